@@ -1,0 +1,57 @@
+# Each target does its own set-up in .venv the first time; later ones start at once.
+# Another Python: make run PYTHON=python3.12
+
+ifndef PYTHON
+PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; \
+	done; echo python3)
+endif
+VENV := .venv/bin
+SETUP = @$(PYTHON) tools/setup.py
+ARGS ?=
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help run install test bench lint constraints clean
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\): ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+run: ## open Pareidolia; without a display it draws the demo pictures into out/ (ARGS="style-transfer ..." for a command)
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
+		$(PYTHON) tools/setup.py --qt; \
+	else \
+		[ -n "$(ARGS)" ] || echo "No display here (DISPLAY and WAYLAND_DISPLAY are empty): drawing pictures into out/ instead."; \
+		$(PYTHON) tools/setup.py; \
+	fi
+	@$(VENV)/python main.py $(ARGS)
+
+install: ## set up .venv with everything, and the command .venv/bin/pareidolia
+	$(SETUP) --editable --extra video --qt
+	@echo "Ready: .venv/bin/pareidolia --help"
+
+test: ## run the tests (PYTEST_ARGS="-k gram -x" to choose)
+	$(SETUP) --extra test --qt
+	@QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest $(PYTEST_ARGS)
+
+bench: ## measure speed and memory
+	$(SETUP) --extra test
+	@$(VENV)/python -m tests.benchmarks $(BENCH_ARGS)
+
+lint: ## check style, types and who may import whom
+	$(SETUP) --extra test
+	@rc=0; \
+	$(VENV)/ruff check . || rc=1; \
+	$(VENV)/ruff format --check . || rc=1; \
+	$(VENV)/mypy || rc=1; \
+	$(VENV)/lint-imports --no-logo || rc=1; \
+	exit $$rc
+
+constraints: ## resolve all versions anew into constraints.txt
+	$(SETUP) --renew-constraints
+
+clean: ## remove .venv, caches and build leftovers (not out/)
+	@rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find engine gui tests tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,145 @@
+"""The sub-commands and what each of them does."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cli.options import PROGRAM, Parser, add_output_options, read_job, split_known, technique_parser
+from cli.running import finish, run_job
+from engine.errors import BadInput
+
+HELP = {
+    "style-transfer": "content + style(s) → picture",
+    "deep-dream": "a photo in which the network sees more of what it sees",
+    "recolour": "a finished picture with the photo's colours put back",
+    "networks": "the catalogue: list, show, download, import, verify",
+    "render": "a picture that the program exported, again from its own recipe",
+    "demo": "one style transfer and one DeepDream from the sample pictures",
+}
+
+
+def run(argv: Sequence[str]) -> int:
+    """Carry out a command line without the program's name. Raises `PareidoliaError`s."""
+    if argv[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    if argv[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("pareidolia"))
+        return 0
+    command = split_known(argv, list(HELP))
+    rest = list(argv[1:])
+    actions: dict[str, Callable[[list[str]], int]] = {
+        "networks": _networks,
+        "recolour": _recolour,
+        "render": _render,
+        "demo": _demo,
+    }
+    return actions.get(command, lambda r: _technique(command, r))(rest)
+
+
+def usage() -> str:
+    """Return the overview that --help prints."""
+    width = max(map(len, HELP))
+    lines = [f"  {name:{width}}  {text}" for name, text in HELP.items()]
+    return "\n".join(
+        [
+            f"usage: {PROGRAM} [COMMAND …]",
+            "",
+            "Without a command, opens the window (without a screen, makes the demo pictures).",
+            "",
+            "commands:",
+            *lines,
+            "",
+            f"{PROGRAM} COMMAND --help lists every setting with its range, unit and default.",
+        ]
+    )
+
+
+def _technique(command: str, argv: list[str]) -> int:
+    from engine.techniques import TECHNIQUES
+
+    kind = TECHNIQUES[command]
+    options = technique_parser(kind).parse_args(argv)
+    job = read_job(kind, options)
+    code, figures = run_job(job, Path(options.output), quiet=options.quiet, bits=options.bits)
+    return finish(code, figures, options.json)
+
+
+def _networks(argv: list[str]) -> int:
+    from engine.networks import command
+
+    return command.run(argv)
+
+
+def _render(argv: list[str]) -> int:
+    import json
+
+    from engine.image import read_recipe
+    from engine.job import Job
+
+    parser = Parser(prog=f"{PROGRAM} render", description=HELP["render"])
+    parser.add_argument("source", metavar="PROJECT_OR_PICTURE", type=Path)
+    parser.add_argument("-o", "--output", metavar="OUT", required=True)
+    parser.add_argument("--bits", type=int, choices=(8, 16), default=8)
+    add_output_options(parser.add_argument)
+    options = parser.parse_args(argv)
+    if options.source.suffix == ".json":
+        try:
+            recipe = json.loads(options.source.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{options.source} cannot be read as a project ({error})") from error
+        if not isinstance(recipe, dict):
+            raise BadInput(f"{options.source} holds no project; it should be one JSON object")
+    else:
+        recipe = read_recipe(options.source)
+    if recipe is None:
+        raise BadInput(
+            f"{options.source} carries no recipe; only pictures that this program wrote do"
+        )
+    job = Job.from_recipe(recipe)
+    code, figures = run_job(job, Path(options.output), quiet=options.quiet, bits=options.bits)
+    return finish(code, figures, options.json)
+
+
+def _recolour(argv: list[str]) -> int:
+    parser = Parser(prog=f"{PROGRAM} recolour", description=HELP["recolour"])
+    parser.add_argument("picture", metavar="PICTURE", type=Path)
+    parser.add_argument("--content", metavar="PHOTO", required=True, type=Path)
+    parser.add_argument("--method", choices=("luminance", "match"), default="luminance",
+                        help="luminance: keep only light and dark of the picture; "
+                        "match: give it the photo's mean colour and spread")  # fmt: skip
+    parser.add_argument("--strength", type=float, default=1.0, metavar="X", help="0 to 1")
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, type=Path)
+    options = parser.parse_args(argv)
+    if not 0 <= options.strength <= 1:
+        raise BadInput(f"--strength is {options.strength:g}; it takes 0 to 1")
+    from engine import colour
+    from engine.image import from_tensor, open_picture, read_recipe, save_picture
+
+    picture, content = open_picture(options.picture), open_picture(options.content)
+    photo = content.resized(size=(picture.width, picture.height)).tensor()[None]
+    change = colour.with_luminance_of if options.method == "luminance" else colour.match_colours
+    result = change(picture.tensor()[None], photo, options.strength)
+    save_picture(from_tensor(result[0], picture), options.output, recipe=read_recipe(options.picture))
+    print(options.output)
+    return 0
+
+
+def _demo(argv: list[str]) -> int:
+    from cli.demo import demo
+
+    parser = Parser(prog=f"{PROGRAM} demo", description=HELP["demo"])
+    parser.add_argument("--folder", type=Path, default=Path("out"), help="where to (default: out)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    options = parser.parse_args(argv)
+    return demo(options.folder, quiet=options.quiet)
+
+
+def without_a_command() -> int:
+    """Open the window, or say in a line why not and make the demo pictures."""
+    from cli.demo import demo
+
+    print("no window in this version: making the demo pictures instead", file=sys.stderr)
+    return demo(Path("out"))

@@ -1,0 +1,157 @@
+"""Command-line options, made from a technique's own description of its settings."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from engine import settings
+from engine.errors import BadInput
+from engine.job import Inputs, Job
+from engine.task import Technique
+
+PROGRAM = "python main.py"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are `BadInput`, so that they come out in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `BadInput` with argparse's sentence."""
+        raise BadInput(f"{message} (see {self.prog} --help)")
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("common options")
+    add = group.add_argument
+    add("-o", "--output", metavar="OUT", required=True, help="picture to write (png, jpg, webp, tif)")
+    add("--network", default="slim_vgg", metavar="NAME", help="which network (default: slim_vgg)")
+    add("--weights", metavar="FILE_OR_FOLDER", help="its weights, when not in the usual places")
+    add("--size", type=_whole, default=512, metavar="PX",
+        help="long side of the result, px, 1 or more (default: 512)")  # fmt: skip
+    add("--seed", type=_whole, default=0, metavar="N", help="same seed, same picture (default: 0)")
+    add("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or mps (default: auto)")
+    add("--precision", default="auto", metavar="PRECISION",
+        help="auto (bf16 where it is faster), fp32 or bf16 (default: auto)")  # fmt: skip
+    add("--preset", metavar="NAME", help="start from these settings")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting by its name")
+    add("--bits", type=int, choices=(8, 16), default=8, help="per colour, png and tif (default: 8)")
+    add_output_options(group.add_argument)
+
+
+def add_output_options(add: Callable[..., Any]) -> None:
+    """Add the options that say what is printed."""
+    add("--quiet", action="store_true", help="no progress bar")
+    add("--json", action="store_true", help="figures as one line of JSON on standard output")
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def technique_parser(kind: type[Technique]) -> Parser:
+    """Return the parser of one technique's command, every setting an option."""
+    parser = Parser(
+        prog=f"{PROGRAM} {kind.command}",
+        description=f"{kind.title}. Presets: {', '.join(kind.presets)}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    described = settings.describe(kind)
+    if kind.command == "style-transfer":
+        parser.add_argument("content", metavar="CONTENT", help="the photo to repaint")
+        parser.add_argument("--style", action="append", default=[], metavar="PAINTING[:WEIGHT]",
+                            help="a painting; several are blended by weight")  # fmt: skip
+        parser.add_argument("--start-picture", metavar="PHOTO", help="for --start picture")
+    else:
+        parser.add_argument("content", metavar="PHOTO", help="the photo to dream on")
+        parser.add_argument("--guide", metavar="PHOTO", help="dream of what is in this picture")
+        parser.add_argument("--layer", action="append", default=[], metavar="NAME[:WEIGHT]",
+                            help="a layer to make respond more; may be repeated")  # fmt: skip
+    _add_common(parser)
+    groups: dict[str, Any] = {}
+    for entry in described.values():
+        if entry.group not in groups:
+            groups[entry.group] = parser.add_argument_group(entry.group.lower() or "settings")
+        groups[entry.group].add_argument(
+            entry.option, dest=f"setting_{entry.name}", metavar=_metavar(entry), help=_help(entry)
+        )
+    return parser
+
+
+def _metavar(entry: settings.Setting) -> str:
+    words = {"float": "X", "int": "N", "bool": "on|off", "layers": "NAME[:WEIGHT],…"}
+    return words.get(entry.kind, "NAME")
+
+
+def _help(entry: settings.Setting) -> str:
+    default = entry.default
+    if isinstance(default, bool):
+        default = "on" if default else "off"
+    elif default is None:
+        default = "auto"
+    elif default == "":
+        default = "empty"
+    details = [entry.range_text, f"default: {default}"]
+    text = f"{entry.help} ({'; '.join(d for d in details if d)})"
+    return text.replace("%", "%%")
+
+
+def read_job(kind: type[Technique], options: argparse.Namespace) -> Job:
+    """Return the job that the options describe: preset, then --set, then the options themselves."""
+    described = settings.describe(kind)
+    chosen = dict(preset(kind, options.preset)) if options.preset else {}
+    for pair in options.set:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise BadInput(f"--set {pair!r} is no KEY=VALUE, such as --set iterations=300")
+        entry = described.get(key.strip().replace("-", "_"))
+        chosen[key.strip()] = entry.parse(text) if entry else text
+    for name, entry in described.items():
+        text = getattr(options, f"setting_{name}")
+        if text is not None:
+            chosen[name] = entry.parse(text)
+    layers = getattr(options, "layer", [])
+    if layers:
+        chosen["layers"] = dict(settings.parse_layer(text) for text in layers)
+    inputs = Inputs(
+        options.content,
+        tuple(parse_style(text) for text in getattr(options, "style", [])),
+        getattr(options, "guide", None),
+        getattr(options, "start_picture", None),
+    )
+    return Job(
+        settings.make(kind, chosen), inputs, options.network, options.weights, options.size,
+        options.seed, options.device, options.precision,
+    )  # fmt: skip
+
+
+def preset(kind: type[Technique], name: str) -> dict[str, Any]:
+    """Return the settings of a preset by its name, however it is capitalised."""
+    wanted = {known.casefold(): values for known, values in kind.presets.items()}
+    if name.casefold() not in wanted:
+        raise BadInput(f"--preset {name!r} does not exist; there are {', '.join(kind.presets)}")
+    return wanted[name.casefold()]
+
+
+def parse_style(text: str) -> tuple[str, float]:
+    """Return (path, weight) of PAINTING[:WEIGHT]; a colon that no number follows is the path's."""
+    path, colon, weight = text.rpartition(":")
+    if colon and path:
+        try:
+            return path, float(weight)
+        except ValueError:
+            pass
+    return text, 1.0
+
+
+def split_known(argv: Sequence[str], names: Sequence[str]) -> str:
+    """Return the command in front, or raise `BadInput` with the ones there are."""
+    if argv[0] in names:
+        return argv[0]
+    import difflib
+
+    near = difflib.get_close_matches(argv[0], names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+    raise BadInput(f"there is no command {argv[0]!r}; {hint}")

@@ -1,0 +1,35 @@
+"""The engine: networks run backwards, one idea of the field per file; imports no Qt.
+
+`engine.load_network` and `engine.run` are found here, imported when first used: the command line's
+help and the window's first second do without torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.job import Inputs, Job, run
+    from engine.networks.loading import load_network
+    from engine.task import Frame
+
+_PLACES = {
+    "Frame": "engine.task",
+    "Inputs": "engine.job",
+    "Job": "engine.job",
+    "load_network": "engine.networks.loading",
+    "run": "engine.job",
+}
+
+__all__ = ["Frame", "Inputs", "Job", "load_network", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first asked for."""
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
+    try:
+        return import_module(f"engine.{name}")  # engine.objectives without an import of its own
+    except ModuleNotFoundError as error:
+        if error.name != f"engine.{name}":
+            raise
+        raise AttributeError(f"module 'engine' has no attribute {name!r}") from None

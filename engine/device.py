@@ -1,0 +1,122 @@
+"""Where and how precisely the engine computes: device, precision, memory."""
+
+import os
+import sys
+import time
+from functools import lru_cache
+
+import psutil
+import torch
+from torch.nn import functional as F
+
+from engine.errors import BadInput
+
+MIB = 1024 * 1024
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device called `name` (auto, cpu, cuda, mps). Raises `BadInput` when it is not here."""
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(n for n, here in available.items() if here))
+    if name not in available:
+        raise BadInput(f"--device is {name!r}; it takes auto, cpu, cuda or mps")
+    if not available[name]:
+        raise BadInput(f"--device {name} is not on this machine; use --device auto")
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the precision called `name` (auto, fp32, bf16): auto takes bf16 where it is faster.
+
+    Raises `BadInput` for other names.
+    """
+    if name == "fp32":
+        return torch.float32
+    if name == "bf16":
+        return torch.bfloat16
+    if name != "auto":
+        raise BadInput(f"--precision is {name!r}; it takes auto, fp32 or bf16")
+    return torch.bfloat16 if _bf16_is_faster(device.type) else torch.float32
+
+
+@lru_cache
+def _bf16_is_faster(device_type: str) -> bool:
+    """Measure a convolution in both precisions: instruction sets alone do not tell."""
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device_type != "cpu":
+        return False
+    x = torch.rand(1, 64, 128, 128).to(memory_format=torch.channels_last)
+    weight = torch.rand(64, 64, 3, 3).to(memory_format=torch.channels_last)
+
+    def seconds(dtype: torch.dtype) -> float:
+        a, b = x.to(dtype), weight.to(dtype)
+        best = float("inf")
+        with torch.inference_mode():
+            F.conv2d(a, b, padding=1)
+            for _ in range(5):
+                began = time.perf_counter()
+                F.conv2d(a, b, padding=1)
+                best = min(best, time.perf_counter() - began)
+        return best
+
+    return seconds(torch.bfloat16) < 0.9 * seconds(torch.float32)
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """Return fp32 or bf16."""
+    return {torch.float32: "fp32", torch.bfloat16: "bf16"}.get(dtype, str(dtype))
+
+
+def available_memory(device: torch.device) -> int:
+    """Return the bytes that a run could still take on `device`."""
+    if device.type == "cuda":
+        free, _total = torch.cuda.mem_get_info(device)
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free + cached)
+    return int(psutil.virtual_memory().available)
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory` count from now on, where the system can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        try:
+            with open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123
+                file.write("5")
+        except OSError:
+            pass  # then the peak counts from the start of the program
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes taken: on the card for CUDA, else by this process as a whole."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if sys.platform == "linux":
+        with open("/proc/self/status") as file:  # noqa: PTH123
+            for line in file:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def release_memory(device: torch.device) -> None:
+    """Give cached memory back to the card."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

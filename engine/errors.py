@@ -1,0 +1,43 @@
+"""What can go wrong for a person: one clear sentence each, and the exit code that it ends with."""
+
+
+class PareidoliaError(Exception):
+    """A failure explained in one sentence: what is wrong with which file or setting, what would be right."""
+
+    exit_code = 1
+
+
+class BadInput(PareidoliaError):
+    """A file, setting or option that cannot be used as given."""
+
+    exit_code = 2
+
+
+class WeightsMissing(PareidoliaError):
+    """A network's weights are not on this machine; the sentence names the command that gets them."""
+
+    exit_code = 3
+
+
+class OutOfMemory(PareidoliaError):
+    """The work does not fit; the sentence says what size would."""
+
+    exit_code = 1
+
+
+class Diverged(PareidoliaError):
+    """NaN or infinity appeared; the last good picture is kept by whoever consumed the frames."""
+
+    exit_code = 1
+
+
+class DownloadFailed(PareidoliaError):
+    """A download did not come to its end, or was not what it should be."""
+
+    exit_code = 1
+
+
+class DownloadCancelled(DownloadFailed):
+    """A download was stopped by a person; what has arrived is kept."""
+
+    exit_code = 130

@@ -1,0 +1,227 @@
+"""Pictures: opened from files, kept as sRGB samples, handed over as tensors, saved again."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from PIL.ExifTags import Base
+
+from engine.colour_profile import to_srgb
+from engine.errors import Diverged
+from engine.image_decoding import opened, read_samples
+from engine.image_metadata import read_recipe, upright_exif
+from engine.image_saving import save_picture
+
+if TYPE_CHECKING:
+    from torch import (
+        Tensor,
+    )  # imported only where needed: the command line's help has no use for it
+
+__all__ = [
+    "Picture",
+    "from_tensor",
+    "open_picture",
+    "read_recipe",
+    "save_picture",
+    "to_bytes8",
+]
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture in sRGB with what came along in its file. Its arrays are read-only.
+
+    Raises:
+        ValueError: the arrays are not float32, not of these shapes or of no pixels.
+    """
+
+    rgb: Floats
+    """(H, W, 3) float32 sRGB in [0, 1], upright."""
+    alpha: Floats | None = None
+    """(H, W) float32 in [0, 1], 1 being opaque; the colour is not multiplied by it."""
+    exif: bytes | None = None
+    """The file's EXIF block, beginning with "Exif" and two zeros, its orientation reset to 1."""
+    path: Path | None = None
+    """The file that the picture was opened from."""
+    sha256: str = ""
+    """Hexadecimal SHA-256 of that file's bytes; empty for a picture made in memory."""
+
+    def __post_init__(self) -> None:
+        """Check the arrays and make them read-only, as threads share them."""
+        height, width = self.rgb.shape[:2]
+        if (
+            self.rgb.shape != (height, width, 3)
+            or self.rgb.dtype != np.float32
+            or not self.rgb.size
+        ):
+            raise ValueError(f"rgb is {self.rgb.dtype}{self.rgb.shape}, not float32 (H, W, 3)")
+        object.__setattr__(self, "rgb", _read_only(self.rgb))
+        if self.alpha is not None:
+            if self.alpha.shape != (height, width) or self.alpha.dtype != np.float32:
+                raise ValueError(
+                    f"alpha is {self.alpha.dtype}{self.alpha.shape}, not float32 (H, W)"
+                )
+            object.__setattr__(self, "alpha", _read_only(self.alpha))
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.rgb.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.rgb.shape[0])
+
+    def tensor(self) -> "Tensor":
+        """Copy the colour into a tensor: (3, H, W) float32 in [0, 1], on the CPU."""
+        import torch
+
+        return torch.from_numpy(np.array(self.rgb.transpose(2, 0, 1), order="C"))
+
+    def resized(
+        self,
+        long_side: int | None = None,
+        size: tuple[int, int] | None = None,
+        enlarge: bool = True,
+    ) -> "Picture":
+        """Resample colour and alpha, antialiased (Lanczos) and in floating point.
+
+        Args:
+            long_side: the longer side in pixels; the other follows, at least 1.
+            size: instead, width and height in pixels, exactly.
+            enlarge: whether the result may be larger than the picture; if not, `long_side` leaves
+                a smaller picture alone, and `size` shrinks as a whole until it fits into it.
+
+        Returns:
+            A picture with everything else as it was; the same one if the size is right already.
+
+        Raises:
+            ValueError: neither or both of `long_side` and `size` are given, or one is below 1.
+        """
+        if (long_side is None) == (size is None):
+            raise ValueError("give either long_side or size")
+        if long_side is not None:
+            scale = long_side / max(self.width, self.height)
+            width, height = self.width * scale, self.height * scale
+        elif size is not None:
+            width, height = size
+        if max(width, height) < 1 or (size and min(size) < 1):
+            raise ValueError("a side is below 1 pixel")
+        if not enlarge:
+            shrink = min(1.0, self.width / width, self.height / height)
+            width, height = width * shrink, height * shrink
+        target = max(1, round(width)), max(1, round(height))
+        if target == (self.width, self.height):
+            return self
+        colour = np.stack([_resampled(self.rgb[..., i], target) for i in range(3)], -1)
+        alpha = None if self.alpha is None else _resampled(self.alpha, target)
+        return replace(self, rgb=colour, alpha=alpha)
+
+
+def open_picture(path: str | Path) -> Picture:
+    """Open a JPEG, PNG, WebP, TIFF, BMP or GIF file (its first frame), by content, not by name.
+
+    Grey, palette, CMYK and 16-bit pictures all become sRGB; the orientation is applied.
+
+    Raises:
+        BadInput: the file is missing, no picture, damaged, or of more than 200 megapixels.
+        OutOfMemory: the decoded picture does not fit into memory.
+    """
+    path = Path(path)
+    with opened(path) as (image, file):
+        samples = read_samples(image, file)
+        profile = image.info.get("icc_profile")
+        orientation, exif = _orientation_and_exif(image)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    rgb = to_srgb(samples.colour, profile if isinstance(profile, bytes) else None, samples.bits)
+    alpha = samples.alpha
+    return Picture(
+        rgb=np.ascontiguousarray(_upright(rgb, orientation)),
+        alpha=None if alpha is None else np.ascontiguousarray(_upright(alpha, orientation)),
+        exif=exif,
+        path=path,
+        sha256=digest,
+    )
+
+
+def from_tensor(tensor: "Tensor", like: Picture | None = None) -> Picture:
+    """Make a picture of a tensor: (3, H, W) or (1, 3, H, W), clipped to [0, 1], on any device.
+
+    Args:
+        tensor: the colour.
+        like: the picture whose EXIF and alpha (resampled to the new size) the new one gets.
+
+    Raises:
+        Diverged: the tensor holds NaN or infinity.
+        ValueError: the tensor has another shape.
+    """
+    pixels = _single(tensor).float().cpu().numpy().transpose(1, 2, 0)
+    if not np.isfinite(pixels).all():
+        raise Diverged("The picture holds NaN or infinity: use smaller steps or weights.")
+    picture = Picture(np.clip(pixels, 0, 1, dtype=np.float32, order="C"))
+    if like is None:
+        return picture
+    resized = like.resized(size=(picture.width, picture.height)) if like.alpha is not None else like
+    return replace(picture, alpha=resized.alpha, exif=like.exif)
+
+
+def to_bytes8(tensor: "Tensor") -> npt.NDArray[np.uint8]:
+    """Round a tensor for display: (3, H, W) or (1, 3, H, W) to uint8 (H, W, 3); NaN becomes 0.
+
+    Values beyond [0, 1] are clipped. The arithmetic happens on the tensor's device.
+
+    Raises:
+        ValueError: the tensor has another shape.
+    """
+    scaled = _single(tensor).float().nan_to_num(0, 1, 0).clamp(0, 1).mul(255).round().byte()
+    return np.ascontiguousarray(scaled.permute(1, 2, 0).cpu().numpy())
+
+
+def _single(tensor: "Tensor") -> "Tensor":
+    if tensor.ndim == 4 and len(tensor) == 1:
+        tensor = tensor[0]
+    if tensor.ndim != 3 or len(tensor) != 3:
+        raise ValueError(f"the tensor is {tuple(tensor.shape)}, not (3, H, W) or (1, 3, H, W)")
+    return tensor.detach()
+
+
+def _read_only(array: Floats) -> Floats:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _resampled(channel: Floats, size: tuple[int, int]) -> Floats:
+    image = Image.fromarray(np.ascontiguousarray(channel)).resize(size, Image.Resampling.LANCZOS)
+    resampled: Floats = np.asarray(image)
+    return resampled.clip(0, 1)  # Lanczos overshoots at edges
+
+
+def _orientation_and_exif(image: Image.Image) -> tuple[int, bytes | None]:
+    try:
+        exif = image.getexif()
+        orientation = exif.get(Base.Orientation, 1)
+    except Exception:  # broken EXIF is no reason to refuse a picture
+        return 1, None
+    turned = orientation in (5, 6, 7, 8)
+    size = (image.height, image.width) if turned else image.size
+    return orientation, upright_exif(exif, size)
+
+
+def _upright(array: Floats, orientation: int) -> Floats:
+    """Turn (H, W, …) upright: EXIF 2.32, tag 274, says where row 0 and column 0 belong."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return array

@@ -1,0 +1,285 @@
+"""Pictures into files: whole or not at all, with sRGB profile, EXIF and recipe.
+
+Pillow cannot write colour at 16 bits per channel
+(https://github.com/python-pillow/Pillow/issues/1888), so PNG of that depth, and TIFF of both, are
+put together here, after PNG (third edition, W3C 2025) and TIFF 6.0.
+"""
+
+import os
+import secrets
+import shutil
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from engine.colour_profile import srgb_profile
+from engine.errors import BadInput
+from engine.image_metadata import (
+    RECIPE_KEY,
+    XMP_LIMIT,
+    exif_as_tags,
+    exif_for_jpeg,
+    parsed_exif,
+    recipe_json,
+    recipe_xmp,
+    upright_exif,
+)
+
+if TYPE_CHECKING:
+    from engine.image import Picture
+
+Integers = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+_FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WebP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+_LONGEST_SIDE = {"JPEG": 65500, "WebP": 16383}  # libjpeg's and the format's limits
+_BYTES_AT_ONCE = 2**20
+
+
+def save_picture(
+    picture: "Picture",
+    path: str | Path,
+    *,
+    recipe: Mapping[str, Any] | None = None,
+    bits: int = 8,
+    quality: int = 95,
+) -> Path:
+    """Save a picture as PNG, JPEG, WebP or TIFF, whichever the path ends in.
+
+    The file is written beside its target and then renamed, so that on any failure an existing file
+    stays what it was and nothing is left over. An existing file is replaced.
+
+    Args:
+        picture: what to save. JPEG has no transparency: there, it is laid over white.
+        path: where to; the folder must exist.
+        recipe: what `engine.image.read_recipe` shall find in the file: anything that JSON can hold.
+        bits: 8 or, for PNG and TIFF, 16 bits per channel.
+        quality: 1 to 100, for JPEG (always 4:4:4) and WebP; PNG and TIFF lose nothing.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        BadInput: the path cannot be written, does not say a format, or the format cannot hold the
+            picture or the recipe; the sentence says what can.
+        TypeError, ValueError: the recipe holds something that JSON has no notation for.
+    """
+    path = Path(path)
+    kind = _format(path, bits)
+    if not 1 <= quality <= 100:
+        raise BadInput(f"{path} cannot be saved at quality {quality}: 1 to 100 are possible.")
+    longest = _LONGEST_SIDE.get(kind)
+    if longest and max(picture.width, picture.height) > longest:
+        raise BadInput(
+            f"{path} cannot hold {picture.width} x {picture.height} pixels, {kind} ends at"
+            f" {longest} a side: save as .png or .tiff."
+        )
+    text = None if recipe is None else recipe_json(recipe)
+    size = picture.width, picture.height
+    exif = upright_exif(parsed_exif(picture.exif), size) if picture.exif else None
+    with _replacing(path) as file:
+        if kind == "PNG":
+            _write_png(file, _integers(picture, bits), exif, text)
+        elif kind == "TIFF":
+            _write_tiff(file, _integers(picture, bits), exif, text)
+        elif kind == "WebP":
+            options = _present(exif=exif, xmp=recipe_xmp(text) if text is not None else None)
+            Image.fromarray(_integers(picture, 8)).save(
+                file, "WEBP", quality=quality, exact=True, icc_profile=srgb_profile(), **options
+            )
+        else:
+            packet = None if text is None else recipe_xmp(text, XMP_LIMIT)
+            if text is not None and packet is None:
+                raise BadInput(f"{path} cannot hold so long a recipe: save as .png or .webp.")
+            options = _present(exif=exif and exif_for_jpeg(exif, size), xmp=packet)
+            Image.fromarray(_over_white(picture)).save(
+                file, "JPEG", quality=quality, subsampling=0, icc_profile=srgb_profile(), **options
+            )
+    return path
+
+
+def check_target(path: str | Path, bits: int = 8) -> None:
+    """See, before hours of work, that a picture could be saved at `path`.
+
+    Raises:
+        BadInput: what `save_picture` would say of the format, the folder and the file.
+    """
+    path = Path(path)
+    _format(path, bits)
+    _check_place(path)
+
+
+def _format(path: Path, bits: int) -> str:
+    kind = _FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise BadInput(f"{path} does not say a format: end it in .png, .jpg, .webp or .tiff.")
+    if bits not in (8, 16):
+        raise BadInput(f"{path} cannot be saved at {bits} bits per channel: 8 or 16 are possible.")
+    if bits == 16 and kind in _LONGEST_SIDE:
+        raise BadInput(f"{path} cannot hold 16 bits per channel: save as .png or .tiff.")
+    return kind
+
+
+def _check_place(path: Path) -> Path:
+    """Return the file that would be written: what a link points to, not the link."""
+    if "\0" in str(path):
+        raise BadInput(f"{str(path)!r} cannot be written: a path has no null character.")
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise BadInput(f"{path} is a folder: give the path of a file.")
+    if not target.parent.is_dir():
+        raise BadInput(f"{path} cannot be written: the folder {target.parent} does not exist.")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise BadInput(f"{path} is write-protected: choose another path.")
+    return target
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file beside a path; it takes the path's place only if all goes well."""
+    target = _check_place(path)
+    beside = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with beside.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, beside)
+        beside.replace(target)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise BadInput(f"{path} cannot be written ({reason}): choose another path.") from error
+    finally:
+        with suppress(OSError):  # it never came to be: its folder cannot even be entered
+            beside.unlink(missing_ok=True)
+
+
+def _present(**options: bytes | None) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value}
+
+
+def _integers(picture: "Picture", bits: int) -> Integers:
+    """Round colour, and alpha where there is one, to (H, W, 3 or 4) whole numbers."""
+    channels = 3 if picture.alpha is None else 4
+    dtype = np.uint8 if bits == 8 else np.uint16
+    result = np.empty((picture.height, picture.width, channels), dtype)
+    result[..., :3] = np.rint(picture.rgb * np.float32(2**bits - 1))
+    if picture.alpha is not None:
+        result[..., 3] = np.rint(picture.alpha * np.float32(2**bits - 1))
+    return result
+
+
+def _over_white(picture: "Picture") -> npt.NDArray[np.uint8]:
+    rgb = picture.rgb
+    if picture.alpha is not None:
+        alpha = picture.alpha[..., None]
+        rgb = rgb * alpha + (1 - alpha)
+    rounded: npt.NDArray[np.uint8] = np.rint(rgb * np.float32(255)).astype(np.uint8)
+    return rounded
+
+
+def _write_png(file: IO[bytes], samples: Integers, exif: bytes | None, text: str | None) -> None:
+    if samples.dtype == np.uint8:
+        notes = PngInfo()
+        if text is not None:
+            notes.add_itxt(RECIPE_KEY, text)
+        Image.fromarray(samples).save(
+            file, "PNG", pnginfo=notes, icc_profile=srgb_profile(), **_present(exif=exif)
+        )
+        return
+    height, width, channels = samples.shape
+    colour_type = 2 if channels == 3 else 6
+    file.write(b"\x89PNG\r\n\x1a\n")
+    _chunk(file, b"IHDR", struct.pack(">2I5B", width, height, 16, colour_type, 0, 0, 0))
+    _chunk(file, b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile()))
+    if exif:
+        _chunk(file, b"eXIf", exif.removeprefix(b"Exif\0\0"))
+    if text is not None:
+        _chunk(file, b"iTXt", RECIPE_KEY.encode() + b"\0\0\0\0\0" + text.encode())
+    packer = zlib.compressobj()
+    for top in range(0, height, rows := _rows_at_once(samples)):
+        data = packer.compress(_paeth_filtered(samples, top, top + rows))
+        if top + rows >= height:
+            data += packer.flush()
+        _chunk(file, b"IDAT", data)
+    _chunk(file, b"IEND", b"")
+
+
+def _chunk(file: IO[bytes], name: bytes, data: bytes) -> None:
+    checksum = zlib.crc32(data, zlib.crc32(name))
+    file.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum))
+
+
+def _paeth_filtered(samples: Integers, top: int, bottom: int) -> bytes:
+    """Filter rows of a 16-bit PNG by filter type 4: what is left of each byte after a guess."""
+    block = samples[max(top - 1, 0) : bottom].astype(">u2")
+    count, width, channels = block.shape
+    step = 2 * channels
+    # The row above the first and the pixel left of each row count as zeros.
+    rows = np.zeros((count + (top == 0), (width + 1) * step), np.int16)
+    rows[top == 0 :, step:] = block.view(np.uint8).reshape(count, width * step)
+    here, left = rows[1:, step:], rows[1:, :-step]
+    above, corner = rows[:-1, step:], rows[:-1, :-step]
+    from_left, from_above = np.abs(above - corner), np.abs(left - corner)
+    from_corner = np.abs(left + above - 2 * corner)
+    guess = np.where(from_above <= from_corner, above, corner)
+    guess = np.where((from_left <= from_above) & (from_left <= from_corner), left, guess)
+    filtered = np.full((len(here), width * step + 1), 4, np.uint8)
+    filtered[:, 1:] = (here - guess) & 255
+    return filtered.tobytes()
+
+
+def _write_tiff(file: IO[bytes], samples: Integers, exif: bytes | None, text: str | None) -> None:
+    height, width, channels = samples.shape
+    rows = _rows_at_once(samples)
+    strips = [_tiff_strip(samples[top : top + rows]) for top in range(0, height, rows)]
+    lengths = [len(strip) for strip in strips]
+    directory = ImageFileDirectory_v2()
+    for tag, value in (exif_as_tags(exif) if exif else {}).items():
+        directory[tag] = value
+    directory[256], directory[257] = width, height
+    directory[258] = (samples.dtype.itemsize * 8,) * channels  # bits per sample
+    directory[259] = 8  # compression: deflate
+    directory[262] = 2  # photometric interpretation: RGB
+    # Relative to the end of the directory, where Pillow's writer counts from.
+    directory[273] = tuple(int(sum(lengths[:index])) for index in range(len(lengths)))
+    directory[277] = channels
+    directory[278] = rows
+    directory[279] = tuple(lengths)
+    directory[284] = 1  # channels interleaved
+    directory[317] = 2  # predictor: horizontal differences
+    if channels == 4:
+        directory[338] = 2  # alpha, colour not multiplied by it
+    if text is not None:
+        directory[700] = recipe_xmp(text)
+    directory[34675] = srgb_profile()
+    directory.save(file)
+    file.writelines(strips)
+
+
+def _tiff_strip(samples: Integers) -> bytes:
+    differences = samples.copy()
+    differences[:, 1:] -= samples[:, :-1]  # wraps around, as the format has it
+    return zlib.compress(differences.astype(differences.dtype.newbyteorder("<")).tobytes())
+
+
+def _rows_at_once(samples: Integers) -> int:
+    height, width, channels = samples.shape
+    rows = _BYTES_AT_ONCE // int(width * channels * samples.itemsize)
+    return max(1, min(int(height), rows))

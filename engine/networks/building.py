@@ -1,0 +1,84 @@
+"""Building an architecture without giving memory or time to random weights that nobody wants."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from engine.networks.architectures.googlenet_bvlc import googlenet_bvlc
+from engine.networks.architectures.slim_vgg import slim_vgg
+from engine.networks.architectures.transformer_net import TransformerNet
+
+Part = Literal["whole", "body", "features"]
+"""Of a network: all; all but the last layer; only its `features`."""
+
+
+class WithoutWeights(TorchFunctionMode):
+    """While active, `torch.empty` gives tensors without memory (meta device).
+
+    Parameters are made with `torch.empty`; buffers that follow from settings are not, and stay
+    real. (`with torch.device("meta")` would take those too, and some torchvision networks compute
+    with numbers while they are built.)
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Put `torch.empty` on the meta device; leave everything else."""
+        kwargs = kwargs or {}
+        if func is torch.empty:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
+
+
+OURS: dict[str, Callable[[int], nn.Module]] = {
+    "slim_vgg": slim_vgg,
+    "googlenet_bvlc": googlenet_bvlc,
+    "transformer_net": lambda _classes: TransformerNet(),
+}
+"""Architectures defined in this package; all others are torchvision's, by its names."""
+
+LAST_LAYERS = {"slim_vgg": "classifier", "googlenet_bvlc": "loss3_classifier"}
+
+
+def build(
+    architecture: str,
+    classes: int,
+    part: Part = "whole",
+    last_layer: str = "",
+    input_size: int = 224,
+) -> nn.Module:
+    """Return the network in eval mode with parameters that have shapes and no values.
+
+    `last_layer` is the module that gives way to the identity for part "body" (default: ours);
+    `input_size` (pixels) matters to vision transformers only.
+    """
+    with WithoutWeights():
+        if architecture in OURS:
+            module = OURS[architecture](classes)
+        else:
+            module = _torchvision(architecture, classes, input_size)
+    if part == "features":
+        # Under their own name, so that layer names are the same with and without a classifier.
+        module = nn.Sequential(OrderedDict(features=module.get_submodule("features")))
+    elif part == "body":
+        name = last_layer or LAST_LAYERS[architecture]
+        parent, _, leaf = name.rpartition(".")
+        setattr(module.get_submodule(parent), leaf, nn.Identity())
+    return module.eval()
+
+
+def _torchvision(architecture: str, classes: int, input_size: int) -> nn.Module:
+    from torchvision import models
+
+    settings: dict[str, Any] = {"num_classes": classes}
+    if architecture in ("googlenet", "inception_v3"):
+        # Google's weights expect pictures scaled to [-1, 1]; torchvision's flag converts to that.
+        settings |= {"transform_input": True, "init_weights": False, "aux_logits": False}
+    elif architecture.startswith("vit_"):
+        settings["image_size"] = input_size
+    module: nn.Module = models.get_model(architecture, weights=None, **settings)
+    return module

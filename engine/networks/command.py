@@ -1,0 +1,258 @@
+"""The sub-commands `networks list`, `show`, `download`, `import`, `verify`, `remove`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from engine.errors import BadInput
+from engine.networks import catalogue
+from engine.networks.card import KNOWN, Card
+
+STATES = {
+    "shipped": "shipped",
+    "imported": "imported",
+    "here": "here",
+    "downloadable": "can be downloaded",
+    "missing": "no weights",
+}
+
+
+def run(argv: list[str]) -> int:
+    """Carry out `networks ARGV` and return the exit code.
+
+    Raises `PareidoliaError`s for the caller to show, usage errors among them.
+    """
+    options = _parser().parse_args(argv)
+    action: Callable[[argparse.Namespace], int] = options.action
+    return action(options)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{self.prog}: {message} (see {self.prog} --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python main.py networks", description="The catalogue of networks.")
+    shared = _Parser(add_help=False)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    shared.add_argument("--json", action="store_true", help="one line of JSON on standard output")
+
+    def command(name: str, action: Callable[[argparse.Namespace], int], text: str) -> _Parser:
+        made = commands.add_parser(name, help=text, description=text, parents=[shared])
+        made.set_defaults(action=action)
+        return made
+
+    added = command("list", _list, "name, title, state, size and licence of every network")
+    added.add_argument("--here", action="store_true", help="only those that can be used right now")
+    added = command("show", _show, "everything that is known about a network")
+    added.add_argument("name", metavar="NAME")
+    added.add_argument("--layers", action="store_true", help="also every layer, with output sizes")
+    added = command("download", _download, "get a network's published weights")
+    added.add_argument("names", metavar="NAME", nargs="+")
+    text = "without data, before a connection counts as broken (default: 30)"
+    added.add_argument("--timeout", type=_seconds, default=30.0, metavar="SECONDS", help=text)
+    added.add_argument("--quiet", action="store_true", help="no progress bar")
+    added = command("import", _import, "take weights from a file; it is copied")
+    added.add_argument("file", metavar="FILE", type=Path)
+    added.add_argument("--name", help="what to call the network (default: as the file)")
+    text = "what the weights were trained with (default: told from them)"
+    added.add_argument("--preprocessing", choices=sorted(KNOWN), help=text)
+    command("verify", _verify, "compare every weight file on this machine with its check sum")
+    added = command("remove", _remove, "delete imported or downloaded weights")
+    added.add_argument("name", metavar="NAME")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError("must be greater than 0")
+    return seconds
+
+
+def _list(options: argparse.Namespace) -> int:
+    rows: list[dict[str, Any]] = []
+    for name in catalogue.names():
+        state = catalogue.state(name)
+        if options.here and state not in ("shipped", "imported", "here"):
+            continue
+        card = catalogue.card(name)
+        rows.append(
+            {
+                "name": name,
+                "title": card.title,
+                "state": state,
+                "bytes": _bytes(card),
+                "licence": card.licence,
+            }
+        )
+    if options.json:
+        _print_json(rows)
+        return 0
+    lines = [
+        (r["name"], r["title"], STATES[r["state"]], _size(r["bytes"]), r["licence"]) for r in rows
+    ]
+    print(_table([("NAME", "TITLE", "STATE", "SIZE", "LICENCE"), *lines]))
+    return 0
+
+
+def _bytes(card: Card) -> int:
+    """The size of the file that is here, else of the one that could be."""
+    found = catalogue.located(card)
+    return found.stat().st_size if found else card.bytes
+
+
+def _show(options: argparse.Namespace) -> int:
+    card = catalogue.card(options.name)
+    found = catalogue.located(card)
+    if found:
+        from engine.networks.loading import read
+
+        card, _, _ = read(card.name)  # what this very file was trained with
+    state = catalogue.state(card.name)
+    facts: dict[str, Any] = card.to_dict() | {"state": state, "path": str(found) if found else ""}
+    if options.layers:
+        facts["all_layers"] = _all_layers(card)
+    if options.json:
+        _print_json(facts)
+        return 0
+    p = card.preprocessing
+    rows = [
+        ("name", card.name),
+        ("title", card.title),
+        ("state", STATES[state]),
+        ("file", str(found) if found else card.file),
+        ("size", _size(_bytes(card))),
+        ("classes", str(len(card.classes) or "none" if found else "told by the weights")),
+        ("input", f"{p.order}, (x * {p.scale:g} - {_numbers(p.mean)}) / {_numbers(p.std)}"),
+        ("made for", f"{card.input_size} x {card.input_size} pixels"),
+        ("layers", ", ".join(card.layers)),
+        ("content", _weighted(card.content_layers)),
+        ("style", _weighted(card.style_layers)),
+        ("dream", _weighted(card.dream_layers)),
+        ("licence", card.licence),
+        ("credit", card.credit),
+        ("address", card.url),
+        ("check sum", card.sha256),
+        ("notes", card.notes),
+    ]
+    print(_table([row for row in rows if row[1]]))
+    for layer in facts.get("all_layers", []):
+        shape = " x ".join(str(n) for n in layer["shape"])
+        words = (layer["name"], layer["field_name"], layer["kind"], shape)
+        print("  ".join(word for word in words if word))
+    return 0
+
+
+def _all_layers(card: Card) -> list[dict[str, Any]]:
+    """Every layer in order, for a picture of the size that the network was made for."""
+    from engine.networks.building import build
+    from engine.networks.loading import aliases
+    from engine.networks.network import Network
+
+    module = build(card.architecture, len(card.classes) or 101, input_size=card.input_size)
+    network = Network(module, card, card.classes, aliases(card.architecture))
+    return [
+        {
+            "name": layer.name,
+            "field_name": layer.field_name if layer.field_name != layer.name else "",
+            "kind": layer.kind,
+            "shape": [layer.channels, *(layer.size or ())],
+        }
+        for top in network.layers()
+        for layer in top.flat()
+    ]
+
+
+def _download(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from engine.networks.download import download
+
+    paths = {}
+    for card in [catalogue.card(name) for name in options.names]:
+        with tqdm(
+            desc=card.name,
+            unit="B",
+            unit_scale=True,
+            unit_divisor=1024,
+            file=sys.stderr,
+            disable=options.quiet,
+        ) as bar:
+
+            def show(done: int, total: int, bar: "tqdm[Any]" = bar) -> None:
+                bar.total = total or None
+                bar.update(done - bar.n)
+
+            paths[card.name] = str(download(card, show, options.timeout))
+    if options.json:
+        _print_json(paths)
+    else:
+        for name, path in paths.items():
+            print(f"{name}: {path}")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    from engine.networks.importing import import_file
+
+    card = import_file(options.file, options.name, options.preprocessing)
+    if options.json:
+        _print_json(card.to_dict())
+    else:
+        print(f"imported as {card.name}: {card.title}, {card.notes}")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from engine.networks.importing import verify
+
+    results = verify()
+    if options.json:
+        _print_json([r._asdict() | {"path": str(r.path)} for r in results])
+    else:
+        lines = [(r.name, "ok" if r.ok else "WRONG", str(r.path), r.reason) for r in results]
+        print(_table(lines) if lines else "no weights on this machine")
+    return 0 if all(r.ok for r in results) else 1
+
+
+def _remove(options: argparse.Namespace) -> int:
+    from engine.networks.importing import remove
+
+    files = [str(path) for path in remove(options.name)]
+    if options.json:
+        _print_json({"removed": files})
+    else:
+        print("\n".join(f"removed {file}" for file in files))
+    return 0
+
+
+# -- text ------------------------------------------------------------------------------------------
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> str:
+    rows = list(rows)
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    widths[-1] = 0
+    padded = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in padded)
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB" if count else ""
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return "(" + ", ".join(f"{v:g}" for v in values) + ")"
+
+
+def _weighted(layers: dict[str, float]) -> str:
+    return ", ".join(name if w == 1 else f"{name}:{w:g}" for name, w in layers.items())

@@ -1,0 +1,294 @@
+"""A trained network as everybody outside sees it: RGB in [0, 1] goes in, named activations come out."""
+
+import copy
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.errors import BadInput
+from engine.networks.card import Card
+from engine.networks.rewiring import Rewired
+from engine.networks.tracing import Call, trace, without_memory
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of the layer tree."""
+
+    name: str
+    """Dotted module name; `#2` for a module's second call."""
+    field_name: str
+    """The literature's name (relu4_2, inception_4c/output), or empty."""
+    kind: str
+    channels: int | None
+    size: tuple[int, int] | None
+    """Height and width of the output; None for vectors and tokens."""
+    receptive_field: int | None
+    """Pixels that one unit sees, along one side; None: the whole picture."""
+    children: tuple["Layer", ...] = field(default=())
+
+    def flat(self) -> list["Layer"]:
+        """Return this layer and all below it."""
+        return [self, *(inner for child in self.children for inner in child.flat())]
+
+
+class _Reached(Exception):
+    """Raised by the last tap's hook: nothing deeper is needed."""
+
+
+class Network:
+    """A network with its card. Parameters never get gradients; nothing outside sees preprocessing.
+
+    `module` maps normalised pictures to logits (or to features, when `classes` is empty).
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        card: Card,
+        classes: Sequence[str] = (),
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take `module` over: eval mode, no gradients, channels last."""
+        self.module = module.eval().requires_grad_(False)
+        self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.card = card
+        self.classes = tuple(classes)
+        self.aliases = {**vgg_names(module), **(aliases or {})}
+        p = card.preprocessing
+        self._scale = [p.scale / s for s in p.std]
+        self._shift = [-m / s for m, s in zip(p.mean, p.std, strict=True)]
+        self._traces: dict[tuple[int, int], dict[str, Call]] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights and so of the activations."""
+        return next(self.module.parameters()).dtype
+
+    def at(self, device: torch.device | str, dtype: torch.dtype) -> "Network":
+        """Return this network on `device` in `dtype`: itself when it is there, else a copy."""
+        if self.device == torch.device(device) and self.dtype == dtype:
+            return self
+        other = copy.copy(self)
+        other.module = copy.deepcopy(self.module)
+        return other.move(device, dtype)
+
+    def move(self, device: torch.device | str, dtype: torch.dtype) -> "Network":
+        """Take this network itself to `device` and `dtype`; return it."""
+        self.module.to(device=device, dtype=dtype)
+        return self
+
+    # -- names ----------------------------------------------------------------------------
+
+    @cached_property
+    def _ghost(self) -> nn.Module:
+        return without_memory(self.module)
+
+    def calls(self, size: tuple[int, int] | None = None) -> dict[str, Call]:
+        """Return every module call by name for a picture of `size` (height, width), in order.
+
+        Raises `BadInput` when the picture is too small for this network.
+        """
+        size = size or (self.card.input_size, self.card.input_size)
+        if size not in self._traces:
+            try:
+                found = trace(self._ghost, size)
+            except RuntimeError as error:
+                raise BadInput(
+                    f"{self.card.name} cannot take a picture of {size[1]}x{size[0]} pixels; "
+                    f"use a larger one ({self.card.input_size} pixels on a side always work)"
+                ) from error
+            if len(self._traces) > 32:
+                self._traces.clear()
+            self._traces[size] = {call.name: call for call in found}
+        return self._traces[size]
+
+    def resolve(self, name: str) -> str:
+        """Return the dotted module name for `name` (itself, or the literature's name for it).
+
+        Raises `BadInput` with the nearest names when there is none.
+        """
+        dotted = self.aliases.get(name, name)
+        if dotted in self.calls():
+            return dotted
+        import difflib
+
+        known = [*self.aliases, *self.calls()]
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:3]
+        raise BadInput(
+            f"{self.card.name} has no layer {name!r}; near it are {', '.join(near)}"
+        )
+
+    def layers(self, size: tuple[int, int] | None = None) -> tuple[Layer, ...]:
+        """Return the layer tree for a picture of `size` (height, width; default: the card's)."""
+        field_names = {dotted: alias for alias, dotted in self.aliases.items()}
+        calls = self.calls(size)
+        below: dict[str, list[str]] = {}
+        for name in calls:
+            parent = name.split("#")[0].rpartition(".")[0]
+            below.setdefault(parent, []).append(name)
+        order = {n: i for i, (n, _) in enumerate(self.module.named_modules())}
+
+        def build(name: str) -> Layer:
+            call = calls[name]
+            channels = call.shape[1] if len(call.shape) in (2, 4) else call.shape[-1]
+            inner = below.get(name, []) if "#" not in name else []
+            return Layer(
+                name,
+                field_names.get(name, name if name in VGG_FIELD else ""),
+                call.kind,
+                channels,
+                (call.shape[2], call.shape[3]) if len(call.shape) == 4 else None,
+                call.receptive_field,
+                tuple(build(n) for n in sorted(inner, key=lambda n: (order[n.split("#")[0]], n))),
+            )
+
+        tops = below.get("", [])
+        return tuple(build(n) for n in sorted(tops, key=lambda n: (order[n.split("#")[0]], n)))
+
+    # -- running --------------------------------------------------------------------------
+
+    def prepare(self, picture: Tensor) -> Tensor:
+        """Return `picture` ((3, H, W) or (N, 3, H, W), RGB in [0, 1]) as the network takes it."""
+        if picture.dim() == 3:
+            picture = picture[None]
+        if picture.dim() != 4 or picture.shape[1] != 3:
+            raise BadInput(f"a picture is (N, 3, H, W), not {tuple(picture.shape)}")
+        if self.card.preprocessing.order == "BGR":
+            picture = picture.flip(1)
+        scale = picture.new_tensor(self._scale).view(1, 3, 1, 1)
+        shift = picture.new_tensor(self._shift).view(1, 3, 1, 1)
+        x = torch.addcmul(shift, picture, scale)
+        return x.to(self.dtype, memory_format=torch.channels_last)
+
+    def taps(
+        self,
+        picture: Tensor,
+        names: Iterable[str],
+        *,
+        pooling: str = "max",
+        padding: str = "zeros",
+    ) -> dict[str, Tensor]:
+        """Return the activations of the layers `names`, keyed as asked, in the weights' precision.
+
+        Runs no deeper than the deepest of them. `pooling` "average" replaces max-pooling for this
+        run (times 2, which keeps the size of activations); `padding` "replicate" or "circular" is
+        how the first convolution continues the picture beyond its border. Raises `BadInput` for
+        unknown names and for pictures that are too small.
+        """
+        names = list(dict.fromkeys(names))
+        x = self.prepare(picture)
+        calls = self.calls((x.shape[2], x.shape[3]))
+        wanted: dict[str, list[str]] = {}
+        for name in names:
+            wanted.setdefault(self.resolve(name), []).append(name)
+        last = max((list(calls).index(dotted) for dotted in wanted), default=-1)
+        if last < 0:
+            return {}
+        deepest = list(calls)[last]
+        found: dict[str, Tensor] = {}
+
+        def keep(dotted: str, output: Tensor) -> None:
+            for name in wanted[dotted]:
+                overwritten = calls[dotted].changed_later and dotted != deepest
+                found[name] = output.clone() if overwritten else output
+            if dotted == deepest:
+                raise _Reached
+
+        handles = self._watch(wanted, keep)
+        try:
+            with self._rewired(pooling, padding):
+                self.module(x)
+        except _Reached:
+            pass
+        finally:
+            for handle in handles:
+                handle.remove()
+        return {name: found[name] for name in names}
+
+    def _watch(
+        self, wanted: Mapping[str, Any], keep: Callable[[str, Tensor], None]
+    ) -> list[torch.utils.hooks.RemovableHandle]:
+        """Hook the modules asked for; only calls from this thread count."""
+        owner = threading.get_ident()
+        counts: dict[str, int] = {}
+        handles = []
+
+        def hook_for(name: str) -> Callable[[nn.Module, Any, Any], None]:
+            def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+                if threading.get_ident() != owner:
+                    return
+                counts[name] = counts.get(name, 0) + 1
+                label = name if counts[name] == 1 else f"{name}#{counts[name]}"
+                if label in wanted:
+                    keep(label, output if isinstance(output, Tensor) else output[0])
+
+            return hook
+
+        for name in {label.split("#")[0] for label in wanted}:
+            handles.append(self.module.get_submodule(name).register_forward_hook(hook_for(name)))
+        return handles
+
+    def logits(self, picture: Tensor) -> Tensor:
+        """Return logits (N, classes) in float32 for (N, 3, H, W) or (3, H, W) RGB in [0, 1].
+
+        Raises `BadInput` when the weights hold no classifier.
+        """
+        if not self.classes:
+            raise BadInput(
+                f"the weights of {self.card.name} on this machine hold no classifier; "
+                "use a network with classes"
+            )
+        logits: Tensor = self.module(self.prepare(picture))
+        return logits.float()
+
+    def _rewired(self, pooling: str, padding: str) -> AbstractContextManager[Any]:
+        if pooling == "max" and padding == "zeros":
+            return nullcontext()
+        first = next(m for m in self.module.modules() if isinstance(m, nn.Conv2d))
+        return Rewired(pooling, padding, first.weight)
+
+
+def vgg_names(module: nn.Module) -> dict[str, str]:
+    """Return the field's names (conv1_1, relu1_1, pool1 …) of a VGG-like network's layers.
+
+    VGG-like: 3x3 convolutions, ReLU (batch norm) and pools in a row, by themselves or in `features`.
+    """
+    features = getattr(module, "features", None)
+    if not isinstance(features, nn.Sequential):
+        return {}
+    names: dict[str, str] = {}
+    block, number = 1, 0
+    for key, layer in features.named_children():
+        if isinstance(layer, nn.Conv2d):
+            if layer.kernel_size != (3, 3) or layer.stride != (1, 1):
+                return {}
+            number += 1
+            names[f"conv{block}_{number}"] = f"features.{key}"
+        elif isinstance(layer, nn.BatchNorm2d):
+            names[f"bn{block}_{number}"] = f"features.{key}"
+        elif isinstance(layer, nn.ReLU):
+            names[f"relu{block}_{number}"] = f"features.{key}"
+        elif isinstance(layer, nn.MaxPool2d):
+            names[f"pool{block}"] = f"features.{key}"
+            block, number = block + 1, 0
+        else:
+            return {}
+    return names
+
+
+VGG_FIELD = frozenset(
+    [f"{kind}{b}_{i}" for kind in ("conv", "relu") for b in range(1, 6) for i in range(1, 5)]
+    + [f"pool{b}" for b in range(1, 6)]
+)

@@ -1,0 +1,67 @@
+"""Running a network with other pooling or padding for one call, without editing its modules.
+
+Average instead of max pooling is Gatys et al. (2015); its outputs are smaller, so they are doubled,
+which keeps the size of the activations that later layers were trained on.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+AVERAGE_SCALE = 2.0
+
+
+class Rewired(TorchFunctionMode):
+    """While active in this thread, pools and the first convolution behave as asked."""
+
+    def __init__(self, pooling: str, padding: str, first_weight: Tensor) -> None:
+        """`pooling`: max or average; `padding` of the convolution with `first_weight`: a mode of F.pad."""
+        super().__init__()
+        self.average = pooling == "average"
+        self.padding = padding
+        self.first_weight = first_weight
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Replace the calls concerned; hand all others on."""
+        kwargs = kwargs or {}
+        if self.average and func in (F.max_pool2d, torch.max_pool2d):
+            return self._average(*args, **kwargs)
+        if self.padding != "zeros" and func is torch.conv2d:
+            weight = args[1] if len(args) > 1 else kwargs["weight"]
+            if weight is self.first_weight:
+                return self._padded(*args, **kwargs)
+        return func(*args, **kwargs)
+
+    @staticmethod
+    def _average(
+        x: Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Tensor:
+        return AVERAGE_SCALE * F.avg_pool2d(
+            x, kernel_size, stride, padding, ceil_mode, count_include_pad=False
+        )
+
+    def _padded(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+    ) -> Tensor:
+        vertical, horizontal = (padding, padding) if isinstance(padding, int) else padding
+        margins = (horizontal, horizontal, vertical, vertical)
+        padded = F.pad(x, margins, mode=self.padding)
+        return torch.conv2d(padded, weight, bias, stride, 0, dilation, groups)

@@ -1,0 +1,132 @@
+"""Style as a distribution of features: Gram matrices, or Gaussians compared by optimal transport.
+
+Gram: Gatys, Ecker, Bethge 2015 ("A Neural Algorithm of Artistic Style"), divided by H W as in the
+lectures. Wasserstein: the squared 2-Wasserstein distance between the Gaussians with the features'
+mean and covariance, first used for style by Mroueh 2019 ("Wasserstein Style Transfer").
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.objectives.content import scaled_difference
+from engine.objectives.moments import mean_activation, second_moments
+
+COVARIANCE_FLOOR = 1e-3
+"""Added to the diagonal of covariances, relative to the style's mean second moment: keeps square
+roots differentiable in directions that a picture or a style does not use (with fewer positions
+than channels, always some)."""
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Return the Gram matrices (N, C, C) of activations (N, C, H, W), divided by H W.
+
+    float64 in, float64 out; anything else gives float32.
+    """
+    return second_moments(features)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What is remembered of a style at one layer: mean (N, C) and second raw moments (N, C, C)."""
+
+    mean: Tensor
+    second: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> "Statistics":
+        """Return the statistics of activations (N, C, H, W)."""
+        return cls(mean_activation(features), second_moments(features))
+
+    @classmethod
+    def blend(cls, parts: Sequence["Statistics"], weights: Sequence[float]) -> "Statistics":
+        """Return the weighted mean of several styles' raw moments (which, unlike covariances, mix)."""
+        total = sum(weights)
+        shares = [w / total for w in weights]
+        mean = torch.stack([s * p.mean for p, s in zip(parts, shares, strict=True)]).sum(0)
+        second = torch.stack([s * p.second for p, s in zip(parts, shares, strict=True)]).sum(0)
+        return cls(mean, second)
+
+
+class GramLoss:
+    """Distance of Gram matrices: squared Frobenius norm, or its gradient-normalised form.
+
+    The seeds' formula is the sum over entries of (G - G*)²; a layer of 512 channels has then
+    64 times the entries of one of 64, which the customary 1 / C² evens out (Gatys' 1 / (4 N²)),
+    as the mean over entries does here.
+    """
+
+    def __init__(self, target: Statistics, normalised: bool = False) -> None:
+        """Compare with `target`; `normalised` divides by the sum of absolute differences."""
+        self.target = target.second
+        self.normalised = normalised
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Return the scalar loss of activations (N, C, H, W)."""
+        gram = gram_matrix(features)
+        if self.normalised:
+            return scaled_difference(gram, self.target)
+        return (gram - self.target).square().mean()
+
+
+class WassersteinLoss:
+    """mean((μ - μ*)²) + tr(S + S* - 2 (A S A)^½) / C with A = S*^½: W₂² of Gaussians, per channel.
+
+    Eigenvalues of A S A span the square of the range of S, more than float32 holds (measured: with
+    it, the loss of VGG-19's relu5_1 at 128 px climbs), so the decomposition is in float64.
+    """
+
+    def __init__(self, target: Statistics) -> None:
+        """Precompute the target's covariance and its square root."""
+        self.mean = target.mean
+        self.floor = COVARIANCE_FLOOR * target.second.diagonal(dim1=-2, dim2=-1).mean().clamp_min(
+            1e-12
+        )
+        covariance = self._covariance(target.mean, target.second)
+        self.trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
+        self.root = symmetric_power(covariance.double(), 0.5).to(covariance.dtype)
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Return the scalar loss of activations (N, C, H, W)."""
+        mean = mean_activation(features)
+        covariance = self._covariance(mean, second_moments(features))
+        channels = features.shape[1]
+        means = (mean - self.mean).square().mean(-1)
+        trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1) + self.trace
+        fidelity: Tensor = _RootFidelity.apply(covariance, self.root)  # type: ignore[no-untyped-call]
+        return (means + (trace - 2 * fidelity) / channels).mean()
+
+    def _covariance(self, mean: Tensor, second: Tensor) -> Tensor:
+        identity = torch.eye(mean.shape[-1], dtype=mean.dtype, device=mean.device)
+        return second - mean.unsqueeze(-1) * mean.unsqueeze(-2) + self.floor * identity
+
+
+class _RootFidelity(torch.autograd.Function):
+    """tr((A S A)^½) with its closed-form gradient ½ A (A S A)^-½ A: one eigendecomposition."""
+
+    @staticmethod
+    def forward(ctx: Any, covariance: Tensor, root: Tensor) -> Tensor:
+        precise = root.double()
+        product = precise @ covariance.double() @ precise
+        values, vectors = torch.linalg.eigh((product + product.mT) / 2)
+        values = values.clamp_min(1e-12 * values[..., -1:].clamp_min(1e-30))
+        ctx.save_for_backward(precise, values, vectors)
+        return values.sqrt().sum(-1).to(covariance.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        root, values, vectors = ctx.saved_tensors
+        half = root @ vectors * values.pow(-0.25).unsqueeze(-2)
+        gradient = (half @ half.mT).to(gradients[0].dtype)
+        return 0.5 * gradients[0][..., None, None] * gradient, None
+
+
+def symmetric_power(matrix: Tensor, exponent: float) -> Tensor:
+    """Return a symmetric positive matrix (…, C, C) to a power; eigenvalues below 0 count as 0."""
+    values, vectors = torch.linalg.eigh(matrix)
+    powers = values.clamp_min(1e-30).pow(exponent)
+    return (vectors * powers.unsqueeze(-2)) @ vectors.mT
+

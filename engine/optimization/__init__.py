@@ -1,0 +1,1 @@
+"""How a picture is moved: Adam and L-BFGS, whose state survives a change of picture size."""

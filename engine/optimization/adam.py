@@ -1,0 +1,49 @@
+"""Adam (Kingma & Ba 2015) on one picture, whose moments can be carried to another size."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Closure = Callable[[Tensor], Tensor]
+"""Maps the variable to its gradient."""
+
+
+class Adam:
+    """Bias-corrected Adam on a tensor changed in place."""
+
+    def __init__(
+        self,
+        variable: Tensor,
+        learning_rate: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+    ) -> None:
+        """Optimize `variable`; the learning rate is in its own units."""
+        self.variable = variable
+        self.learning_rate = learning_rate
+        self.betas = betas
+        self.epsilon = epsilon
+        self.steps = 0
+        self.mean = torch.zeros_like(variable)
+        self.square = torch.zeros_like(variable)
+
+    @torch.no_grad()
+    def step(self, closure: Closure) -> None:
+        """Move the variable by one step down the gradient that `closure` returns."""
+        gradient = closure(self.variable)
+        self.steps += 1
+        first, second = self.betas
+        self.mean.lerp_(gradient, 1 - first)
+        self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+        root = (self.square / (1 - second**self.steps)).sqrt_().add_(self.epsilon)
+        rate = -self.learning_rate / (1 - first**self.steps)
+        self.variable.addcdiv_(self.mean, root, value=rate)
+
+    def carry(self, variable: Tensor, resize: Callable[[Tensor], Tensor]) -> "Adam":
+        """Return an optimizer for `variable` that goes on with this one's resized moments."""
+        other = Adam(variable, self.learning_rate, self.betas, self.epsilon)
+        other.steps = self.steps
+        other.mean = resize(self.mean)
+        other.square = resize(self.square).clamp_min_(0)
+        return other

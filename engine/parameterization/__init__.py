@@ -1,0 +1,1 @@
+"""What is optimized, and how it grows: pixels, pyramids of scales, octaves."""

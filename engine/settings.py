@@ -1,0 +1,208 @@
+"""How a technique describes its own settings: once, as dataclass fields.
+
+From these descriptions come the command-line options, the panel, presets, project files and the
+metadata of exported pictures.
+"""
+
+import dataclasses
+import difflib
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from engine.errors import BadInput
+
+KEY = "setting"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of a technique as people see it."""
+
+    name: str
+    kind: str
+    """float, int, bool, choice, text or layers (a mapping of layer names to weights)."""
+    default: Any
+    label: str
+    help: str
+    group: str = ""
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    unit: str = ""
+    log: bool = False
+    """Whether a slider should be logarithmic."""
+    choices: tuple[str, ...] = ()
+    live: bool = False
+    """Whether a change takes effect at the next iteration of a running job."""
+    optional: bool = False
+    """Whether None is allowed and means "by itself"."""
+
+    @property
+    def option(self) -> str:
+        """The command-line option."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def range_text(self) -> str:
+        """The range in words: "0 to 1 px", "one of max, average", empty when anything goes."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.kind not in ("float", "int"):
+            return ""
+        unit = f" {self.unit}" if self.unit else ""
+        if self.low is not None and self.high is not None:
+            return f"{_number(self.low)} to {_number(self.high)}{unit}"
+        return f"at least {_number(self.low)}{unit}" if self.low is not None else ""
+
+    def check(self, value: Any) -> Any:
+        """Return `value` as this setting's type. Raises `BadInput` with what would be right."""
+        if value is None and self.optional:
+            return None
+        wrong = f"{self.option} (setting {self.name}) is {value!r}; it takes {self.expects()}"
+        if self.kind == "layers":
+            return self._check_layers(value, wrong)
+        if self.kind == "choice":
+            if value not in self.choices:
+                raise BadInput(wrong)
+            return value
+        if self.kind == "bool":
+            if not isinstance(value, bool):
+                raise BadInput(wrong)
+            return value
+        if self.kind == "text":
+            if not isinstance(value, str):
+                raise BadInput(wrong)
+            return value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise BadInput(wrong)
+        if self.kind == "int" and value != int(value):
+            raise BadInput(wrong)
+        if not math.isfinite(value):
+            raise BadInput(wrong)
+        if (self.low is not None and value < self.low) or (
+            self.high is not None and value > self.high
+        ):
+            raise BadInput(wrong)
+        return int(value) if self.kind == "int" else float(value)
+
+    def _check_layers(self, value: Any, wrong: str) -> dict[str, float]:
+        if not isinstance(value, Mapping):
+            raise BadInput(wrong)
+        checked = {}
+        for name, weight in value.items():
+            number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+            if not isinstance(name, str) or not number or not math.isfinite(weight):
+                raise BadInput(wrong)
+            checked[name] = float(weight)
+        return checked
+
+    def parse(self, text: str) -> Any:
+        """Return the value that `text` (from a command line) means. Raises `BadInput`."""
+        text = text.strip()
+        if self.optional and text.lower() in ("", "auto", "none"):
+            return None
+        if self.kind == "bool":
+            words = {"on": True, "true": True, "yes": True, "1": True}
+            words |= {"off": False, "false": False, "no": False, "0": False}
+            return self.check(words.get(text.lower(), text))
+        if self.kind == "layers":
+            return self.check(dict(parse_layer(part) for part in text.split(",") if part))
+        if self.kind in ("int", "float"):
+            try:
+                return self.check(float(text))
+            except ValueError:
+                return self.check(text)
+        return self.check(text)
+
+    def expects(self) -> str:
+        """Return what this setting takes, in words."""
+        words = {
+            "float": "a number",
+            "int": "a whole number",
+            "bool": "on or off",
+            "layers": "layer names with weights, such as relu4_1:2,relu5_1",
+            "text": "text",
+            "choice": "",
+        }[self.kind]
+        extra = self.range_text
+        return f"{words} {extra}".strip() + (", or auto" if self.optional else "")
+
+
+def setting(default: Any, label: str, help: str, **options: Any) -> Any:
+    """Return a dataclass field with its description; options are those of `Setting`.
+
+    A mapping default becomes a default factory.
+    """
+    metadata = {KEY: {"label": label, "help": help, **options}}
+    if isinstance(default, Mapping):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def parse_layer(text: str) -> tuple[str, float]:
+    """Return (name, weight) of "NAME" or "NAME:WEIGHT" (weight 1 when absent). Raises `BadInput`."""
+    name, colon, weight = text.strip().rpartition(":")
+    if not colon:
+        return text.strip(), 1.0
+    try:
+        return name, float(weight)
+    except ValueError:
+        raise BadInput(
+            f"layer {text!r} has the weight {weight!r}; a number such as {name}:1.5 would be right"
+        ) from None
+
+
+def describe(technique: Any) -> dict[str, Setting]:
+    """Return the settings of a technique (class or instance) by field name, in order."""
+    hints = get_type_hints(technique if isinstance(technique, type) else type(technique))
+    found = {}
+    for f in fields(technique):
+        if KEY not in f.metadata:
+            continue
+        default = f.default if f.default is not MISSING else f.default_factory()  # type: ignore[misc]
+        kind, optional = _kind(hints[f.name])
+        options = dict(f.metadata[KEY])
+        if options.get("choices"):
+            kind = "choice"
+        found[f.name] = Setting(f.name, kind, default, optional=optional, **options)
+    return found
+
+
+def _kind(hint: Any) -> tuple[str, bool]:
+    optional = False
+    if get_origin(hint) is types.UnionType:
+        inner = [a for a in get_args(hint) if a is not type(None)]
+        hint, optional = inner[0], True
+    if get_origin(hint) is dict:
+        return "layers", optional
+    return {float: "float", int: "int", bool: "bool", str: "text"}[hint], optional
+
+
+def make(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Return a technique of class `kind` with checked `values`. Raises `BadInput` for unknown names."""
+    known = describe(kind)
+    checked = {}
+    for name, value in values.items():
+        key = name.replace("-", "_")
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+            raise BadInput(f"there is no setting {name!r}{hint}")
+        checked[key] = known[key].check(value)
+    return kind(**checked)
+
+
+def values(technique: Any) -> dict[str, Any]:
+    """Return the settings of a technique as plain values for JSON."""
+    return {
+        name: dict(v) if isinstance(v := getattr(technique, name), Mapping) else v
+        for name in describe(technique)
+    }
+
+
+def _number(value: float | None) -> str:
+    return f"{value:g}"

@@ -1,0 +1,154 @@
+"""The steps of a dream: octaves with carried detail, jitter, normalised ascent."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from engine.errors import BadInput
+from engine.image import Picture
+from engine.objectives.dream import (
+    guided_objective,
+    mean_activation_objective,
+    squares_objective,
+)
+from engine.parameterization.scales import fit, resize, resize_picture
+from engine.parameterization.smoothing import gaussian_blur
+from engine.task import Frame, Stage, Task, finite
+from engine.techniques.deep_dream import DeepDream
+
+SMALLEST_OCTAVE = 32
+"""No octave's short side falls below this: deep layers would have no positions left."""
+
+
+def stages(settings: DeepDream, task: Task) -> list[Stage]:
+    """Share the iterations out evenly; octaves that would be too small are left out."""
+    content = _content(task)
+    size = fit((content.height, content.width), task.size)
+    sides = [task.size / settings.octave_scale**i for i in range(settings.octaves)]
+    least = min(SMALLEST_OCTAVE, min(size))
+    sizes = [fit(size, max(1, round(side))) for side in sides]
+    sizes = [s for s in sizes if min(s) >= least][::-1][-settings.iterations :]
+    counts = [settings.iterations // len(sizes)] * len(sizes)
+    for i in range(settings.iterations % len(sizes)):
+        counts[i] += 1
+    return [Stage(s, n) for s, n in zip(sizes, counts, strict=True)]
+
+
+def _content(task: Task) -> Picture:
+    if task.content is None:
+        raise BadInput("DeepDream needs a photo to dream on")
+    return task.content
+
+
+def parse_channels(text: str) -> list[int]:
+    """Return the channel numbers of "12, 40". Raises `BadInput`."""
+    try:
+        return [int(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        raise BadInput(f"--channels is {text!r}; it takes numbers such as 12,40") from None
+
+
+class _Dream:
+    """The objective at one octave and its gradient."""
+
+    def __init__(self, task: Task, size: tuple[int, int]) -> None:
+        settings = cast(DeepDream, task.technique)
+        self.task = task
+        self.network = task.network
+        own = self.network.card.dream_layers
+        self.layers = dict(own if settings.layers is None else settings.layers)
+        if not self.layers:
+            raise BadInput(f"{self.network.card.name} suggests no layer to dream with; give --layer")
+        self.channels = parse_channels(settings.channels)
+        self._check_channels(size)
+        self.guide: dict[str, Tensor] = {}
+        if task.guide is not None:
+            guide_size = fit((task.guide.height, task.guide.width), max(size))
+            guide = resize_picture(task.guide.tensor()[None], guide_size)
+            with torch.no_grad():
+                self.guide = self.network.taps(guide.to(task.device), self.layers)
+
+    def _check_channels(self, size: tuple[int, int]) -> None:
+        calls = self.network.calls(size)
+        for name in self.layers:
+            shape = calls[self.network.resolve(name)].shape
+            if len(shape) != 4:
+                raise BadInput(f"layer {name} has no map to dream with; take a convolutional layer")
+            wrong = [c for c in self.channels if not 0 <= c < shape[1]]
+            if wrong:
+                raise BadInput(f"layer {name} has channels 0 to {shape[1] - 1}, not {wrong[0]}")
+
+    def gradient(self, picture: Tensor, settings: DeepDream) -> tuple[Tensor, Tensor]:
+        """Return the objective and its gradient with respect to `picture` (1, 3, H, W)."""
+        with torch.enable_grad():
+            x = picture.detach().requires_grad_(True)
+            taps = self.network.taps(x, self.layers)
+            terms = []
+            for name, weight in self.layers.items():
+                if self.guide:
+                    value = guided_objective(taps[name], self.guide[name], self.channels)
+                elif settings.objective == "mean":
+                    value = mean_activation_objective(taps[name], self.channels)
+                else:
+                    value = squares_objective(taps[name], self.channels)
+                terms.append(weight * value)
+            total = torch.stack(terms).sum()
+            (gradient,) = torch.autograd.grad(total, x)
+        return total.detach(), gradient
+
+
+def frames(task: Task) -> Iterator[Frame]:
+    """Yield a frame per iteration, octave by octave."""
+    began = time.perf_counter()
+    first = cast(DeepDream, task.technique)
+    plan = stages(first, task)
+    whole = _content(task).tensor()[None]
+    total = sum(stage.iterations for stage in plan)
+    done = 0
+    detail: Tensor | None = None
+    for number, stage in enumerate(plan, 1):
+        base = resize_picture(whole, stage.size).to(task.device)
+        dream = _Dream(task, stage.size)
+        x = base.clone() if detail is None else base + resize(detail, stage.size, "bilinear")
+        if first.clip:
+            x.clamp_(0, 1)
+        label = f"octave {number} of {len(plan)}, {stage.size[1]} x {stage.size[0]}"
+        for i in range(stage.iterations):
+            settings = cast(DeepDream, task.technique)
+            losses = _step(task, dream, x, settings, (i + 1) / stage.iterations, done + 1)
+            done += 1
+            yield Frame(
+                done, total, losses, time.perf_counter() - began, label,
+                partial(_render, x),
+            )  # fmt: skip
+        detail = x - base
+
+
+@torch.no_grad()
+def _step(
+    task: Task, dream: _Dream, x: Tensor, settings: DeepDream, progress: float, iteration: int
+) -> dict[str, float]:
+    """Move `x` in place by one normalised step up the gradient of the shifted picture."""
+    reach = settings.jitter
+    shift = torch.randint(-reach, reach + 1, (2,), generator=task.generator).tolist()
+    value, gradient = dream.gradient(x.roll(shift, (2, 3)), settings)
+    gradient = gradient.roll([-s for s in shift], (2, 3))
+    size = gradient.abs().mean()
+    objective, mean = torch.stack([value.float(), size]).tolist()
+    finite({"objective": objective, "gradient": mean}, iteration)
+    if settings.smoothing:
+        widest = settings.smoothing * (0.5 + progress)
+        blurs = [gaussian_blur(gradient, widest * factor) for factor in (0.5, 1.0, 2.0)]
+        gradient = torch.stack(blurs).mean(0)
+    x.add_(gradient / gradient.abs().mean().clamp_min(1e-20), alpha=settings.step_size / 255)
+    if settings.clip:
+        x.clamp_(0, 1)
+    return {"objective": objective}
+
+
+def _render(x: Tensor) -> Tensor:
+    return x[0].clamp(0, 1).float().cpu()

@@ -1,0 +1,267 @@
+"""The steps of a style transfer: targets, start, scales, and one gradient per iteration."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from engine import colour
+from engine.errors import BadInput
+from engine.image import Picture
+from engine.networks.network import Network
+from engine.objectives.content import ContentLoss
+from engine.objectives.priors import smoothness
+from engine.objectives.style import GramLoss, Statistics, WassersteinLoss
+from engine.optimization.adam import Adam
+from engine.optimization.lbfgs import LBFGS
+from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture
+from engine.task import Frame, Stage, Task, finite
+from engine.techniques.style_transfer import StyleTransfer
+
+Loss = Callable[[Tensor], Tensor]
+
+
+def stages(settings: StyleTransfer, task: Task) -> list[Stage]:
+    """Share the iterations out over the scales, each at least one."""
+    content = _content(task)
+    sides = pyramid(task.size, settings.smallest_scale)
+    sides = sides[-settings.iterations :]
+    shares = [settings.first_share] + [1.0] * (len(sides) - 1)
+    counts = [max(1, round(settings.iterations * s / sum(shares))) for s in shares]
+    counts[-1] = max(1, counts[-1] + settings.iterations - sum(counts))
+    size = (content.height, content.width)
+    return [Stage(fit(size, side), n) for side, n in zip(sides, counts, strict=True)]
+
+
+def _content(task: Task) -> Picture:
+    if task.content is None:
+        raise BadInput("style transfer needs a content picture")
+    if not task.styles:
+        raise BadInput("style transfer needs at least one style; give --style PAINTING")
+    return task.content
+
+
+class Objective:
+    """The losses of one scale, and their gradient."""
+
+    def __init__(
+        self, settings: StyleTransfer, network: Network, content: Tensor,
+        styles: list[tuple[Tensor, float]],
+    ) -> None:  # fmt: skip
+        """Remember the content's activations and the styles' statistics at this scale."""
+        self.network = network
+        self.pooling, self.padding = settings.pooling, settings.padding
+        self.content_layers = content_layers(settings, network)
+        style_layers = settings.style_layers
+        self.style_layers = network.card.style_layers if style_layers is None else style_layers
+        scaling = settings.loss_scaling
+        with torch.no_grad():
+            kept = self._taps(content, self.content_layers)
+            self.content_losses = {n: _content_loss(t, scaling) for n, t in kept.items()}
+            del kept
+            parts = []
+            for picture, _ in styles:
+                taps = self._taps(picture, self.style_layers)
+                parts.append({name: Statistics.of(taps.pop(name)) for name in list(taps)})
+            weights = [weight for _, weight in styles]
+            kind = settings.style_statistic
+            self.style_losses = {
+                name: _style_loss(
+                    Statistics.blend([p[name] for p in parts], weights), kind, scaling
+                )
+                for name in self.style_layers
+            }
+
+    def _taps(self, picture: Tensor, names: dict[str, float]) -> dict[str, Tensor]:
+        return self.network.taps(picture, names, pooling=self.pooling, padding=self.padding)
+
+    def losses(self, picture: Tensor, settings: StyleTransfer) -> dict[str, Tensor]:
+        """Return the weighted terms and their sum, `total`, for a picture (1, 3, H, W)."""
+        taps = self._taps(picture, {**self.content_layers, **self.style_layers})
+        terms = {
+            "content": settings.content_weight
+            * _weighted(self.content_losses, self.content_layers, taps),
+            "style": settings.style_weight * _weighted(self.style_losses, self.style_layers, taps),
+            "variation": settings.tv_weight * smoothness(picture),
+        }
+        terms["total"] = torch.stack([torch.as_tensor(t) for t in terms.values()]).sum()
+        return terms
+
+    def gradient(
+        self, settings: StyleTransfer, iteration: int, noted: dict[str, float], picture: Tensor
+    ) -> Tensor:
+        """Return the gradient of the total; the terms go into `noted`. Raises `Diverged`."""
+        with torch.enable_grad():
+            x = picture.detach().requires_grad_(True)
+            terms = self.losses(x, settings)
+            (gradient,) = torch.autograd.grad(terms["total"], x)
+        # All at once: on a GPU every fetch waits for the card.
+        values = [t.detach().float() for t in terms.values()] + [gradient.abs().sum()]
+        numbers = torch.stack(values).tolist()
+        named = dict(zip([*terms, "gradient"], numbers, strict=True))
+        finite(named, iteration)
+        noted.update({name: named[name] for name in terms})
+        return gradient
+
+
+def _weighted(losses: dict[str, Loss], weights: dict[str, float], taps: dict[str, Tensor]) -> Tensor:
+    total = sum(weights.values()) or 1.0
+    terms = [weights[n] / total * loss(taps[n]) for n, loss in losses.items() if weights[n] != 0]
+    return torch.stack(terms).sum() if terms else torch.zeros(())
+
+
+def _content_loss(target: Tensor, scaling: str) -> Loss:
+    loss = ContentLoss(target, normalised=scaling == "gradient")
+    if scaling != "relative":
+        return loss
+    size = float(target.float().square().mean().clamp_min(1e-12))
+    return lambda features: loss(features) / size
+
+
+def _style_loss(target: Statistics, statistic: str, scaling: str) -> Loss:
+    if statistic == "gram":
+        gram = GramLoss(target, normalised=scaling == "gradient")
+        size = float(target.second.square().mean())
+        return (lambda f: gram(f) / max(size, 1e-12)) if scaling == "relative" else gram
+    wasserstein = WassersteinLoss(target)
+    # tr E[f fᵀ] / C: the Wasserstein distance to features that are all zero
+    size = float(target.second.diagonal(dim1=-2, dim2=-1).mean())
+    if scaling == "relative":
+        return lambda f: wasserstein(f) / max(size, 1e-12)
+    if scaling == "gradient":
+        # W2 itself: its gradient keeps its size as the distance shrinks
+        return lambda f: wasserstein(f).clamp_min(1e-12).sqrt()
+    return wasserstein
+
+
+def content_layers(settings: StyleTransfer, network: Network) -> dict[str, float]:
+    """Return the content layers with weights, shifted towards a deeper one by `content_blend`."""
+    layers = settings.content_layers
+    layers = dict(network.card.content_layers if layers is None else layers)
+    blend = settings.content_blend
+    if not blend or not layers:
+        return layers
+    deeper = deeper_counterpart(network, list(layers)[-1])
+    blended = {name: weight * (1 - blend) for name, weight in layers.items()}
+    blended[deeper] = blended.get(deeper, 0.0) + blend * sum(layers.values())
+    return {name: weight for name, weight in blended.items() if weight}
+
+
+def deeper_counterpart(network: Network, name: str) -> str:
+    """Return relu5_2 for relu4_2: the layer of the same kind and place after the next reduction."""
+    calls = list(network.calls().values())
+    here = network.resolve(name)
+    at = next(i for i, c in enumerate(calls) if c.name == here)
+    kind, height = calls[at].kind, calls[at].shape[2]
+    same = [c for c in calls if c.kind == kind and len(c.shape) == 4]
+    place = [c.name for c in same if c.shape[2] == height].index(here)
+    after = [c for c in same if c.shape[2] < height]
+    if not after:
+        return name
+    block = [c for c in after if c.shape[2] == after[0].shape[2]]
+    return block[min(place, len(block) - 1)].name
+
+
+class StyleTransferRun:
+    """One run: holds the pictures of the present scale and yields frames."""
+
+    def __init__(self, task: Task) -> None:
+        """Prepare what all scales share."""
+        self.task = task
+        self.settings = cast(StyleTransfer, task.technique)
+        self.began = time.perf_counter()
+        self.content_picture = _content(task)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield a frame per iteration, coarse to fine."""
+        plan = stages(self.settings, self.task)
+        total = sum(stage.iterations for stage in plan)
+        done = 0
+        optimizer: Adam | LBFGS | None = None
+        average: Average | None = None
+        for stage in plan:
+            content = self._scaled(self.content_picture, stage.size)
+            styles = self._styles(stage.size, content)
+            previous = average.value() if average else None
+            variable = self._variable(previous, content, stage.size)
+            objective = self._objective(content, styles)
+            del styles
+            optimizer = self._optimizer(optimizer, variable)
+            average = Average(self.settings.averaging)
+            label = f"{stage.size[1]} x {stage.size[0]}"
+            for _ in range(stage.iterations):
+                settings = cast(StyleTransfer, self.task.technique)
+                optimizer.learning_rate = settings.learning_rate
+                noted: dict[str, float] = {}
+                optimizer.step(partial(objective.gradient, settings, done + 1, noted))
+                if settings.clamp:
+                    variable.clamp_(0, 1)
+                average.update(variable)
+                done += 1
+                yield Frame(
+                    done, total, noted, time.perf_counter() - self.began, label,
+                    partial(self._render, average, content),
+                )  # fmt: skip
+
+    def _objective(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> Objective:
+        if self.settings.colour == "luminance":
+            content = colour.gray(content)
+        return Objective(self.settings, self.task.network, content, styles)
+
+    def _scaled(self, picture: Picture, size: tuple[int, int]) -> Tensor:
+        whole = picture.tensor()[None]
+        return resize_picture(whole, size).to(self.task.device)
+
+    def _styles(self, size: tuple[int, int], content: Tensor) -> list[tuple[Tensor, float]]:
+        """Return the paintings at this scale (never enlarged), recoloured if asked."""
+        side = max(1, round(max(size) * self.settings.style_scale))
+        least = min(self.task.network.card.input_size, 32)
+        styles = []
+        for picture, weight in self.task.styles:
+            own = (picture.height, picture.width)
+            scaled = self._scaled(picture, fit(own, min(side, max(own)), least=least))
+            if self.settings.colour == "luminance":
+                scaled = colour.matched_luminance(scaled, content)
+            elif self.settings.colour == "match":
+                scaled = colour.match_colours(scaled, content, self.settings.colour_strength)
+            styles.append((scaled, weight))
+        return styles
+
+    def _variable(
+        self, previous: Tensor | None, content: Tensor, size: tuple[int, int]
+    ) -> Tensor:
+        """Return the picture to optimize: the last scale's result, or the start."""
+        if previous is not None:
+            return resize_picture(previous, size)
+        kind = self.settings.start
+        if kind == "gray":
+            start = torch.full_like(content, 0.5)
+        elif kind == "picture":
+            if self.task.start is None:
+                raise BadInput("the start is a picture; give it with --start-picture PHOTO")
+            start = self._scaled(self.task.start, size)
+        else:
+            share = {"content": 0.0, "noise": 1.0, "blend": self.settings.start_blend}[kind]
+            noise = self.task.noise(*content.shape) * content.std() + content.mean()
+            start = torch.lerp(content, noise.clamp(0, 1), share)
+        return colour.gray(start) if self.settings.colour == "luminance" else start
+
+    def _optimizer(self, before: Adam | LBFGS | None, variable: Tensor) -> Adam | LBFGS:
+        s = self.settings
+        if s.optimizer == "lbfgs":
+            return LBFGS(variable, s.learning_rate, s.history)
+        if isinstance(before, Adam):
+            size = tuple(variable.shape[-2:])
+            return before.carry(variable, lambda t: resize(t, (size[0], size[1]), "bilinear"))
+        return Adam(variable, s.learning_rate, (s.beta1, s.beta2), s.epsilon)
+
+    def _render(self, average: Average, content: Tensor) -> Tensor:
+        settings = cast(StyleTransfer, self.task.technique)
+        picture = average.value().clamp(0, 1)
+        if settings.colour in ("luminance", "luminance-after"):
+            picture = colour.with_luminance_of(picture, content, settings.colour_strength)
+        return picture[0].float().cpu()
+

@@ -1,0 +1,16 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real photographs and weights, which the repository does not carry."""
+    root = Path(__file__).parents[1]
+    folder = Path(os.environ.get("PAREIDOLIA_TEST_DATA", root.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no test data at {folder}: set PAREIDOLIA_TEST_DATA to its folder")
+    return folder
