@@ -86,9 +86,7 @@ def centre_crop(picture: Image.Image, side: int) -> Image.Image:
     """Return the centre square of `picture`, `side` pixels wide."""
     short = min(picture.size)
     x, y = (picture.width - short) / 2, (picture.height - short) / 2
-    return picture.resize(
-        (side, side), Image.Resampling.BICUBIC, box=(x, y, x + short, y + short)
-    )
+    return picture.resize((side, side), Image.Resampling.BICUBIC, box=(x, y, x + short, y + short))
 
 
 class Crops:
@@ -102,7 +100,7 @@ class Crops:
 
     def draw(self, n: int, side: int, least: float = 0.62) -> tuple[Tensor, Tensor]:
         """Return `n` crops (n, 3, side, side) in [0, 1] and their labels (n,)."""
-        chosen = []
+        chosen: list[int] = []
         while len(chosen) < n:
             if not self._order:
                 self._order = list(range(len(self.pictures.pictures)))

@@ -1,4 +1,6 @@
-"""Train the network that ships: `python -m engine.training.slim_vgg --data TAR --teacher WEIGHTS --minutes N`.
+"""Train the network that ships.
+
+    python -m engine.training.slim_vgg --data TAR --teacher WEIGHTS --minutes N [--resume FILE]
 
 A regression onto half of VGG-19's own channels (Hinton et al. 2015's distillation at every layer),
 started by least squares, then a phase with cross-entropy on adversarial pictures. Resumable:
@@ -9,7 +11,6 @@ import argparse
 import copy
 import json
 import logging
-import os
 import random
 import time
 from collections import deque
@@ -31,8 +32,8 @@ from engine.training.objective import (
 from engine.training.pictures import Crops, PictureSet, centre_crop, read_tar, to_batch
 from engine.training.schedule import Schedule
 from engine.training.start import least_squares_start
-from engine.training.whitened_adam import WhitenedAdam, whitening
 from engine.training.teacher import Chosen, Teacher, choose_channels
+from engine.training.whitened_adam import WhitenedAdam, whitening
 
 log = logging.getLogger("slim_vgg")
 
@@ -55,9 +56,8 @@ class Trainer:
         self.train, self.held = pictures.split(0.1, options.seed)
         self.crops = Crops(self.train, options.seed)
         self.teacher = Teacher(options.teacher, torch.bfloat16).to(self.device)
-        self.student = slim_vgg(len(pictures.classes)).to(
-            self.device, memory_format=torch.channels_last
-        )
+        self.student = slim_vgg(len(pictures.classes)).to(self.device)
+        self.student.to(memory_format=torch.channels_last)
         self.schedule = Schedule(options.minutes * 60)
         self.replay: deque[tuple[Tensor, Tensor, list[Tensor]]] = deque(maxlen=REPLAY)
         self.rng = random.Random(options.seed)
@@ -71,8 +71,10 @@ class Trainer:
             self._start()
         self.average = copy.deepcopy(self.student).eval().requires_grad_(False)
         modules = list(self.student.children())
+        head = modules[-1]
+        assert isinstance(head, nn.Linear)
         self.optimizer = WhitenedAdam(
-            [m for m in modules if isinstance(m, nn.Conv2d)], self.transforms, modules[-1]
+            [m for m in modules if isinstance(m, nn.Conv2d)], self.transforms, head
         )
         if options.resume:
             self.average.load_state_dict(state["average"])
@@ -122,9 +124,7 @@ class Trainer:
                 own, targets = own[:DEEPEST_ADVERSARIAL], targets[:DEEPEST_ADVERSARIAL]
                 loss = 2 * distillation(own, targets, self.chosen)
                 hard = adversarial(self._frozen(), x, labels, steps=2, length=2.0, radius=3.0)
-                crossed = F.cross_entropy(
-                    self.student(hard).float(), labels, label_smoothing=0.05
-                )
+                crossed = F.cross_entropy(self.student(hard).float(), labels, label_smoothing=0.05)
                 clean = F.cross_entropy(logits.float(), labels, label_smoothing=0.05)
                 loss = loss + 0.5 * crossed + 0.1 * clean
             else:
@@ -137,14 +137,16 @@ class Trainer:
         self.optimizer.step(self.schedule.learning_rate)
         decay = min(AVERAGE, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for mean, now in zip(
-                self.average.parameters(), self.student.parameters(), strict=True
-            ):
+            for mean, now in zip(self.average.parameters(), self.student.parameters(), strict=True):
                 mean.lerp_(now, 1 - decay)
         self.step += 1
         self.schedule.spent += self.clock() - began
         correct = (logits.argmax(1) == labels).float().mean()
-        return {"loss": float(loss.detach()), "cross": float(crossed.detach()), "top1": float(correct)}
+        return {
+            "loss": float(loss.detach()),
+            "cross": float(crossed.detach()),
+            "top1": float(correct),
+        }
 
     def _frozen(self) -> nn.Sequential:
         """Return a view of the student whose weights take no gradient (the attack needs none)."""
@@ -186,14 +188,14 @@ class Trainer:
         folder: Path = self.options.out
         folder.mkdir(parents=True, exist_ok=True)
         torch.save(state, folder / "checkpoint.pt.part")
-        os.replace(folder / "checkpoint.pt.part", folder / "checkpoint.pt")
+        (folder / "checkpoint.pt.part").replace(folder / "checkpoint.pt")
         export(self.average, self.train, folder / "slim_vgg.safetensors")
 
 
 def slim_vgg_like(student: nn.Sequential) -> nn.Sequential:
     """Return an empty network of the student's shape, without memory for weights of its own."""
     with torch.device("meta"):
-        return slim_vgg(student.get_submodule("classifier").out_features)
+        return slim_vgg(student.get_parameter("classifier.weight").shape[0])
 
 
 def export(network: nn.Sequential, pictures: PictureSet, path: Path) -> None:
@@ -209,7 +211,7 @@ def export(network: nn.Sequential, pictures: PictureSet, path: Path) -> None:
     half = {k: v.half().contiguous() for k, v in state.items()}
     beside = path.with_name(path.name + ".part")
     save_file(half, beside, metadata={"classes": json.dumps(pictures.classes)})
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def _row(values: list[float]) -> str:
@@ -229,7 +231,8 @@ def train(options: argparse.Namespace) -> None:
         now = time.time()
         if now - logged > 30:
             log.info(
-                "step %d, %.1f of %.0f min, lr %.1e, %.1f pictures/s, loss %.3f, cross-entropy %.3f, top-1 %.3f",
+                "step %d, %.1f of %.0f min, lr %.1e, %.1f pictures/s, loss %.3f, "
+                "cross-entropy %.3f, top-1 %.3f",
                 trainer.step, schedule.spent / 60, options.minutes, schedule.learning_rate,
                 pictures / (now - logged), *figures.values(),
             )  # fmt: skip

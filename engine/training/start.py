@@ -74,6 +74,10 @@ def _fit(
     conv.weight.copy_(weight)
     assert conv.bias is not None
     conv.bias.copy_(solution[-1])
-    error = squares - 2 * float((solution * right).sum()) + float((solution * (normal @ solution)).sum())
+    error = (
+        squares
+        - 2 * float((solution * right).sum())
+        + float((solution * (normal @ solution)).sum())
+    )
     variance = squares - float(sums.square().sum()) / rows
     return 1 - error / variance, (normal / rows).float()

@@ -25,9 +25,7 @@ class Teacher(nn.Module):
         super().__init__()
         with torch.device("meta"):
             self.features = vgg19().features
-        state = {
-            k.removeprefix("features."): v.to(dtype) for k, v in load_file(weights).items()
-        }
+        state = {k.removeprefix("features."): v.to(dtype) for k, v in load_file(weights).items()}
         self.features.load_state_dict(state, assign=True)
         self.features.to(memory_format=torch.channels_last)
         self.dtype = dtype
@@ -52,7 +50,7 @@ class Teacher(nn.Module):
 
 @dataclass(frozen=True)
 class Chosen:
-    """For each of the sixteen layers: which teacher channels, their mean, and the variance when normalised."""
+    """Per layer: which of the teacher's channels, their means, and their variances once divided."""
 
     channels: list[Tensor]
     means: list[Tensor]
