@@ -46,22 +46,27 @@ def match_colours(picture: Tensor, target: Tensor, strength: float = 1.0) -> Ten
     Of all linear maps that do so this is the symmetric one, which moves colours least (optimal
     transport between Gaussians): Σp^-½ (Σp^½ Σt Σp^½)^½ Σp^-½.
     """
+    # Statistics in float64, on the CPU: MPS has none.
     mean, covariance = _statistics(picture)
     target_mean, target_covariance = _statistics(target)
     root = _power(covariance, 0.5)
     inverse = _power(covariance, -0.5)
     transport = inverse @ _power(root @ target_covariance @ root, 0.5) @ inverse
     n, _, height, width = picture.shape
-    colours = picture.double().permute(1, 0, 2, 3).reshape(3, -1) - mean
+    colours = _colours(picture) - mean
     moved = (transport @ colours + target_mean).reshape(3, n, height, width).permute(1, 0, 2, 3)
-    return torch.lerp(picture, moved.to(picture.dtype), strength).clamp(0, 1)
+    return torch.lerp(picture, moved.to(picture), strength).clamp(0, 1)
+
+
+def _colours(picture: Tensor) -> Tensor:
+    return picture.cpu().double().permute(1, 0, 2, 3).reshape(3, -1)
 
 
 def _statistics(picture: Tensor) -> tuple[Tensor, Tensor]:
-    colours = picture.double().permute(1, 0, 2, 3).reshape(3, -1)
+    colours = _colours(picture)
     mean = colours.mean(1, keepdim=True)
     centred = colours - mean
-    ridge = _RIDGE * torch.eye(3, dtype=torch.float64, device=picture.device)
+    ridge = _RIDGE * torch.eye(3, dtype=torch.float64)
     return mean, centred @ centred.T / colours.shape[1] + ridge
 
 

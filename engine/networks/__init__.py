@@ -1,0 +1,1 @@
+"""What networks there are, where their weights come from, and how they are tapped."""

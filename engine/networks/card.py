@@ -33,7 +33,7 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class Card:
-    """Facts about one network. `architecture` names the builder; the rest is for people and checks."""
+    """Facts about one network: `architecture` names its builder, the rest informs people."""
 
     name: str
     title: str

@@ -178,7 +178,7 @@ def _with_stages(entry: Card, stages: Sequence[str]) -> Card:
         content, dream = ["features.7"], ["features.9", "features.12"]
         style = ["features.1", "features.4", "features.7", "features.9", "features.12"]
     else:
-        content, dream = [_at(stages, 0.6)], [_at(stages, 0.7), _at(stages, 0.85)]
+        content, dream = [_at(stages, 0.45)], [_at(stages, 0.7), _at(stages, 0.85)]
         style = [_at(stages, depth) for depth in (0.0, 0.25, 0.5, 0.75, 1.0)]
     return replace(
         entry,

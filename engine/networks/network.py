@@ -1,8 +1,7 @@
 """A trained network as everybody outside sees it: RGB in [0, 1] goes in, named activations come out."""
 
 import copy
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,8 +12,8 @@ from torch import Tensor, nn
 
 from engine.errors import BadInput
 from engine.networks.card import Card
-from engine.networks.rewiring import Rewired
-from engine.networks.tracing import Call, trace, without_memory
+from engine.networks.rewiring import PADDINGS, POOLINGS, Rewired
+from engine.networks.tracing import Call, trace, unwatched_copy, watching, without_memory
 
 
 @dataclass(frozen=True)
@@ -57,14 +56,14 @@ class Network:
     ) -> None:
         """Take `module` over: eval mode, no gradients, channels last."""
         self.module = module.eval().requires_grad_(False)
-        self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.module.to(memory_format=torch.channels_last)
         self.card = card
         self.classes = tuple(classes)
         self.aliases = {**vgg_names(module), **(aliases or {})}
         p = card.preprocessing
         self._scale = [p.scale / s for s in p.std]
         self._shift = [-m / s for m, s in zip(p.mean, p.std, strict=True)]
-        self._traces: dict[tuple[int, int], dict[str, Call]] = {}
+        self._traces: dict[tuple[int, int], tuple[dict[str, Call], Exception | None]] = {}
 
     @property
     def device(self) -> torch.device:
@@ -78,11 +77,14 @@ class Network:
 
     def at(self, device: torch.device | str, dtype: torch.dtype) -> "Network":
         """Return this network on `device` in `dtype`: itself when it is there, else a copy."""
-        if self.device == torch.device(device) and self.dtype == dtype:
+        wanted = torch.device(device)
+        # "cuda" is wherever on CUDA the network is; only "cuda:1" insists.
+        here = wanted.type == self.device.type and wanted.index in (None, self.device.index)
+        if here and self.dtype == dtype:
             return self
         other = copy.copy(self)
-        other.module = copy.deepcopy(self.module)
-        return other.move(device, dtype)
+        other.module = unwatched_copy(self.module)
+        return other.move(wanted, dtype)
 
     def move(self, device: torch.device | str, dtype: torch.dtype) -> "Network":
         """Take this network itself to `device` and `dtype`; return it."""
@@ -98,21 +100,32 @@ class Network:
     def calls(self, size: tuple[int, int] | None = None) -> dict[str, Call]:
         """Return every module call by name for a picture of `size` (height, width), in order.
 
-        Raises `BadInput` when the picture is too small for this network.
+        Raises `BadInput` when the network cannot take such a picture as a whole.
         """
         size = size or (self.card.input_size, self.card.input_size)
-        if size not in self._traces:
-            try:
-                found = trace(self._ghost, size)
-            except RuntimeError as error:
-                raise BadInput(
-                    f"{self.card.name} cannot take a picture of {size[1]}x{size[0]} pixels; "
-                    f"use a larger one ({self.card.input_size} pixels on a side always work)"
-                ) from error
+        calls, refused = self._traced(size)
+        if refused:
+            raise self._cannot_take(size) from refused
+        return calls
+
+    def _traced(self, size: tuple[int, int]) -> tuple[dict[str, Call], Exception | None]:
+        """Return the calls that a picture of `size` gets through, and what stopped it, if anything."""
+        found = self._traces.get(size)
+        if found is None:
+            calls, refused = trace(self._ghost, size)
+            found = {call.name: call for call in calls}, refused
             if len(self._traces) > 32:
                 self._traces.clear()
-            self._traces[size] = {call.name: call for call in found}
-        return self._traces[size]
+            self._traces[size] = found
+        return found
+
+    def _cannot_take(self, size: tuple[int, int], layer: str = "") -> BadInput:
+        side = self.card.input_size
+        reach = f" as far as {layer}" if layer else ""
+        return BadInput(
+            f"{self.card.name} cannot take a picture of {size[1]}x{size[0]} pixels{reach}; "
+            f"use a larger one ({side}x{side} always works)"
+        )
 
     def resolve(self, name: str) -> str:
         """Return the dotted module name for `name` (itself, or the literature's name for it).
@@ -126,9 +139,7 @@ class Network:
 
         known = [*self.aliases, *self.calls()]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:3]
-        raise BadInput(
-            f"{self.card.name} has no layer {name!r}; near it are {', '.join(near)}"
-        )
+        raise BadInput(f"{self.card.name} has no layer {name!r}; near it are {', '.join(near)}")
 
     def layers(self, size: tuple[int, int] | None = None) -> tuple[Layer, ...]:
         """Return the layer tree for a picture of `size` (height, width; default: the card's)."""
@@ -137,6 +148,8 @@ class Network:
         below: dict[str, list[str]] = {}
         for name in calls:
             parent = name.split("#")[0].rpartition(".")[0]
+            while parent and parent not in calls:  # a ModuleList is never called itself
+                parent = parent.rpartition(".")[0]
             below.setdefault(parent, []).append(name)
         order = {n: i for i, (n, _) in enumerate(self.module.named_modules())}
 
@@ -163,14 +176,15 @@ class Network:
         """Return `picture` ((3, H, W) or (N, 3, H, W), RGB in [0, 1]) as the network takes it."""
         if picture.dim() == 3:
             picture = picture[None]
-        if picture.dim() != 4 or picture.shape[1] != 3:
-            raise BadInput(f"a picture is (N, 3, H, W), not {tuple(picture.shape)}")
+        if picture.dim() != 4 or picture.shape[1] != 3 or not picture.is_floating_point():
+            kind = str(picture.dtype).removeprefix("torch.")
+            raise BadInput(f"a picture is float (N, 3, H, W), not {kind} {tuple(picture.shape)}")
         if self.card.preprocessing.order == "BGR":
             picture = picture.flip(1)
         scale = picture.new_tensor(self._scale).view(1, 3, 1, 1)
         shift = picture.new_tensor(self._shift).view(1, 3, 1, 1)
         x = torch.addcmul(shift, picture, scale)
-        return x.to(self.dtype, memory_format=torch.channels_last)
+        return x.to(self.device, self.dtype, memory_format=torch.channels_last)
 
     def taps(
         self,
@@ -187,70 +201,53 @@ class Network:
         how the first convolution continues the picture beyond its border. Raises `BadInput` for
         unknown names and for pictures that are too small.
         """
+        if pooling not in POOLINGS or padding not in PADDINGS:
+            known = f"{', '.join(POOLINGS)}; {', '.join(PADDINGS)}"
+            raise BadInput(f"no pooling and padding are {pooling}, {padding}; there are {known}")
         names = list(dict.fromkeys(names))
         x = self.prepare(picture)
-        calls = self.calls((x.shape[2], x.shape[3]))
+        size = x.shape[2], x.shape[3]
+        calls, refused = self._traced(size)
         wanted: dict[str, list[str]] = {}
         for name in names:
-            wanted.setdefault(self.resolve(name), []).append(name)
-        last = max((list(calls).index(dotted) for dotted in wanted), default=-1)
-        if last < 0:
+            dotted = self.resolve(name)
+            if dotted not in calls:
+                raise self._cannot_take(size, name) from refused
+            wanted.setdefault(dotted, []).append(name)
+        if not wanted:
             return {}
-        deepest = list(calls)[last]
+        deepest = [dotted for dotted in calls if dotted in wanted][-1]
         found: dict[str, Tensor] = {}
 
-        def keep(dotted: str, output: Tensor) -> None:
-            for name in wanted[dotted]:
-                overwritten = calls[dotted].changed_later and dotted != deepest
-                found[name] = output.clone() if overwritten else output
+        def keep(dotted: str, _module: nn.Module, output: Tensor) -> None:
+            if dotted not in wanted:
+                return
+            overwritten = calls[dotted].changed_later and dotted != deepest
+            found.update(dict.fromkeys(wanted[dotted], output.clone() if overwritten else output))
             if dotted == deepest:
                 raise _Reached
 
-        handles = self._watch(wanted, keep)
+        watched = {dotted.split("#")[0] for dotted in wanted}
         try:
-            with self._rewired(pooling, padding):
+            with self._rewired(pooling, padding), watching(self.module, watched, keep):
                 self.module(x)
         except _Reached:
             pass
-        finally:
-            for handle in handles:
-                handle.remove()
         return {name: found[name] for name in names}
-
-    def _watch(
-        self, wanted: Mapping[str, Any], keep: Callable[[str, Tensor], None]
-    ) -> list[torch.utils.hooks.RemovableHandle]:
-        """Hook the modules asked for; only calls from this thread count."""
-        owner = threading.get_ident()
-        counts: dict[str, int] = {}
-        handles = []
-
-        def hook_for(name: str) -> Callable[[nn.Module, Any, Any], None]:
-            def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-                if threading.get_ident() != owner:
-                    return
-                counts[name] = counts.get(name, 0) + 1
-                label = name if counts[name] == 1 else f"{name}#{counts[name]}"
-                if label in wanted:
-                    keep(label, output if isinstance(output, Tensor) else output[0])
-
-            return hook
-
-        for name in {label.split("#")[0] for label in wanted}:
-            handles.append(self.module.get_submodule(name).register_forward_hook(hook_for(name)))
-        return handles
 
     def logits(self, picture: Tensor) -> Tensor:
         """Return logits (N, classes) in float32 for (N, 3, H, W) or (3, H, W) RGB in [0, 1].
 
-        Raises `BadInput` when the weights hold no classifier.
+        Raises `BadInput` when the weights hold no classifier or the picture is too small.
         """
         if not self.classes:
             raise BadInput(
                 f"the weights of {self.card.name} on this machine hold no classifier; "
                 "use a network with classes"
             )
-        logits: Tensor = self.module(self.prepare(picture))
+        x = self.prepare(picture)
+        self.calls((x.shape[2], x.shape[3]))
+        logits: Tensor = self.module(x)
         return logits.float()
 
     def _rewired(self, pooling: str, padding: str) -> AbstractContextManager[Any]:

@@ -12,13 +12,15 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 AVERAGE_SCALE = 2.0
+POOLINGS = ("max", "average")
+PADDINGS = ("zeros", "replicate", "circular")
 
 
 class Rewired(TorchFunctionMode):
     """While active in this thread, pools and the first convolution behave as asked."""
 
     def __init__(self, pooling: str, padding: str, first_weight: Tensor) -> None:
-        """`pooling`: max or average; `padding` of the convolution with `first_weight`: a mode of F.pad."""
+        """`padding` (a mode of F.pad) is that of the convolution with `first_weight`."""
         super().__init__()
         self.average = pooling == "average"
         self.padding = padding

@@ -6,7 +6,9 @@ Networks"): a window of k (dilated) pixels at stride s adds (k - 1) * jump, then
 """
 
 import copy
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +18,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+POOLS = (torch.max_pool2d, F.max_pool2d)
 WINDOWS = {
     torch.conv2d: 3,  # position of `stride`; kernel comes from the weight
     torch.max_pool2d: 2,
@@ -26,7 +29,7 @@ WINDOWS = {
 EVERYTHING = {
     F.adaptive_avg_pool2d,
     F.adaptive_max_pool2d,
-    F.linear,
+    F.instance_norm,
     torch.matmul,
     Tensor.mean,
     torch.mean,
@@ -34,6 +37,9 @@ EVERYTHING = {
 }
 WHOLE = 10**9
 """Receptive field of a layer that sees the whole picture whatever its size."""
+
+Seen = Callable[[str, nn.Module, Tensor], None]
+"""Takes the name of a call ("layer1.0.relu#2"), the module and its output (the first, if several)."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +54,32 @@ class Call:
     """Side of the square of pixels that one unit sees; None where it sees the whole picture."""
     changed_later: bool
     """Whether a later in-place operation overwrites the output (a tap must clone it)."""
+    numbers: int
+    """Numbers that were computed from the picture's beginning up to here, as float32 counts."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Reach:
-    size: int = 1
-    jump: int = 1
+    """What a unit sees: side of the window and distance to the next unit's, (vertical, across)."""
+
+    size: tuple[int, int] = (1, 1)
+    jump: tuple[int, int] = (1, 1)
+
+    def through(self, kernel: Iterable[int], stride: Iterable[int]) -> "_Reach":
+        """Return the reach after a window of `kernel` (dilated) pixels at `stride`."""
+        size = [n + (k - 1) * j for n, k, j in zip(self.size, kernel, self.jump, strict=True)]
+        jump = [s * j for s, j in zip(stride, self.jump, strict=True)]
+        return _Reach((size[0], size[1]), (jump[0], jump[1]))
+
+    def united(self, other: "_Reach") -> "_Reach":
+        """Return the larger of both in each direction."""
+        a, b = self, other
+        size = (max(a.size[0], b.size[0]), max(a.size[1], b.size[1]))
+        return _Reach(size, (max(a.jump[0], b.jump[0]), max(a.jump[1], b.jump[1])))
+
+    @property
+    def side(self) -> int | None:
+        return max(self.size) if max(self.size) < WHOLE else None
 
 
 @dataclass
@@ -61,6 +87,7 @@ class _Trace(TorchFunctionMode):
     """Carries the receptive field of every tensor along while a network runs."""
 
     reach: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
+    numbers: int = 0
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -74,37 +101,46 @@ class _Trace(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        before = [r for t in _tensors((args, kwargs)) if (r := self.of(t)) is not None]
-        if not before:
+        given = [t for t in _tensors((args, kwargs)) if self.of(t) is not None]
+        if not given:
             return result
-        after = _Reach(max(r.size for r in before), max(r.jump for r in before))
-        if func in EVERYTHING:
-            after.size = WHOLE
+        after = _Reach()
+        for tensor in given:
+            after = after.united(self.reach[tensor])
+        # A linear layer joins positions only after flattening; else channels, as a 1x1 convolution.
+        if func in EVERYTHING or (func is F.linear and given[0].dim() == 2):
+            after = _Reach((WHOLE, WHOLE), after.jump)
         elif func in WINDOWS:
-            kernel, stride, dilation = _window(func, args, kwargs)
-            after.size += (dilation * (kernel - 1)) * after.jump
-            after.jump *= stride
+            after = after.through(*_window(func, args, kwargs))
+        known = {t.untyped_storage()._cdata for t in given}
         for tensor in _tensors(result):
             self.reach[tensor] = after
+            if tensor.untyped_storage()._cdata not in known:
+                # Max-pooling also keeps where each maximum was, as an int64.
+                self.numbers += tensor.numel() * (3 if func in POOLS else 1)
         return result
 
 
-def _window(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, int, int]:
-    """Return the larger side of the kernel, stride and dilation of a convolution or pooling call."""
+def _window(
+    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the dilated kernel and the stride of a convolution or pooling call."""
     at = WINDOWS[func]
     if func is torch.conv2d:
-        kernel = max((args[1] if len(args) > 1 else kwargs["weight"]).shape[-2:])
+        kernel = _pair((args[1] if len(args) > 1 else kwargs["weight"]).shape[-2:])
         stride = args[at] if len(args) > at else kwargs.get("stride", 1)
         dilation = args[5] if len(args) > 5 else kwargs.get("dilation", 1)
     else:
-        kernel = _largest(args[at - 1] if len(args) >= at else kwargs["kernel_size"])
+        kernel = _pair(args[at - 1] if len(args) >= at else kwargs["kernel_size"])
         stride = (args[at] if len(args) > at else kwargs.get("stride")) or kernel
         dilation = kwargs.get("dilation", 1)
-    return int(kernel), _largest(stride), _largest(dilation)
+    vertical, across = _pair(dilation)
+    return ((kernel[0] - 1) * vertical + 1, (kernel[1] - 1) * across + 1), _pair(stride)
 
 
-def _largest(value: int | Iterable[int]) -> int:
-    return value if isinstance(value, int) else max(value)
+def _pair(value: int | Iterable[int]) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    return int(pair[0]), int(pair[-1])
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -117,6 +153,50 @@ def _tensors(value: Any) -> list[Tensor]:
     return []
 
 
+_hooks = threading.Lock()
+"""Held while hooks come and go: a copy of the module made at that moment would fail."""
+
+
+@contextmanager
+def watching(module: nn.Module, names: Iterable[str], seen: Seen) -> Iterator[None]:
+    """Tell `seen` of every call of the modules `names` from this thread, under the call's name."""
+    owner = threading.get_ident()
+    counts: dict[str, int] = {}
+
+    def hook_for(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(called: nn.Module, _inputs: Any, output: Any) -> None:
+            found = _tensors(output)
+            if threading.get_ident() != owner or not found:
+                return
+            counts[name] = counts.get(name, 0) + 1
+            seen(name if counts[name] == 1 else f"{name}#{counts[name]}", called, found[0])
+
+        return hook
+
+    handles = []
+    try:
+        with _hooks:
+            for name in names:
+                watched = module.get_submodule(name)
+                handles.append(watched.register_forward_hook(hook_for(name)))
+        yield
+    finally:
+        with _hooks:
+            for handle in handles:
+                handle.remove()
+
+
+def unwatched_copy(module: nn.Module, memo: dict[int, Any] | None = None) -> nn.Module:
+    """Return a deep copy of `module`, which another thread may be watching at this moment."""
+    with _hooks:
+        made = copy.deepcopy(module, memo)
+    for inner in made.modules():
+        hooks = inner._forward_hooks
+        for key in [k for k, hook in hooks.items() if hook.__module__ == __name__]:
+            del hooks[key]
+    return made
+
+
 def without_memory(module: nn.Module) -> nn.Module:
     """Return a copy on the meta device; takes no memory for weights and leaves `module` alone."""
     memo: dict[int, Any] = {}
@@ -124,46 +204,40 @@ def without_memory(module: nn.Module) -> nn.Module:
         memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
     for buffer in module.buffers():
         memo[id(buffer)] = buffer.to("meta")
-    return copy.deepcopy(module, memo)
+    return unwatched_copy(module, memo)
 
 
-def trace(ghost: nn.Module, size: tuple[int, int]) -> list[Call]:
-    """Return every module call, in order of completion, for one (3, *size) picture.
+def trace(ghost: nn.Module, size: tuple[int, int]) -> tuple[list[Call], Exception | None]:
+    """Return the module calls for one (3, *size) picture, in order of completion.
 
-    `ghost` comes from `without_memory`. Raises what the network raises on too small pictures.
+    `ghost` comes from `without_memory`. Where the network refuses a picture of this size, the calls
+    before that, and what it raised.
     """
-    calls: list[tuple[str, str, Tensor, int, _Reach | None]] = []
-    counts: dict[str, int] = {}
+    seen: list[tuple[str, str, Tensor, int, _Reach | None, int]] = []
     mode = _Trace()
 
-    def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(module: nn.Module, _inputs: Any, output: Any) -> None:
-            found = _tensors(output)
-            if found:
-                counts[name] = counts.get(name, 0) + 1
-                label = name if counts[name] == 1 else f"{name}#{counts[name]}"
-                kind = type(module).__name__
-                calls.append((label, kind, found[0], found[0]._version, mode.of(found[0])))
+    def note(name: str, module: nn.Module, output: Tensor) -> None:
+        kind, version = type(module).__name__, output._version
+        seen.append((name, kind, output, version, mode.of(output), mode.numbers))
 
-        return hook
-
-    handles = [m.register_forward_hook(note(n)) for n, m in ghost.named_modules() if n]
     dtype = next(ghost.parameters()).dtype
     picture = torch.empty(1, 3, *size, device="meta", dtype=dtype)
     mode.reach[picture] = _Reach()
-    try:
-        with torch.no_grad(), mode:
+    refused: Exception | None = None
+    with torch.no_grad(), mode, watching(ghost, [n for n, _ in ghost.named_modules() if n], note):
+        try:
             ghost(picture)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return [
+        except (RuntimeError, AssertionError, ValueError) as error:  # each network has its own
+            refused = error.with_traceback(None)
+    calls = [
         Call(
             name,
             kind,
             tuple(tensor.shape),
-            reach.size if reach and reach.size < WHOLE else None,
+            reach.side if reach else None,
             tensor._version != version,
+            numbers,
         )
-        for name, kind, tensor, version, reach in calls
+        for name, kind, tensor, version, reach, numbers in seen
     ]
+    return calls, refused

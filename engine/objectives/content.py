@@ -18,7 +18,7 @@ class ContentLoss:
         """Return the scalar loss of activations of the target's shape, float32 or float64."""
         if self.normalised:
             return scaled_difference(features, self.target)
-        result: Tensor = _MeanSquaredError.apply(features, self.target)  # type: ignore[no-untyped-call]
+        result: Tensor = _MeanSquaredError.apply(features, self.target)
         return result
 
 

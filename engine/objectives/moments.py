@@ -16,7 +16,7 @@ BLOCK = 4096
 
 def second_moments(features: Tensor) -> Tensor:
     """Return (N, C, C) = sum over positions of f fᵀ / (H W) for (N, C, H, W); float32 or float64."""
-    result: Tensor = _SecondMoments.apply(features)  # type: ignore[no-untyped-call]
+    result: Tensor = _SecondMoments.apply(features)
     return result
 
 
@@ -57,6 +57,11 @@ class _SecondMoments(torch.autograd.Function):
 def _rows(features: Tensor) -> Tensor:
     """Return (N, H W, C): without copying for channels-last tensors."""
     return features.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def double(x: Tensor) -> Tensor:
+    """Return `x` in float64: on its device, or on the CPU where the device (MPS) has no float64."""
+    return x.to("cpu" if x.device.type == "mps" else x.device, torch.float64)
 
 
 def mean_activation(features: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-_GUARD = 1e-10
+_GUARD = 1e-30
 """Smallest squared step under a fractional power, where its derivative would be infinite."""
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.objectives.content import scaled_difference
-from engine.objectives.moments import mean_activation, second_moments
+from engine.objectives.moments import double, mean_activation, second_moments
 
 COVARIANCE_FLOOR = 1e-3
 """Added to the diagonal of covariances, relative to the style's mean second moment: keeps square
@@ -87,7 +87,7 @@ class WassersteinLoss:
         )
         covariance = self._covariance(target.mean, target.second)
         self.trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
-        self.root = symmetric_power(covariance.double(), 0.5).to(covariance.dtype)
+        self.root = symmetric_power(double(covariance), 0.5).to(covariance)
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return the scalar loss of activations (N, C, H, W)."""
@@ -96,7 +96,7 @@ class WassersteinLoss:
         channels = features.shape[1]
         means = (mean - self.mean).square().mean(-1)
         trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1) + self.trace
-        fidelity: Tensor = _RootFidelity.apply(covariance, self.root)  # type: ignore[no-untyped-call]
+        fidelity: Tensor = _RootFidelity.apply(covariance, self.root)
         return (means + (trace - 2 * fidelity) / channels).mean()
 
     def _covariance(self, mean: Tensor, second: Tensor) -> Tensor:
@@ -109,18 +109,18 @@ class _RootFidelity(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, covariance: Tensor, root: Tensor) -> Tensor:
-        precise = root.double()
-        product = precise @ covariance.double() @ precise
+        precise = double(root)
+        product = precise @ double(covariance) @ precise
         values, vectors = torch.linalg.eigh((product + product.mT) / 2)
         values = values.clamp_min(1e-12 * values[..., -1:].clamp_min(1e-30))
         ctx.save_for_backward(precise, values, vectors)
-        return values.sqrt().sum(-1).to(covariance.dtype)
+        return values.sqrt().sum(-1).to(covariance)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         root, values, vectors = ctx.saved_tensors
         half = root @ vectors * values.pow(-0.25).unsqueeze(-2)
-        gradient = (half @ half.mT).to(gradients[0].dtype)
+        gradient = (half @ half.mT).to(gradients[0])
         return 0.5 * gradients[0][..., None, None] * gradient, None
 
 
@@ -129,4 +129,3 @@ def symmetric_power(matrix: Tensor, exponent: float) -> Tensor:
     values, vectors = torch.linalg.eigh(matrix)
     powers = values.clamp_min(1e-30).pow(exponent)
     return (vectors * powers.unsqueeze(-2)) @ vectors.mT
-

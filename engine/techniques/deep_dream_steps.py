@@ -62,12 +62,15 @@ class _Dream:
         own = self.network.card.dream_layers
         self.layers = dict(own if settings.layers is None else settings.layers)
         if not self.layers:
-            raise BadInput(f"{self.network.card.name} suggests no layer to dream with; give --layer")
+            raise BadInput(
+                f"{self.network.card.name} suggests no layer to dream with; give --layer"
+            )
         self.channels = parse_channels(settings.channels)
         self._check_channels(size)
         self.guide: dict[str, Tensor] = {}
         if task.guide is not None:
-            guide_size = fit((task.guide.height, task.guide.width), max(size))
+            own_size = (task.guide.height, task.guide.width)
+            guide_size = fit(own_size, max(size), least=min(SMALLEST_OCTAVE, min(size)))
             guide = resize_picture(task.guide.tensor()[None], guide_size)
             with torch.no_grad():
                 self.guide = self.network.taps(guide.to(task.device), self.layers)

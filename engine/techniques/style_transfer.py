@@ -22,6 +22,7 @@ GATYS = {
     "start": "noise",
     "pooling": "average",
     "averaging": 0.0,
+    "content_weight": 0.15,
     "tv_weight": 0.0,
     "padding": "zeros",
 }
@@ -35,24 +36,23 @@ class StyleTransfer:
     title: ClassVar[str] = "Style transfer"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Best": {},
-        "Fast preview": {"iterations": 120, "learning_rate": 0.03, "averaging": 0.9},
-        "Gatys 2015": {**GATYS, "iterations": 500, "content_weight": 0.3},
+        "Fast preview": {"iterations": 150, "learning_rate": 0.04, "averaging": 0.85},
+        "Gatys 2015": {**GATYS, "iterations": 500},
         "Johnson's neural-style": {
             **GATYS,
             "iterations": 1000,
             "pooling": "max",
-            "content_weight": 0.3,
             "tv_weight": 1e-2,
             "history": 50,
         },
     }
 
     iterations: int = setting(
-        600, "Iterations", "Steps in all, over every scale.",
+        1000, "Iterations", "Steps in all, over every scale.",
         low=1, high=100_000, step=50, log=True, group="Run",
     )  # fmt: skip
     content_weight: float = setting(
-        0.25, "Content", "How firmly the photo's shapes are kept.",
+        0.02, "Content", "How firmly the photo's shapes are kept.",
         low=0.0, high=1e6, log=True, group="Weights", live=True,
     )  # fmt: skip
     style_weight: float = setting(
@@ -60,7 +60,7 @@ class StyleTransfer:
         low=0.0, high=1e6, log=True, group="Weights", live=True,
     )  # fmt: skip
     tv_weight: float = setting(
-        2.0, "Smoothness", "Total variation: suppresses grain.",
+        0.3, "Smoothness", "Total variation: suppresses grain.",
         low=0.0, high=1e6, log=True, group="Weights", live=True,
     )  # fmt: skip
     content_layers: dict[str, float] | None = setting(

@@ -1,0 +1,1 @@
+"""Networks that are defined here because torchvision has none like them."""

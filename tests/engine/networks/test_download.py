@@ -217,7 +217,7 @@ def test_a_stall_ends(server, card, home, monkeypatch):
     monkeypatch.setattr(download_module, "RETRIES", 1)
     server.stall_at = 0
     start = time.monotonic()
-    with pytest.raises(DownloadFailed, match="nothing came for 0.2 seconds"):
+    with pytest.raises(DownloadFailed, match=r"nothing came for 0\.2 seconds"):
         download(card, timeout=0.2)
     assert time.monotonic() - start < 5
 

@@ -174,9 +174,7 @@ def test_verify(slim, home, tmp_path):
     ((ok, reason),) = facts(verify()).values()
     assert not ok and reason == "changed: the check sum is not its card's"
     (home / "birds.safetensors").unlink()
-    assert facts(verify()) == {
-        ("birds", "birds.safetensors"): (False, "its weights are missing")
-    }
+    assert facts(verify()) == {("birds", "birds.safetensors"): (False, "its weights are missing")}
 
 
 def test_verify_downloads_by_their_published_check_sum(slim, home):

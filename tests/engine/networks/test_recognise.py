@@ -149,7 +149,9 @@ def test_vgg_whose_classifier_counts_a_flatten():
     assert (found.architecture, found.part) == ("vgg19", "whole")
     assert found.mapping["classifier.4.weight"] == "classifier.3.weight"
     # AlexNet has these numbers by right.
-    assert recognise_shapes(shapes_of("alexnet")).mapping["classifier.4.weight"].endswith("4.weight")
+    assert (
+        recognise_shapes(shapes_of("alexnet")).mapping["classifier.4.weight"].endswith("4.weight")
+    )
 
 
 def test_old_names_of_densenet_and_vision_transformers():

@@ -1,0 +1,54 @@
+"""Moments of activations: every derivative, and what half precision loses."""
+
+import pytest
+import torch
+
+from engine.objectives.moments import mean_activation, second_moments
+
+
+def gradient_of(function, x):
+    x = x.detach().clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(function(x), x)
+    return gradient
+
+
+def test_they_are_means_over_positions(features):
+    f = features(2, 3, 5, 7)
+    for i in range(2):
+        vectors = f[i].reshape(3, 35).T
+        outer = sum(v[:, None] * v[None] for v in vectors) / 35
+        torch.testing.assert_close(second_moments(f)[i], outer)
+        torch.testing.assert_close(mean_activation(f)[i], sum(vectors) / 35)
+
+
+def test_the_whole_jacobian(features):
+    # Each entry by itself: also for results that are not used symmetrically.
+    f = features(2, 3, 3, 4).requires_grad_(True)
+    assert torch.autograd.gradcheck(second_moments, (f,))
+    assert torch.autograd.gradcheck(mean_activation, (f,))
+
+
+@pytest.mark.parametrize("size", [(30, 30), (64, 64), (90, 100)])  # under, at and over one block
+def test_half_precision_moments_are_close(size, features):
+    f = features(2, 24, *size)
+    exact, rough = second_moments(f), second_moments(f.bfloat16())
+    assert rough.dtype == torch.float32
+    # bfloat16 keeps 8 bits: each activation and each block's product is off by up to 2^-9
+    assert ((rough - exact).abs() / exact).max() < 2**-7
+    assert mean_activation(f.bfloat16()).dtype == torch.float32
+    torch.testing.assert_close(
+        mean_activation(f.bfloat16()).double(), mean_activation(f), rtol=2e-3, atol=0
+    )
+
+
+def test_half_precision_adds_up_over_large_pictures():
+    ones = torch.ones(1, 3, 300, 301, dtype=torch.bfloat16)
+    torch.testing.assert_close(second_moments(ones), torch.ones(1, 3, 3), rtol=4e-3, atol=0)
+    assert torch.equal(mean_activation(ones), torch.ones(1, 3))
+
+
+def test_half_precision_gradients_do_not_under_or_overflow():
+    f = torch.full((1, 2, 3, 3), 0.5, dtype=torch.float16)
+    gradient = gradient_of(lambda x: 1e-6 * second_moments(x).sum(), f)
+    exact = gradient_of(lambda x: 1e-6 * second_moments(x).sum(), f.double())
+    torch.testing.assert_close(gradient.double(), exact, rtol=0.1, atol=0)
