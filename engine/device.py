@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from functools import lru_cache
+from pathlib import Path
 
 import psutil
 import torch
@@ -12,6 +13,8 @@ from torch.nn import functional as F
 from engine.errors import BadInput
 
 MIB = 1024 * 1024
+CGROUPS = Path("/sys/fs/cgroup")
+"""Where Linux says what a container may take."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -48,7 +51,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 def _bf16_is_faster(device_type: str) -> bool:
     """Measure a convolution in both precisions: instruction sets alone do not tell."""
     if device_type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device_type != "cpu":
         return False
     x = torch.rand(1, 64, 128, 128).to(memory_format=torch.channels_last)
@@ -79,7 +82,27 @@ def available_memory(device: torch.device) -> int:
         free, _total = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + cached)
-    return int(psutil.virtual_memory().available)
+    return min(int(psutil.virtual_memory().available), _container_room())
+
+
+def _container_room() -> int:
+    """Return the bytes that are left of a container's own limit; without one, more than there are."""
+    version_2 = ("memory.max", "memory.current", "inactive_file")
+    version_1 = (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "total_inactive_file",
+    )
+    for limit_name, used_name, cache_name in (version_2, version_1):
+        try:
+            limit = int((CGROUPS / limit_name).read_text())  # "max" when there is none
+            used = int((CGROUPS / used_name).read_text())
+            text = (CGROUPS / used_name).with_name("memory.stat").read_text()
+            cache = dict(line.split(" ", 1) for line in text.splitlines()).get(cache_name, 0)
+        except (OSError, ValueError):
+            continue
+        return max(limit - used + int(cache), 0)  # cached files give way
+    return sys.maxsize
 
 
 def reset_peak_memory(device: torch.device) -> None:

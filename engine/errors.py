@@ -2,7 +2,7 @@
 
 
 class PareidoliaError(Exception):
-    """A failure explained in one sentence: what is wrong with which file or setting, what would be right."""
+    """A failure explained in one sentence: what is wrong where, and what would be right."""
 
     exit_code = 1
 

@@ -4,14 +4,16 @@ import time
 from dataclasses import dataclass, replace
 
 from engine.device import available_memory, peak_memory, reset_peak_memory
-from engine.errors import OutOfMemory
 from engine.job import Job, prepare
+from engine.memory import check_fits, explained, remembered
 from engine.networks.network import Network
-from engine.parameterization.scales import fit
 from engine.task import Stage, Task
 
-PROBE_ITERATIONS = 3
+LEAST_ITERATIONS = 3
 """One to warm up, two to measure."""
+MOST_ITERATIONS = 25
+LONG_ENOUGH = 0.5
+"""Seconds; quick iterations are measured for this long."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,15 @@ class Forecast:
         return self.memory <= self.available
 
 
+@dataclass(frozen=True)
+class _Measured:
+    set_up: float
+    """Seconds before the first iteration."""
+    each: float
+    """Seconds per iteration."""
+    iterations: int
+
+
 def forecast(job: Job, network: Network | None = None) -> Forecast:
     """Run a few iterations at the smallest and the largest size and add up the plan.
 
@@ -40,31 +51,39 @@ def forecast(job: Job, network: Network | None = None) -> Forecast:
     check_fits(task)
     plan = task.technique.stages(task)
     smallest, largest = _pixels(plan[0]), _pixels(plan[-1])
-    reset_peak_memory(task.device)
-    at_largest = _probe(task, plan[-1])
-    memory = peak_memory(task.device)
-    at_smallest = _probe(task, plan[0]) if smallest < largest else at_largest
+    with explained(task):
+        _probe(task, plan[0], 1)  # what only a program's first run pays for
+        reset_peak_memory(task.device)
+        at_largest = _probe(task, plan[-1])
+        memory = peak_memory(task.device)
+        at_smallest = _probe(task, plan[0]) if smallest < largest else at_largest
+    memory += remembered(task, largest, already=at_largest.iterations - 1)
 
-    def between(stage: Stage, which: int) -> float:
+    def seconds(stage: Stage) -> float:
         share = (_pixels(stage) - smallest) / max(largest - smallest, 1)
-        return at_smallest[which] + share * (at_largest[which] - at_smallest[which])
+        set_up = at_smallest.set_up + share * (at_largest.set_up - at_smallest.set_up)
+        each = at_smallest.each + share * (at_largest.each - at_smallest.each)
+        return set_up + stage.iterations * each
 
-    seconds = sum(between(s, 0) + s.iterations * between(s, 1) for s in plan)
-    return Forecast(seconds, memory, _in_all(task))
+    return Forecast(sum(seconds(stage) for stage in plan), memory, _in_all(task))
 
 
-def _probe(task: Task, stage: Stage) -> tuple[float, float]:
-    """Return the seconds for set-up and for one iteration at the stage's size."""
+def _probe(task: Task, stage: Stage, most: int = MOST_ITERATIONS) -> _Measured:
+    """Run iterations at the stage's size until their time is known."""
     alone = replace(
         task,
-        technique=task.technique.at_one_size(PROBE_ITERATIONS),
+        technique=task.technique.at_one_size(most),
         size=max(stage.size),
         generator=task.generator.clone_state(),
     )
     began = time.perf_counter()
-    moments = [time.perf_counter() for _ in task.technique.frames(alone)]
-    each = (moments[-1] - moments[0]) / (len(moments) - 1)
-    return max(moments[0] - began - each, 0.0), each
+    moments = []
+    for _ in alone.technique.frames(alone):
+        moments.append(time.perf_counter())
+        if len(moments) >= LEAST_ITERATIONS and moments[-1] - moments[0] >= LONG_ENOUGH:
+            break
+    each = (moments[-1] - moments[0]) / max(len(moments) - 1, 1)
+    return _Measured(max(moments[0] - began - each, 0.0), each, len(moments))
 
 
 def _pixels(stage: Stage) -> int:
@@ -74,43 +93,10 @@ def _pixels(stage: Stage) -> int:
 def _in_all(task: Task) -> int:
     """Return what the run may take in all, counted as `peak_memory` counts."""
     import psutil
+    import torch
 
-    own = 0 if task.device.type == "cuda" else psutil.Process().memory_info().rss
+    if task.device.type == "cuda":
+        own = torch.cuda.memory_allocated(task.device)
+    else:
+        own = psutil.Process().memory_info().rss
     return available_memory(task.device) + own
-
-
-def check_fits(task: Task) -> None:
-    """Raise `OutOfMemory` where the activations alone exceed what is free.
-
-    Without this a Linux machine would kill the program rather than let an allocation fail.
-    """
-    fitting = size_that_fits(task)
-    if fitting < task.size:
-        raise OutOfMemory(
-            f"{task.network.card.name} at {task.size} pixels needs more memory than is free on "
-            f"{task.device.type}; --size {fitting} would fit"
-        )
-
-
-def size_that_fits(task: Task) -> int:
-    """Return the largest long side, at most the task's, whose activations fit into free memory."""
-    picture = task.content or (task.styles[0][0] if task.styles else None)
-    shape = (picture.height, picture.width) if picture is not None else (1, 1)
-    probe = 256
-    size = fit(shape, probe, least=32)
-    calls = task.network.calls(size)
-    width = task.network.dtype.itemsize
-    elements = sum(_product(c.shape) for c in calls.values() if "." not in c.name or c.kind != "Sequential")
-    per_pixel = elements * width / (size[0] * size[1])
-    free = available_memory(task.device)
-    pixels = 0.9 * free / per_pixel
-    ratio = (size[0] * size[1]) / probe**2
-    fitting = int((pixels / ratio) ** 0.5)
-    return min(task.size, max(fitting // 16 * 16, 16))
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    result = 1
-    for n in shape:
-        result *= n
-    return result

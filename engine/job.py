@@ -1,20 +1,19 @@
 """A job: everything that one run needs, unchangeable, and as JSON the recipe of its picture."""
 
 import math
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import settings
-from engine.errors import BadInput, OutOfMemory
+from engine.errors import BadInput
 from engine.image import Picture, open_picture
 from engine.task import Frame, Task, Technique
 from engine.techniques import TECHNIQUES
 
 if TYPE_CHECKING:
-    import torch
-
     from engine.networks.network import Network
 
 FORMAT = 1
@@ -61,7 +60,7 @@ class Job:
                 "start": _reference(self.inputs.start),
             },
             "network": self.network,
-            "weights": self.weights,
+            "weights": None if self.weights is None else str(Path(self.weights).absolute()),
             "size": self.size,
             "seed": self.seed,
             "device": self.device,
@@ -71,13 +70,16 @@ class Job:
     @classmethod
     def from_recipe(cls, recipe: Mapping[str, Any]) -> "Job":
         """Return the job that `recipe` describes. Raises `BadInput`, also when a picture changed."""
-        if not isinstance(recipe.get("format"), int) or recipe["format"] > FORMAT:
+        version = recipe.get("format")
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            raise BadInput(f"the recipe is damaged: its format is {version!r}, not {FORMAT}")
+        if version > FORMAT:
             raise BadInput(
-                f"the recipe has format {recipe.get('format')!r}; "
-                f"this version reads up to {FORMAT}: a newer Pareidolia is needed"
+                f"the recipe has format {version}; this version reads up to {FORMAT}: "
+                "a newer Pareidolia is needed"
             )
         command = recipe.get("technique")
-        if command not in TECHNIQUES:
+        if not isinstance(command, str) or command not in TECHNIQUES:
             raise BadInput(f"the recipe is for {command!r}; there are {', '.join(TECHNIQUES)}")
         try:
             inputs = recipe["inputs"]
@@ -89,22 +91,34 @@ class Job:
                     _opened(inputs["guide"]),
                     _opened(inputs["start"]),
                 ),
-                recipe["network"],
-                recipe["weights"],
-                int(recipe["size"]),
-                int(recipe["seed"]),
-                recipe["device"],
-                recipe["precision"],
+                _text(recipe["network"]),
+                None if recipe["weights"] is None else _text(recipe["weights"]),
+                _whole(recipe["size"]),
+                _whole(recipe["seed"]),
+                _text(recipe["device"]),
+                _text(recipe["precision"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadInput(f"the recipe is damaged ({error!r}); the job cannot be read") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} should be text")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{value!r} should be a whole number")
+    return value
 
 
 def _known(source: Source) -> dict[str, Any]:
     picture = source if isinstance(source, Picture) else open_picture(source)
     if picture.path is None:
         return {"path": None, "sha256": ""}
-    return {"path": str(picture.path), "sha256": picture.sha256}
+    return {"path": str(picture.path.absolute()), "sha256": picture.sha256}
 
 
 def _reference(source: Source | None) -> dict[str, Any] | None:
@@ -122,12 +136,19 @@ def _found(reference: Mapping[str, Any]) -> Picture:
         raise BadInput("the recipe's picture was never a file; open the pictures and run again")
     picture = open_picture(path)
     if reference["sha256"] and picture.sha256 != reference["sha256"]:
-        raise BadInput(f"{path} is not the picture that the recipe was made with; put that one back")
+        raise BadInput(
+            f"{path} is not the picture that the recipe was made with; put that one back"
+        )
     return picture
 
 
 def opened(job: Job) -> Job:
-    """Return the job with its pictures opened, so that later changes of the files do not matter."""
+    """Return the job with its pictures opened and its precision decided.
+
+    Later changes of the files do not matter then, and its recipe says what was computed with: which
+    precision is faster is measured, and may come out otherwise another time.
+    """
+    from engine.device import choose_device, choose_precision, name_of
 
     def open_one(source: Source | None) -> Picture | None:
         return source if source is None or isinstance(source, Picture) else open_picture(source)
@@ -136,11 +157,14 @@ def opened(job: Job) -> Job:
     styles = tuple(
         (p if isinstance(p, Picture) else open_picture(p), weight) for p, weight in i.styles
     )
-    for _, weight in styles:
+    for picture, weight in styles:
         if not weight > 0 or not math.isfinite(weight):
-            raise BadInput(f"a style has the weight {weight:g}; weights are above 0")
+            name = picture.path or "picture"
+            raise BadInput(f"the style {name} has the weight {weight:g}; it takes one above 0")
     return replace(
-        job, inputs=Inputs(open_one(i.content), styles, open_one(i.guide), open_one(i.start))
+        job,
+        inputs=Inputs(open_one(i.content), styles, open_one(i.guide), open_one(i.start)),
+        precision=name_of(choose_precision(job.precision, choose_device(job.device))),
     )
 
 
@@ -156,9 +180,9 @@ def prepare(job: Job, network: "Network | None" = None) -> Task:
 
     if job.size < 1:
         raise BadInput(f"--size is {job.size}; it takes a long side of at least 1 pixel")
+    job = opened(job)
     device = choose_device(job.device)
     dtype = choose_precision(job.precision, device)
-    job = opened(job)
     # A network of the caller's stays as it is; one that was loaded for this run is moved, not copied.
     if network is None:
         network = load_network(job.network, job.weights).move(device, dtype)
@@ -181,22 +205,26 @@ class Steering:
 
     def __init__(self) -> None:
         """Start with nothing changed."""
-        self._wanted: Any = None
+        self._wanted: deque[Technique] = deque(maxlen=1)
 
     def change(self, technique: Technique) -> None:
         """Ask for the live settings of `technique`; the others wait for the next run."""
-        self._wanted = technique
+        self._wanted.append(technique)
 
     def apply(self, task: Task) -> None:
         """Put what was asked for into the task."""
-        wanted, self._wanted = self._wanted, None
-        if wanted is not None:
-            live = {
-                name: getattr(wanted, name)
-                for name, described in settings.describe(wanted).items()
-                if described.live
-            }
-            task.technique = replace(task.technique, **live)
+        try:
+            wanted: Any = self._wanted.pop()
+        except IndexError:
+            return
+        if type(wanted) is not type(task.technique):
+            return  # a person has turned to another technique meanwhile
+        live = {
+            name: getattr(wanted, name)
+            for name, described in settings.describe(wanted).items()
+            if described.live
+        }
+        task.technique = replace(task.technique, **live)
 
 
 def run(
@@ -209,33 +237,15 @@ def run(
     last frame's picture is then the last good one.
     """
     from engine.device import release_memory
+    from engine.memory import check_fits, explained
 
     task = prepare(job, network)
-    from engine.forecasting import check_fits, size_that_fits
-
     check_fits(task)
     try:
-        for frame in task.technique.frames(task):
-            yield frame
-            if steering is not None:
-                steering.apply(task)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        fitting = size_that_fits(task)
-        raise OutOfMemory(
-            f"{job.network} at {job.size} pixels needs more memory than there is on "
-            f"{task.device.type}; --size {fitting} would fit"
-        ) from None
+        with explained(task):
+            for frame in task.technique.frames(task):
+                yield frame
+                if steering is not None:
+                    steering.apply(task)
     finally:
         release_memory(task.device)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether `error` says that memory ran out (torch has several ways of saying it)."""
-    import torch
-
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in words)

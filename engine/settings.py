@@ -79,9 +79,7 @@ class Setting:
             return value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise BadInput(wrong)
-        if self.kind == "int" and value != int(value):
-            raise BadInput(wrong)
-        if not math.isfinite(value):
+        if not _finite(value) or (self.kind == "int" and value != int(value)):
             raise BadInput(wrong)
         if (self.low is not None and value < self.low) or (
             self.high is not None and value > self.high
@@ -95,7 +93,7 @@ class Setting:
         checked = {}
         for name, weight in value.items():
             number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-            if not isinstance(name, str) or not number or not math.isfinite(weight):
+            if not isinstance(name, str) or not number or not _finite(weight):
                 raise BadInput(wrong)
             checked[name] = float(weight)
         return checked
@@ -163,7 +161,7 @@ def describe(technique: Any) -> dict[str, Setting]:
     for f in fields(technique):
         if KEY not in f.metadata:
             continue
-        default = f.default if f.default is not MISSING else f.default_factory()  # type: ignore[misc]
+        default = f.default if f.default is not MISSING else f.default_factory()  # type: ignore[operator]
         kind, optional = _kind(hints[f.name])
         options = dict(f.metadata[KEY])
         if options.get("choices"):
@@ -202,6 +200,13 @@ def values(technique: Any) -> dict[str, Any]:
         name: dict(v) if isinstance(v := getattr(technique, name), Mapping) else v
         for name in describe(technique)
     }
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond floating point
+        return False
 
 
 def _number(value: float | None) -> str:

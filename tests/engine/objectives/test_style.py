@@ -220,7 +220,8 @@ def test_gradient_of_the_wasserstein_distance_of_commuting_gaussians():
 
 
 def test_single_precision_suffices_without_full_rank(features):
-    f, target = features(1, 64, 5, 5, seed=1), features(1, 64, 6, 6, seed=2)
+    scale = torch.logspace(-1.5, 1.5, 64, dtype=torch.float64).view(1, 64, 1, 1)
+    f, target = scale * features(1, 64, 5, 5, seed=1), scale * features(1, 64, 6, 6, seed=2)
     exact, single = (WassersteinLoss(Statistics.of(t)) for t in (target, target.float()))
     assert single(f.float()).dtype == torch.float32
     assert single(f.float()).item() == pytest.approx(exact(f).item(), rel=1e-4)

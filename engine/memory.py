@@ -1,0 +1,117 @@
+"""Whether a run fits into memory, known before it begins; and what to say when it did not."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine.device import MIB, available_memory
+from engine.errors import OutOfMemory
+from engine.settings import describe
+from engine.task import Task
+
+ON_TOP = 4
+"""Bytes for each activation beside its own: gradients, statistics of layers in float32, workspace
+of convolutions (measured: 1 to 2 for DeepDream, 4 to 5 for style transfer)."""
+UPFRONT = 200 * MIB
+"""What a first run takes whatever its size: the mathematics libraries, matrices of channels."""
+STYLE_SHARE = 0.5
+"""A style's activations are not kept for a gradient, only those of the layers compared."""
+
+
+def check_fits(task: Task) -> None:
+    """Raise `OutOfMemory` where a run needs more than is free.
+
+    Without this a Linux machine would kill the program rather than let an allocation fail.
+    """
+    fitting = size_that_fits(task)
+    if fitting < task.size:
+        raise _too_much(task, fitting)
+
+
+@contextmanager
+def explained(task: Task) -> Iterator[None]:
+    """Turn a failed allocation inside the `with` into `OutOfMemory` with a size that may fit."""
+    try:
+        yield
+        return
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # Out here the error is gone, and with it what its frames had kept in memory.
+    smaller = task.size * 3 // 4  # the estimate had let this size pass
+    raise _too_much(task, max(min(size_that_fits(task), smaller), 1))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether `error` says that memory ran out (torch has several ways of saying it)."""
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in words)
+
+
+def size_that_fits(task: Task) -> int:
+    """Return the largest long side, at most the task's, whose run fits into free memory."""
+    free = 0.9 * available_memory(task.device) - UPFRONT
+    at_this_size = bytes_at(task, task.size)
+    if at_this_size <= free:
+        return task.size
+    fitting = int(task.size * (max(free, 0) / at_this_size) ** 0.5)  # memory grows with the area
+    return min(task.size, max(fitting // 16 * 16, 16))
+
+
+def bytes_at(task: Task, size: int) -> int:
+    """Return about how many bytes a run takes whose result has a long side of `size` pixels."""
+    side = task.network.card.input_size
+    per_pixel = numbers_needed(task) * (task.network.dtype.itemsize + ON_TOP) / side**2
+    pixels = float(size**2)
+    if task.content is not None:
+        pixels *= _shape_factor(task.content.height, task.content.width)
+    scale = getattr(task.technique, "style_scale", 1.0)
+    for picture, _ in task.styles:
+        long_side = min(size * scale, max(picture.height, picture.width))
+        at_scale = long_side**2 * _shape_factor(picture.height, picture.width)
+        pixels = max(pixels, STYLE_SHARE * at_scale)
+    return int(pixels * per_pixel) + remembered(task, pixels)
+
+
+def remembered(task: Task, pixels: float, already: int = 0) -> int:
+    """Return the bytes of the pairs of pictures that L-BFGS keeps, beyond `already` of them."""
+    if getattr(task.technique, "optimizer", "") != "lbfgs":
+        return 0
+    pairs = min(task.technique.history, task.technique.iterations - 1)
+    return int(max(pairs - already, 0) * 2 * 3 * 4 * pixels)
+
+
+def numbers_needed(task: Task) -> int:
+    """Return how many activations there are down to the deepest layer that the technique asks for.
+
+    For a picture of the card's input size.
+    """
+    network = task.network
+    calls = network.calls()
+    names = [network.resolve(name) for name in layers_needed(task)] or list(calls)
+    return max(calls[name].numbers for name in names)
+
+
+def layers_needed(task: Task) -> list[str]:
+    """Return the layers that the technique's settings name, or the network's card for them."""
+    names: list[str] = []
+    for name, described in describe(task.technique).items():
+        if described.kind == "layers":
+            chosen = getattr(task.technique, name)
+            suggestion = "dream_layers" if name == "layers" else name
+            names += getattr(task.network.card, suggestion, {}) if chosen is None else chosen
+    return names
+
+
+def _shape_factor(height: int, width: int) -> float:
+    return min(height, width) / max(height, width)
+
+
+def _too_much(task: Task, fitting: int) -> OutOfMemory:
+    return OutOfMemory(
+        f"{task.network.card.name} at {task.size} pixels needs more memory than is free on "
+        f"{task.device.type}; --size {fitting} would fit"
+    )
