@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from engine.networks.architectures.googlenet_bvlc import googlenet_bvlc
 from engine.networks.architectures.slim_vgg import slim_vgg
 from engine.networks.architectures.transformer_net import TransformerNet
+from engine.networks.architectures.vgg import vgg
 
 Part = Literal["whole", "body", "features"]
 """Of a network: all; all but the last layer; only its `features`."""
@@ -38,10 +40,17 @@ OURS: dict[str, Callable[[int], nn.Module]] = {
     "slim_vgg": slim_vgg,
     "googlenet_bvlc": googlenet_bvlc,
     "transformer_net": lambda _classes: TransformerNet(),
+    "vgg16": partial(vgg, "vgg16"),
+    "vgg19": partial(vgg, "vgg19"),
 }
 """Architectures defined in this package; all others are torchvision's, by its names."""
 
-LAST_LAYERS = {"slim_vgg": "classifier", "googlenet_bvlc": "loss3_classifier"}
+LAST_LAYERS = {
+    "slim_vgg": "classifier",
+    "googlenet_bvlc": "loss3_classifier",
+    "vgg16": "classifier.6",
+    "vgg19": "classifier.6",
+}
 
 
 def build(
