@@ -36,7 +36,14 @@ class StyleTransfer:
     title: ClassVar[str] = "Style transfer"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Best": {},
-        "Fast preview": {"iterations": 150, "learning_rate": 0.04, "averaging": 0.85},
+        "Fast preview": {
+            "iterations": 150,
+            "learning_rate": 0.03,
+            "averaging": 0.88,
+            "style_statistic": "gram",
+            "content_weight": 0.1,
+            "tv_weight": 0.6,
+        },
         "Gatys 2015": {**GATYS, "iterations": 500},
         "Johnson's neural-style": {
             **GATYS,
@@ -52,7 +59,7 @@ class StyleTransfer:
         low=1, high=100_000, step=50, log=True, group="Run",
     )  # fmt: skip
     content_weight: float = setting(
-        0.02, "Content", "How firmly the photo's shapes are kept.",
+        0.03, "Content", "How firmly the photo's shapes are kept.",
         low=0.0, high=1e6, log=True, group="Weights", live=True,
     )  # fmt: skip
     style_weight: float = setting(
@@ -60,7 +67,7 @@ class StyleTransfer:
         low=0.0, high=1e6, log=True, group="Weights", live=True,
     )  # fmt: skip
     tv_weight: float = setting(
-        0.3, "Smoothness", "Total variation: suppresses grain.",
+        0.5, "Smoothness", "Total variation: suppresses grain.",
         low=0.0, high=1e6, log=True, group="Weights", live=True,
     )  # fmt: skip
     content_layers: dict[str, float] | None = setting(
@@ -109,9 +116,10 @@ class StyleTransfer:
         low=0.1, high=20.0, step=0.5, group="Scale",
     )  # fmt: skip
     start: str = setting(
-        "content", "Start", "What the first picture is. Noise has the content's mean and standard "
+        "recoloured", "Start", "What the first picture is. Recoloured is the content with the "
+        "painting's colours; noise has the content's mean and standard "
         "deviation; picture takes --start-picture.",
-        choices=("content", "noise", "blend", "gray", "picture"), group="Start",
+        choices=("recoloured", "content", "noise", "blend", "gray", "picture"), group="Start",
     )  # fmt: skip
     start_blend: float = setting(
         0.5, "Start blend", "Share of noise when the start is a blend.",
