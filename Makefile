@@ -54,4 +54,4 @@ constraints: ## resolve all versions anew into constraints.txt
 
 clean: ## remove .venv, caches and build leftovers (not out/)
 	@rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@find engine gui tests tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	@find cli engine gui tests tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -2,10 +2,18 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from cli.options import PROGRAM, Parser, add_output_options, read_job, split_known, technique_parser
-from cli.running import finish, run_job
+from cli.options import (
+    PROGRAM,
+    Parser,
+    add_device,
+    add_output_options,
+    read_job,
+    split_known,
+    technique_parser,
+)
 from engine.errors import BadInput
 
 HELP = {
@@ -24,9 +32,7 @@ def run(argv: Sequence[str]) -> int:
         print(usage())
         return 0
     if argv[0] == "--version":
-        from importlib.metadata import version
-
-        print(version("pareidolia"))
+        print(version())
         return 0
     command = split_known(argv, list(HELP))
     rest = list(argv[1:])
@@ -36,7 +42,7 @@ def run(argv: Sequence[str]) -> int:
         "render": _render,
         "demo": _demo,
     }
-    return actions.get(command, lambda r: _technique(command, r))(rest)
+    return actions[command](rest) if command in actions else _technique(command, rest)
 
 
 def usage() -> str:
@@ -57,11 +63,25 @@ def usage() -> str:
     )
 
 
+def version() -> str:
+    """Return the program's version: the installed one's, else the one that pyproject.toml says."""
+    import importlib.metadata
+    import tomllib
+
+    try:
+        return importlib.metadata.version("pareidolia")
+    except importlib.metadata.PackageNotFoundError:
+        file = Path(__file__).resolve().parents[1] / "pyproject.toml"
+        return str(tomllib.loads(file.read_text("utf-8"))["project"]["version"])
+
+
 def _technique(command: str, argv: list[str]) -> int:
     from engine.techniques import TECHNIQUES
 
     kind = TECHNIQUES[command]
     options = technique_parser(kind).parse_args(argv)
+    from cli.running import finish, run_job  # numpy and Pillow: not for --help
+
     job = read_job(kind, options)
     code, figures = run_job(job, Path(options.output), quiet=options.quiet, bits=options.bits)
     return finish(code, figures, options.json)
@@ -74,22 +94,25 @@ def _networks(argv: list[str]) -> int:
 
 
 def _render(argv: list[str]) -> int:
-    import json
-
-    from engine.image import read_recipe
-    from engine.job import Job
-
     parser = Parser(prog=f"{PROGRAM} render", description=HELP["render"])
     parser.add_argument("source", metavar="PROJECT_OR_PICTURE", type=Path)
     parser.add_argument("-o", "--output", metavar="OUT", required=True)
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8)
+    add_device(parser.add_argument, "as before")
     add_output_options(parser.add_argument)
     options = parser.parse_args(argv)
+    import json
+
+    from cli.running import finish, run_job
+    from engine.image import read_recipe
+    from engine.job import Job
+
     if options.source.suffix == ".json":
         try:
             recipe = json.loads(options.source.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{options.source} cannot be read as a project ({error})") from error
+        except (OSError, ValueError, RecursionError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise BadInput(f"{options.source} cannot be read as a project ({reason})") from error
         if not isinstance(recipe, dict):
             raise BadInput(f"{options.source} holds no project; it should be one JSON object")
     else:
@@ -99,6 +122,8 @@ def _render(argv: list[str]) -> int:
             f"{options.source} carries no recipe; only pictures that this program wrote do"
         )
     job = Job.from_recipe(recipe)
+    if options.device:
+        job = replace(job, device=options.device)
     code, figures = run_job(job, Path(options.output), quiet=options.quiet, bits=options.bits)
     return finish(code, figures, options.json)
 
@@ -115,25 +140,29 @@ def _recolour(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if not 0 <= options.strength <= 1:
         raise BadInput(f"--strength is {options.strength:g}; it takes 0 to 1")
-    from engine import colour
-    from engine.image import from_tensor, open_picture, read_recipe, save_picture
+    from cli.running import check_output
+    from engine.image import from_tensor, open_picture, save_picture
 
+    check_output(options.output)
     picture, content = open_picture(options.picture), open_picture(options.content)
+    from engine import colour
+
     photo = content.resized(size=(picture.width, picture.height)).tensor()[None]
     change = colour.with_luminance_of if options.method == "luminance" else colour.match_colours
     result = change(picture.tensor()[None], photo, options.strength)
-    save_picture(from_tensor(result[0], picture), options.output, recipe=read_recipe(options.picture))
+    # Without the recipe of `picture`: it would give that one again, not this.
+    save_picture(from_tensor(result[0], picture), options.output)
     print(options.output)
     return 0
 
 
 def _demo(argv: list[str]) -> int:
-    from cli.demo import demo
-
     parser = Parser(prog=f"{PROGRAM} demo", description=HELP["demo"])
     parser.add_argument("--folder", type=Path, default=Path("out"), help="where to (default: out)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(argv)
+    from cli.demo import demo
+
     return demo(options.folder, quiet=options.quiet)
 
 

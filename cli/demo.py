@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cli.running import run_job
+from engine.errors import BadInput
 from engine.job import Inputs, Job
 from engine.settings import make
 from engine.techniques.deep_dream import DeepDream
@@ -13,12 +14,12 @@ SAMPLES = Path(__file__).resolve().parent.parent / "resources" / "pictures"
 
 def demo(folder: Path, *, quiet: bool = False) -> int:
     """Make `style.png` and `dream.png` in `folder` with the shipped network; print where they are."""
-    from engine.errors import BadInput
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"{folder} cannot be made ({error.strerror}); use another --folder") from error
+        raise BadInput(
+            f"{folder} cannot be made ({error.strerror}); use another --folder"
+        ) from error
     preview = make(StyleTransfer, StyleTransfer.presets["Fast preview"])
     photo = str(SAMPLES / "cat.jpg")
     jobs = {

@@ -2,12 +2,15 @@
 
 import argparse
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine import settings
 from engine.errors import BadInput
-from engine.job import Inputs, Job
 from engine.task import Technique
+
+if TYPE_CHECKING:
+    from engine.job import Job
 
 PROGRAM = "python main.py"
 
@@ -23,19 +26,31 @@ class Parser(argparse.ArgumentParser):
 def _add_common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("common options")
     add = group.add_argument
-    add("-o", "--output", metavar="OUT", required=True, help="picture to write (png, jpg, webp, tif)")
+    add(
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        help="picture to write (png, jpg, webp, tif)",
+    )
     add("--network", default="slim_vgg", metavar="NAME", help="which network (default: slim_vgg)")
     add("--weights", metavar="FILE_OR_FOLDER", help="its weights, when not in the usual places")
     add("--size", type=_whole, default=512, metavar="PX",
         help="long side of the result, px, 1 or more (default: 512)")  # fmt: skip
     add("--seed", type=_whole, default=0, metavar="N", help="same seed, same picture (default: 0)")
-    add("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or mps (default: auto)")
+    add_device(add, "auto")
     add("--precision", default="auto", metavar="PRECISION",
         help="auto (bf16 where it is faster), fp32 or bf16 (default: auto)")  # fmt: skip
     add("--preset", metavar="NAME", help="start from these settings")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting by its name")
     add("--bits", type=int, choices=(8, 16), default=8, help="per colour, png and tif (default: 8)")
     add_output_options(group.add_argument)
+
+
+def add_device(add: Callable[..., Any], default: str) -> None:
+    """Add --device; any other default than "auto" says in words what None means."""
+    text = f"auto, cpu, cuda or mps (default: {default})"
+    add("--device", default=default if default == "auto" else None, metavar="DEVICE", help=text)
 
 
 def add_output_options(add: Callable[..., Any]) -> None:
@@ -61,7 +76,7 @@ def technique_parser(kind: type[Technique]) -> Parser:
     described = settings.describe(kind)
     if kind.command == "style-transfer":
         parser.add_argument("content", metavar="CONTENT", help="the photo to repaint")
-        parser.add_argument("--style", action="append", default=[], metavar="PAINTING[:WEIGHT]",
+        parser.add_argument("--style", action="append", required=True, metavar="PAINTING[:WEIGHT]",
                             help="a painting; several are blended by weight")  # fmt: skip
         parser.add_argument("--start-picture", metavar="PHOTO", help="for --start picture")
     else:
@@ -98,16 +113,18 @@ def _help(entry: settings.Setting) -> str:
     return text.replace("%", "%%")
 
 
-def read_job(kind: type[Technique], options: argparse.Namespace) -> Job:
+def read_job(kind: type[Technique], options: argparse.Namespace) -> "Job":
     """Return the job that the options describe: preset, then --set, then the options themselves."""
+    from engine.job import Inputs, Job
+
     described = settings.describe(kind)
     chosen = dict(preset(kind, options.preset)) if options.preset else {}
     for pair in options.set:
         key, equals, text = pair.partition("=")
         if not equals:
             raise BadInput(f"--set {pair!r} is no KEY=VALUE, such as --set iterations=300")
-        entry = described.get(key.strip().replace("-", "_"))
-        chosen[key.strip()] = entry.parse(text) if entry else text
+        name = key.strip().replace("-", "_")
+        chosen[name] = described[name].parse(text) if name in described else text
     for name, entry in described.items():
         text = getattr(options, f"setting_{name}")
         if text is not None:
@@ -136,14 +153,24 @@ def preset(kind: type[Technique], name: str) -> dict[str, Any]:
 
 
 def parse_style(text: str) -> tuple[str, float]:
-    """Return (path, weight) of PAINTING[:WEIGHT]; a colon that no number follows is the path's."""
+    """Return (path, weight) of PAINTING[:WEIGHT]; a colon that no number follows is the path's.
+
+    So is one in the name of a file that exists, unless there is also one without what follows.
+    """
     path, colon, weight = text.rpartition(":")
-    if colon and path:
+    if colon and path and (_is_file(path) or not _is_file(text)):
         try:
             return path, float(weight)
         except ValueError:
             pass
     return text, 1.0
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # too long for a name
+        return False
 
 
 def split_known(argv: Sequence[str], names: Sequence[str]) -> str:
@@ -152,6 +179,7 @@ def split_known(argv: Sequence[str], names: Sequence[str]) -> str:
         return argv[0]
     import difflib
 
-    near = difflib.get_close_matches(argv[0], names, n=1)
+    within = [name for name in names if argv[0] in name.split("-")]
+    near = within or difflib.get_close_matches(argv[0], names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
     raise BadInput(f"there is no command {argv[0]!r}; {hint}")

@@ -1,36 +1,43 @@
 """Running a job from the command line: progress, Ctrl-C, the picture, the figures."""
 
 import json
+import os
 import signal
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from engine.errors import Diverged, PareidoliaError
-from engine.job import Job, opened, run
+from cli.guard import INTERRUPTED
+from engine.errors import BadInput, Diverged, OutOfMemory
+from engine.image import Picture, from_tensor, save_picture
+from engine.image_saving import check_target
+from engine.job import Inputs, Job, opened, run
 from engine.task import Frame
-
-INTERRUPTED = 130
 
 
 class _Interrupt:
     """Ctrl-C once: stop after this iteration. Twice: stop now."""
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool) -> None:
         self.asked = False
+        self.quiet = quiet
 
     def __call__(self, _signal: int, _frame: FrameType | None) -> None:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        if not self.quiet:
+            # Not `print`: the bar may be in the middle of printing.
+            os.write(2, b"\nstopping after this iteration; Ctrl-C again stops at once\n")
 
 
 @contextmanager
-def _ctrl_c() -> Iterator[_Interrupt]:
-    interrupt = _Interrupt()
+def _ctrl_c(quiet: bool) -> Iterator[_Interrupt]:
+    interrupt = _Interrupt(quiet)
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         yield interrupt
@@ -38,17 +45,18 @@ def _ctrl_c() -> Iterator[_Interrupt]:
         signal.signal(signal.SIGINT, before)
 
 
-def run_job(job: Job, output: Path, *, quiet: bool = False, bits: int = 8) -> tuple[int, dict[str, Any]]:
+def run_job(
+    job: Job, output: Path, *, quiet: bool = False, bits: int = 8
+) -> tuple[int, dict[str, Any]]:
     """Run `job`, write its picture to `output`; return the exit code and the figures.
 
-    Stopped by Ctrl-C, or when numbers stop being finite, the picture so far is written beside
-    `output` with `.partial` before the suffix.
+    Stopped by Ctrl-C, or when numbers stop being finite or memory runs out, the picture so far is
+    written beside `output` with `.partial` before the suffix.
     """
-    from engine.image_saving import check_target
-
-    check_target(output, bits)
-    job = opened(job)
-    with _ctrl_c() as interrupt:
+    check_output(output, bits)
+    with _ctrl_c(quiet) as interrupt:
+        job = opened(job)
+        _check_apart(output, job.inputs)
         frames = run(job)
         frame: Frame | None = None
         try:
@@ -57,11 +65,11 @@ def run_job(job: Job, output: Path, *, quiet: bool = False, bits: int = 8) -> tu
                     show(frame)
                     if interrupt.asked:
                         break
-        except Diverged as error:
+        except (Diverged, OutOfMemory) as error:
             if frame is None:
                 raise
             partial = _save(job, frame, _partial(output), bits)
-            raise Diverged(f"{error} ({partial})") from error
+            raise type(error)(f"{error} (the picture so far: {partial})") from error
         finally:
             frames.close()  # type: ignore[attr-defined]
         if frame is None:
@@ -71,20 +79,38 @@ def run_job(job: Job, output: Path, *, quiet: bool = False, bits: int = 8) -> tu
     return (INTERRUPTED if stopped else 0), _figures(job, frame, path)
 
 
+def check_output(output: Path, bits: int = 8) -> None:
+    """See, before hours of work, that a picture can be saved at `output`. Raises `BadInput`."""
+    try:
+        check_target(output, bits)
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise BadInput(f"{output} cannot be written ({reason}): choose another path.") from error
+
+
+def _check_apart(output: Path, inputs: Inputs) -> None:
+    """Refuse to write over a picture of the job: its recipe would lead nowhere."""
+    sources = (inputs.content, *(style for style, _ in inputs.styles), inputs.guide, inputs.start)
+    for source in sources:
+        path = source.path if isinstance(source, Picture) else None
+        if path and output.exists() and output.samefile(path):
+            raise BadInput(f"{output} is one of the pictures to work from: choose another path.")
+
+
 def _partial(output: Path) -> Path:
     return output.with_name(f"{output.stem}.partial{output.suffix}")
 
 
 def _save(job: Job, frame: Frame, path: Path, bits: int) -> Path:
-    from engine.image import Picture, from_tensor, save_picture
-
     content = job.inputs.content
     like = content if isinstance(content, Picture) else None
     return save_picture(from_tensor(frame.picture, like), path, recipe=job.recipe(), bits=bits)
 
 
 def _figures(job: Job, frame: Frame, path: Path) -> dict[str, Any]:
-    from engine.device import choose_device, choose_precision, name_of, peak_memory
+    from engine.device import choose_device, peak_memory
 
     device = choose_device(job.device)
     return {
@@ -95,23 +121,26 @@ def _figures(job: Job, frame: Frame, path: Path) -> dict[str, Any]:
         "peak_memory_mib": round(peak_memory(device) / 2**20, 1),
         "network": job.network,
         "device": device.type,
-        "precision": name_of(choose_precision(job.precision, device)),
+        "precision": job.precision,
         "seed": job.seed,
         "output": str(path),
     }
 
 
 @contextmanager
-def _progress(quiet: bool, job: Job) -> Iterator[Any]:
+def _progress(quiet: bool, job: Job) -> Iterator[Callable[[Frame], None]]:
     """Give a function that shows a frame in a bar on standard error."""
     from tqdm import tqdm
 
-    with tqdm(unit="it", disable=quiet, file=sys.stderr, desc=job.technique.title) as bar:
+    title = job.technique.title
+    # Without delay tqdm prints at once, also where nothing follows but one line of what is wrong.
+    with tqdm(unit="it", disable=quiet, file=sys.stderr, desc=title, delay=1e-3) as bar:
 
         def show(frame: Frame) -> None:
             bar.total = frame.total
             main = frame.losses.get("total", frame.losses.get("objective"))
-            bar.set_postfix_str(f"{frame.stage}, {main:.4g}", refresh=False)
+            number = "" if main is None else f", {main:.4g}"
+            bar.set_postfix_str(frame.stage + number, refresh=False)
             bar.update(frame.iteration - bar.n)
 
         yield show
@@ -127,37 +156,3 @@ def finish(code: int, figures: dict[str, Any], as_json: bool) -> int:
             f"({figures['network']}, {figures['device']}, {figures['precision']})"
         )
     return code
-
-
-def log_error() -> str:
-    """Append the present traceback to the log file and return where that is."""
-    import traceback
-
-    from platformdirs import user_log_dir
-
-    folder = Path(user_log_dir("pareidolia"))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "pareidolia.log").open("a", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
-    except OSError:
-        traceback.print_exc()
-        return "standard error (the log folder cannot be written)"
-    return str(folder / "pareidolia.log")
-
-
-def guarded(action: Any) -> int:
-    """Call `action`; turn errors into one line on standard error and an exit code."""
-    try:
-        return int(action())
-    except PareidoliaError as error:
-        print(f"pareidolia: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        return 1
-    except Exception as error:  # the last resort: nobody should see a traceback
-        place = log_error()
-        print(f"pareidolia: unexpected error ({error!r}); details in {place}", file=sys.stderr)
-        return 1

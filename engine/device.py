@@ -98,10 +98,11 @@ def _container_room() -> int:
             limit = int((CGROUPS / limit_name).read_text())  # "max" when there is none
             used = int((CGROUPS / used_name).read_text())
             text = (CGROUPS / used_name).with_name("memory.stat").read_text()
-            cache = dict(line.split(" ", 1) for line in text.splitlines()).get(cache_name, 0)
-        except (OSError, ValueError):
+            rows = (line.split() for line in text.splitlines())
+            cache = sum(int(row[1]) for row in rows if row and row[0] == cache_name)
+        except (OSError, ValueError, IndexError):
             continue
-        return max(limit - used + int(cache), 0)  # cached files give way
+        return max(limit - used + cache, 0)  # cached files give way
     return sys.maxsize
 
 

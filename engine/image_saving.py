@@ -140,12 +140,17 @@ def _check_place(path: Path) -> Path:
     if "\0" in str(path):
         raise BadInput(f"{str(path)!r} cannot be written: a path has no null character.")
     target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise BadInput(f"{path} is a folder: give the path of a file.")
-    if not target.parent.is_dir():
-        raise BadInput(f"{path} cannot be written: the folder {target.parent} does not exist.")
-    if target.exists() and not os.access(target, os.W_OK):
-        raise BadInput(f"{path} is write-protected: choose another path.")
+    try:
+        if target.is_dir():
+            raise BadInput(f"{path} is a folder: give the path of a file.")
+        if not target.parent.is_dir():
+            raise BadInput(f"{path} cannot be written: the folder {target.parent} does not exist.")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise BadInput(f"{path} is write-protected: choose another path.")
+    except OSError as error:  # an overlong name, say
+        raise BadInput(
+            f"{path} cannot be written ({error.strerror}): choose another path."
+        ) from error
     return target
 
 

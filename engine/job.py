@@ -148,7 +148,6 @@ def opened(job: Job) -> Job:
     Later changes of the files do not matter then, and its recipe says what was computed with: which
     precision is faster is measured, and may come out otherwise another time.
     """
-    from engine.device import choose_device, choose_precision, name_of
 
     def open_one(source: Source | None) -> Picture | None:
         return source if source is None or isinstance(source, Picture) else open_picture(source)
@@ -161,9 +160,12 @@ def opened(job: Job) -> Job:
         if not weight > 0 or not math.isfinite(weight):
             name = picture.path or "picture"
             raise BadInput(f"the style {name} has the weight {weight:g}; it takes one above 0")
+    inputs = Inputs(open_one(i.content), styles, open_one(i.guide), open_one(i.start))
+    from engine.device import choose_device, choose_precision, name_of  # torch: not for a mistake
+
     return replace(
         job,
-        inputs=Inputs(open_one(i.content), styles, open_one(i.guide), open_one(i.start)),
+        inputs=inputs,
         precision=name_of(choose_precision(job.precision, choose_device(job.device))),
     )
 

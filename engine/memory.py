@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import clear_frames
 
 from engine.device import MIB, available_memory
 from engine.errors import OutOfMemory
@@ -32,13 +33,12 @@ def explained(task: Task) -> Iterator[None]:
     """Turn a failed allocation inside the `with` into `OutOfMemory` with a size that may fit."""
     try:
         yield
-        return
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-    # Out here the error is gone, and with it what its frames had kept in memory.
-    smaller = task.size * 3 // 4  # the estimate had let this size pass
-    raise _too_much(task, max(min(size_that_fits(task), smaller), 1))
+        clear_frames(error.__traceback__)  # or what failed would still hold its memory
+        smaller = task.size * 3 // 4  # the estimate had let this size pass
+        raise _too_much(task, max(min(size_that_fits(task), smaller), 1)) from None
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is imported: its threads would else spin while they wait for each other, which makes
+# runs many times slower where another program uses the same cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:

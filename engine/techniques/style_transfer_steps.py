@@ -221,6 +221,8 @@ class StyleTransferRun:
                 optimizer.step(partial(objective.gradient, settings, done + 1, noted))
                 if settings.clamp:
                     variable.clamp_(0, 1)
+                else:  # a step may overflow although loss and gradient were finite
+                    finite({"picture": float(variable.abs().sum())}, done + 1)
                 average.update(variable)
                 done += 1
                 yield Frame(

@@ -1,0 +1,77 @@
+"""The last resort: errors become one line on standard error and an exit code, never a traceback."""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.errors import PareidoliaError
+
+INTERRUPTED = 130
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """Call `action`, whose result is the exit code; explain what it raises."""
+    _print_what_can_be_printed()
+    try:
+        try:
+            code = action()
+        except SystemExit as end:  # argparse after --help
+            code = end.code if isinstance(end.code, int) else 0
+        if sys.stdout:
+            sys.stdout.flush()
+        return code
+    except PareidoliaError as error:
+        _say(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _close_quietly()
+        return 1
+    except Exception as error:  # nobody should see a traceback
+        _say(f"unexpected error ({error!r}); details in {log_error()}")
+        return 1
+
+
+def _say(sentence: str) -> None:
+    print("pareidolia:", " ".join(sentence.splitlines()), file=sys.stderr)
+
+
+def _print_what_can_be_printed() -> None:
+    """Escape characters that the console or pipe has no code for, rather than fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _close_quietly() -> None:
+    """Give what is still to be printed to nobody: whoever was reading has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+
+
+def log_error() -> str:
+    """Append the present traceback to the log file and return where that is."""
+    import traceback
+
+    file = log_folder() / "pareidolia.log"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as log:
+            traceback.print_exc(file=log)
+    except OSError:
+        traceback.print_exc()
+        return "standard error (the log folder cannot be written)"
+    return str(file)
+
+
+def log_folder() -> Path:
+    """Return the folder of the log file (not made here); PAREIDOLIA_HOME puts it elsewhere."""
+    home = os.environ.get("PAREIDOLIA_HOME")
+    if home:
+        return Path(home).expanduser() / "logs"
+    from platformdirs import user_log_dir
+
+    return Path(user_log_dir("pareidolia"))

@@ -1,0 +1,58 @@
+"""A technique without a network in it, whose every step a test decides."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+
+from engine.settings import setting
+from engine.task import Frame, Stage, Task, finite
+
+Step = Callable[[Task, tuple[int, int], int], dict[str, float]]
+"""Takes the task, the stage's size and the iteration; gives the losses."""
+
+
+def quiet_step(_task: Task, _size: tuple[int, int], _iteration: int) -> dict[str, float]:
+    return {"total": 1.0}
+
+
+@dataclass(frozen=True)
+class Fake:
+    """Fills a gray picture, brighter by `strength` / 100 at each iteration."""
+
+    command: ClassVar[str] = "fake"
+    title: ClassVar[str] = "Fake"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    iterations: int = setting(4, "Iterations", "Steps in all.", low=1, high=1000)
+    strength: float = setting(1.0, "Strength", "What is added.", low=0.0, high=9.0, live=True)
+    offset: float = setting(0.0, "Offset", "Where it begins.", low=0.0, high=1.0)
+    layers: dict[str, float] | None = setting(None, "Layers", "Layers to look at.")
+    sides: tuple[int, ...] = ()
+    """Long sides of the stages, the last one being the task's own."""
+    step: Step = field(default=quiet_step)
+    set_up: Step = field(default=quiet_step)
+
+    def at_one_size(self, iterations: int) -> "Fake":
+        return replace(self, iterations=iterations, sides=())
+
+    def stages(self, task: Task) -> list[Stage]:
+        sides = (*self.sides, task.size)
+        share = self.iterations // len(sides)
+        counts = [share] * (len(sides) - 1)
+        counts.append(self.iterations - sum(counts))
+        return [Stage((side, side), n) for side, n in zip(sides, counts, strict=True)]
+
+    def frames(self, task: Task) -> Iterator[Frame]:
+        done = 0
+        for stage in self.stages(task):
+            picture = torch.full((3, *stage.size), self.offset)
+            self.set_up(task, stage.size, done)
+            for _ in range(stage.iterations):
+                done += 1
+                losses = finite(self.step(task, stage.size, done), done)
+                picture += task.technique.strength / 100
+                render = partial(torch.clone, picture)
+                yield Frame(done, self.iterations, losses, 0.0, "", render)

@@ -1,0 +1,119 @@
+"""Device, precision and memory, as far as a machine without a card can tell."""
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from engine import device
+from engine.errors import BadInput
+
+CPU = torch.device("cpu")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's files")
+
+
+def without_cards(monkeypatch: pytest.MonkeyPatch, cuda: bool = False, mps: bool = False) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+def test_auto_takes_the_fastest_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cuda, mps, name in [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]:
+        without_cards(monkeypatch, cuda, mps)
+        assert device.choose_device("auto") == torch.device(name)
+        assert device.choose_device(name) == torch.device(name)
+    assert device.choose_device() == CPU
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    without_cards(monkeypatch)
+    with pytest.raises(
+        BadInput, match=f"--device {name} is not on this machine; use --device auto"
+    ):
+        device.choose_device(name)
+
+
+def test_names_that_do_not_exist() -> None:
+    with pytest.raises(BadInput, match="--device is 'gpu'; it takes auto, cpu, cuda or mps"):
+        device.choose_device("gpu")
+    with pytest.raises(BadInput, match="--precision is 'fp16'; it takes auto, fp32 or bf16"):
+        device.choose_precision("fp16", CPU)
+
+
+def test_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device.choose_precision("fp32", CPU) == torch.float32
+    assert device.choose_precision("bf16", CPU) == torch.bfloat16
+    for faster, dtype in [(True, torch.bfloat16), (False, torch.float32)]:
+        monkeypatch.setattr(device, "_bf16_is_faster", lambda _type, faster=faster: faster)
+        assert device.choose_precision("auto", CPU) == dtype
+        assert device.name_of(dtype) == {True: "bf16", False: "fp32"}[faster]
+    assert device.name_of(torch.float64) == "torch.float64"
+
+
+def test_bf16_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    device._bf16_is_faster.cache_clear()
+    first = device._bf16_is_faster("cpu")
+    assert isinstance(first, bool)
+    monkeypatch.setattr("time.perf_counter", lambda: pytest.fail("measured again"))
+    assert device._bf16_is_faster("cpu") is first
+    assert device._bf16_is_faster("mps") is False
+
+
+def test_available_memory_is_what_the_system_says() -> None:
+    there_is = psutil.virtual_memory()
+    assert 0 < device.available_memory(CPU) <= there_is.total
+
+
+def container(folder: Path, version: int, limit: str, used: int, cache: int) -> Path:
+    names: tuple[str, ...]
+    if version == 2:
+        names = "memory.max", "memory.current", "memory.stat"
+        statistics = f"anon 5\ninactive_file {cache}"
+    else:
+        names = tuple(f"memory/memory.{n}" for n in ("limit_in_bytes", "usage_in_bytes", "stat"))
+        statistics = f"inactive_file 3\ntotal_inactive_file {cache}"
+    (folder / "memory").mkdir()
+    for name, text in zip(names, (limit, str(used), statistics), strict=True):
+        (folder / name).write_text(f"{text}\n")
+    return folder
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_container_s_limit_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    """What the container has read from files it can do without again."""
+    mib = device.MIB
+    folder = container(tmp_path, version, str(500 * mib), 450 * mib, 30 * mib)
+    monkeypatch.setattr(device, "CGROUPS", folder)
+    assert device.available_memory(CPU) == 80 * mib
+
+
+def test_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "CGROUPS", container(tmp_path, 2, "max", 5, 5))
+    total = psutil.virtual_memory().total
+    assert total / 100 < device.available_memory(CPU) <= total
+    monkeypatch.setattr(device, "CGROUPS", tmp_path / "nowhere")
+    assert total / 100 < device.available_memory(CPU) <= total
+
+
+@linux
+def test_peak_memory_counts_what_is_gone_again() -> None:
+    device.reset_peak_memory(CPU)
+    before = device.peak_memory(CPU)
+    size = 96 * device.MIB
+    block = bytearray(size)
+    del block
+    device.release_memory(CPU)
+    assert device.peak_memory(CPU) >= before + 0.9 * size
+    if os.access("/proc/self/clear_refs", os.W_OK):
+        device.reset_peak_memory(CPU)
+        assert device.peak_memory(CPU) < before + 0.5 * size
+
+
+def test_cores() -> None:
+    assert 1 <= device.cores() <= (os.cpu_count() or 1)
