@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.options import (
     PROGRAM,
@@ -15,6 +16,9 @@ from cli.options import (
     technique_parser,
 )
 from engine.errors import BadInput
+
+if TYPE_CHECKING:
+    from engine.job import Job
 
 HELP = {
     "style-transfer": "content + style(s) → picture",
@@ -83,8 +87,29 @@ def _technique(command: str, argv: list[str]) -> int:
     from cli.running import finish, run_job  # numpy and Pillow: not for --help
 
     job = read_job(kind, options)
+    if options.forecast:
+        return _forecast(job, options.json)
     code, figures = run_job(job, Path(options.output), quiet=options.quiet, bits=options.bits)
     return finish(code, figures, options.json)
+
+
+def _forecast(job: "Job", as_json: bool) -> int:
+    """Print what the run would take, measured by a few iterations."""
+    import json
+
+    from engine.forecasting import forecast
+
+    found = forecast(job)
+    mib = {"memory_mib": found.memory / 2**20, "available_mib": found.available / 2**20}
+    if as_json:
+        rounded = {name: round(value, 1) for name, value in mib.items()}
+        print(json.dumps({"seconds": round(found.seconds, 1), **rounded, "fits": found.fits}))
+    else:
+        print(
+            f"about {found.seconds:.0f} s and {mib['memory_mib']:.0f} MiB of memory "
+            f"({mib['available_mib']:.0f} MiB are available)"
+        )
+    return 0
 
 
 def _networks(argv: list[str]) -> int:

@@ -43,6 +43,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="auto (bf16 where it is faster), fp32 or bf16 (default: auto)")  # fmt: skip
     add("--preset", metavar="NAME", help="start from these settings")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting by its name")
+    add("--forecast", action="store_true", help="only say what the run would take, do not run it")
     add("--bits", type=int, choices=(8, 16), default=8, help="per colour, png and tif (default: 8)")
     add_output_options(group.add_argument)
 

@@ -319,3 +319,18 @@ def test_the_demo(in_process: Program, folder: Path, monkeypatch: pytest.MonkeyP
     refused = in_process("demo", "--folder", "photo.png/demo")
     assert refused.returncode == 2
     assert "photo.png/demo cannot be made" in one_line(refused)
+
+
+def test_forecast_says_what_a_run_takes_and_makes_no_picture(
+    program: Program, folder: Path
+) -> None:
+    done = program(*STYLE, "-o", "never.png", *SMALL, "--forecast", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said.keys() == {"seconds", "memory_mib", "available_mib", "fits"}
+    assert said["seconds"] > 0
+    assert 100 < said["memory_mib"] < said["available_mib"]
+    assert said["fits"] is True
+    assert not (folder / "never.png").exists()
+    words = program(*STYLE, "-o", "never.png", *SMALL, "--forecast").stdout
+    assert re.fullmatch(r"about \d+ s and \d+ MiB of memory \(\d+ MiB are available\)\n", words)
