@@ -1,0 +1,158 @@
+"""The plain way: Gatys, Ecker, Bethge (2015) as one writes it from the paper, and the race with it.
+
+Float32, contiguous tensors, autograd, mean squared Gram differences, L-BFGS from torch. It imports
+nothing of the engine but the weights' container, so that what it measures is another program's.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.networks.network import Network
+
+CONTENT_LAYERS = {"relu4_2": 1.0}
+STYLE_LAYERS = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), 1.0)
+
+
+class Baseline:
+    """The losses of the paper with each term relative to its target's size, and their minimiser."""
+
+    def __init__(
+        self, network: Network, content: Tensor, style: Tensor, content_weight: float
+    ) -> None:
+        """Take pictures (3, H, W) in [0, 1]."""
+        card = network.card
+        self.content_weight = content_weight
+        self.content_layers = {network.resolve(n): w for n, w in CONTENT_LAYERS.items()}
+        self.style_layers = {network.resolve(n): w for n, w in STYLE_LAYERS.items()}
+        self.layers = list(self._copied(network))
+        p = card.preprocessing
+        device = network.device
+        self.flipped = p.order == "BGR"
+        self.scale = p.scale
+        self.mean = torch.tensor(p.mean, device=device).view(1, 3, 1, 1)
+        self.std = torch.tensor(p.std, device=device).view(1, 3, 1, 1)
+        self.content = content.to(device)[None]
+        with torch.no_grad():
+            self.kept = {n: self.taps(self.content)[n] for n in self.content_layers}
+            taps = self.taps(style.to(device)[None])
+            self.grams = {n: gram(taps[n]) for n in self.style_layers}
+
+    def _copied(self, network: Network) -> Iterator[tuple[str, nn.Module]]:
+        """Yield the layers down to the deepest one used, with parameters of their own."""
+        wanted = {*self.content_layers, *self.style_layers}
+        for name, module in network.module.named_modules():
+            if isinstance(module, nn.Conv2d):
+                weight = module.weight.detach().float().contiguous().clone()
+                bias = None if module.bias is None else module.bias.detach().float().clone()
+                yield name, _Convolution(weight, bias)
+            elif isinstance(module, nn.ReLU):
+                yield name, nn.ReLU()
+            elif isinstance(module, nn.MaxPool2d):
+                yield name, nn.MaxPool2d(2)
+            wanted.discard(name)
+            if not wanted:
+                return
+
+    def taps(self, x: Tensor) -> dict[str, Tensor]:
+        x = x.flip(1) if self.flipped else x
+        x = (x * self.scale - self.mean) / self.std
+        found = {}
+        for name, layer in self.layers:
+            x = layer(x)
+            found[name] = x
+        return found
+
+    def loss(self, x: Tensor) -> Tensor:
+        """Return the loss of a picture (1, 3, H, W)."""
+        taps = self.taps(x)
+        content = style = x.new_zeros(())
+        for name, target in self.kept.items():
+            weight = self.content_layers[name] / sum(self.content_layers.values())
+            content = content + weight * F.mse_loss(taps[name], target) / target.square().mean()
+        for name, target in self.grams.items():
+            weight = self.style_layers[name] / sum(self.style_layers.values())
+            error = F.mse_loss(gram(taps[name]), target)
+            style = style + weight * error / target.square().mean()
+        return self.content_weight * content + style
+
+    @torch.no_grad()
+    def of(self, picture: Tensor) -> float:
+        """Return the loss of a finished picture (3, H, W); infinity at another size."""
+        if picture.shape[1:] != self.content.shape[2:]:
+            return float("inf")  # a coarser scale's
+        return float(self.loss(picture.to(self.content.device)[None].clamp(0, 1)))
+
+    def minimise(self, iterations: int) -> tuple[Tensor, float]:
+        """Return the picture (3, H, W), and the seconds that it took."""
+        x = self.content.clone().requires_grad_(True)
+        # Tolerances of 0: the losses are means, whose gradients torch's defaults take for zero.
+        optimizer = torch.optim.LBFGS(
+            [x], lr=1, max_iter=1, tolerance_grad=0, tolerance_change=0, history_size=100
+        )
+
+        def closure() -> Tensor:
+            with torch.no_grad():
+                x.clamp_(
+                    0, 1
+                )  # as in PyTorch's tutorial; without it, clipping at the end costs loss
+            optimizer.zero_grad()
+            loss = self.loss(x)
+            loss.backward()
+            return loss
+
+        began = time.perf_counter()
+        for _ in range(iterations):
+            optimizer.step(closure)
+        picture = x.detach()[0].clamp(0, 1).cpu()
+        return picture, time.perf_counter() - began
+
+
+class _Convolution(nn.Module):
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, self.bias, padding=1)
+
+
+def gram(features: Tensor) -> Tensor:
+    _, channels, height, width = features.shape
+    rows = features.view(channels, height * width)
+    return rows @ rows.T / (height * width)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """When a run came below a loss."""
+
+    iterations: int
+    seconds: float | None
+    """None: it never did."""
+    loss: float
+    """The lowest seen."""
+
+
+def reach(
+    frames: Iterator[Any], judge: Callable[[Tensor], float], loss: float, every: int
+) -> Reached:
+    """Draw frames until `judge` finds a picture at or below `loss`; judging is not counted."""
+    spent, lowest, iteration = 0.0, float("inf"), 0
+    began = time.perf_counter()
+    for frame in frames:
+        iteration = frame.iteration
+        if iteration % every == 0 or iteration == frame.total:
+            picture = frame.picture
+            spent += time.perf_counter() - began
+            lowest = min(lowest, judge(picture))
+            if lowest <= loss:
+                return Reached(iteration, spent, lowest)
+            began = time.perf_counter()
+    return Reached(iteration, None, lowest)
