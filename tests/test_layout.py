@@ -77,7 +77,7 @@ INDEX_OPTION = re.compile(r"index[-_]url\b|\bfind[-_]links\b|\btrusted[-_]host\b
         ("open('/" + "home/ann/cat.jpg')", True),
         ("C:" + "\\Users\\Ann", True),
         ("data at /" + "work/x", True),
-        ("~/pictures and network/work/x", False),
+        ("~/pictures and net/home/x", False),
         ("https://example.org/home/page", False),
     ],
 )
