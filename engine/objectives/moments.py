@@ -15,39 +15,46 @@ BLOCK = 16384
 """Positions of half-precision activations that are taken to float32 at once."""
 
 
+def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean (N, C) and E[f fᵀ] (N, C, C) over positions of activations (N, C, H, W).
+
+    float64 in, float64 out; anything else gives float32. Both together cost one pass backwards.
+    """
+    mean, second = _Moments.apply(features)
+    return mean, second
+
+
 def second_moments(features: Tensor) -> Tensor:
     """Return (N, C, C) = sum over positions of f fᵀ / (H W) for (N, C, H, W); float32 or float64."""
-    result: Tensor = _SecondMoments.apply(features)
-    return result
+    return moments(features)[1]
 
 
-class _SecondMoments(torch.autograd.Function):
+class _Moments(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, features: Tensor) -> Tensor:
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(features)
         rows = _rows(features)
         n, positions, channels = rows.shape
         if rows.dtype in (torch.float32, torch.float64):
-            return rows.mT @ rows / positions
+            return rows.mean(1), rows.mT @ rows / positions
         total = torch.zeros(n, channels, channels, device=rows.device)
+        sums = torch.zeros(n, channels, device=rows.device)
         for block in rows.split(BLOCK, dim=1):
             precise = block.float()
             total.baddbmm_(precise.mT, precise)
-        return total / positions
+            sums += precise.sum(1)
+        return sums / positions, total / positions
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (features,) = ctx.saved_tensors
-        (gradient,) = gradients
+        of_mean, of_second = gradients
         rows = _rows(features)
         n, channels, height, width = features.shape
-        symmetric = (gradient + gradient.mT) / (height * width)
-        if features.dtype in (torch.bfloat16, torch.float16):
-            # Scaled to 1 so that half precision neither under- nor overflows.
-            size = symmetric.abs().amax().clamp_min(1e-30)
-            grad = (rows @ (symmetric / size).to(rows.dtype)) * size.to(rows.dtype)
-        else:
-            grad = rows @ symmetric
+        positions = height * width
+        symmetric = ((of_second + of_second.mT) / positions).to(rows.dtype)
+        same = (of_mean / positions).to(rows.dtype).unsqueeze(1)
+        grad = torch.baddbmm(same, rows, symmetric)
         return grad.view(n, height, width, channels).permute(0, 3, 1, 2)
 
 
@@ -59,9 +66,3 @@ def _rows(features: Tensor) -> Tensor:
 def double(x: Tensor) -> Tensor:
     """Return `x` in float64: on its device, or on the CPU where the device (MPS) has no float64."""
     return x.to("cpu" if x.device.type == "mps" else x.device, torch.float64)
-
-
-def mean_activation(features: Tensor) -> Tensor:
-    """Return (N, C), the mean over positions; float32 or float64."""
-    kind = torch.float64 if features.dtype == torch.float64 else torch.float32
-    return features.mean(dim=(2, 3), dtype=kind)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.objectives.content import scaled_difference
-from engine.objectives.moments import double, mean_activation, second_moments
+from engine.objectives.moments import double, moments, second_moments
 
 COVARIANCE_FLOOR = 1e-3
 """Added to the diagonal of covariances, relative to the style's mean second moment: keeps square
@@ -39,7 +39,7 @@ class Statistics:
     @classmethod
     def of(cls, features: Tensor) -> "Statistics":
         """Return the statistics of activations (N, C, H, W)."""
-        return cls(mean_activation(features), second_moments(features))
+        return cls(*moments(features))
 
     @classmethod
     def blend(cls, parts: Sequence["Statistics"], weights: Sequence[float]) -> "Statistics":
@@ -91,8 +91,8 @@ class WassersteinLoss:
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return the scalar loss of activations (N, C, H, W)."""
-        mean = mean_activation(features)
-        covariance = self._covariance(mean, second_moments(features))
+        mean, second = moments(features)
+        covariance = self._covariance(mean, second)
         channels = features.shape[1]
         means = (mean - self.mean).square().mean(-1)
         trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1) + self.trace

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.objectives.moments import mean_activation, second_moments
+from engine.objectives.moments import moments, second_moments
 
 
 def gradient_of(function, x):
@@ -18,14 +18,15 @@ def test_they_are_means_over_positions(features):
         vectors = f[i].reshape(3, 35).T
         outer = sum(v[:, None] * v[None] for v in vectors) / 35
         torch.testing.assert_close(second_moments(f)[i], outer)
-        torch.testing.assert_close(mean_activation(f)[i], sum(vectors) / 35)
+        torch.testing.assert_close(moments(f)[0][i], sum(vectors) / 35)
 
 
 def test_the_whole_jacobian(features):
     # Each entry by itself: also for results that are not used symmetrically.
     f = features(2, 3, 3, 4).requires_grad_(True)
     assert torch.autograd.gradcheck(second_moments, (f,))
-    assert torch.autograd.gradcheck(mean_activation, (f,))
+    assert torch.autograd.gradcheck(lambda x: moments(x)[0], (f,))
+    assert torch.autograd.gradcheck(moments, (f,))
 
 
 @pytest.mark.parametrize("size", [(30, 30), (64, 64), (90, 100)])  # under, at and over one block
@@ -35,16 +36,14 @@ def test_half_precision_moments_are_close(size, features):
     assert rough.dtype == torch.float32
     # bfloat16 keeps 8 bits: each activation and each block's product is off by up to 2^-9
     assert ((rough - exact).abs() / exact).max() < 2**-7
-    assert mean_activation(f.bfloat16()).dtype == torch.float32
-    torch.testing.assert_close(
-        mean_activation(f.bfloat16()).double(), mean_activation(f), rtol=2e-3, atol=0
-    )
+    assert moments(f.bfloat16())[0].dtype == torch.float32
+    torch.testing.assert_close(moments(f.bfloat16())[0].double(), moments(f)[0], rtol=2e-3, atol=0)
 
 
 def test_half_precision_adds_up_over_large_pictures():
     ones = torch.ones(1, 3, 300, 301, dtype=torch.bfloat16)
     torch.testing.assert_close(second_moments(ones), torch.ones(1, 3, 3), rtol=4e-3, atol=0)
-    assert torch.equal(mean_activation(ones), torch.ones(1, 3))
+    assert torch.equal(moments(ones)[0], torch.ones(1, 3))
 
 
 def test_half_precision_gradients_do_not_under_or_overflow():
