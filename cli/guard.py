@@ -4,9 +4,9 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from engine.errors import PareidoliaError
+from engine.places import log_folder
 
 INTERRUPTED = 130
 
@@ -65,13 +65,3 @@ def log_error() -> str:
         traceback.print_exc()
         return "standard error (the log folder cannot be written)"
     return str(file)
-
-
-def log_folder() -> Path:
-    """Return the folder of the log file (not made here); PAREIDOLIA_HOME puts it elsewhere."""
-    home = os.environ.get("PAREIDOLIA_HOME")
-    if home:
-        return Path(home).expanduser() / "logs"
-    from platformdirs import user_log_dir
-
-    return Path(user_log_dir("pareidolia"))

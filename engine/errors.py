@@ -31,6 +31,12 @@ class Diverged(PareidoliaError):
     exit_code = 1
 
 
+class Cancelled(PareidoliaError):
+    """Work was given up because somebody asked for it."""
+
+    exit_code = 130
+
+
 class DownloadFailed(PareidoliaError):
     """A download did not come to its end, or was not what it should be."""
 

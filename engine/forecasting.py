@@ -1,9 +1,11 @@
 """How long a job will take and how much memory, known before it runs."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from engine.device import available_memory, peak_memory, reset_peak_memory
+from engine.errors import Cancelled
 from engine.job import Job, prepare
 from engine.memory import check_fits, explained, remembered
 from engine.networks.network import Network
@@ -41,22 +43,27 @@ class _Measured:
     iterations: int
 
 
-def forecast(job: Job, network: Network | None = None) -> Forecast:
+def forecast(
+    job: Job, network: Network | None = None, cancelled: Callable[[], bool] = lambda: False
+) -> Forecast:
     """Run a few iterations at the smallest and the largest size and add up the plan.
 
     Set-up and iterations grow as a + b * pixels between the two; the memory is that of the
-    largest size. Nothing is kept of the probe's pictures. Raises what `run` raises.
+    largest size. Nothing is kept of the probe's pictures. Raises what `run` raises, and `Cancelled`
+    at the next iteration once `cancelled` returns True.
     """
     task = prepare(job, network)
     check_fits(task)
     plan = task.technique.stages(task)
     smallest, largest = _pixels(plan[0]), _pixels(plan[-1])
     with explained(task):
-        _probe(task, plan[0], 1)  # what only a program's first run pays for
+        _probe(task, plan[0], cancelled, 1)  # what only a program's first run pays for
         reset_peak_memory(task.device)
-        at_largest = _probe(task, plan[-1])
+        at_largest = _probe(task, plan[-1], cancelled)
         memory = peak_memory(task.device)
-        at_smallest = _probe(task, plan[0]) if smallest < largest else at_largest
+        at_smallest = at_largest
+        if smallest < largest:
+            at_smallest = _probe(task, plan[0], cancelled)
     memory += remembered(task, largest, already=at_largest.iterations - 1)
 
     def seconds(stage: Stage) -> float:
@@ -68,7 +75,9 @@ def forecast(job: Job, network: Network | None = None) -> Forecast:
     return Forecast(sum(seconds(stage) for stage in plan), memory, _in_all(task))
 
 
-def _probe(task: Task, stage: Stage, most: int = MOST_ITERATIONS) -> _Measured:
+def _probe(
+    task: Task, stage: Stage, cancelled: Callable[[], bool], most: int = MOST_ITERATIONS
+) -> _Measured:
     """Run iterations at the stage's size until their time is known."""
     alone = replace(
         task,
@@ -80,6 +89,8 @@ def _probe(task: Task, stage: Stage, most: int = MOST_ITERATIONS) -> _Measured:
     moments = []
     for _ in alone.technique.frames(alone):
         moments.append(time.perf_counter())
+        if cancelled():
+            raise Cancelled("the forecast was given up")
         if len(moments) >= LEAST_ITERATIONS and moments[-1] - moments[0] >= LONG_ENOUGH:
             break
     each = (moments[-1] - moments[0]) / max(len(moments) - 1, 1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine import settings
 from engine.errors import BadInput
 from engine.image import Picture, open_picture
+from engine.settings import setting
 from engine.task import Frame, Task, Technique
 from engine.techniques import TECHNIQUES
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the recipe; readers refuse higher ones."""
+
+Changes = tuple[tuple[int, Mapping[str, Any]], ...]
 
 Source = str | Path | Picture
 """An input picture: where it lies, or the picture itself."""
@@ -41,14 +44,33 @@ class Job:
     inputs: Inputs = field(default_factory=Inputs)
     network: str = "slim_vgg"
     weights: str | None = None
-    size: int = 512
-    """Long side of the result in pixels."""
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "auto"
+    size: int = setting(
+        512, "Size", "Long side of the result.",
+        low=1, high=65536, step=64, unit="px", log=True, group="Output",
+    )  # fmt: skip
+    seed: int = setting(
+        0, "Seed", "Same seed, same picture.", low=-(2**63), high=2**63 - 1, group="Output"
+    )
+    device: str = setting(
+        "auto", "Device", "Where to compute; auto takes a GPU where there is one.",
+        choices=("auto", "cpu", "cuda", "mps"), group="Output",
+    )  # fmt: skip
+    precision: str = setting(
+        "auto", "Precision", "auto takes bf16 where that is faster.",
+        choices=("auto", "fp32", "bf16"), group="Output",
+    )  # fmt: skip
+    changes: Changes = ()
+    """Live settings that were changed during the run: after which iteration, which values."""
+    stop_after: int | None = None
+    """The iteration after which a person stopped the run."""
 
     def recipe(self) -> dict[str, Any]:
         """Return the job as plain values for JSON; pictures by path and SHA-256."""
+        steered: dict[str, Any] = {}
+        if self.changes:
+            steered["changes"] = [[iteration, dict(values)] for iteration, values in self.changes]
+        if self.stop_after is not None:
+            steered["stop_after"] = self.stop_after
         return {
             "format": FORMAT,
             "technique": self.technique.command,
@@ -65,6 +87,7 @@ class Job:
             "seed": self.seed,
             "device": self.device,
             "precision": self.precision,
+            **steered,
         }
 
     @classmethod
@@ -83,6 +106,7 @@ class Job:
             raise BadInput(f"the recipe is for {command!r}; there are {', '.join(TECHNIQUES)}")
         try:
             inputs = recipe["inputs"]
+            stop = recipe.get("stop_after")
             return cls(
                 settings.make(TECHNIQUES[command], recipe["settings"]),
                 Inputs(
@@ -97,9 +121,17 @@ class Job:
                 _whole(recipe["seed"]),
                 _text(recipe["device"]),
                 _text(recipe["precision"]),
+                tuple(_change(TECHNIQUES[command], c) for c in recipe.get("changes", ())),
+                None if stop is None else _whole(stop),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadInput(f"the recipe is damaged ({error!r}); the job cannot be read") from error
+
+
+def _change(kind: type[Technique], entry: Any) -> tuple[int, dict[str, Any]]:
+    iteration, values = entry
+    settings.make(kind, values)  # raises `BadInput` for what is no setting
+    return _whole(iteration), dict(values)
 
 
 def _text(value: Any) -> str:
@@ -208,13 +240,15 @@ class Steering:
     def __init__(self) -> None:
         """Start with nothing changed."""
         self._wanted: deque[Technique] = deque(maxlen=1)
+        self.applied: list[tuple[int, dict[str, Any]]] = []
+        """What has taken effect: after which iteration, which values (`Job.changes`)."""
 
     def change(self, technique: Technique) -> None:
         """Ask for the live settings of `technique`; the others wait for the next run."""
         self._wanted.append(technique)
 
-    def apply(self, task: Task) -> None:
-        """Put what was asked for into the task."""
+    def apply(self, task: Task, iteration: int) -> None:
+        """Put what was asked for into the task, whose `iteration` is done."""
         try:
             wanted: Any = self._wanted.pop()
         except IndexError:
@@ -224,9 +258,11 @@ class Steering:
         live = {
             name: getattr(wanted, name)
             for name, described in settings.describe(wanted).items()
-            if described.live
+            if described.live and getattr(wanted, name) != getattr(task.technique, name)
         }
-        task.technique = replace(task.technique, **live)
+        if live:
+            task.technique = replace(task.technique, **live)
+            self.applied.append((iteration, live))
 
 
 def run(
@@ -234,20 +270,26 @@ def run(
 ) -> Iterator[Frame]:
     """Yield a `Frame` per iteration. Closing the generator stops the work.
 
-    Same job, device and precision give the same picture. Raises `BadInput`, `WeightsMissing`,
-    `OutOfMemory` with the size that would fit, and `Diverged` when numbers stop being finite: the
-    last frame's picture is then the last good one.
+    Same job, device and precision give the same picture, also of a run that was steered or stopped:
+    `job.changes` and `job.stop_after` say how. Raises `BadInput`, `WeightsMissing`, `OutOfMemory`
+    with the size that would fit, and `Diverged` when numbers stop being finite: the last frame's
+    picture is then the last good one.
     """
     from engine.device import release_memory
     from engine.memory import check_fits, explained
 
     task = prepare(job, network)
     check_fits(task)
+    changes = deque(job.changes)
     try:
         with explained(task):
             for frame in task.technique.frames(task):
                 yield frame
+                if frame.iteration == job.stop_after:
+                    break
+                while changes and changes[0][0] <= frame.iteration:
+                    task.technique = replace(task.technique, **changes.popleft()[1])
                 if steering is not None:
-                    steering.apply(task)
+                    steering.apply(task, frame.iteration)
     finally:
         release_memory(task.device)

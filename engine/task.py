@@ -98,6 +98,12 @@ class Technique(Protocol):
     command: ClassVar[str]
     title: ClassVar[str]
     presets: ClassVar[dict[str, dict[str, Any]]]
+    inputs: ClassVar[tuple[str, ...]]
+    """Which pictures it takes, of content, styles, guide and start."""
+
+    def suggested_layers(self, network: "Network") -> dict[str, dict[str, float]]:
+        """Return what its settings of layers mean on `network` where they are left to themselves."""
+        ...
 
     def stages(self, task: Task) -> list[Stage]:
         """Return what the run will do, in order."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput, WeightsMissing
 from engine.networks.card import Card
+from engine.places import data_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,16 +27,8 @@ LARGEST_HEADER = 100_000_000
 
 
 def user_folder() -> Path:
-    """Return the folder for downloaded and imported networks (not made here).
-
-    The environment variable PAREIDOLIA_HOME puts it elsewhere.
-    """
-    home = os.environ.get("PAREIDOLIA_HOME")
-    if home:
-        return Path(home).expanduser() / "networks"
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("pareidolia")) / "networks"
+    """Return the folder for downloaded and imported networks (not made here)."""
+    return data_folder() / "networks"
 
 
 def folders() -> list[Path]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from engine.settings import setting
 
 if TYPE_CHECKING:
+    from engine.networks.network import Network
     from engine.task import Frame, Stage, Task
 
 
@@ -18,6 +19,7 @@ class DeepDream:
 
     command: ClassVar[str] = "deep-dream"
     title: ClassVar[str] = "DeepDream"
+    inputs: ClassVar[tuple[str, ...]] = ("content", "guide")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Google 2015": {},
         "Deep": {"iterations": 120, "octaves": 5, "smoothing": 0.5},
@@ -67,6 +69,10 @@ class DeepDream:
     def at_one_size(self, iterations: int) -> DeepDream:
         """Return the same with a single octave, for a measurement."""
         return replace(self, iterations=iterations, octaves=1)
+
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        """Return the network's own layers to dream with."""
+        return {"layers": dict(network.card.dream_layers)}
 
     def stages(self, task: Task) -> list[Stage]:
         """Return the octaves, small to full, with their iterations."""

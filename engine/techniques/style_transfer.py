@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from engine.settings import setting
 
 if TYPE_CHECKING:
+    from engine.networks.network import Network
     from engine.task import Frame, Stage, Task
 
 GATYS = {
@@ -34,6 +35,7 @@ class StyleTransfer:
 
     command: ClassVar[str] = "style-transfer"
     title: ClassVar[str] = "Style transfer"
+    inputs: ClassVar[tuple[str, ...]] = ("content", "styles", "start")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Best": {},
         "Fast preview": {
@@ -171,6 +173,16 @@ class StyleTransfer:
     def at_one_size(self, iterations: int) -> StyleTransfer:
         """Return the same without coarser scales, for a measurement."""
         return replace(self, iterations=iterations, smallest_scale=65536)
+
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        """Return the network's own content and style layers with weights."""
+        from engine.techniques.style_transfer_steps import style_layers
+
+        automatic = replace(self, style_layers=None)
+        return {
+            "content_layers": dict(network.card.content_layers),
+            "style_layers": style_layers(automatic, network),
+        }
 
     def stages(self, task: Task) -> list[Stage]:
         """Return the scales, coarse to fine, with their iterations."""

@@ -147,8 +147,8 @@ def style_layers(settings: StyleTransfer, network: Network) -> dict[str, float]:
     """Return the style layers with weights: the settings' own, or the network's with usual ones.
 
     Gram matrices are compared equally at all layers (Gatys et al. 2015). The weights of Wasserstein
-    distances are halved from each layer to the next deeper one, 16:8:4:2:1. By eye, on VGG-19 and
-    the shipped network: with equal weights the deep layers, which can never be matched, outweigh
+    distances are halved from each layer to the next deeper one, 16:8:4:2:1. By eye, on the
+    shipped network: with equal weights the deep layers, which can never be matched, outweigh
     the colours; with 256:64:16:4:1, crowsonkb's, there is grain in place of brush strokes.
     """
     if settings.style_layers is not None:

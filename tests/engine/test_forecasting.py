@@ -13,7 +13,7 @@ import torch
 
 from engine import forecasting, memory
 from engine.device import MIB
-from engine.errors import BadInput, OutOfMemory
+from engine.errors import BadInput, Cancelled, OutOfMemory
 from engine.forecasting import Forecast, forecast
 from engine.image import Picture
 from engine.job import Inputs, Job, prepare, run
@@ -158,7 +158,7 @@ def test_a_probe_leaves_the_run_s_random_numbers_alone(network: Network) -> None
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
     task = prepare(job, network)
-    forecasting._probe(task, task.technique.stages(task)[0], 2)
+    forecasting._probe(task, task.technique.stages(task)[0], lambda: False, 2)
     assert torch.equal(task.noise(5), prepare(job, network).noise(5))
     assert task.technique == job.technique
 
@@ -182,3 +182,9 @@ def test_it_raises_what_a_run_raises(network: Network, monkeypatch: pytest.Monke
     with pytest.raises(OutOfMemory, match=r"at 900 pixels .*--size 16 would fit"):
         forecast(replace(fake_job(step=step), size=900), network)
     assert not ran
+
+
+def test_a_forecast_is_given_up_when_asked(network: Network) -> None:
+    asked = iter([False, False, True])
+    with pytest.raises(Cancelled):
+        forecast(fake_job(iterations=50), network, lambda: next(asked))

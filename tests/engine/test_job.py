@@ -315,16 +315,16 @@ def test_steering_changes_live_settings_only(network: Network) -> None:
 def test_steering_leaves_other_techniques_and_other_settings_alone() -> None:
     task = Task(Fake(), None, 8, torch.Generator())  # type: ignore[arg-type]
     steering = Steering()
-    steering.apply(task)
+    steering.apply(task, 1)
     assert task.technique == Fake()
     steering.change(DeepDream())
-    steering.apply(task)
+    steering.apply(task, 1)
     assert task.technique == Fake()
     steering.change(Fake(iterations=9, strength=2.0))
-    steering.apply(task)
+    steering.apply(task, 1)
     assert task.technique == Fake(strength=2.0)
     task.technique = Fake(strength=3.0)
-    steering.apply(task)
+    steering.apply(task, 1)
     assert task.technique == Fake(strength=3.0), "a change is taken once"
 
 
@@ -420,3 +420,31 @@ def test_recipes_are_for_every_technique() -> None:
         recipe = Job(kind()).recipe()
         assert Job.from_recipe(through_json(recipe)) == Job(kind())
         assert recipe["technique"] == command
+
+
+def test_a_steered_and_stopped_run_is_repeated_by_its_recipe(network: Network) -> None:
+    steering = Steering()
+    job = fake_job(iterations=9)
+    frames = run(job, network, steering)
+    for frame in frames:
+        picture = frame.picture
+        if frame.iteration in (2, 4):
+            steering.change(Fake(strength=float(frame.iteration)))
+        if frame.iteration == 6:
+            break
+    frames.close()  # type: ignore[attr-defined]
+    assert steering.applied == [(2, {"strength": 2.0}), (4, {"strength": 4.0})]
+    steered = replace(job, changes=tuple(steering.applied), stop_after=6)
+    recipe = json.loads(json.dumps(steered.recipe()))
+    assert recipe["changes"] == [[2, {"strength": 2.0}], [4, {"strength": 4.0}]]
+    assert recipe["stop_after"] == 6
+    *_, again = run(steered, network)
+    assert again.iteration == 6
+    assert torch.equal(again.picture, picture)
+
+
+@pytest.mark.parametrize("changes", [[[1, {"nothing": 1}]], [["one", {}]], [1], "x"])
+def test_damaged_changes_are_refused(network: Network, changes: object) -> None:
+    recipe = {**Job(DeepDream()).recipe(), "changes": changes}
+    with pytest.raises(BadInput):
+        Job.from_recipe(recipe)
