@@ -12,12 +12,12 @@ ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help run install test bench lint constraints clean
+.PHONY: help run install test bench bench-gui screens lint constraints clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\): ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\): ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 run: ## open Pareidolia; without a display it draws the demo pictures into out/ (ARGS="style-transfer ..." for a command)
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
@@ -39,6 +39,14 @@ test: ## run the tests (PYTEST_ARGS="-k gram -x" to choose)
 bench: ## measure speed and memory
 	$(SETUP) --extra test
 	@$(VENV)/python -m tests.benchmarks $(BENCH_ARGS)
+
+bench-gui: ## measure how the window behaves during a run
+	$(SETUP) --extra test --qt
+	@QT_QPA_PLATFORM=$${QT_QPA_PLATFORM-offscreen} $(VENV)/python -m tests.benchmarks.window $(BENCH_ARGS)
+
+screens: ## draw the window's main states into out/screens/
+	$(SETUP) --extra test --qt
+	@QT_QPA_PLATFORM=$${QT_QPA_PLATFORM-offscreen} $(VENV)/python -m tests.screens
 
 lint: ## check style, types and who may import whom
 	$(SETUP) --extra test

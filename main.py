@@ -23,7 +23,22 @@ def _chosen() -> int:
     from cli.commands import run, without_a_command
 
     argv = sys.argv[1:]
-    return run(argv) if argv else without_a_command()
+    if argv:
+        return run(argv)
+    if not has_display():
+        return without_a_command()
+    try:
+        from gui.app import main as window
+    except ImportError as error:
+        return without_a_command(f"the window cannot be opened ({error})")
+    return window()
+
+
+def has_display() -> bool:
+    """Return whether a window could be opened here."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
 
 
 if __name__ == "__main__":

@@ -191,9 +191,9 @@ def _demo(argv: list[str]) -> int:
     return demo(options.folder, quiet=options.quiet)
 
 
-def without_a_command() -> int:
-    """Open the window, or say in a line why not and make the demo pictures."""
+def without_a_command(why: str = "there is no display here") -> int:
+    """Say in a line why there is no window, and make the demo pictures."""
     from cli.demo import demo
 
-    print("no window in this version: making the demo pictures instead", file=sys.stderr)
+    print(f"{why}: making the demo pictures instead", file=sys.stderr)
     return demo(Path("out"))

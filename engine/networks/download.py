@@ -100,6 +100,8 @@ def _fetch_all(
     """Fetch until everything is there, again after broken connections as long as data comes."""
     failures = 0
     while True:
+        if cancel and cancel():  # not only between pieces: nothing may be coming any more
+            raise _stopped()
         before = part.size
         try:
             _fetch(card, part, progress, timeout, cancel)
@@ -174,7 +176,7 @@ def _receive(
     with part.path.open("ab" if start else "wb") as file:
         while True:
             if cancel and cancel():
-                raise DownloadCancelled("the download was stopped; it can go on where it stopped")
+                raise _stopped()
             chunk = response.read1(CHUNK)
             if not chunk:
                 break
@@ -183,6 +185,10 @@ def _receive(
             progress(done, total)
     if done < total:
         raise _Interrupted(f"the connection ended at {done} of {total} bytes")
+
+
+def _stopped() -> DownloadCancelled:
+    return DownloadCancelled("the download was stopped; it can go on where it stopped")
 
 
 def _first_byte(content_range: str) -> int:

@@ -91,6 +91,16 @@ class Network:
         self.module.to(device=device, dtype=dtype)
         return self
 
+    def twin(self) -> "Network":
+        """Return a network with modules of its own around the same weights.
+
+        For another thread, whose hooks then are not called by this one's runs.
+        """
+        tensors = [*self.module.parameters(), *self.module.buffers()]
+        other = copy.copy(self)
+        other.module = unwatched_copy(self.module, {id(tensor): tensor for tensor in tensors})
+        return other
+
     # -- names ----------------------------------------------------------------------------
 
     @cached_property

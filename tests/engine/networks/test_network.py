@@ -17,6 +17,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from engine.errors import BadInput
 from engine.networks.card import BYTES, CAFFE_BVLC, CAFFE_VGG, IMAGENET, Card, Preprocessing
+from engine.networks.loading import load_network
 from engine.networks.network import Network, vgg_names
 
 PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -443,3 +444,20 @@ def test_no_layer_is_missing_from_the_tree(name: str) -> None:
     network = network_of(module)
     rows = [row.name for top in network.layers() for row in top.flat()]
     assert sorted(rows) == sorted(network.calls())
+
+
+def test_a_twin_shares_the_weights_and_no_hooks() -> None:
+    slim = load_network("slim_vgg")
+    twin = slim.twin()
+    pairs = zip(slim.module.parameters(), twin.module.parameters(), strict=True)
+    assert all(a.data_ptr() == b.data_ptr() for a, b in pairs)
+    called = []
+    layer = slim.resolve("relu1_1")
+    handle = slim.module.get_submodule(layer).register_forward_hook(
+        lambda *_: called.append(1)  # type: ignore[arg-type]
+    )
+    picture = torch.rand(3, 32, 32)
+    ours = twin.taps(picture, ["relu1_1"])["relu1_1"]
+    assert not called
+    handle.remove()
+    assert torch.equal(ours, slim.taps(picture, ["relu1_1"])["relu1_1"])

@@ -1,0 +1,129 @@
+"""Colour maps: numbers into colours for people.
+
+Sequential maps are drawn from few points in between which the published ones (viridis and its
+siblings: Smith and van der Walt 2015, CC0; cividis: Nuñez, Anderton, Renslow 2018) are straight to
+within 2/255. `signed` is a diverging map for values around zero: blue, white, red.
+"""
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+Bytes = npt.NDArray[np.uint8]
+
+_POINTS = {  # two digits of position, then red, green, blue
+    "viridis": "00440154 19482475 32414287 57306a8e 841f948c 9721a685 a832b67a ba52c569 cf81d34d "
+    "edd0e11c f5e5e419 fdf8e621 fffde725",
+    "magma": "00000004 0703030f 1e1a1042 3036106b 3e4e117b 55721f81 72a02f7f 91d2426f a5ec5860 "
+    "b3f7705c c2fc8c63 d8feb67c f6fcecae fffcfdbf",
+    "inferno": "00000004 09040314 1b190c3e 282f0a5b 34440a68 445d126e 5e87216b 7bb43359 94d74b3f "
+    "acef6c23 c2fa9207 c9fc9f07 d5fbb61a e4f7d340 eff2e865 f9f4f88e fffcffa4",
+    "plasma": "000d0887 09240691 285901a5 3e7b02a8 4f9410a2 73bf3984 a1e76e5b c4fa9b3d defdc229 "
+    "eef9dc24 fcf1f426 fff0f921",
+    "cividis": "0000224e 14003070 17013271 1e163770 2c2d416d 52555b6d 8a868379 b5b0a571 d8d5c25e "
+    "f2f2da44 fcfee434 fffee838",
+    "gray": "00000000 ffffffff",
+    # Two middle entries, so that the map is symmetric and zero is white and nothing else.
+    "signed": "00102c78 2a2f62bd 55a3c1e8 7fffffff 80ffffff aaf0b3a0 d5b53d2b ff680a14",
+}
+COLOUR_MAPS = tuple(_POINTS)
+"""The names; `signed` is the diverging one."""
+
+
+def colour_map(name: str) -> Bytes:
+    """Return the 256 colours (256, 3), lowest first, of one of `COLOUR_MAPS`.
+
+    Raises `ValueError` for any other name.
+    """
+    if name not in _POINTS:
+        raise ValueError(f"no colour map is called {name!r}; there are {', '.join(COLOUR_MAPS)}")
+    return _table(name).copy()
+
+
+@cache
+def _table(name: str) -> Bytes:
+    points = np.array([list(bytes.fromhex(point)) for point in _POINTS[name].split()])
+    at, colours = points[:, 0], points[:, 1:]
+    channels = [np.interp(np.arange(256), at, channel) for channel in colours.T]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+def colourised(
+    values: npt.NDArray[np.floating] | Tensor,
+    name: str,
+    low: float | None = None,
+    high: float | None = None,
+) -> Bytes:
+    """Return numbers (H, W) as colours (H, W, 3).
+
+    Args:
+        values: any float array or tensor. What is not a number gets the lowest colour (`signed`:
+            white), infinities those of the ends.
+        name: one of `COLOUR_MAPS`.
+        low: what gets the lowest colour; by default the least value, and -`high` for `signed`.
+        high: what gets the highest; by default the greatest value, and for `signed` the greatest
+            size, so that zero is white.
+
+    Raises:
+        ValueError: another shape or name, or limits that are no numbers or the wrong way round.
+    """
+    table = _table(name) if name in _POINTS else colour_map(name)
+    numbers = _array(values)
+    if numbers.ndim != 2:
+        raise ValueError(f"values must be (H, W), not {numbers.shape}")
+    low, high = _limits(numbers, name == "signed", low, high)
+    if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+        raise ValueError(f"the limits must be two numbers, the lower first, not {low} and {high}")
+    nothing = 0.5 if name == "signed" else 0.0
+    if low < high:
+        position = (np.clip(numbers, low, high) - low) / (high - low)
+    else:  # nothing but what is beyond the limits differs
+        position = np.clip(nothing + np.sign(numbers - low), 0, 1)
+    return table[np.rint(np.where(np.isnan(position), nothing, position) * 255).astype(np.uint8)]
+
+
+def display_range(
+    values: npt.NDArray[np.floating] | Tensor, percentile: float = 99.5
+) -> tuple[float, float]:
+    """Return limits for `colourised` that a few outliers do not stretch.
+
+    From 0 to the percentile of the values; where some are negative, as far to both sides of 0 as
+    the percentile of their sizes. Up to the greatest value where the percentile is 0. (0, 0) where
+    there is nothing but zeros and what is not finite.
+    """
+    if not 0 < percentile <= 100:
+        raise ValueError(f"percentile must be above 0 and at most 100, not {percentile}")
+    numbers = _array(values)
+    numbers = numbers[np.isfinite(numbers)]
+    sizes = np.abs(numbers)
+    if not sizes.any():
+        return 0.0, 0.0
+    high = float(np.percentile(sizes, percentile)) or float(sizes.max())
+    return (-high if numbers.min() < 0 else 0.0), high
+
+
+def _limits(
+    numbers: npt.NDArray[np.float64], signed: bool, low: float | None, high: float | None
+) -> tuple[float, float]:
+    """Return the limits with those that are missing taken from the finite numbers."""
+    if low is not None and high is not None:
+        return low, high
+    finite = numbers[np.isfinite(numbers)]
+    if signed:
+        given = low if high is None else -high
+        size = np.abs(finite).max(initial=0.0) if given is None else -given
+        return -float(size), float(size)
+    # A limit that is given stands, also where all values are beyond it.
+    least = float(finite.min()) if finite.size else 0.0
+    greatest = float(finite.max()) if finite.size else 0.0
+    if low is None:
+        return (least, greatest) if high is None else (min(least, high), high)
+    return low, max(low, greatest)
+
+
+def _array(values: npt.NDArray[np.floating] | Tensor) -> npt.NDArray[np.float64]:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().double().numpy()
+    return np.asarray(values, dtype=np.float64)

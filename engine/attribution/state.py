@@ -1,0 +1,104 @@
+"""What every attribution method shares: checked input, the chosen logits, the model left as found.
+
+Gradients are asked for with `torch.autograd.grad`, so no parameter gets a `.grad`, and whether
+parameters require gradients does not matter and is not touched: another thread may be running the
+same model.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+Target = int | Sequence[int] | Tensor
+"""A class number for all pictures, or one for each."""
+
+
+@contextmanager
+def differentiable(model: nn.Module) -> Iterator[None]:
+    """Make gradients possible, whatever the caller switched off, with `model` in eval mode.
+
+    In training mode the pictures of a batch would influence each other through batch normalization,
+    and dropout would draw. Every module gets its own mode back, also after an error.
+    """
+    training = [module for module in model.modules() if module.training]
+    try:
+        for module in training:  # not model.eval(): some models override it or freeze parts
+            module.training = False
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def leaf_of(x: Tensor) -> Tensor:
+    """Return a copy of the pictures `x` (N, C, H, W) with respect to which one can differentiate.
+
+    Raises `ValueError` for anything that is no float batch.
+    """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x must be a float tensor (N, C, H, W), not {_kind(x)}")
+    if x.dim() != 4 or not x.is_floating_point() or not x.numel():
+        raise ValueError(
+            "x must be a float tensor (N, C, H, W) with at least one picture, "
+            f"not {str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
+        )
+    return x.detach().clone().requires_grad_()
+
+
+def chosen_logits(model: nn.Module, leaf: Tensor, target: Target) -> Tensor:
+    """Return the logit (N,) of each picture's `target`; to be called inside `differentiable`.
+
+    Raises `ValueError` when there is no such class or the model returns something else than logits.
+    """
+    classes = _class_numbers(target, len(leaf))
+    # A copy, because a model may begin with an in-place operation, which a leaf refuses.
+    logits = _run(model, leaf.clone())
+    n = len(leaf)
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != n:
+        raise ValueError(f"the model must return logits ({n}, classes), not {_kind(logits)}")
+    if not logits.requires_grad:
+        raise ValueError(
+            "the model's logits carry no gradient: its forward must not detach or use no_grad"
+        )
+    count = logits.shape[1]
+    for wrong in classes[(classes < 0) | (classes >= count)].tolist():
+        raise ValueError(f"there is no class {wrong}: the model has classes 0 to {count - 1}")
+    return logits.gather(1, classes.to(logits.device)[:, None])[:, 0]
+
+
+def _class_numbers(target: Target, n: int) -> Tensor:
+    """Return `target` as n class numbers, on the CPU."""
+    try:
+        classes = torch.as_tensor(target, device="cpu")
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"target must be class numbers, not {_kind(target)}") from None
+    if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
+        kind = str(classes.dtype).removeprefix("torch.")
+        raise ValueError(f"target must be whole class numbers, not {kind}")
+    if classes.dim() > 1 or (classes.dim() == 1 and len(classes) != n):
+        raise ValueError(
+            "target must be one class number, or one for each picture "
+            f"({n} here), not {tuple(classes.shape)}"
+        )
+    # Cloned, because gather keeps it for the way back, which inference tensors forbid.
+    return classes.long().expand(n).clone()
+
+
+def _run(model: nn.Module, x: Tensor) -> object:
+    """Return what `model` makes of `x`, also when it was built or loaded in inference mode."""
+    state = chain(model.named_parameters(), model.named_buffers())
+    # Autograd refuses to keep inference tensors for the way back; copies are ordinary tensors.
+    copies = {name: tensor.detach().clone() for name, tensor in state if tensor.is_inference()}
+    return functional_call(model, copies, (x,)) if copies else model(x)
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, (Tensor, np.ndarray)):
+        return f"{type(value).__name__} {tuple(value.shape)}"
+    return type(value).__name__

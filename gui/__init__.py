@@ -1,0 +1,1 @@
+"""Views over the engine: they show it and steer it; no mathematics lives here."""

@@ -1,0 +1,121 @@
+"""Every action and shortcut as one table: menus, command palette and shortcut sheet read it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QMenu
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One action. An empty `name` is a line between actions."""
+
+    menu: str
+    name: str = ""
+    text: str = ""
+    shortcut: str = ""
+    tip: str = ""
+    checkable: bool = False
+
+
+def _(text: str) -> str:
+    """Mark a text for translation; it is translated when the menus are made."""
+    return str(QT_TRANSLATE_NOOP("Actions", text))
+
+
+FILE, EDIT, RUN, VIEW, NETWORK, HELP = (
+    _("&File"), _("&Edit"), _("&Run"), _("&View"), _("&Network"), _("&Help"),
+)  # fmt: skip
+
+TABLE = (
+    Spec(FILE, "open_content", _("&Open photo…"), "Ctrl+O", _("The picture to work on")),
+    Spec(FILE, "add_style", _("Add &style…"), "Ctrl+Shift+O", _("A painting to take the look of")),
+    Spec(FILE, "open_project", _("Open &project…"), "Ctrl+Alt+O",
+         _("A project file, or a picture that carries its recipe")),
+    Spec(FILE),
+    Spec(FILE, "save_picture", _("&Save picture…"), "Ctrl+S", _("The picture on the canvas")),
+    Spec(FILE, "save_project", _("Save p&roject…"), "Ctrl+Shift+S", _("Everything set up here")),
+    Spec(FILE),
+    Spec(FILE, "preferences", _("Pre&ferences…"), "Ctrl+,"),
+    Spec(FILE, "quit", _("&Quit"), "Ctrl+Q"),
+    Spec(EDIT, "undo", _("&Undo"), "Ctrl+Z"),
+    Spec(EDIT, "redo", _("&Redo"), "Ctrl+Shift+Z"),
+    Spec(EDIT),
+    Spec(EDIT, "copy", _("&Copy picture"), "Ctrl+C"),
+    Spec(EDIT, "paste", _("&Paste picture"), "Ctrl+V", _("As the photo to work on")),
+    Spec(EDIT),
+    Spec(EDIT, "reset_settings", _("Reset all &settings"), "", _("Back to the defaults")),
+    Spec(EDIT, "save_preset", _("Save as preset…")),
+    Spec(EDIT, "delete_preset", _("Delete preset…")),
+    Spec(RUN, "run", _("&Run"), "F5"),
+    Spec(RUN, "pause", _("&Pause or resume"), "F6"),
+    Spec(RUN, "step", _("S&tep"), "F7", _("One iteration")),
+    Spec(RUN, "stop", _("&Stop"), "F8", _("After the running iteration; its picture is kept")),
+    Spec(RUN),
+    Spec(RUN, "branch", _("Use picture as &start"), "Ctrl+B", _("The next run begins there")),
+    Spec(VIEW, "fit", _("&Fit"), "Ctrl+0"),
+    Spec(VIEW, "actual_size", _("&100 %"), "Ctrl+1", _("One picture pixel per screen pixel")),
+    Spec(VIEW, "zoom_in", _("Zoom &in"), "Ctrl++"),
+    Spec(VIEW, "zoom_out", _("Zoom &out"), "Ctrl+-"),
+    Spec(VIEW),
+    Spec(VIEW, "compare", _("&Before and after"), "Ctrl+D", "", checkable=True),
+    Spec(VIEW, "original", _("Show the &original (hold)"), "Alt+O", "", checkable=True),
+    Spec(VIEW, "saliency", _("&Saliency map"), "Ctrl+Alt+S", "", checkable=True),
+    Spec(VIEW, "grad_cam", _("&Grad-CAM"), "Ctrl+Alt+G", "", checkable=True),
+    Spec(VIEW),
+    Spec(VIEW, "full_screen", _("F&ull screen"), "F11", "", checkable=True),
+    Spec(VIEW, "reset_layout", _("Reset &layout")),
+    Spec(NETWORK, "networks", _("&Networks…"), "Ctrl+N", _("Choose, download, import, remove")),
+    Spec(NETWORK, "find_layer", _("&Find layer"), "Ctrl+F"),
+    Spec(NETWORK, "reset_layers", _("&Layers by themselves"), "",
+         _("The network's own suggestion instead of chosen layers")),
+    Spec(HELP, "palette", _("&Commands…"), "Ctrl+Shift+P"),
+    Spec(HELP, "shortcuts", _("&Shortcuts"), "F1"),
+    Spec(HELP, "about", _("&About Pareidolia")),
+)  # fmt: skip
+
+
+def translated(text: str) -> str:
+    """Return a text of the table in the person's language."""
+    return QCoreApplication.translate("Actions", text)
+
+
+def plain(text: str) -> str:
+    """Return an action's text without the mark of its menu key."""
+    return text.replace("&", "").removesuffix("…")
+
+
+class Actions:
+    """The table's actions for one window, by name."""
+
+    def __init__(self, window: QMainWindow, handlers: Mapping[str, Callable[..., object]]) -> None:
+        """Make actions and menus. `handlers` must name every action of the table."""
+        self.by_name: dict[str, QAction] = {}
+        self.menus: dict[str, QMenu] = {}
+        for spec in TABLE:
+            menu = self.menus.get(spec.menu)
+            if menu is None:
+                menu = self.menus[spec.menu] = window.menuBar().addMenu(translated(spec.menu))
+                menu.setToolTipsVisible(True)
+            if not spec.name:
+                menu.addSeparator()
+                continue
+            action = QAction(translated(spec.text), window)
+            action.setObjectName(f"action_{spec.name}")
+            action.setCheckable(spec.checkable)
+            if spec.shortcut:
+                action.setShortcut(QKeySequence(spec.shortcut))
+            if spec.tip:
+                action.setToolTip(translated(spec.tip))
+                action.setStatusTip(translated(spec.tip))
+            signal = action.toggled if spec.checkable else action.triggered
+            signal.connect(handlers[spec.name])
+            menu.addAction(action)
+            window.addAction(action)
+            self.by_name[spec.name] = action
+
+    def __getitem__(self, name: str) -> QAction:
+        """Return an action."""
+        return self.by_name[name]

@@ -1,0 +1,67 @@
+"""The program with a window: QApplication, theme, translations, last-resort dialog."""
+
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from PySide6.QtCore import QLibraryInfo, QLocale, QTimer, QTranslator
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication
+
+from engine.places import log_folder
+from gui import session, theme
+from gui.dialogs.error import LastResort
+from gui.main_window import MainWindow
+
+RESOURCES = Path(__file__).resolve().parent.parent / "resources"
+
+
+def main() -> int:
+    """Open the window; return the exit code when it has been closed."""
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(app, QApplication)
+    app.setApplicationName("pareidolia")
+    app.setApplicationDisplayName("Pareidolia")
+    app.setWindowIcon(QIcon(str(RESOURCES / "icons" / "app.svg")))
+    _log_to_file()
+    _translate(app)
+    last_resort = LastResort(app)
+    last_resort.install()
+    window = MainWindow(session.load(), lambda name: theme.apply(app, name))
+    window.show()
+    # Ctrl-C in the terminal: Python sees it only when it gets to run between two events.
+    signal.signal(signal.SIGINT, lambda *_: window.close())
+    pulse = QTimer(app)
+    pulse.timeout.connect(_pulse)
+    pulse.start(250)
+    code = app.exec()
+    last_resort.uninstall()
+    return code
+
+
+def _pulse() -> None:
+    """Give Python a moment to notice signals."""
+
+
+def _log_to_file() -> None:
+    file = log_folder() / "pareidolia.log"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+    except OSError:
+        return  # the log view still has it
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.getLogger("pareidolia").addHandler(handler)
+
+
+def _translate(app: QApplication) -> None:
+    """Load the translations for the person's language: Qt's own texts, and ours where there are."""
+    places = (
+        ("qtbase", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)),
+        ("pareidolia", str(RESOURCES / "translations")),
+    )
+    for name, folder in places:
+        translator = QTranslator(app)
+        if translator.load(QLocale(), name, "_", folder):
+            app.installTranslator(translator)

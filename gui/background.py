@@ -1,0 +1,95 @@
+"""Short work off the GUI thread: opening pictures, reading folders, loading networks.
+
+Results come back as ordinary calls in the GUI thread. A function connected to a worker's signal
+would run in the worker (measured), so everything passes one slot of a QObject that lives here.
+"""
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal, Slot
+
+Done = Callable[[Any], None]
+Failed = Callable[[BaseException], None]
+
+
+@dataclass
+class Ticket:
+    """One piece of submitted work."""
+
+    number: int
+    cancelled: threading.Event
+    done: Done | None
+    failed: Failed | None
+
+    def cancel(self) -> None:
+        """Forget the result; the work may look at `cancelled` and end early."""
+        self.cancelled.set()
+
+
+class Background(QObject):
+    """Runs functions on a few threads of its own; lives in the GUI thread."""
+
+    _finished = Signal(int, object, object)
+
+    def __init__(self, parent: QObject | None = None, threads: int = 2) -> None:
+        super().__init__(parent)
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(threads)
+        self._numbers = itertools.count()
+        self._waiting: dict[int, Ticket] = {}
+        self._finished.connect(self._deliver)
+
+    def submit(
+        self, work: Callable[[], Any], done: Done | None = None, failed: Failed | None = None
+    ) -> Ticket:
+        """Run `work` elsewhere, then `done(result)` or `failed(error)` in the GUI thread."""
+        ticket = Ticket(next(self._numbers), threading.Event(), done, failed)
+        self._waiting[ticket.number] = ticket
+        self._pool.start(_Work(self, ticket, work))
+        return ticket
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything has been submitted whose result has not been delivered."""
+        return bool(self._waiting)
+
+    def close(self) -> None:
+        """Cancel everything and wait for the threads to end."""
+        for ticket in self._waiting.values():
+            ticket.cancel()
+        self._pool.clear()
+        self._pool.waitForDone()
+        self._waiting.clear()
+
+    @Slot(int, object, object)
+    def _deliver(self, number: int, result: object, error: object) -> None:
+        ticket = self._waiting.pop(number, None)
+        if ticket is None or ticket.cancelled.is_set():
+            return
+        if isinstance(error, BaseException):
+            if ticket.failed is None:
+                raise error  # the last-resort dialog shows it
+            ticket.failed(error)
+        elif ticket.done is not None:
+            ticket.done(result)
+
+
+class _Work(QRunnable):
+    def __init__(self, owner: Background, ticket: Ticket, work: Callable[[], Any]) -> None:
+        super().__init__()
+        self.owner, self.ticket, self.work = owner, ticket, work
+
+    def run(self) -> None:
+        result, error = None, None
+        if not self.ticket.cancelled.is_set():
+            try:
+                result = self.work()
+            except BaseException as raised:  # all of it is shown in the GUI thread
+                error = raised
+        with contextlib.suppress(RuntimeError):  # the program has ended meanwhile
+            self.owner._finished.emit(self.ticket.number, result, error)

@@ -1,0 +1,1 @@
+"""The picture: zoom, pan, before and after, overlays."""

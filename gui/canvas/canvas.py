@@ -1,0 +1,291 @@
+"""The picture in the middle of the window: layers, before/after, and what is dropped on it."""
+
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QFocusEvent,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+)
+from PySide6.QtWidgets import QWidget
+
+from gui.canvas import decoration
+from gui.canvas.drops import DropView
+from gui.canvas.layers import Layer
+
+KEY_STEP = 0.02  # of the width, per press of a key that moves the divider
+FOCUS_BY_KEY = (
+    Qt.FocusReason.TabFocusReason,
+    Qt.FocusReason.BacktabFocusReason,
+    Qt.FocusReason.ShortcutFocusReason,
+)
+
+
+class Canvas(DropView):
+    """Shows a picture, the photo that it was made of, and overlays such as heat maps.
+
+    All are stretched to one logical size, the pixels of the finished picture: a coarse frame of a
+    running job takes the same place as the result.
+    """
+
+    compare_changed = Signal(bool)
+    menu_requested = Signal(QPoint)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("canvas")
+        self.setAccessibleName(self.tr("Picture"))
+        self._image: QImage | None = None
+        self._picture, self._original = Layer(0), Layer(1)
+        self._overlays: dict[str, Layer] = {}
+        self.scene().addItem(self._picture)
+        self.scene().addItem(self._original)
+        self._compare = False
+        self._showing_original = False
+        self._divider = 0.5
+        self._grip: float | None = None  # from the pointer to the divider while it is dragged
+        self._focus_by_key = False
+        self._hint = self.tr("Drop a photo here, or press Ctrl+O")
+        self._description = ""
+        self._arrange()
+
+    # ------------------------------------------------------------ pictures
+
+    def picture(self) -> QImage | None:
+        """Return what was last set, or None."""
+        return self._image
+
+    def set_picture(self, image: QImage | None, size: QSize | None = None) -> None:
+        """Replace the picture; the view stays.
+
+        Args:
+            image: what to show; None empties the canvas.
+            size: logical size, the image's own by default. Another than before is refitted only
+                if the view is fitted. Images of more than 8192 pixels are reduced here, which
+                takes a second for 200 megapixels: hand in a reduced one and the size instead.
+        """
+        if image is not None and image.isNull():
+            image = None
+        self._image = image
+        self._picture.set_image(image)
+        if image is None:
+            size = QSize()
+        elif size is None or size.isEmpty():
+            size = image.size()
+        if size != self.logical_size():
+            for layer in self._layers():
+                layer.set_size(size)
+            self._set_logical_size(size)
+        self._arrange()
+
+    def set_original(self, image: QImage | None) -> None:
+        """Set the photo for before/after; may come before or after the picture."""
+        self._original.set_image(image)
+        self._arrange()
+
+    def set_overlay(self, key: str, image: QImage | None, opacity: float = 0.6) -> None:
+        """Lay a named image over the picture, in place of one of the same name; None removes it."""
+        layer = self._overlays.get(key)
+        if image is None or image.isNull():
+            if layer is not None:
+                self.scene().removeItem(self._overlays.pop(key))
+            return
+        if layer is None:
+            layer = self._overlays[key] = Layer(2)  # of equal heights the newer is above
+            layer.set_size(self.logical_size())
+            self.scene().addItem(layer)
+        layer.set_image(image)
+        layer.setOpacity(opacity)
+        self._arrange()
+
+    def overlays(self) -> list[str]:
+        """Return the names of the overlays that lie over the picture."""
+        return list(self._overlays)
+
+    def set_overlay_opacity(self, key: str, opacity: float) -> None:
+        """Change the opacity of an overlay, 0 to 1; of none if there is none of that name."""
+        if key in self._overlays:
+            self._overlays[key].setOpacity(opacity)
+
+    def set_hint(self, text: str) -> None:
+        """Set the text that is shown while there is no picture."""
+        self._hint = text
+        self._arrange()
+
+    def set_description(self, text: str) -> None:
+        """Tell in words what the picture shows, for those who cannot see it."""
+        self._description = text
+        self._arrange()
+
+    def _layers(self) -> list[Layer]:
+        return [self._picture, self._original, *self._overlays.values()]
+
+    def _arrange(self) -> None:
+        """Show of each layer what is to be seen now."""
+        whole, split = self._whole_original(), self._comparing()
+        border = self._divider if split else 0.0
+        self._picture.setVisible(not whole)
+        self._original.setVisible(whole or split)
+        self._original.set_span(0.0, 1.0 if whole else border)
+        for layer in (self._picture, *self._overlays.values()):
+            layer.set_span(border, 1.0)
+        for layer in self._overlays.values():
+            layer.setVisible(not whole)
+        empty = self._image is None
+        self.setAccessibleDescription(self._hint if empty else self._description)
+        self.viewport().update()
+
+    # ------------------------------------------------------------ before and after
+
+    def compare(self) -> bool:
+        """Whether before and after are to be compared."""
+        return self._compare
+
+    @Slot(bool)
+    def set_compare(self, on: bool) -> None:
+        """Show the original left of a divider, as soon as there is an original."""
+        if on != self._compare:
+            self._compare = on
+            self._grip = None
+            self._arrange()
+            self.compare_changed.emit(on)
+
+    def divider(self) -> float:
+        """Return where the divider is, as a fraction of the width."""
+        return self._divider
+
+    @Slot(float)
+    def set_divider(self, fraction: float) -> None:
+        """Move the divider; 0 is the left border of the picture, 1 the right one."""
+        self._divider = min(max(fraction, 0.0), 1.0)
+        self._arrange()
+
+    @Slot(bool)
+    def set_showing_original(self, on: bool) -> None:
+        """Show all of the original instead of the picture, if there is one."""
+        self._showing_original = on
+        self._arrange()
+
+    def _whole_original(self) -> bool:
+        return self._showing_original and self._original.has_image() and self._image is not None
+
+    def _comparing(self) -> bool:
+        both = self._original.has_image() and self._image is not None
+        return self._compare and both and not self._showing_original
+
+    def _picture_rect(self) -> QRectF:
+        """Return the picture's place in the viewport."""
+        size = self.logical_size()
+        return self.viewportTransform().mapRect(QRectF(0, 0, size.width(), size.height()))
+
+    def _divider_x(self) -> float:
+        rect = self._picture_rect()
+        return rect.left() + self._divider * rect.width()
+
+    def _on_divider(self, place: QPointF) -> bool:
+        rect = self._picture_rect()
+        inside = rect.top() <= place.y() <= rect.bottom()
+        reach = decoration.handle_radius(self.fontMetrics())
+        return self._comparing() and inside and abs(place.x() - self._divider_x()) <= reach
+
+    # ------------------------------------------------------------ mouse and keyboard
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Take hold of the divider, or pan."""
+        if event.button() == Qt.MouseButton.LeftButton and self._on_divider(event.position()):
+            self._grip = self._divider_x() - event.position().x()
+        else:
+            super().mousePressEvent(event)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Toggle the zoom; but two quick tugs at the divider are no double click."""
+        if self._on_divider(event.position()):
+            self.mousePressEvent(event)
+        else:
+            super().mouseDoubleClickEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Move the divider that is held."""
+        if self._grip is not None and self._comparing():  # the picture may have gone since
+            rect = self._picture_rect()
+            self.set_divider((event.position().x() + self._grip - rect.left()) / rect.width())
+        super().mouseMoveEvent(event)
+        if not event.buttons():
+            self._point(event.position())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Let go."""
+        self._grip = None
+        super().mouseReleaseEvent(event)
+        self._point(event.position())
+
+    def _point(self, place: QPointF) -> None:
+        """Show by the pointer's shape what pressing would do."""
+        if self._on_divider(place):
+            self.viewport().setCursor(Qt.CursorShape.SplitHCursor)
+        elif self._image is None:
+            self.viewport().unsetCursor()
+        else:
+            self.viewport().setCursor(Qt.CursorShape.OpenHandCursor)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Ctrl+Shift+Left and Right move the divider."""
+        step = {Qt.Key.Key_Left: -KEY_STEP, Qt.Key.Key_Right: KEY_STEP}.get(event.key())
+        both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+        if step is not None and event.modifiers() & both == both and self._comparing():
+            self.set_divider(self._divider + step)
+        else:
+            super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Ask for a menu: at the pointer, or in the middle if the menu key was pressed."""
+        place = event.globalPos()
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:
+            place = self.viewport().mapToGlobal(self.viewport().rect().center())
+        self.menu_requested.emit(place)
+        event.accept()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Show the focus to those who move it by keyboard."""
+        super().focusInEvent(event)
+        self._focus_by_key = event.reason() in FOCUS_BY_KEY
+        self.viewport().update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """Hide it again."""
+        super().focusOutEvent(event)
+        self._focus_by_key = False
+        self.viewport().update()
+
+    # ------------------------------------------------------------ painting
+
+    def drawBackground(self, painter: QPainter, rect: QRectF) -> None:
+        """Put squares of a constant size behind what is transparent."""
+        super().drawBackground(painter, rect)
+        if self._picture.has_alpha() or (self._original.isVisible() and self._original.has_alpha()):
+            painter.save()
+            painter.resetTransform()
+            decoration.draw_checkerboard(painter, self._picture_rect(), self.viewport().rect())
+            painter.restore()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the scene, then what does not zoom with it."""
+        super().paintEvent(event)
+        visible = self.viewport().rect()
+        highlight = self.palette().color(QPalette.ColorRole.Highlight)
+        with QPainter(self.viewport()) as painter:
+            if self._image is None:
+                decoration.draw_hint(painter, self._hint, visible, self.palette())
+            if self._comparing():
+                seen = self._picture_rect().intersected(QRectF(visible))
+                decoration.draw_divider(painter, self._divider_x(), seen.top(), seen.bottom())
+                decoration.draw_label(painter, self.tr("Before"), visible, right=False)
+                decoration.draw_label(painter, self.tr("After"), visible, right=True)
+            if self._drag_over:
+                decoration.draw_border(painter, visible, highlight, 3)
+            elif self._focus_by_key:
+                decoration.draw_border(painter, visible, highlight, 1)

@@ -1,0 +1,86 @@
+"""What is painted around and over the picture, in points of the viewport."""
+
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen, QPixmap, QPolygonF
+
+# Grays of the middle: on them both dark and light parts of a picture stand out, in any theme.
+LIGHT_SQUARE, DARK_SQUARE = QColor(153, 153, 153), QColor(102, 102, 102)
+SQUARE = 8
+INK, PAPER = QColor(0, 0, 0, 190), QColor(255, 255, 255)
+FLAGS = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+
+
+def draw_checkerboard(painter: QPainter, rect: QRectF, visible: QRect) -> None:
+    """Draw squares over `rect`, beginning at its corner, as far as it is visible."""
+    tile = QPixmap(2 * SQUARE, 2 * SQUARE)
+    tile.fill(LIGHT_SQUARE)
+    with QPainter(tile) as squares:
+        squares.fillRect(SQUARE, 0, SQUARE, SQUARE, DARK_SQUARE)
+        squares.fillRect(0, SQUARE, SQUARE, SQUARE, DARK_SQUARE)
+    part = rect.intersected(QRectF(visible))
+    painter.drawTiledPixmap(part, tile, part.topLeft() - rect.topLeft())
+
+
+def handle_radius(metrics: QFontMetrics) -> float:
+    """Return the radius of the divider's handle."""
+    return 0.75 * metrics.height()
+
+
+def draw_divider(painter: QPainter, x: float, top: float, bottom: float) -> None:
+    """Draw a vertical line with a round handle: white in black, to be seen on any picture."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    for colour, width in ((INK, 4), (PAPER, 2)):
+        painter.setPen(QPen(colour, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+        painter.drawLine(QPointF(x, top), QPointF(x, bottom))
+    radius = handle_radius(painter.fontMetrics())
+    middle = QPointF(x, (top + bottom) / 2)
+    painter.setPen(QPen(INK, 1.5))
+    painter.setBrush(PAPER)
+    painter.drawEllipse(middle, radius, radius)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(40, 40, 40))
+    for side in (-1, 1):
+        arrow = [(0.72, 0.0), (0.28, -0.36), (0.28, 0.36)]
+        points = [middle + QPointF(side * radius * a, radius * b) for a, b in arrow]
+        painter.drawPolygon(QPolygonF(points))
+
+
+def draw_label(painter: QPainter, text: str, visible: QRect, *, right: bool) -> None:
+    """Draw white text on a dark plate in the upper left or right corner."""
+    metrics = painter.fontMetrics()
+    gap = metrics.height() / 2
+    width, height = metrics.horizontalAdvance(text) + 2 * gap, 1.5 * metrics.height()
+    x = visible.right() - gap - width if right else visible.left() + gap
+    plate = QRectF(x, visible.top() + gap, width, height)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(INK)
+    painter.drawRoundedRect(plate, gap / 2, gap / 2)
+    painter.setPen(PAPER)
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def draw_hint(painter: QPainter, text: str, visible: QRect, palette: QPalette) -> None:
+    """Draw text in the middle of a dashed frame: there is nothing yet, and what to do."""
+    space = painter.fontMetrics().height()
+    room = visible.adjusted(2 * space, 2 * space, -2 * space, -2 * space)
+    needed = QRectF(painter.boundingRect(QRectF(room), FLAGS, text))
+    colour = palette.color(QPalette.ColorRole.WindowText)
+    colour.setAlphaF(0.8)
+    painter.setPen(colour)
+    painter.drawText(QRectF(room), FLAGS, text)
+    colour.setAlphaF(0.35)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(colour, 1.5, Qt.PenStyle.DashLine))
+    painter.drawRoundedRect(
+        needed.adjusted(-1.5 * space, -1.5 * space, 1.5 * space, 1.5 * space), space / 2, space / 2
+    )
+
+
+def draw_border(painter: QPainter, visible: QRect, colour: QColor, width: int) -> None:
+    """Draw a frame just inside the viewport."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    for inset in range(width):
+        painter.setPen(colour)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRect(visible.adjusted(inset, inset, -inset - 1, -inset - 1))

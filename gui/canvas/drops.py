@@ -1,0 +1,82 @@
+"""What of something dragged here can be used: files of this machine, or an image without one."""
+
+from PySide6.QtCore import QMimeData, Qt, Signal
+from PySide6.QtGui import (
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QImage,
+    QPixmap,
+)
+from PySide6.QtWidgets import QWidget
+
+from gui.canvas.zoom_view import ZoomView
+
+
+def local_paths(data: QMimeData) -> list[str]:
+    """Return the paths of those addresses that are files or folders of this machine."""
+    return [url.toLocalFile() for url in data.urls() if url.isLocalFile()]
+
+
+def bare_image(data: QMimeData) -> QImage | None:
+    """Return the image itself, as a browser gives it."""
+    image = data.imageData() if data.hasImage() else None
+    if isinstance(image, QPixmap):
+        image = image.toImage()
+    return image if isinstance(image, QImage) and not image.isNull() else None
+
+
+def accept(event: QDropEvent) -> bool:
+    """Accept the event if there is something usable; as a copy, lest the giver delete its file."""
+    data = event.mimeData()
+    usable = bool(local_paths(data)) or data.hasImage()
+    if not usable:
+        event.ignore()
+    elif event.possibleActions() & Qt.DropAction.CopyAction:
+        event.setDropAction(Qt.DropAction.CopyAction)
+        event.accept()
+    else:
+        event.acceptProposedAction()
+    return usable
+
+
+class DropView(ZoomView):
+    """A view that takes files and images; what is painted should tell `_drag_over`."""
+
+    dropped = Signal(list)
+    image_dropped = Signal(QImage)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAcceptDrops(True)
+        self.viewport().setAcceptDrops(True)
+        self._drag_over = False
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Welcome what can be used."""
+        self._set_drag_over(accept(event))
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        """Qt asks again at each step."""
+        accept(event)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        """Take the highlight back."""
+        self._set_drag_over(False)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Hand on files, or an image that has none."""
+        self._set_drag_over(False)
+        if not accept(event):
+            return
+        paths = local_paths(event.mimeData())
+        image = bare_image(event.mimeData())
+        if paths:
+            self.dropped.emit(paths)
+        elif image is not None:
+            self.image_dropped.emit(image)
+
+    def _set_drag_over(self, on: bool) -> None:
+        self._drag_over = on
+        self.viewport().update()

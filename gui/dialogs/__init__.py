@@ -1,0 +1,1 @@
+"""Windows beside the main one: networks, commands, shortcuts, preferences, errors."""

@@ -1,0 +1,163 @@
+"""What a person does with weight files of their own: import, check, remove, look at the folder."""
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QUrl, Signal, Slot
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
+
+from engine.errors import PareidoliaError
+from engine.networks import weights
+from engine.networks.card import Card
+from engine.networks.importing import Verified, import_file, remove, verify
+from gui.background import Background, Ticket
+from gui.dialogs.network_facts import Facts, mib
+
+NAMED = 3
+"""How many wrong files a summary names."""
+
+
+class NetworkActions(QObject):
+    """Asks, works in the background, one thing at a time, and tells what came of it."""
+
+    said = Signal(str)
+    """A sentence for the status line."""
+    working_changed = Signal()
+    imported = Signal(str)
+    """Name of a network."""
+    removed = Signal()
+    verified = Signal(object)
+    """List of `Verified`."""
+
+    def __init__(self, background: Background, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._background = background
+        self._window = parent
+        self._tickets: list[Ticket] = []
+        self.destroyed.connect(functools.partial(forget, self._tickets))
+
+    @property
+    def working(self) -> bool:
+        """Whether something is being done."""
+        return bool(self._tickets)
+
+    @Slot()
+    def ask_for_file(self) -> None:
+        """Let a person choose a weight file, then import it."""
+        dialog = QFileDialog(self._window, self.tr("Import weights"))
+        dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        patterns = " ".join(f"*{suffix}" for suffix in weights.SUFFIXES)
+        dialog.setNameFilters([self.tr("Weights ({0})").format(patterns), self.tr("All files (*)")])
+        dialog.fileSelected.connect(self.ask_for_name)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(str)
+    def ask_for_name(self, path: str) -> None:
+        """Let a person name the network in this file, then import it."""
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle(self.tr("Import weights"))
+        dialog.setLabelText(self.tr("Name of the network (empty: as the file):"))
+        dialog.setTextValue(_suggestion(Path(path)))
+        dialog.textValueSelected.connect(functools.partial(self._import, path))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
+    def verify(self) -> None:
+        """Compare every weight file with its card."""
+        self._work(self.tr("Checking all weight files on this machine…"), verify, self._verified)
+
+    def ask_to_remove(self, facts: Facts) -> None:
+        """Remove a network's weights if a person confirms it."""
+        box = QMessageBox(self._window)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle(self.tr("Remove weights"))
+        text = self.tr("Delete the weights of {0} ({1}) from this machine?")
+        box.setText(text.format(facts.name, mib(facts.size)))
+        box.addButton(self.tr("&Remove"), QMessageBox.ButtonRole.AcceptRole)
+        box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+        box.accepted.connect(functools.partial(self._remove, facts.name))
+        box.finished.connect(box.deleteLater)
+        box.open()
+
+    @Slot()
+    def show_folder(self) -> None:
+        """Open the folder of downloaded and imported networks."""
+        folder = weights.user_folder()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self.said.emit(f"{folder}: {error.strerror}")
+            return
+        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
+            self.said.emit(self.tr("The networks are in {0}").format(folder))
+
+    def _import(self, path: str, name: str) -> None:
+        work = functools.partial(import_file, path, name.strip() or None)
+        self._work(self.tr("Importing {0}…").format(Path(path).name), work, self._imported)
+
+    def _imported(self, card: Card) -> None:
+        text = self.tr("Imported as {0}: {1}, {2}")
+        self.said.emit(text.format(card.name, card.title, card.notes))
+        self.imported.emit(card.name)
+
+    def _verified(self, results: list[Verified]) -> None:
+        wrong = [result for result in results if not result.ok]
+        if not results:
+            text = self.tr("There are no weights on this machine.")
+        elif not wrong:
+            text = self.tr("Weight files checked: {0}, none is wrong.").format(len(results))
+        else:
+            named = "; ".join(f"{r.path.name}: {r.reason}" for r in wrong[:NAMED])
+            text = self.tr("Weight files checked: {0}, wrong: {1}. {2}")
+            text = text.format(len(results), len(wrong), named)
+        self.said.emit(text)
+        self.verified.emit(results)
+
+    def _remove(self, name: str) -> None:
+        text = self.tr("Removing {0}…").format(name)
+        self._work(text, functools.partial(remove, name), self._removed)
+
+    def _removed(self, files: list[Path]) -> None:
+        names = ", ".join(path.name for path in files)
+        self.said.emit(self.tr("Removed {0}").format(names))
+        self.removed.emit()
+
+    def _work(self, text: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        if self.working:
+            return
+        finished = functools.partial(self._done, done)
+        self._tickets.append(self._background.submit(work, finished, self._failed))
+        self.said.emit(text)
+        self.working_changed.emit()
+
+    def _done(self, done: Callable[[Any], None], result: object) -> None:
+        self._tickets.clear()
+        self.working_changed.emit()
+        done(result)
+
+    def _failed(self, error: BaseException) -> None:
+        self._tickets.clear()
+        self.working_changed.emit()
+        if not isinstance(error, PareidoliaError | OSError):
+            self.said.emit("")
+            raise error  # the last-resort dialog shows it
+        self.said.emit(str(error))
+
+
+def forget(tickets: list[Ticket], *_: object) -> None:
+    """Let work in the background call nobody back: whoever asked for it goes away."""
+    for ticket in tickets:
+        ticket.cancel()
+
+
+def _suggestion(path: Path) -> str:
+    """Return a name that the engine takes, made from the file's: without its check sum."""
+    stem = re.sub(r"-[0-9a-f]{8,}$", "", path.stem)
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")

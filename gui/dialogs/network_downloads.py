@@ -1,0 +1,298 @@
+"""Downloads of networks: one at a time, the others in a queue, each can pause and go on.
+
+A stopped download may hang in a read of its socket until the time-out. Nobody waits for that: it
+ends by itself on one of the spare threads, and a lock for each network keeps a later one off its
+file until then.
+"""
+
+import contextlib
+import enum
+import functools
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal, Slot
+
+from engine.errors import DownloadCancelled, PareidoliaError
+from engine.networks.card import Card
+from engine.networks.download import download
+from gui.background import Background
+from gui.dialogs.network_facts import part_files
+
+TIMEOUT = 30.0
+"""Seconds without data before a connection counts as broken."""
+THREADS = 4
+"""One runs; the others are for those that were stopped and hang."""
+INTERVAL = 100
+"""Milliseconds between two looks at the progress."""
+RATE_SECONDS = 3.0
+"""What the speed is averaged over."""
+
+_writers: dict[str, threading.Lock] = {}
+"""Who writes a network's file, among all windows of the program."""
+
+
+class Stage(enum.Enum):
+    """What a download is doing."""
+
+    QUEUED = enum.auto()
+    RUNNING = enum.auto()
+    PAUSED = enum.auto()
+
+
+@dataclass
+class Transfer:
+    """One download that was asked for and has not ended."""
+
+    card: Card
+    stage: Stage = Stage.QUEUED
+    done: int = 0
+    total: int = 0
+    """0: unknown."""
+    samples: deque[tuple[float, int]] = field(default_factory=deque)
+
+    @property
+    def percent(self) -> int:
+        """How much has arrived."""
+        return min(100, 100 * self.done // self.total) if self.total else 0
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second, lately."""
+        if len(self.samples) < 2:
+            return 0.0
+        (start, first), (end, last) = self.samples[0], self.samples[-1]
+        return (last - first) / (end - start) if end > start else 0.0
+
+    def note(self, now: float, done: int, total: int) -> None:
+        """Note how far it has come."""
+        self.done, self.total = done, total or self.card.bytes
+        self.samples.append((now, done))
+        while now - self.samples[0][0] > RATE_SECONDS and len(self.samples) > 2:
+            self.samples.popleft()
+
+
+@dataclass(eq=False)
+class _Run:
+    """One piece of work on a thread: fetching, or deleting what was fetched."""
+
+    card: Card
+    writer: threading.Lock
+    stop: threading.Event = field(default_factory=threading.Event)
+    arrived: tuple[int, int] | None = None
+    """Bytes done, bytes in all: the thread's last word, looked at by a timer. A signal for each
+    piece would flood the GUI thread, and leaving some out could lose the last."""
+
+
+class Downloads(QObject):
+    """The queue of downloads of one dialog; lives in the GUI thread, as a child of the program.
+
+    Not of the dialog: that would wait for hanging threads as it closes. It calls `retire` instead.
+    """
+
+    changed = Signal(str)
+    """The download of this network began, came on, paused or ended."""
+    finished = Signal(str)
+    """The weights of this network are here."""
+    failed = Signal(str, str)
+    """Name of the network, one sentence."""
+    discarded = Signal(str)
+    """What had arrived of this network is deleted."""
+
+    def __init__(self, timeout: float = TIMEOUT) -> None:
+        app = QCoreApplication.instance()
+        super().__init__(app)
+        self._timeout = timeout
+        self._background = Background(self, THREADS)
+        self._transfers: dict[str, Transfer] = {}
+        self._active: _Run | None = None
+        self._outstanding: set[_Run] = set()
+        self._retired = False
+        self._timer = QTimer(self)
+        self._timer.setInterval(INTERVAL)
+        self._timer.timeout.connect(self._look)
+        if app is not None:
+            app.aboutToQuit.connect(self.pause_all)
+
+    def transfer(self, name: str) -> Transfer | None:
+        """Return the unfinished download of a network."""
+        return self._transfers.get(name)
+
+    @property
+    def running(self) -> str:
+        """Name of the network that is being downloaded; empty: none."""
+        return self._active.card.name if self._active else ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread still works, be it for a download that was stopped."""
+        return bool(self._outstanding)
+
+    def start(self, card: Card, partial: int = 0) -> None:
+        """Download `card`'s weights when its turn comes, on from the `partial` bytes there are."""
+        transfer = self._transfers.setdefault(card.name, Transfer(card, Stage.PAUSED, partial))
+        if transfer.stage is not Stage.PAUSED:
+            return
+        transfer.stage = Stage.QUEUED
+        transfer.total = transfer.total or card.bytes
+        transfer.samples.clear()
+        # To the end of the queue.
+        self._transfers[card.name] = self._transfers.pop(card.name)
+        self.changed.emit(card.name)
+        self._next()
+
+    @Slot(str)
+    def pause(self, name: str) -> None:
+        """Stop a download and keep what has arrived."""
+        transfer = self._transfers.get(name)
+        if transfer is None or transfer.stage is Stage.PAUSED:
+            return
+        self._look()
+        transfer.stage = Stage.PAUSED
+        self._stop(name)
+        self.changed.emit(name)
+        self._next()
+
+    @Slot()
+    def pause_all(self) -> None:
+        """Stop everything and keep what has arrived."""
+        self._look()
+        waiting = [t for t in self._transfers.values() if t.stage is not Stage.PAUSED]
+        for transfer in waiting:  # all first: or else each would let the next one start
+            transfer.stage = Stage.PAUSED
+        for transfer in waiting:
+            self._stop(transfer.card.name)
+            self.changed.emit(transfer.card.name)
+
+    def cancel(self, card: Card) -> None:
+        """Stop a download and delete what has arrived."""
+        self._transfers.pop(card.name, None)
+        self._stop(card.name)
+        self.changed.emit(card.name)
+        run = self._run(card)
+        self._background.submit(
+            functools.partial(_discard, run),
+            functools.partial(self._discarded, run),
+            functools.partial(self._broken, run),
+        )
+        self._next()
+
+    @Slot()
+    def retire(self) -> None:
+        """Stop everything; this object goes away as soon as nothing runs any more."""
+        self._retired = True
+        self.blockSignals(True)  # those who listened are going
+        self.pause_all()
+        self._end(None)
+
+    # -- what runs ---------------------------------------------------------------------------------
+
+    def _run(self, card: Card) -> _Run:
+        run = _Run(card, _writers.setdefault(card.name, threading.Lock()))
+        self._outstanding.add(run)
+        return run
+
+    def _stop(self, name: str) -> None:
+        for run in self._outstanding:
+            if run.card.name == name:
+                run.stop.set()
+        if self._active and self._active.card.name == name:
+            self._active = None
+
+    def _next(self) -> None:
+        if self._active or self._retired:
+            return
+        queued = (t for t in self._transfers.values() if t.stage is Stage.QUEUED)
+        transfer = next(queued, None)
+        if transfer is None:
+            return
+        self._stop(transfer.card.name)  # the deletion of its file that has not begun, if any
+        transfer.stage = Stage.RUNNING
+        self._active = run = self._run(transfer.card)
+        self._background.submit(
+            functools.partial(self._fetch, run),
+            functools.partial(self._ended, run),
+            functools.partial(self._broken, run),
+        )
+        self._timer.start()
+        self.changed.emit(transfer.card.name)
+
+    def _fetch(self, run: _Run) -> None:
+        """Download; in a thread of its own."""
+
+        def progress(done: int, total: int) -> None:
+            run.arrived = (done, total)
+
+        with _writing(run):
+            download(run.card, progress, self._timeout, run.stop.is_set)
+
+    @Slot()
+    def _look(self) -> None:
+        """Take over how far the running download has come."""
+        run = self._active
+        if run is None:
+            self._timer.stop()
+            return
+        transfer = self._transfers.get(run.card.name)
+        if transfer and run.arrived:
+            transfer.note(time.monotonic(), *run.arrived)
+            self.changed.emit(run.card.name)
+
+    def _ended(self, run: _Run, _: None) -> None:
+        # Also where a pause came too late to stop it: the weights are here all the same.
+        name = run.card.name
+        self._transfers.pop(name, None)
+        self._end(run)
+        self.changed.emit(name)
+        self.finished.emit(name)
+        self._next()
+
+    def _broken(self, run: _Run, error: BaseException) -> None:
+        name = run.card.name
+        current = run is self._active
+        self._end(run)
+        if current and name in self._transfers:
+            self._transfers[name].stage = Stage.PAUSED
+            if not part_files(run.card)[0].is_file():
+                del self._transfers[name]
+            self.changed.emit(name)
+            self._next()
+        if not isinstance(error, PareidoliaError | OSError):
+            raise error  # the last-resort dialog shows it
+        if not run.stop.is_set():  # what was stopped may fail late; nobody cares any more
+            self.failed.emit(name, str(error))
+
+    def _discarded(self, run: _Run, _: None) -> None:
+        self._end(run)
+        self.discarded.emit(run.card.name)
+
+    def _end(self, run: _Run | None) -> None:
+        if run is not None:
+            self._outstanding.discard(run)
+            self._active = None if run is self._active else self._active
+        if self._retired and not self._outstanding:
+            self.deleteLater()
+
+
+@contextlib.contextmanager
+def _writing(run: _Run) -> Iterator[None]:
+    """Be the only one who writes this network's file; raises `DownloadCancelled` when stopped."""
+    while not run.writer.acquire(timeout=INTERVAL / 1000):
+        if run.stop.is_set():
+            raise DownloadCancelled("stopped before its turn came")
+    try:
+        if run.stop.is_set():
+            raise DownloadCancelled("stopped before its turn came")
+        yield
+    finally:
+        run.writer.release()
+
+
+def _discard(run: _Run) -> None:
+    """Delete what has arrived; in a thread of its own."""
+    with _writing(run):
+        for file in part_files(run.card):
+            file.unlink(missing_ok=True)

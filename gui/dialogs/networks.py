@@ -1,0 +1,237 @@
+"""The catalogue of networks: what there is, what is here, and how the rest gets here."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QModelIndex, Signal, Slot
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QDialog, QWidget
+
+from engine.networks.importing import Verified
+from gui.background import Background, Ticket
+from gui.dialogs import network_facts
+from gui.dialogs.network_actions import NetworkActions, forget
+from gui.dialogs.network_downloads import TIMEOUT, Downloads, Stage, Transfer
+from gui.dialogs.network_facts import Facts
+from gui.dialogs.network_layout import NetworksLayout
+from gui.dialogs.network_table import Row
+
+
+class NetworksDialog(QDialog):
+    """Chooses, downloads, imports, checks and removes networks."""
+
+    chosen = Signal(str)
+    """Name of the network to use; its weights are here."""
+    changed = Signal()
+    """Weights arrived, were imported or removed."""
+
+    def __init__(
+        self, background: Background, parent: QWidget | None = None, timeout: float = TIMEOUT
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("networksDialog")
+        self.setWindowTitle(self.tr("Networks"))
+        self._background = background
+        self._tickets: list[Ticket] = []
+        self._closed = False
+        self._to_select = ""
+        self._last_shown = ""
+        self._ui = NetworksLayout(self)
+        self._downloads = Downloads(timeout)
+        self._actions = NetworkActions(background, self)
+        self._ui.table.set_facts(network_facts.known())
+        self._ui.view.setCurrentIndex(self._ui.filter.index(0, 0))
+        self._connect()
+        self._update()
+        self.refresh()
+        self.resize(1010, 640)
+        self._ui.search.setFocus()
+
+    def _connect(self) -> None:
+        ui, actions, downloads = self._ui, self._actions, self._downloads
+        ui.view.selectionModel().currentRowChanged.connect(self._on_selected)
+        ui.filter.modelReset.connect(self._update)
+        ui.view.activated.connect(self._on_use)
+        ui.use.clicked.connect(self._on_use)
+        ui.download.clicked.connect(self._on_download)
+        ui.import_.clicked.connect(actions.ask_for_file)
+        ui.verify.clicked.connect(actions.verify)
+        ui.remove.clicked.connect(self._on_remove)
+        ui.folder.clicked.connect(actions.show_folder)
+        ui.close_.clicked.connect(self.reject)
+        ui.transfer.pause_wished.connect(downloads.pause)
+        ui.transfer.resume_wished.connect(self._on_resume)
+        ui.transfer.cancel_wished.connect(self._on_cancel)
+        downloads.changed.connect(self._on_transfer)
+        downloads.finished.connect(self._on_arrived)
+        downloads.failed.connect(self._on_download_failed)
+        downloads.discarded.connect(self.refresh)
+        actions.said.connect(ui.status.setText)
+        actions.working_changed.connect(self._update)
+        actions.imported.connect(self._on_imported)
+        actions.removed.connect(self._on_removed)
+        actions.verified.connect(self._on_verified)
+        self.destroyed.connect(downloads.retire)
+        self.destroyed.connect(functools.partial(forget, self._tickets))
+
+    def select(self, name: str) -> None:
+        """Select a network, in the table of all of them if a filter hides it."""
+        ui = self._ui
+        source = ui.table.index(ui.table.number(name), 0)
+        if source.isValid() and not ui.filter.mapFromSource(source).isValid():
+            ui.search.clear()
+            ui.kind.setCurrentIndex(0)
+        index = ui.filter.mapFromSource(source)
+        if index.isValid():
+            ui.view.setCurrentIndex(index)
+            ui.view.scrollTo(index)
+
+    @property
+    def selected(self) -> str:
+        """Name of the selected network; empty: none."""
+        row = self._row()
+        return row.facts.name if row else ""
+
+    @Slot()
+    def refresh(self) -> None:
+        """Look again at what is on this machine."""
+        forget(self._tickets)
+        self._tickets[:] = [self._background.submit(network_facts.look, self._on_facts)]
+
+    def done(self, result: int) -> None:
+        """Close; downloads pause and can go on when the dialog is opened again."""
+        self._downloads.pause_all()
+        self._closed = True
+        super().done(result)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Look again when opened again."""
+        if self._closed:
+            self._closed = False
+            self.refresh()
+        super().showEvent(event)
+
+    def _on_facts(self, found: Sequence[Facts]) -> None:
+        name, self._to_select = self._to_select or self.selected, ""
+        self._ui.table.set_facts(found)
+        if self.selected != name:
+            self.select(name)
+        self._update()
+
+    # -- what is selected --------------------------------------------------------------------------
+
+    def _row(self) -> Row | None:
+        index = self._ui.view.currentIndex()
+        if not index.isValid():
+            return None
+        return self._ui.table.rows()[self._ui.filter.mapToSource(index).row()]
+
+    def _transfer(self, row: Row | None) -> Transfer | None:
+        """Return a row's download, also one of which only the file of an earlier day is there."""
+        if row is None or row.transfer:
+            return row.transfer if row else None
+        facts = row.facts
+        if facts.card and facts.partial and not facts.usable:
+            return Transfer(facts.card, Stage.PAUSED, facts.partial, facts.size)
+        return None
+
+    def _transfer_to_show(self) -> Transfer | None:
+        """Return the selected network's download, or the one that runs, or that ran last."""
+        names = (self._downloads.running, self._last_shown)
+        found = [self._transfer(self._row()), *map(self._downloads.transfer, names)]
+        shown = next((transfer for transfer in found if transfer), None)
+        self._last_shown = shown.card.name if shown else ""
+        return shown
+
+    @Slot()
+    def _update(self) -> None:
+        """Fit details, buttons and the download's line to the selection."""
+        row, ui, working = self._row(), self._ui, self._actions.working
+        facts = row.facts if row else Facts("")
+        active = bool(row and row.transfer and row.transfer.stage is not Stage.PAUSED)
+        wanted = bool(facts.state) and (not facts.usable or bool(row and row.damage))
+        ui.details.show_row(row)
+        ui.use.setEnabled(facts.usable)
+        ui.download.setEnabled(bool(facts.url) and wanted and not active)
+        ui.remove.setEnabled(facts.removable and not working and not active)
+        ui.import_.setEnabled(not working)
+        ui.verify.setEnabled(not working)
+        ui.busy.setVisible(working)
+        ui.transfer.show_transfer(self._transfer_to_show())
+
+    @Slot(QModelIndex, QModelIndex)
+    def _on_selected(self, _current: QModelIndex, _previous: QModelIndex) -> None:
+        self._update()
+
+    @Slot()
+    def _on_use(self) -> None:
+        row = self._row()
+        if row and row.facts.usable:
+            self.chosen.emit(row.facts.name)
+            self.accept()
+
+    # -- downloads ---------------------------------------------------------------------------------
+
+    @Slot()
+    def _on_download(self) -> None:
+        self._on_resume(self.selected)
+
+    @Slot(str)
+    def _on_resume(self, name: str) -> None:
+        row = self._ui.table.row(name)
+        if row and row.facts.card:
+            self._ui.status.clear()
+            self._downloads.start(row.facts.card, row.facts.partial)
+
+    @Slot(str)
+    def _on_cancel(self, name: str) -> None:
+        row = self._ui.table.row(name)
+        if row and row.facts.card:
+            self._downloads.cancel(row.facts.card)
+
+    @Slot(str)
+    def _on_transfer(self, name: str) -> None:
+        self._ui.table.set_transfer(name, self._downloads.transfer(name))
+        self._update()
+
+    @Slot(str)
+    def _on_arrived(self, name: str) -> None:
+        self._ui.status.setText(self.tr("The weights of {0} have arrived.").format(name))
+        self._ui.table.set_damage(name, None)
+        self.refresh()
+        self.changed.emit()
+
+    @Slot(str, str)
+    def _on_download_failed(self, _name: str, sentence: str) -> None:
+        self._ui.status.setText(sentence)
+        self.refresh()
+
+    # -- files of one's own ------------------------------------------------------------------------
+
+    @Slot()
+    def _on_remove(self) -> None:
+        row = self._row()
+        if row:
+            self._actions.ask_to_remove(row.facts)
+
+    @Slot(str)
+    def _on_imported(self, name: str) -> None:
+        self._to_select = name
+        self._ui.table.set_damage(name, None)
+        self.refresh()
+        self.changed.emit()
+
+    @Slot()
+    def _on_removed(self) -> None:
+        self.refresh()
+        self.changed.emit()
+
+    @Slot(object)
+    def _on_verified(self, results: Sequence[Verified]) -> None:
+        by_path: dict[Path, Verified] = {result.path: result for result in results}
+        for row in self._ui.table.rows():
+            found = by_path.get(row.facts.path) if row.facts.path else None
+            reason = (found.reason if not found.ok else "") if found else None
+            self._ui.table.set_damage(row.facts.name, reason)
+        self._update()

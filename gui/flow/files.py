@@ -1,0 +1,213 @@
+"""Pictures and projects to and from files; reading and writing happens behind the window."""
+
+import json
+import logging
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from engine.errors import BadInput, PareidoliaError
+from engine.image import Picture, open_picture, read_recipe, save_picture
+from engine.job import Job
+from gui.background import Background
+from gui.flow.pictures_in import kept
+from gui.flow.running import RunFlow
+from gui.flow.showing import Showing
+from gui.session import Session, path_of, with_paths, write_json
+from gui.studio import Studio
+
+PICTURES = "PNG (*.png);;JPEG (*.jpg);;WebP (*.webp);;TIFF (*.tif);;PNG, 16 bit (*.png)"
+log = logging.getLogger("pareidolia.files")
+
+
+class FilesFlow(QObject):
+    """Save, open, copy, branch."""
+
+    said = Signal(str)
+    """A sentence about what was done."""
+    failed = Signal(str)
+
+    def __init__(
+        self, studio: Studio, session: Session, running: RunFlow, showing: Showing,
+        background: Background, window: QWidget,
+    ) -> None:  # fmt: skip
+        super().__init__(window)
+        self.studio, self.session, self.running = studio, session, running
+        self.showing, self.background, self.window = showing, background, window
+
+    # -- pictures -------------------------------------------------------------------------
+
+    @Slot()
+    def save_picture(self) -> None:
+        """Ask where to, then write the picture on the canvas with the recipe that made it."""
+        if self.running.picture() is None:
+            self.said.emit(self.tr("There is no result to save yet: press Run."))
+            return
+        name = self._suggestion()
+        path, chosen = QFileDialog.getSaveFileName(
+            self.window, self.tr("Save picture"), name, PICTURES
+        )
+        if path:
+            if not Path(path).suffix:
+                path += "." + chosen.rpartition("*.")[2].rstrip(")")
+            self.write_picture(Path(path), bits=16 if "16" in chosen else 8)
+
+    def write_picture(self, path: Path, bits: int = 8) -> None:
+        """Write the picture on the canvas."""
+        current, picture = self.showing.current, self.running.picture()
+        if current is None or picture is None:
+            return
+        job = self.running.recipe_job(current.iteration)
+        if job is None:
+            return
+        for source in (job.inputs.content, *(style for style, _ in job.inputs.styles)):
+            used = path_of(source)
+            if used and path.exists() and Path(used).exists() and path.samefile(used):
+                self.failed.emit(
+                    self.tr("{0} is one of the pictures to work from: choose another name.").format(
+                        path
+                    )
+                )
+                return
+        work = partial(write_with_recipe, picture, path, job, bits)
+        self.background.submit(work, self._on_saved, self._on_failed)
+
+    def _suggestion(self) -> str:
+        content = self.running.content_path()
+        stem = Path(content).stem if content else "picture"
+        folder = Path(self.session.recent[0]).parent if self.session.recent else Path.home()
+        return str(folder / f"{stem}-{self.studio.technique.command}.png")
+
+    @Slot()
+    def copy(self) -> None:
+        """Put the picture on the canvas on the clipboard."""
+        current = self.showing.current
+        if current is not None:
+            QGuiApplication.clipboard().setImage(current.image)
+            self.said.emit(self.tr("The picture is on the clipboard."))
+
+    @Slot()
+    def branch(self) -> None:
+        """Let the next run begin with the picture on the canvas, at full size at once."""
+        current = self.showing.current
+        if current is None:
+            return
+        self.background.submit(partial(kept, current.image), self._on_branch, self._on_failed)
+
+    def _on_branch(self, path: str) -> None:
+        technique = self.studio.technique
+        if "start" in technique.inputs:
+            values: dict[str, Any] = {"start": "picture", "smallest_scale": 65536}
+            changed: Any = replace(technique, **values)  # type: ignore[type-var]
+            inputs = replace(self.studio.job.inputs, start=path)
+            self.studio.edit(self.tr("Use as start"), technique=changed, inputs=inputs)
+        else:
+            self.studio.set_inputs(self.tr("Use as start"), content=path)
+        self.said.emit(self.tr("The next run begins with this picture."))
+
+    def use_image(self, role: str, image: QImage) -> None:
+        """Let the picture on the canvas be the content, a style or the guide."""
+        self.background.submit(partial(kept, image), partial(self._on_use, role), self._on_failed)
+
+    def _on_use(self, role: str, path: str) -> None:
+        if role == "style":
+            styles = (*self.studio.job.inputs.styles, (path, 1.0))
+            self.studio.set_inputs(self.tr("Use as style"), styles=styles)
+        else:
+            self.studio.set_inputs(self.tr("Use as {0}").format(role), **{role: path})
+
+    # -- projects -------------------------------------------------------------------------
+
+    @Slot()
+    def save_project(self) -> None:
+        """Ask where to, then write everything set up here as a project."""
+        name = str(Path(self._suggestion()).with_suffix(".json"))
+        filters = self.tr("Projects (*.json)")
+        path, _ = QFileDialog.getSaveFileName(self.window, self.tr("Save project"), name, filters)
+        if path:
+            target = Path(path) if Path(path).suffix else Path(path + ".json")
+            self.write_project(target)
+
+    def write_project(self, path: Path) -> None:
+        """Write the job as a project that `render` and this window read."""
+        work = partial(_write_project, path, self.studio.job)
+        self.background.submit(work, self._on_saved, self._on_failed)
+
+    @Slot()
+    def open_project(self) -> None:
+        """Ask for a project, or a picture that carries its recipe."""
+        folder = str(Path(self.session.recent[0]).parent) if self.session.recent else ""
+        filters = self.tr("Projects and pictures (*.json *.png *.jpg *.jpeg *.webp *.tif *.tiff)")
+        path, _ = QFileDialog.getOpenFileName(self.window, self.tr("Open project"), folder, filters)
+        if path:
+            self.read_project(Path(path))
+
+    def read_project(self, path: Path) -> None:
+        """Set everything up as a project says; nothing is lost when it cannot be read."""
+        self.background.submit(
+            partial(job_of_file, path), partial(self._on_project, path), self._on_failed
+        )
+
+    def _on_project(self, path: Path, job: Job) -> None:
+        self.session.remember_file(str(path))
+        new = with_paths(job)
+        fields = {f: getattr(new, f) for f in new.__dataclass_fields__}
+        self.studio.edit(self.tr("Open {0}").format(path.name), **fields)
+        self.said.emit(self.tr("Opened {0}").format(path))
+
+    # -- what happened --------------------------------------------------------------------
+
+    def _on_saved(self, path: Path) -> None:
+        log.info("saved %s", path)
+        self.said.emit(self.tr("Saved {0}").format(path))
+
+    def _on_failed(self, error: BaseException) -> None:
+        if isinstance(error, (PareidoliaError, OSError)):
+            self.failed.emit(str(error))
+        else:
+            raise error
+
+
+def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> Path:
+    """Write a picture with its recipe; a moment taken from the screen gets the photo's EXIF."""
+    content = job.inputs.content
+    if isinstance(content, str):
+        content = open_picture(content)
+    if isinstance(content, Picture) and picture.exif is None and picture.alpha is None:
+        alpha = None
+        if content.alpha is not None:
+            alpha = content.resized(size=(picture.width, picture.height)).alpha
+        picture = replace(picture, exif=content.exif, alpha=alpha)
+    return save_picture(picture, path, recipe=job.recipe(), bits=bits)
+
+
+def _write_project(path: Path, job: Job) -> Path:
+    try:
+        write_json(path, job.recipe())
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    return path
+
+
+def job_of_file(path: Path) -> Job:
+    """Return the job of a project file, or of a picture's recipe. Raises `BadInput`."""
+    if path.suffix.lower() != ".json":
+        recipe = read_recipe(path)
+        if recipe is None:
+            raise BadInput(f"{path} carries no recipe; only pictures that this program wrote do")
+        return Job.from_recipe(recipe)
+    try:
+        recipe = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(f"{path} cannot be read as a project ({reason})") from error
+    if not isinstance(recipe, dict):
+        raise BadInput(f"{path} holds no project; it should be one JSON object")
+    return Job.from_recipe(recipe)

@@ -1,0 +1,214 @@
+"""The chosen network: loaded behind the window, its layers in the tree, their roles in the job."""
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QSignalBlocker, QTimer, Signal, Slot
+from PySide6.QtWidgets import QComboBox
+
+from engine import settings
+from engine.errors import BadInput, PareidoliaError, WeightsMissing
+from engine.job import Job
+from engine.networks import catalogue
+from gui.background import Background, Ticket
+from gui.flow.showing import Showing
+from gui.panels.layer_model import Role
+from gui.panels.network_tree import NetworkTreePanel
+from gui.run.networks import Networks
+from gui.studio import Studio
+
+if TYPE_CHECKING:
+    from engine.networks.network import Layer, Network
+
+Size = tuple[int, int]
+log = logging.getLogger("pareidolia.networks")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network, and its layers for the present picture."""
+
+    network: "Network"
+    layers: "tuple[Layer, ...]"
+
+
+class LayersFlow(QObject):
+    """Connects the studio's network and layer settings with box and tree."""
+
+    loaded = Signal(object)
+    """`Loaded`: another network is there."""
+    status = Signal(str)
+    weights_missing = Signal(str)
+
+    def __init__(
+        self, studio: Studio, networks: Networks, background: Background, showing: Showing,
+        box: QComboBox, tree: NetworkTreePanel, parent: QObject | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(parent)
+        self.studio, self.networks, self.background = studio, networks, background
+        self.showing, self.box, self.tree = showing, box, tree
+        self.here: Loaded | None = None
+        self._ticket: Ticket | None = None
+        self._key: tuple[str, str | None, Size | None] | None = None
+        self._names = [studio.job.network]
+        box.activated.connect(self._on_chosen)
+        tree.role_edited.connect(self._on_role)
+        tree.channel_edited.connect(self._on_channel)
+        studio.changed.connect(self._on_job)
+        showing.changed.connect(self.refresh)
+        self._fill_box()
+        self._show_roles()
+        self.list_networks()
+        self._first = QTimer(self)  # after the first painting: torch takes a second or two
+        self._first.setSingleShot(True)
+        self._first.timeout.connect(self.refresh)
+        self._first.start()
+
+    # -- which network --------------------------------------------------------------------
+
+    def list_networks(self) -> None:
+        """Offer what is on this machine; reading folders happens in the background."""
+        self.background.submit(networks_here, self._on_names)
+
+    def _on_names(self, names: list[str]) -> None:
+        self._names = names
+        self._fill_box()
+
+    def _fill_box(self) -> None:
+        names = list(self._names)
+        if self.studio.job.network not in names:
+            names.insert(0, self.studio.job.network)
+        with QSignalBlocker(self.box):
+            self.box.clear()
+            self.box.addItems(names)
+            self.box.setCurrentText(self.studio.job.network)
+
+    @Slot(int)
+    def _on_chosen(self, _index: int) -> None:
+        self.choose(self.box.currentText())
+
+    @Slot(str)
+    def choose(self, name: str) -> None:
+        """Turn to another network."""
+        if name != self.studio.job.network:
+            self.studio.set_network(name)
+
+    # -- loading --------------------------------------------------------------------------
+
+    @Slot()
+    def refresh(self) -> None:
+        """Load the network, and work out its layers for the size of the result."""
+        job = self.studio.job
+        size = self.showing.size_of_result()
+        plain = (size.height(), size.width()) if size is not None else None
+        key = (job.network, job.weights, plain)
+        if key == self._key:
+            return
+        other = self._key is None or key[:2] != self._key[:2]
+        self._key = key
+        if self._ticket is not None:
+            self._ticket.cancel()
+        if other:
+            self.tree.set_message(self.tr("Loading {0}…").format(job.network))
+            self.status.emit(self.tr("Loading {0}…").format(job.network))
+        work = partial(load, self.networks, *key)
+        self._ticket = self.background.submit(work, self._on_loaded, self._on_failed)
+
+    def forget(self) -> None:
+        """Files of weights have changed: load anew, list anew."""
+        self.networks.forget()
+        self._key = None
+        self.list_networks()
+        self.refresh()
+
+    def _on_loaded(self, loaded: Loaded) -> None:
+        another = self.here is None or self.here.network is not loaded.network
+        self.here = loaded
+        self.tree.set_network(loaded.layers, loaded.network.card.layers)
+        self._show_roles()
+        if another:
+            self.status.emit("")
+            self.loaded.emit(loaded)
+            log.info("%s: %s", loaded.network.card.name, loaded.network.card.title)
+
+    def _on_failed(self, error: BaseException) -> None:
+        if not isinstance(error, PareidoliaError):
+            raise error
+        self.here = None
+        self.status.emit("")
+        self.tree.set_message(str(error))
+        log.error("%s", error)
+        if isinstance(error, WeightsMissing):
+            self.weights_missing.emit(self.studio.job.network)
+
+    # -- roles ----------------------------------------------------------------------------
+
+    def _show_roles(self) -> None:
+        """Show which layers the technique uses for what."""
+        technique = self.studio.technique
+        described = settings.describe(technique)
+        fields = [name for name, d in described.items() if d.kind == "layers"]
+        words = {"layers": technique.title.removeprefix("Deep")}
+        roles = tuple(
+            Role(name, words.get(name, described[name].label.removesuffix(" layers")))
+            for name in fields
+        )
+        self.tree.set_roles(roles, "channels" in described)
+        chosen = {name: getattr(technique, name) for name in fields}
+        suggested: dict[str, dict[str, float]] = {}
+        if self.here is not None:
+            suggested = technique.suggested_layers(self.here.network)
+        weights = {
+            name: dict(suggested.get(name, {}) if own is None else own)
+            for name, own in chosen.items()
+        }
+        self.tree.set_weights(weights, {name for name, own in chosen.items() if own is None})
+        self.tree.set_channels(numbers(getattr(technique, "channels", "")))
+
+    @Slot(str, object)
+    def _on_role(self, field: str, weights: dict[str, float]) -> None:
+        self.studio.set_setting(field, weights)
+
+    @Slot(str, object)
+    def _on_channel(self, layer: str, channels: tuple[int, ...]) -> None:
+        """Dream of these channels; of the layer that they were picked in, if of none yet."""
+        technique = self.studio.technique
+        values: dict[str, object] = {"channels": ",".join(map(str, channels))}
+        chosen = getattr(technique, "layers", None)
+        if chosen is None or layer not in chosen:
+            values["layers"] = {layer: 1.0}
+        self.studio.set_settings(self.tr("Pick channels of {0}").format(layer), values)
+
+    @Slot(object, object)
+    def _on_job(self, before: Job, after: Job) -> None:
+        if (before.network, before.weights) != (after.network, after.weights):
+            self._fill_box()
+            self.here = None
+        if before.technique != after.technique:
+            self._show_roles()
+        self.refresh()
+
+
+def load(networks: Networks, name: str, weights: str | None, size: Size | None) -> Loaded:
+    """Load a network and trace its layers; for pictures that it cannot take, at its own size."""
+    network = networks.get(name, weights)
+    try:
+        layers = network.layers(size)
+    except BadInput:
+        layers = network.layers()
+    return Loaded(network, layers)
+
+
+def networks_here() -> list[str]:
+    """Return the networks whose weights are on this machine, the featured ones first."""
+    return [
+        name for name in catalogue.names()
+        if catalogue.state(name) in ("shipped", "imported", "here")
+    ]  # fmt: skip
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Return the channel numbers of "12, 40"; what is none is left out."""
+    return tuple(int(part) for part in text.replace(",", " ").split() if part.isdigit())

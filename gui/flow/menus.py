@@ -1,0 +1,323 @@
+"""What each action does, when it can be done, and the dialogs that actions open."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QPoint, Slot
+from PySide6.QtWidgets import QDialog, QInputDialog, QMenu, QMessageBox
+
+from engine.techniques import TECHNIQUES
+from gui.actions import Actions
+from gui.dialogs.commands import Command, CommandPalette, ShortcutSheet, commands_of
+from gui.dialogs.preferences import PreferencesDialog
+from gui.run.controller import State
+
+if TYPE_CHECKING:
+    from gui.main_window import MainWindow
+
+
+class MenusFlow(QObject):
+    """Binds the table of actions to the window."""
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__(window)
+        self.window = window
+        self.actions: Actions | None = None
+        self.networks_dialog: QDialog | None = None
+        window.networks_button.clicked.connect(self.networks)
+        window.canvas.menu_requested.connect(self.canvas_menu)
+        window.layers.weights_missing.connect(self._on_weights_missing)
+
+    def handlers(self) -> dict[str, Callable[..., object]]:
+        """Return what carries out each action."""
+        w = self.window
+        return {
+            "open_content": w.pictures_in.choose_content,
+            "add_style": w.pictures_in.choose_style,
+            "open_project": w.files.open_project,
+            "save_picture": w.files.save_picture,
+            "save_project": w.files.save_project,
+            "preferences": self.preferences,
+            "quit": w.close,
+            "undo": w.studio.undo_stack.undo,
+            "redo": w.studio.undo_stack.redo,
+            "copy": w.files.copy,
+            "paste": w.pictures_in.paste,
+            "reset_settings": w.options.reset,
+            "save_preset": self.save_preset,
+            "delete_preset": self.delete_preset,
+            "run": w.running.start,
+            "pause": w.running.pause,
+            "step": w.running.step,
+            "stop": w.controller.stop,
+            "branch": w.files.branch,
+            "fit": w.canvas.fit,
+            "actual_size": w.canvas.actual_size,
+            "zoom_in": w.canvas.zoom_in,
+            "zoom_out": w.canvas.zoom_out,
+            "compare": self._compare,
+            "original": w.canvas.set_showing_original,
+            "saliency": self._nothing,  # bound to the panel's switch
+            "grad_cam": self._nothing,
+            "full_screen": self._full_screen,
+            "reset_layout": w.reset_layout,
+            "networks": self.networks,
+            "find_layer": self._find_layer,
+            "reset_layers": self._reset_layers,
+            "palette": self.palette,
+            "shortcuts": self.shortcuts,
+            "about": self.about,
+        }
+
+    def bind(self, actions: Actions) -> None:
+        """Keep actions enabled exactly when they can be done, and switches in step."""
+        self.actions = actions
+        w = self.window
+        stack = w.studio.undo_stack
+        stack.canUndoChanged.connect(actions["undo"].setEnabled)
+        stack.canRedoChanged.connect(actions["redo"].setEnabled)
+        stack.undoTextChanged.connect(self._on_undo_text)
+        stack.redoTextChanged.connect(self._on_redo_text)
+        actions["undo"].setEnabled(False)
+        actions["redo"].setEnabled(False)
+        w.controller.state_changed.connect(self._on_state)
+        w.showing.changed.connect(self._on_showing)
+        w.timeline.compare_toggled.connect(actions["compare"].setChecked)
+        w.canvas.compare_changed.connect(actions["compare"].setChecked)
+        w.timeline.save_requested.connect(self._on_save)
+        w.timeline.branch_requested.connect(self._on_branch)
+        w.sight_flow.bind(actions.by_name)
+        view = actions.menus[next(m for m in actions.menus if "View" in m)]
+        docks = QMenu(self.tr("&Panels"), w)
+        for dock in w.docks.values():
+            docks.addAction(dock.toggleViewAction())
+        view.addSeparator()
+        view.addMenu(docks)
+        file_menu = next(iter(actions.menus.values()))
+        self.recent_menu = QMenu(self.tr("Open &recent"), w)
+        self.recent_menu.aboutToShow.connect(self._fill_recent)
+        file_menu.insertMenu(actions["save_picture"], self.recent_menu)
+        self._on_state(w.controller.state)
+        self._on_showing()
+
+    # -- what can be done now -------------------------------------------------------------
+
+    @Slot(object)
+    def _on_state(self, state: State) -> None:
+        assert self.actions is not None
+        active = state is not State.IDLE
+        self.actions["run"].setEnabled(not active)
+        self.actions["pause"].setEnabled(state in (State.RUNNING, State.PAUSED))
+        self.actions["step"].setEnabled(state in (State.IDLE, State.RUNNING, State.PAUSED))
+        self.actions["stop"].setEnabled(active and state is not State.STOPPING)
+        self._on_showing()
+
+    @Slot()
+    def _on_showing(self) -> None:
+        assert self.actions is not None
+        current = self.window.showing.current
+        made = current is not None and current.kind in ("frame", "moment")
+        self.actions["save_picture"].setEnabled(made)
+        self.actions["branch"].setEnabled(made)
+        self.actions["copy"].setEnabled(current is not None)
+
+    @Slot(str)
+    def _on_undo_text(self, text: str) -> None:
+        assert self.actions is not None
+        self.actions["undo"].setText(self.tr("&Undo {0}").format(text).strip())
+
+    @Slot(str)
+    def _on_redo_text(self, text: str) -> None:
+        assert self.actions is not None
+        self.actions["redo"].setText(self.tr("&Redo {0}").format(text).strip())
+
+    @Slot()
+    def _nothing(self) -> None:
+        """The action's switch is bound elsewhere."""
+
+    @Slot(bool)
+    def _compare(self, on: bool) -> None:
+        self.window.canvas.set_compare(on)
+        self.window.timeline.set_compare(on)
+
+    @Slot(bool)
+    def _full_screen(self, on: bool) -> None:
+        if on:
+            self.window.showFullScreen()
+        else:
+            self.window.showNormal()
+
+    @Slot(object)
+    def _on_save(self, moment: object) -> None:
+        self.window.showing.show_moment(moment)  # type: ignore[arg-type]
+        self.window.files.save_picture()
+
+    @Slot(object)
+    def _on_branch(self, moment: object) -> None:
+        self.window.showing.show_moment(moment)  # type: ignore[arg-type]
+        self.window.files.branch()
+
+    @Slot()
+    def _find_layer(self) -> None:
+        self.window.docks["network"].show()
+        self.window.tree.focus_search()
+
+    @Slot()
+    def _reset_layers(self) -> None:
+        from engine import settings
+
+        w = self.window
+        described = settings.describe(w.studio.technique)
+        automatic = {name: None for name, d in described.items() if d.kind == "layers"}
+        channels = {"channels": ""} if "channels" in described else {}
+        w.studio.set_settings(self.tr("Layers by themselves"), {**automatic, **channels})
+
+    @Slot()
+    def _fill_recent(self) -> None:
+        self.recent_menu.clear()
+        for path in self.window.session.recent:
+            action = self.recent_menu.addAction(Path(path).name)
+            action.setToolTip(path)
+            action.triggered.connect(partial(self.open_recent, path))
+        if not self.window.session.recent:
+            self.recent_menu.addAction(self.tr("nothing yet")).setEnabled(False)
+
+    def open_recent(self, path: str, _checked: bool = False) -> None:
+        """Open a recent project, or take a recent picture as the photo."""
+        if path.lower().endswith(".json"):
+            self.window.files.read_project(Path(path))
+        else:
+            self.window.pictures_in.drop([path])
+
+    # -- dialogs --------------------------------------------------------------------------
+
+    @Slot()
+    def networks(self) -> None:
+        """Open the catalogue of networks."""
+        from gui.dialogs.networks import NetworksDialog
+
+        if self.networks_dialog is None:
+            dialog = NetworksDialog(self.window.background, self.window)
+            dialog.chosen.connect(self.window.layers.choose)
+            dialog.changed.connect(self.window.layers.forget)
+            self.networks_dialog = dialog
+        self.networks_dialog.show()
+        self.networks_dialog.raise_()
+
+    @Slot(str)
+    def _on_weights_missing(self, _name: str) -> None:
+        text = self.tr("The weights of this network are not here: Network › Networks… gets them.")
+        self.window.status.warn(text)
+
+    @Slot()
+    def preferences(self) -> None:
+        """Edit and apply the preferences."""
+        dialog = PreferencesDialog(self.window.session.preferences, self.window)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            self.window.session.preferences = dialog.preferences
+            self.window.apply_preferences()
+        dialog.deleteLater()
+
+    @Slot()
+    def save_preset(self) -> None:
+        """Ask for a name and keep the settings under it."""
+        title, label = self.tr("Save as preset"), self.tr("Name")
+        name, good = QInputDialog.getText(self.window, title, label)
+        name = name.strip()
+        if not good or not name:
+            return
+        if name in self.window.studio.technique.presets:
+            self.window.status.warn(self.tr("{0} is a built-in preset: another name.").format(name))
+            return
+        self.window.options.save_preset(name)
+
+    @Slot()
+    def delete_preset(self) -> None:
+        """Ask which of the person's own presets to forget."""
+        names = self.window.options.own_presets()
+        if not names:
+            self.window.status.say(self.tr("There are no presets of your own."))
+            return
+        title, label = self.tr("Delete preset"), self.tr("Preset")
+        name, good = QInputDialog.getItem(self.window, title, label, names, 0, False)
+        if good:
+            self.window.options.delete_preset(name)
+
+    @Slot()
+    def palette(self) -> None:
+        """Open the command palette and do what is taken from it."""
+        assert self.actions is not None
+        w = self.window
+        commands = commands_of(list(self.actions.by_name.values()))
+        for name in w.options.all_presets():
+            text = self.tr("Preset: {0}").format(name)
+            commands.append(Command(text, "", partial(w.options.apply_preset, name)))
+        for command, kind in TECHNIQUES.items():
+            text = self.tr("Technique: {0}").format(kind.title)
+            commands.append(Command(text, "", partial(w.studio.set_technique, command)))
+        palette = CommandPalette(commands, w)
+        middle = w.mapToGlobal(QPoint((w.width() - palette.width()) // 2, 80))
+        palette.move(middle)
+        palette.exec()
+        chosen = palette.chosen
+        palette.deleteLater()
+        if chosen is not None:
+            chosen.act()
+
+    @Slot()
+    def shortcuts(self) -> None:
+        """Show all shortcuts."""
+        sheet = ShortcutSheet(self.window)
+        sheet.exec()
+        sheet.deleteLater()
+
+    @Slot()
+    def about(self) -> None:
+        """Say what this is."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("pareidolia")
+        except PackageNotFoundError:
+            number = ""
+        text = self.tr(
+            "Pareidolia {0}\n\nPictures made by running a trained network backwards.\n"
+            "MIT licence. Sample pictures and networks: resources/CREDITS.md."
+        )
+        QMessageBox.about(self.window, self.tr("About Pareidolia"), text.format(number))
+
+    @Slot(QPoint)
+    def canvas_menu(self, where: QPoint) -> None:
+        """Offer what can be done with the picture under the pointer."""
+        menu = self.menu_of_canvas()
+        menu.exec(where)
+        menu.deleteLater()
+
+    def menu_of_canvas(self) -> QMenu:
+        """Return the canvas's context menu as it would open now."""
+        assert self.actions is not None
+        w = self.window
+        menu = QMenu(w)
+        menu.addActions([self.actions["copy"], self.actions["save_picture"]])
+        current = w.showing.current
+        if current is not None:
+            menu.addSeparator()
+            words = {
+                "content": self.tr("Use as content"),
+                "style": self.tr("Use as style"),
+                "guide": self.tr("Use as guide"),
+            }
+            for role, text in words.items():
+                if {"style": "styles"}.get(role, role) in w.studio.technique.inputs:
+                    act = partial(w.files.use_image, role, current.image)
+                    menu.addAction(text).triggered.connect(partial(_ignoring_checked, act))
+            menu.addAction(self.actions["branch"])
+        menu.addSeparator()
+        menu.addActions([self.actions["compare"], self.actions["fit"], self.actions["actual_size"]])
+        return menu
+
+
+def _ignoring_checked(act: Callable[[], object], _checked: bool = False) -> None:
+    act()

@@ -1,0 +1,133 @@
+"""The settings form, the technique box and the presets, kept in step with the job."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtCore import QObject, QSignalBlocker, Signal, Slot
+from PySide6.QtWidgets import QComboBox
+
+from engine import settings
+from engine.job import Job
+from engine.settings import Setting
+from engine.techniques import TECHNIQUES
+from gui.panels.settings_form import SettingsForm
+from gui.session import Session
+from gui.studio import Studio
+
+
+class OptionsFlow(QObject):
+    """Connects the studio's settings with what shows and edits them."""
+
+    refused = Signal(str)
+
+    def __init__(
+        self, studio: Studio, session: Session, form: SettingsForm, techniques: QComboBox,
+        presets: QComboBox, parent: QObject | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(parent)
+        self.studio, self.session = studio, session
+        self.form, self.techniques, self.presets = form, techniques, presets
+        for command, kind in TECHNIQUES.items():
+            techniques.addItem(kind.title, command)
+        techniques.activated.connect(self._on_technique)
+        presets.activated.connect(self._on_preset)
+        form.edited.connect(self._on_edited)
+        form.refused.connect(self.refused)
+        studio.changed.connect(self._on_job)
+        self._show()
+
+    def described(self) -> dict[str, Setting]:
+        """Return the settings of the technique, then those of every job."""
+        return {**settings.describe(self.studio.technique), **settings.describe(Job)}
+
+    def all_presets(self) -> dict[str, Mapping[str, Any]]:
+        """Return the technique's presets and the person's own, by name."""
+        own = self.session.presets.get(self.studio.technique.command, {})
+        return {**self.studio.technique.presets, **own}
+
+    def save_preset(self, name: str) -> None:
+        """Keep the present settings under a name; layers are the network's and stay out."""
+        technique = self.studio.technique
+        described = settings.describe(technique)
+        values = {
+            field: value
+            for field, value in settings.values(technique).items()
+            if described[field].kind != "layers" and value != described[field].default
+        }
+        self.session.presets.setdefault(technique.command, {})[name] = values
+        self._show_presets()
+
+    def delete_preset(self, name: str) -> None:
+        """Forget one of the person's own presets."""
+        self.session.presets.get(self.studio.technique.command, {}).pop(name, None)
+        self._show_presets()
+
+    def own_presets(self) -> list[str]:
+        """Return the names of the person's own presets for the technique."""
+        return list(self.session.presets.get(self.studio.technique.command, {}))
+
+    @Slot()
+    def reset(self) -> None:
+        """Put every setting of the technique back to its default."""
+        kind = type(self.studio.technique)
+        self.studio.edit(self.tr("Reset all settings"), technique=kind())
+
+    def apply_preset(self, name: str) -> None:
+        """Take a preset by its name."""
+        self.studio.apply_preset(name, self.all_presets()[name])
+
+    def _show(self) -> None:
+        with QSignalBlocker(self.techniques):
+            at = self.techniques.findData(self.studio.technique.command)
+            self.techniques.setCurrentIndex(at)
+        self.form.describe(self.described())
+        self._show_values()
+        self._show_presets()
+
+    def _show_values(self) -> None:
+        job = self.studio.job
+        values = settings.values(job.technique)
+        self.form.set_values({**values, **{name: getattr(job, name) for name in JOB_FIELDS}})
+
+    def _show_presets(self) -> None:
+        with QSignalBlocker(self.presets):
+            self.presets.clear()
+            self.presets.addItems(list(self.all_presets()))
+            self.presets.insertItem(0, self.tr("(own settings)"))
+            self.presets.setCurrentIndex(self._matching() + 1)
+
+    def _matching(self) -> int:
+        """Return which preset the settings are those of, whatever the layers; -1: none."""
+        technique = self.studio.technique
+        described = settings.describe(technique)
+        now = {n: v for n, v in settings.values(technique).items() if described[n].kind != "layers"}
+        for index, values in enumerate(self.all_presets().values()):
+            if all(now[n] == values.get(n, described[n].default) for n in now):
+                return index
+        return -1
+
+    @Slot(int)
+    def _on_technique(self, _index: int) -> None:
+        self.studio.set_technique(self.techniques.currentData())
+
+    @Slot(int)
+    def _on_preset(self, index: int) -> None:
+        if index > 0:
+            self.apply_preset(self.presets.currentText())
+        self._show_presets()
+
+    @Slot(str, object)
+    def _on_edited(self, name: str, value: Any) -> None:
+        self.studio.set_setting(name, value)
+
+    @Slot(object, object)
+    def _on_job(self, before: Job, after: Job) -> None:
+        if type(before.technique) is not type(after.technique):
+            self._show()
+            return
+        self._show_values()
+        if before.technique != after.technique:
+            self._show_presets()
+
+
+JOB_FIELDS = tuple(settings.describe(Job))

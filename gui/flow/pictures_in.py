@@ -1,0 +1,169 @@
+"""Pictures on their way in: chosen, dropped, pasted, dragged from one place to another."""
+
+import hashlib
+import logging
+from pathlib import Path
+
+from PySide6.QtCore import QBuffer, QIODevice, QObject, Signal, Slot
+from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from engine.job import Job
+from engine.places import data_folder
+from gui.panels.inputs import InputsPanel, Place, local_files
+from gui.pictures import Pictures
+from gui.session import Session, path_of
+from gui.studio import Studio
+
+FILTER = "(*.jpg *.jpeg *.png *.webp *.tif *.tiff *.bmp *.gif)"
+log = logging.getLogger("pareidolia.pictures")
+
+
+class PicturesInFlow(QObject):
+    """Connects the inputs panel, drops and the clipboard with the job."""
+
+    problem = Signal(str)
+
+    def __init__(
+        self, studio: Studio, session: Session, pictures: Pictures, panel: InputsPanel,
+        window: QWidget,
+    ) -> None:  # fmt: skip
+        super().__init__(window)
+        self.studio, self.session, self.pictures = studio, session, pictures
+        self.panel, self.window = panel, window
+        panel.picked.connect(self.put)
+        panel.choose_requested.connect(self.choose)
+        panel.removed.connect(self.remove)
+        panel.weight_edited.connect(self._on_weight)
+        pictures.arrived.connect(self._on_arrived)
+        studio.changed.connect(self._on_job)
+        self._show()
+
+    def _show(self) -> None:
+        i = self.studio.job.inputs
+        styles = [(str(path_of(p)), weight) for p, weight in i.styles]
+        takes = self.studio.technique.inputs
+        self.panel.show_inputs(
+            takes, path_of(i.content), styles, path_of(i.guide), path_of(i.start)
+        )
+
+    @Slot(object, object)
+    def _on_job(self, before: Job, after: Job) -> None:
+        kinds_differ = type(before.technique) is not type(after.technique)
+        if before.inputs != after.inputs or kinds_differ:
+            self._show()
+
+    @Slot(str)
+    def _on_arrived(self, path: str) -> None:
+        opened = self.pictures.get(path)
+        if opened is not None and opened.problem:
+            log.error("%s", opened.problem)
+            self.problem.emit(opened.problem)
+
+    @Slot(object, str)
+    def put(self, place: Place, path: str) -> None:
+        """Put a picture into a place."""
+        self.session.remember_file(path)
+        name = Path(path).name
+        if place.role == "style":
+            styles = list(self.studio.job.inputs.styles)
+            if place.index < len(styles):
+                styles[place.index] = (path, styles[place.index][1])
+            else:
+                styles.append((path, 1.0))
+            self.studio.set_inputs(self.tr("Style {0}").format(name), styles=tuple(styles))
+        else:
+            text = self.tr("Picture {0}").format(name)
+            self.studio.set_inputs(text, **{place.role: path})
+
+    @Slot(object)
+    def remove(self, place: Place) -> None:
+        """Empty a place."""
+        text = self.tr("Remove picture")
+        if place.role == "style":
+            styles = list(self.studio.job.inputs.styles)
+            del styles[place.index]
+            self.studio.set_inputs(text, styles=tuple(styles))
+        elif place.role == "start":
+            self.studio.set_inputs(text, start=None)
+        else:
+            self.studio.set_inputs(text, **{place.role: None})
+
+    @Slot(int, float)
+    def _on_weight(self, index: int, weight: float) -> None:
+        styles = list(self.studio.job.inputs.styles)
+        styles[index] = (styles[index][0], weight)
+        text = self.tr("Weight of a style")
+        self.studio.set_inputs(text, merge=f"style weight {index}", styles=tuple(styles))
+
+    @Slot(object)
+    def choose(self, place: Place) -> None:
+        """Ask for a file for a place."""
+        title = self.tr("Choose a picture")
+        path, _ = QFileDialog.getOpenFileName(
+            self.window, title, self._folder(), self.tr("Pictures {0}").format(FILTER)
+        )
+        if path:
+            self.put(place, path)
+
+    @Slot()
+    def choose_content(self) -> None:
+        """Ask for another photo."""
+        self.choose(Place("content"))
+
+    @Slot()
+    def choose_style(self) -> None:
+        """Ask for one more style."""
+        self.choose(Place("style", len(self.studio.job.inputs.styles)))
+
+    def _folder(self) -> str:
+        recent = self.session.recent
+        return str(Path(recent[0]).parent) if recent else ""
+
+    @Slot(list)
+    def drop(self, paths: list[str]) -> None:
+        """Take dropped files: the first is the photo to work on, the others are styles."""
+        if not paths:
+            return
+        self.put(Place("content"), paths[0])
+        if "styles" in self.studio.technique.inputs:
+            for path in paths[1:]:
+                self.put(Place("style", len(self.studio.job.inputs.styles)), path)
+
+    @Slot(QImage)
+    def drop_image(self, image: QImage) -> None:
+        """Take a picture that is no file: it becomes one, so that the job can be repeated."""
+        try:
+            path = kept(image)
+        except OSError as error:
+            self.problem.emit(self.tr("The picture cannot be kept: {0}").format(error))
+            return
+        self.put(Place("content"), path)
+
+    @Slot()
+    def paste(self) -> None:
+        """Take a picture or a file from the clipboard as the photo to work on."""
+        data = QGuiApplication.clipboard().mimeData()
+        files = local_files(data) if data is not None else []
+        if files:
+            self.drop(files)
+        elif data is not None and data.hasImage():
+            self.drop_image(QGuiApplication.clipboard().image())
+        else:
+            self.problem.emit(self.tr("There is no picture on the clipboard."))
+
+
+def kept(image: QImage) -> str:
+    """Write an image into the program's own folder, once for the same pixels; return its path."""
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    image.save(buffer, "PNG")
+    data = bytes(buffer.data().data())
+    folder = data_folder() / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.png"
+    if not path.exists():
+        beside = path.with_suffix(".part")
+        beside.write_bytes(data)
+        beside.replace(path)
+    return str(path)

@@ -1,0 +1,306 @@
+"""A run from the click to the finished picture: bar, canvas, losses, timeline, forecast."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtGui import QImage
+
+from engine import settings
+from engine.image import Picture
+from engine.job import Job
+from gui.flow.showing import Showing
+from gui.panels.losses import LossPanel
+from gui.panels.run_bar import RunBar
+from gui.panels.timeline import TimelinePanel
+from gui.pixels import to_array
+from gui.run.controller import RunController, State
+from gui.run.mailbox import Point, Shown
+from gui.run.pace import words
+from gui.run.worker import Result
+from gui.session import path_of
+from gui.studio import Studio
+
+if TYPE_CHECKING:
+    from engine.forecasting import Forecast
+    from engine.task import Stage
+
+FORECAST_DELAY_MS = 900
+"""After the last change of the settings; a person who turns a knob is not yet done."""
+HISTORY_MS = 400
+BAR_MS = 250
+
+log = logging.getLogger("pareidolia.run")
+
+
+class RunFlow(QObject):
+    """Connects the controller with what shows a run."""
+
+    notes_changed = Signal(dict)
+    """Settings that wait for the next run, with the word to show beside them."""
+    failed = Signal(str, str)
+
+    def __init__(
+        self, studio: Studio, controller: RunController, showing: Showing, bar: RunBar,
+        losses: LossPanel, timeline: TimelinePanel, parent: QObject | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(parent)
+        self.studio, self.controller, self.showing = studio, controller, showing
+        self.bar, self.losses, self.timeline = bar, losses, timeline
+        self.result: Result | None = None
+        self.job: Job | None = None
+        """That of the run whose pictures are in the timeline."""
+        self.changes: list[tuple[int, Mapping[str, Any]]] = []
+        self.forecasts = True
+        self._history_timer = self._timer(HISTORY_MS, self._show_history)
+        self._bar_timer = self._timer(BAR_MS, self._show_pace)
+        self._bar_timer.setSingleShot(False)
+        self._forecast_timer = self._timer(FORECAST_DELAY_MS, self._ask_forecast)
+        bar.run_requested.connect(self.start)
+        bar.pause_requested.connect(self.pause)
+        bar.step_requested.connect(self.step)
+        bar.stop_requested.connect(controller.stop)
+        controller.state_changed.connect(self._on_state)
+        controller.begun.connect(self._on_begun)
+        controller.shown.connect(self._on_shown)
+        controller.points.connect(self._on_points)
+        controller.history_changed.connect(self._on_history)
+        controller.steered.connect(self._on_steered)
+        controller.ended.connect(self._on_ended)
+        controller.failed.connect(self._on_failed)
+        controller.forecast_made.connect(self._on_forecast)
+        studio.changed.connect(self._on_job)
+        timeline.moment_selected.connect(showing.show_moment)
+        timeline.live_requested.connect(self._on_live)
+        self.wait_for_forecast()
+
+    def _timer(self, interval: int, act: Any) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(interval)
+        timer.timeout.connect(act)
+        return timer
+
+    # -- what a person asks for -----------------------------------------------------------
+
+    @Slot()
+    def start(self) -> None:
+        """Begin a run with what is set up, or say what is missing."""
+        missing = self.missing()
+        if missing:
+            self.bar.say(missing)
+        else:
+            self._begin()
+            self.controller.start(self.studio.job)
+
+    @Slot()
+    def step(self) -> None:
+        """Do a single iteration, beginning a held run where there is none."""
+        missing = self.missing()
+        if missing:
+            self.bar.say(missing)
+            return
+        if not self.controller.active:
+            self._begin()
+        self.controller.step(self.studio.job)
+
+    @Slot()
+    def pause(self) -> None:
+        """Hold the run, or go on."""
+        if self.controller.state is State.PAUSED:
+            self.controller.resume()
+        else:
+            self.controller.pause()
+        self.bar.show_state(self.controller.state)
+
+    def missing(self) -> str:
+        """Return what keeps the job from running, in a sentence; empty: nothing."""
+        job, takes = self.studio.job, self.studio.technique.inputs
+        if "content" in takes and not job.inputs.content:
+            return self.tr("Open a photo first (Ctrl+O).")
+        if "styles" in takes and not job.inputs.styles:
+            return self.tr("Add a style picture first (Ctrl+Shift+O).")
+        start = getattr(self.studio.technique, "start", None)
+        if "start" in takes and start == "picture" and not job.inputs.start:
+            return self.tr("The start is a picture, and there is none: choose another start.")
+        return ""
+
+    def _begin(self) -> None:
+        if self.controller.active:
+            return
+        self._forecast_timer.stop()
+        self.result, self.job, self.changes = None, self.studio.job, []
+        self.losses.clear()
+        self.timeline.clear()
+        self.notes_changed.emit({})
+        log.info("%s, %s", self.studio.technique.title, self.studio.job.network)
+
+    # -- what the run says ----------------------------------------------------------------
+
+    @Slot(object)
+    def _on_state(self, state: State) -> None:
+        self.bar.show_state(state)
+        if state in (State.RUNNING, State.PAUSED):
+            self._show_pace()
+            self._bar_timer.start()
+        elif state is State.IDLE:
+            self._bar_timer.stop()
+
+    @Slot(object, str)
+    def _on_begun(self, plan: "list[Stage]", device: str) -> None:
+        self.bar.begin(sum(stage.iterations for stage in plan), device)
+        done = 1
+        for stage in plan if len(plan) > 1 else []:
+            self.losses.mark_scale(done, f"{stage.size[1]}x{stage.size[0]}")
+            done += stage.iterations
+
+    @Slot(object)
+    def _on_shown(self, shown: Shown) -> None:
+        if self.timeline.is_live():
+            self.showing.show_frame(shown)
+
+    @Slot(list)
+    def _on_points(self, points: list[Point]) -> None:
+        self.losses.add(points)
+
+    @Slot()
+    def _on_history(self) -> None:
+        if not self._history_timer.isActive():
+            self._history_timer.start()
+
+    @Slot()
+    def _show_history(self) -> None:
+        self._history_timer.stop()
+        self.timeline.set_moments(self.controller.history.moments())
+
+    @Slot()
+    def _show_pace(self) -> None:
+        from engine.device import choose_device, peak_memory  # torch is there: a run is on
+
+        job = self.controller.job
+        memory = peak_memory(choose_device(job.device)) if job else 0
+        self.bar.show_pace(self.controller.state, self.controller.pace, memory)
+
+    @Slot(int, object)
+    def _on_steered(self, iteration: int, values: Mapping[str, Any]) -> None:
+        self.changes.append((iteration, values))
+        described = settings.describe(self.studio.technique)
+        for name, value in values.items():
+            label = described[name].label if name in described else name
+            self.losses.mark_change(iteration, f"{label} {value}")
+            log.info("from iteration %d: %s %s", iteration + 1, label, value)
+
+    @Slot(object)
+    def _on_ended(self, result: Result | None) -> None:
+        self._show_history()
+        self.notes_changed.emit({})
+        if result is None:
+            self.bar.finish(self.tr("stopped before the first picture"))
+            return
+        self.result = result
+        end = self.tr("done") if result.complete else self.tr("stopped")
+        text = self.tr("{0}: {1} iterations in {2}").format(
+            end, result.iteration, words(result.seconds)
+        )
+        self.bar.finish(text, result.iteration)
+        log.info("%s", text)
+
+    @Slot(str, str)
+    def _on_failed(self, sentence: str, details: str) -> None:
+        log.error("%s", sentence)
+        self.bar.finish(sentence)
+        self.failed.emit(sentence, details)
+
+    @Slot()
+    def _on_live(self) -> None:
+        moments = self.controller.history.moments()
+        if moments:
+            self.showing.show_moment(moments[-1])
+
+    # -- changes while it runs, forecast while it does not --------------------------------
+
+    @Slot(object, object)
+    def _on_job(self, before: Job, after: Job) -> None:
+        running = self.controller.job
+        if running is None:
+            self.wait_for_forecast()
+            return
+        self.controller.steer(after.technique)
+        self.notes_changed.emit(self._waiting(running, after))
+
+    def _waiting(self, running: Job, wanted: Job) -> dict[str, str]:
+        """Return the settings that take effect only in the next run."""
+        word = self.tr("next run")
+        if type(running.technique) is not type(wanted.technique):
+            return {}
+        pairs: list[tuple[Any, Any, Any]] = [
+            (running, wanted, settings.describe(Job)),
+            (running.technique, wanted.technique, settings.describe(wanted.technique)),
+        ]
+        return {
+            name: word
+            for old, new, described in pairs
+            for name, d in described.items()
+            if not d.live and getattr(old, name) != getattr(new, name)
+        }
+
+    def wait_for_forecast(self) -> None:
+        """Measure the job once it is left alone for a moment."""
+        self.controller.cancel_forecast()
+        if self.forecasts and not self.controller.active:
+            self._forecast_timer.start()
+
+    @Slot()
+    def _ask_forecast(self) -> None:
+        if self.controller.active:
+            return
+        missing = self.missing()
+        if missing:
+            self.bar.tell(missing)
+            return
+        self.bar.tell(self.tr("measuring…"))
+        self.controller.ask_forecast(self.studio.job)
+
+    @Slot(object)
+    def _on_forecast(self, answer: "Forecast | str") -> None:
+        if isinstance(answer, str):
+            self.bar.tell(answer)
+            return
+        memory, room = answer.memory / 2**20, answer.available / 2**20
+        text = self.tr("a run: about {0}, {1:.0f} MiB").format(words(answer.seconds), memory)
+        if not answer.fits:
+            text = self.tr("will not fit: {0:.0f} MiB needed, {1:.0f} there").format(memory, room)
+        self.bar.tell(text)
+
+    # -- what the picture on the canvas can become ----------------------------------------
+
+    def recipe_job(self, iteration: int) -> Job | None:
+        """Return the job whose recipe makes the picture of `iteration` of the last run."""
+        if self.result is not None and self.result.iteration == iteration:
+            return self.result.job
+        if self.job is None:
+            return None
+        done = self.result.job if self.result is not None else self.job
+        changes = tuple(c for c in self.changes if c[0] < iteration)
+        return replace(done, changes=changes, stop_after=iteration)
+
+    def picture(self) -> Picture | None:
+        """Return the picture on the canvas in full precision where there is one."""
+        current = self.showing.current
+        if current is None or current.kind not in ("frame", "moment"):
+            return None
+        if self.result is not None and current.iteration == self.result.iteration:
+            return self.result.picture
+        return picture_of(current.image)
+
+    def content_path(self) -> str | None:
+        """Return the path of the photo that the last run worked on."""
+        return path_of(self.job.inputs.content) if self.job else None
+
+
+def picture_of(image: QImage) -> Picture:
+    """Return a picture of an image's pixels."""
+    pixels = to_array(image)[..., :3].astype("float32") / 255
+    return Picture(pixels)

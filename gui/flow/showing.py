@@ -1,0 +1,122 @@
+"""Which picture is on the canvas: the photo, the newest of a run, a moment of it, an input."""
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, QSize, Signal, Slot
+from PySide6.QtGui import QImage
+
+from engine.job import Job
+from gui.canvas.canvas import Canvas
+from gui.panels.timeline import Moment
+from gui.pictures import Opened, Pictures
+from gui.run.mailbox import Shown
+from gui.session import path_of
+from gui.studio import Studio
+
+
+@dataclass(frozen=True)
+class Showable:
+    """A picture on the canvas and where it comes from."""
+
+    kind: str
+    """content, frame, moment or input."""
+    image: QImage
+    iteration: int = 0
+    path: str = ""
+
+
+class Showing(QObject):
+    """Puts pictures on the canvas and remembers which."""
+
+    changed = Signal()
+
+    def __init__(
+        self, canvas: Canvas, studio: Studio, pictures: Pictures, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.current: Showable | None = None
+        self._canvas, self._studio, self._pictures = canvas, studio, pictures
+        self._size: QSize | None = None
+        self._wanted_input = ""
+        pictures.arrived.connect(self._on_arrived)
+        studio.changed.connect(self._on_job)
+        self.show_content()
+
+    def content(self) -> Opened | None:
+        """Return the content photo, if it is there."""
+        path = path_of(self._studio.job.inputs.content)
+        opened = self._pictures.get(path) if path else None
+        return opened if opened is not None and not opened.problem else None
+
+    def size_of_result(self) -> QSize | None:
+        """Return the size that the next picture will have; None before the photo is open."""
+        opened = self.content()
+        if opened is None:
+            return None
+        scale = self._studio.job.size / max(opened.width, opened.height)
+        return QSize(max(1, round(opened.width * scale)), max(1, round(opened.height * scale)))
+
+    @Slot()
+    def show_content(self) -> None:
+        """Show the photo, at the size that the result will have."""
+        opened = self.content()
+        if opened is None:
+            if not path_of(self._studio.job.inputs.content):
+                self._put(None, None)
+                self._canvas.set_original(None)
+            return
+        self._canvas.set_original(opened.image)
+        self._put(Showable("content", opened.image, path=opened.path), self.size_of_result())
+
+    def show_frame(self, shown: Shown) -> None:
+        """Show the newest picture of the run."""
+        height, width = shown.size
+        self._size = QSize(width, height)
+        self._put(Showable("frame", shown.image, shown.iteration), self._size)
+
+    def show_moment(self, moment: Moment) -> None:
+        """Show a moment of the run's history."""
+        self._put(Showable("moment", moment.image, moment.iteration), self._size)
+
+    @Slot(str)
+    def show_input(self, path: str) -> None:
+        """Show one of the pictures that go in."""
+        opened = self._pictures.get(path)
+        if opened is None:
+            self._wanted_input = path
+        elif not opened.problem:
+            size = QSize(opened.width, opened.height)
+            self._put(Showable("input", opened.image, path=path), size)
+
+    def _put(self, showable: Showable | None, size: QSize | None) -> None:
+        self.current = showable
+        self._canvas.set_picture(showable.image if showable else None, size)
+        self._canvas.set_description(self._words(showable))
+        self.changed.emit()
+
+    def _words(self, showable: Showable | None) -> str:
+        if showable is None:
+            return self.tr("no picture")
+        if showable.kind in ("frame", "moment"):
+            return self.tr("the picture after iteration {0}").format(showable.iteration)
+        return self.tr("the photo {0}").format(showable.path)
+
+    @Slot(str)
+    def _on_arrived(self, path: str) -> None:
+        if path == path_of(self._studio.job.inputs.content):
+            opened = self.content()
+            if opened is not None:
+                self._canvas.set_original(opened.image)
+            if self.current is None or self.current.kind == "content":
+                self.show_content()
+        if path == self._wanted_input:
+            self._wanted_input = ""
+            self.show_input(path)
+
+    @Slot(object, object)
+    def _on_job(self, before: Job, after: Job) -> None:
+        if path_of(before.inputs.content) != path_of(after.inputs.content):
+            self._canvas.set_original(None)
+            self.show_content()
+        elif before.size != after.size and self.current and self.current.kind == "content":
+            self.show_content()

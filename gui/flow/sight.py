@@ -1,0 +1,138 @@
+"""The live maps: which picture and class they are about, when they are made, where they show."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QSignalBlocker, Slot
+from PySide6.QtGui import QAction
+
+from gui.canvas.canvas import Canvas
+from gui.flow.layers import LayersFlow, Loaded
+from gui.flow.showing import Showing
+from gui.panels.sight import SightPanel
+from gui.run.controller import RunController, State
+from gui.run.maps import Answer, MapsController, Question
+from gui.studio import Studio
+
+if TYPE_CHECKING:
+    from engine.networks.network import Layer
+
+KINDS = ("saliency", "grad_cam")
+
+
+class SightFlow(QObject):
+    """Connects panel, maps' thread and canvas."""
+
+    def __init__(
+        self, studio: Studio, maps: MapsController, controller: RunController, layers: LayersFlow,
+        showing: Showing, panel: SightPanel, canvas: Canvas, parent: QObject | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(parent)
+        self.studio, self.maps, self.layers = studio, maps, layers
+        self.showing, self.panel, self.canvas = showing, panel, canvas
+        self._actions: dict[str, QAction] = {}
+        self._watched = False
+        panel.changed.connect(self.refresh)
+        panel.opacity_changed.connect(canvas.set_overlay_opacity)
+        showing.changed.connect(self.refresh)
+        layers.loaded.connect(self._on_network)
+        maps.answered.connect(self._on_answer)
+        controller.state_changed.connect(self._on_state)
+
+    def bind(self, actions: dict[str, QAction]) -> None:
+        """Keep the menu's switches of the maps in step with the panel's."""
+        self._actions = actions
+        for kind in KINDS:
+            group = getattr(self.panel, kind)
+            actions[kind].toggled.connect(group.setChecked)
+            group.toggled.connect(actions[kind].setChecked)
+
+    def watch(self, on: bool) -> None:
+        """The panel has come into view or gone: classes are worked out only while it is seen."""
+        self._watched = on
+        if on:
+            self.refresh()
+
+    @Slot(object)
+    def _on_network(self, loaded: Loaded) -> None:
+        self.panel.set_classes(loaded.network.classes)
+        self.panel.set_layers(maps_of(loaded.layers))
+        self.refresh()
+
+    @Slot(object)
+    def _on_state(self, state: State) -> None:
+        self.maps.run_active = state in (State.PREPARING, State.RUNNING, State.STOPPING)
+        if state is State.IDLE:
+            self.refresh()
+
+    @Slot()
+    def refresh(self) -> None:
+        """Ask for the maps of what is on the canvas, if anybody looks."""
+        wish = self.panel.wish()
+        for kind in KINDS:
+            if not getattr(wish, kind):
+                self.canvas.set_overlay(kind, None)
+        here = self.layers.here
+        if not (self._watched or wish.saliency or wish.grad_cam) or here is None:
+            self.maps.forget()
+            return
+        if not here.network.classes:
+            return
+        current = self.showing.current
+        image = current.image if current is not None else None
+        content = self.showing.content()
+        if wish.of_content:
+            image = content.image if content is not None else None
+        if image is None or image.isNull():
+            return
+        job = self.studio.job
+        self.maps.ask(
+            Question(
+                image, job.network, job.weights, job.device, wish.target,
+                wish.saliency_colours if wish.saliency else "", wish.saliency_signed,
+                wish.grad_cam_colours if wish.grad_cam else "", wish.layer,
+            )
+        )  # fmt: skip
+
+    @Slot(object)
+    def _on_answer(self, answer: Answer) -> None:
+        if answer.question.network != self.studio.job.network:
+            return
+        if answer.problem:
+            self.panel.say(answer.problem)
+            return
+        wish = self.panel.wish()
+        self.panel.show_top(answer.top, answer.target)
+        for kind in KINDS:
+            image = getattr(answer, kind) if getattr(wish, kind) else None
+            self.canvas.set_overlay(kind, image, getattr(wish, f"{kind}_opacity"))
+        parts = [self.tr("{0}: {1:.1%}").format(answer.target_name, answer.probability)]
+        if answer.grad_cam is not None:
+            parts.append(self.tr("Grad-CAM at {0}").format(answer.layer))
+        self.panel.say(", ".join(parts))
+
+    @Slot(str, object)
+    def on_layer(self, name: str, _channel: object) -> None:
+        """A layer was selected in the tree: Grad-CAM looks there."""
+        self.panel.select_layer(name)
+
+    def switch(self, kind: str) -> None:
+        """Turn a map on or off."""
+        group = getattr(self.panel, kind)
+        group.setChecked(not group.isChecked())
+
+    def quiet(self) -> None:
+        """Take the overlays off the canvas without computing anything."""
+        for kind in KINDS:
+            with QSignalBlocker(getattr(self.panel, kind)):
+                getattr(self.panel, kind).setChecked(False)
+            self.canvas.set_overlay(kind, None)
+
+
+def maps_of(layers: "tuple[Layer, ...]") -> list[tuple[str, str]]:
+    """Return (shown name, name) of every layer that has a map of more than one position."""
+    found = []
+    for top in layers:
+        for layer in top.flat():
+            if layer.size is not None and min(layer.size) > 1:
+                found.append((layer.field_name or layer.name, layer.field_name or layer.name))
+    return found

@@ -1,0 +1,77 @@
+"""The status bar: messages, what is under the pointer, zoom."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, Slot
+from PySide6.QtWidgets import QLabel
+
+if TYPE_CHECKING:
+    from gui.main_window import MainWindow
+
+MESSAGE_MS = 8000
+
+
+class StatusFlow(QObject):
+    """Says in one line what was done, what failed, and where the pointer is."""
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__(window)
+        self.window = window
+        self.pixel = QLabel()
+        self.pixel.setAccessibleName(self.tr("Pixel under the pointer"))
+        self.zoom = QLabel()
+        self.zoom.setAccessibleName(self.tr("Zoom"))
+        bar = window.statusBar()
+        bar.addPermanentWidget(self.pixel)
+        bar.addPermanentWidget(self.zoom)
+        window.canvas.hovered.connect(self._on_hover)
+        window.canvas.left.connect(self.pixel.clear)
+        window.canvas.zoom_changed.connect(self._on_zoom)
+        window.files.said.connect(self.say)
+        window.files.failed.connect(self.warn)
+        window.pictures_in.problem.connect(self.warn)
+        window.options.refused.connect(self.warn)
+        window.layers.status.connect(self.say)
+        window.running.failed.connect(self._on_failed)
+
+    @Slot(str)
+    def say(self, text: str) -> None:
+        """Show a message for a while."""
+        bar = self.window.statusBar()
+        if text:
+            bar.showMessage(text, 0 if text.endswith("…") else MESSAGE_MS)
+        else:
+            bar.clearMessage()
+
+    @Slot(str)
+    def warn(self, text: str) -> None:
+        """Show what went wrong, and keep it in the log."""
+        import logging
+
+        logging.getLogger("pareidolia").warning("%s", text)
+        self.window.statusBar().showMessage(text)
+
+    @Slot(str, str)
+    def _on_failed(self, sentence: str, details: str) -> None:
+        from gui.dialogs.error import error_box
+
+        self.window.statusBar().showMessage(sentence)
+        error_box(sentence, details, self.window).open()
+
+    @Slot(int, int)
+    def _on_hover(self, x: int, y: int) -> None:
+        image = self.window.canvas.picture()
+        size = self.window.canvas.logical_size()
+        text = f"{x}, {y}"
+        if image is not None and not size.isEmpty():
+            # A coarse scale is stretched: its pixel is elsewhere.
+            column = min(image.width() - 1, x * image.width() // size.width())
+            row = min(image.height() - 1, y * image.height() // size.height())
+            colour = image.pixelColor(column, row)
+            text += f"   {colour.red()} {colour.green()} {colour.blue()}"
+        self.pixel.setText(text)
+
+    @Slot(float)
+    def _on_zoom(self, zoom: float) -> None:
+        self.zoom.setText(f"{100 * zoom:.0f} %")
+        self.zoom.setAlignment(Qt.AlignmentFlag.AlignRight)

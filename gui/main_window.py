@@ -1,0 +1,307 @@
+"""The window: assembles canvas, docks, menus; what they do together is in `gui.flow`."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer, Slot
+from PySide6.QtGui import QCloseEvent, QKeyEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDockWidget,
+    QLabel,
+    QMainWindow,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.places import data_folder
+from gui import session as sessions
+from gui.actions import Actions
+from gui.background import Background
+from gui.canvas.canvas import Canvas
+from gui.flow.files import FilesFlow
+from gui.flow.layers import LayersFlow
+from gui.flow.menus import MenusFlow
+from gui.flow.options import OptionsFlow
+from gui.flow.pictures_in import PicturesInFlow
+from gui.flow.running import RunFlow
+from gui.flow.showing import Showing
+from gui.flow.sight import SightFlow
+from gui.flow.status import StatusFlow
+from gui.panels.inputs import InputsPanel
+from gui.panels.log import LogPanel
+from gui.panels.losses import LossPanel
+from gui.panels.network_tree import NetworkTreePanel
+from gui.panels.run_bar import RunBar
+from gui.panels.settings_form import SettingsForm
+from gui.panels.sight import SightPanel
+from gui.panels.timeline import TimelinePanel
+from gui.pictures import Pictures
+from gui.run.controller import RunController, State
+from gui.run.maps import MapsController
+from gui.run.networks import Networks
+from gui.session import Session
+from gui.studio import Studio
+
+LAYOUT_VERSION = 1
+LEFT, RIGHT, BOTTOM = (
+    Qt.DockWidgetArea.LeftDockWidgetArea,
+    Qt.DockWidgetArea.RightDockWidgetArea,
+    Qt.DockWidgetArea.BottomDockWidgetArea,
+)
+
+
+class MainWindow(QMainWindow):
+    """One studio, one run at a time."""
+
+    def __init__(self, session: Session, set_theme: Callable[[str], bool] | None = None) -> None:
+        """`set_theme` gives the program a theme and returns whether it is dark."""
+        super().__init__()
+        self.setObjectName("mainWindow")
+        self.setWindowTitle("Pareidolia")
+        self.setDockNestingEnabled(True)
+        self.session = session
+        self.set_theme = set_theme
+        self._closing = False
+        self._shown = False
+        self._first_sizes = QTimer(self)
+        self._first_sizes.setSingleShot(True)
+        self._first_sizes.timeout.connect(self._size_docks)
+        self._make_models()
+        self._make_widgets()
+        self._make_docks()
+        self._make_tools()
+        self._make_flows()
+        self.resize(1280, 800)
+        self._known_layout = self._restore_geometry()
+        self.apply_preferences()
+
+    # -- assembly -------------------------------------------------------------------------
+
+    def _make_models(self) -> None:
+        self.studio = Studio(self.session.job, self)
+        self.background = Background(self)
+        self.networks = Networks()
+        self.pictures = Pictures(self.background, self)
+        memory = self.session.preferences.history_mib << 20
+        self.controller = RunController(self.networks, memory, self)
+        self.maps = MapsController(self.networks, self)
+
+    def _make_widgets(self) -> None:
+        self.canvas = Canvas()
+        self.canvas.setObjectName("canvas")
+        self.run_bar = RunBar()
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.canvas, 1)
+        column.addWidget(self.run_bar)
+        self.setCentralWidget(centre)
+        self.inputs = InputsPanel(self.pictures)
+        self.tree = NetworkTreePanel()
+        self.form = SettingsForm()
+        self.sight = SightPanel()
+        self.timeline = TimelinePanel()
+        self.losses = LossPanel()
+        self.log = LogPanel()
+        self.canvas.installEventFilter(self)
+
+    def _make_docks(self) -> None:
+        self.docks: dict[str, QDockWidget] = {}
+        self._areas: dict[str, Qt.DockWidgetArea] = {}
+        for name, title, area, widget in (
+            ("inputs", self.tr("Pictures"), LEFT, self.inputs),
+            ("network", self.tr("Network"), LEFT, self.tree),
+            ("settings", self.tr("Settings"), RIGHT, self.form),
+            ("sight", self.tr("What it sees"), RIGHT, self.sight),
+            ("timeline", self.tr("Timeline"), BOTTOM, self.timeline),
+            ("losses", self.tr("Losses"), BOTTOM, self.losses),
+            ("log", self.tr("Log"), BOTTOM, self.log),
+        ):
+            dock = QDockWidget(title, self)
+            dock.setObjectName(f"dock_{name}")
+            dock.setWidget(widget)
+            self.docks[name] = dock
+            self._areas[name] = area
+        self._arrange_docks()
+
+    def _arrange_docks(self) -> None:
+        for name, dock in self.docks.items():
+            self.addDockWidget(self._areas[name], dock)
+        self.tabifyDockWidget(self.docks["settings"], self.docks["sight"])
+        self.splitDockWidget(
+            self.docks["timeline"], self.docks["losses"], Qt.Orientation.Horizontal
+        )
+        self.tabifyDockWidget(self.docks["losses"], self.docks["log"])
+        self.docks["settings"].raise_()
+        self.docks["losses"].raise_()
+
+    @Slot()
+    def _size_docks(self) -> None:
+        """Give the docks their first sizes; before the window is laid out they would be ignored."""
+        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+        letter = self.fontMetrics().averageCharWidth()
+        wide = [38 * letter, 44 * letter]
+        self.resizeDocks([self.docks["inputs"], self.docks["settings"]], wide, across)
+        self.resizeDocks([self.docks["timeline"], self.docks["losses"]], [1, 1], across)
+        self.resizeDocks([self.docks["inputs"], self.docks["network"]], [2, 3], down)
+        self.resizeDocks([self.docks["timeline"]], [12 * self.fontMetrics().height()], down)
+
+    def _make_tools(self) -> None:
+        tools = QToolBar(self.tr("Job"))
+        tools.setObjectName("jobBar")
+        tools.setMovable(False)
+        self.addToolBar(tools)
+        self.technique_box = self._box("techniqueBox", self.tr("Technique"), tools, 16)
+        self.network_box = self._box("networkBox", self.tr("Network"), tools, 14)
+        self.networks_button = QToolButton()
+        self.networks_button.setObjectName("networksButton")
+        self.networks_button.setText("…")
+        self.networks_button.setToolTip(self.tr("All networks"))
+        self.networks_button.setAccessibleName(self.tr("All networks"))
+        tools.addWidget(self.networks_button)
+        self.preset_box = self._box("presetBox", self.tr("Preset"), tools, 18)
+
+    def _box(self, name: str, text: str, tools: QToolBar, letters: int) -> QComboBox:
+        label = QLabel(f" {text} ")
+        box = QComboBox()
+        box.setObjectName(name)
+        box.setAccessibleName(text)
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(letters)
+        label.setBuddy(box)
+        tools.addWidget(label)
+        tools.addWidget(box)
+        return box
+
+    def _make_flows(self) -> None:
+        self.showing = Showing(self.canvas, self.studio, self.pictures, self)
+        self.options = OptionsFlow(
+            self.studio, self.session, self.form, self.technique_box, self.preset_box, self
+        )
+        self.layers = LayersFlow(
+            self.studio, self.networks, self.background, self.showing, self.network_box,
+            self.tree, self,
+        )  # fmt: skip
+        self.pictures_in = PicturesInFlow(
+            self.studio, self.session, self.pictures, self.inputs, self
+        )
+        self.running = RunFlow(
+            self.studio, self.controller, self.showing, self.run_bar, self.losses, self.timeline,
+            self,
+        )  # fmt: skip
+        self.files = FilesFlow(
+            self.studio, self.session, self.running, self.showing, self.background, self
+        )
+        self.sight_flow = SightFlow(
+            self.studio, self.maps, self.controller, self.layers, self.showing, self.sight,
+            self.canvas, self,
+        )  # fmt: skip
+        self.status = StatusFlow(self)
+        self.menus = MenusFlow(self)
+        self.actions_table = Actions(self, self.menus.handlers())
+        self.menus.bind(self.actions_table)
+        self.running.notes_changed.connect(self.form.set_notes)
+        self.tree.layer_selected.connect(self.sight_flow.on_layer)
+        self.inputs.show_requested.connect(self.showing.show_input)
+        self.canvas.dropped.connect(self.pictures_in.drop)
+        self.canvas.image_dropped.connect(self.pictures_in.drop_image)
+        self.canvas.set_hint(self.tr("Drop a photo here, or press Ctrl+O"))
+        self.docks["sight"].visibilityChanged.connect(self.sight_flow.watch)
+
+    # -- preferences, geometry ------------------------------------------------------------
+
+    def apply_preferences(self) -> None:
+        """Let the preferences take effect."""
+        preferences = self.session.preferences
+        dark = self.set_theme(preferences.theme) if self.set_theme else False
+        self.losses.set_dark(dark)
+        self.run_bar.refresh_icons()
+        self.controller.threads = preferences.threads
+        self.controller.history.budget = preferences.history_mib << 20
+        self.running.forecasts = preferences.forecast
+
+    def _restore_geometry(self) -> bool:
+        """Put everything where it was; return whether that is known."""
+        kept = window_settings()
+        geometry, state = kept.value("geometry"), kept.value("state")
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)
+        if self.session.folded:
+            self.form.set_folded(self.session.folded)
+        return isinstance(state, QByteArray) and self.restoreState(state, LAYOUT_VERSION)
+
+    def reset_layout(self) -> None:
+        """Put the docks back to where they were at the first start."""
+        for dock in self.docks.values():
+            dock.setFloating(False)
+            dock.show()
+        self._arrange_docks()
+        self._size_docks()
+
+    def remember(self) -> None:
+        """Write down where everything is, for the next start."""
+        kept = window_settings()
+        kept.setValue("geometry", self.saveGeometry())
+        kept.setValue("state", self.saveState(LAYOUT_VERSION))
+        kept.sync()
+        self.session.job = self.studio.job
+        self.session.folded = self.form.folded()
+        try:
+            sessions.save(self.session)
+        except OSError as error:  # a full disk is no reason to stay open
+            sessions.log.error("the session cannot be kept: %s", error)
+
+    # -- events ---------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Give the canvas the keys at first."""
+        super().showEvent(event)
+        if not self._shown:
+            self._shown = True
+            self.canvas.setFocus()
+            if not self._known_layout:
+                self._first_sizes.start()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """While O is held on the canvas, the original is shown."""
+        if watched is self.canvas and isinstance(event, QKeyEvent) and not event.isAutoRepeat():
+            if event.key() == Qt.Key.Key_O and not event.modifiers():
+                pressed = event.type() == QEvent.Type.KeyPress
+                self.canvas.set_showing_original(pressed)
+        elif watched is self.canvas and event.type() == QEvent.Type.FocusOut:
+            self.canvas.set_showing_original(self.actions_table["original"].isChecked())
+        return super().eventFilter(watched, event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Stop the run first; the window goes when its iteration has ended."""
+        if not self._closing:
+            self._closing = True
+            self.remember()
+            self.controller.ended.connect(self._on_ended_for_closing)
+        if self.controller.active:
+            self.controller.stop()
+            self.status.say(self.tr("Finishing the iteration, then closing…"))
+            event.ignore()
+            return
+        self.maps.close()
+        self.background.close()
+        if not self.controller.close(5000):
+            self.status.say(self.tr("Still finishing…"))
+            self._closing = False
+            event.ignore()
+            return
+        self.log.close_log()
+        super().closeEvent(event)
+
+    @Slot(object)
+    def _on_ended_for_closing(self, _result: object) -> None:
+        if self._closing and self.controller.state is State.IDLE:
+            self.close()
+
+
+def window_settings() -> QSettings:
+    """Return where the geometry of the window is kept."""
+    return QSettings(str(data_folder() / "window.ini"), QSettings.Format.IniFormat)

@@ -1,0 +1,324 @@
+"""Editors for single settings, made from their description: slider with number, choice, switch."""
+
+import math
+from typing import Any
+
+from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal, Slot
+from PySide6.QtGui import QValidator
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLineEdit,
+    QSizePolicy,
+    QSlider,
+    QWidget,
+)
+
+from engine.errors import BadInput
+from engine.settings import Setting
+
+SLIDER_STEPS = 1000
+SMALLEST_SHARE = 1e-4
+"""A logarithmic slider that includes 0 begins at this share of a usual value."""
+
+
+class Editor(QWidget):
+    """What all editors have in common: a value that is always valid, and a signal for edits."""
+
+    edited = Signal(object)
+    """The new value, by the person; not when `set_value` was called."""
+
+    def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setting = setting
+        self._line = QHBoxLayout(self)
+        self._line.setContentsMargins(0, 0, 0, 0)
+
+    def value(self) -> Any:
+        """Return the present value."""
+        raise NotImplementedError
+
+    def set_value(self, value: Any) -> None:
+        """Show a value; `edited` is not emitted."""
+        raise NotImplementedError
+
+    def _adopt(self, *widgets: QWidget) -> None:
+        for widget in widgets:
+            self._line.addWidget(widget)
+            widget.setAccessibleName(self.setting.label)
+            widget.setAccessibleDescription(self.setting.help)
+            # The wheel scrolls the form; only who has clicked into a field changes it.
+            widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            widget.installEventFilter(self)
+        self.setFocusProxy(widgets[-1])
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Leave the wheel to the scroll area, unless the field has the focus."""
+        if (
+            event.type() == QEvent.Type.Wheel
+            and isinstance(watched, QWidget)
+            and not watched.hasFocus()
+        ):
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
+
+class NumberBox(QDoubleSpinBox):
+    """A spin box that shows a number with as many digits as it has, from 1e-20 to 1e6."""
+
+    def __init__(self, whole: bool, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.whole = whole
+        self.setDecimals(0 if whole else 20)
+        self.setKeyboardTracking(False)
+        self.setStepType(QAbstractSpinBox.StepType.DefaultStepType)
+
+    def textFromValue(self, value: float) -> str:
+        """Return the number as short as it can be told."""
+        return f"{int(value)}" if self.whole else f"{value:.6g}"
+
+    def valueFromText(self, text: str) -> float:
+        """Return the number that a text means; 1e-3 is one, and so is 0,5."""
+        return _number(self._bare(text))
+
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:  # type: ignore[override]
+        """Say whether a text is a number within the range, or may become one."""
+        bare = self._bare(text)
+        try:
+            value = _number(bare)
+        except ValueError:
+            partial = bare in ("", "-", "+", ".", ",", "-.") or bare[-1:] in "eE+-"
+            state = QValidator.State.Intermediate if partial else QValidator.State.Invalid
+            return state, text, position
+        inside = self.minimum() <= value <= self.maximum()
+        if self.whole and value != int(value):
+            return QValidator.State.Invalid, text, position
+        good = QValidator.State.Acceptable if inside else QValidator.State.Intermediate
+        return good, text, position
+
+    def _bare(self, text: str) -> str:
+        return text.removesuffix(self.suffix()).removeprefix(self.prefix()).strip()
+
+
+def _number(text: str) -> float:
+    value = float(text.replace(",", "."))
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+class NumberEditor(Editor):
+    """A slider (logarithmic where the range is) and a number beside it."""
+
+    def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
+        super().__init__(setting, parent)
+        whole = setting.kind == "int"
+        low = -(2.0**53) if setting.low is None else max(setting.low, -(2.0**53))
+        high = 2.0**53 if setting.high is None else min(setting.high, 2.0**53)
+        self.box = NumberBox(whole)
+        self.box.setRange(low, high)
+        self.box.setSingleStep(setting.step or (1 if whole else 0.1))
+        if setting.log:
+            self.box.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
+        if setting.unit:
+            self.box.setSuffix(f" {setting.unit}")
+        self.box.setMinimumWidth(self.box.fontMetrics().horizontalAdvance("0" * 11))
+        self.box.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.slider: QSlider | None = None
+        if math.isfinite(low) and high - low < 2**52:
+            self.slider = QSlider(Qt.Orientation.Horizontal)
+            self.slider.setRange(0, SLIDER_STEPS)
+            self.slider.setPageStep(SLIDER_STEPS // 20)
+            self.slider.setMinimumWidth(40)
+            self.slider.valueChanged.connect(self._on_slider)
+            self._adopt(self.slider, self.box)
+            self._line.setStretch(0, 1)
+        else:
+            self._adopt(self.box)
+            self._line.addStretch(1)
+        self.scale = _Scale(setting, low, high)
+        self.box.valueChanged.connect(self._on_box)
+        self.set_value(setting.default)
+
+    def value(self) -> float | int:
+        """Return the number."""
+        return int(self.box.value()) if self.setting.kind == "int" else self.box.value()
+
+    def set_value(self, value: Any) -> None:
+        """Show a number."""
+        with QSignalBlocker(self.box):
+            self.box.setValue(float(value))
+        self._place_slider(float(value))
+
+    def _place_slider(self, value: float) -> None:
+        if self.slider is not None:
+            with QSignalBlocker(self.slider):
+                self.slider.setValue(round(self.scale.position(value) * SLIDER_STEPS))
+
+    @Slot(int)
+    def _on_slider(self, position: int) -> None:
+        value = self.scale.value(position / SLIDER_STEPS)
+        with QSignalBlocker(self.box):
+            self.box.setValue(value)
+        self.edited.emit(self.value())
+
+    @Slot(float)
+    def _on_box(self, value: float) -> None:
+        self._place_slider(value)
+        self.edited.emit(self.value())
+
+
+class _Scale:
+    """Where on its slider, from 0 to 1, a number is."""
+
+    def __init__(self, setting: Setting, low: float, high: float) -> None:
+        default = setting.default if isinstance(setting.default, (int, float)) else 0
+        if setting.log:
+            # The whole range of 0 to 1e6 would leave a hair's breadth for the usual: what a slider
+            # offers is two or three decades around the default; the number box takes the rest.
+            middle = default or 1.0
+            floor = max(low, middle * SMALLEST_SHARE) if low <= 0 else low
+            self.low, self.high = max(floor, middle / 1000), min(high, max(middle, 1e-12) * 100)
+        else:
+            self.low, self.high = low, high
+        self.log, self.whole = setting.log, setting.kind == "int"
+        self.zero = setting.log and low <= 0
+        self.step = setting.step
+
+    def position(self, value: float) -> float:
+        if not self.log:
+            share = (value - self.low) / (self.high - self.low)
+        elif value <= 0:
+            share = 0.0
+        else:
+            share = math.log(value / self.low) / math.log(self.high / self.low)
+        return min(1.0, max(0.0, share))
+
+    def value(self, position: float) -> float:
+        if self.log:
+            if position <= 0 and self.zero:
+                return 0.0
+            value = self.low * (self.high / self.low) ** position
+            return float(round(value)) if self.whole else float(f"{value:.2g}")
+        value = self.low + position * (self.high - self.low)
+        if self.whole:
+            return float(round(value))
+        if self.step:
+            value = self.low + round((value - self.low) / self.step) * self.step
+        return min(self.high, float(f"{value:.6g}"))
+
+
+class ChoiceEditor(Editor):
+    """A combo box."""
+
+    def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
+        super().__init__(setting, parent)
+        self.box = QComboBox()
+        self.box.addItems(list(setting.choices))
+        self.box.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.box.setMinimumContentsLength(8)
+        self._adopt(self.box)
+        self.box.textActivated.connect(self._on_text)
+        self.set_value(setting.default)
+
+    def value(self) -> str:
+        """Return the chosen word."""
+        return self.box.currentText()
+
+    def set_value(self, value: Any) -> None:
+        """Show a choice."""
+        self.box.setCurrentText(value)
+
+    @Slot(str)
+    def _on_text(self, text: str) -> None:
+        self.edited.emit(text)
+
+
+class SwitchEditor(Editor):
+    """A check box."""
+
+    def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
+        super().__init__(setting, parent)
+        self.box = QCheckBox()
+        self._adopt(self.box)
+        self._line.addStretch(1)
+        self.box.clicked.connect(self._on_clicked)
+        self.set_value(setting.default)
+
+    def value(self) -> bool:
+        """Return whether it is on."""
+        return self.box.isChecked()
+
+    def set_value(self, value: Any) -> None:
+        """Show on or off."""
+        self.box.setChecked(bool(value))
+
+    @Slot(bool)
+    def _on_clicked(self, on: bool) -> None:
+        self.edited.emit(on)
+
+
+class TextEditor(Editor):
+    """A line of text: layers with weights, numbers of channels; what cannot be read goes back."""
+
+    refused = Signal(str)
+    """Why the text was not taken."""
+
+    def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
+        super().__init__(setting, parent)
+        self.box = QLineEdit()
+        self.box.setPlaceholderText(self.tr("auto") if setting.optional else self.tr("all"))
+        self._adopt(self.box)
+        self._value: Any = setting.default
+        self.box.editingFinished.connect(self._on_finished)
+        self.set_value(setting.default)
+
+    def value(self) -> Any:
+        """Return what the text means."""
+        return self._value
+
+    def set_value(self, value: Any) -> None:
+        """Show a value."""
+        self._value = value
+        self.box.setText(_as_text(value))
+        self.box.setCursorPosition(0)
+        self.box.setToolTip(_as_text(value))
+
+    @Slot()
+    def _on_finished(self) -> None:
+        text = self.box.text().strip()
+        if text == _as_text(self._value):
+            return
+        try:
+            value = self.setting.parse(text)
+        except BadInput as error:
+            self.set_value(self._value)
+            self.refused.emit(str(error))
+            return
+        self._value = value
+        self.edited.emit(value)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(n if w == 1 else f"{n}:{w:g}" for n, w in value.items())
+    return "" if value is None else str(value)
+
+
+def editor_for(setting: Setting, parent: QWidget | None = None) -> Editor:
+    """Return the editor for a setting, named as outside checks expect: `setting_<field>`."""
+    kinds: dict[str, type[Editor]] = {
+        "float": NumberEditor,
+        "int": NumberEditor,
+        "choice": ChoiceEditor,
+        "bool": SwitchEditor,
+    }
+    editor = kinds.get(setting.kind, TextEditor)(setting, parent)
+    editor.setObjectName(f"setting_{setting.name}")
+    return editor

@@ -1,0 +1,381 @@
+"""A network's layers as a Qt tree: rows of layers, a check box with a weight for every role.
+
+The model shows state that lives elsewhere: an edit is announced as the complete new value and seen
+only when it comes back through `set_weights` or `set_channels`.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, Qt, Signal
+from PySide6.QtGui import QFont
+
+from engine.networks.network import Layer
+
+LOWEST, HIGHEST, DECIMALS = -1000.0, 1000.0, 3
+AUTOMATIC = Qt.ItemDataRole.UserRole
+"""Data role: whether a cell shows the network's own suggestion."""
+
+_Data, _Flag = Qt.ItemDataRole, Qt.ItemFlag
+# Combined once: Qt asks for the flags of every row whenever something is unfolded.
+_PLAIN = _Flag.ItemIsEnabled | _Flag.ItemIsSelectable
+_BOX = _PLAIN | _Flag.ItemIsUserCheckable
+_WEIGHT = _BOX | _Flag.ItemIsEditable
+_CHANNEL_ROW = _PLAIN | _Flag.ItemNeverHasChildren
+_CHANNEL_BOX = _BOX | _Flag.ItemNeverHasChildren
+_SPOKEN = (_Data.ToolTipRole, _Data.AccessibleTextRole)
+_ROOT = QModelIndex()
+_CHANNELS = 1 << 24
+"""The internal id of a layer's row is its number; channel rows add this to their layer's."""
+FACTS = 4
+"""Columns that every network has, after the roles: kind, channels, size, what a unit sees."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a layer can be used for: the setting that holds the layers, and a column title."""
+
+    field: str
+    label: str
+
+
+@dataclass
+class _Node:
+    layer: Layer
+    parent: int | None
+    row: int
+    below: list[int] = field(default_factory=list)
+    unfolded: bool = False
+    """Whether the channel rows have been fetched."""
+
+
+def number_text(value: float) -> str:
+    """Return a weight with at most three decimals; as 1e-05 where that would look like zero."""
+    text = f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
+    if text in ("0", "-0"):
+        return f"{value:.1g}" if value else "0"
+    return text
+
+
+def layer_key(layer: Layer) -> str:
+    """Return the name that settings use for a layer."""
+    return layer.field_name or layer.name
+
+
+def _structure(layers: tuple[Layer, ...]) -> tuple[Any, ...]:
+    """Return all that decides which rows there are; sizes of pictures change only their texts."""
+    return tuple(
+        (x.name, x.field_name, x.kind, x.channels, x.size is None, _structure(x.children))
+        for x in layers
+    )
+
+
+class LayerModel(QAbstractItemModel):
+    """Layers, their roles and weights, and optionally single channels under every leaf."""
+
+    role_edited = Signal(str, object)
+    """(setting, the complete new {layer name: weight})"""
+    channel_edited = Signal(str, object)
+    """(layer name, the complete new tuple of channel numbers)"""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.roles: tuple[Role, ...] = ()
+        self._with_channels = False
+        self._structure: tuple[Any, ...] = ()
+        self._nodes: list[_Node] = []
+        self._top: list[int] = []
+        self._numbers: dict[str, int] = {}
+        self._weights: dict[str, dict[str, float]] = {}
+        self._automatic: frozenset[str] = frozenset()
+        self._channels: frozenset[int] = frozenset()
+
+    # -- state comes in -------------------------------------------------------------------
+
+    def set_layers(self, layers: tuple[Layer, ...]) -> bool:
+        """Show these layers; return whether the rows stayed the same (only sizes differ)."""
+        structure = _structure(layers)
+        flat = [layer for top in layers for layer in top.flat()]
+        if structure == self._structure:
+            for node, layer in zip(self._nodes, flat, strict=True):
+                node.layer = layer
+            for index in self.indexes():
+                self._announce(index, 0, self.columnCount() - 1)
+            return True
+        self.beginResetModel()
+        self._structure, self._nodes = structure, []
+        self._top = [self._add(layer, None, row) for row, layer in enumerate(layers)]
+        self._numbers = {layer.field_name: i for i, layer in enumerate(flat) if layer.field_name}
+        for number, layer in enumerate(flat):
+            self._numbers.setdefault(layer.name, number)
+        self.endResetModel()
+        return False
+
+    def _add(self, layer: Layer, parent: int | None, row: int) -> int:
+        """Append a layer and all below it, in the order of `Layer.flat`; return its number."""
+        number = len(self._nodes)
+        node = _Node(layer, parent, row)
+        self._nodes.append(node)
+        node.below = [self._add(child, number, i) for i, child in enumerate(layer.children)]
+        return number
+
+    def set_roles(self, roles: tuple[Role, ...], channels: bool) -> None:
+        """Offer these roles as columns; `channels`: whether single channels can be picked."""
+        if (roles, channels) == (self.roles, self._with_channels):
+            return
+        self.beginResetModel()
+        self.roles, self._with_channels = roles, channels
+        for node in self._nodes:
+            node.unfolded = False
+        self.endResetModel()
+
+    def set_weights(self, weights: dict[str, dict[str, float]], automatic: set[str]) -> None:
+        """Show which layers play which role; those of `automatic` are the network's suggestion."""
+        before = [self._played(node.layer) for node in self._nodes]
+        self._weights = {name: dict(layers) for name, layers in weights.items()}
+        self._automatic = frozenset(automatic)
+        for index, played in zip(self.indexes(), before, strict=True):
+            if self._played(self.layer(index)) != played:
+                self._announce(index, 1, len(self.roles))
+                self._announce_channels(index, self._channels)
+
+    def set_channels(self, channels: tuple[int, ...]) -> None:
+        """Show these channels of the used layers as picked."""
+        changed, self._channels = self._channels ^ set(channels), frozenset(channels)
+        for index in self.indexes():
+            self._announce_channels(index, changed)
+
+    def _played(self, layer: Layer) -> list[tuple[float, bool] | None]:
+        """Return a layer's weight in every role, and whether it is a suggestion."""
+        keys = [(role.field, self._key(role, layer)) for role in self.roles]
+        return [k and (self._weights[f][k], f in self._automatic) for f, k in keys]
+
+    def _announce(self, index: QModelIndex, first: int, last: int) -> None:
+        self.dataChanged.emit(index.siblingAtColumn(first), index.siblingAtColumn(last))
+
+    def _announce_channels(self, layer: QModelIndex, channels: Iterable[int]) -> None:
+        if self._nodes[layer.internalId()].unfolded:
+            for cell in (self.index(channel, 0, layer) for channel in channels):
+                if cell.isValid():
+                    self.dataChanged.emit(cell, cell)
+
+    # -- rows -----------------------------------------------------------------------------
+
+    def layer(self, index: QModelIndex) -> Layer:
+        """Return the layer of a row; of a channel's row, the layer that has the channel."""
+        return self._nodes[index.internalId() % _CHANNELS].layer
+
+    def channel(self, index: QModelIndex) -> int | None:
+        """Return the number of a channel's row, None for a layer's."""
+        return index.row() if index.internalId() >= _CHANNELS else None
+
+    def find(self, name: str) -> QModelIndex:
+        """Return the row of a layer by either of its names; invalid when there is none."""
+        number = self._numbers.get(name)
+        return _ROOT if number is None else self._index_of(number)
+
+    def indexes(self) -> Iterator[QModelIndex]:
+        """Yield the rows of all layers, from the top."""
+        return (self._index_of(number) for number in range(len(self._nodes)))
+
+    def _index_of(self, number: int) -> QModelIndex:
+        return self.createIndex(self._nodes[number].row, 0, number)
+
+    def index(self, row: int, column: int, parent: QModelIndex = _ROOT) -> QModelIndex:
+        """Return a cell."""
+        if not (0 <= row < self.rowCount(parent) and 0 <= column < self.columnCount()):
+            return QModelIndex()
+        if not parent.isValid():
+            return self.createIndex(row, column, self._top[row])
+        number = parent.internalId()
+        below = self._nodes[number].below
+        return self.createIndex(row, column, below[row] if below else _CHANNELS + number)
+
+    def parent(self, index: QModelIndex) -> QModelIndex:
+        """Return the row above."""
+        if not index.isValid():
+            return QModelIndex()
+        number = index.internalId()
+        above = number - _CHANNELS if number >= _CHANNELS else self._nodes[number].parent
+        return QModelIndex() if above is None else self._index_of(above)
+
+    def rowCount(self, parent: QModelIndex = _ROOT) -> int:
+        """Return how many rows are there now; channels are there once they were fetched."""
+        if not parent.isValid():
+            return len(self._top)
+        if parent.column() > 0 or self.channel(parent) is not None:
+            return 0
+        node = self._nodes[parent.internalId()]
+        return (node.layer.channels or 0) if node.unfolded else len(node.below)
+
+    def columnCount(self, _parent: QModelIndex = _ROOT) -> int:
+        """Return the number of columns."""
+        return 1 + len(self.roles) + FACTS
+
+    def hasChildren(self, parent: QModelIndex = _ROOT) -> bool:
+        """Return whether a row can be unfolded."""
+        return self.rowCount(parent) > 0 or self.canFetchMore(parent)
+
+    def canFetchMore(self, parent: QModelIndex) -> bool:
+        """Return whether a row has channels that nobody has looked at."""
+        if not self._with_channels or not parent.isValid() or parent.column() > 0:
+            return False
+        node, layer = self._nodes[parent.internalId() % _CHANNELS], self.layer(parent)
+        leaf = self.channel(parent) is None and not node.below
+        return leaf and not node.unfolded and bool(layer.size and layer.channels)
+
+    def fetchMore(self, parent: QModelIndex) -> None:
+        """Add a layer's channels."""
+        if self.canFetchMore(parent):
+            self.beginInsertRows(parent, 0, (self.layer(parent).channels or 1) - 1)
+            self._nodes[parent.internalId()].unfolded = True
+            self.endInsertRows()
+
+    # -- cells ----------------------------------------------------------------------------
+
+    def role_at(self, column: int) -> Role | None:
+        """Return the role that a column is about."""
+        return self.roles[column - 1] if 1 <= column <= len(self.roles) else None
+
+    def _key(self, role: Role, layer: Layer) -> str | None:
+        """Return the name by which a layer plays a role; None when it does not."""
+        held = self._weights.get(role.field, {})
+        return next((n for n in (layer.field_name, layer.name) if n and n in held), None)
+
+    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
+        """Maps can play roles; so can whatever plays one already, to be taken out."""
+        if not index.isValid():
+            return _Flag.NoItemFlags
+        if self.channel(index) is not None:
+            return _CHANNEL_ROW if index.column() else _CHANNEL_BOX
+        role, layer = self.role_at(index.column()), self.layer(index)
+        if role and self._key(role, layer) is not None:
+            return _WEIGHT
+        return _BOX if role and layer.size else _PLAIN
+
+    def data(self, index: QModelIndex, role: int = _Data.DisplayRole) -> Any:
+        """Return what a cell shows."""
+        if not index.isValid():
+            return None
+        column, layer = index.column(), self.layer(index)
+        purpose = self.role_at(column)
+        if role == _Data.TextAlignmentRole:
+            return self._alignment(column)
+        if role == _Data.CheckStateRole:
+            return self._check_state(index)
+        if self.channel(index) is not None:
+            shown = column == 0 and role == _Data.DisplayRole
+            return self.tr("channel {0}").format(index.row()) if shown else None
+        if purpose:
+            return self._role_data(purpose, layer, role)
+        if role == _Data.DisplayRole:
+            return self._fact(layer, column) if column else self._title(index)
+        return layer.name if role == _Data.ToolTipRole and column == 0 else None
+
+    def _title(self, index: QModelIndex) -> str:
+        """Return a layer's name without what the row above says already."""
+        layer, above = self.layer(index), self.parent(index)
+        prefix = f"{self.layer(above).name}." if above.isValid() else ""
+        return layer.field_name or layer.name.removeprefix(prefix)
+
+    def _fact(self, layer: Layer, column: int) -> str:
+        size = f"{layer.size[1]}x{layer.size[0]}" if layer.size else ""
+        channels = "" if layer.channels is None else str(layer.channels)
+        sees = self.tr("all") if layer.receptive_field is None else str(layer.receptive_field)
+        return (layer.kind, channels, size, sees)[column - 1 - len(self.roles)]
+
+    def _role_data(self, purpose: Role, layer: Layer, role: int) -> Any:
+        key = self._key(purpose, layer)
+        if key is None:
+            return self.tr("{0}: no").format(purpose.label) if role in _SPOKEN else None
+        weight = self._weights[purpose.field][key]
+        automatic = purpose.field in self._automatic
+        if role in _SPOKEN:
+            own, suggested = self.tr("{0}: weight {1}"), self.tr("{0}: weight {1}, suggested")
+            text = suggested if automatic else own
+            return text.format(purpose.label, number_text(weight))
+        if role == _Data.FontRole and automatic:
+            font = QFont()
+            font.setItalic(True)
+            return font
+        values = {_Data.DisplayRole: number_text(weight), _Data.EditRole: weight}
+        return automatic if role == AUTOMATIC else values.get(role)
+
+    def _check_state(self, index: QModelIndex) -> Qt.CheckState | None:
+        if not self.flags(index) & _Flag.ItemIsUserCheckable:
+            return None
+        role = self.role_at(index.column()) or (self.roles[0] if self.roles else None)
+        used = role is not None and self._key(role, self.layer(index)) is not None
+        channel = self.channel(index)
+        on = used and (channel is None or channel in self._channels)
+        return Qt.CheckState.Checked if on else Qt.CheckState.Unchecked
+
+    def _alignment(self, column: int) -> Qt.AlignmentFlag:
+        number = column > 1 + len(self.roles)
+        side = Qt.AlignmentFlag.AlignRight if number else Qt.AlignmentFlag.AlignLeft
+        return side | Qt.AlignmentFlag.AlignVCenter
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = _Data.DisplayRole
+    ) -> Any:
+        """Return a column's title, what it means, and where its text stands."""
+        if orientation != Qt.Orientation.Horizontal or not 0 <= section < self.columnCount():
+            return None
+        if role == _Data.TextAlignmentRole:
+            return self._alignment(section)
+        if role not in (_Data.DisplayRole, _Data.ToolTipRole):
+            return None
+        if purpose := self.role_at(section):
+            meaning = self.tr("{0}: the layers used for it, with weights").format(purpose.label)
+            return purpose.label if role == _Data.DisplayRole else meaning
+        columns = (
+            (self.tr("Layer"), self.tr("Name, in the literature or in the module tree")),
+            (self.tr("Kind"), self.tr("What the layer computes")),
+            (self.tr("Channels"), self.tr("Number of channels")),
+            (self.tr("Size"), self.tr("Positions per channel, width x height")),
+            (self.tr("Sees"), self.tr("Side of the square of the picture that one position sees")),
+        )
+        return columns[section and section - len(self.roles)][role == _Data.ToolTipRole]
+
+    # -- edits go out ---------------------------------------------------------------------
+
+    def setData(self, index: QModelIndex, value: Any, role: int = _Data.EditRole) -> bool:
+        """Announce an edit; what is shown changes when the new state is set."""
+        purpose, wanted = self.role_at(index.column()), _Flag.ItemIsUserCheckable
+        if role == _Data.EditRole:
+            wanted = _Flag.ItemIsEditable
+        elif role != _Data.CheckStateRole:
+            return False
+        if not self.flags(index) & wanted:
+            return False
+        if role == _Data.EditRole and purpose:
+            self._ask_weight(purpose, self.layer(index), float(value))
+        elif purpose:
+            on = Qt.CheckState(value) == Qt.CheckState.Checked
+            self._ask_weight(purpose, self.layer(index), 1.0 if on else None)
+        else:
+            self._ask_channel(index, Qt.CheckState(value) == Qt.CheckState.Checked)
+        return True
+
+    def _ask_weight(self, role: Role, layer: Layer, weight: float | None) -> None:
+        """Emit the role's layers with this one's new weight; without it for None."""
+        held = dict(self._weights.get(role.field, {}))
+        key = self._key(role, layer)
+        if weight is None:
+            held = {n: w for n, w in held.items() if n not in (layer.field_name, layer.name)}
+        elif key is not None:
+            held[key] = min(max(weight, LOWEST), HIGHEST)
+        else:
+            # In the network's order, since the last layer counts as the deepest.
+            here = self._numbers[layer.name]
+            deeper = [n for n in held if self._numbers.get(n, -1) > here]
+            after = {n: held.pop(n) for n in deeper}
+            held = {**held, layer_key(layer): weight, **after}
+        self.role_edited.emit(role.field, held)
+
+    def _ask_channel(self, index: QModelIndex, on: bool) -> None:
+        layer = self.layer(index)
+        name = (self._key(self.roles[0], layer) if self.roles else None) or layer_key(layer)
+        channels = self._channels | {index.row()} if on else self._channels - {index.row()}
+        self.channel_edited.emit(name, tuple(sorted(channels)))

@@ -1,0 +1,274 @@
+"""The tree of layers itself: its filter, its spin box for weights, its keys and menus."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import (
+    QAbstractItemModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPoint,
+    QSortFilterProxyModel,
+    Qt,
+    QTimer,
+    Slot,
+)
+from PySide6.QtGui import QAction, QContextMenuEvent, QKeyEvent, QPalette, QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QDoubleSpinBox,
+    QMenu,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeView,
+    QWidget,
+)
+
+from engine.networks.network import Layer
+from gui.panels.layer_model import (
+    AUTOMATIC,
+    DECIMALS,
+    FACTS,
+    HIGHEST,
+    LOWEST,
+    LayerModel,
+    number_text,
+)
+
+Index = QModelIndex | QPersistentModelIndex
+LEAST_NAME = 12
+"""Characters: how wide the column of names is at least."""
+
+
+class LayerFilter(QSortFilterProxyModel):
+    """Keeps the layers that match the words of a search, and what is above and below them."""
+
+    def __init__(self, model: LayerModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self._words: list[str] = []
+        self._only: frozenset[str] | None = None
+        self.setRecursiveFilteringEnabled(True)
+        self.setSourceModel(model)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything may be left out."""
+        return bool(self._words) or self._only is not None
+
+    def search(self, text: str, only: frozenset[str] | None) -> None:
+        """Keep layers with all words in their names and kind; of those, only the ones named."""
+        self._words, self._only = text.casefold().split(), only
+        self.invalidate()
+
+    def matches(self, layer: Layer) -> bool:
+        """Return whether a layer itself, not one above or below it, is what is looked for."""
+        names = {layer.name, layer.field_name}
+        if self._only is not None and not names & self._only:
+            return False
+        text = f"{layer.field_name} {layer.name} {layer.kind}".casefold()
+        return all(word in text for word in self._words)
+
+    def filterAcceptsRow(self, row: int, parent: Index) -> bool:
+        """Return whether a row matches or belongs to one that does."""
+        if not self.active:
+            return True
+        index = self.model.index(row, 0, parent)
+        if self._only is None:
+            while index.isValid() and not self.matches(self.model.layer(index)):
+                index = index.parent()
+            return index.isValid()
+        return self.matches(self.model.layer(index))
+
+
+class _WeightBox(QDoubleSpinBox):
+    """Shows 0.5, not 0.500."""
+
+    def textFromValue(self, value: float) -> str:
+        return number_text(value)
+
+
+class WeightDelegate(QStyledItemDelegate):
+    """Edits a layer's weight in a number box; paints suggested weights paler."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        """Mix the text of suggestions with the background: gray in light and dark themes."""
+        super().initStyleOption(option, index)
+        if index.data(AUTOMATIC):
+            palette = QPalette(option.palette)
+            text, base = palette.color(QPalette.ColorRole.Text).getRgb(), palette.base().color()
+            mixed = [(7 * t + 3 * b) // 10 for t, b in zip(text, base.getRgb(), strict=True)]
+            palette.setColor(QPalette.ColorRole.Text, base.fromRgb(*mixed))
+            option.palette = palette
+
+    def createEditor(
+        self, parent: QWidget, _option: QStyleOptionViewItem, _index: Index
+    ) -> QWidget:
+        """Return a number box."""
+        box = _WeightBox(parent)
+        box.setLocale(box.locale().c())
+        box.setDecimals(DECIMALS)
+        box.setRange(LOWEST, HIGHEST)
+        box.setSingleStep(0.1)
+        box.setAccessibleName(self.tr("Weight"))
+        return box
+
+    def setEditorData(self, editor: QWidget, index: Index) -> None:
+        """Show the weight."""
+        assert isinstance(editor, QDoubleSpinBox)
+        editor.setValue(index.data(Qt.ItemDataRole.EditRole) or 0.0)
+
+    def setModelData(self, editor: QWidget, model: QAbstractItemModel, index: Index) -> None:
+        """Announce the weight, unless it is as the box showed it at first."""
+        assert isinstance(editor, QDoubleSpinBox)
+        editor.interpretText()
+        before = index.data(Qt.ItemDataRole.EditRole)
+        if before is not None and editor.value() != round(before, DECIMALS):
+            model.setData(index, editor.value(), Qt.ItemDataRole.EditRole)
+
+    def updateEditorGeometry(
+        self, editor: QWidget, option: QStyleOptionViewItem, _index: Index
+    ) -> None:
+        """Give the box the room it needs, also over the neighbouring columns."""
+        area, need = option.rect, editor.sizeHint()
+        width = max(area.width(), need.width())
+        left = min(area.left(), editor.parentWidget().width() - width)
+        height = max(area.height(), need.height())
+        top = area.center().y() - height // 2
+        editor.setGeometry(max(left, 0), max(top, 0), width, height)
+
+
+class LayerTree(QTreeView):
+    """The tree itself: columns that fit, keys and a menu for everything the mouse can do."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("networkTree")
+        self.setAccessibleName(self.tr("Layers of the network"))
+        self.setUniformRowHeights(True)
+        self.setAlternatingRowColors(True)
+        self.setAllColumnsShowFocus(True)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
+        self.setItemDelegate(WeightDelegate(self))
+        self.setIndentation(self.fontMetrics().horizontalAdvance("mm"))
+        self._menu = QMenu(self)
+        self._menu.triggered.connect(self._run)
+        self._columns = QMenu(self.tr("Columns"), self)
+        titles = (self.tr("Kind"), self.tr("Channels"), self.tr("Size"), self.tr("Sees"))
+        self._facts = [self._columns.addAction(title) for title in titles]
+        for action in self._facts:
+            action.setCheckable(True)
+            action.setChecked(True)
+            action.toggled.connect(self.fit_columns)
+        header = self.header()
+        header.setSectionsMovable(False)
+        header.setStretchLastSection(False)
+        header.setResizeContentsPrecision(100)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(self._show_columns)
+        self._fitting = QTimer(self, singleShot=True, interval=0)  # once for many rows unfolded
+        self._fitting.timeout.connect(self.fit_columns)
+        self.expanded.connect(self._fitting.start)
+        self.collapsed.connect(self._fitting.start)
+
+    def role_columns(self) -> list[int]:
+        """Return the columns between the name and the facts."""
+        return list(range(1, self.model().columnCount() - FACTS))
+
+    @Slot()
+    def fit_columns(self) -> None:
+        """Fit columns to what they show; the names take what is left, but never too little."""
+        header, count = self.header(), self.model().columnCount()
+        if count != header.count():
+            return
+        header.setMinimumSectionSize(self.fontMetrics().horizontalAdvance("0"))
+        widths = []
+        for column in range(1, count):
+            fact = column - (count - FACTS)
+            self.setColumnHidden(column, fact >= 0 and not self._facts[fact].isChecked())
+            if not self.isColumnHidden(column):
+                widths.append(max(self.sizeHintForColumn(column), header.sectionSizeHint(column)))
+                header.resizeSection(column, widths[-1])
+        top = (self.model().index(row, 0) for row in range(self.model().rowCount()))
+        self.setRootIsDecorated(any(self.model().hasChildren(index) for index in top))
+        # Long names may push the facts out of sight, but not the roles.
+        room = self.viewport().width()
+        names = min(self.sizeHintForColumn(0), room - sum(widths[: len(self.role_columns())]))
+        least = LEAST_NAME * self.fontMetrics().averageCharWidth()
+        header.resizeSection(0, max(names, least, room - sum(widths)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Let the names take the new width."""
+        super().resizeEvent(event)
+        self.fit_columns()
+
+    def toggle(self, column: int | None = None) -> None:
+        """Switch the current row's role in `column` (else its first); or the current channel."""
+        current = self.currentIndex()
+        check = current.siblingAtColumn(0)
+        if not check.flags() & Qt.ItemFlag.ItemIsUserCheckable:
+            roles = self.role_columns()
+            fallback = current.column() if current.column() in roles else 1
+            check = current.siblingAtColumn(fallback if column is None else column)
+        state = check.data(Qt.ItemDataRole.CheckStateRole)
+        if state is not None:
+            on = Qt.CheckState(state) == Qt.CheckState.Checked
+            other = Qt.CheckState.Unchecked if on else Qt.CheckState.Checked
+            self.model().setData(check, other, Qt.ItemDataRole.CheckStateRole)
+
+    def edit_weight(self, column: int | None = None) -> None:
+        """Open the box for the weight in `column`; else in the current or the first used role."""
+        current = self.currentIndex()
+        for each in [column] if column else [current.column(), *self.role_columns()]:
+            index = current.siblingAtColumn(each)
+            if index.flags() & Qt.ItemFlag.ItemIsEditable:
+                self.setCurrentIndex(index)
+                self.edit(index)
+                return
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space switches a role, F2 edits a weight."""
+        plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
+        if plain and event.key() == Qt.Key.Key_Space:
+            self.toggle()
+        elif plain and event.key() == Qt.Key.Key_F2:
+            self.edit_weight()
+        else:
+            super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Offer the current row's roles and weights, and the columns."""
+        self._menu.clear()
+        current = self.currentIndex()
+        for column in self.role_columns() if current.isValid() else []:
+            title = self.model().headerData(column, Qt.Orientation.Horizontal)
+            cell = current.siblingAtColumn(column)
+            state = cell.data(Qt.ItemDataRole.CheckStateRole)
+            if state is not None:
+                used = self._offer(title, self.toggle, column)
+                used.setCheckable(True)
+                used.setChecked(Qt.CheckState(state) == Qt.CheckState.Checked)
+            if cell.flags() & Qt.ItemFlag.ItemIsEditable:
+                self._offer(self.tr("Weight of {0}…").format(title), self.edit_weight, column)
+        self._menu.addSeparator()
+        self._menu.addMenu(self._columns)
+        keyboard = event.reason() == QContextMenuEvent.Reason.Keyboard
+        corner = self.viewport().mapToGlobal(self.visualRect(current).bottomLeft())
+        self._menu.popup(corner if keyboard and current.isValid() else event.globalPos())
+
+    def _offer(self, title: str, wish: Callable[[int], None], column: int) -> QAction:
+        action = self._menu.addAction(title)
+        action.setData((wish, column))
+        return action
+
+    @Slot(QAction)
+    def _run(self, action: QAction) -> None:
+        if action.data() is not None:  # the columns' own actions arrive here too
+            wish, column = action.data()
+            wish(column)
+
+    @Slot(QPoint)
+    def _show_columns(self, where: QPoint) -> None:
+        self._columns.popup(self.header().mapToGlobal(where))

@@ -1,0 +1,143 @@
+"""What a plot of losses is made of: values that grow cheaply, a logarithmic axis, keys and mouse."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pyqtgraph as pg
+from PySide6 import QtGui
+from PySide6.QtCore import QEvent, Qt, Signal
+
+Floats = npt.NDArray[np.float64]
+
+KEYS = frozenset(
+    (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown, Qt.Key.Key_Home,
+     Qt.Key.Key_End, Qt.Key.Key_Plus, Qt.Key.Key_Minus, Qt.Key.Key_0, Qt.Key.Key_Escape)
+)  # fmt: skip
+
+
+class Series:
+    """One term's values; grows by doubling, so that appending stays cheap."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._rows: Floats = np.empty((3, 256))  # iteration, value, its logarithm
+
+    @property
+    def iterations(self) -> Floats:
+        """Where there are values, ascending."""
+        return self._rows[0, : self.count]
+
+    def values(self, log: bool) -> Floats:
+        """Values, or their logarithms; NaN where there is nothing to draw."""
+        return self._rows[2 if log else 1, : self.count]
+
+    def cut(self, iteration: float) -> None:
+        """Forget what is at or after `iteration`."""
+        self.count = int(np.searchsorted(self.iterations, iteration))
+
+    def extend(self, iterations: list[float], values: list[float]) -> None:
+        """Append values of later iterations."""
+        end = self.count + len(iterations)
+        if end > self._rows.shape[1]:
+            grown = np.empty((3, max(end, 2 * self._rows.shape[1])))
+            grown[:, : self.count] = self._rows[:, : self.count]
+            self._rows = grown
+        new = self._rows[:, self.count : end]
+        new[0], new[1], new[2] = iterations, values, np.nan
+        new[1, ~np.isfinite(new[1])] = np.nan
+        np.log10(new[1], out=new[2], where=new[1] > 0)
+        self.count = end
+
+    def at(self, iteration: float) -> float | None:
+        """The value at an iteration, NaN if it was not finite, None if there was none."""
+        i = int(np.searchsorted(self.iterations, iteration))
+        found = i < self.count and self._rows[0, i] == iteration
+        return float(self._rows[1, i]) if found else None
+
+    def thinned(self, low: float, high: float, pixels: int, log: bool) -> tuple[Floats, Floats]:
+        """Points to draw between two iterations: the least and greatest of each few.
+
+        The groups are powers of two from the start of the run, so that the picture stays still
+        while more is appended.
+        """
+        x, y = self.iterations, self.values(log)
+        first = max(int(np.searchsorted(x, low)) - 1, 0)
+        last = min(int(np.searchsorted(x, high, "right")) + 1, self.count)
+        group = 1 << max(0, math.ceil(math.log2(max(last - first, 1) / max(2 * pixels, 1))))
+        if group == 1:
+            return x[first:last].copy(), y[first:last].copy()
+        first -= first % group
+        starts = np.arange(first, last, group)
+        ends = np.empty((len(starts), 2))
+        # fmin and fmax pass over NaN: one bad value does not make a hole of a whole group.
+        ends[:, 0] = np.fmin.reduceat(y[:last], starts)
+        ends[:, 1] = np.fmax.reduceat(y[:last], starts)
+        return np.repeat(x[starts], 2), ends.ravel()
+
+
+class LogAxis(pg.AxisItem):
+    """Labels powers of ten, and on short ranges plain steps; pyqtgraph's own round 3.2 to 3."""
+
+    def logTickValues(
+        self, minVal: float, maxVal: float, size: float, stdTicks: object
+    ) -> list[tuple[float | None, list[float]]]:
+        """Ticks for a range of logarithms."""
+        if maxVal - minVal < 1:
+            low, high = 10.0**minVal, 10.0**maxVal
+            rough = (high - low) / 4
+            power = 10.0 ** math.floor(math.log10(rough))
+            step = power * next((n for n in (1, 2, 5) if n * power >= rough), 10)
+            steps = range(math.ceil(low / step), math.floor(high / step) + 1)
+            return [(1.0, [math.log10(n * step) for n in steps if n > 0])]
+        powers = range(math.floor(minVal), math.ceil(maxVal) + 1)
+        sparse = max(1, round(len(powers) * 30 / max(size, 30)))
+        minor = [p + math.log10(n) for p in powers for n in (2, 5)] if len(powers) < 5 else []
+        return [(1.0, [float(p) for p in powers if p % sparse == 0]), (None, minor)]
+
+    def logTickStrings(self, values: list[float], scale: float, spacing: float | None) -> list[str]:
+        """Texts for a range of logarithms."""
+        return [f"{10.0**v:.6g}" for v in values]
+
+
+class Plot(pg.PlotWidget):
+    """The plot; says what keys and mouse ask for."""
+
+    pointed = Signal(object)
+    """Iteration under the mouse; None: the mouse or the focus has gone."""
+    asked = Signal(object)
+    """A key of `KEYS`; 0 also for a double click; End also when Tab comes here."""
+
+    def mouseMoveEvent(self, event: QtGui.QMouseEvent) -> None:
+        """Say which iteration is under the mouse."""
+        super().mouseMoveEvent(event)
+        box = self.getViewBox()
+        self.pointed.emit(box.mapSceneToView(self.mapToScene(event.position().toPoint())).x())
+
+    def mouseDoubleClickEvent(self, event: QtGui.QMouseEvent) -> None:
+        """Ask for the whole run."""
+        super().mouseDoubleClickEvent(event)
+        self.asked.emit(Qt.Key.Key_0)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Say that the mouse has gone."""
+        super().leaveEvent(event)
+        self.pointed.emit(None)
+
+    def focusInEvent(self, event: QtGui.QFocusEvent) -> None:
+        """Show where the focus is, when the keyboard brought it."""
+        super().focusInEvent(event)
+        if event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason):
+            self.asked.emit(Qt.Key.Key_End)  # the cursor line shows where the focus is
+
+    def focusOutEvent(self, event: QtGui.QFocusEvent) -> None:
+        """Say that the focus has gone."""
+        super().focusOutEvent(event)
+        self.pointed.emit(None)
+
+    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
+        """Hand on the keys that the panel knows."""
+        if event.key() in KEYS:
+            self.asked.emit(Qt.Key(event.key()))
+        else:
+            super().keyPressEvent(event)

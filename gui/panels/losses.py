@@ -1,0 +1,378 @@
+"""A run's losses as curves.
+
+Every value is kept; what is drawn is thinned to the plot's pixels first, so that a run of
+100,000 iterations costs no more to show than a short one.
+"""
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6 import QtGui
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.panels.loss_plot import LogAxis, Plot, Series
+
+LIGHT = ("#ffffff", "#202020")
+DARK = ("#19232d", "#dfe1e2")
+"""Background and foreground."""
+COLOURS = ("#3a86c8", "#d55e00", "#009e73", "#b565a7", "#a67c00", "#8a8a8a")
+"""Hues after Okabe and Ito, of one lightness: 3:1 or more against both backgrounds."""
+DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DashDotLine)
+"""The seventh term has the first one's colour, dashed."""
+TOTAL = "total"
+NEAR = 4
+"""Pixels between the cursor and a mark that it is said to be on."""
+
+
+class LossPanel(QWidget):
+    """Curves of a run's losses, their legend, and the values at one iteration in words."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._steps = Series()
+        self._series: dict[str, Series] = {}
+        self._curves: dict[str, pg.PlotCurveItem] = {}
+        self._boxes: dict[str, QCheckBox] = {}
+        self._marks: list[tuple[int, str, pg.InfiniteLine]] = []
+        self._cursor: float | None = None
+        self._following = True
+        self._fitting = False
+        self._theme = LIGHT
+        self._build()
+        self.set_dark(False)
+        self.clear()
+
+    def _build(self) -> None:
+        self._plot = Plot(self, axisItems={"left": LogAxis("left")})
+        self._plot.setObjectName("lossPlot")
+        self._plot.setAccessibleName(self.tr("Losses"))
+        self._plot.setMenuEnabled(False)
+        self._plot.hideButtons()
+        self._plot.showGrid(y=True, alpha=0.15)
+        for side in ("left", "bottom"):
+            self._plot.getAxis(side).enableAutoSIPrefix(False)
+        self._plot.getAxis("left").setLogMode(False, True)
+        self._plot.setLimits(minXRange=2)
+        self._view = self._plot.getViewBox()
+        self._line = pg.InfiniteLine(angle=90)
+        self._line.setZValue(10)
+        self._plot.addItem(self._line, ignoreBounds=True)
+
+        self._empty = QLabel(self)
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._empty.setWordWrap(True)
+        self._empty.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._legend = QWidget(self)
+        # Not asking for width: else the panel could not be made narrower again.
+        self._legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
+        self._grid = QGridLayout(self._legend)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setVerticalSpacing(2)
+        self._log = QCheckBox(self.tr("Log"), self)
+        self._log.setToolTip(self.tr("Logarithmic scale"))
+        self._log.setChecked(True)
+        self._fit = QToolButton(self)
+        self._fit.setText(self.tr("Fit"))
+        self._fit.setToolTip(self.tr("Show the whole run and follow it (0 or a double click)"))
+        self._readout = QLabel(self)
+        self._readout.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+        above = QGridLayout()
+        above.addWidget(self._plot, 0, 0)
+        above.addWidget(self._empty, 0, 0)
+        below = QHBoxLayout()
+        below.addWidget(self._legend, 1)
+        for widget in (self._log, self._fit):
+            below.addWidget(widget, 0, Qt.AlignmentFlag.AlignTop)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(4, 2, 4, 2)
+        rows.setSpacing(2)
+        rows.addLayout(above, 1)
+        rows.addWidget(self._readout)
+        rows.addLayout(below)
+
+        self._log.toggled.connect(self._change_scale)
+        self._fit.clicked.connect(self._follow)
+        self._plot.pointed.connect(self._point)
+        self._plot.asked.connect(self._act)
+        self._view.sigRangeChangedManually.connect(self._stay)
+        self._view.sigXRangeChanged.connect(self._draw_curves)
+        self._view.sigResized.connect(self._draw_curves)
+
+    def clear(self) -> None:
+        """Forget the run."""
+        for curve in self._curves.values():
+            self._plot.removeItem(curve)
+        for _, _, line in self._marks:
+            self._plot.removeItem(line)
+        for box in self._boxes.values():
+            self._grid.removeWidget(box)
+            box.hide()
+            box.deleteLater()
+        self._steps, self._cursor = Series(), None
+        for kept in (self._series, self._curves, self._boxes, self._marks):
+            kept.clear()
+        self._tell()
+        self._follow()
+
+    def add(self, points: list[tuple[int, dict[str, float]]]) -> None:
+        """Append the losses of some iterations, ascending.
+
+        Where they begin at or before the last one, they replace what was there from then on.
+        """
+        if not points:
+            return
+        for series in (self._steps, *self._series.values()):
+            series.cut(points[0][0])
+        columns: dict[str, tuple[list[float], list[float]]] = {}
+        for iteration, losses in points:
+            for term, value in losses.items():
+                column = columns.setdefault(term, ([], []))
+                column[0].append(iteration)
+                column[1].append(value)
+        self._steps.extend([p[0] for p in points], [0.0] * len(points))
+        for term, column in columns.items():
+            if term not in self._series:
+                self._add_term(term)
+            self._series[term].extend(*column)
+        self._tell()
+        self._redraw()
+
+    def mark_scale(self, iteration: int, text: str) -> None:
+        """Show where a new scale begins."""
+        self._mark(iteration, text, Qt.PenStyle.DotLine, 0.95)
+
+    def mark_change(self, iteration: int, text: str) -> None:
+        """Show where a setting was changed during the run."""
+        self._mark(iteration, text, Qt.PenStyle.DashLine, 0.05)
+
+    def set_dark(self, dark: bool) -> None:
+        """Match a dark or light theme."""
+        self._theme = DARK if dark else LIGHT
+        back, front = self._theme
+        self._plot.setBackground(back)
+        self._empty.setStyleSheet(f"color: {front}; background: transparent")
+        for side in ("left", "bottom"):
+            self._plot.getAxis(side).setPen(front)
+            self._plot.getAxis(side).setTextPen(front)
+        self._line.setPen(pg.mkPen(front))
+        for term in self._series:
+            self._paint(term)
+        for _, _, line in self._marks:
+            self._paint_mark(line)
+
+    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
+        """Lay the legend out for the new width."""
+        super().resizeEvent(event)
+        self._arrange()
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        """Draw what came in while the panel was hidden."""
+        super().showEvent(event)
+        self._arrange()
+        self._redraw()
+
+    def _add_term(self, term: str) -> None:
+        self._series[term] = Series()
+        self._curves[term] = pg.PlotCurveItem(connect="finite")
+        self._curves[term].setZValue(1 if term == TOTAL else 0)
+        self._plot.addItem(self._curves[term], ignoreBounds=True)
+        name = term.replace("_", " ")
+        width = 14 * self.fontMetrics().averageCharWidth()
+        text = self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, width)
+        box = QCheckBox(text, self._legend)
+        box.setAccessibleName(name)
+        box.setToolTip(self.tr("Show or hide {0}").format(name))
+        box.setChecked(True)
+        box.toggled.connect(self._redraw)
+        self._boxes[term] = box
+        self._paint(term)
+        self._arrange()
+
+    def _paint(self, term: str) -> None:
+        """Give a term's curve and legend entry their colour, width and dashes."""
+        others = [t for t in self._series if t != TOTAL]
+        n = 0 if term == TOTAL else others.index(term)
+        colour = self._theme[1] if term == TOTAL else COLOURS[n % len(COLOURS)]
+        dash = DASHES[n // len(COLOURS) % len(DASHES)]
+        pen = pg.mkPen(colour, width=2 if term == TOTAL else 1, style=dash)
+        self._curves[term].setPen(pen)
+        size = self._boxes[term].iconSize()
+        ratio = self.devicePixelRatioF()
+        swatch = QtGui.QPixmap(size * ratio)
+        swatch.setDevicePixelRatio(ratio)
+        swatch.fill(QtGui.QColor(0, 0, 0, 0))
+        painter = QtGui.QPainter(swatch)
+        painter.setPen(QtGui.QPen(QtGui.QColor(colour), 4 if term == TOTAL else 3, dash))
+        painter.drawLine(0, size.height() // 2, size.width(), size.height() // 2)
+        painter.end()
+        self._boxes[term].setIcon(QtGui.QIcon(swatch))
+
+    def _arrange(self) -> None:
+        """Put the legend into as many columns as there is room for, the total first."""
+        boxes = [self._boxes[t] for t in sorted(self._boxes, key=lambda t: t != TOTAL)]
+        if not boxes:
+            return
+        columns = max(1, self._legend.width() // (max(b.sizeHint().width() for b in boxes) + 6))
+        before: QWidget = self._fit
+        for n, box in enumerate(boxes):
+            self._grid.addWidget(box, n // columns, n % columns, Qt.AlignmentFlag.AlignLeft)
+            QWidget.setTabOrder(before, box)
+            before = box
+
+    def _mark(self, iteration: int, text: str, style: Qt.PenStyle, height: float) -> None:
+        width = 24 * self.fontMetrics().averageCharWidth()
+        short = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width)
+        # Single braces would be taken for a place where the line's value goes.
+        label = short.replace("{", "{{").replace("}", "}}")
+        line = pg.InfiniteLine(
+            iteration, 90, pg.mkPen(style=style), label=label, labelOpts={"position": height}
+        )
+        line.setToolTip(text)
+        line.label.setToolTip(text)
+        self._paint_mark(line)
+        self._plot.addItem(line, ignoreBounds=True)
+        self._marks.append((iteration, text, line))
+
+    def _paint_mark(self, line: pg.InfiniteLine) -> None:
+        line.setPen(pg.mkPen(self._theme[1], style=line.pen.style()))
+        line.label.setColor(self._theme[1])
+        fill = QtGui.QColor(self._theme[0])
+        fill.setAlpha(190)  # readable over the curves
+        line.label.fill = pg.mkBrush(fill)
+
+    # ------------------------------------------------------------ what is in view
+
+    @Slot()
+    def _follow(self) -> None:
+        """Show the whole run, and what is still to come of it."""
+        self._following = True
+        self._redraw()
+
+    @Slot()
+    def _stay(self) -> None:
+        """The person zoomed or moved: the view is theirs until they ask for a fit."""
+        self._following = False
+
+    @Slot()
+    def _change_scale(self) -> None:
+        self._plot.getAxis("left").setLogMode(False, self._log.isChecked())
+        self._follow()
+
+    @Slot()
+    def _redraw(self) -> None:
+        if not self.isVisible():
+            return
+        log = self._log.isChecked()
+        shown = [t for t, box in self._boxes.items() if box.isChecked()]
+        ends = self._ends(shown, log)
+        if self._following:
+            steps = self._steps.iterations
+            first, last = (steps[0], steps[-1]) if self._steps.count else (0, 0)
+            self._fitting = True
+            self._plot.setRange(
+                xRange=(first, max(last, first + 10)), yRange=ends or (0, 1), padding=0.03
+            )
+            self._fitting = False
+        self._draw_curves()
+        hint = self.tr("Nothing above zero: switch off Log") if log and shown else ""
+        self._empty.setText(self.tr("No run yet") if not self._steps.count else hint)
+        self._empty.setVisible(ends is None)
+
+    @Slot()
+    def _draw_curves(self) -> None:
+        """Draw what is in view of the curves that are switched on."""
+        if self._fitting or not self.isVisible():
+            return  # `_redraw` comes here by itself when it has chosen the range
+        (low, high), _ = self._view.viewRange()
+        for term, curve in self._curves.items():
+            on = self._boxes[term].isChecked()
+            curve.setVisible(on)
+            if on:
+                pixels, log = int(self._view.width()), self._log.isChecked()
+                curve.setData(*self._series[term].thinned(low, high, pixels, log))
+
+    def _ends(self, terms: list[str], log: bool) -> tuple[float, float] | None:
+        """The least and greatest value of some terms; None if there are none."""
+        columns = [self._series[term].values(log) for term in terms]
+        low = min((float(np.fmin.reduce(c, initial=np.inf)) for c in columns), default=np.inf)
+        high = max((float(np.fmax.reduce(c, initial=-np.inf)) for c in columns), default=-np.inf)
+        if low > high:
+            return None
+        # A flat curve has no height of its own.
+        room = 0.0 if high > low else 0.1 if log else max(abs(low) / 10, 1e-6)
+        return low - room, high + room
+
+    # ------------------------------------------------------------ the cursor
+
+    @Slot(object)
+    def _point(self, iteration: float | None) -> None:
+        """Put the cursor on the iteration nearest to a place, or away."""
+        steps = self._steps.iterations
+        if iteration is None or not len(steps):
+            self._cursor = None
+        else:
+            i = int(np.searchsorted(steps, iteration).clip(1, max(len(steps) - 1, 1)))
+            near = steps[max(i - 1, 0) : i + 1]
+            self._cursor = float(near[np.abs(near - iteration).argmin()])
+        self._tell()
+
+    @Slot(object)
+    def _act(self, key: Qt.Key) -> None:
+        """Do what a key asks for."""
+        steps = self._steps.iterations
+        (low, high), _ = self._view.viewRange()
+        if key == Qt.Key.Key_0:
+            self._follow()
+        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Minus):
+            self._stay()
+            factor = 0.8 if key == Qt.Key.Key_Plus else 1.25
+            centre = (low + high) / 2 if self._cursor is None else self._cursor
+            self._plot.setXRange(*(centre + factor * (x - centre) for x in (low, high)), padding=0)
+        elif key == Qt.Key.Key_Escape or not len(steps):
+            self._point(None)
+        else:
+            at = len(steps) if self._cursor is None else int(steps.searchsorted(self._cursor))
+            page = max(1, int(steps.searchsorted(high) - steps.searchsorted(low)) // 10)
+            moved = {
+                Qt.Key.Key_Left: at - 1,
+                Qt.Key.Key_Right: at + 1,
+                Qt.Key.Key_PageUp: at - page,
+                Qt.Key.Key_PageDown: at + page,
+                Qt.Key.Key_Home: 0,
+            }.get(key, len(steps) - 1)
+            self._point(float(steps[min(max(moved, 0), len(steps) - 1)]))
+
+    def _tell(self) -> None:
+        """Say in words what is under the cursor, and to screen readers what came last."""
+        steps = self._steps.iterations
+        last = float(steps[-1]) if len(steps) else None
+        at = last if self._cursor is None else self._cursor
+        self._line.setVisible(self._cursor is not None)
+        self._line.setValue(at or 0)
+        if at is None or last is None:
+            self._readout.setText("")
+            self._plot.setAccessibleDescription(self.tr("No run yet"))
+            return
+        said = self.tr("{0} at iteration {1}").format(", ".join(self._values(last)), round(last))
+        self._plot.setAccessibleDescription(said)
+        pixel = self._view.viewPixelSize()[0] if self._cursor is not None else -1
+        marks = [m[1] for m in self._marks if abs(m[0] - at) <= NEAR * pixel]
+        words = [self.tr("Iteration {0}").format(round(at)), *self._values(at), *marks]
+        self._readout.setText(" · ".join(words))
+        self._readout.setToolTip("\n".join(words))
+
+    def _values(self, iteration: float) -> list[str]:
+        """Each term with its value, the total first."""
+        found = {term: series.at(iteration) for term, series in self._series.items()}
+        terms = sorted(found, key=lambda term: term != TOTAL)
+        return [f"{t.replace('_', ' ')} {found[t]:.4g}" for t in terms if found[t] is not None]

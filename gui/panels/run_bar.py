@@ -1,0 +1,135 @@
+"""Run, pause, step, stop; how far, how fast, how long, how much memory."""
+
+from PySide6.QtCore import QSize, Signal, Slot
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QToolButton, QWidget
+
+from gui.icons import icon
+from gui.run.controller import State
+from gui.run.pace import Pace, words
+
+
+class RunBar(QWidget):
+    """The line under the canvas."""
+
+    run_requested = Signal()
+    pause_requested = Signal(bool)
+    step_requested = Signal()
+    stop_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.run = self._button("runButton", "run", self.tr("Run"))
+        self.pause = self._button("pauseButton", "pause", self.tr("Pause"))
+        self.pause.setCheckable(True)
+        self.step = self._button("stepButton", "step", self.tr("Step"))
+        self.stop = self._button("stopButton", "stop", self.tr("Stop"))
+        self.progress = QProgressBar()
+        self.progress.setObjectName("progressBar")
+        self.progress.setAccessibleName(self.tr("Progress"))
+        self.progress.setFormat("")
+        self.progress.setMinimumWidth(90)
+        self.progress.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.eta = QLabel()
+        self.eta.setObjectName("etaLabel")
+        self.eta.setAccessibleName(self.tr("Time"))
+        self.details = QLabel()
+        self.details.setObjectName("runDetails")
+        self.details.setAccessibleName(self.tr("Speed, memory, device"))
+        for label in (self.eta, self.details):
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        line = QHBoxLayout(self)
+        line.setContentsMargins(6, 4, 6, 4)
+        for button in (self.run, self.pause, self.step, self.stop):
+            line.addWidget(button)
+        line.addWidget(self.progress, 3)
+        line.addWidget(self.eta, 4)
+        line.addWidget(self.details, 5)
+        self.run.clicked.connect(self.run_requested)
+        self.pause.clicked.connect(self.pause_requested)
+        self.step.clicked.connect(self.step_requested)
+        self.stop.clicked.connect(self.stop_requested)
+        self._device = ""
+        self.show_state(State.IDLE)
+
+    def _button(self, name: str, picture: str, text: str) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName(name)
+        button.setText(text)
+        button.setToolTip(text)
+        button.setAccessibleName(text)
+        button.setIcon(icon(picture, self.palette()))
+        button.setIconSize(QSize(20, 20))
+        return button
+
+    def refresh_icons(self) -> None:
+        """Draw the icons anew, in the colours of another theme."""
+        buttons = {"run": self.run, "pause": self.pause, "step": self.step, "stop": self.stop}
+        for name, button in buttons.items():
+            button.setIcon(icon(name, self.palette()))
+
+    @Slot(object)
+    def show_state(self, state: State) -> None:
+        """Enable what can be done now."""
+        active = state is not State.IDLE
+        self.run.setEnabled(not active)
+        self.pause.setEnabled(state in (State.RUNNING, State.PAUSED))
+        self.pause.setChecked(state is State.PAUSED)
+        name = self.tr("Resume") if state is State.PAUSED else self.tr("Pause")
+        self.pause.setToolTip(name)
+        self.pause.setAccessibleName(name)
+        self.step.setEnabled(state in (State.IDLE, State.RUNNING, State.PAUSED))
+        self.stop.setEnabled(active and state is not State.STOPPING)
+        if state is State.PREPARING:
+            self.progress.setRange(0, 0)
+            self.say(self.tr("getting ready…"))
+        elif state is State.STOPPING:
+            self.say(self.tr("stopping after this iteration…"))
+        elif state is State.IDLE and self.progress.maximum() == 0:
+            self.progress.setRange(0, 1)
+
+    def begin(self, total: int, device: str) -> None:
+        """Show a run that has just begun."""
+        self._device = device
+        self.progress.setRange(0, total)
+        self.progress.setValue(0)
+        self.say("")
+
+    def show_pace(self, state: State, pace: Pace, memory: int) -> None:
+        """Show how far the run is and how fast it goes; `memory` in bytes, 0: unknown."""
+        if not pace.total:
+            return
+        self.progress.setValue(pace.iteration)
+        count = self.tr("{0} of {1}").format(pace.iteration, pace.total)
+        left = pace.seconds_left()
+        if state is State.PAUSED:
+            self.say(self.tr("{0}, paused").format(count))
+        elif state is State.RUNNING:
+            text = self.tr("{0}, {1} left").format(count, words(left)) if left else count
+            self.say(text)
+        speed = pace.per_second()
+        parts = [] if speed is None else [speed_words(speed)]
+        if memory:
+            parts.append(f"{memory / 2**20:.0f} MiB")
+        self.tell(" · ".join([*parts, self._device]))
+
+    def finish(self, text: str, iteration: int = 0) -> None:
+        """Show how the run ended, after how many iterations."""
+        if self.progress.maximum() == 0:
+            self.progress.setRange(0, 1)
+        self.progress.setValue(iteration)
+        self.say(text)
+
+    def say(self, text: str) -> None:
+        """Put a sentence where the time is shown."""
+        self.eta.setText(text)
+        self.eta.setToolTip(text)
+
+    def tell(self, text: str) -> None:
+        """Put a sentence where speed, memory and device are shown."""
+        self.details.setText(text)
+        self.details.setToolTip(text)
+
+
+def speed_words(per_second: float) -> str:
+    """Return a speed as people say it: 3.2/s, or 1.4 s each where it takes longer."""
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"

@@ -1,0 +1,201 @@
+"""The form of a technique's settings, generated from their own description."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QFontMetrics
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.settings import Setting
+from gui.panels.editors import Editor, TextEditor, editor_for
+from gui.panels.folding import FoldingGroup
+
+OPEN_AT_FIRST = ("Run", "Weights", "Output", "Step", "")
+"""Groups that a new person sees unfolded."""
+
+
+class SettingsForm(QScrollArea):
+    """One row per setting, in folding groups; shows what differs from the default."""
+
+    edited = Signal(str, object)
+    """Setting's name, new value."""
+    refused = Signal(str)
+    """Why what was typed could not be taken."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("settingsForm")
+        self.setAccessibleName(self.tr("Settings"))
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self._rows: dict[str, _Row] = {}
+        self._groups: dict[str, FoldingGroup] = {}
+        self._folded: dict[str, bool] = {}
+        self._shape: tuple[Setting, ...] = ()
+
+    def describe(self, settings: Mapping[str, Setting]) -> None:
+        """Build the rows for these settings (kept when they are the same ones)."""
+        shape = tuple(settings.values())
+        if shape == self._shape:
+            return
+        self._shape = shape
+        self._rows, self._groups = {}, {}
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(6, 4, 6, 4)
+        column.setSpacing(4)
+        grouped: dict[str, list[Setting]] = {}
+        for setting in shape:
+            grouped.setdefault(setting.group, []).append(setting)
+        for title, entries in grouped.items():
+            body = QWidget()
+            grid = QGridLayout(body)
+            grid.setContentsMargins(4, 0, 0, 4)
+            grid.setVerticalSpacing(3)
+            grid.setColumnStretch(1, 1)
+            for entry in entries:
+                self._rows[entry.name] = self._add_row(entry, grid, body)
+            group = FoldingGroup(title or self.tr("Settings"), body)
+            group.folded.connect(partial(self._on_folded, title))
+            group.set_open(not self._folded.get(title, title not in OPEN_AT_FIRST))
+            self._groups[title] = group
+            column.addWidget(group)
+        column.addStretch(1)
+        self.setWidget(page)
+        # Never narrower than its rows: there is no scrolling sideways.
+        self.setMinimumWidth(
+            page.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
+        )
+
+    def set_values(self, values: Mapping[str, Any]) -> None:
+        """Show values; nothing is emitted."""
+        for name, value in values.items():
+            if name in self._rows:
+                self._rows[name].set_value(value)
+        self._show_headings()
+
+    def set_notes(self, notes: Mapping[str, str]) -> None:
+        """Show a word beside settings by name ("next run"); others show none."""
+        for name, row in self._rows.items():
+            row.set_note(notes.get(name, ""))
+        self._show_headings()
+
+    def _show_headings(self) -> None:
+        """Say on the heading of a folded group what would be seen in it."""
+        for title, group in self._groups.items():
+            rows = [row for row in self._rows.values() if row.entry.group == title]
+            marks = sorted({row.note for row in rows if row.note})
+            changed = sum(row.changed for row in rows)
+            if changed:
+                marks.insert(0, self.tr("{0} changed").format(changed))
+            group.set_mark("" if group.is_open() else ", ".join(marks))
+
+    def editor(self, name: str) -> Editor:
+        """Return the editor of a setting."""
+        return self._rows[name].editor
+
+    def folded(self) -> list[str]:
+        """Return the titles of the groups that are folded away."""
+        return [title for title, group in self._groups.items() if not group.is_open()]
+
+    def set_folded(self, titles: list[str]) -> None:
+        """Fold these groups and unfold the others."""
+        for title, group in self._groups.items():
+            group.set_open(title not in titles)
+
+    def _add_row(self, entry: Setting, grid: QGridLayout, body: QWidget) -> "_Row":
+        row = _Row(entry, body)
+        line = grid.rowCount()
+        grid.addWidget(row.label, line, 0)
+        grid.addWidget(row.editor, line, 1)
+        grid.addWidget(row.reset, line, 2)
+        row.editor.edited.connect(partial(self._on_edited, entry.name))
+        row.reset.clicked.connect(partial(self._on_reset, entry))
+        if isinstance(row.editor, TextEditor):
+            row.editor.refused.connect(self.refused)
+        return row
+
+    def _on_folded(self, title: str, folded: bool) -> None:
+        self._folded[title] = folded
+        self._show_headings()
+
+    def _on_edited(self, name: str, value: Any) -> None:
+        self._rows[name].show_changed()
+        self.edited.emit(name, value)
+
+    def _on_reset(self, entry: Setting, _checked: bool = False) -> None:
+        self._rows[entry.name].set_value(entry.default)
+        self.edited.emit(entry.name, entry.default)
+
+    @Slot()
+    def focus_first(self) -> None:
+        """Put the cursor into the first field."""
+        for row in self._rows.values():
+            row.editor.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            return
+
+
+class _Row:
+    """Label, editor and reset button of one setting."""
+
+    def __init__(self, entry: Setting, parent: QWidget) -> None:
+        self.entry = entry
+        self.editor = editor_for(entry, parent)
+        self.label = QLabel(entry.label, parent)
+        self.label.setWordWrap(True)
+        self.label.setBuddy(self.editor)
+        self.label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        bold = self.label.font()  # as it becomes when the setting is changed
+        bold.setBold(True)
+        metrics = QFontMetrics(bold)
+        words = [metrics.horizontalAdvance(word) for word in entry.label.split()]
+        self.label.setMinimumWidth(max([*words, metrics.horizontalAdvance("Iterations")]) + 4)
+        self.label.setMaximumWidth(metrics.horizontalAdvance("Colour strength 0"))
+        help_text = f"{entry.help}\n{entry.expects()}"
+        for widget in (self.label, self.editor):
+            widget.setToolTip(help_text)
+            widget.setWhatsThis(help_text)
+        self.reset = QToolButton(parent)
+        self.reset.setText("↺")
+        self.reset.setAutoRaise(True)
+        default = "auto" if entry.default is None else entry.default
+        self.reset.setToolTip(f"{entry.label}: {default}")
+        self.reset.setAccessibleName(self.reset.tr("Reset {0}").format(entry.label))
+        policy = self.reset.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.reset.setSizePolicy(policy)
+        self.note = ""
+        self.show_changed()
+
+    def set_value(self, value: Any) -> None:
+        if self.editor.value() != value:
+            self.editor.set_value(value)
+        self.show_changed()
+
+    def set_note(self, note: str) -> None:
+        self.note = note
+        self.show_changed()
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.editor.value() != self.entry.default)
+
+    def show_changed(self) -> None:
+        """Bold and with a reset button when it is not the default."""
+        self.reset.setVisible(self.changed)
+        font = self.label.font()
+        font.setBold(self.changed)
+        self.label.setFont(font)
+        note = f" ({self.note})" if self.note else ""
+        self.label.setText(self.entry.label + note)

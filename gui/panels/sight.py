@@ -1,0 +1,318 @@
+"""What the network sees: the class asked about, its probability, and the live maps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QRect, QSignalBlocker, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QCompleter,
+    QFormLayout,
+    QFrame,
+    QGroupBox,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+COLOUR_MAPS = ("viridis", "magma", "inferno", "plasma", "cividis", "gray")
+TopClass = tuple[int, str, float]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which maps a person wants to see."""
+
+    target: int | None
+    of_content: bool
+    saliency: bool
+    saliency_colours: str
+    saliency_signed: bool
+    saliency_opacity: float
+    grad_cam: bool
+    grad_cam_colours: str
+    grad_cam_opacity: float
+    layer: str
+
+
+class SightPanel(QScrollArea):
+    """Class and source at the top, then a group for each kind of map."""
+
+    changed = Signal()
+    """Something else is to be computed."""
+    opacity_changed = Signal(str, float)
+    """saliency or grad_cam."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.class_box = QComboBox()
+        self.class_box.setObjectName("classBox")
+        self.class_box.setAccessibleName(self.tr("Class"))
+        self.class_box.setEditable(True)
+        self.class_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        _narrow(self.class_box)
+        completer = self.class_box.completer()
+        completer.setFilterMode(Qt.MatchFlag.MatchContains)
+        completer.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
+        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.class_box.activated.connect(self._on_class)
+        line = self.class_box.lineEdit()
+        assert line is not None
+        line.editingFinished.connect(self._on_class_typed)
+        self.source = QComboBox()
+        self.source.addItems([self.tr("the picture shown"), self.tr("the content photo")])
+        self.source.setAccessibleName(self.tr("Look at"))
+        _narrow(self.source)
+        self.source.activated.connect(self.changed)
+        self.top = TopClasses()
+        self.top.chosen.connect(self.choose_class)
+        self.saliency = _MapGroup("saliencyPanel", self.tr("Saliency (gradient)"))
+        self.signed = QCheckBox(self.tr("signed"))
+        self.signed.setToolTip(self.tr("Red where more would help the class, blue where less."))
+        self.signed.clicked.connect(self.changed)
+        self.saliency.form.addRow("", self.signed)
+        self.grad_cam = _MapGroup("gradCamPanel", self.tr("Grad-CAM"))
+        self.layer = QComboBox()
+        self.layer.setAccessibleName(self.tr("Layer"))
+        _narrow(self.layer)
+        self.layer.activated.connect(self.changed)
+        self.grad_cam.form.addRow(self.tr("Layer"), self.layer)
+        self.said = QLabel()
+        self.said.setWordWrap(True)
+        self.said.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(6, 4, 6, 4)
+        form = QFormLayout()
+        form.addRow(self.tr("Class"), self.class_box)
+        form.addRow(self.tr("Look at"), self.source)
+        column.addLayout(form)
+        column.addWidget(self.top)
+        column.addWidget(self.said)
+        for name, group in (("saliency", self.saliency), ("grad_cam", self.grad_cam)):
+            column.addWidget(group)
+            group.changed.connect(self.changed)
+            group.key = name
+            group.opacity_changed.connect(self.opacity_changed)
+        column.addStretch(1)
+        self.setWidget(page)
+        self.set_classes(())
+
+    def set_classes(self, names: Sequence[str]) -> None:
+        """Offer these classes; none: the network has no classifier."""
+        with QSignalBlocker(self.class_box):
+            self.class_box.clear()
+            self.class_box.addItem(self.tr("most likely"), None)
+            for index, name in enumerate(names):
+                self.class_box.addItem(name, index)
+            self.class_box.setCurrentIndex(0)
+        self.class_box.setEnabled(bool(names))
+        for group in (self.saliency, self.grad_cam):
+            group.setEnabled(bool(names))
+        self.top.show_classes((), None)
+        self.say("" if names else self.tr("This network has no classes."))
+
+    def set_layers(self, names: Sequence[tuple[str, str]]) -> None:
+        """Offer layers (shown name, name) for Grad-CAM, the last map by itself."""
+        before = self.layer.currentData()
+        with QSignalBlocker(self.layer):
+            self.layer.clear()
+            self.layer.addItem(self.tr("last map"), "")
+            for shown, name in names:
+                self.layer.addItem(shown, name)
+            self.layer.setCurrentIndex(max(0, self.layer.findData(before)))
+
+    def select_layer(self, name: str) -> None:
+        """Take the layer that was selected in the tree, if it has a map."""
+        index = self.layer.findData(name)
+        if index >= 0 and index != self.layer.currentIndex():
+            self.layer.setCurrentIndex(index)
+            if self.grad_cam.isChecked():
+                self.changed.emit()
+
+    def wish(self) -> Wish:
+        """Return what is to be shown."""
+        return Wish(
+            self.class_box.currentData(),
+            self.source.currentIndex() == 1,
+            self.saliency.isChecked(),
+            self.saliency.colours.currentText(),
+            self.signed.isChecked(),
+            self.saliency.opacity.value() / 100,
+            self.grad_cam.isChecked(),
+            self.grad_cam.colours.currentText(),
+            self.grad_cam.opacity.value() / 100,
+            self.layer.currentData() or "",
+        )
+
+    def show_top(self, top: Sequence[TopClass], target: int | None) -> None:
+        """Show the most likely classes; `target` is the one asked about."""
+        self.top.show_classes(top, target)
+
+    def say(self, text: str) -> None:
+        """Put the maps into words."""
+        self.said.setText(text)
+        self.said.setVisible(bool(text))
+
+    @Slot(int)
+    def choose_class(self, index: int) -> None:
+        """Ask about this class."""
+        at = self.class_box.findData(index)
+        if at >= 0 and at != self.class_box.currentIndex():
+            self.class_box.setCurrentIndex(at)
+            self.changed.emit()
+
+    @Slot(int)
+    def _on_class(self, _index: int) -> None:
+        self.changed.emit()
+
+    @Slot()
+    def _on_class_typed(self) -> None:
+        """Take a typed name or number; go back to the present one when there is none such."""
+        text = self.class_box.currentText().strip().casefold()
+        names = [self.class_box.itemText(i) for i in range(self.class_box.count())]
+        exact = [i for i, name in enumerate(names) if name.casefold() == text]
+        if not exact and text.isdigit():
+            at = self.class_box.findData(int(text))
+            exact = [at] if at >= 0 else []
+        within = exact or [i for i, name in enumerate(names) if text and text in name.casefold()]
+        before = self.class_box.currentIndex()
+        index = within[0] if within else before
+        self.class_box.setEditText(names[index])
+        if index != before:
+            self.class_box.setCurrentIndex(index)
+            self.changed.emit()
+
+
+class _MapGroup(QGroupBox):
+    """Switch, colours and opacity of one kind of map."""
+
+    changed = Signal()
+    opacity_changed = Signal(str, float)
+
+    def __init__(self, name: str, title: str) -> None:
+        super().__init__(title)
+        self.key = ""
+        self.setObjectName(name)
+        self.setAccessibleName(title)
+        self.setCheckable(True)
+        self.setChecked(False)
+        self.colours = QComboBox()
+        self.colours.addItems(COLOUR_MAPS)
+        self.colours.setAccessibleName(self.tr("{0}: colours").format(title))
+        _narrow(self.colours)
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.opacity.setValue(60)
+        self.opacity.setAccessibleName(self.tr("{0}: opacity").format(title))
+        self.form = QFormLayout(self)
+        self.form.addRow(self.tr("Opacity"), self.opacity)
+        self.form.addRow(self.tr("Colours"), self.colours)
+        self.toggled.connect(self._on_toggled)
+        self.colours.activated.connect(self._on_colours)
+        self.opacity.valueChanged.connect(self._on_opacity)
+
+    @Slot(bool)
+    def _on_toggled(self, _on: bool) -> None:
+        self.changed.emit()
+
+    @Slot(int)
+    def _on_colours(self, _index: int) -> None:
+        self.changed.emit()
+
+    @Slot(int)
+    def _on_opacity(self, value: int) -> None:
+        self.opacity_changed.emit(self.key, value / 100)
+
+
+class TopClasses(QWidget):
+    """The most likely classes as bars; a click or the keyboard chooses one."""
+
+    chosen = Signal(int)
+    ROWS = 5
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(self.tr("Most likely classes"))
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._top: tuple[TopClass, ...] = ()
+        self._target: int | None = None
+        self._current = 0
+
+    def show_classes(self, top: Sequence[TopClass], target: int | None) -> None:
+        """Show these, the one asked about emphasised."""
+        self._top, self._target = tuple(top), target
+        words = [f"{name} {share:.1%}" for _, name, share in self._top]
+        self.setAccessibleDescription(", ".join(words))
+        self.setToolTip("\n".join(words))
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Five lines of text."""
+        return QSize(120, self._row_height() * self.ROWS)
+
+    def _row_height(self) -> int:
+        return self.fontMetrics().height() + 4
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw a bar as long as the probability behind each name."""
+        painter = QPainter(self)
+        palette, height = self.palette(), self._row_height()
+        share_width = self.fontMetrics().horizontalAdvance("100.0 % ")
+        for row, (index, name, share) in enumerate(self._top):
+            line = QRect(0, row * height, self.width(), height - 2)
+            bar = QRect(line)
+            bar.setWidth(max(1, round(line.width() * share)))
+            colour = palette.highlight().color()
+            colour.setAlpha(110)
+            painter.fillRect(bar, colour)
+            if self.hasFocus() and row == self._current:
+                painter.setPen(palette.highlight().color())
+                painter.drawRect(line.adjusted(0, 0, -1, -1))
+            font = painter.font()
+            font.setBold(index == self._target)
+            painter.setFont(font)
+            painter.setPen(palette.windowText().color())
+            text = line.adjusted(4, 0, -share_width, 0)
+            elided = painter.fontMetrics().elidedText(
+                name, Qt.TextElideMode.ElideRight, text.width()
+            )
+            painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, elided)
+            right = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+            painter.drawText(line.adjusted(0, 0, -4, 0), right, f"{share:.1%}")
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Choose the class under the pointer."""
+        self._choose(int(event.position().y()) // self._row_height())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Move with the arrows, choose with Enter or the space bar."""
+        if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            step = 1 if event.key() == Qt.Key.Key_Down else -1
+            self._current = max(0, min(len(self._top) - 1, self._current + step))
+            self.update()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self._choose(self._current)
+        else:
+            super().keyPressEvent(event)
+
+    def _choose(self, row: int) -> None:
+        if 0 <= row < len(self._top):
+            self._current = row
+            self.chosen.emit(self._top[row][0])
+
+
+def _narrow(box: QComboBox) -> None:
+    """Let a combo box be narrower than its longest entry."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

@@ -1,0 +1,95 @@
+"""Opened pictures for showing: decoded in the background, kept as long as they are in use."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QImage
+
+from engine.errors import PareidoliaError
+from engine.image import Picture, open_picture
+from gui.background import Background
+from gui.pixels import to_image
+
+LARGEST_SHOWN = 4096
+"""Long side of what is kept for the screen; the run opens the file itself."""
+THUMBNAIL = 256
+KEPT = 12
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture as it can be shown, or the sentence that says why not."""
+
+    path: str
+    image: QImage
+    thumbnail: QImage
+    width: int
+    height: int
+    stamp: int
+    """When the file was last written: another content under the same name is opened again."""
+    problem: str = ""
+
+
+class Pictures(QObject):
+    """Hands out opened pictures; `arrived` says when one that was asked for is there."""
+
+    arrived = Signal(str)
+
+    def __init__(self, background: Background, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._background = background
+        self._opened: OrderedDict[str, Opened] = OrderedDict()
+        self._asked: set[str] = set()
+
+    def get(self, path: str) -> Opened | None:
+        """Return the picture if it is there; else have it opened and return None."""
+        found = self._opened.get(path)
+        if found is not None and found.stamp == _stamp(path):
+            self._opened.move_to_end(path)
+            return found
+        if path not in self._asked:
+            self._asked.add(path)
+            self._background.submit(partial(open_for_screen, path), self._on_opened)
+        return found
+
+    def _on_opened(self, opened: Opened) -> None:
+        self._asked.discard(opened.path)
+        self._opened[opened.path] = opened
+        while len(self._opened) > KEPT:
+            self._opened.popitem(last=False)
+        self.arrived.emit(opened.path)
+
+
+def _stamp(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def open_for_screen(path: str) -> Opened:
+    """Open a picture; never raises for files that are none."""
+    stamp = _stamp(path)
+    try:
+        picture = open_picture(path)
+    except PareidoliaError as error:
+        return Opened(path, QImage(), QImage(), 0, 0, stamp, str(error))
+    image = image_of(picture)
+    aspect, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+    thumbnail = image.scaled(THUMBNAIL, THUMBNAIL, aspect, smooth)
+    return Opened(path, image, thumbnail, picture.width, picture.height, stamp)
+
+
+def image_of(picture: Picture) -> QImage:
+    """Return a picture as an image for the screen, of at most `LARGEST_SHOWN` pixels a side."""
+    picture = picture.resized(long_side=LARGEST_SHOWN, enlarge=False)
+    channels = 3 if picture.alpha is None else 4
+    pixels = np.empty((picture.height, picture.width, channels), np.uint8)
+    pixels[..., :3] = np.rint(picture.rgb * np.float32(255))
+    if picture.alpha is not None:
+        pixels[..., 3] = np.rint(picture.alpha * np.float32(255))
+    return to_image(pixels)

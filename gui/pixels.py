@@ -1,0 +1,28 @@
+"""NumPy arrays and Qt's images: always copied, so that nobody paints memory of another's."""
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtGui import QImage
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def to_image(pixels: Bytes) -> QImage:
+    """Return a QImage of (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray bytes; copied.
+
+    `QImage` would else point into the array: rows are only right with its stride, and only as long
+    as nobody writes there.
+    """
+    pixels = np.ascontiguousarray(pixels)
+    height, width = pixels.shape[:2]
+    kinds = {3: QImage.Format.Format_RGB888, 4: QImage.Format.Format_RGBA8888}
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    kind = kinds.get(channels, QImage.Format.Format_Grayscale8)
+    return QImage(pixels.data, width, height, pixels.strides[0], kind).copy()
+
+
+def to_array(image: QImage) -> Bytes:
+    """Return (H, W, 4) RGBA bytes of an image; copied."""
+    image = image.convertToFormat(QImage.Format.Format_RGBA8888)
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
+    return rows[:, : 4 * image.width()].reshape(image.height(), image.width(), 4).copy()

@@ -1,0 +1,237 @@
+"""The run as the window knows it: start, pause, steer, stop; lives in the GUI thread.
+
+Owns the engine's thread and its worker. Panels and tests connect to this, never to the worker.
+"""
+
+import threading
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
+
+from engine.job import Job
+from engine.task import Technique
+from gui.run.history import History
+from gui.run.mailbox import Mailbox, Shown
+from gui.run.networks import Networks
+from gui.run.pace import Pace
+from gui.run.worker import EngineWorker, Order, Result
+
+if TYPE_CHECKING:
+    from engine.task import Stage
+
+TICK_MS = 33
+"""At most 30 pictures a second reach the screen."""
+PATIENCE_MS = 30_000
+"""How long closing waits for an iteration to end, at a time."""
+
+
+class State(StrEnum):
+    """What the run is doing."""
+
+    IDLE = "idle"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+
+
+class RunController(QObject):
+    """One run at a time."""
+
+    state_changed = Signal(object)
+    """`State`."""
+    begun = Signal(object, str)
+    """Stages of the run; device and precision in words."""
+    shown = Signal(object)
+    """`Shown`: the newest picture."""
+    points = Signal(list)
+    """New (iteration, losses), none left out."""
+    history_changed = Signal()
+    steered = Signal(int, object)
+    """Iteration, and which live settings have taken effect with it."""
+    ended = Signal(object)
+    """`Result`, or None when there is no picture."""
+    failed = Signal(str, str)
+    """One sentence; details or nothing."""
+    forecast_made = Signal(object)
+    """`Forecast`, or a sentence that says why there is none."""
+
+    _run_asked = Signal(object)
+    _forecast_asked = Signal(int, object, object)
+
+    def __init__(
+        self, networks: Networks, history_bytes: int = 256 << 20, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.state = State.IDLE
+        self.history = History(history_bytes)
+        self.pace = Pace()
+        self.threads = 0
+        self._mailbox = Mailbox()
+        self._number = 0
+        self._order: Order | None = None
+        self._question = 0
+        self._question_cancelled = threading.Event()
+        self._thread = QThread(self)
+        self._thread.setObjectName("engine")
+        self._worker = EngineWorker(networks, self._mailbox, self.history)
+        self._worker.moveToThread(self._thread)
+        self._run_asked.connect(self._worker.run, Qt.ConnectionType.QueuedConnection)
+        self._forecast_asked.connect(self._worker.forecast, Qt.ConnectionType.QueuedConnection)
+        self._worker.news.connect(self._on_news)
+        self._worker.begun.connect(self._on_begun)
+        self._worker.steered.connect(self._on_steered)
+        self._worker.ended.connect(self._on_ended)
+        self._worker.failed.connect(self._on_failed)
+        self._worker.forecast_made.connect(self._on_forecast)
+        self._tick = QTimer(self)
+        self._tick.setSingleShot(True)
+        self._tick.setInterval(TICK_MS)
+        self._tick.timeout.connect(self._take)
+        self._thread.start()
+
+    # -- what a person can ask for --------------------------------------------------------
+
+    @property
+    def active(self) -> bool:
+        """Whether a run is under way."""
+        return self.state is not State.IDLE
+
+    @property
+    def job(self) -> Job | None:
+        """The job of the run under way."""
+        return self._order.job if self._order else None
+
+    def start(self, job: Job, *, paused: bool = False, replay: bool = False) -> None:
+        """Begin a run; `paused` holds it before its first iteration. Ignored while one is active."""
+        if self.active:
+            return
+        self.cancel_forecast()
+        self._mailbox.take()
+        self.history.clear()
+        self.pace = Pace()
+        self._number += 1
+        self._order = Order(self._number, job, self.threads, replay=replay)
+        if paused:
+            self._order.control.pause(True)
+            self._order.control.step()
+        self._set_state(State.PREPARING)
+        self._run_asked.emit(self._order)
+
+    def pause(self) -> None:
+        """Hold the run after the present iteration."""
+        if self._order and self.state is State.RUNNING:
+            self._order.control.pause(True)
+            self.pace.pause()
+            self._set_state(State.PAUSED)
+
+    def resume(self) -> None:
+        """Go on with a held run."""
+        if self._order and self.state is State.PAUSED:
+            self._order.control.pause(False)
+            self.pace.resume()
+            self._set_state(State.RUNNING)
+
+    def step(self, job: Job) -> None:
+        """Do one iteration more of a held run; hold one that runs; else begin one that holds."""
+        if self.state is State.IDLE:
+            self.start(job, paused=True)
+        elif self.state is State.RUNNING:
+            self.pause()
+        elif self._order and self.state is State.PAUSED:
+            self._order.control.step()
+
+    def stop(self) -> None:
+        """End the run after the present iteration; its picture is kept."""
+        if self._order and self.active:
+            self._order.control.stop()
+            self._set_state(State.STOPPING)
+
+    def steer(self, technique: Technique) -> None:
+        """Let a changed technique's live settings take effect at the next iteration."""
+        if self._order and self.active:
+            self._order.steering.change(technique)
+
+    def ask_forecast(self, job: Job) -> None:
+        """Measure what `job` would take, unless a run is active; the last question counts."""
+        self.cancel_forecast()
+        if self.active:
+            return
+        self._question += 1
+        self._question_cancelled = threading.Event()
+        self._forecast_asked.emit(self._question, job, self._question_cancelled)
+
+    def cancel_forecast(self) -> None:
+        """Give up a forecast that is being made."""
+        self._question_cancelled.set()
+        self._question += 1
+
+    def close(self, patience_ms: int = PATIENCE_MS) -> bool:
+        """Stop, and end the thread; False when an iteration still has not ended: ask again."""
+        self.cancel_forecast()
+        self.stop()
+        self._tick.stop()
+        self._thread.quit()
+        return bool(self._thread.wait(patience_ms))
+
+    # -- what the worker says -------------------------------------------------------------
+
+    @Slot()
+    def _on_news(self) -> None:
+        if not self._tick.isActive():
+            self._tick.start()
+
+    @Slot()
+    def _take(self) -> None:
+        shown, points = self._mailbox.take()
+        if points:
+            self.pace.note(points[-1][0])
+            self.points.emit(points)
+        if shown is not None and shown.run == self._number:
+            self.shown.emit(shown)
+            self.history_changed.emit()
+
+    @Slot(int, object, str)
+    def _on_begun(self, run: int, plan: "list[Stage]", device: str) -> None:
+        if run != self._number:
+            return
+        self.pace.plan(plan)
+        self.begun.emit(plan, device)
+        if self.state is State.PREPARING:
+            paused = self._order is not None and self._order.control.paused
+            self._set_state(State.PAUSED if paused else State.RUNNING)
+
+    @Slot(int, int, object)
+    def _on_steered(self, run: int, iteration: int, values: Mapping[str, Any]) -> None:
+        if run == self._number:
+            self.steered.emit(iteration, values)
+
+    @Slot(int, str, str)
+    def _on_failed(self, run: int, sentence: str, details: str) -> None:
+        if run == self._number:
+            self.failed.emit(sentence, details)
+
+    @Slot(int, object)
+    def _on_ended(self, run: int, result: Result | None) -> None:
+        if run != self._number:
+            return
+        self._tick.stop()
+        self._take()  # the last picture and the last numbers
+        self._order = None
+        self._set_state(State.IDLE)
+        self.ended.emit(result)
+
+    @Slot(int, object)
+    def _on_forecast(self, question: int, answer: object) -> None:
+        if question == self._question and not self.active:
+            self.forecast_made.emit(answer)
+
+    def _set_state(self, state: State) -> None:
+        if state is not self.state:
+            self.state = state
+            self.state_changed.emit(state)
+
+
+__all__ = ["RunController", "Shown", "State"]

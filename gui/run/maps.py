@@ -1,0 +1,245 @@
+"""Live maps of what the network looks at: computed on a thread of their own, at the run's leisure.
+
+While a run is under way, maps are made at most twice a second and so seldom that they take at most
+a tenth of the time.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
+from PySide6.QtGui import QImage
+
+from engine.errors import PareidoliaError
+from gui.pixels import to_array, to_image
+from gui.run.networks import Networks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.networks.network import Network
+
+AT_MOST_EVERY = 0.5
+"""Seconds between two maps during a run."""
+SHARE = 0.1
+"""Of the time, that maps may take during a run."""
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be looked at, with what."""
+
+    image: QImage
+    network: str
+    weights: str | None
+    device: str
+    target: int | None
+    """A class by number; None: the most likely one."""
+    saliency: str = ""
+    """Colour map of the saliency map; empty: none."""
+    signed: bool = False
+    grad_cam: str = ""
+    layer: str = ""
+    """Empty: the last layer that has a map."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Most likely classes and the maps, as pictures to lay over."""
+
+    question: Question
+    top: tuple[tuple[int, str, float], ...] = ()
+    """Number, name, probability."""
+    target: int = 0
+    target_name: str = ""
+    probability: float = 0.0
+    layer: str = ""
+    saliency: QImage | None = None
+    grad_cam: QImage | None = None
+    problem: str = ""
+
+
+class MapsWorker(QObject):
+    """Lives on the maps' thread."""
+
+    answered = Signal(object, float)
+    """`Answer`, seconds that it took."""
+
+    def __init__(self, networks: Networks) -> None:
+        super().__init__()
+        self._networks = networks
+        self._twin: tuple[Network, str, Network] | None = None
+
+    @Slot(object)
+    def answer(self, question: Question) -> None:
+        """Make the maps. Never raises."""
+        began = time.perf_counter()
+        try:
+            answer = self._answer(question)
+        except PareidoliaError as error:
+            answer = Answer(question, problem=str(error))
+        except Exception as error:  # maps are an extra: the window says why there are none
+            answer = Answer(question, problem=f"{type(error).__name__}: {error}")
+        self.answered.emit(answer, time.perf_counter() - began)
+
+    def _answer(self, question: Question) -> Answer:
+        import torch
+
+        network = self._network(question)
+        picture = _fitting(question.image, network)
+        with torch.no_grad():
+            probabilities = network.logits(picture)[0].double().softmax(0)
+        values, indices = probabilities.topk(min(TOP, len(probabilities)))
+        top = tuple(
+            (int(i), network.classes[int(i)], float(p))
+            for i, p in zip(indices, values, strict=True)
+        )
+        target = top[0][0] if question.target is None else question.target
+        if not 0 <= target < len(network.classes):
+            target = top[0][0]
+        layer = question.layer or last_map(network)
+        x = network.prepare(picture)
+        saliency = grad_cam = None
+        if question.saliency:
+            saliency = _saliency(network, x, target, question)
+        if question.grad_cam and layer:
+            grad_cam = _grad_cam(network, x, target, layer, question)
+        return Answer(
+            question, top, target, network.classes[target], float(probabilities[target]), layer,
+            saliency, grad_cam,
+        )  # fmt: skip
+
+    def _network(self, question: Question) -> "Network":
+        import torch
+
+        from engine.device import choose_device
+
+        shared = self._networks.get(question.network, question.weights)
+        device = choose_device(question.device)
+        if self._twin is None or self._twin[:2] != (shared, device.type):
+            own = shared.twin() if device.type == "cpu" else shared
+            self._twin = (shared, device.type, own.at(device, torch.float32))
+        return self._twin[2]
+
+
+def last_map(network: "Network") -> str:
+    """Return the last layer whose output is a map of more than one position; empty: none."""
+    for call in reversed(list(network.calls().values())):
+        if len(call.shape) == 4 and min(call.shape[2:]) > 1:
+            return call.name
+    return ""
+
+
+def _fitting(image: QImage, network: "Network") -> "Tensor":
+    """Return the picture (1, 3, H, W) at a size that the network was made for."""
+    import torch
+
+    from engine.errors import BadInput
+
+    side = network.card.input_size
+    scale = side / max(1, min(image.width(), image.height()))
+    scale = min(scale, 3 * side / max(image.width(), image.height()))
+    size = (max(1, round(image.width() * scale)), max(1, round(image.height() * scale)))
+    try:
+        network.calls((size[1], size[0]))
+    except BadInput:  # takes nothing but squares
+        size = (side, side)
+    smooth = Qt.TransformationMode.SmoothTransformation
+    resized = image.scaled(*size, Qt.AspectRatioMode.IgnoreAspectRatio, smooth)
+    pixels = torch.from_numpy(to_array(resized)[..., :3].copy())
+    return pixels.permute(2, 0, 1)[None].float().div(255).to(network.device)
+
+
+def _saliency(network: "Network", x: "Tensor", target: int, question: Question) -> QImage:
+    from engine.attribution import saliency
+    from engine.attribution.colour_map import colourised, display_range
+
+    values = saliency(network.module, x, target, signed=question.signed)[0].float().cpu().numpy()
+    if question.signed:
+        values = values.sum(0)
+        reach = display_range(np.abs(values))[1]
+        return to_image(colourised(values, "signed", -reach, reach))
+    return to_image(colourised(values, question.saliency, 0.0, display_range(values)[1]))
+
+
+def _grad_cam(
+    network: "Network", x: "Tensor", target: int, layer: str, question: Question
+) -> QImage:
+    from engine.attribution import grad_cam
+    from engine.attribution.colour_map import colourised
+
+    name = network.resolve(layer)
+    if f"{name}#2" in network.calls():
+        name += "#1"  # a plain name would mean the last call there, and means the first one here
+    values: npt.NDArray[np.float32] = (
+        grad_cam(network.module, x, target, name)[0].float().cpu().numpy()
+    )
+    return to_image(colourised(values, question.grad_cam, 0.0, float(values.max())))
+
+
+class MapsController(QObject):
+    """Takes questions, the newest of which counts; lives in the GUI thread."""
+
+    answered = Signal(object)
+    """`Answer`."""
+
+    _asked = Signal(object)
+
+    def __init__(self, networks: Networks, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.run_active = False
+        self._thread = QThread(self)
+        self._thread.setObjectName("maps")
+        self._worker = MapsWorker(networks)
+        self._worker.moveToThread(self._thread)
+        self._asked.connect(self._worker.answer, Qt.ConnectionType.QueuedConnection)
+        self._worker.answered.connect(self._on_answered)
+        self._pending: Question | None = None
+        self._busy = False
+        self._not_before = 0.0
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._send)
+        self._thread.start()
+
+    def ask(self, question: Question) -> None:
+        """Have a question answered when the worker is free and it is time."""
+        self._pending = question
+        self._schedule()
+
+    def forget(self) -> None:
+        """Drop a question that is not under way yet."""
+        self._pending = None
+        self._timer.stop()
+
+    def close(self) -> None:
+        """End the thread after the answer under way."""
+        self.forget()
+        self._thread.quit()
+        self._thread.wait()
+
+    @Slot()
+    def _send(self) -> None:
+        if self._pending is None or self._busy:
+            return
+        question, self._pending = self._pending, None
+        self._busy = True
+        self._asked.emit(question)
+
+    @Slot(object, float)
+    def _on_answered(self, answer: Answer, seconds: float) -> None:
+        self._busy = False
+        pause = max(AT_MOST_EVERY - seconds, seconds / SHARE - seconds) if self.run_active else 0.0
+        self._not_before = time.monotonic() + max(0.0, pause)
+        self.answered.emit(answer)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._pending is None or self._busy:
+            return
+        wait = self._not_before - time.monotonic() if self.run_active else 0.0
+        self._timer.start(max(0, round(wait * 1000)))

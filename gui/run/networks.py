@@ -1,0 +1,54 @@
+"""Loaded networks, shared between the run, the layer tree and the live maps."""
+
+import atexit
+import gc
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.networks.network import Network
+
+KEPT = 2
+"""Networks kept in memory: going back to the one before is instant."""
+
+
+class Networks:
+    """Loads each network once; any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loaded: OrderedDict[tuple[str, str | None], Network] = OrderedDict()
+
+    def get(self, name: str, weights: str | None = None) -> "Network":
+        """Return the network in float32 on the CPU. Raises what `load_network` raises."""
+        from engine.networks.loading import load_network
+
+        key = (name, weights)
+        with self._lock:  # who asks meanwhile for the same one waits for it
+            found = self._loaded.get(key)
+            if found is None:
+                found = load_network(name, weights)
+                self._loaded[key] = found
+                _freeze_once()
+            self._loaded.move_to_end(key)
+            while len(self._loaded) > KEPT:
+                self._loaded.popitem(last=False)
+            return found
+
+    def forget(self) -> None:
+        """Drop all: files of weights have changed."""
+        with self._lock:
+            self._loaded.clear()
+
+
+def _freeze_once() -> None:
+    """Leave what PyTorch and Qt have brought out of the garbage collector's rounds.
+
+    It stays for good, and looking through it would hold the window up for a tenth of a second each
+    time.
+    """
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
+        atexit.register(gc.unfreeze)  # or libraries would report all that as never given back

@@ -1,0 +1,91 @@
+"""How fast a run goes and how long it will still take."""
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.task import Stage
+
+OVERHEAD_PIXELS = 64 * 64
+"""An iteration costs about as its pixels, and something besides that all sizes share."""
+WINDOW = 5.0
+"""Seconds that the speed is a mean of."""
+
+
+class Pace:
+    """Counts iterations against the clock; pauses are left out."""
+
+    def __init__(self) -> None:
+        self._ends: list[int] = []
+        self._costs: list[int] = []
+        self._seen: deque[tuple[float, int]] = deque()
+        self._paused_at: float | None = None
+        self.iteration = 0
+
+    def plan(self, stages: "list[Stage]") -> None:
+        """Learn the sizes that the run will go through."""
+        done = 0
+        for stage in stages:
+            done += stage.iterations
+            self._ends.append(done)
+            self._costs.append(stage.size[0] * stage.size[1] + OVERHEAD_PIXELS)
+        self._seen.append((time.monotonic(), 0))
+
+    @property
+    def total(self) -> int:
+        """Iterations of the whole run."""
+        return self._ends[-1] if self._ends else 0
+
+    def note(self, iteration: int) -> None:
+        """Learn that an iteration is done."""
+        self.iteration = iteration
+        now = time.monotonic()
+        self._seen.append((now, iteration))
+        while len(self._seen) > 2 and self._seen[1][0] < now - WINDOW:
+            self._seen.popleft()
+
+    def pause(self) -> None:
+        """Stop the clock."""
+        self._paused_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Let the clock run again."""
+        if self._paused_at is not None:
+            away = time.monotonic() - self._paused_at
+            self._seen = deque((moment + away, i) for moment, i in self._seen)
+            self._paused_at = None
+
+    def per_second(self) -> float | None:
+        """Return iterations per second over the last seconds; None before two are known."""
+        if len(self._seen) < 2:
+            return None
+        (first, a), (last, b) = self._seen[0], self._seen[-1]
+        return (b - a) / (last - first) if last > first and b > a else None
+
+    def seconds_left(self) -> float | None:
+        """Return how long the rest will take, larger scales costing as their pixels do."""
+        if len(self._seen) < 2 or not self._ends:
+            return None
+        (first, a), (last, b) = self._seen[0], self._seen[-1]
+        spent = self._cost(a, b)
+        if spent <= 0 or last <= first:
+            return None
+        return self._cost(b, self.total) * (last - first) / spent
+
+    def _cost(self, begin: int, end: int) -> int:
+        cost, before = 0, 0
+        for stop, each in zip(self._ends, self._costs, strict=True):
+            cost += each * max(0, min(end, stop) - max(begin, before))
+            before = stop
+        return cost
+
+
+def words(seconds: float) -> str:
+    """Return a duration as people say it: 8 s, 1:05 min, 2:10 h."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02} h"

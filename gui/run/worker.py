@@ -1,0 +1,275 @@
+"""The engine's thread: draws frames from the generator and leaves them in the mailbox."""
+
+import contextlib
+import gc
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from engine.errors import Cancelled, PareidoliaError
+from engine.image import Picture, from_tensor, to_bytes8
+from engine.job import Job, Steering, opened, prepare
+from engine.task import Frame
+from gui.panels.timeline import Moment
+from gui.pixels import to_image
+from gui.run.history import History
+from gui.run.mailbox import Mailbox, Shown
+from gui.run.networks import Networks
+
+if TYPE_CHECKING:
+    from engine.task import Stage
+
+NICENESS = 5
+"""The window goes first when both want the same core."""
+
+
+class Control:
+    """Pause, step and stop, asked for from the window's thread."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._paused = False
+        self._steps = 0
+        self.stopped = False
+
+    def pause(self, on: bool) -> None:
+        """Hold after the present iteration, or go on."""
+        with self._condition:
+            self._paused, self._steps = on, 0
+            self._condition.notify_all()
+
+    def step(self) -> None:
+        """Let a held run do one more iteration."""
+        with self._condition:
+            self._steps += 1
+            self._condition.notify_all()
+
+    def stop(self) -> None:
+        """End after the present iteration."""
+        with self._condition:
+            self.stopped = True
+            self._condition.notify_all()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run was asked to hold, even if a step is under way."""
+        return self._paused
+
+    @property
+    def held(self) -> bool:
+        """Whether the run waits for the window now."""
+        return self._paused and not self._steps and not self.stopped
+
+    def wait(self) -> None:
+        """Return when the next iteration may begin (called by the worker)."""
+        with self._condition:
+            self._condition.wait_for(lambda: not self.held)
+            self._steps = max(0, self._steps - 1)
+
+
+@dataclass
+class Order:
+    """One run, as the window asks for it."""
+
+    number: int
+    job: Job
+    threads: int = 0
+    """Processor threads; 0: all."""
+    steering: Steering = field(default_factory=Steering)
+    control: Control = field(default_factory=Control)
+    replay: bool = False
+    """Whether the job's recorded changes and stop are carried out again."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run has left, whether it came to its end or not."""
+
+    run: int
+    job: Job
+    """With the changes made on the way: its recipe makes this very picture."""
+    picture: Picture
+    iteration: int
+    total: int
+    seconds: float
+    complete: bool
+
+
+class EngineWorker(QObject):
+    """Lives on the engine's thread; the controller owns it and hears its signals."""
+
+    news = Signal()
+    """There is something in the mailbox (not said again before it is taken)."""
+    begun = Signal(int, object, str)
+    """Run, its stages, and device and precision in words."""
+    steered = Signal(int, int, object)
+    """Run, iteration, the live settings that have taken effect."""
+    ended = Signal(int, object)
+    """Run, `Result` or None."""
+    failed = Signal(int, str, str)
+    """Run, one sentence, details (empty where the sentence says all)."""
+    forecast_made = Signal(int, object)
+    """Number of the question, `Forecast` or the sentence that says why there is none."""
+
+    def __init__(self, networks: Networks, mailbox: Mailbox, history: History) -> None:
+        super().__init__()
+        self.networks, self.mailbox, self.history = networks, mailbox, history
+
+    @Slot(object)
+    def run(self, order: Order) -> None:
+        """Carry out a run. Never raises."""
+        result: Result | None = None
+        sentence = details = ""
+        drawn = _Drawn()
+        try:
+            result = self._run(order, drawn)
+        except PareidoliaError as error:
+            sentence = str(error)
+        except Exception as error:
+            sentence, details = self.tr("unexpected error: {0}").format(error), _traceback()
+        if sentence and drawn.frame is not None:  # the last good picture is kept
+            with contextlib.suppress(Exception):
+                result = drawn.result(order, complete=False)
+        drawn.frame = None
+        # Outside the except blocks: their tracebacks would keep the run's memory.
+        gc.collect()
+        if sentence:
+            self.failed.emit(order.number, sentence, details)
+        self.ended.emit(order.number, result)
+
+    def _run(self, order: Order, drawn: "_Drawn") -> Result | None:
+        from engine.device import choose_device, choose_precision, release_memory
+        from engine.job import run
+
+        self._become_nice(order.threads)
+        began = time.perf_counter()
+        job = opened(order.job)
+        if not order.replay:
+            job = replace(job, changes=(), stop_after=None)
+        device = choose_device(job.device)
+        dtype = choose_precision(job.precision, device)
+        network = self.networks.get(job.network, job.weights).at(device, dtype)
+        task = prepare(job, network)
+        plan = task.technique.stages(task)
+        self.begun.emit(order.number, plan, f"{device.type}, {job.precision}")
+        drawn.job, drawn.began = job, began
+        del task
+        try:
+            with contextlib.closing(run(job, network, order.steering)) as frames:  # type: ignore[type-var]
+                applied = 0
+                for frame in _watched(frames, order.control):
+                    drawn.frame = frame
+                    while applied < len(order.steering.applied):
+                        self.steered.emit(order.number, *order.steering.applied[applied])
+                        applied += 1
+                    last = order.control.stopped or frame.iteration in (frame.total, job.stop_after)
+                    self._publish(order, frame, plan, last)
+                    if last:
+                        break
+                if drawn.frame is None:
+                    return None
+                return drawn.result(order, drawn.frame.iteration == drawn.frame.total)
+        finally:
+            del network
+            release_memory(device)
+
+    def _publish(self, order: Order, frame: Frame, plan: "list[Stage]", last: bool) -> None:
+        """Leave the numbers, and the picture where somebody wants it."""
+        shown = None
+        keep = last or self.history.wants(frame.iteration)
+        made = time.perf_counter()
+        if keep or order.control.held or self.mailbox.has_room:
+            image = to_image(to_bytes8(frame.picture))
+            shown = Shown(
+                order.number, frame.iteration, frame.total, frame.stage, frame.seconds, image,
+                plan[-1].size, made,
+            )  # fmt: skip
+            if keep:
+                moment = Moment(frame.iteration, frame.total, frame.stage, image)
+                self.history.add(moment)
+        if self.mailbox.put((frame.iteration, frame.losses), shown):
+            self.news.emit()
+
+    @Slot(int, object, object)
+    def forecast(self, number: int, job: Job, cancelled: threading.Event) -> None:
+        """Measure what a run would take. Never raises."""
+        if cancelled.is_set():
+            return
+        from engine.forecasting import forecast
+
+        answer: object
+        try:
+            self._become_nice(0)
+            network = self.networks.get(job.network, job.weights)
+            answer = forecast(job, network, cancelled.is_set)
+        except Cancelled:
+            return
+        except PareidoliaError as error:
+            answer = str(error)
+        except Exception:
+            traceback.print_exc()
+            answer = ""
+        gc.collect()
+        if not cancelled.is_set():
+            self.forecast_made.emit(number, answer)
+
+    def _become_nice(self, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads or _all_threads(torch.get_num_threads()))
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+@dataclass
+class _Drawn:
+    """The newest frame of a run, for when it ends in whatever way."""
+
+    job: Job | None = None
+    frame: Frame | None = None
+    began: float = 0.0
+
+    def result(self, order: Order, complete: bool) -> Result:
+        assert self.job is not None
+        assert self.frame is not None
+        content = self.job.inputs.content
+        like = content if isinstance(content, Picture) else None
+        picture = from_tensor(self.frame.picture, like)
+        job = self.job
+        if not order.replay:
+            stop = None if complete else self.frame.iteration
+            job = replace(job, changes=tuple(order.steering.applied), stop_after=stop)
+        frame, seconds = self.frame, time.perf_counter() - self.began
+        return Result(order.number, job, picture, frame.iteration, frame.total, seconds, complete)
+
+
+def _watched(frames: Iterator[Frame], control: Control) -> Iterator[Frame]:
+    """Yield frames, holding before each while the run is paused."""
+    while True:
+        control.wait()
+        frame = None if control.stopped else next(frames, None)
+        if frame is None:
+            return
+        yield frame
+
+
+_default_threads: list[int] = []
+
+
+def _all_threads(now: int) -> int:
+    """Return how many threads torch takes by itself: what it said the first time."""
+    if not _default_threads:
+        _default_threads.append(now)
+    return _default_threads[0]
+
+
+def _traceback() -> str:
+    return traceback.format_exc()

@@ -1,0 +1,196 @@
+"""What is remembered from one start to the next: the job, recent files, own presets, preferences.
+
+One JSON file, written beside and renamed; what cannot be read is left out, never fatal. Window
+geometry alone is kept by QSettings.
+"""
+
+import json
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine import settings
+from engine.errors import BadInput
+from engine.image import Picture
+from engine.job import Inputs, Job, Source
+from engine.places import data_folder
+from engine.settings import setting
+from engine.techniques import TECHNIQUES
+
+VERSION = 1
+MOST_RECENT = 10
+log = logging.getLogger("pareidolia.session")
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """How the window behaves, whatever the job."""
+
+    theme: str = setting(
+        "dark", "Theme", "Colours of the window.",
+        choices=("dark", "light", "system"), group="Look",
+    )  # fmt: skip
+    forecast: bool = setting(
+        True, "Forecast", "Measure before a run how long it will take and how much memory.",
+        group="Run",
+    )  # fmt: skip
+    threads: int = setting(
+        0, "Threads", "Processor threads for runs; 0: all. One fewer than all keeps other programs "
+        "quicker.", low=0, high=256, group="Run",
+    )  # fmt: skip
+    history_mib: int = setting(
+        256, "History", "Memory for the moments of a run that the timeline keeps.",
+        low=16, high=65536, unit="MiB", log=True, group="Run",
+    )  # fmt: skip
+
+
+@dataclass
+class Session:
+    """Everything remembered, as the window holds it."""
+
+    job: Job | None = None
+    recent: list[str] = field(default_factory=list)
+    presets: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """Own presets: technique's command, name, settings."""
+    preferences: Preferences = field(default_factory=Preferences)
+    folded: list[str] = field(default_factory=list)
+
+    def remember_file(self, path: str) -> None:
+        """Put a picture or project in front of the recent ones."""
+        self.recent = [path, *(p for p in self.recent if p != path)][:MOST_RECENT]
+
+
+def file() -> Path:
+    """Return where the session is kept."""
+    return data_folder() / "session.json"
+
+
+def load() -> Session:
+    """Return the last session; parts that cannot be read are as at the first start."""
+    session = Session()
+    try:
+        values = json.loads(file().read_text("utf-8"))
+    except FileNotFoundError:
+        return session
+    except (OSError, ValueError, RecursionError) as error:
+        log.warning("%s cannot be read (%s): starting afresh", file(), error)
+        with suppress(OSError):
+            file().replace(file().with_suffix(".damaged.json"))
+        return session
+    if not isinstance(values, dict) or values.get("version") != VERSION:
+        return session
+    for name, read in (
+        ("job", job_from_values),
+        ("recent", _texts),
+        ("presets", _presets),
+        ("preferences", _preferences),
+        ("folded", _texts),
+    ):
+        try:
+            setattr(session, name, read(values[name]))
+        except (KeyError, TypeError, ValueError, AttributeError, BadInput) as error:
+            log.warning("%s in %s is left out: %r", name, file(), error)
+    return session
+
+
+def save(session: Session) -> None:
+    """Write the session; raises OSError."""
+    values = {
+        "version": VERSION,
+        "job": job_to_values(session.job) if session.job else None,
+        "recent": session.recent,
+        "presets": session.presets,
+        "preferences": settings.values(session.preferences),
+        "folded": session.folded,
+    }
+    write_json(file(), values)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write JSON beside its place and rename it, so that nothing is lost on the way."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with beside.open("w", encoding="utf-8") as stream:
+            json.dump(values, stream, ensure_ascii=False, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def path_of(source: Source | None) -> str | None:
+    """Return the path of an input."""
+    if isinstance(source, Picture):
+        return None if source.path is None else str(source.path)
+    return None if source is None else str(source)
+
+
+def with_paths(job: Job) -> Job:
+    """Return the job with its pictures named by path, as the window keeps them."""
+    i = job.inputs
+    styles = tuple((path, weight) for p, weight in i.styles if (path := path_of(p)) is not None)
+    inputs = Inputs(path_of(i.content), styles, path_of(i.guide), path_of(i.start))
+    return Job(
+        job.technique, inputs, job.network, job.weights, job.size, job.seed, job.device,
+        job.precision,
+    )  # fmt: skip
+
+
+def job_to_values(job: Job) -> dict[str, Any]:
+    """Return a job as plain values. Unlike a recipe: pictures are not read and need not exist."""
+    i = job.inputs
+    return {
+        "technique": job.technique.command,
+        "settings": settings.values(job.technique),
+        "content": path_of(i.content),
+        "styles": [[path_of(p), weight] for p, weight in i.styles],
+        "guide": path_of(i.guide),
+        "start": path_of(i.start),
+        "network": job.network,
+        "weights": job.weights,
+        **{name: getattr(job, name) for name in settings.describe(Job)},
+    }
+
+
+def job_from_values(values: Mapping[str, Any]) -> Job:
+    """Return the job; raises what reading plain values raises."""
+    own = {name: d.check(values[name]) for name, d in settings.describe(Job).items()}
+    return Job(
+        settings.make(TECHNIQUES[values["technique"]], values["settings"]),
+        Inputs(
+            values["content"],
+            tuple((str(path), float(weight)) for path, weight in values["styles"]),
+            values["guide"],
+            values["start"],
+        ),
+        str(values["network"]),
+        values["weights"],
+        **own,
+    )
+
+
+def _texts(values: Any) -> list[str]:
+    if not isinstance(values, list):
+        raise TypeError("no list")
+    return [str(v) for v in values]
+
+
+def _presets(values: Any) -> dict[str, dict[str, dict[str, Any]]]:
+    kept: dict[str, dict[str, dict[str, Any]]] = {}
+    for command, named in values.items():
+        for name, preset in named.items():
+            with suppress(BadInput, KeyError, TypeError):
+                settings.make(TECHNIQUES[command], preset)
+                kept.setdefault(command, {})[name] = preset
+    return kept
+
+
+def _preferences(values: Any) -> Preferences:
+    return settings.make(Preferences, values)

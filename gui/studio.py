@@ -1,0 +1,158 @@
+"""What a person has set up, as one immutable job; every edit of it can be undone.
+
+The panels show the job and ask for edits; they hear of the result from `changed`. Nothing here
+knows widgets.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoCommand, QUndoStack
+
+from engine import settings
+from engine.job import Inputs, Job
+from engine.task import Technique
+from engine.techniques import TECHNIQUES
+from engine.techniques.style_transfer import StyleTransfer
+
+SAMPLES = Path(__file__).resolve().parent.parent / "resources" / "pictures"
+UNDO_LIMIT = 500
+MERGE_SECONDS = 1.5
+"""Changes of one setting that follow each other this quickly are one drag of a slider."""
+
+
+def first_job() -> Job:
+    """Return what is set up at the very first start: one click on Run gives a picture."""
+    preview = settings.make(StyleTransfer, StyleTransfer.presets["Fast preview"])
+    style = str(SAMPLES / "brush_strokes.jpg")
+    return Job(preview, Inputs(str(SAMPLES / "cat.jpg"), ((style, 1.0),)))
+
+
+class Studio(QObject):
+    """Holds the job, the settings of the techniques not shown, and the undo stack."""
+
+    changed = Signal(object, object)
+    """Job before, job after."""
+
+    def __init__(self, job: Job | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._job = job or first_job()
+        self._others: dict[str, Technique] = {}
+        self.undo_stack = QUndoStack(self)
+        self.undo_stack.setUndoLimit(UNDO_LIMIT)
+
+    @property
+    def job(self) -> Job:
+        """The job as it is set up now."""
+        return self._job
+
+    @property
+    def technique(self) -> Technique:
+        """The chosen technique with its settings."""
+        return self._job.technique
+
+    def edit(self, text: str, merge: str = "", **changes: Any) -> None:
+        """Replace fields of the job. Edits in a row with the same `merge` are undone as one."""
+        job = replace(self._job, **changes)
+        if job != self._job:
+            self.undo_stack.push(_Edit(self, text, merge, self._job, job))
+
+    def set_setting(self, name: str, value: Any) -> None:
+        """Change a setting of the technique, or one of the job's own (size, seed …)."""
+        own = settings.describe(self.technique)
+        described = own.get(name) or settings.describe(Job)[name]
+        value = described.check(value)
+        text = self.tr("Change {0}").format(described.label)
+        if name in own:
+            technique: Any = replace(self.technique, **{name: value})  # type: ignore[type-var]
+            self.edit(text, merge=f"setting {name}", technique=technique)
+        else:
+            self.edit(text, merge=f"setting {name}", **{name: value})
+
+    def set_settings(self, text: str, values: Mapping[str, Any]) -> None:
+        """Replace several settings of the technique at once."""
+        technique: Any = replace(self.technique, **values)  # type: ignore[type-var]
+        self.edit(text, technique=technique)
+
+    def set_technique(self, command: str) -> None:
+        """Turn to another technique, with the settings that it had when it was left."""
+        if command == self.technique.command:
+            return
+        kind = TECHNIQUES[command]
+        technique = self._others.get(command) or kind()
+        self.edit(self.tr("Choose {0}").format(kind.title), technique=technique)
+
+    def apply_preset(self, name: str, values: Mapping[str, Any]) -> None:
+        """Take a preset: its settings, and the defaults for all that it does not name.
+
+        Layers that a person chose for the network stay.
+        """
+        technique = self.technique
+        kept = {
+            field: getattr(technique, field)
+            for field, described in settings.describe(technique).items()
+            if described.kind == "layers" and field not in values
+        }
+        made = settings.make(type(technique), {**kept, **values})
+        self.edit(self.tr("Preset {0}").format(name), technique=made)
+
+    def set_inputs(self, text: str, merge: str = "", **changes: Any) -> None:
+        """Replace pictures: content, styles, guide, start."""
+        self.edit(text, merge=merge, inputs=replace(self._job.inputs, **changes))
+
+    def set_network(self, name: str, weights: str | None = None) -> None:
+        """Choose a network; layers chosen for another are left to the new one's suggestion."""
+        automatic = {
+            field: None
+            for field, described in settings.describe(self.technique).items()
+            if described.kind == "layers"
+        }
+        technique: Any = replace(self.technique, **automatic)  # type: ignore[type-var]
+        if "channels" in settings.describe(technique):
+            technique = replace(technique, channels="")
+        text = self.tr("Choose {0}").format(name)
+        self.edit(text, network=name, weights=weights, technique=technique)
+
+    def load(self, job: Job) -> None:
+        """Take over a whole job: nothing before it can be undone."""
+        before = self._job
+        self._others.clear()
+        self._set(job)
+        self.undo_stack.clear()
+        if before == job:
+            self.changed.emit(before, job)
+
+    def _set(self, job: Job) -> None:
+        before, self._job = self._job, job
+        self._others[before.technique.command] = before.technique
+        if before != job:
+            self.changed.emit(before, job)
+
+
+class _Edit(QUndoCommand):
+    def __init__(self, studio: Studio, text: str, merge: str, before: Job, after: Job) -> None:
+        super().__init__(text)
+        self.studio, self.merge, self.before, self.after = studio, merge, before, after
+        self.when = time.monotonic()
+
+    def redo(self) -> None:
+        self.studio._set(self.after)
+
+    def undo(self) -> None:
+        self.studio._set(self.before)
+
+    def id(self) -> int:
+        return hash(self.merge) % 2**31 if self.merge else -1
+
+    def mergeWith(self, other: QUndoCommand) -> bool:
+        if not isinstance(other, _Edit) or other.merge != self.merge:
+            return False
+        if other.when - self.when > MERGE_SECONDS:
+            return False
+        self.after, self.when = other.after, other.when
+        self.setObsolete(self.after == self.before)
+        return True

@@ -1,0 +1,56 @@
+"""Dark, light, or the system's own colours."""
+
+import contextlib
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QPalette
+from PySide6.QtWidgets import QApplication
+
+EXTRA = """
+QToolTip { padding: 4px; }
+QStatusBar QLabel { padding: 0 6px; }
+"""
+
+
+def apply(app: QApplication, theme: str) -> bool:
+    """Give the program a theme (dark, light, system); return whether it is dark."""
+    if theme == "system":
+        app.setStyleSheet("")
+        app.setPalette(QPalette())
+        hints = app.styleHints()
+        return bool(hints.colorScheme() == Qt.ColorScheme.Dark) if hints else False
+    import qdarkstyle
+    from qdarkstyle.dark.palette import DarkPalette
+    from qdarkstyle.light.palette import LightPalette
+
+    kind = DarkPalette if theme == "dark" else LightPalette
+    with contextlib.redirect_stdout(None):
+        sheet = qdarkstyle.load_stylesheet(qt_api="pyside6", palette=kind)
+    app.setPalette(palette_of(kind))
+    app.setStyleSheet(sheet + EXTRA)
+    return theme == "dark"
+
+
+def palette_of(colours: type) -> QPalette:
+    """Return the style sheet's colours as a palette, for what paints itself."""
+    role = QPalette.ColorRole
+    back, text = QColor(colours.COLOR_BACKGROUND_1), QColor(colours.COLOR_TEXT_1)
+    palette = QPalette(QColor(colours.COLOR_BACKGROUND_4), back)
+    for each, colour in (
+        (role.Window, back),
+        (role.Base, back),
+        (role.AlternateBase, QColor(colours.COLOR_BACKGROUND_2)),
+        (role.WindowText, text),
+        (role.Text, text),
+        (role.ButtonText, text),
+        (role.ToolTipText, text),
+        (role.ToolTipBase, QColor(colours.COLOR_BACKGROUND_2)),
+        (role.Highlight, QColor(colours.COLOR_ACCENT_3)),
+        (role.HighlightedText, text),
+        (role.PlaceholderText, QColor(colours.COLOR_TEXT_4)),
+    ):
+        palette.setColor(each, colour)
+    faint = QColor(colours.COLOR_DISABLED)
+    for each in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, each, faint)
+    return palette

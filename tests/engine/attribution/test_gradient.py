@@ -1,0 +1,87 @@
+"""Saliency, against closed forms, finite differences and captum."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from captum.attr import Saliency
+from torch import Tensor, nn
+
+from engine.attribution import saliency
+
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
+
+
+def assert_near(ours: Tensor, theirs: Tensor) -> None:
+    assert ours.dtype == theirs.dtype
+    assert ours.shape == theirs.shape
+    assert theirs.abs().max() > 0
+    assert (ours - theirs).abs().max() <= TOLERANCE[ours.dtype] * theirs.abs().max()
+
+
+def test_a_linear_model_gives_its_weights() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 5, 7)).eval()
+    weights = model[1].weight.detach().view(7, 3, 4, 5)
+    x = torch.rand(2, 3, 4, 5)
+    signed = saliency(model, x, [6, 2], signed=True)
+    assert torch.equal(signed, weights[[6, 2]])
+    assert torch.equal(saliency(model, x, [6, 2]), weights[[6, 2]].abs().amax(1))
+
+
+def test_it_is_the_logit_not_the_probability() -> None:
+    """Adding the same to all logits changes no probability, but every logit."""
+
+    class Shifted(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sum((2, 3)) + 10 * x.sum((1, 2, 3))[:, None]
+
+    signed = saliency(Shifted(), torch.rand(1, 3, 2, 2), 1, signed=True)
+    assert signed[0, :, 0, 0].tolist() == [10, 11, 10]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("signed", [True, False])
+def test_it_equals_captum(
+    make_net: Callable[..., nn.Module],
+    pictures: Tensor,
+    way: str,
+    dtype: torch.dtype,
+    signed: bool,
+) -> None:
+    net, x = make_net(way, dtype), pictures.to(dtype)
+    theirs = Saliency(net).attribute(x.clone().requires_grad_(), target=[1, 4], abs=not signed)
+    theirs = theirs.detach()
+    assert_near(saliency(net, x, [1, 4], signed), theirs if signed else theirs.amax(1))
+
+
+def test_it_equals_finite_differences(make_net: Callable[..., nn.Module], pictures: Tensor) -> None:
+    net, x = make_net(dtype=torch.float64), pictures[:1].double()
+    signed = saliency(net, x, 3, signed=True)
+    step = 1e-6
+    for place in [(0, 0, 0, 0), (0, 1, 5, 7), (0, 2, 11, 9)]:
+        more, less = x.clone(), x.clone()
+        more[place] += step
+        less[place] -= step
+        with torch.no_grad():
+            slope = (net(more)[0, 3] - net(less)[0, 3]) / (2 * step)
+        assert slope.item() == pytest.approx(signed[place].item(), rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_picture_with_one_colour_or_any_number_of_channels(signed: bool) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3)).eval()
+    shape = (1, 1, 4, 4) if signed else (1, 4, 4)
+    assert saliency(model, torch.rand(1, 1, 4, 4), 0, signed).shape == shape
+
+
+def test_a_graph_that_does_not_reach_the_pixels_is_explained() -> None:
+    class Detached(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(x.detach().mean((2, 3)))
+
+    with pytest.raises(ValueError, match="do not depend on x"):
+        saliency(Detached().eval(), torch.rand(1, 3, 4, 4), 0)

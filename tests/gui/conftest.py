@@ -1,0 +1,44 @@
+"""What tests of the window share: no screen, folders of their own, nothing left behind."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import pytest
+from PySide6.QtCore import QCoreApplication
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+from shiboken6 import isValid
+
+from gui.main_window import MainWindow
+from tests.gui.stories import closed, opened_window
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep settings, session, networks and logs of a test away from the person's own."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("PAREIDOLIA_HOME", str(home))
+    return home
+
+
+@pytest.fixture(autouse=True)
+def delivered(qapp: QCoreApplication) -> Iterator[None]:
+    """Let what was to be deleted later be deleted before the next test."""
+    yield
+    QCoreApplication.sendPostedEvents(None, 52)  # QEvent.DeferredDelete
+    qapp.processEvents()
+
+
+@pytest.fixture
+def window(qtbot: QtBot) -> Iterator[MainWindow]:
+    """The window with a small quick job; nothing of it may be left afterwards."""
+    made = opened_window(qtbot)
+    yield made
+    if isValid(made) and made.isVisible():
+        closed(qtbot, made)
+    assert not isValid(made)
+    left = [w for w in QApplication.topLevelWidgets() if w.isVisible()]
+    assert not left, "widgets are left behind"

@@ -1,0 +1,410 @@
+"""User stories, from the first start to the next one, through the real window and engine."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
+from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QProgressBar, QSlider, QWidget
+from pytestqt.qtbot import QtBot
+
+from engine.image import open_picture, read_recipe
+from engine.job import Job
+from engine.techniques.deep_dream import DeepDream
+from gui import session as sessions
+from gui.main_window import MainWindow
+from gui.panels.editors import NumberEditor
+from gui.panels.inputs import Place
+from gui.run.controller import State
+from gui.session import Session
+from tests.gui.stories import (
+    CAT,
+    MOSAIC,
+    STROKES,
+    click,
+    closed,
+    opened_window,
+    quick_job,
+    until,
+    until_idle,
+)
+
+NAMES = (
+    "canvas", "networkTree", "techniqueBox", "networkBox", "settingsForm", "inputsPanel",
+    "runButton", "pauseButton", "stopButton", "progressBar", "etaLabel", "lossPlot",
+    "timelineSlider", "compareButton", "saliencyPanel", "gradCamPanel", "classBox", "logView",
+)  # fmt: skip
+
+
+def test_every_fixed_name_is_there_once(window: MainWindow) -> None:
+    assert window.objectName() == "mainWindow"
+    for name in NAMES:
+        assert len(window.findChildren(QWidget, name)) == 1, name
+
+
+def test_what_has_no_text_has_an_accessible_name(window: MainWindow) -> None:
+    for name in NAMES:
+        widget = window.findChild(QWidget, name)
+        assert widget is not None
+        text = getattr(widget, "text", None)
+        assert widget.accessibleName() or (callable(text) and text()), name
+
+
+def test_one_click_gives_a_picture(window: MainWindow, qtbot: QtBot) -> None:
+    assert window.showing.current is not None
+    assert window.showing.current.kind == "content"
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    current = window.showing.current
+    assert current is not None
+    assert (current.kind, current.iteration) == ("frame", 6)
+    assert current.image.width() == 64
+    bar = window.findChild(QProgressBar, "progressBar")
+    assert bar is not None
+    assert bar.value() == bar.maximum() == 6
+    eta = window.findChild(QLabel, "etaLabel")
+    assert eta is not None
+    assert "6 iterations" in eta.text()
+
+
+def test_pause_change_the_style_weight_resume_stop(window: MainWindow, qtbot: QtBot) -> None:
+    window.studio.set_setting("iterations", 100_000)
+    click(qtbot, window, "runButton")
+    until(qtbot, lambda: window.controller.state is State.RUNNING)
+    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "frame")
+    click(qtbot, window, "pauseButton")
+    assert window.controller.state is State.PAUSED
+    weight = window.form.editor("style_weight")
+    assert isinstance(weight, NumberEditor)
+    assert weight.slider is not None
+    weight.slider.setValue(weight.slider.value() + 100)
+    window.studio.set_setting("optimizer", "lbfgs")
+    assert "next run" in window.form._rows["optimizer"].label.text()
+    assert window.form._rows["style_weight"].label.text() == "Style"
+    click(qtbot, window, "pauseButton")
+    until(qtbot, lambda: window.running.changes)
+    click(qtbot, window, "stopButton")
+    until_idle(qtbot, window)
+    result = window.running.result
+    assert result is not None
+    assert not result.complete
+    ((_, values),) = result.job.changes
+    assert values == {"style_weight": weight.value()}
+    assert window.form._rows["optimizer"].label.text() == "Optimizer"
+
+
+def test_look_back_compare_and_branch(window: MainWindow, qtbot: QtBot) -> None:
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    until(qtbot, lambda: window.timeline.current() is not None)
+    slider = window.findChild(QSlider, "timelineSlider")
+    assert slider is not None
+    assert slider.maximum() == 5
+    slider.setValue(2)
+    current = window.showing.current
+    assert current is not None
+    assert (current.kind, current.iteration) == ("moment", 3)
+    click(qtbot, window, "compareButton")
+    assert window.canvas.compare()
+    assert window.actions_table["compare"].isChecked()
+    window.actions_table["compare"].setChecked(False)
+    assert not window.canvas.compare()
+    window.actions_table["branch"].trigger()
+    until(qtbot, lambda: window.studio.job.inputs.start)
+    assert window.studio.technique.start == "picture"  # type: ignore[attr-defined]
+    start = open_picture(str(window.studio.job.inputs.start))
+    assert (start.width, start.height) == (current.image.width(), current.image.height())
+    window.studio.undo_stack.undo()
+    assert window.studio.job.inputs.start is None
+    window.studio.undo_stack.redo()
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    assert window.running.result is not None
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_saved_picture_is_made_again_bit_for_bit(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, stopped: bool
+) -> None:
+    from cli.running import run_job
+
+    window.studio.set_setting("iterations", 100_000 if stopped else 6)
+    click(qtbot, window, "runButton")
+    if stopped:
+        until(qtbot, lambda: window.showing.current and window.showing.current.kind == "frame")
+        window.studio.set_setting("tv_weight", 5.0)
+        until(qtbot, lambda: window.running.changes)
+        window.controller.stop()
+    until_idle(qtbot, window)
+    path = tmp_path / "made.png"
+    window.files.write_picture(path)
+    until(qtbot, path.exists)
+    until(qtbot, lambda: not window.background.busy)
+    recipe = read_recipe(path)
+    assert recipe is not None
+    again = tmp_path / "again.png"
+    run_job(Job.from_recipe(recipe), again, quiet=True)
+    assert np.array_equal(open_picture(path).rgb, open_picture(again).rgb)
+
+
+def test_an_earlier_moment_is_made_again_too(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    from cli.running import run_job
+
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    until(qtbot, lambda: window.timeline.current() is not None)
+    window.timeline.findChild(QSlider, "timelineSlider").setValue(3)  # type: ignore[union-attr]
+    path, again = tmp_path / "made.png", tmp_path / "again.png"
+    window.files.write_picture(path)
+    until(qtbot, lambda: path.exists() and not window.background.busy)
+    recipe = read_recipe(path)
+    assert recipe is not None
+    assert recipe["stop_after"] == 4
+    run_job(Job.from_recipe(recipe), again, quiet=True)
+    assert np.array_equal(open_picture(path).rgb, open_picture(again).rgb)
+
+
+def test_a_result_is_never_written_over_its_photo(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(Path(CAT).read_bytes())
+    window.studio.set_inputs("", content=str(photo))
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    with qtbot.waitSignal(window.files.failed) as heard:
+        window.files.write_picture(photo)
+    assert "another name" in heard.args[0]
+    assert photo.read_bytes() == Path(CAT).read_bytes()
+
+
+def drop_on(widget: QWidget, paths: list[str]) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(path) for path in paths])
+    entering = QDragEnterEvent(
+        QPoint(10, 10), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    QApplication.sendEvent(widget, entering)
+    assert entering.isAccepted()
+    event = QDropEvent(
+        QPointF(10, 10), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    QApplication.sendEvent(widget, event)
+
+
+def test_pictures_are_dropped_weighted_and_removed(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    photo = tmp_path / ("a very long file name " * 8 + ".png")
+    QImage(30, 20, QImage.Format.Format_RGB32).save(str(photo))
+    drop_on(window.canvas.viewport(), [str(photo), MOSAIC])
+    inputs = window.studio.job.inputs
+    assert inputs.content == str(photo)
+    assert inputs.styles == ((STROKES, 1.0), (MOSAIC, 1.0))
+    until(qtbot, lambda: window.showing.current and window.showing.current.image.width() == 30)
+    second = window.inputs.slot(Place("style", 1))
+    assert second.weight.isVisible()
+    second.weight.box.setValue(0.5)
+    assert window.studio.job.inputs.styles[1] == (MOSAIC, 0.5)
+    drop_on(second, [CAT])
+    assert window.studio.job.inputs.styles[1] == (CAT, 0.5)
+    click_on = window.inputs.slot(Place("style", 0)).remove
+    qtbot.mouseClick(click_on, Qt.MouseButton.LeftButton)
+    assert window.studio.job.inputs.styles == ((CAT, 0.5),)
+    assert not window.inputs.slot(Place("style", 0)).weight.isVisible(), "a single style has none"
+    for _ in range(5):
+        window.studio.undo_stack.undo()
+    assert window.studio.job.inputs == quick_job().inputs
+
+
+def test_what_is_no_picture_is_said_and_nothing_is_lost(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    result = window.running.result
+    text = tmp_path / "notes.txt"
+    text.write_text("no picture")
+    drop_on(window.canvas.viewport(), [str(text)])
+    until(qtbot, lambda: "notes.txt" in window.statusBar().currentMessage())
+    assert window.running.result is result
+    window.studio.undo_stack.undo()
+    assert window.studio.job.inputs.content == CAT
+
+
+def test_a_pasted_picture_is_worked_on(window: MainWindow, qtbot: QtBot) -> None:
+    image = QImage(40, 30, QImage.Format.Format_RGB32)
+    image.fill(Qt.GlobalColor.red)
+    QGuiApplication.clipboard().setImage(image)
+    window.actions_table["paste"].trigger()
+    path = str(window.studio.job.inputs.content)
+    assert Path(path).is_file()
+    assert open_picture(path).rgb[0, 0].tolist() == [1.0, 0.0, 0.0]
+    QGuiApplication.clipboard().setText("words")
+    window.actions_table["paste"].trigger()
+    assert window.studio.job.inputs.content == path
+
+
+def test_layers_take_roles_in_the_tree(window: MainWindow) -> None:
+    tree = window.tree
+    tree.role_edited.emit("style_layers", {"relu2_1": 3.0})
+    assert window.studio.technique.style_layers == {"relu2_1": 3.0}  # type: ignore[attr-defined]
+    assert window.form.editor("style_layers").value() == {"relu2_1": 3.0}
+    window.actions_table["reset_layers"].trigger()
+    assert window.studio.technique.style_layers is None  # type: ignore[attr-defined]
+
+
+def test_deep_dream_on_single_channels(window: MainWindow, qtbot: QtBot) -> None:
+    window.studio.set_technique("deep-dream")
+    box = window.findChild(QComboBox, "techniqueBox")
+    assert box is not None
+    assert box.currentText() == "DeepDream"
+    window.tree.channel_edited.emit("relu4_1", (3, 5))
+    technique = window.studio.technique
+    assert isinstance(technique, DeepDream)
+    assert technique.layers == {"relu4_1": 1.0}
+    assert technique.channels == "3,5"
+    window.studio.set_setting("iterations", 3)
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    assert window.running.result is not None
+    assert window.running.result.complete
+
+
+def test_presets_built_in_and_own(window: MainWindow, qtbot: QtBot) -> None:
+    box = window.findChild(QComboBox, "presetBox")
+    assert box is not None
+    assert box.currentText() == "(own settings)"
+    box.setCurrentText("Fast preview")
+    box.activated.emit(box.currentIndex())
+    assert window.studio.technique.iterations == 150  # type: ignore[attr-defined]
+    assert box.currentText() == "Fast preview"
+    window.studio.set_setting("tv_weight", 4.0)
+    assert box.currentText() == "(own settings)"
+    window.options.save_preset("mine")
+    assert box.currentText() == "mine"
+    window.actions_table["reset_settings"].trigger()
+    assert box.currentText() == "Best"
+    window.options.apply_preset("mine")
+    assert window.studio.technique.tv_weight == 4.0  # type: ignore[attr-defined]
+
+
+def test_the_maps_lie_over_the_picture_and_go_again(window: MainWindow, qtbot: QtBot) -> None:
+    window.docks["sight"].raise_()
+    with qtbot.waitSignal(window.maps.answered, timeout=60_000) as heard:
+        window.actions_table["saliency"].setChecked(True)
+        window.actions_table["grad_cam"].setChecked(True)
+    until(qtbot, lambda: window.maps._pending is None and not window.maps._busy)
+    answer = heard.args[0]
+    assert not answer.problem, answer.problem
+    assert len(answer.top) == 5
+    assert sum(share for _, _, share in answer.top) <= 1.0 + 1e-6
+    kinds = {"saliency", "grad_cam"}
+    until(qtbot, lambda: kinds <= set(window.canvas.overlays()))
+    window.actions_table["saliency"].setChecked(False)
+    assert set(window.canvas.overlays()) == {"grad_cam"}
+    assert window.sight.saliency.isChecked() is False
+    window.tree.layer_selected.emit("relu3_1", None)
+    until(qtbot, lambda: "relu3_1" in window.sight.said.text())
+
+
+def test_a_class_is_found_by_name_or_number(window: MainWindow, qtbot: QtBot) -> None:
+    box = window.findChild(QComboBox, "classBox")
+    assert box is not None
+    line = box.lineEdit()
+    assert line is not None
+    for typed, wanted in (("dalmat", "dalmatian"), ("7", box.itemText(8)), ("nonsense", None)):
+        before = box.currentText()
+        line.setFocus()
+        line.selectAll()
+        qtbot.keyClicks(line, typed)
+        qtbot.keyClick(line, Qt.Key.Key_Return)
+        assert box.currentText().casefold() == (wanted or before).casefold()
+
+
+def test_a_project_is_saved_and_opened(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    window.studio.set_setting("tv_weight", 4.5)
+    path = tmp_path / "work.json"
+    window.files.write_project(path)
+    until(qtbot, lambda: path.exists() and not window.background.busy)
+    wanted = window.studio.job
+    assert json.loads(path.read_text())["settings"]["tv_weight"] == 4.5
+    window.studio.set_setting("tv_weight", 1.0)
+    window.studio.set_inputs("", content=MOSAIC)
+    window.files.read_project(path)
+    until(qtbot, lambda: window.studio.job == wanted)
+    path.write_text("{")
+    with qtbot.waitSignal(window.files.failed):
+        window.files.read_project(path)
+    assert window.studio.job == wanted
+
+
+def test_closing_during_a_run_stops_it_and_everything_is_found_again(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.studio.set_setting("iterations", 100_000)
+    window.studio.set_setting("seed", 42)
+    window.form.set_folded(["Run", "Optimizer"])
+    folded = window.form.folded()
+    window.docks["losses"].hide()
+    click(qtbot, window, "runButton")
+    until(qtbot, lambda: window.controller.state is State.RUNNING)
+    closed(qtbot, window)
+    again = opened_window(qtbot, sessions.load())
+    try:
+        assert again.studio.job.seed == 42
+        assert again.studio.technique.iterations == 100_000  # type: ignore[attr-defined]
+        assert again.form.folded() == folded
+        assert again.docks["losses"].isHidden()
+    finally:
+        closed(qtbot, again)
+
+
+def test_a_network_that_is_not_here_is_said_and_the_window_goes_on(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PAREIDOLIA_NETWORKS", raising=False)
+    window.studio.set_network("alexnet")
+    until(qtbot, lambda: "Networks" in window.statusBar().currentMessage())
+    assert window.layers.here is None
+    window.studio.undo_stack.undo()
+    until(qtbot, lambda: window.layers.here is not None)
+
+
+def test_nothing_set_up_is_said_before_a_run(window: MainWindow, qtbot: QtBot) -> None:
+    window.studio.set_inputs("", styles=())
+    click(qtbot, window, "runButton")
+    eta = window.findChild(QLabel, "etaLabel")
+    assert eta is not None
+    assert "style" in eta.text()
+    assert window.controller.state is State.IDLE
+
+
+def test_the_forecast_is_shown(window: MainWindow, qtbot: QtBot) -> None:
+    window.running.forecasts = True
+    window.studio.set_setting("tv_weight", 2.0)
+    until(qtbot, lambda: "about" in window.run_bar.details.text())
+
+
+def test_themes_can_be_changed(qtbot: QtBot, qapp: QApplication) -> None:
+    from gui import theme
+
+    before = qapp.palette()
+    made = MainWindow(Session(job=quick_job()), lambda name: theme.apply(qapp, name))
+    made.show()
+    try:
+        for name, dark in (("light", False), ("dark", True)):
+            made.session.preferences = sessions.Preferences(theme=name)
+            made.apply_preferences()
+            colour = qapp.palette().window().color()
+            assert (colour.lightness() < 128) is dark
+    finally:
+        closed(qtbot, made)
+        qapp.setStyleSheet("")
+        qapp.setPalette(before)
