@@ -16,13 +16,13 @@ from cli.options import (
     technique_parser,
 )
 from engine.errors import BadInput
+from engine.techniques import TECHNIQUES
 
 if TYPE_CHECKING:
     from engine.job import Job
 
 HELP = {
-    "style-transfer": "content + style(s) → picture",
-    "deep-dream": "a photo in which the network sees more of what it sees",
+    **{command: kind.summary for command, kind in TECHNIQUES.items()},
     "recolour": "a finished picture with the photo's colours put back",
     "networks": "the catalogue: list, show, download, import, verify",
     "render": "a picture that the program exported, again from its own recipe",
@@ -80,8 +80,6 @@ def version() -> str:
 
 
 def _technique(command: str, argv: list[str]) -> int:
-    from engine.techniques import TECHNIQUES
-
     kind = TECHNIQUES[command]
     options = technique_parser(kind).parse_args(argv)
     from cli.running import finish, run_job  # numpy and Pillow: not for --help

@@ -23,6 +23,14 @@ class Parser(argparse.ArgumentParser):
         raise BadInput(f"{message} (see {self.prog} --help)")
 
 
+CONTENT = {
+    "style-transfer": ("CONTENT", "the photo to repaint"),
+    "deep-dream": ("PHOTO", "the photo to dream on"),
+    "texture-synthesis": ("TEXTURE", "the texture to make more of"),
+}
+"""What the picture that a command works on is called."""
+
+
 def _add_common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("common options")
     add = group.add_argument
@@ -75,16 +83,20 @@ def technique_parser(kind: type[Technique]) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     described = settings.describe(kind)
-    if kind.command == "style-transfer":
-        parser.add_argument("content", metavar="CONTENT", help="the photo to repaint")
-        parser.add_argument("--style", action="append", required=True, metavar="PAINTING[:WEIGHT]",
-                            help="a painting; several are blended by weight")  # fmt: skip
-        parser.add_argument("--start-picture", metavar="PHOTO", help="for --start picture")
-    else:
-        parser.add_argument("content", metavar="PHOTO", help="the photo to dream on")
-        parser.add_argument("--guide", metavar="PHOTO", help="dream of what is in this picture")
-        parser.add_argument("--layer", action="append", default=[], metavar="NAME[:WEIGHT]",
-                            help="a layer to make respond more; may be repeated")  # fmt: skip
+    add = parser.add_argument
+    if "content" in kind.inputs:
+        metavar, text = CONTENT.get(kind.command, ("PHOTO", "the photo to work on"))
+        add("content", metavar=metavar, help=text)
+    if "styles" in kind.inputs:
+        add("--style", action="append", required=True, metavar="PAINTING[:WEIGHT]",
+            help="a painting; several are blended by weight")  # fmt: skip
+    if "start" in kind.inputs:
+        add("--start-picture", metavar="PHOTO", help="for --start picture")
+    if "guide" in kind.inputs:
+        add("--guide", metavar="PHOTO", help="dream of what is in this picture")
+    if "layers" in described:
+        add("--layer", action="append", default=[], metavar="NAME[:WEIGHT]",
+            help="a layer to make respond more; may be repeated")  # fmt: skip
     _add_common(parser)
     groups: dict[str, Any] = {}
     for entry in described.values():
@@ -134,7 +146,7 @@ def read_job(kind: type[Technique], options: argparse.Namespace) -> "Job":
     if layers:
         chosen["layers"] = dict(settings.parse_layer(text) for text in layers)
     inputs = Inputs(
-        options.content,
+        getattr(options, "content", None),
         tuple(parse_style(text) for text in getattr(options, "style", [])),
         getattr(options, "guide", None),
         getattr(options, "start_picture", None),

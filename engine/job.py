@@ -195,11 +195,11 @@ def opened(job: Job) -> Job:
     inputs = Inputs(open_one(i.content), styles, open_one(i.guide), open_one(i.start))
     from engine.device import choose_device, choose_precision, name_of  # torch: not for a mistake
 
-    return replace(
-        job,
-        inputs=inputs,
-        precision=name_of(choose_precision(job.precision, choose_device(job.device))),
-    )
+    wanted = job.precision
+    if wanted == "auto" and getattr(job.technique, "exact", False):
+        wanted = "fp32"
+    precision = name_of(choose_precision(wanted, choose_device(job.device)))
+    return replace(job, inputs=inputs, precision=precision)
 
 
 def prepare(job: Job, network: "Network | None" = None) -> Task:

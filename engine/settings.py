@@ -41,10 +41,15 @@ class Setting:
     optional: bool = False
     """Whether None is allowed and means "by itself"."""
 
+    flag: str = ""
+    """The command-line option, where it is not the name."""
+    picks: str = ""
+    """What the text names: a class or a layer of the network."""
+
     @property
     def option(self) -> str:
         """The command-line option."""
-        return "--" + self.name.replace("_", "-")
+        return self.flag or "--" + self.name.replace("_", "-")
 
     @property
     def range_text(self) -> str:

@@ -97,6 +97,10 @@ class Technique(Protocol):
 
     command: ClassVar[str]
     title: ClassVar[str]
+    summary: ClassVar[str]
+    """What it makes of what, in a line."""
+    exact: ClassVar[bool]
+    """Whether it needs float32 where the precision is left open: differences would drown else."""
     presets: ClassVar[dict[str, dict[str, Any]]]
     inputs: ClassVar[tuple[str, ...]]
     """Which pictures it takes, of content, styles, guide and start."""

@@ -204,6 +204,7 @@ class MainWindow(QMainWindow):
         self.actions_table = Actions(self, self.menus.handlers())
         self.menus.bind(self.actions_table)
         self.running.notes_changed.connect(self.form.set_notes)
+        self.layers.choices.connect(self.form.set_choices)
         self.tree.layer_selected.connect(self.sight_flow.on_layer)
         self.inputs.show_requested.connect(self.showing.show_input)
         self.canvas.dropped.connect(self.pictures_in.drop)

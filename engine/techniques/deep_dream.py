@@ -19,6 +19,8 @@ class DeepDream:
 
     command: ClassVar[str] = "deep-dream"
     title: ClassVar[str] = "DeepDream"
+    summary: ClassVar[str] = "a photo in which the network sees more of what it sees"
+    exact: ClassVar[bool] = False
     inputs: ClassVar[tuple[str, ...]] = ("content", "guide")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Google 2015": {},

@@ -35,6 +35,8 @@ class StyleTransfer:
 
     command: ClassVar[str] = "style-transfer"
     title: ClassVar[str] = "Style transfer"
+    summary: ClassVar[str] = "content + style(s) → picture"
+    exact: ClassVar[bool] = False
     inputs: ClassVar[tuple[str, ...]] = ("content", "styles", "start")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Best": {},

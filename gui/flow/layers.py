@@ -39,6 +39,8 @@ class LayersFlow(QObject):
 
     loaded = Signal(object)
     """`Loaded`: another network is there."""
+    choices = Signal(dict)
+    """Names of the network's classes and layers, for settings that ask for one."""
     status = Signal(str)
     weights_missing = Signal(str)
 
@@ -130,6 +132,10 @@ class LayersFlow(QObject):
         self._show_roles()
         if another:
             self.status.emit("")
+            names = [
+                layer.field_name or layer.name for top in loaded.layers for layer in top.flat()
+            ]
+            self.choices.emit({"class": loaded.network.classes, "layer": names})
             self.loaded.emit(loaded)
             log.info("%s: %s", loaded.network.card.name, loaded.network.card.title)
 

@@ -50,6 +50,8 @@ class Showing(QObject):
 
     def size_of_result(self) -> QSize | None:
         """Return the size that the next picture will have; None before the photo is open."""
+        if "content" not in self._studio.technique.inputs:
+            return QSize(self._studio.job.size, self._studio.job.size)
         opened = self.content()
         if opened is None:
             return None

@@ -1,14 +1,16 @@
 """Editors for single settings, made from their description: slider with number, choice, switch."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, QSignalBlocker, QStringListModel, Qt, Signal, Slot
 from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
     QComboBox,
+    QCompleter,
     QDoubleSpinBox,
     QHBoxLayout,
     QLineEdit,
@@ -305,6 +307,29 @@ class TextEditor(Editor):
         self.edited.emit(value)
 
 
+class PickEditor(TextEditor):
+    """A text that names a class or a layer: typed, or picked from what the network has."""
+
+    def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
+        super().__init__(setting, parent)
+        self.box.setPlaceholderText(
+            self.tr("a name or number") if setting.picks == "class" else self.tr("auto")
+        )
+        self._completer = QCompleter(self)
+        self._completer.setFilterMode(Qt.MatchFlag.MatchContains)
+        self._completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self._completer.activated.connect(self._on_picked)
+        self.box.setCompleter(self._completer)
+
+    def set_choices(self, names: Sequence[str]) -> None:
+        """Offer these."""
+        self._completer.setModel(QStringListModel(list(names), self._completer))
+
+    @Slot(str)
+    def _on_picked(self, _text: str) -> None:
+        self._on_finished()
+
+
 def _as_text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(n if w == 1 else f"{n}:{w:g}" for n, w in value.items())
@@ -319,6 +344,7 @@ def editor_for(setting: Setting, parent: QWidget | None = None) -> Editor:
         "choice": ChoiceEditor,
         "bool": SwitchEditor,
     }
-    editor = kinds.get(setting.kind, TextEditor)(setting, parent)
+    other = PickEditor if setting.picks else TextEditor
+    editor = kinds.get(setting.kind, other)(setting, parent)
     editor.setObjectName(f"setting_{setting.name}")
     return editor

@@ -149,11 +149,11 @@ class LossPanel(QWidget):
 
     def mark_scale(self, iteration: int, text: str) -> None:
         """Show where a new scale begins."""
-        self._mark(iteration, text, Qt.PenStyle.DotLine, 0.95)
+        self._mark(iteration, text, Qt.PenStyle.DotLine, 0.85)
 
     def mark_change(self, iteration: int, text: str) -> None:
         """Show where a setting was changed during the run."""
-        self._mark(iteration, text, Qt.PenStyle.DashLine, 0.05)
+        self._mark(iteration, text, Qt.PenStyle.DashLine, 0.15)
 
     def set_dark(self, dark: bool) -> None:
         """Match a dark or light theme."""

@@ -1,10 +1,10 @@
 """The form of a technique's settings, generated from their own description."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QGridLayout,
@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.settings import Setting
-from gui.panels.editors import Editor, TextEditor, editor_for
+from gui.panels.editors import Editor, PickEditor, TextEditor, editor_for
 from gui.panels.folding import FoldingGroup
 
 OPEN_AT_FIRST = ("Run", "Weights", "Output", "Step", "")
@@ -43,6 +43,7 @@ class SettingsForm(QScrollArea):
         self._groups: dict[str, FoldingGroup] = {}
         self._folded: dict[str, bool] = {}
         self._shape: tuple[Setting, ...] = ()
+        self._choices: dict[str, Sequence[str]] = {}
 
     def describe(self, settings: Mapping[str, Setting]) -> None:
         """Build the rows for these settings (kept when they are the same ones)."""
@@ -66,13 +67,14 @@ class SettingsForm(QScrollArea):
             grid.setColumnStretch(1, 1)
             for entry in entries:
                 self._rows[entry.name] = self._add_row(entry, grid, body)
-            group = FoldingGroup(title or self.tr("Settings"), body)
+            group = FoldingGroup(in_words(title) or self.tr("Settings"), body)
             group.folded.connect(partial(self._on_folded, title))
             group.set_open(not self._folded.get(title, title not in OPEN_AT_FIRST))
             self._groups[title] = group
             column.addWidget(group)
         column.addStretch(1)
         self.setWidget(page)
+        self.set_choices(self._choices)
         # Never narrower than its rows: there is no scrolling sideways.
         self.setMinimumWidth(
             page.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
@@ -100,6 +102,13 @@ class SettingsForm(QScrollArea):
             if changed:
                 marks.insert(0, self.tr("{0} changed").format(changed))
             group.set_mark("" if group.is_open() else ", ".join(marks))
+
+    def set_choices(self, choices: Mapping[str, Sequence[str]]) -> None:
+        """Offer names of classes and layers (keys "class", "layer") where they are asked for."""
+        self._choices = dict(choices)
+        for row in self._rows.values():
+            if isinstance(row.editor, PickEditor):
+                row.editor.set_choices(self._choices.get(row.entry.picks, ()))
 
     def editor(self, name: str) -> Editor:
         """Return the editor of a setting."""
@@ -152,17 +161,18 @@ class _Row:
     def __init__(self, entry: Setting, parent: QWidget) -> None:
         self.entry = entry
         self.editor = editor_for(entry, parent)
-        self.label = QLabel(entry.label, parent)
+        self.text = in_words(entry.label)
+        self.label = QLabel(self.text, parent)
         self.label.setWordWrap(True)
         self.label.setBuddy(self.editor)
         self.label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         bold = self.label.font()  # as it becomes when the setting is changed
         bold.setBold(True)
         metrics = QFontMetrics(bold)
-        words = [metrics.horizontalAdvance(word) for word in entry.label.split()]
-        self.label.setMinimumWidth(max([*words, metrics.horizontalAdvance("Iterations")]) + 4)
+        words = [metrics.horizontalAdvance(word) for word in self.text.split()]
+        self.label.setMinimumWidth(max([*words, metrics.horizontalAdvance("Iterations")]) + 10)
         self.label.setMaximumWidth(metrics.horizontalAdvance("Colour strength 0"))
-        help_text = f"{entry.help}\n{entry.expects()}"
+        help_text = f"{in_words(entry.help)}\n{entry.expects()}"
         for widget in (self.label, self.editor):
             widget.setToolTip(help_text)
             widget.setWhatsThis(help_text)
@@ -170,8 +180,8 @@ class _Row:
         self.reset.setText("↺")
         self.reset.setAutoRaise(True)
         default = "auto" if entry.default is None else entry.default
-        self.reset.setToolTip(f"{entry.label}: {default}")
-        self.reset.setAccessibleName(self.reset.tr("Reset {0}").format(entry.label))
+        self.reset.setToolTip(f"{self.text}: {default}")
+        self.reset.setAccessibleName(self.reset.tr("Reset {0}").format(self.text))
         policy = self.reset.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.reset.setSizePolicy(policy)
@@ -198,4 +208,9 @@ class _Row:
         font.setBold(self.changed)
         self.label.setFont(font)
         note = f" ({self.note})" if self.note else ""
-        self.label.setText(self.entry.label + note)
+        self.label.setText(self.text + note)
+
+
+def in_words(text: str) -> str:
+    """Return a label or help text of the engine's in the person's language."""
+    return QCoreApplication.translate("Settings", text) if text else ""
