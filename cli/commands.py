@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HELP = {
     **{command: kind.summary for command, kind in TECHNIQUES.items()},
+    "attribute": "a heat map: what in a photo speaks for a class",
     "recolour": "a finished picture with the photo's colours put back",
     "networks": "the catalogue: list, show, download, import, verify",
     "render": "a picture that the program exported, again from its own recipe",
@@ -42,6 +43,7 @@ def run(argv: Sequence[str]) -> int:
     rest = list(argv[1:])
     actions: dict[str, Callable[[list[str]], int]] = {
         "networks": _networks,
+        "attribute": _attribute,
         "recolour": _recolour,
         "render": _render,
         "demo": _demo,
@@ -87,7 +89,13 @@ def _technique(command: str, argv: list[str]) -> int:
     job = read_job(kind, options)
     if options.forecast:
         return _forecast(job, options.json)
-    code, figures = run_job(job, Path(options.output), quiet=options.quiet, bits=options.bits)
+    reel = getattr(options, "film", None)
+    if reel and not 0.1 <= options.rate <= 240:
+        raise BadInput(f"--rate is {options.rate:g}; it takes 0.1 to 240 frames a second")
+    code, figures = run_job(
+        job, Path(options.output), quiet=options.quiet, bits=options.bits,
+        reel=Path(reel) if reel else None, rate=getattr(options, "rate", 24.0),
+    )  # fmt: skip
     return finish(code, figures, options.json)
 
 
@@ -108,6 +116,12 @@ def _forecast(job: "Job", as_json: bool) -> int:
             f"({mib['available_mib']:.0f} MiB are available)"
         )
     return 0
+
+
+def _attribute(argv: list[str]) -> int:
+    from cli import attribute
+
+    return attribute.run(argv)
 
 
 def _networks(argv: list[str]) -> int:

@@ -97,6 +97,10 @@ def technique_parser(kind: type[Technique]) -> Parser:
     if "layers" in described:
         add("--layer", action="append", default=[], metavar="NAME[:WEIGHT]",
             help="a layer to make respond more; may be repeated")  # fmt: skip
+    if "frame_count" in described:
+        add("--film", metavar="FOLDER_OR_VIDEO",
+            help="where the frames go: a folder, or a file that ends in .mp4, .mkv or .webm")  # fmt: skip
+        add("--rate", type=float, default=24.0, metavar="N", help="frames a second (default: 24)")
     _add_common(parser)
     groups: dict[str, Any] = {}
     for entry in described.values():

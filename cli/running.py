@@ -13,6 +13,7 @@ from typing import Any
 
 from cli.guard import INTERRUPTED
 from engine.errors import BadInput, Diverged, OutOfMemory
+from engine.film import film
 from engine.image import Picture, from_tensor, save_picture
 from engine.image_saving import check_target
 from engine.job import Inputs, Job, opened, run
@@ -46,9 +47,12 @@ def _ctrl_c(quiet: bool) -> Iterator[_Interrupt]:
 
 
 def run_job(
-    job: Job, output: Path, *, quiet: bool = False, bits: int = 8
-) -> tuple[int, dict[str, Any]]:
+    job: Job, output: Path, *, quiet: bool = False, bits: int = 8, reel: Path | None = None,
+    rate: float = 24.0,
+) -> tuple[int, dict[str, Any]]:  # fmt: skip
     """Run `job`, write its picture to `output`; return the exit code and the figures.
+
+    With `reel`, the frames of a film go there as well, `rate` a second.
 
     Stopped by Ctrl-C, or when numbers stop being finite or memory runs out, the picture so far is
     written beside `output` with `.partial` before the suffix.
@@ -60,9 +64,11 @@ def run_job(
         frames = run(job)
         frame: Frame | None = None
         try:
-            with _progress(quiet, job) as show:
+            with _progress(quiet, job) as show, film(reel, rate) as take:
                 for frame in frames:
                     show(frame)
+                    if frame.film:
+                        take(frame.picture)
                     if interrupt.asked:
                         break
         except (Diverged, OutOfMemory) as error:

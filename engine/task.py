@@ -34,6 +34,8 @@ class Frame:
     stage: str
     """Which scale or octave is being worked on, in words."""
     render: Callable[[], "Tensor"] = field(repr=False)
+    film: int = 0
+    """Which frame of a film this picture finishes, from 1; 0: none."""
 
     @cached_property
     def picture(self) -> "Tensor":

@@ -209,7 +209,6 @@ class MainWindow(QMainWindow):
         self.inputs.show_requested.connect(self.showing.show_input)
         self.canvas.dropped.connect(self.pictures_in.drop)
         self.canvas.image_dropped.connect(self.pictures_in.drop_image)
-        self.canvas.set_hint(self.tr("Drop a photo here, or press Ctrl+O"))
         self.docks["sight"].visibilityChanged.connect(self.sight_flow.watch)
 
     # -- preferences, geometry ------------------------------------------------------------

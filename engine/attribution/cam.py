@@ -1,7 +1,9 @@
 """Class activation maps: where in a layer's maps a class finds its evidence.
 
 Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
-Localization": a layer's channels A_c, weighted with the mean over space of d logit / d A_c.
+Localization": a layer's channels A_c, weighted with the mean over space of d logit / d A_c. Zhou
+et al. 2016, "Learning Deep Features for Discriminative Localization": the class activation map
+proper, of networks that average their last maps and have one linear layer behind.
 """
 
 import difflib
@@ -17,7 +19,17 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional as F
 from torch.nn.modules.module import register_module_forward_hook
 
-from engine.attribution.state import Target, chosen_logits, differentiable, leaf_of
+from engine.attribution.head import HeadTrace
+from engine.attribution.relu_rules import guided_backprop
+from engine.attribution.state import (
+    Target,
+    chosen_logits,
+    chosen_of,
+    class_numbers,
+    differentiable,
+    differentiable_logits,
+    leaf_of,
+)
 
 
 def grad_cam(
@@ -57,13 +69,73 @@ def grad_cam(
             raise ValueError(
                 f"the logit does not depend on layer {layer!r}; choose a layer on the way to it"
             )
-        cam = torch.einsum("nc,nchw->nhw", gradient.mean((2, 3)), values).to(x.dtype)
-        if relu:
-            cam = cam.relu()
-        if upsample:
-            size = (leaf.shape[2], leaf.shape[3])
-            cam = F.interpolate(cam[:, None], size, mode="bilinear", align_corners=False)[:, 0]
-        return cam
+        return _weighted(gradient.mean((2, 3)), values, leaf, relu, upsample)
+
+
+def cam(
+    model: nn.Module, x: Tensor, target: Target, relu: bool = True, upsample: bool = True
+) -> Tensor:
+    """Return the class activation map of `target`, raw: sum over channels of weight * map.
+
+    The weights are those of the linear layer behind the average; its bias is in no place of the
+    picture and left out. Grad-CAM at the maps that are averaged, times their number of places.
+
+    Args:
+        model: maps `x` to logits (N, classes) by a global average over maps (N, C, h, w) and one
+            linear layer; is left as it was found, and run in eval mode.
+        x: float (N, 3, H, W) as the model takes it; is not changed.
+        target: a class number for all pictures, or one for each.
+        relu: keep only what speaks for the class.
+        upsample: bilinearly to the size of `x`; else on the maps' own grid.
+
+    Returns:
+        (N, H, W), or (N, h, w) without `upsample`; in the precision of `x`, without a graph.
+
+    Raises:
+        ValueError: the network ends otherwise, or `x`, `target` or what the model returns has not
+            the form above.
+    """
+    with differentiable(model):
+        leaf = leaf_of(x)
+        classes = class_numbers(target, len(leaf))
+        with HeadTrace() as trace:
+            logits = differentiable_logits(model, leaf)
+        head = trace.of(logits)
+        if head is None or head.linear != 1:
+            ends = (
+                f"has {head.linear} linear layers behind its average" if head else "ends otherwise"
+            )
+            raise ValueError(
+                "CAM needs a network that ends in global average pooling and one linear layer; this "
+                f"one {ends}: use Grad-CAM at the last layer that has maps"
+            )
+        chosen = chosen_of(logits, classes)
+        (gradient,) = torch.autograd.grad(chosen.sum(), (head.edge,))
+        return _weighted(gradient.sum((2, 3)), head.maps, leaf, relu, upsample)
+
+
+def guided_grad_cam(model: nn.Module, x: Tensor, target: Target, layer: str) -> Tensor:
+    """Return Grad-CAM at `layer`, upsampled bilinearly, times guided backpropagation.
+
+    Arguments and errors are those of `grad_cam` and `guided_backprop`.
+
+    Returns:
+        (N, 3, H, W), signed, in the precision of `x`, without a graph.
+    """
+    where = grad_cam(model, x, target, layer)
+    with torch.inference_mode(False):
+        return guided_backprop(model, x, target).mul_(where[:, None])
+
+
+def _weighted(weights: Tensor, maps: Tensor, x: Tensor, relu: bool, upsample: bool) -> Tensor:
+    """Return the sum over channels of `weights` (N, C) times `maps` (N, C, h, w)."""
+    summed = torch.einsum("nc,nchw->nhw", weights, maps).to(x.dtype)
+    if relu:
+        summed = summed.relu()
+    if not upsample:
+        return summed
+    size = (x.shape[2], x.shape[3])
+    return F.interpolate(summed[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
 def _place(model: nn.Module, layer: str) -> tuple[str, int | None]:

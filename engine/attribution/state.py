@@ -20,24 +20,40 @@ Target = int | Sequence[int] | Tensor
 
 @contextmanager
 def differentiable(model: nn.Module) -> Iterator[None]:
-    """Make gradients possible, whatever the caller switched off, with `model` in eval mode.
+    """Make gradients possible, whatever the caller switched off, with `model` in eval mode."""
+    with _in_eval_mode(model), torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+@contextmanager
+def without_gradients(model: nn.Module) -> Iterator[None]:
+    """Run `model` in eval mode and without a graph.
+
+    Not in inference mode: what a model keeps of such a run it could never differentiate again.
+    """
+    with _in_eval_mode(model), torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+@contextmanager
+def _in_eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put every module in eval mode; each gets its own mode back, also after an error.
 
     In training mode the pictures of a batch would influence each other through batch normalization,
-    and dropout would draw. Every module gets its own mode back, also after an error.
+    and dropout would draw.
     """
     training = [module for module in model.modules() if module.training]
     try:
         for module in training:  # not model.eval(): some models override it or freeze parts
             module.training = False
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
+        yield
     finally:
         for module in training:
             module.training = True
 
 
-def leaf_of(x: Tensor) -> Tensor:
-    """Return a copy of the pictures `x` (N, C, H, W) with respect to which one can differentiate.
+def copy_of(x: Tensor) -> Tensor:
+    """Return a copy of the pictures `x` (N, C, H, W), without a graph.
 
     Raises `ValueError` for anything that is no float batch.
     """
@@ -48,7 +64,15 @@ def leaf_of(x: Tensor) -> Tensor:
             "x must be a float tensor (N, C, H, W) with at least one picture, "
             f"not {str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
         )
-    return x.detach().clone().requires_grad_()
+    return x.detach().clone()
+
+
+def leaf_of(x: Tensor) -> Tensor:
+    """Return a copy of the pictures `x` (N, C, H, W) with respect to which one can differentiate.
+
+    Raises `ValueError` for anything that is no float batch.
+    """
+    return copy_of(x).requires_grad_()
 
 
 def chosen_logits(model: nn.Module, leaf: Tensor, target: Target) -> Tensor:
@@ -56,24 +80,51 @@ def chosen_logits(model: nn.Module, leaf: Tensor, target: Target) -> Tensor:
 
     Raises `ValueError` when there is no such class or the model returns something else than logits.
     """
-    classes = _class_numbers(target, len(leaf))
+    classes = class_numbers(target, len(leaf))
+    return chosen_of(differentiable_logits(model, leaf), classes)
+
+
+def differentiable_logits(model: nn.Module, leaf: Tensor) -> Tensor:
+    """Return the logits (N, classes) with their graph; to be called inside `differentiable`.
+
+    Raises `ValueError` when the model returns something else.
+    """
     # A copy, because a model may begin with an in-place operation, which a leaf refuses.
-    logits = _run(model, leaf.clone())
-    n = len(leaf)
-    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != n:
-        raise ValueError(f"the model must return logits ({n}, classes), not {_kind(logits)}")
+    logits = logits_of(model, leaf.clone())
     if not logits.requires_grad:
         raise ValueError(
             "the model's logits carry no gradient: its forward must not detach or use no_grad"
         )
+    return logits
+
+
+def logits_of(model: nn.Module, x: Tensor) -> Tensor:
+    """Return the logits (N, classes) of `x`, which the model may change.
+
+    Raises `ValueError` when the model returns something else.
+    """
+    logits = _run(model, x)
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(x):
+        raise ValueError(f"the model must return logits ({len(x)}, classes), not {_kind(logits)}")
+    return logits
+
+
+def chosen_of(logits: Tensor, classes: Tensor) -> Tensor:
+    """Return the logit (N,) of each row's class.
+
+    Raises `ValueError` when there is no such class.
+    """
     count = logits.shape[1]
     for wrong in classes[(classes < 0) | (classes >= count)].tolist():
         raise ValueError(f"there is no class {wrong}: the model has classes 0 to {count - 1}")
     return logits.gather(1, classes.to(logits.device)[:, None])[:, 0]
 
 
-def _class_numbers(target: Target, n: int) -> Tensor:
-    """Return `target` as n class numbers, on the CPU."""
+def class_numbers(target: Target, n: int) -> Tensor:
+    """Return `target` as n class numbers, on the CPU.
+
+    Raises `ValueError` for what is neither one number nor n.
+    """
     try:
         classes = torch.as_tensor(target, device="cpu")
     except (TypeError, ValueError, RuntimeError):

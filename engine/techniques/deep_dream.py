@@ -29,7 +29,7 @@ class DeepDream:
     }
 
     iterations: int = setting(
-        40, "Iterations", "Steps in all, over every octave.",
+        40, "Iterations", "Steps over all octaves, in each frame of a film.",
         low=1, high=100_000, step=10, log=True, group="Run",
     )  # fmt: skip
     layers: dict[str, float] | None = setting(
@@ -68,19 +68,32 @@ class DeepDream:
     )  # fmt: skip
     clip: bool = setting(True, "Clip", "Keep the picture in the valid range.", group="Step")
 
+    frame_count: int = setting(
+        1, "Frames", "Pictures of a film, each dreamed from the one before, zoomed and turned.",
+        low=1, high=100_000, log=True, group="Film", flag="--frames",
+    )  # fmt: skip
+    zoom: float = setting(
+        1.05, "Zoom", "How much larger each frame of a film is than the one before.",
+        low=0.5, high=2.0, step=0.01, group="Film",
+    )  # fmt: skip
+    rotation: float = setting(
+        0.0, "Rotation", "How far each frame of a film is turned, counter-clockwise.",
+        low=-180.0, high=180.0, step=0.5, unit="°", group="Film",
+    )  # fmt: skip
+
     def at_one_size(self, iterations: int) -> DeepDream:
         """Return the same with a single octave, for a measurement."""
-        return replace(self, iterations=iterations, octaves=1)
+        return replace(self, iterations=iterations, octaves=1, frame_count=1)
 
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
         """Return the network's own layers to dream with."""
         return {"layers": dict(network.card.dream_layers)}
 
     def stages(self, task: Task) -> list[Stage]:
-        """Return the octaves, small to full, with their iterations."""
-        from engine.techniques.deep_dream_steps import stages
+        """Return the octaves, small to full, with their iterations; again for each frame."""
+        from engine.techniques.deep_dream_steps import octave_stages
 
-        return stages(self, task)
+        return octave_stages(self, task) * self.frame_count
 
     def frames(self, task: Task) -> Iterator[Frame]:
         """Run; one frame per iteration. Needs a content picture; a guide is optional."""

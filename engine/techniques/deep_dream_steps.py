@@ -1,12 +1,15 @@
 """The steps of a dream: octaves with carried detail, jitter, normalised ascent."""
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from engine.errors import BadInput
 from engine.image import Picture
@@ -24,7 +27,7 @@ SMALLEST_OCTAVE = 32
 """No octave's short side falls below this: deep layers would have no positions left."""
 
 
-def stages(settings: DeepDream, task: Task) -> list[Stage]:
+def octave_stages(settings: DeepDream, task: Task) -> list[Stage]:
     """Share the iterations out evenly; octaves that would be too small are left out."""
     content = _content(task)
     size = fit((content.height, content.width), task.size)
@@ -105,30 +108,72 @@ class _Dream:
 
 
 def frames(task: Task) -> Iterator[Frame]:
-    """Yield a frame per iteration, octave by octave."""
-    began = time.perf_counter()
+    """Yield a frame per iteration, octave by octave, film frame by film frame."""
     first = cast(DeepDream, task.technique)
-    plan = stages(first, task)
+    clock = _Clock(time.perf_counter(), first.iterations * first.frame_count)
     whole = _content(task).tensor()[None]
-    total = sum(stage.iterations for stage in plan)
-    done = 0
+    for number in range(1, first.frame_count + 1):
+        x = yield from _dreamed(task, whole, number, clock)
+        if number < first.frame_count:
+            whole = zoomed(x, first.zoom, first.rotation).cpu()
+
+
+@dataclass
+class _Clock:
+    began: float
+    total: int
+    done: int = 0
+
+
+def _dreamed(
+    task: Task, whole: Tensor, number: int, clock: _Clock
+) -> Generator[Frame, None, Tensor]:
+    """Dream of one picture through all octaves; return it at full size."""
+    first = cast(DeepDream, task.technique)
+    plan = octave_stages(first, task)
     detail: Tensor | None = None
-    for number, stage in enumerate(plan, 1):
+    for index, stage in enumerate(plan, 1):
         base = resize_picture(whole, stage.size).to(task.device)
         dream = _Dream(task, stage.size)
         x = base.clone() if detail is None else base + resize(detail, stage.size, "bilinear")
         if first.clip:
             x.clamp_(0, 1)
-        label = f"octave {number} of {len(plan)}, {stage.size[1]} x {stage.size[0]}"
+        label = f"octave {index} of {len(plan)}, {stage.size[1]} x {stage.size[0]}"
+        if first.frame_count > 1:
+            label = f"frame {number}, {label}"
         for i in range(stage.iterations):
             settings = cast(DeepDream, task.technique)
-            losses = _step(task, dream, x, settings, (i + 1) / stage.iterations, done + 1)
-            done += 1
+            losses = _step(task, dream, x, settings, (i + 1) / stage.iterations, clock.done + 1)
+            clock.done += 1
+            finished = index == len(plan) and i + 1 == stage.iterations
             yield Frame(
-                done, total, losses, time.perf_counter() - began, label,
-                partial(_render, x),
+                clock.done, clock.total, losses, time.perf_counter() - clock.began, label,
+                partial(_render, x), number if finished and first.frame_count > 1 else 0,
             )  # fmt: skip
         detail = x - base
+    return x
+
+
+@torch.no_grad()
+def zoomed(picture: Tensor, zoom: float, degrees: float) -> Tensor:
+    """Enlarge (N, 3, H, W) about its middle and turn it counter-clockwise; same size, mirrored edges.
+
+    Bicubic, since a film resamples each picture over and over.
+    """
+    height, width = picture.shape[2:]
+    turn = math.radians(degrees)
+    cosine, sine = math.cos(turn) / zoom, math.sin(turn) / zoom
+    # In the grid's units both sides are 2 long, whatever the picture's shape.
+    matrix = picture.new_tensor(
+        [[cosine, -sine * height / width, 0.0], [sine * width / height, cosine, 0.0]]
+    )
+    grid = F.affine_grid(
+        matrix.expand(len(picture), 2, 3), list(picture.shape), align_corners=False
+    )
+    turned = F.grid_sample(
+        picture, grid, mode="bicubic", padding_mode="reflection", align_corners=False
+    )
+    return turned.clamp(0, 1)
 
 
 @torch.no_grad()

@@ -147,7 +147,7 @@ class LayersFlow(QObject):
         self.tree.set_message(str(error))
         log.error("%s", error)
         if isinstance(error, WeightsMissing):
-            self.weights_missing.emit(self.studio.job.network)
+            self.weights_missing.emit(str(error))
 
     # -- roles ----------------------------------------------------------------------------
 

@@ -207,9 +207,8 @@ class MenusFlow(QObject):
         self.networks_dialog.raise_()
 
     @Slot(str)
-    def _on_weights_missing(self, _name: str) -> None:
-        text = self.tr("The weights of this network are not here: Network › Networks… gets them.")
-        self.window.status.warn(text)
+    def _on_weights_missing(self, sentence: str) -> None:
+        self.window.status.warn(sentence)
 
     @Slot()
     def preferences(self) -> None:

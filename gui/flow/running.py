@@ -142,14 +142,16 @@ class RunFlow(QObject):
     @Slot(object)
     def _on_state(self, state: State) -> None:
         self.bar.show_state(state)
+        self.showing.run_active = state is not State.IDLE
         if state in (State.RUNNING, State.PAUSED):
             self._show_pace()
             self._bar_timer.start()
         elif state is State.IDLE:
             self._bar_timer.stop()
 
-    @Slot(object, str)
-    def _on_begun(self, plan: "list[Stage]", device: str) -> None:
+    @Slot(object, str, object)
+    def _on_begun(self, plan: "list[Stage]", device: str, job: Job) -> None:
+        self.job = job
         self.bar.begin(sum(stage.iterations for stage in plan), device)
         done = 1
         for stage in plan if len(plan) > 1 else []:

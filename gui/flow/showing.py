@@ -35,6 +35,8 @@ class Showing(QObject):
     ) -> None:
         super().__init__(parent)
         self.current: Showable | None = None
+        self.run_active = False
+        """Then the canvas is the run's: a new photo waits for the next one."""
         self._canvas, self._studio, self._pictures = canvas, studio, pictures
         self._size: QSize | None = None
         self._wanted_input = ""
@@ -43,7 +45,9 @@ class Showing(QObject):
         self.show_content()
 
     def content(self) -> Opened | None:
-        """Return the content photo, if it is there."""
+        """Return the content photo, if it is there and there is a use for it."""
+        if "content" not in self._studio.technique.inputs:
+            return None
         path = path_of(self._studio.job.inputs.content)
         opened = self._pictures.get(path) if path else None
         return opened if opened is not None and not opened.problem else None
@@ -61,6 +65,12 @@ class Showing(QObject):
     @Slot()
     def show_content(self) -> None:
         """Show the photo, at the size that the result will have."""
+        if "content" not in self._studio.technique.inputs:
+            self._canvas.set_hint(self.tr("Press Run (F5): this technique needs no picture"))
+            self._canvas.set_original(None)
+            self._put(None, None)
+            return
+        self._canvas.set_hint(self.tr("Drop a photo here, or press Ctrl+O"))
         opened = self.content()
         if opened is None:
             if not path_of(self._studio.job.inputs.content):
@@ -109,7 +119,7 @@ class Showing(QObject):
             opened = self.content()
             if opened is not None:
                 self._canvas.set_original(opened.image)
-            if self.current is None or self.current.kind == "content":
+            if not self.run_active and (self.current is None or self.current.kind == "content"):
                 self.show_content()
         if path == self._wanted_input:
             self._wanted_input = ""
@@ -117,7 +127,12 @@ class Showing(QObject):
 
     @Slot(object, object)
     def _on_job(self, before: Job, after: Job) -> None:
-        if path_of(before.inputs.content) != path_of(after.inputs.content):
+        if self.run_active:
+            return
+        took, takes = ("content" in job.technique.inputs for job in (before, after))
+        if took != takes:
+            self.show_content()
+        elif path_of(before.inputs.content) != path_of(after.inputs.content):
             self._canvas.set_original(None)
             self.show_content()
         elif before.size != after.size and self.current and self.current.kind == "content":

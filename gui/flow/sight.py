@@ -88,8 +88,8 @@ class SightFlow(QObject):
         self.maps.ask(
             Question(
                 image, job.network, job.weights, job.device, wish.target,
-                wish.saliency_colours if wish.saliency else "", wish.saliency_signed,
-                wish.grad_cam_colours if wish.grad_cam else "", wish.layer,
+                wish.saliency, wish.saliency_colours, wish.grad_cam, wish.grad_cam_colours,
+                wish.layer,
             )
         )  # fmt: skip
 
@@ -107,7 +107,8 @@ class SightFlow(QObject):
             self.canvas.set_overlay(kind, image, getattr(wish, f"{kind}_opacity"))
         parts = [self.tr("{0}: {1:.1%}").format(answer.target_name, answer.probability)]
         if answer.grad_cam is not None:
-            parts.append(self.tr("Grad-CAM at {0}").format(answer.layer))
+            where = self.tr("{0} at {1}").format(answer.question.grad_cam, answer.layer)
+            parts.append(answer.question.grad_cam if answer.question.grad_cam == "CAM" else where)
         self.panel.say(", ".join(parts))
 
     @Slot(str, object)

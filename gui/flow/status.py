@@ -1,5 +1,7 @@
 """The status bar: messages, what is under the pointer, zoom."""
 
+import logging
+import re
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Slot
@@ -46,8 +48,7 @@ class StatusFlow(QObject):
     @Slot(str)
     def warn(self, text: str) -> None:
         """Show what went wrong, and keep it in the log."""
-        import logging
-
+        text = in_this_window(text)
         logging.getLogger("pareidolia").warning("%s", text)
         self.window.statusBar().showMessage(text)
 
@@ -55,6 +56,7 @@ class StatusFlow(QObject):
     def _on_failed(self, sentence: str, details: str) -> None:
         from gui.dialogs.error import error_box
 
+        sentence = in_this_window(sentence)
         self.window.statusBar().showMessage(sentence)
         error_box(sentence, details, self.window).open()
 
@@ -75,3 +77,10 @@ class StatusFlow(QObject):
     def _on_zoom(self, zoom: float) -> None:
         self.zoom.setText(f"{100 * zoom:.0f} %")
         self.zoom.setAlignment(Qt.AlignmentFlag.AlignRight)
+
+
+def in_this_window(sentence: str) -> str:
+    """Return an engine's sentence with settings and commands named as the window does."""
+    sentence = re.sub(r"get them with: python main\.py networks download \S+",
+                      "Network › Networks… gets them", sentence)  # fmt: skip
+    return re.sub(r"(?<!\w)--([a-z])", r"\1", sentence)

@@ -76,6 +76,9 @@ class InputsPanel(QScrollArea):
         self._add = QPushButton(self.tr("Add a style…"))
         self._add.clicked.connect(self._on_add)
         self._column.addWidget(self._add)
+        self._none = QLabel(self.tr("This technique needs no picture."))
+        self._none.setWordWrap(True)
+        self._column.addWidget(self._none)
         self._column.addStretch(1)
         self.setWidget(page)
         self.setMinimumWidth(THUMB + 24 * self.fontMetrics().averageCharWidth())
@@ -105,6 +108,7 @@ class InputsPanel(QScrollArea):
         if "start" in takes and start is not None:
             wanted.append((Place("start"), start, None))
         self._styles = len(styles)
+        self._none.setVisible(not takes)
         self._add.setVisible("styles" in takes and bool(styles))
         places = [place for place, _, _ in wanted]
         for place in [p for p in self._slots if p not in places]:

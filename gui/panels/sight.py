@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from PySide6.QtCore import QRect, QSignalBlocker, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
-    QCheckBox,
     QComboBox,
     QCompleter,
     QFormLayout,
@@ -20,6 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.run.map_methods import CLASS_MAPS, SENSITIVITY
+
 COLOUR_MAPS = ("viridis", "magma", "inferno", "plasma", "cividis", "gray")
 TopClass = tuple[int, str, float]
 
@@ -30,11 +31,11 @@ class Wish:
 
     target: int | None
     of_content: bool
-    saliency: bool
+    saliency: str
+    """Method; empty: none. So for grad_cam."""
     saliency_colours: str
-    saliency_signed: bool
     saliency_opacity: float
-    grad_cam: bool
+    grad_cam: str
     grad_cam_colours: str
     grad_cam_opacity: float
     layer: str
@@ -74,12 +75,8 @@ class SightPanel(QScrollArea):
         self.source.activated.connect(self.changed)
         self.top = TopClasses()
         self.top.chosen.connect(self.choose_class)
-        self.saliency = _MapGroup("saliencyPanel", self.tr("Saliency (gradient)"))
-        self.signed = QCheckBox(self.tr("signed"))
-        self.signed.setToolTip(self.tr("Red where more would help the class, blue where less."))
-        self.signed.clicked.connect(self.changed)
-        self.saliency.form.addRow("", self.signed)
-        self.grad_cam = _MapGroup("gradCamPanel", self.tr("Grad-CAM"))
+        self.saliency = _MapGroup("saliencyPanel", self.tr("Saliency"), SENSITIVITY)
+        self.grad_cam = _MapGroup("gradCamPanel", self.tr("Grad-CAM"), CLASS_MAPS)
         self.layer = QComboBox()
         self.layer.setAccessibleName(self.tr("Layer"))
         _narrow(self.layer)
@@ -143,11 +140,10 @@ class SightPanel(QScrollArea):
         return Wish(
             self.class_box.currentData(),
             self.source.currentIndex() == 1,
-            self.saliency.isChecked(),
+            self.saliency.chosen(),
             self.saliency.colours.currentText(),
-            self.signed.isChecked(),
             self.saliency.opacity.value() / 100,
-            self.grad_cam.isChecked(),
+            self.grad_cam.chosen(),
             self.grad_cam.colours.currentText(),
             self.grad_cam.opacity.value() / 100,
             self.layer.currentData() or "",
@@ -198,13 +194,17 @@ class _MapGroup(QGroupBox):
     changed = Signal()
     opacity_changed = Signal(str, float)
 
-    def __init__(self, name: str, title: str) -> None:
+    def __init__(self, name: str, title: str, methods: Sequence[str]) -> None:
         super().__init__(title)
         self.key = ""
         self.setObjectName(name)
         self.setAccessibleName(title)
         self.setCheckable(True)
         self.setChecked(False)
+        self.method = QComboBox()
+        self.method.addItems(list(methods))
+        self.method.setAccessibleName(self.tr("{0}: method").format(title))
+        _narrow(self.method)
         self.colours = QComboBox()
         self.colours.addItems(COLOUR_MAPS)
         self.colours.setAccessibleName(self.tr("{0}: colours").format(title))
@@ -214,18 +214,24 @@ class _MapGroup(QGroupBox):
         self.opacity.setValue(60)
         self.opacity.setAccessibleName(self.tr("{0}: opacity").format(title))
         self.form = QFormLayout(self)
+        self.form.addRow(self.tr("Method"), self.method)
         self.form.addRow(self.tr("Opacity"), self.opacity)
         self.form.addRow(self.tr("Colours"), self.colours)
         self.toggled.connect(self._on_toggled)
-        self.colours.activated.connect(self._on_colours)
+        self.method.activated.connect(self._on_choice)
+        self.colours.activated.connect(self._on_choice)
         self.opacity.valueChanged.connect(self._on_opacity)
+
+    def chosen(self) -> str:
+        """Return the method to show; empty when the group is switched off."""
+        return self.method.currentText() if self.isChecked() else ""
 
     @Slot(bool)
     def _on_toggled(self, _on: bool) -> None:
         self.changed.emit()
 
     @Slot(int)
-    def _on_colours(self, _index: int) -> None:
+    def _on_choice(self, _index: int) -> None:
         self.changed.emit()
 
     @Slot(int)

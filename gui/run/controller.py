@@ -42,8 +42,8 @@ class RunController(QObject):
 
     state_changed = Signal(object)
     """`State`."""
-    begun = Signal(object, str)
-    """Stages of the run; device and precision in words."""
+    begun = Signal(object, str, object)
+    """Stages of the run; device and precision in words; the job, its pictures opened."""
     shown = Signal(object)
     """`Shown`: the newest picture."""
     points = Signal(list)
@@ -193,12 +193,12 @@ class RunController(QObject):
             self.shown.emit(shown)
             self.history_changed.emit()
 
-    @Slot(int, object, str)
-    def _on_begun(self, run: int, plan: "list[Stage]", device: str) -> None:
+    @Slot(int, object, str, object)
+    def _on_begun(self, run: int, plan: "list[Stage]", device: str, job: Job) -> None:
         if run != self._number:
             return
         self.pace.plan(plan)
-        self.begun.emit(plan, device)
+        self.begun.emit(plan, device, job)
         if self.state is State.PREPARING:
             paused = self._order is not None and self._order.control.paused
             self._set_state(State.PAUSED if paused else State.RUNNING)

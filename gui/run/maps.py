@@ -8,13 +8,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 from PySide6.QtGui import QImage
 
 from engine.errors import PareidoliaError
-from gui.pixels import to_array, to_image
+from gui.pixels import to_array
+from gui.run.map_methods import class_map, sensitivity
 from gui.run.networks import Networks
 
 if TYPE_CHECKING:
@@ -40,9 +39,11 @@ class Question:
     target: int | None
     """A class by number; None: the most likely one."""
     saliency: str = ""
-    """Colour map of the saliency map; empty: none."""
-    signed: bool = False
+    """One of `map_methods.SENSITIVITY`; empty: none."""
+    saliency_colours: str = "viridis"
     grad_cam: str = ""
+    """One of `map_methods.CLASS_MAPS`; empty: none."""
+    grad_cam_colours: str = "viridis"
     layer: str = ""
     """Empty: the last layer that has a map."""
 
@@ -72,6 +73,8 @@ class MapsWorker(QObject):
     def __init__(self, networks: Networks) -> None:
         super().__init__()
         self._networks = networks
+        self.stopped = False
+        """Set by the window's thread when nobody waits for an answer any more."""
         self._twin: tuple[Network, str, Network] | None = None
 
     @Slot(object)
@@ -105,13 +108,20 @@ class MapsWorker(QObject):
         x = network.prepare(picture)
         saliency = grad_cam = None
         if question.saliency:
-            saliency = _saliency(network, x, target, question)
+            saliency = sensitivity(
+                question.saliency, network, x, target, question.saliency_colours, self._is_stopped
+            )
         if question.grad_cam and layer:
-            grad_cam = _grad_cam(network, x, target, layer, question)
+            grad_cam = class_map(
+                question.grad_cam, network, x, target, layer, question.grad_cam_colours
+            )
         return Answer(
             question, top, target, network.classes[target], float(probabilities[target]), layer,
             saliency, grad_cam,
         )  # fmt: skip
+
+    def _is_stopped(self) -> bool:
+        return self.stopped
 
     def _network(self, question: Question) -> "Network":
         import torch
@@ -154,33 +164,6 @@ def _fitting(image: QImage, network: "Network") -> "Tensor":
     return pixels.permute(2, 0, 1)[None].float().div(255).to(network.device)
 
 
-def _saliency(network: "Network", x: "Tensor", target: int, question: Question) -> QImage:
-    from engine.attribution import saliency
-    from engine.attribution.colour_map import colourised, display_range
-
-    values = saliency(network.module, x, target, signed=question.signed)[0].float().cpu().numpy()
-    if question.signed:
-        values = values.sum(0)
-        reach = display_range(np.abs(values))[1]
-        return to_image(colourised(values, "signed", -reach, reach))
-    return to_image(colourised(values, question.saliency, 0.0, display_range(values)[1]))
-
-
-def _grad_cam(
-    network: "Network", x: "Tensor", target: int, layer: str, question: Question
-) -> QImage:
-    from engine.attribution import grad_cam
-    from engine.attribution.colour_map import colourised
-
-    name = network.resolve(layer)
-    if f"{name}#2" in network.calls():
-        name += "#1"  # a plain name would mean the last call there, and means the first one here
-    values: npt.NDArray[np.float32] = (
-        grad_cam(network.module, x, target, name)[0].float().cpu().numpy()
-    )
-    return to_image(colourised(values, question.grad_cam, 0.0, float(values.max())))
-
-
 class MapsController(QObject):
     """Takes questions, the newest of which counts; lives in the GUI thread."""
 
@@ -219,6 +202,7 @@ class MapsController(QObject):
     def close(self) -> None:
         """End the thread after the answer under way."""
         self.forget()
+        self._worker.stopped = True
         self._thread.quit()
         self._thread.wait()
 

@@ -107,8 +107,8 @@ class EngineWorker(QObject):
 
     news = Signal()
     """There is something in the mailbox (not said again before it is taken)."""
-    begun = Signal(int, object, str)
-    """Run, its stages, and device and precision in words."""
+    begun = Signal(int, object, str, object)
+    """Run, its stages, device and precision in words, the job as it is computed."""
     steered = Signal(int, int, object)
     """Run, iteration, the live settings that have taken effect."""
     ended = Signal(int, object)
@@ -158,7 +158,7 @@ class EngineWorker(QObject):
         network = self.networks.get(job.network, job.weights).at(device, dtype)
         task = prepare(job, network)
         plan = task.technique.stages(task)
-        self.begun.emit(order.number, plan, f"{device.type}, {job.precision}")
+        self.begun.emit(order.number, plan, f"{device.type}, {job.precision}", job)
         drawn.job, drawn.began = job, began
         del task
         try:

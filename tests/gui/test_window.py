@@ -14,6 +14,7 @@ from engine.image import open_picture, read_recipe
 from engine.job import Job
 from engine.techniques.deep_dream import DeepDream
 from gui import session as sessions
+from gui.flow.status import in_this_window
 from gui.main_window import MainWindow
 from gui.panels.editors import NumberEditor
 from gui.panels.inputs import Place
@@ -408,3 +409,57 @@ def test_themes_can_be_changed(qtbot: QtBot, qapp: QApplication) -> None:
         closed(qtbot, made)
         qapp.setStyleSheet("")
         qapp.setPalette(before)
+
+
+def test_a_photo_dropped_during_a_run_waits_for_the_next(window: MainWindow, qtbot: QtBot) -> None:
+    window.studio.set_setting("iterations", 100_000)
+    click(qtbot, window, "runButton")
+    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "frame")
+    drop_on(window.canvas.viewport(), [MOSAIC])
+    until(qtbot, lambda: window.pictures.get(MOSAIC) is not None)
+    qtbot.wait(50)
+    assert window.showing.current is not None
+    assert window.showing.current.kind == "frame"
+    assert window.running.job is not None
+    assert str(window.running.job.inputs.content.path) == CAT  # type: ignore[union-attr]
+    click(qtbot, window, "stopButton")
+    until_idle(qtbot, window)
+    assert window.running.result is not None
+
+
+def test_a_picture_saved_during_the_run_is_made_again_bit_for_bit(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    from cli.running import run_job
+
+    window.studio.set_setting("iterations", 100_000)
+    window.studio.set_setting("precision", "auto")
+    click(qtbot, window, "runButton")
+    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "frame")
+    click(qtbot, window, "pauseButton")
+    qtbot.wait(200)
+    path, again = tmp_path / "made.png", tmp_path / "again.png"
+    window.files.write_picture(path)
+    until(qtbot, lambda: path.exists() and not window.background.busy)
+    click(qtbot, window, "stopButton")
+    until_idle(qtbot, window)
+    recipe = read_recipe(path)
+    assert recipe is not None
+    assert recipe["precision"] in ("fp32", "bf16")
+    run_job(Job.from_recipe(recipe), again, quiet=True)
+    assert np.array_equal(open_picture(path).rgb, open_picture(again).rgb)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("it is too large; --size 384 would fit", "it is too large; size 384 would fit"),
+        (
+            "the weights of x are not here; get them with: python main.py networks download x",
+            "the weights of x are not here; Network › Networks… gets them",
+        ),
+        ("a--b stays", "a--b stays"),
+    ],
+)
+def test_sentences_of_the_engine_speak_of_this_window(said: str, shown: str) -> None:
+    assert in_this_window(said) == shown

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from captum.attr import Saliency
+from captum.attr import InputXGradient, Saliency
 from torch import Tensor, nn
 
-from engine.attribution import saliency
+from engine.attribution import gradient_times_input, saliency, smooth_grad
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
@@ -85,3 +85,67 @@ def test_a_graph_that_does_not_reach_the_pixels_is_explained() -> None:
 
     with pytest.raises(ValueError, match="do not depend on x"):
         saliency(Detached().eval(), torch.rand(1, 3, 4, 4), 0)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_gradient_times_input_equals_captum(
+    make_net: Callable[..., nn.Module], pictures: Tensor, way: str, dtype: torch.dtype
+) -> None:
+    net, x = make_net(way, dtype), pictures.to(dtype)
+    theirs = InputXGradient(net).attribute(x.clone().requires_grad_(), target=[1, 4]).detach()
+    assert_near(gradient_times_input(net, x, [1, 4]), theirs)
+
+
+def test_gradient_times_input_adds_up_to_the_logit_of_a_linear_model() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 5, 7, bias=False)).double().eval()
+    x = torch.rand(2, 3, 4, 5, dtype=torch.float64)
+    summed = gradient_times_input(model, x, 3).sum((1, 2, 3))
+    assert torch.allclose(summed, model(x)[:, 3].detach(), rtol=1e-12)
+
+
+class Parabola(nn.Module):
+    """Logit 0: the sum of x³, whose slope is 3x² and smoothed 3 (x² + sigma²)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x**3).sum((1, 2, 3))[:, None]
+
+
+def test_smooth_grad_is_the_mean_slope_around_the_picture() -> None:
+    x = torch.tensor([0.0, 1, 2]).view(1, 3, 1, 1).expand(1, 3, 20, 20).double()
+    generator = torch.Generator().manual_seed(0)
+    signed = smooth_grad(Parabola(), x, 0, 100, 0.5, generator, signed=True)
+    assert signed.mean((0, 2, 3)).tolist() == pytest.approx([0.75, 3.75, 12.75], rel=0.01)
+    sharp = smooth_grad(Parabola(), x, 0, 1, 0.0, signed=True)
+    assert torch.equal(sharp, 3 * x**2)
+    assert smooth_grad(Parabola(), x, 0, 1, 0.0)[0, 0, 0] == 12
+
+
+def test_smooth_grad_is_the_mean_of_saliencies(
+    make_net: Callable[..., nn.Module], pictures: Tensor
+) -> None:
+    net = make_net()
+    ours = smooth_grad(net, pictures, 2, 3, 0.3, torch.Generator().manual_seed(7), signed=True)
+    generator, x = torch.Generator().manual_seed(7), pictures
+    noisy = [x + 0.3 * torch.randn(x.shape, generator=generator) for _ in range(3)]
+    theirs = [Saliency(net).attribute(n.requires_grad_(), target=2, abs=False) for n in noisy]
+    assert_near(ours, torch.stack(theirs).mean(0).detach())
+
+
+def test_the_same_seed_gives_the_same_smooth_grad(
+    make_net: Callable[..., nn.Module], pictures: Tensor
+) -> None:
+    maps = [
+        smooth_grad(make_net(), pictures, 1, 2, 0.5, torch.Generator().manual_seed(seed))
+        for seed in (1, 1, 2)
+    ]
+    assert torch.equal(maps[0], maps[1])
+    assert not torch.equal(maps[0], maps[2])
+
+
+@pytest.mark.parametrize(
+    ("samples", "sigma", "says"),
+    [(0, 0.1, "samples .* not 0"), (2, -1.0, "sigma .* not -1"), (2, float("nan"), "not nan")],
+)
+def test_settings_that_smooth_nothing(samples: int, sigma: float, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        smooth_grad(Parabola(), torch.rand(1, 3, 2, 2), 0, samples, sigma)

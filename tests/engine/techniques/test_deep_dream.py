@@ -12,11 +12,11 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
 from engine.errors import BadInput, Diverged
-from engine.image import Picture
+from engine.image import Picture, from_tensor
 from engine.settings import make
 from engine.task import Task
 from engine.techniques.deep_dream import DeepDream
-from engine.techniques.deep_dream_steps import parse_channels, stages
+from engine.techniques.deep_dream_steps import octave_stages, parse_channels, zoomed
 
 PLAIN = DeepDream(
     iterations=1, octaves=1, jitter=0, smoothing=0.0, clip=False, step_size=1.5,
@@ -71,7 +71,7 @@ def test_the_objective_rises(objective, octaves, task):
     technique = replace(PLAIN, iterations=12, octaves=octaves, objective=objective, jitter=4)
     dream = task(technique, size=72)
     values = [frame.losses["objective"] for frame in technique.frames(dream)]
-    plan = stages(technique, dream)
+    plan = octave_stages(technique, dream)
     assert len(plan) == octaves
     for stage in plan:
         here, values = values[: stage.iterations], values[stage.iterations :]
@@ -234,7 +234,7 @@ def test_a_photo_that_is_no_number_is_reported(task, noise_picture):
 def test_the_plan_of_octaves(size, octaves, iterations, expected, task, noise_picture):
     technique = DeepDream(octaves=octaves, octave_scale=1.4, iterations=iterations)
     dream = task(technique, content=noise_picture(50, 100), size=size)
-    assert [(s.size, s.iterations) for s in stages(technique, dream)] == expected
+    assert [(s.size, s.iterations) for s in octave_stages(technique, dream)] == expected
     one = technique.at_one_size(9).stages(dream)
     assert [(s.size, s.iterations) for s in one] == [(expected[-1][0], 9)]
 
@@ -250,7 +250,7 @@ def test_the_plan_of_octaves(size, octaves, iterations, expected, task, noise_pi
 def test_any_plan_takes_as_many_iterations_as_asked_for(iterations, octaves, scale, size, shape):
     content = Picture(np.zeros((*shape, 3), np.float32))
     technique = DeepDream(iterations=iterations, octaves=octaves, octave_scale=scale)
-    plan = stages(technique, Task(technique, None, size, torch.Generator(), content))
+    plan = octave_stages(technique, Task(technique, None, size, torch.Generator(), content))
     assert sum(stage.iterations for stage in plan) == iterations
     assert all(stage.iterations >= 1 for stage in plan)
     assert max(plan[-1].size) == size
@@ -441,3 +441,33 @@ def test_vgg19_sees_more_of_what_it_sees(vgg19, photo, pictures_of):
     values = [frame.losses["objective"] for frame, _ in once]
     assert values[4] > 1.3 * values[0]
     assert values[9] > 1.3 * values[5]
+
+
+# -- films -----------------------------------------------------------------------------------------
+
+
+def test_zooming_keeps_the_middle_and_turns_counter_clockwise() -> None:
+    picture = torch.zeros(1, 3, 41, 61)
+    picture[:, :, 20, 40] = 1.0  # right of the middle (20, 30) by 10
+    turned = zoomed(picture, 1.0, 90.0)[0, 0]
+    assert divmod(int(turned.argmax()), 61) == (10, 30), "now above it by 10"
+    larger = zoomed(picture, 1.5, 0.0)[0, 0]
+    assert divmod(int(larger.argmax()), 61) == (20, 45), "now 15 to the right"
+
+
+def test_no_zoom_and_no_turn_change_nothing() -> None:
+    picture = torch.rand(1, 3, 12, 19)
+    assert torch.allclose(zoomed(picture, 1.0, 0.0), picture, atol=1e-5)
+
+
+def test_a_film_dreams_on_from_the_frame_before(task):
+    technique = replace(PLAIN, iterations=2, frame_count=3, zoom=1.2, rotation=5.0, clip=True)
+    frames, pictures = [], []
+    for frame in technique.frames(task(technique)):
+        frames.append((frame.iteration, frame.total, frame.film))
+        pictures.append(frame.picture)
+    assert frames == [(1, 6, 0), (2, 6, 1), (3, 6, 0), (4, 6, 2), (5, 6, 0), (6, 6, 3)]
+    start = zoomed(pictures[1][None], 1.2, 5.0)[0]
+    once = replace(PLAIN, clip=True)
+    (again,) = once.frames(task(once, content=from_tensor(start)))
+    assert (again.picture - pictures[2]).abs().max() < 1e-4

@@ -1,0 +1,201 @@
+"""Occlusion: how far a class's logit drops when a window of the picture is covered.
+
+Zeiler, Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2.
+"""
+
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engine.attribution.state import (
+    Target,
+    chosen_of,
+    class_numbers,
+    copy_of,
+    logits_of,
+    without_gradients,
+)
+
+BATCH = 32
+"""Covered pictures that the model sees at a time."""
+
+
+@dataclass(frozen=True)
+class Occluded:
+    """What is known after some of the windows: picture by picture, each row by row from the top."""
+
+    done: int
+    total: int
+    """Covered pictures that have been looked at, and that there are."""
+    drop: Tensor
+    """(N, rows, columns) float64 on the CPU: logit of the picture minus that with the window
+    covered; NaN where not done. So for the other two, in Zeiler's words (d) and (e)."""
+    probability: Tensor
+    """(N, rows, columns) float64: of the target, with the window covered."""
+    label: Tensor
+    """(N, rows, columns) int64: the most likely class with the window covered; -1 where not done."""
+    covers: tuple[Tensor, Tensor]
+    """(rows, H) and (columns, W), 1 where a window of that row or column covers the pixel."""
+
+    def map(self) -> Tensor:
+        """Return the mean drop over the windows that cover a pixel: (N, H, W), 0 where none is done.
+
+        float64 on the CPU.
+        """
+        known = (torch.arange(self.total) < self.done).view_as(self.drop)
+        summed = self._spread(torch.where(known, self.drop, 0.0))
+        return summed / self._spread(known.double()).clamp_min(1)
+
+    def _spread(self, grid: Tensor) -> Tensor:
+        rows, columns = self.covers
+        return rows.T @ grid @ columns
+
+
+def occlusion(
+    model: nn.Module,
+    x: Tensor,
+    target: Target,
+    window: int | tuple[int, int],
+    stride: int | tuple[int, int],
+    baseline: float | Tensor = 0.0,
+    batch: int = BATCH,
+) -> Tensor:
+    """Return how far the logit of `target` drops when a pixel is covered, raw.
+
+    Args:
+        model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
+        x: float (N, 3, H, W) as the model takes it; is not changed.
+        target: a class number for all pictures, or one for each.
+        window: side of the square that is covered, in pixels; or height and width.
+        stride: pixels from one window to the next; or downwards and to the right. The last window
+            of a row or column is cut off at the picture's border.
+        baseline: what covers, in the numbers of `x`: a number, or a tensor that can be broadcast
+            to `x` (0 is the mean colour where pictures are normalized).
+        batch: covered pictures that the model sees at a time.
+
+    Returns:
+        (N, H, W), the mean drop over the windows that cover a pixel, in the precision of `x`.
+
+    Raises:
+        ValueError: `x`, `target` or what the model returns has not the form above; a window that is
+            larger than the picture, a stride that would leave pixels out, or a baseline that does
+            not fit.
+    """
+    for step in occlusion_steps(model, x, target, window, stride, baseline, batch):
+        last = step
+    with torch.inference_mode(False):
+        return last.map().to(x)
+
+
+def occlusion_steps(
+    model: nn.Module,
+    x: Tensor,
+    target: Target,
+    window: int | tuple[int, int],
+    stride: int | tuple[int, int],
+    baseline: float | Tensor = 0.0,
+    batch: int = BATCH,
+) -> Iterator[Occluded]:
+    """Yield what is known after each batch of covered pictures; arguments as in `occlusion`.
+
+    Between batches the model and torch's modes are as the caller left them, so that one may stop at
+    any time. What was yielded stays as it is.
+
+    Raises:
+        ValueError: as `occlusion`, at the call; for the model and the target, at the first batch.
+    """
+    with torch.inference_mode(False):
+        pictures = copy_of(x)
+        cover = _cover(baseline, pictures)
+    height, width = pictures.shape[-2:]
+    windows, strides = _pair("window", window), _pair("stride", stride)
+    covers = (
+        _covers(height, windows[0], strides[0], "high"),
+        _covers(width, windows[1], strides[1], "wide"),
+    )
+    if _whole(batch) < 1:
+        raise ValueError(f"batch must be a whole number from 1 upwards, not {batch}")
+    return _steps(model, pictures, class_numbers(target, len(x)), cover, covers, batch)
+
+
+def _steps(
+    model: nn.Module,
+    pictures: Tensor,
+    classes: Tensor,
+    cover: Tensor,
+    covers: tuple[Tensor, Tensor],
+    batch: int,
+) -> Iterator[Occluded]:
+    rows, columns = len(covers[0]), len(covers[1])
+    windows = rows * columns
+    total = len(pictures) * windows
+    drop = torch.full((total,), torch.nan, dtype=torch.float64)
+    probability, label = drop.clone(), torch.full((total,), -1)
+    down, across = (axis.bool().to(pictures.device) for axis in covers)
+    with without_gradients(model):
+        whole = _logits(model, pictures, classes, batch)
+    for done in range(0, total, batch):
+        number = torch.arange(done, min(done + batch, total))
+        picture, place = number // windows, number % windows
+        with without_gradients(model):
+            mask = down[place // columns, None, :, None] & across[place % columns, None, None, :]
+            covered = torch.where(mask, cover[picture], pictures[picture])
+            logits = logits_of(model, covered).double().cpu()
+            drop[number] = whole[picture] - chosen_of(logits, classes[picture])
+            chosen = logits.softmax(1).gather(1, classes[picture][:, None])[:, 0]
+            probability[number], label[number] = chosen, logits.argmax(1)
+            grids = [grid.clone().view(-1, rows, columns) for grid in (drop, probability, label)]
+        yield Occluded(min(done + batch, total), total, grids[0], grids[1], grids[2], covers)
+
+
+def _logits(model: nn.Module, pictures: Tensor, classes: Tensor, batch: int) -> Tensor:
+    """Return the logits (N,) of the pictures with nothing covered."""
+    parts = zip(pictures.split(batch), classes.split(batch), strict=True)
+    return torch.cat(
+        [chosen_of(logits_of(model, part.clone()).double().cpu(), which) for part, which in parts]
+    )
+
+
+def _covers(side: int, window: int, stride: int, word: str) -> Tensor:
+    """Return (count, side): 1 where the n-th window along a side covers, the last one cut off."""
+    if window > side:
+        raise ValueError(f"the window is {window} pixels {word}, the picture only {side}")
+    if stride > window < side:
+        raise ValueError(
+            f"stride {stride} would leave out pixels between windows {window} {word}; "
+            "take one up to the size of the window"
+        )
+    count = -(-(side - window) // stride) + 1
+    offset = torch.arange(side) - stride * torch.arange(count)[:, None]
+    return ((offset >= 0) & (offset < window)).double()
+
+
+def _cover(baseline: float | Tensor, x: Tensor) -> Tensor:
+    """Return what covers each picture, shaped as they are."""
+    try:
+        return torch.as_tensor(baseline).detach().to(x).expand_as(x)
+    except (TypeError, ValueError, RuntimeError):
+        given = tuple(baseline.shape) if isinstance(baseline, Tensor) else repr(baseline)
+        raise ValueError(
+            f"baseline must be a number or fit pictures {tuple(x.shape)}, not {given}"
+        ) from None
+
+
+def _pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
+    """Return height and width, both at least 1."""
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    sides = tuple(_whole(side) for side in pair)
+    if len(sides) != 2 or min(sides) < 1:
+        raise ValueError(f"{name} must be one or two whole numbers from 1 upwards, not {value}")
+    return sides[0], sides[1]
+
+
+def _whole(value: object) -> int:
+    """Return a whole number as an int; anything else as 0."""
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return 0

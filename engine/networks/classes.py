@@ -1,0 +1,40 @@
+"""The classes of a network, asked for by name or number."""
+
+import difflib
+from typing import TYPE_CHECKING
+
+from engine.errors import BadInput
+
+if TYPE_CHECKING:
+    from engine.networks.network import Network
+
+
+def find_class(network: "Network", text: str) -> int:
+    """Return the number of the class that `text` means: a name, a number or part of one name.
+
+    Raises `BadInput` with near names where there is none or more than one.
+    """
+    names = network.classes
+    if not names:
+        raise BadInput(
+            f"the weights of {network.card.name} on this machine hold no classifier; "
+            "use a network with classes"
+        )
+    wanted = text.strip().casefold()
+    folded = [name.casefold() for name in names]
+    if wanted in folded:
+        return folded.index(wanted)
+    if wanted.isdecimal() and int(wanted) < len(names):
+        return int(wanted)
+    inside = [i for i, name in enumerate(folded) if wanted and wanted in name]
+    if len(inside) == 1:
+        return inside[0]
+    near = [names[i] for i in inside[:5]]
+    near = near or [
+        names[folded.index(n)] for n in difflib.get_close_matches(wanted, folded, 3, 0.4)
+    ]
+    hint = f"near it are {', '.join(near)}" if near else f"for example {', '.join(names[:3])}"
+    raise BadInput(
+        f"{network.card.name} has no class {text.strip()!r}; {hint} "
+        f"(or a number from 0 to {len(names) - 1})"
+    )

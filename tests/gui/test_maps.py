@@ -1,0 +1,110 @@
+"""The live maps: every method answers about the same class, at the run's leisure."""
+
+import time
+
+import pytest
+from PySide6.QtGui import QColor, QImage
+from pytestqt.qtbot import QtBot
+
+from gui.pictures import open_for_screen
+from gui.run import maps as module
+from gui.run.map_methods import CLASS_MAPS, SENSITIVITY
+from gui.run.maps import Answer, MapsController, MapsWorker, Question
+from gui.run.networks import Networks
+from tests.gui.stories import CAT
+
+NETWORKS = Networks()
+
+
+def question(image: QImage, **changes: object) -> Question:
+    values: dict[str, object] = {
+        "image": image, "network": "slim_vgg", "weights": None, "device": "cpu", "target": None,
+    }  # fmt: skip
+    return Question(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def cat(qapp: object) -> QImage:
+    return open_for_screen(CAT).image
+
+
+@pytest.fixture(scope="module")
+def worker(qapp: object) -> MapsWorker:
+    return MapsWorker(NETWORKS)
+
+
+@pytest.mark.parametrize("method", SENSITIVITY)
+def test_every_sensitivity_is_a_picture_that_is_not_flat(
+    worker: MapsWorker, cat: QImage, method: str
+) -> None:
+    answer = worker._answer(question(cat, saliency=method))
+    assert answer.saliency is not None
+    colours = {answer.saliency.pixel(x, y) for x in range(0, 100, 3) for y in range(0, 100, 3)}
+    assert len(colours) > 50
+    assert answer.target == answer.top[0][0]
+
+
+@pytest.mark.parametrize("method", CLASS_MAPS)
+def test_every_class_map_is_a_picture_or_says_why_not(
+    worker: MapsWorker, cat: QImage, method: str
+) -> None:
+    answers: list[Answer] = []
+    worker.answered.connect(lambda answer, _seconds: answers.append(answer))
+    worker.answer(question(cat, grad_cam=method, layer="" if method == "CAM" else "relu4_2"))
+    worker.answered.disconnect()
+    (answer,) = answers
+    if method == "CAM" and answer.problem:
+        assert answer.problem.startswith("CAM: ")
+        return
+    assert answer.grad_cam is not None
+    colours = {answer.grad_cam.pixel(x, y) for x in range(0, 100, 3) for y in range(0, 100, 3)}
+    assert len(colours) > 20
+
+
+def test_the_class_asked_for_is_the_one_answered_about(worker: MapsWorker, cat: QImage) -> None:
+    answer = worker._answer(question(cat, target=5))
+    assert answer.target == 5
+    assert answer.target_name == NETWORKS.get("slim_vgg").classes[5]
+    assert 0 <= answer.probability <= 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (500, 2), (2, 500), (3000, 2000)])
+def test_pictures_of_any_shape_are_looked_at(worker: MapsWorker, width: int, height: int) -> None:
+    image = QImage(width, height, QImage.Format.Format_RGB32)
+    image.fill(QColor(200, 40, 90))
+    answer = worker._answer(question(image, saliency="gradient", grad_cam="Grad-CAM"))
+    assert answer.saliency is not None
+    assert answer.grad_cam is not None
+
+
+def test_during_a_run_maps_take_a_tenth_of_the_time_at_most(
+    qtbot: QtBot, cat: QImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AT_MOST_EVERY", 0.05)
+    maps = MapsController(NETWORKS)
+    try:
+        for active, least in ((False, 0.0), (True, 0.05)):
+            maps.run_active = active
+            maps.ask(question(cat))
+            qtbot.waitUntil(lambda: not maps._busy and maps._pending is None, timeout=20_000)
+            assert maps._not_before - time.monotonic() >= least - 0.05
+        waited = maps._not_before - time.monotonic()
+        maps._on_answered(Answer(question(cat)), 2.0)
+        assert maps._not_before - time.monotonic() == pytest.approx(18.0, abs=0.5)
+        assert waited < 18
+    finally:
+        maps.close()
+
+
+def test_only_the_newest_question_counts(qtbot: QtBot, cat: QImage) -> None:
+    maps = MapsController(NETWORKS)
+    heard: list[Answer] = []
+    try:
+        maps.answered.connect(heard.append)
+        for target in range(6):
+            maps.ask(question(cat, target=target))
+        qtbot.waitUntil(lambda: bool(heard) and not maps._busy and not maps._pending, timeout=20_000)
+    finally:
+        maps.close()
+    assert heard[-1].target == 5
+    assert len(heard) <= 2
