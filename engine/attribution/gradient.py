@@ -82,8 +82,9 @@ def smooth_grad(
         total = torch.zeros_like(clean)
         device = generator.device if generator else torch.device("cpu")
         for _ in range(samples):
-            # Drawn in float32 for every precision, so that float64 checks the same pictures.
-            noise = torch.randn(clean.shape, generator=generator, device=device)
+            # One draw for all pictures, so that none depends on who else is in the batch; in float32
+            # for every precision, so that float64 looks at the same pictures.
+            noise = torch.randn(clean.shape[1:], generator=generator, device=device)
             leaf = (clean + sigma * noise.to(clean)).requires_grad_()
             total += gradient_of(chosen_logits(model, leaf, target), leaf)
         return _map(total / samples, signed)

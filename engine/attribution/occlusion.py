@@ -107,15 +107,15 @@ def occlusion_steps(
     Raises:
         ValueError: as `occlusion`, at the call; for the model and the target, at the first batch.
     """
+    windows, strides = _pair("window", window), _pair("stride", stride)
     with torch.inference_mode(False):
         pictures = copy_of(x)
         cover = _cover(baseline, pictures)
-    height, width = pictures.shape[-2:]
-    windows, strides = _pair("window", window), _pair("stride", stride)
-    covers = (
-        _covers(height, windows[0], strides[0], "high"),
-        _covers(width, windows[1], strides[1], "wide"),
-    )
+        height, width = pictures.shape[-2:]
+        covers = (
+            _covers(height, windows[0], strides[0], "high"),
+            _covers(width, windows[1], strides[1], "wide"),
+        )
     if _whole(batch) < 1:
         raise ValueError(f"batch must be a whole number from 1 upwards, not {batch}")
     return _steps(model, pictures, class_numbers(target, len(x)), cover, covers, batch)
@@ -132,10 +132,10 @@ def _steps(
     rows, columns = len(covers[0]), len(covers[1])
     windows = rows * columns
     total = len(pictures) * windows
-    drop = torch.full((total,), torch.nan, dtype=torch.float64)
-    probability, label = drop.clone(), torch.full((total,), -1)
-    down, across = (axis.bool().to(pictures.device) for axis in covers)
     with without_gradients(model):
+        drop = torch.full((total,), torch.nan, dtype=torch.float64)
+        probability, label = drop.clone(), torch.full((total,), -1)
+        down, across = (axis.bool().to(pictures.device) for axis in covers)
         whole = _logits(model, pictures, classes, batch)
     for done in range(0, total, batch):
         number = torch.arange(done, min(done + batch, total))

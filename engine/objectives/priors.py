@@ -21,6 +21,15 @@ def total_variation(picture: Tensor, beta: float = 2.0) -> Tensor:
     return squared.clamp_min(_GUARD).pow(beta / 2).sum()
 
 
+def alpha_norm(picture: Tensor, alpha: float = 6.0) -> Tensor:
+    """Return the sum over pixels and colours of |x|^alpha, a scalar; keeps values near 0.
+
+    `picture` (3, H, W) or (N, 3, H, W), counted from what is to be usual, such as mid-gray; `alpha` at
+    least 1. The higher it is, the more only the extremes are held back. Mahendran & Vedaldi 2015.
+    """
+    return picture.abs().pow(alpha).sum()
+
+
 def smoothness(picture: Tensor) -> Tensor:
     """Return mean squared differences to the eight neighbours, the same in every direction.
 

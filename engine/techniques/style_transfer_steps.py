@@ -1,7 +1,7 @@
 """The steps of a style transfer: targets, start, scales, and one gradient per iteration."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import cast
 
@@ -14,14 +14,20 @@ from engine.image import Picture
 from engine.networks.network import Network
 from engine.objectives.content import ContentLoss
 from engine.objectives.priors import smoothness
-from engine.objectives.style import GramLoss, Statistics, WassersteinLoss
+from engine.objectives.style import Statistics
 from engine.optimization.adam import Adam
 from engine.optimization.lbfgs import LBFGS
 from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture
 from engine.task import Frame, Stage, Task, finite
+from engine.techniques.style_matching import (
+    Loss,
+    fetched,
+    shared_out,
+    style_loss,
+    usual_weights,
+    weighted,
+)
 from engine.techniques.style_transfer import StyleTransfer
-
-Loss = Callable[[Tensor], Tensor]
 
 
 def stages(settings: StyleTransfer, task: Task) -> list[Stage]:
@@ -29,11 +35,7 @@ def stages(settings: StyleTransfer, task: Task) -> list[Stage]:
     content = _content(task)
     sides = pyramid(task.size, settings.smallest_scale)
     sides = sides[-settings.iterations :]
-    shares = [settings.first_share] + [1.0] * (len(sides) - 1)
-    counts = [max(1, round(settings.iterations * s / sum(shares))) for s in shares]
-    while sum(counts) > settings.iterations:
-        counts[counts.index(max(counts))] -= 1
-    counts[-1] += settings.iterations - sum(counts)
+    counts = shared_out(settings.iterations, len(sides), settings.first_share)
     size = (content.height, content.width)
     return [Stage(fit(size, side), n) for side, n in zip(sides, counts, strict=True)]
 
@@ -70,9 +72,7 @@ class Objective:
             weights = [weight for _, weight in styles]
             kind = settings.style_statistic
             self.style_losses = {
-                name: _style_loss(
-                    Statistics.blend([p[name] for p in parts], weights), kind, scaling
-                )
+                name: style_loss(Statistics.blend([p[name] for p in parts], weights), kind, scaling)
                 for name in self.style_layers
             }
 
@@ -83,8 +83,8 @@ class Objective:
         """Return the weighted terms and their sum, `total`, for a picture (1, 3, H, W)."""
         taps = self._taps(picture, {**self.content_layers, **self.style_layers})
         none = picture.new_zeros(())
-        content = _weighted(self.content_losses, self.content_layers, taps, none)
-        style = _weighted(self.style_losses, self.style_layers, taps, none)
+        content = weighted(self.content_losses, self.content_layers, taps, none)
+        style = weighted(self.style_losses, self.style_layers, taps, none)
         terms = {
             "content": settings.content_weight * content,
             "style": settings.style_weight * style,
@@ -101,22 +101,9 @@ class Objective:
             x = picture.detach().requires_grad_(True)
             terms = self.losses(x, settings)
             (gradient,) = torch.autograd.grad(terms["total"], x)
-        # All at once: on a GPU every fetch waits for the card.
-        values = [t.detach().float() for t in terms.values()] + [gradient.abs().sum()]
-        numbers = torch.stack(values).tolist()
-        named = dict(zip([*terms, "gradient"], numbers, strict=True))
-        finite(named, iteration)
+        named = finite(fetched(terms, gradient), iteration)
         noted.update({name: named[name] for name in terms})
         return gradient
-
-
-def _weighted(
-    losses: dict[str, Loss], weights: dict[str, float], taps: dict[str, Tensor], none: Tensor
-) -> Tensor:
-    """Return the weighted mean of the layers' losses; `none`, a zero, without layers."""
-    total = sum(weights.values()) or 1.0
-    terms = [weights[n] / total * loss(taps[n]) for n, loss in losses.items() if weights[n] != 0]
-    return torch.stack(terms).sum() if terms else none
 
 
 def _content_loss(target: Tensor, scaling: str) -> Loss:
@@ -127,36 +114,11 @@ def _content_loss(target: Tensor, scaling: str) -> Loss:
     return lambda features: loss(features) / size
 
 
-def _style_loss(target: Statistics, statistic: str, scaling: str) -> Loss:
-    if statistic == "gram":
-        gram = GramLoss(target, normalised=scaling == "gradient")
-        size = float(target.second.square().mean())
-        return (lambda f: gram(f) / max(size, 1e-12)) if scaling == "relative" else gram
-    wasserstein = WassersteinLoss(target)
-    # tr E[f fᵀ] / C: the Wasserstein distance to features that are all zero
-    size = float(target.second.diagonal(dim1=-2, dim2=-1).mean())
-    if scaling == "relative":
-        return lambda f: wasserstein(f) / max(size, 1e-12)
-    if scaling == "gradient":
-        # W2 itself: its gradient keeps its size as the distance shrinks
-        return lambda f: wasserstein(f).clamp_min(1e-12).sqrt()
-    return wasserstein
-
-
 def style_layers(settings: StyleTransfer, network: Network) -> dict[str, float]:
-    """Return the style layers with weights: the settings' own, or the network's with usual ones.
-
-    Gram matrices are compared equally at all layers (Gatys et al. 2015). The weights of Wasserstein
-    distances are halved from each layer to the next deeper one, 16:8:4:2:1. By eye, on the
-    shipped network: with equal weights the deep layers, which can never be matched, outweigh
-    the colours; with 256:64:16:4:1, crowsonkb's, there is grain in place of brush strokes.
-    """
+    """Return the style layers with weights: the settings' own, or the network's with usual ones."""
     if settings.style_layers is not None:
         return settings.style_layers
-    names = list(network.card.style_layers)
-    if settings.style_statistic == "gram":
-        return dict.fromkeys(names, 1.0)
-    return {name: 2.0 ** (len(names) - 1 - i) for i, name in enumerate(names)}
+    return usual_weights(list(network.card.style_layers), settings.style_statistic)
 
 
 def content_layers(settings: StyleTransfer, network: Network) -> dict[str, float]:
@@ -287,8 +249,8 @@ class StyleTransferRun:
         if s.optimizer == "lbfgs":
             return LBFGS(variable, s.learning_rate, s.history)
         if isinstance(before, Adam):
-            size = tuple(variable.shape[-2:])
-            return before.carry(variable, lambda t: resize(t, (size[0], size[1]), "bilinear"))
+            size = (variable.shape[-2], variable.shape[-1])
+            return before.carry(variable, lambda t: resize(t, size, "bilinear"))
         return Adam(variable, s.learning_rate, (s.beta1, s.beta2), s.epsilon)
 
     def _render(self, average: Average, content: Tensor) -> Tensor:

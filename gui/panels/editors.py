@@ -142,19 +142,41 @@ class NumberEditor(Editor):
         else:
             self._adopt(self.box)
             self._line.addStretch(1)
+        self.auto: QCheckBox | None = None
+        if setting.optional:
+            self.auto = QCheckBox(self.tr("auto"))
+            self._adopt(self.auto)
+            self.auto.clicked.connect(self._on_auto)
         self.scale = _Scale(setting, low, high)
         self.box.valueChanged.connect(self._on_box)
         self.set_value(setting.default)
 
-    def value(self) -> float | int:
-        """Return the number."""
+    def value(self) -> float | int | None:
+        """Return the number; None: by itself."""
+        if self.auto is not None and self.auto.isChecked():
+            return None
         return int(self.box.value()) if self.setting.kind == "int" else self.box.value()
 
     def set_value(self, value: Any) -> None:
-        """Show a number."""
+        """Show a number, or that it is left open."""
+        if self.auto is not None:
+            self.auto.setChecked(value is None)
+            self._enable(value is not None)
+        if value is None:
+            return
         with QSignalBlocker(self.box):
             self.box.setValue(float(value))
         self._place_slider(float(value))
+
+    def _enable(self, on: bool) -> None:
+        self.box.setEnabled(on)
+        if self.slider is not None:
+            self.slider.setEnabled(on)
+
+    @Slot(bool)
+    def _on_auto(self, on: bool) -> None:
+        self._enable(not on)
+        self.edited.emit(self.value())
 
     def _place_slider(self, value: float) -> None:
         if self.slider is not None:

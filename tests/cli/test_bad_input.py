@@ -19,7 +19,7 @@ STYLE = ("style-transfer", "photo.png", "--style", "sea.png")
         # commands and options
         (["style"], "there is no command 'style'; did you mean style-transfer?"),
         (["dream", "photo.png"], "there is no command 'dream'; did you mean deep-dream?"),
-        (["paint"], "there is no command 'paint'; there are style-transfer, deep-dream"),
+        (["paint"], "there is no command 'paint'; there are style-transfer, texture"),
         ([*STYLE], "the following arguments are required: -o/--output (see python main.py"),
         ([*STYLE, "-o", "x.png", "--iterations", "none"], "--iterations (setting iterations) is"),
         ([*STYLE, "-o", "x.png", "--wibble"], "unrecognized arguments: --wibble"),

@@ -153,7 +153,7 @@ def changed(recipe: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
         ("format", True, r"damaged: its format is True"),
         ("format", 0, r"damaged: its format is 0"),
         ("format", ..., r"damaged: its format is None"),
-        ("technique", "etching", r"is for 'etching'; there are style-transfer, deep-dream"),
+        ("technique", "etching", r"is for 'etching'; there are style-transfer, texture"),
         ("technique", ["deep-dream"], r"is for \['deep-dream'\]"),
         ("technique", ..., r"is for None"),
         ("settings/iteration", 3, r"no setting 'iteration'; did you mean iterations\?"),

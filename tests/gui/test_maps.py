@@ -103,7 +103,9 @@ def test_only_the_newest_question_counts(qtbot: QtBot, cat: QImage) -> None:
         maps.answered.connect(heard.append)
         for target in range(6):
             maps.ask(question(cat, target=target))
-        qtbot.waitUntil(lambda: bool(heard) and not maps._busy and not maps._pending, timeout=20_000)
+        qtbot.waitUntil(
+            lambda: bool(heard) and not maps._busy and not maps._pending, timeout=20_000
+        )
     finally:
         maps.close()
     assert heard[-1].target == 5

@@ -1,5 +1,6 @@
 """Grad-CAM, against a calculation by hand and captum, however a network writes its ReLUs."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -143,6 +144,29 @@ def test_the_tap_changes_no_logit(make_net: Callable[..., nn.Module], pictures: 
     model(pictures)
     grad_cam(model, pictures, 0, "net.conv1")
     assert torch.equal(seen[0], seen[1])
+
+
+def test_another_thread_may_run_the_model_meanwhile(
+    make_net: Callable[..., nn.Module], pictures: Tensor
+) -> None:
+    """Its activations are not ours, though they come later."""
+    net = make_net()
+    expected = grad_cam(net, pictures, 1, "conv2", upsample=False)
+
+    class WithVisitor(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits = self.net(x)
+            visitor = threading.Thread(target=self.net, args=(torch.zeros(2, 3, 12, 10),))
+            visitor.start()
+            visitor.join()
+            return logits
+
+    ours = grad_cam(WithVisitor().eval(), pictures, 1, "net.conv2", upsample=False)
+    assert torch.equal(ours, expected)
 
 
 # -- layers that cannot be ---------------------------------------------------------------------

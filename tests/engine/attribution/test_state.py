@@ -1,7 +1,6 @@
 """Whatever the caller and the model do: each method takes it, or explains, and leaves no trace."""
 
 import gc
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 
@@ -217,29 +216,6 @@ def test_targets_of_every_kind(
     method: Method, net: nn.Module, pictures: Tensor, target: object
 ) -> None:
     assert torch.equal(method(net, pictures, target), method(net, pictures, 3))
-
-
-def test_another_thread_may_run_the_model_meanwhile(
-    make_net: Callable[..., nn.Module], pictures: Tensor
-) -> None:
-    """Its activations are not ours, though they come later."""
-    net = make_net()
-    expected = grad_cam(net, pictures, 1, "conv2", upsample=False)
-
-    class WithVisitor(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = net
-
-        def forward(self, x: Tensor) -> Tensor:
-            logits = self.net(x)
-            visitor = threading.Thread(target=self.net, args=(torch.zeros(2, 3, 12, 10),))
-            visitor.start()
-            visitor.join()
-            return logits
-
-    ours = grad_cam(WithVisitor().eval(), pictures, 1, "net.conv2", upsample=False)
-    assert torch.equal(ours, expected)
 
 
 # -- what cannot be ---------------------------------------------------------------------------

@@ -1,0 +1,57 @@
+"""Running a network whose every convolution continues its input beyond the border in another way.
+
+`Network.taps` can do so for the first convolution; a picture on a torus, whose opposite borders
+meet, needs it of all.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+
+class PaddedEverywhere(TorchFunctionMode):
+    """While active in this thread, convolutions pad by a mode of `F.pad` in place of zeros."""
+
+    def __init__(self, mode: str) -> None:
+        """`mode` is circular or replicate."""
+        super().__init__()
+        self.mode = mode
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Replace convolutions that pad by a number of pixels; hand all other calls on."""
+        if func is torch.conv2d:
+            return self._padded(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+    def _padded(
+        self,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+    ) -> Tensor:
+        if isinstance(padding, str):  # "same" and "valid": no network of the catalogue has them
+            return torch.conv2d(input, weight, bias, stride, padding, dilation, groups)
+        vertical, across = (padding, padding) if isinstance(padding, int) else padding
+        if vertical or across:
+            input = self._continued(input, vertical, across)
+        return torch.conv2d(input, weight, bias, stride, 0, dilation, groups)
+
+    def _continued(self, x: Tensor, vertical: int, across: int) -> Tensor:
+        height, width = x.shape[-2:]
+        if self.mode == "circular" and (vertical > height or across > width):
+            # a map smaller than the window's reach: F.pad goes around once only
+            return x[..., _around(height, vertical), :][..., _around(width, across)]
+        return F.pad(x, (across, across, vertical, vertical), mode=self.mode)
+
+
+def _around(length: int, reach: int) -> list[int]:
+    return [i % length for i in range(-reach, length + reach)]

@@ -1,0 +1,57 @@
+"""Activation maximization (Erhan et al. 2009): what a layer, a channel or one neuron looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.settings import setting
+from engine.techniques.ascent import PRESETS, Ascent
+
+if TYPE_CHECKING:
+    from engine.task import Frame, Stage, Task
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """What comes first among the settings."""
+
+    layer: str = setting(
+        "", "Layer", "The layer; empty: the deepest that the network suggests to dream with.",
+        picks="layer", group="Unit",
+    )  # fmt: skip
+    channel: str = setting(
+        "", "Channel", "A channel by number; several with commas, such as 3,5: a picture of each, "
+        "side by side; empty: the whole layer.",
+        group="Unit",
+    )  # fmt: skip
+    position: str = setting(
+        "", "Position", "Row and column y,x of one neuron in the layer's map, or center; empty: the "
+        "channel everywhere. The network then always sees the whole picture.",
+        group="Unit",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ActivationMaximization(Ascent, _Unit):
+    """Settings of an activation maximization."""
+
+    command: ClassVar[str] = "activation-maximization"
+    title: ClassVar[str] = "Activation maximization"
+    summary: ClassVar[str] = "what a layer, channel or neuron looks for"
+    exact: ClassVar[bool] = False
+    inputs: ClassVar[tuple[str, ...]] = ()
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+
+    def stages(self, task: Task) -> list[Stage]:
+        """Return the one stage: a sheet of a picture per channel and copy."""
+        from engine.techniques.activation_maximization_steps import stages
+
+        return stages(self, task)
+
+    def frames(self, task: Task) -> Iterator[Frame]:
+        """Run; one frame per iteration."""
+        from engine.techniques.activation_maximization_steps import frames
+
+        return frames(task)

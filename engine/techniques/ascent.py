@@ -1,0 +1,156 @@
+"""Settings that class visualization and activation maximization share.
+
+Gradient ascent on a picture: Simonyan, Vedaldi, Zisserman 2014; with steps that keep it plain:
+Yosinski et al. 2015; in Fourier space and through random views: Olah, Mordvintsev, Schubert 2017;
+with phases only: Fel et al. 2023 (MACO).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from engine.settings import setting
+
+if TYPE_CHECKING:
+    from engine.networks.network import Network
+
+_STILL = {"jitter": 0, "zoom": 0.0, "rotation": 0.0, "closest": 1.0}
+_YOSINSKI = {
+    **_STILL, "parameterization": "pixels", "optimizer": "progress", "iterations": 500,
+}  # fmt: skip
+# The published rates, 100, are for CaffeNet, whose gradients are some ten times larger.
+PRESETS: dict[str, dict[str, Any]] = {
+    "Fourier + transformations": {},
+    "Simonyan 2014": {
+        **_STILL, "parameterization": "pixels", "optimizer": "normalised", "learning_rate": 2.0,
+        "start_noise": 0.0, "l2": 0.01, "iterations": 200,
+    },
+    "CS231n": {
+        **_STILL, "parameterization": "pixels", "optimizer": "normalised", "learning_rate": 3.7,
+        "jitter": 16, "l2": 0.002, "blur": 0.5, "blur_every": 10, "iterations": 100,
+    },
+    "Yosinski 2015 style 1": {
+        **_YOSINSKI, "learning_rate": 1e8, "blur": 0.5, "small_norm": 50.0,
+    },
+    "Yosinski 2015 style 2": {
+        **_YOSINSKI, "optimizer": "plain", "learning_rate": 1e5, "l2": 0.3,
+        "small_norm": 20.0, "iterations": 750,
+    },
+    "Yosinski 2015 style 3": {
+        **_YOSINSKI, "optimizer": "plain", "learning_rate": 1e4, "l2": 1e-4, "blur": 1.0,
+        "iterations": 1000,
+    },
+    "Yosinski 2015 style 4": {
+        **_YOSINSKI, "learning_rate": 1e8, "blur": 0.5, "small_contribution": 90.0,
+        "iterations": 1000,
+    },
+    "MACO": {
+        "parameterization": "phases", "learning_rate": 1.0, "views": 4, "view_noise": 0.08,
+        "jitter": 0, "zoom": 0.0, "rotation": 0.0, "closest": 0.25, "farthest": 0.6,
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """How the picture is described, moved and kept plain."""
+
+    iterations: int = setting(
+        256, "Iterations", "Steps in all.", low=1, high=100_000, step=10, log=True, group="Run"
+    )
+    parameterization: str = setting(
+        "fourier", "Picture as", "fourier: decorrelated spectrum; pixels: as it is; phases: fixed "
+        "magnitudes as of photographs, only the phases vary (MACO).",
+        choices=("fourier", "pixels", "phases"), group="Run",
+    )  # fmt: skip
+    start_noise: float = setting(
+        10.0, "Start noise", "Standard deviation of the pixels to start from, about the mean "
+        "picture; 0: flat. Only for pixels.",
+        low=0.0, high=128.0, step=1.0, unit="of 255", group="Run",
+    )  # fmt: skip
+    optimizer: str = setting(
+        "adam", "Optimizer", "adam; normalised: steps of one size; progress: the objective rises by "
+        "the same at each step; plain: the gradient (both: of pixels in 0 to 255).",
+        choices=("adam", "normalised", "progress", "plain"), group="Step",
+    )  # fmt: skip
+    learning_rate: float = setting(
+        0.05, "Learning rate", "adam: in the picture's own units; normalised: mean change of a "
+        "pixel, of 255; plain: factor of the gradient; progress: largest factor.",
+        low=1e-4, high=1e9, log=True, group="Step", live=True,
+    )  # fmt: skip
+    progress: float = setting(
+        2.0, "Progress", "What the objective should gain per step. Only for progress.",
+        low=0.001, high=1000.0, step=0.5, log=True, group="Step", live=True,
+    )  # fmt: skip
+    jitter: int = setting(
+        16, "Jitter", "Range of random shifts, on gray half as wide again; 0: none.",
+        low=0, high=112, unit="px of 224", group="Views", live=True,
+    )  # fmt: skip
+    zoom: float = setting(
+        0.1, "Zoom", "Largest random enlargement and reduction; 0: none.",
+        low=0.0, high=0.5, step=0.05, group="Views", live=True,
+    )  # fmt: skip
+    rotation: float = setting(
+        10.0, "Rotation", "Largest random angle; 0: none.",
+        low=0.0, high=45.0, step=1.0, unit="degrees", group="Views", live=True,
+    )  # fmt: skip
+    closest: float = setting(
+        0.25, "Closest view", "Smallest part of the picture's side that the network is shown: fine "
+        "detail and several objects; 1: always the whole.",
+        low=0.05, high=1.0, step=0.05, group="Views", live=True,
+    )  # fmt: skip
+    farthest: float = setting(
+        1.0, "Farthest view", "Largest part of the picture's side that the network is shown.",
+        low=0.05, high=1.0, step=0.05, group="Views", live=True,
+    )  # fmt: skip
+    views: int = setting(
+        1, "Views", "Random views per step; each takes as long as the first.",
+        low=1, high=64, group="Views", live=True,
+    )  # fmt: skip
+    view_noise: float = setting(
+        0.0, "Noise", "Standard deviation of noise on each view, of a range of 1.",
+        low=0.0, high=0.5, step=0.01, group="Views", live=True,
+    )  # fmt: skip
+    l2: float = setting(
+        0.0, "L2 decay", "Share of all contrast that is lost per step (not for phases).",
+        low=0.0, high=0.9, step=0.001, group="Regularization", live=True,
+    )  # fmt: skip
+    tv: float = setting(
+        0.0, "Total variation", "Weight of the mean squared step between neighbours.",
+        low=0.0, high=1e6, step=1.0, group="Regularization", live=True,
+    )  # fmt: skip
+    blur: float = setting(
+        0.0, "Blur", "Gaussian blur of the picture every few steps; under 0.3 does little; 0: none. "
+        "Only for pixels.",
+        low=0.0, high=8.0, step=0.1, unit="px of the network's input", group="Regularization", live=True,
+    )  # fmt: skip
+    blur_every: int = setting(
+        4, "Blur every", "Steps between two blurs.",
+        low=1, high=1000, group="Regularization", live=True,
+    )  # fmt: skip
+    small_norm: float = setting(
+        0.0, "Clip small colours", "Pixels nearest to the mean colour that are set to it at each "
+        "step. Only for pixels.",
+        low=0.0, high=99.0, step=1.0, unit="%", group="Regularization", live=True,
+    )  # fmt: skip
+    small_contribution: float = setting(
+        0.0, "Clip small contributions", "Pixels that matter least to the objective that are set to "
+        "the mean colour at each step. Only for pixels.",
+        low=0.0, high=99.0, step=1.0, unit="%", group="Regularization", live=True,
+    )  # fmt: skip
+    copies: int = setting(
+        1, "Copies", "Pictures of each, from different starts.", low=1, high=16, group="Output"
+    )
+    diversity: float = setting(
+        0.0, "Diversity", "Weight of how unlike each other the copies should be.",
+        low=0.0, high=1e6, step=1.0, group="Output", live=True,
+    )  # fmt: skip
+
+    def at_one_size(self, iterations: int) -> Self:
+        """Return the same for `iterations` steps, for a measurement."""
+        return replace(self, iterations=iterations)
+
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        """Return nothing: there are no layers with weights here."""
+        return {}

@@ -1,0 +1,220 @@
+"""The steps of gradient ascent on pictures: views, objective, step, regularization."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor
+
+from engine.errors import BadInput
+from engine.networks.card import Preprocessing
+from engine.objectives.priors import total_variation
+from engine.objectives.relu_redirect import FIRST_STEPS, RedirectedReLU
+from engine.optimization.adam import Adam
+from engine.parameterization import regularizers
+from engine.parameterization.fourier import Fourier, Phase
+from engine.parameterization.sheet import sheet, sheet_size
+from engine.parameterization.transforms import Transforms, seen
+from engine.task import Frame, Stage, Task, finite
+from engine.techniques.ascent import Ascent
+
+GAP = 2
+"""Pixels between the pictures of a sheet."""
+LEAST_SIDE = 8
+
+
+class Goal(Protocol):
+    """What the pictures of a batch should make large."""
+
+    name: str
+    """In the plot of losses."""
+    count: int
+    """How many pictures there are."""
+    whole: bool
+    """Whether every view must take in the whole picture."""
+
+    def __call__(self, view: Tensor, diverse: bool) -> tuple[Tensor, Tensor | None]:
+        """Return a value for each picture, and how alike copies are if `diverse` asks for it."""
+        ...
+
+
+class Pixels:
+    """Pictures as they are, but for the mean colour of the network's training."""
+
+    def __init__(self, side: int, mean: Tensor, deviation: float) -> None:
+        """Start with noise of `deviation` about `mean` (3,)."""
+        self.side = side
+        self.mean = mean.view(1, 3, 1, 1)
+        self.deviation = deviation
+
+    def start(self, count: int, noise: Callable[..., Tensor]) -> Tensor:
+        """Return `count` arrays of differences from the mean."""
+        return self.deviation * noise(count, 3, self.side, self.side)
+
+    def picture(self, difference: Tensor) -> Tensor:
+        """Return the pictures."""
+        return difference + self.mean
+
+    def clamp(self, difference: Tensor) -> None:
+        """Keep the pictures in [0, 1]."""
+        difference.clamp_(-self.mean, 1 - self.mean)
+
+
+def mean_colour(preprocessing: Preprocessing) -> Tensor:
+    """Return the mean RGB of what a network was trained on; gray where its card does not say."""
+    mean = torch.tensor(preprocessing.mean) / preprocessing.scale
+    if preprocessing.order == "BGR":
+        mean = mean.flip(0)
+    return mean if mean.any() else torch.full((3,), 0.5)
+
+
+def side_of(count: int, task: Task) -> int:
+    """Return the side of each of `count` square pictures whose sheet is as long as the task asks."""
+    columns = math.ceil(math.sqrt(count))
+    side = (task.size - GAP * (columns - 1)) // columns
+    if side < LEAST_SIDE:
+        least = columns * (LEAST_SIDE + GAP) - GAP
+        raise BadInput(
+            f"--size is {task.size}; {count} pictures side by side take at least {least}"
+        )
+    return side
+
+
+def stages(settings: Ascent, count: int, task: Task) -> list[Stage]:
+    """Return the one stage of a run for `count` pictures."""
+    side = side_of(count, task)
+    return [Stage(sheet_size(count, (side, side), gap=GAP), settings.iterations)]
+
+
+def frames(task: Task, goal: Goal) -> Iterator[Frame]:
+    """Yield a frame per iteration of ascent towards `goal`."""
+    began = time.perf_counter()
+    first = cast(Ascent, task.technique)
+    ascent = _Ascent(task, goal)
+    label = f"{ascent.side} x {ascent.side}"
+    if goal.count > 1:
+        label = f"{goal.count} pictures, {label}"
+    for i in range(1, first.iterations + 1):
+        losses = ascent.step(cast(Ascent, task.technique), i)
+        yield Frame(
+            i, first.iterations, losses, time.perf_counter() - began, label,
+            partial(_render, ascent),
+        )  # fmt: skip
+
+
+@torch.no_grad()
+def _render(ascent: "_Ascent") -> Tensor:
+    return sheet(ascent.form.picture(ascent.variable).clamp(0, 1), gap=GAP).float().cpu()
+
+
+class _Ascent:
+    """A batch of pictures on its way up."""
+
+    def __init__(self, task: Task, goal: Goal) -> None:
+        settings = cast(Ascent, task.technique)
+        if settings.parameterization != "pixels" and settings.optimizer != "adam":
+            raise BadInput(
+                f"--optimizer {settings.optimizer} moves pixels; "
+                f"--parameterization {settings.parameterization} takes adam"
+            )
+        self.task, self.goal = task, goal
+        self.side = side_of(goal.count, task)
+        self.input = task.network.card.input_size
+        self.form: Fourier | Phase | Pixels
+        size = self.side, self.side
+        if settings.parameterization == "fourier":
+            self.form = Fourier(size, task.device)
+        elif settings.parameterization == "phases":
+            self.form = Phase(size, task.device)
+        else:
+            mean = mean_colour(task.network.card.preprocessing).to(task.device)
+            self.form = Pixels(self.side, mean, settings.start_noise / 255)
+        self.variable = self.form.start(goal.count, task.noise)
+        self.adam = Adam(self.variable, settings.learning_rate)
+
+    def step(self, settings: Ascent, iteration: int) -> dict[str, float]:
+        """Move the pictures; return the objective (and what else counts) before the step."""
+        losses, gradient = self._gradient(settings, iteration)
+        norms = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+        losses["gradient"] = float(norms.max())
+        finite(losses, iteration)
+        del losses["gradient"]
+        with torch.no_grad():
+            self._move(settings, gradient, norms)
+            self._regularize(settings, gradient, iteration)
+        return losses
+
+    def _gradient(self, settings: Ascent, iteration: int) -> tuple[dict[str, float], Tensor]:
+        """Return values for the plot and the gradient of what is made small."""
+        goal = self.goal
+        closest = min(settings.closest, settings.farthest)
+        transforms = Transforms(
+            1.5 * settings.jitter, settings.jitter, settings.jitter / 2, settings.zoom,
+            settings.rotation, *((1.0, 1.0) if goal.whole else (closest, settings.farthest)),
+        )  # fmt: skip
+        objective = alike = torch.zeros((), device=self.variable.device)
+        with torch.enable_grad():
+            x = self.variable.detach().requires_grad_(True)
+            picture = self.form.picture(x)
+            for _ in range(settings.views):
+                view = seen(picture, transforms.draw(self.side, self.task.generator), self.input)
+                view = self._noisy(view, settings.view_noise)
+                with RedirectedReLU() if iteration <= FIRST_STEPS else nullcontext():
+                    values, likeness = goal(view, settings.diversity > 0)
+                objective = objective + values.sum() / settings.views
+                if likeness is not None:
+                    alike = alike + likeness / settings.views
+            loss = settings.diversity * alike - objective
+            variation = total_variation(picture) / picture[0].numel() if settings.tv else None
+            if variation is not None:
+                loss = loss + settings.tv * variation
+            (gradient,) = torch.autograd.grad(loss, x)
+        losses = {goal.name: float(objective.detach()) / goal.count}
+        if settings.diversity > 0:
+            losses["likeness"] = float(alike.detach())
+        if variation is not None:
+            losses["total variation"] = float(variation.detach()) / goal.count
+        return losses, gradient
+
+    def _noisy(self, view: Tensor, deviation: float) -> Tensor:
+        if not deviation:
+            return view
+        offset = deviation * (torch.rand(1, generator=self.task.generator).item() - 0.5)
+        return view + deviation * self.task.noise(*view.shape) + offset
+
+    def _move(self, settings: Ascent, gradient: Tensor, norms: Tensor) -> None:
+        """Take one step down `gradient`; `norms` (N,) are its lengths."""
+        if settings.optimizer == "adam":
+            self.adam.learning_rate = settings.learning_rate
+            self.adam.step(lambda _: gradient)
+            return
+        if settings.optimizer == "normalised":
+            mean = gradient.abs().mean((1, 2, 3)).clamp_min(1e-20)
+            factors = settings.learning_rate / 255 / mean
+        else:
+            # Meant for pixels in 0 to 255: their gradients are 255 times smaller, their steps 255
+            # times larger. Of a larger picture each pixel has less of the gradient.
+            area = (self.side / self.input) ** 2
+            most = torch.full_like(norms, settings.learning_rate / 255**2 * area)
+            enough = settings.progress / norms.square().clamp_min(1e-20)
+            factors = most.minimum(enough) if settings.optimizer == "progress" else most
+        self.variable.sub_(gradient * factors.view(-1, 1, 1, 1))
+
+    def _regularize(self, settings: Ascent, gradient: Tensor, iteration: int) -> None:
+        if settings.l2 and not isinstance(self.form, Phase):
+            regularizers.decay(self.variable, settings.l2)
+        if not isinstance(self.form, Pixels):
+            return
+        if settings.blur and iteration % settings.blur_every == 0:
+            regularizers.blur(self.variable, settings.blur * self.side / self.input)
+        if settings.small_norm:
+            regularizers.clip_small_norms(self.variable, settings.small_norm)
+        if settings.small_contribution:
+            regularizers.clip_small_contributions(
+                self.variable, gradient, settings.small_contribution
+            )
+        self.form.clamp(self.variable)

@@ -1,0 +1,48 @@
+"""Class visualization (Simonyan, Vedaldi, Zisserman 2014): a picture that a class scores highest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.settings import setting
+from engine.techniques.ascent import PRESETS, Ascent
+
+if TYPE_CHECKING:
+    from engine.task import Frame, Stage, Task
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What comes first among the settings."""
+
+    target: str = setting(
+        "", "Class", "A class by name or number; several with commas, such as dalmatian, pizza: a "
+        "picture of each, side by side.",
+        flag="--class", picks="class", group="Class",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ClassVisualization(Ascent, _Target):
+    """Settings of a class visualization."""
+
+    command: ClassVar[str] = "class-visualization"
+    title: ClassVar[str] = "Class visualization"
+    summary: ClassVar[str] = "what a class looks like to the network"
+    exact: ClassVar[bool] = False
+    inputs: ClassVar[tuple[str, ...]] = ()
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+
+    def stages(self, task: Task) -> list[Stage]:
+        """Return the one stage: a sheet of a picture per class and copy."""
+        from engine.techniques.class_visualization_steps import stages
+
+        return stages(self, task)
+
+    def frames(self, task: Task) -> Iterator[Frame]:
+        """Run; one frame per iteration. Needs a network with classes and the name of one."""
+        from engine.techniques.class_visualization_steps import frames
+
+        return frames(task)

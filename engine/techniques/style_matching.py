@@ -1,0 +1,72 @@
+"""What style transfer and texture synthesis share: scaled losses of statistics, shares of scales."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from engine.objectives.style import GramLoss, Statistics, WassersteinLoss
+
+Loss = Callable[[Tensor], Tensor]
+
+
+def shared_out(iterations: int, scales: int, first_share: float) -> list[int]:
+    """Return the iterations of each of `scales` (at most `iterations`), each at least one.
+
+    The first gets `first_share` times as many as each later one.
+    """
+    shares = [first_share] + [1.0] * (scales - 1)
+    counts = [max(1, round(iterations * s / sum(shares))) for s in shares]
+    while sum(counts) > iterations:
+        counts[counts.index(max(counts))] -= 1
+    counts[-1] += iterations - sum(counts)
+    return counts
+
+
+def usual_weights(names: Sequence[str], statistic: str) -> dict[str, float]:
+    """Return the weights of style layers, shallow to deep, for "gram" or "wasserstein".
+
+    Gram matrices are compared equally at all layers (Gatys et al. 2015). The weights of Wasserstein
+    distances are halved from each layer to the next deeper one, 16:8:4:2:1. By eye, on the
+    shipped network: with equal weights the deep layers, which can never be matched, outweigh
+    the colours; with 256:64:16:4:1, crowsonkb's, there is grain in place of brush strokes.
+    """
+    if statistic == "gram":
+        return dict.fromkeys(names, 1.0)
+    return {name: 2.0 ** (len(names) - 1 - i) for i, name in enumerate(names)}
+
+
+def style_loss(target: Statistics, statistic: str, scaling: str) -> Loss:
+    """Return the loss of one layer's activations; `scaling` is relative, raw or gradient."""
+    if statistic == "gram":
+        gram = GramLoss(target, normalised=scaling == "gradient")
+        size = float(target.second.square().mean())
+        return (lambda f: gram(f) / max(size, 1e-12)) if scaling == "relative" else gram
+    wasserstein = WassersteinLoss(target)
+    # tr E[f fᵀ] / C: the Wasserstein distance to features that are all zero
+    size = float(target.second.diagonal(dim1=-2, dim2=-1).mean())
+    if scaling == "relative":
+        return lambda f: wasserstein(f) / max(size, 1e-12)
+    if scaling == "gradient":
+        # W2 itself: its gradient keeps its size as the distance shrinks
+        return lambda f: wasserstein(f).clamp_min(1e-12).sqrt()
+    return wasserstein
+
+
+def weighted(
+    losses: dict[str, Loss], weights: dict[str, float], taps: dict[str, Tensor], none: Tensor
+) -> Tensor:
+    """Return the weighted mean of the layers' losses; `none`, a zero, without layers."""
+    total = sum(weights.values()) or 1.0
+    terms = [weights[n] / total * loss(taps[n]) for n, loss in losses.items() if weights[n] != 0]
+    return torch.stack(terms).sum() if terms else none
+
+
+def fetched(terms: dict[str, Tensor], gradient: Tensor) -> dict[str, float]:
+    """Return the terms and the gradient's absolute sum, "gradient", as numbers.
+
+    All at once: on a GPU every fetch waits for the card.
+    """
+    values = [t.detach().float() for t in terms.values()] + [gradient.abs().sum()]
+    numbers = torch.stack(values).tolist()
+    return dict(zip([*terms, "gradient"], numbers, strict=True))

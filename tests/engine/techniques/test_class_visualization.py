@@ -1,0 +1,253 @@
+"""Class visualization: what it maximizes, its steps, and the network that ships."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+import engine
+from engine.errors import BadInput, Diverged
+from engine.networks.card import CAFFE_BVLC, IMAGENET, Card
+from engine.networks.network import Network
+from engine.parameterization.transforms import View, seen
+from engine.settings import describe, make
+from engine.task import Task
+from engine.techniques.ascent_steps import mean_colour
+from engine.techniques.class_visualization import ClassVisualization
+from engine.techniques.class_visualization_steps import find_classes
+
+STILL = ClassVisualization(
+    target="b", iterations=1, parameterization="pixels", optimizer="plain", jitter=0, zoom=0.0,
+    rotation=0.0, closest=1.0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def named(tiny):
+    """The tiny network with names for its classes, in float64."""
+    network = Network(tiny.module, tiny.card, ("a", "b", "c", "d, with a comma", "e"))
+    network.calls()
+    return network
+
+
+@pytest.fixture(scope="module")
+def slim():
+    return engine.load_network("slim_vgg")
+
+
+def job(technique, network, size=32, seed=0):
+    return Task(technique, network, size, torch.Generator().manual_seed(seed))
+
+
+def run(technique, network, size=32, seed=0, change=None):
+    task = job(technique, network, size, seed)
+    found = []
+    for frame in technique.frames(task):
+        found.append((frame, frame.picture.clone()))
+        if change and frame.iteration in change:
+            task.technique = replace(task.technique, **change[frame.iteration])
+    return found
+
+
+def logits(network, picture):
+    side = network.card.input_size
+    with torch.no_grad():
+        whole = seen(
+            picture[None], View(*(s / 2 for s in picture.shape[1:]), picture.shape[1]), side
+        )
+        return network.logits(whole)[0]
+
+
+# ---------------------------------------------------------------- steps, worked out apart
+
+
+def start_of(network, side=32, count=1, deviation=10 / 255, seed=0):
+    """Return the pixels that a run starts from: the mean colour and noise."""
+    noise = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    return mean + deviation * noise
+
+
+def slope_of(network, picture, number):
+    x = picture.clone().requires_grad_()
+    value = network.logits(x)[:, number].sum()
+    return float(value.detach()), torch.autograd.grad(value, x)[0]
+
+
+def test_a_plain_step_is_the_gradient_of_the_logit(named):
+    ((frame, after),) = run(replace(STILL, learning_rate=1e4), named)
+    x = start_of(named)
+    value, gradient = slope_of(named, x, 1)
+    assert frame.losses == {"logit": pytest.approx(value, rel=1e-4)}
+    expected = (x + 1e4 / 255**2 * gradient).clamp(0, 1)[0]
+    torch.testing.assert_close(after, expected, atol=1e-5, rtol=0)
+    assert (after - x[0]).abs().max() > 1e-3
+
+
+def test_progress_gains_what_was_asked_for(named):
+    technique = replace(STILL, optimizer="progress", progress=0.001, learning_rate=1e9)
+    ((before, picture),) = run(technique, named)
+    assert slope_of(named, picture[None], 1)[0] - before.losses["logit"] == pytest.approx(
+        0.001, rel=0.05
+    )
+    capped = run(replace(technique, learning_rate=1e4, progress=1000.0), named)
+    plain = run(replace(technique, learning_rate=1e4, optimizer="plain"), named)
+    torch.testing.assert_close(capped[0][1], plain[0][1], atol=1e-7, rtol=0)
+
+
+def test_a_normalised_step_moves_pixels_by_the_rate_on_average(named):
+    technique = replace(STILL, optimizer="normalised", learning_rate=2.0)
+    ((_, after),) = run(technique, named)
+    assert float((after - start_of(named)[0]).abs().mean()) * 255 == pytest.approx(2, rel=1e-3)
+
+
+def test_no_noise_starts_from_the_mean_colour(named):
+    technique = replace(STILL, start_noise=0.0, learning_rate=1e-4)
+    ((_, after),) = run(technique, named)
+    expected = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1).expand_as(after)
+    torch.testing.assert_close(after, expected, atol=1e-5, rtol=0)
+
+
+def test_total_variation_and_decay_take_contrast(named):
+    technique = replace(STILL, iterations=10, learning_rate=1e-4)
+    still, decayed = run(technique, named)[-1][1], run(replace(technique, l2=0.1), named)[-1][1]
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    torch.testing.assert_close(decayed - mean, (still - mean) * 0.9**10, atol=1e-5, rtol=0)
+    found = run(replace(technique, iterations=1, tv=1e3), named)
+    x = start_of(named)[0].double().numpy()
+    right, down = np.diff(x, axis=2) ** 2, np.diff(x, axis=1) ** 2
+    expected = (right.sum() + down.sum()) / x.size
+    assert found[0][0].losses["total variation"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "zero"), [({"small_norm": 50.0}, 512), ({"small_contribution": 90.0}, 922)]
+)
+def test_clipped_pixels_have_the_mean_colour(settings, zero, named):
+    ((_, after),) = run(replace(STILL, learning_rate=1e4, **settings), named)
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    assert int(((after - mean).abs().amax(0) < 1e-6).sum()) == zero
+
+
+def test_blur_comes_every_few_steps(named):
+    technique = replace(STILL, iterations=4, learning_rate=1e-4, blur=1.0, blur_every=3)
+    steps = [picture for _, picture in run(technique, named)]
+    rough = [float((p[:, 1:] - p[:, :-1]).abs().mean()) for p in steps]
+    assert rough[1] == pytest.approx(rough[0], rel=0.01)
+    assert rough[2] < 0.5 * rough[1]
+    assert rough[3] == pytest.approx(rough[2], rel=0.01)
+
+
+@pytest.mark.parametrize("preset", ClassVisualization.presets)
+def test_presets_make_their_class_likelier(preset, slim):
+    values = {**ClassVisualization.presets[preset], "target": "pizza", "iterations": 20}
+    found = run(make(ClassVisualization, values), slim, 96)
+    number = slim.classes.index("pizza")
+    before, after = (logits(slim, found[i][1]).log_softmax(0)[number] for i in (0, -1))
+    assert after > before + 1
+    assert bool(((found[-1][1] >= 0) & (found[-1][1] <= 1)).all())
+
+
+# ---------------------------------------------------------------- several pictures
+
+
+def test_classes_side_by_side_each_for_itself(named):
+    technique = replace(STILL, target="b, 4,c", optimizer="normalised", iterations=12)
+    (stage,) = technique.stages(job(technique, named, 66))
+    found = run(technique, named, 66)
+    picture = found[-1][1]
+    assert picture.shape == (3, 66, 66)
+    assert stage.size == (66, 66)
+    assert stage.iterations == len(found) == found[0][0].total
+    tiles = [picture[:, :32, :32], picture[:, :32, 34:], picture[:, 34:, :32]]
+    scores = torch.stack([logits(named, tile) for tile in tiles])
+    assert scores[:, [1, 4, 2]].argmax(0).tolist() == [0, 1, 2]
+    assert bool((picture[:, 34:, 34:] == 0.5).all())
+
+
+def test_diverse_copies_are_less_alike(named):
+    technique = replace(
+        STILL, copies=2, parameterization="fourier", optimizer="adam", iterations=20, diversity=1e-6
+    )
+    alike = run(technique, named, 66)[-1][0].losses["likeness"]
+    apart = run(replace(technique, diversity=1e4), named, 66)[-1][0].losses["likeness"]
+    assert 0 < apart < alike <= 1.0001
+
+
+def test_the_same_seed_the_same_picture(named):
+    technique = ClassVisualization(target="a", iterations=3, view_noise=0.1)
+    first, again = run(technique, named), run(technique, named)
+    other = run(technique, named, seed=1)
+    assert torch.equal(first[-1][1], again[-1][1])
+    assert not torch.allclose(first[-1][1], other[-1][1], atol=1e-4)
+
+
+def test_live_settings_take_effect_at_the_next_step(named):
+    technique = replace(STILL, iterations=3, optimizer="normalised")
+    assert describe(technique)["learning_rate"].live
+    found = run(technique, named, change={2: {"learning_rate": 20.0}})
+    change = [float((b - a).abs().mean()) * 255 for (_, a), (_, b) in pairwise(found)]
+    assert change[0] == pytest.approx(0.05, rel=0.01)
+    assert change[1] > 15
+
+
+# ---------------------------------------------------------------- what cannot be
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"target": ""}, "--class is empty"), ({"target": " , "}, "--class is empty"),
+     ({"target": "zebra"}, "no class 'zebra'"),
+     ({"parameterization": "fourier"}, "takes adam"), ({"copies": 16}, "--size is 32")],
+)  # fmt: skip
+def test_refused(changes, words, named):
+    technique = replace(STILL, **changes)
+    with pytest.raises(BadInput, match=words):
+        run(technique, named)
+
+
+def test_a_name_may_have_a_comma(named):
+    assert find_classes(named, "D, with a comma") == [3]
+    assert find_classes(named, "e, a") == [4, 0]
+
+
+def test_without_classes_there_is_nothing_to_show(tiny):
+    with pytest.raises(BadInput, match="no classifier"):
+        STILL.stages(job(STILL, tiny))
+
+
+def test_a_step_that_cannot_be_leaves_the_picture(named):
+    task = job(replace(STILL, iterations=3), named)
+    steps = task.technique.frames(task)
+    frame = next(steps)
+    before = frame.picture.clone()
+    task.technique = replace(task.technique, tv=float("inf"))
+    with pytest.raises(Diverged, match=r"the gradient became (nan|inf)"):
+        next(steps)
+    assert torch.equal(before, frame.render())
+
+
+def test_mean_colours_of_cards():
+    assert mean_colour(IMAGENET).tolist() == pytest.approx([0.485, 0.456, 0.406])
+    red, green, blue = mean_colour(CAFFE_BVLC).tolist()
+    assert (red, green, blue) == pytest.approx((123 / 255, 117 / 255, 104 / 255))
+    bytes_ = Card("x", "X", "x", preprocessing=replace(CAFFE_BVLC, mean=(0.0, 0.0, 0.0)))
+    assert mean_colour(bytes_.preprocessing).tolist() == [0.5, 0.5, 0.5]
+
+
+# ---------------------------------------------------------------- the network that ships
+
+
+@pytest.mark.parametrize("target", ["pizza", "dalmatian"])
+def test_a_class_scores_above_every_photo_and_first(target, slim, data_folder):
+    technique = ClassVisualization(target=target, iterations=48)
+    picture = run(technique, slim, 128)[-1][1]
+    number = slim.classes.index(target)
+    score = logits(slim, picture)
+    assert int(score.argmax()) == number
+    for path in sorted((data_folder / "images").rglob("*.[jp][pn]g")):
+        photo = engine.image.open_picture(path).resized(160).tensor()
+        with torch.no_grad():
+            assert slim.logits(photo)[0, number] < score[number]
