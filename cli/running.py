@@ -16,7 +16,7 @@ from engine.errors import BadInput, Diverged, OutOfMemory
 from engine.film import film
 from engine.image import Picture, from_tensor, save_picture
 from engine.image_saving import check_target
-from engine.job import Inputs, Job, opened, run
+from engine.job import Inputs, Job, figure_of, opened, run
 from engine.task import Frame
 
 
@@ -82,7 +82,12 @@ def run_job(
             return INTERRUPTED, {}
         stopped = interrupt.asked and frame.iteration < frame.total
         path = _save(job, frame, _partial(output) if stopped else output, bits)
-    return (INTERRUPTED if stopped else 0), _figures(job, frame, path)
+        figures = _figures(job, frame, path)
+        explained = figure_of(job, frame.picture)
+        if explained is not None:
+            beside = path.with_name(f"{path.stem}.figure{path.suffix}")
+            figures["figure"] = str(save_picture(explained, beside))
+    return (INTERRUPTED if stopped else 0), figures
 
 
 def check_output(output: Path, bits: int = 8) -> None:

@@ -15,6 +15,8 @@ from engine.task import Frame, Task, Technique
 from engine.techniques import TECHNIQUES
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engine.networks.network import Network
 
 FORMAT = 1
@@ -293,3 +295,12 @@ def run(
                     steering.apply(task, frame.iteration)
     finally:
         release_memory(task.device)
+
+
+def figure_of(job: Job, picture: "Tensor", network: "Network | None" = None) -> Picture | None:
+    """Return the figure that explains a job's result (3, H, W); None: the technique has none."""
+    compose = getattr(job.technique, "figure", None)
+    if compose is None:
+        return None
+    figure: Picture = compose(prepare(job, network), picture)
+    return figure

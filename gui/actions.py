@@ -36,6 +36,7 @@ TABLE = (
          _("A project file, or a picture that carries its recipe")),
     Spec(FILE),
     Spec(FILE, "save_picture", _("&Save picture…"), "Ctrl+S", _("The picture on the canvas")),
+    Spec(FILE, "save_figure", _("Save &figure…"), "", _("The result with what explains it")),
     Spec(FILE, "save_project", _("Save p&roject…"), "Ctrl+Shift+S", _("Everything set up here")),
     Spec(FILE),
     Spec(FILE, "preferences", _("Pre&ferences…"), "Ctrl+,"),

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from engine.settings import setting
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.image import Picture
     from engine.networks.network import Network
     from engine.task import Frame, Stage, Task
 
@@ -98,3 +101,12 @@ class Adversarial:
         from engine.techniques.adversarial_steps import frames
 
         return frames(task)
+
+    def figure(self, task: Task, picture: Tensor) -> Picture:
+        """Return original, adversarial picture (3, H, W) and difference, with their numbers."""
+        from engine.figure import Tile
+        from engine.figure import strip as composed
+        from engine.techniques.adversarial_steps import strip
+
+        panels = strip(task, picture)
+        return composed([Tile(panel.picture, panel.caption) for panel in panels])

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from engine.errors import BadInput, PareidoliaError
 from engine.image import Picture, open_picture, read_recipe, save_picture
-from engine.job import Job
+from engine.job import Job, figure_of
 from gui.background import Background
 from gui.flow.pictures_in import kept
 from gui.flow.running import RunFlow
@@ -76,6 +76,26 @@ class FilesFlow(QObject):
                 return
         work = partial(write_with_recipe, picture, path, job, bits)
         self.background.submit(work, self._on_saved, self._on_failed)
+
+    @Slot()
+    def save_figure(self) -> None:
+        """Ask where to, then write the figure that explains the last result."""
+        result = self.running.result
+        if result is None:
+            return
+        name = Path(self._suggestion()).with_suffix(".figure.png")
+        path, _ = QFileDialog.getSaveFileName(
+            self.window, self.tr("Save figure"), str(name), PICTURES
+        )
+        if path:
+            self.write_figure(Path(path) if Path(path).suffix else Path(path + ".png"))
+
+    def write_figure(self, path: Path) -> None:
+        """Write the figure of the last result."""
+        result = self.running.result
+        if result is not None:
+            work = partial(write_figure, result.picture, path, result.job)
+            self.background.submit(work, self._on_saved, self._on_failed)
 
     def _suggestion(self) -> str:
         content = self.running.content_path()
@@ -184,6 +204,14 @@ def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> 
             alpha = content.resized(size=(picture.width, picture.height)).alpha
         picture = replace(picture, exif=content.exif, alpha=alpha)
     return save_picture(picture, path, recipe=job.recipe(), bits=bits)
+
+
+def write_figure(picture: Picture, path: Path, job: Job) -> Path:
+    """Write the figure of a job's result."""
+    figure = figure_of(job, picture.tensor())
+    if figure is None:
+        raise BadInput(f"{job.technique.title} has no figure besides its picture")
+    return save_picture(figure, path)
 
 
 def _write_project(path: Path, job: Job) -> Path:

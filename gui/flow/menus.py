@@ -38,6 +38,7 @@ class MenusFlow(QObject):
             "add_style": w.pictures_in.choose_style,
             "open_project": w.files.open_project,
             "save_picture": w.files.save_picture,
+            "save_figure": w.files.save_figure,
             "save_project": w.files.save_project,
             "preferences": self.preferences,
             "quit": w.close,
@@ -84,6 +85,7 @@ class MenusFlow(QObject):
         actions["redo"].setEnabled(False)
         w.controller.state_changed.connect(self._on_state)
         w.showing.changed.connect(self._on_showing)
+        w.running.finished.connect(self._on_showing)
         w.timeline.compare_toggled.connect(actions["compare"].setChecked)
         w.canvas.compare_changed.connect(actions["compare"].setChecked)
         w.timeline.save_requested.connect(self._on_save)
@@ -121,6 +123,9 @@ class MenusFlow(QObject):
         made = current is not None and current.kind in ("frame", "moment")
         self.actions["save_picture"].setEnabled(made)
         self.actions["branch"].setEnabled(made)
+        result = self.window.running.result
+        has_figure = result is not None and hasattr(result.job.technique, "figure")
+        self.actions["save_figure"].setEnabled(has_figure)
         self.actions["copy"].setEnabled(current is not None)
 
     @Slot(str)

@@ -41,6 +41,8 @@ class RunFlow(QObject):
     notes_changed = Signal(dict)
     """Settings that wait for the next run, with the word to show beside them."""
     failed = Signal(str, str)
+    finished = Signal()
+    """A run has ended and left its result."""
 
     def __init__(
         self, studio: Studio, controller: RunController, showing: Showing, bar: RunBar,
@@ -207,6 +209,7 @@ class RunFlow(QObject):
             end, result.iteration, words(result.seconds)
         )
         self.bar.finish(text, result.iteration)
+        self.finished.emit()
         log.info("%s", text)
 
     @Slot(str, str)

@@ -89,7 +89,10 @@ def an_action(window: MainWindow) -> str:
 
 
 def a_button(window: MainWindow) -> str:
-    button: QAbstractButton = random.choice(_enabled(window, QAbstractButton))
+    found = _enabled(window, QAbstractButton)
+    if not found:  # their panels are hidden
+        return "nothing there"
+    button: QAbstractButton = random.choice(found)
     if button.objectName() in ("networksButton",) or button.parent() is None:
         return "no button"
     titles = ("Float", "Close", "qt_dockwidget")
@@ -101,13 +104,19 @@ def a_button(window: MainWindow) -> str:
 
 
 def a_slider(window: MainWindow) -> str:
-    slider: QSlider = random.choice(_enabled(window, QSlider))
+    found = _enabled(window, QSlider)
+    if not found:  # their panels are hidden
+        return "nothing there"
+    slider: QSlider = random.choice(found)
     slider.setValue(random.randint(slider.minimum(), slider.maximum()))
     return "a slider"
 
 
 def a_choice(window: MainWindow) -> str:
-    box: QComboBox = random.choice(_enabled(window, QComboBox))
+    found = _enabled(window, QComboBox)
+    if not found:  # their panels are hidden
+        return "nothing there"
+    box: QComboBox = random.choice(found)
     if box.objectName() == "networkBox" or not box.count():
         return "no choice"
     index = random.randrange(box.count())
@@ -120,7 +129,10 @@ def a_choice(window: MainWindow) -> str:
 
 
 def some_keys(window: MainWindow) -> str:
-    widget: QWidget = random.choice(_enabled(window, QWidget))
+    found = _enabled(window, QWidget)
+    if not found:  # their panels are hidden
+        return "nothing there"
+    widget: QWidget = random.choice(found)
     keys = (Qt.Key.Key_Tab, Qt.Key.Key_Space, Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Plus,
             Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Delete, Qt.Key.Key_O)  # fmt: skip
     chosen = random.choice(keys)

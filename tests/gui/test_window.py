@@ -463,3 +463,62 @@ def test_a_picture_saved_during_the_run_is_made_again_bit_for_bit(
 )
 def test_sentences_of_the_engine_speak_of_this_window(said: str, shown: str) -> None:
     assert in_this_window(said) == shown
+
+
+@pytest.mark.parametrize(
+    ("command", "values"),
+    [
+        ("texture-synthesis", {"iterations": 3}),
+        ("class-visualization", {"iterations": 2, "target": "pizza"}),
+        ("activation-maximization", {"iterations": 2, "layer": "relu3_1", "channel": "3"}),
+        ("feature-inversion", {"iterations": 2, "layer": "relu2_1"}),
+        ("langevin", {"iterations": 3, "burn_in": 1, "target": "7"}),
+        ("adversarial", {"iterations": 2, "target": "pizza"}),
+    ],
+)
+def test_every_technique_runs_from_the_window(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, command: str, values: dict[str, object]
+) -> None:
+    window.studio.set_technique(command)
+    known = {f: v for f, v in values.items() if hasattr(window.studio.technique, f)}
+    window.studio.set_settings("", known)
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    result = window.running.result
+    assert result is not None, window.run_bar.eta.text()
+    current = window.showing.current
+    assert current is not None
+    assert current.kind == "frame"
+    assert current.image.width() == result.picture.width
+    has_figure = command == "adversarial"
+    assert window.actions_table["save_figure"].isEnabled() is has_figure
+    if has_figure:
+        path = tmp_path / "figure.png"
+        window.files.write_figure(path)
+        until(qtbot, lambda: path.exists() and not window.background.busy)
+        assert open_picture(path).width > 4 * 64
+
+
+def test_a_technique_without_a_photo_shows_none(window: MainWindow, qtbot: QtBot) -> None:
+    window.studio.set_technique("class-visualization")
+    assert window.showing.current is None
+    assert window.showing.size_of_result() is not None
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    assert "class" in window.statusBar().currentMessage().casefold()
+    for box in QApplication.topLevelWidgets():
+        if box.objectName() == "errorDialog":
+            box.close()
+    window.studio.set_technique("style-transfer")
+    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "content")
+
+
+def test_a_class_is_typed_into_its_field(window: MainWindow, qtbot: QtBot) -> None:
+    window.studio.set_technique("class-visualization")
+    editor = window.form.editor("target")
+    completer = editor.box.completer()  # type: ignore[attr-defined]
+    assert completer.model().rowCount() == 101
+    editor.box.setFocus()  # type: ignore[attr-defined]
+    qtbot.keyClicks(editor.box, "dalmatian")  # type: ignore[attr-defined]
+    qtbot.keyClick(editor.box, Qt.Key.Key_Return)  # type: ignore[attr-defined]
+    assert window.studio.technique.target == "dalmatian"  # type: ignore[attr-defined]
