@@ -65,6 +65,8 @@ TABLE = (
     Spec(VIEW, "original", _("Show the &original (hold)"), "Alt+O", "", checkable=True),
     Spec(VIEW, "saliency", _("&Saliency map"), "Ctrl+Alt+S", "", checkable=True),
     Spec(VIEW, "grad_cam", _("&Grad-CAM"), "Ctrl+Alt+G", "", checkable=True),
+    Spec(VIEW, "compare_methods", _("Compare &methods…"), "Ctrl+M",
+         _("Every way of asking what the network looks at, side by side")),
     Spec(VIEW),
     Spec(VIEW, "full_screen", _("F&ull screen"), "F11", "", checkable=True),
     Spec(VIEW, "reset_layout", _("Reset &layout")),

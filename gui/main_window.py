@@ -61,6 +61,7 @@ class MainWindow(QMainWindow):
         self.setObjectName("mainWindow")
         self.setWindowTitle("Pareidolia")
         self.setDockNestingEnabled(True)
+        self.setAnimated(False)  # tabs that move along would be left where they were
         self.session = session
         self.set_theme = set_theme
         self._closing = False

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QPoint, Slot
+from PySide6.QtCore import QObject, QPoint, Qt, Slot
 from PySide6.QtWidgets import QDialog, QInputDialog, QMenu, QMessageBox
 
 from engine.techniques import TECHNIQUES
@@ -62,6 +62,7 @@ class MenusFlow(QObject):
             "original": w.canvas.set_showing_original,
             "saliency": self._nothing,  # bound to the panel's switch
             "grad_cam": self._nothing,
+            "compare_methods": self.compare_methods,
             "full_screen": self._full_screen,
             "reset_layout": w.reset_layout,
             "networks": self.networks,
@@ -210,6 +211,33 @@ class MenusFlow(QObject):
             self.networks_dialog = dialog
         self.networks_dialog.show()
         self.networks_dialog.raise_()
+
+    @Slot()
+    def compare_methods(self) -> None:
+        """Open the comparison of attribution methods for what is on the canvas."""
+        from gui.dialogs.compare import CompareDialog
+
+        dialog = self.compare_dialog()
+        if isinstance(dialog, CompareDialog):
+            dialog.show()
+
+    def compare_dialog(self) -> QDialog | None:
+        """Return the comparison for the picture on the canvas; None: there is nothing to compare."""
+        from gui.dialogs.compare import CompareDialog
+        from gui.flow.sight import maps_of
+
+        w = self.window
+        current, here = w.showing.current, w.layers.here
+        if current is None or here is None or not here.network.classes:
+            w.status.say(self.tr("There is no picture, or the network has no classes."))
+            return None
+        job = w.studio.job
+        dialog = CompareDialog(
+            current.image, (job.network, job.weights), maps_of(here.layers), w.networks,
+            w.background, w,
+        )  # fmt: skip
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        return dialog
 
     @Slot(str)
     def _on_weights_missing(self, sentence: str) -> None:

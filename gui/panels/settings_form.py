@@ -20,8 +20,8 @@ from engine.settings import Setting
 from gui.panels.editors import Editor, PickEditor, TextEditor, editor_for
 from gui.panels.folding import FoldingGroup
 
-OPEN_AT_FIRST = ("Run", "Weights", "Output", "Step", "")
-"""Groups that a new person sees unfolded."""
+OPEN_AT_FIRST = ("Run", "Weights", "Output", "Step", "Class", "Unit", "Features", "Texture", "")
+"""Groups that a new person sees unfolded, besides the first one."""
 
 
 class SettingsForm(QScrollArea):
@@ -69,7 +69,8 @@ class SettingsForm(QScrollArea):
                 self._rows[entry.name] = self._add_row(entry, grid, body)
             group = FoldingGroup(in_words(title) or self.tr("Settings"), body)
             group.folded.connect(partial(self._on_folded, title))
-            group.set_open(not self._folded.get(title, title not in OPEN_AT_FIRST))
+            at_first = not self._groups or title in OPEN_AT_FIRST
+            group.set_open(not self._folded.get(title, not at_first))
             self._groups[title] = group
             column.addWidget(group)
         column.addStretch(1)

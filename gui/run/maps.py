@@ -13,7 +13,7 @@ from PySide6.QtGui import QImage
 
 from engine.errors import PareidoliaError
 from gui.pixels import to_array
-from gui.run.map_methods import class_map, sensitivity
+from gui.run.map_methods import map_image
 from gui.run.networks import Networks
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class MapsWorker(QObject):
         import torch
 
         network = self._network(question)
-        picture = _fitting(question.image, network)
+        picture = fitting(question.image, network)
         with torch.no_grad():
             probabilities = network.logits(picture)[0].double().softmax(0)
         values, indices = probabilities.topk(min(TOP, len(probabilities)))
@@ -108,13 +108,15 @@ class MapsWorker(QObject):
         x = network.prepare(picture)
         saliency = grad_cam = None
         if question.saliency:
-            saliency = sensitivity(
-                question.saliency, network, x, target, question.saliency_colours, self._is_stopped
-            )
+            saliency = map_image(
+                question.saliency, network, x, target, layer, question.saliency_colours,
+                self._is_stopped,
+            )  # fmt: skip
         if question.grad_cam and layer:
-            grad_cam = class_map(
-                question.grad_cam, network, x, target, layer, question.grad_cam_colours
-            )
+            grad_cam = map_image(
+                question.grad_cam, network, x, target, layer, question.grad_cam_colours,
+                self._is_stopped,
+            )  # fmt: skip
         return Answer(
             question, top, target, network.classes[target], float(probabilities[target]), layer,
             saliency, grad_cam,
@@ -144,7 +146,7 @@ def last_map(network: "Network") -> str:
     return ""
 
 
-def _fitting(image: QImage, network: "Network") -> "Tensor":
+def fitting(image: QImage, network: "Network") -> "Tensor":
     """Return the picture (1, 3, H, W) at a size that the network was made for."""
     import torch
 

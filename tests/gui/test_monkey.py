@@ -26,7 +26,13 @@ from tests.gui.stories import MOSAIC, quick_job, until_idle
 
 STEPS = int(os.environ.get("PAREIDOLIA_MONKEY_STEPS", "2000"))
 SEED = int(os.environ.get("PAREIDOLIA_MONKEY_SEED", "7"))
-NEVER = {"action_quit", "action_full_screen", "action_about", "action_networks"}
+NEVER = {
+    "action_quit",
+    "action_full_screen",
+    "action_about",
+    "action_networks",
+    "action_compare_methods",
+}
 """What would end the story, or opens what has a story of its own."""
 
 

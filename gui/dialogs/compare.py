@@ -1,0 +1,311 @@
+"""Methods beside each other: one picture, chosen classes and layer, every method a row."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtGui import QImage, QPixmap
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.errors import PareidoliaError
+from engine.image import Picture, save_picture
+from gui.background import Background, Ticket
+from gui.pictures import image_of
+from gui.run.map_methods import CLASS_MAPS, SENSITIVITY, Floats, coloured, reach_of, values_of
+from gui.run.maps import fitting
+from gui.run.networks import Networks
+
+if TYPE_CHECKING:
+    pass
+
+AT_FIRST = ("gradient", "guided backprop", "Grad-CAM", "guided Grad-CAM")
+MOST_CLASSES = 6
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be compared."""
+
+    image: QImage
+    network: str
+    weights: str | None
+    methods: tuple[str, ...]
+    classes: tuple[str, ...]
+    """Names or numbers; empty: the three most likely."""
+    layer: str
+    colours: str
+    one_scale: bool
+    """Whether all maps of a method share one scale; else each has its own."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The figure, and the raw values by method and class."""
+
+    figure: Picture
+    values: dict[str, Floats]
+
+
+Progress = Callable[[int, int], None]
+
+
+def compare(
+    order: Order, networks: Networks, progress: Progress, stopped: Callable[[], bool]
+) -> Compared | None:
+    """Compute all maps and compose the figure; None when stopped. Raises `PareidoliaError`s."""
+    import torch
+
+    from engine.figure import Tile, rows
+    from engine.networks.classes import find_class
+    from gui.run.maps import last_map
+
+    network = networks.get(order.network, order.weights).twin()
+    picture = fitting(order.image, network)
+    logits = network.logits(picture)[0]
+    likely = [int(i) for i in logits.topk(min(3, len(logits))).indices]
+    targets = [find_class(network, text) for text in order.classes] or likely
+    layer = order.layer or last_map(network)
+    x = network.prepare(picture)
+    chances = logits.double().softmax(0)
+    photo = Tile(picture[0].cpu(), "")
+    lines: list[tuple[str, Sequence[Tile]]] = []
+    raw: dict[str, Floats] = {}
+    total = len(order.methods) * len(targets)
+    for method in order.methods:
+        maps: list[Floats] = []
+        problem = ""
+        for target in targets:
+            progress(len(lines) * len(targets) + len(maps), total)
+            try:
+                values = values_of(method, network, x, target, layer, stopped)
+            except PareidoliaError as error:
+                problem = str(error)
+                break
+            if values is None or stopped():
+                return None
+            maps.append(values)
+            raw[f"{method} - {network.classes[target]}"] = values
+        if problem:
+            lines.append((method, [Tile(torch.full_like(photo.picture, 0.5), problem)]))
+            continue
+        reaches = [reach_of(method, values) for values in maps]
+        if order.one_scale:
+            reaches = [max(reaches)] * len(reaches)
+        tiles = []
+        for target, values, reach in zip(targets, maps, reaches, strict=True):
+            pixels = coloured(method, values, order.colours, reach)
+            tile = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+            caption = f"{network.classes[target]} {float(chances[target]):.1%}"
+            tiles.append(Tile(tile, caption))
+        lines.append((method if method not in CLASS_MAPS else f"{method}, {layer}", tiles))
+    title = f"{network.card.title}"
+    figure = rows([(network.card.name, [photo]), *lines], title)
+    return Compared(figure, raw)
+
+
+class _Relay(QObject):
+    """Brings progress from the worker to the dialog."""
+
+    moved = Signal(int, int)
+
+
+class CompareDialog(QDialog):
+    """Choose methods, classes and layer; see the figure; export it."""
+
+    def __init__(
+        self, image: QImage, network: tuple[str, str | None], layers: Sequence[tuple[str, str]],
+        networks: Networks, background: Background, parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(parent)
+        self.setObjectName("compareDialog")
+        self.setWindowTitle(self.tr("Compare methods"))
+        self._image, self._network = image, network
+        self._networks, self._background = networks, background
+        self._ticket: Ticket | None = None
+        self.result_shown: Compared | None = None
+        self._relay = _Relay(self)
+        self._relay.moved.connect(self._on_progress, Qt.ConnectionType.QueuedConnection)
+        self.boxes = {name: QCheckBox(name) for name in (*SENSITIVITY, *CLASS_MAPS)}
+        for name, box in self.boxes.items():
+            box.setChecked(name in AT_FIRST)
+        self.classes = QLineEdit()
+        self.classes.setPlaceholderText(self.tr("the three most likely"))
+        self.classes.setToolTip(self.tr("Names or numbers, separated by commas"))
+        self.layer = QComboBox()
+        self.layer.addItem(self.tr("last map"), "")
+        for shown, name in layers:
+            self.layer.addItem(shown, name)
+        self.one_scale = QCheckBox(self.tr("one scale for all classes"))
+        self.one_scale.setChecked(True)
+        self.go = QPushButton(self.tr("Compare"))
+        self.stop = QPushButton(self.tr("Cancel"))
+        self.save = QPushButton(self.tr("Save figure…"))
+        self.save_raw = QPushButton(self.tr("Save values…"))
+        self.progress = QProgressBar()
+        self.said = QLabel()
+        self.said.setWordWrap(True)
+        self.view = QLabel()
+        self.view.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.view.setAccessibleName(self.tr("Figure"))
+        self._lay_out()
+        self.go.clicked.connect(self.start)
+        self.stop.clicked.connect(self.cancel)
+        self.save.clicked.connect(self._on_save)
+        self.save_raw.clicked.connect(self._on_save_raw)
+        self._show_state()
+        self.resize(980, 640)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.addRow(self.tr("Classes"), self.classes)
+        form.addRow(self.tr("Layer"), self.layer)
+        side = QVBoxLayout()
+        for box in self.boxes.values():
+            side.addWidget(box)
+        side.addLayout(form)
+        for widget in (self.one_scale, self.go, self.progress, self.stop, self.said):
+            side.addWidget(widget)
+        side.addStretch(1)
+        side.addWidget(self.save)
+        side.addWidget(self.save_raw)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(self.view)
+        left = QWidget()
+        left.setLayout(side)
+        left.setMaximumWidth(34 * self.fontMetrics().averageCharWidth())
+        line = QHBoxLayout(self)
+        line.addWidget(left)
+        line.addWidget(scroll, 1)
+
+    def order(self) -> Order:
+        """Return what is asked for."""
+        classes = tuple(part.strip() for part in self.classes.text().split(",") if part.strip())
+        return Order(
+            self._image, self._network[0], self._network[1],
+            tuple(name for name, box in self.boxes.items() if box.isChecked()),
+            classes[:MOST_CLASSES], self.layer.currentData() or "", "viridis",
+            self.one_scale.isChecked(),
+        )  # fmt: skip
+
+    @Slot()
+    def start(self) -> None:
+        """Compute behind the window."""
+        order = self.order()
+        if not order.methods:
+            self.said.setText(self.tr("Choose a method first."))
+            return
+        self.cancel()
+        tickets: list[Ticket] = []
+
+        def stopped() -> bool:
+            return bool(tickets) and tickets[0].cancelled.is_set()
+
+        work = partial(compare, order, self._networks, self._relay.moved.emit, stopped)
+        self._ticket = self._background.submit(work, self._on_done, self._on_failed)
+        tickets.append(self._ticket)
+        self.said.setText("")
+        self._show_state()
+
+    @Slot()
+    def cancel(self) -> None:
+        """Give up what is being computed."""
+        if self._ticket is not None:
+            self._ticket.cancel()
+            self._ticket = None
+        self._show_state()
+
+    def done(self, result: int) -> None:
+        """Close; nothing goes on behind a closed dialog."""
+        self.cancel()
+        super().done(result)
+
+    def _show_state(self) -> None:
+        busy = self._ticket is not None
+        self.go.setEnabled(not busy)
+        self.stop.setVisible(busy)
+        self.progress.setVisible(busy)
+        for button in (self.save, self.save_raw):
+            button.setEnabled(self.result_shown is not None)
+
+    @Slot(int, int)
+    def _on_progress(self, count: int, total: int) -> None:
+        self.progress.setRange(0, total)
+        self.progress.setValue(count)
+
+    def _on_done(self, compared: Compared | None) -> None:
+        self._ticket = None
+        if compared is not None:
+            self.result_shown = compared
+            self.view.setPixmap(QPixmap.fromImage(image_of(compared.figure)))
+        self._show_state()
+
+    def _on_failed(self, error: BaseException) -> None:
+        self._ticket = None
+        self._show_state()
+        if not isinstance(error, PareidoliaError):
+            raise error
+        self.said.setText(str(error))
+
+    @Slot()
+    def _on_save(self) -> None:
+        title, kinds = self.tr("Save figure"), "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
+        path, _ = QFileDialog.getSaveFileName(self, title, "methods.png", kinds)
+        if path:
+            self.write(Path(path))
+
+    @Slot()
+    def _on_save_raw(self) -> None:
+        title = self.tr("Save values")
+        path, _ = QFileDialog.getSaveFileName(self, title, "methods.npz", "NumPy (*.npz)")
+        if path:
+            self.write_raw(Path(path))
+
+    def write(self, path: Path) -> None:
+        """Write the figure."""
+        if self.result_shown is not None:
+            target = path if path.suffix else path.with_suffix(".png")
+            work = partial(save_picture, self.result_shown.figure, target)
+            self._background.submit(work, self._on_written, self._on_failed)
+
+    def write_raw(self, path: Path) -> None:
+        """Write the raw values of all maps."""
+        if self.result_shown is not None:
+            work = partial(_write_raw, path.with_suffix(".npz"), self.result_shown.values)
+            self._background.submit(work, self._on_written, self._on_failed)
+
+    def _on_written(self, path: Path) -> None:
+        self.said.setText(self.tr("Saved {0}").format(path.name))
+
+
+def _write_raw(path: Path, values: dict[str, Floats]) -> Path:
+    from engine.errors import BadInput
+
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        with beside.open("wb") as file:
+            np.savez_compressed(file, **values)  # type: ignore[arg-type]
+        beside.replace(path)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror}); choose another") from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return path

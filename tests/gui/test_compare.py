@@ -1,0 +1,80 @@
+"""Methods beside each other: the figure, its raw values, bad classes, cancel."""
+
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from engine.image import open_picture
+from gui.dialogs.compare import CompareDialog
+from gui.main_window import MainWindow
+from tests.gui.stories import until
+
+
+def opened(window: MainWindow) -> CompareDialog:
+    dialog = window.menus.compare_dialog()
+    assert isinstance(dialog, CompareDialog)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+    dialog.show()
+    return dialog
+
+
+def choose(dialog: CompareDialog, *methods: str) -> None:
+    for name, box in dialog.boxes.items():
+        box.setChecked(name in methods)
+
+
+def test_methods_and_classes_make_a_grid_that_can_be_exported(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    dialog = opened(window)
+    choose(dialog, "gradient", "guided backprop", "Grad-CAM", "CAM")
+    dialog.classes.setText("pizza, dalmatian")
+    qtbot.mouseClick(dialog.go, Qt.MouseButton.LeftButton)
+    until(qtbot, lambda: dialog.result_shown is not None)
+    assert not dialog.view.pixmap().isNull()
+    shown = dialog.result_shown
+    assert shown is not None
+    names = {key.partition(" - ")[2].casefold() for key in shown.values}
+    assert names == {"pizza", "dalmatian"}
+    dialog.write(tmp_path / "figure")
+    dialog.write_raw(tmp_path / "values.npz")
+    until(qtbot, lambda: not window.background.busy)
+    assert open_picture(tmp_path / "figure.png").width == shown.figure.width
+    raw = np.load(tmp_path / "values.npz")
+    assert set(raw.files) == set(shown.values)
+    gradients = [raw[k] for k in raw.files if k.startswith("gradient")]
+    assert len(gradients) == 2
+    assert not np.array_equal(*gradients), "each class has its own map"
+    dialog.close()
+
+
+def test_a_class_that_is_none_is_said(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = opened(window)
+    dialog.classes.setText("unicorn")
+    dialog.start()
+    until(qtbot, lambda: "unicorn" in dialog.said.text())
+    assert dialog.go.isEnabled()
+    choose(dialog)
+    dialog.start()
+    assert "method" in dialog.said.text()
+    dialog.close()
+
+
+def test_cancel_ends_the_work(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = opened(window)
+    choose(dialog, "occlusion")
+    dialog.start()
+    until(qtbot, lambda: dialog.progress.maximum() == 3)
+    qtbot.mouseClick(dialog.stop, Qt.MouseButton.LeftButton)
+    until(qtbot, lambda: not window.background.busy)
+    assert dialog.result_shown is None
+    assert dialog.go.isEnabled()
+    dialog.close()
+
+
+def test_without_classes_there_is_nothing_to_compare(window: MainWindow) -> None:
+    window.studio.set_technique("class-visualization")
+    assert window.showing.current is None
+    assert window.menus.compare_dialog() is None
