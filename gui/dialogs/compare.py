@@ -1,10 +1,9 @@
 """Methods beside each other: one picture, chosen classes and layer, every method a row."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Qt, Signal, Slot
@@ -26,99 +25,15 @@ from PySide6.QtWidgets import (
 )
 
 from engine.errors import PareidoliaError
-from engine.image import Picture, save_picture
+from engine.image import save_picture
 from gui.background import Background, Ticket
 from gui.pictures import image_of
-from gui.run.map_methods import CLASS_MAPS, SENSITIVITY, Floats, coloured, reach_of, values_of
-from gui.run.maps import fitting
+from gui.run.comparison import Compared, Order, compare, sanity_check
+from gui.run.map_methods import CLASS_MAPS, SENSITIVITY, Floats
 from gui.run.networks import Networks
-
-if TYPE_CHECKING:
-    pass
 
 AT_FIRST = ("gradient", "guided backprop", "Grad-CAM", "guided Grad-CAM")
 MOST_CLASSES = 6
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be compared."""
-
-    image: QImage
-    network: str
-    weights: str | None
-    methods: tuple[str, ...]
-    classes: tuple[str, ...]
-    """Names or numbers; empty: the three most likely."""
-    layer: str
-    colours: str
-    one_scale: bool
-    """Whether all maps of a method share one scale; else each has its own."""
-
-
-@dataclass(frozen=True)
-class Compared:
-    """The figure, and the raw values by method and class."""
-
-    figure: Picture
-    values: dict[str, Floats]
-
-
-Progress = Callable[[int, int], None]
-
-
-def compare(
-    order: Order, networks: Networks, progress: Progress, stopped: Callable[[], bool]
-) -> Compared | None:
-    """Compute all maps and compose the figure; None when stopped. Raises `PareidoliaError`s."""
-    import torch
-
-    from engine.figure import Tile, rows
-    from engine.networks.classes import find_class
-    from gui.run.maps import last_map
-
-    network = networks.get(order.network, order.weights).twin()
-    picture = fitting(order.image, network)
-    logits = network.logits(picture)[0]
-    likely = [int(i) for i in logits.topk(min(3, len(logits))).indices]
-    targets = [find_class(network, text) for text in order.classes] or likely
-    layer = order.layer or last_map(network)
-    x = network.prepare(picture)
-    chances = logits.double().softmax(0)
-    photo = Tile(picture[0].cpu(), "")
-    lines: list[tuple[str, Sequence[Tile]]] = []
-    raw: dict[str, Floats] = {}
-    total = len(order.methods) * len(targets)
-    for method in order.methods:
-        maps: list[Floats] = []
-        problem = ""
-        for target in targets:
-            progress(len(lines) * len(targets) + len(maps), total)
-            try:
-                values = values_of(method, network, x, target, layer, stopped)
-            except PareidoliaError as error:
-                problem = str(error)
-                break
-            if values is None or stopped():
-                return None
-            maps.append(values)
-            raw[f"{method} - {network.classes[target]}"] = values
-        if problem:
-            lines.append((method, [Tile(torch.full_like(photo.picture, 0.5), problem)]))
-            continue
-        reaches = [reach_of(method, values) for values in maps]
-        if order.one_scale:
-            reaches = [max(reaches)] * len(reaches)
-        tiles = []
-        for target, values, reach in zip(targets, maps, reaches, strict=True):
-            pixels = coloured(method, values, order.colours, reach)
-            tile = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
-            caption = f"{network.classes[target]} {float(chances[target]):.1%}"
-            tiles.append(Tile(tile, caption))
-        lines.append((method if method not in CLASS_MAPS else f"{method}, {layer}", tiles))
-    title = f"{network.card.title}"
-    figure = rows([(network.card.name, [photo]), *lines], title)
-    return Compared(figure, raw)
 
 
 class _Relay(QObject):
@@ -156,6 +71,10 @@ class CompareDialog(QDialog):
         self.one_scale = QCheckBox(self.tr("one scale for all classes"))
         self.one_scale.setChecked(True)
         self.go = QPushButton(self.tr("Compare"))
+        self.check = QPushButton(self.tr("Sanity check"))
+        self.check.setToolTip(
+            self.tr("Do the maps change when the weights are made random, layer by layer?")
+        )
         self.stop = QPushButton(self.tr("Cancel"))
         self.save = QPushButton(self.tr("Save figure…"))
         self.save_raw = QPushButton(self.tr("Save values…"))
@@ -167,6 +86,7 @@ class CompareDialog(QDialog):
         self.view.setAccessibleName(self.tr("Figure"))
         self._lay_out()
         self.go.clicked.connect(self.start)
+        self.check.clicked.connect(self.start_check)
         self.stop.clicked.connect(self.cancel)
         self.save.clicked.connect(self._on_save)
         self.save_raw.clicked.connect(self._on_save_raw)
@@ -181,7 +101,7 @@ class CompareDialog(QDialog):
         for box in self.boxes.values():
             side.addWidget(box)
         side.addLayout(form)
-        for widget in (self.one_scale, self.go, self.progress, self.stop, self.said):
+        for widget in (self.one_scale, self.go, self.check, self.progress, self.stop, self.said):
             side.addWidget(widget)
         side.addStretch(1)
         side.addWidget(self.save)
@@ -208,7 +128,15 @@ class CompareDialog(QDialog):
 
     @Slot()
     def start(self) -> None:
-        """Compute behind the window."""
+        """Compare, behind the window."""
+        self._begin(compare)
+
+    @Slot()
+    def start_check(self) -> None:
+        """Make the sanity check, behind the window."""
+        self._begin(sanity_check)
+
+    def _begin(self, compute: Callable[..., Any]) -> None:
         order = self.order()
         if not order.methods:
             self.said.setText(self.tr("Choose a method first."))
@@ -219,7 +147,7 @@ class CompareDialog(QDialog):
         def stopped() -> bool:
             return bool(tickets) and tickets[0].cancelled.is_set()
 
-        work = partial(compare, order, self._networks, self._relay.moved.emit, stopped)
+        work = partial(compute, order, self._networks, self._relay.moved.emit, stopped)
         self._ticket = self._background.submit(work, self._on_done, self._on_failed)
         tickets.append(self._ticket)
         self.said.setText("")
@@ -241,6 +169,7 @@ class CompareDialog(QDialog):
     def _show_state(self) -> None:
         busy = self._ticket is not None
         self.go.setEnabled(not busy)
+        self.check.setEnabled(not busy)
         self.stop.setVisible(busy)
         self.progress.setVisible(busy)
         for button in (self.save, self.save_raw):

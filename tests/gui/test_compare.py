@@ -78,3 +78,19 @@ def test_without_classes_there_is_nothing_to_compare(window: MainWindow) -> None
     window.studio.set_technique("class-visualization")
     assert window.showing.current is None
     assert window.menus.compare_dialog() is None
+
+
+def test_the_sanity_check_randomises_from_the_top_down(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = opened(window)
+    choose(dialog, "gradient", "guided backprop")
+    qtbot.mouseClick(dialog.check, Qt.MouseButton.LeftButton)
+    until(qtbot, lambda: dialog.result_shown is not None)
+    shown = dialog.result_shown
+    assert shown is not None
+    names = [key for key in shown.values if key.startswith("gradient - ")]
+    assert names[0] == "gradient - trained"
+    assert len(names) == 6
+    assert not np.array_equal(shown.values[names[0]], shown.values[names[1]])
+    network = window.networks.get("slim_vgg")
+    assert float(next(network.module.parameters()).std()) > 0, "the network itself is untouched"
+    dialog.close()

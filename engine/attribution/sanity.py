@@ -1,0 +1,62 @@
+"""Sanity check of attribution maps (Adebayo et al. 2018): do they change when the weights do?
+
+Layer by layer, from the logits down, the trained weights are replaced by random ones; a map that
+stays the same never depended on what the network had learned.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+Method = Callable[[nn.Module, Tensor], Tensor]
+"""Takes a model and pictures, gives a map (N, H, W)."""
+
+
+@dataclass(frozen=True)
+class Randomised:
+    """The map after some more layers have lost what they had learned."""
+
+    layer: str
+    """The layer randomised last; empty: none yet, the trained network."""
+    map: Tensor
+    """(N, H, W), detached."""
+    correlation: float
+    """Spearman's rank correlation of the maps' absolute values with the trained network's."""
+
+
+def randomisation(
+    model: nn.Module, x: Tensor, method: Method, generator: torch.Generator
+) -> Iterator[Randomised]:
+    """Yield the map of the trained model, then one after each layer, top down (cascading).
+
+    A layer's weights become normal numbers of their own mean and standard deviation, drawn by
+    `generator` on the CPU, so that activations keep their size; biases and what normalises stay.
+    `model` is left as it is: a copy is randomised.
+    """
+    twin = copy.deepcopy(model).eval()
+    trained = method(twin, x).detach()
+    yield Randomised("", trained, 1.0)
+    for name, module in reversed(list(twin.named_modules())):
+        weight = module._parameters.get("weight")
+        if not isinstance(weight, Tensor) or weight.dim() < 2:
+            continue
+        with torch.no_grad():
+            noise = torch.randn(weight.shape, generator=generator).to(weight)
+            weight.copy_(noise * weight.std() + weight.mean())
+        found = method(twin, x).detach()
+        yield Randomised(name, found, rank_correlation(found.abs(), trained.abs()))
+
+
+def rank_correlation(a: Tensor, b: Tensor) -> float:
+    """Return Spearman's rank correlation of all values, ties sharing their ranks; 0 if one is flat."""
+    from scipy.stats import rankdata
+
+    ranks = [
+        torch.from_numpy(rankdata(t.detach().double().cpu().numpy().ravel())) for t in (a, b)
+    ]
+    first, second = (r - r.mean() for r in ranks)
+    size = first.norm() * second.norm()
+    return float(first @ second / size) if size > 0 else 0.0
