@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 HELP = {
     **{command: kind.summary for command, kind in TECHNIQUES.items()},
     "attribute": "a heat map: what in a photo speaks for a class",
+    "inspect": "what is inside a network: filters, activations, patches, neighbors, "
+    "a map of a folder",
     "recolour": "a finished picture with the photo's colours put back",
     "networks": "the catalogue: list, show, download, import, verify",
     "render": "a picture that the program exported, again from its own recipe",
@@ -44,6 +46,7 @@ def run(argv: Sequence[str]) -> int:
     actions: dict[str, Callable[[list[str]], int]] = {
         "networks": _networks,
         "attribute": _attribute,
+        "inspect": _inspect,
         "recolour": _recolour,
         "render": _render,
         "demo": _demo,
@@ -122,6 +125,12 @@ def _attribute(argv: list[str]) -> int:
     from cli import attribute
 
     return attribute.run(argv)
+
+
+def _inspect(argv: list[str]) -> int:
+    from cli import inspect
+
+    return inspect.run(argv)
 
 
 def _networks(argv: list[str]) -> int:

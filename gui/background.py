@@ -25,6 +25,8 @@ class Ticket:
     cancelled: threading.Event
     done: Done | None
     failed: Failed | None
+    kept: bool = False
+    """Whether it is carried out even when the window closes: files on their way."""
 
     def cancel(self) -> None:
         """Forget the result; the work may look at `cancelled` and end early."""
@@ -45,10 +47,14 @@ class Background(QObject):
         self._finished.connect(self._deliver)
 
     def submit(
-        self, work: Callable[[], Any], done: Done | None = None, failed: Failed | None = None
-    ) -> Ticket:
-        """Run `work` elsewhere, then `done(result)` or `failed(error)` in the GUI thread."""
-        ticket = Ticket(next(self._numbers), threading.Event(), done, failed)
+        self, work: Callable[[], Any], done: Done | None = None, failed: Failed | None = None,
+        keep: bool = False,
+    ) -> Ticket:  # fmt: skip
+        """Run `work` elsewhere, then `done(result)` or `failed(error)` in the GUI thread.
+
+        With `keep` it is carried out even if the window closes meanwhile.
+        """
+        ticket = Ticket(next(self._numbers), threading.Event(), done, failed, keep)
         self._waiting[ticket.number] = ticket
         self._pool.start(_Work(self, ticket, work))
         return ticket
@@ -59,10 +65,10 @@ class Background(QObject):
         return bool(self._waiting)
 
     def close(self) -> None:
-        """Cancel everything and wait for the threads to end."""
+        """Cancel everything but what is to be kept, and wait for the threads to end."""
         for ticket in self._waiting.values():
-            ticket.cancel()
-        self._pool.clear()
+            if not ticket.kept:
+                ticket.cancel()  # what has not begun yet never will
         self._pool.waitForDone()
         self._waiting.clear()
 

@@ -29,6 +29,7 @@ from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
 from gui.flow.sight import SightFlow
 from gui.flow.status import StatusFlow
+from gui.panels.editors import commit_typed
 from gui.panels.inputs import InputsPanel
 from gui.panels.log import LogPanel
 from gui.panels.losses import LossPanel
@@ -187,7 +188,7 @@ class MainWindow(QMainWindow):
             self.tree, self,
         )  # fmt: skip
         self.pictures_in = PicturesInFlow(
-            self.studio, self.session, self.pictures, self.inputs, self
+            self.studio, self.session, self.pictures, self.inputs, self.background, self
         )
         self.running = RunFlow(
             self.studio, self.controller, self.showing, self.run_bar, self.losses, self.timeline,
@@ -230,7 +231,7 @@ class MainWindow(QMainWindow):
         geometry, state = kept.value("geometry"), kept.value("state")
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
-        if self.session.folded:
+        if self.session.folded is not None:
             self.form.set_folded(self.session.folded)
         return isinstance(state, QByteArray) and self.restoreState(state, LAYOUT_VERSION)
 
@@ -271,7 +272,8 @@ class MainWindow(QMainWindow):
         if watched is self.canvas and isinstance(event, QKeyEvent) and not event.isAutoRepeat():
             if event.key() == Qt.Key.Key_O and not event.modifiers():
                 pressed = event.type() == QEvent.Type.KeyPress
-                self.canvas.set_showing_original(pressed)
+                held = self.actions_table["original"].isChecked()
+                self.canvas.set_showing_original(pressed or held)
         elif watched is self.canvas and event.type() == QEvent.Type.FocusOut:
             self.canvas.set_showing_original(self.actions_table["original"].isChecked())
         return super().eventFilter(watched, event)
@@ -280,6 +282,7 @@ class MainWindow(QMainWindow):
         """Stop the run first; the window goes when its iteration has ended."""
         if not self._closing:
             self._closing = True
+            commit_typed()
             self.remember()
             self.controller.ended.connect(self._on_ended_for_closing)
         if self.controller.active:

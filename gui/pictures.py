@@ -67,7 +67,7 @@ class Pictures(QObject):
 def _stamp(path: str) -> int:
     try:
         return Path(path).stat().st_mtime_ns
-    except OSError:
+    except (OSError, ValueError):  # a path that cannot be one
         return 0
 
 

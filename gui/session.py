@@ -58,7 +58,8 @@ class Session:
     presets: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """Own presets: technique's command, name, settings."""
     preferences: Preferences = field(default_factory=Preferences)
-    folded: list[str] = field(default_factory=list)
+    folded: list[str] | None = None
+    """Titles of the folded groups of settings; None: as at the first start."""
 
     def remember_file(self, path: str) -> None:
         """Put a picture or project in front of the recent ones."""
@@ -83,13 +84,16 @@ def load() -> Session:
             file().replace(file().with_suffix(".damaged.json"))
         return session
     if not isinstance(values, dict) or values.get("version") != VERSION:
+        log.warning("%s is of another version: starting afresh", file())
+        with suppress(OSError):
+            file().replace(file().with_suffix(".other.json"))
         return session
     for name, read in (
         ("job", job_from_values),
         ("recent", _texts),
         ("presets", _presets),
         ("preferences", _preferences),
-        ("folded", _texts),
+        ("folded", _maybe_texts),
     ):
         try:
             setattr(session, name, read(values[name]))
@@ -165,15 +169,27 @@ def job_from_values(values: Mapping[str, Any]) -> Job:
     return Job(
         settings.make(TECHNIQUES[values["technique"]], values["settings"]),
         Inputs(
-            values["content"],
-            tuple((str(path), float(weight)) for path, weight in values["styles"]),
-            values["guide"],
-            values["start"],
+            _path(values["content"]),
+            tuple((str(_path(path)), float(weight)) for path, weight in values["styles"]),
+            _path(values["guide"]),
+            _path(values["start"]),
         ),
         str(values["network"]),
-        values["weights"],
+        _path(values["weights"]),
         **own,
     )
+
+
+def _maybe_texts(values: Any) -> list[str] | None:
+    return None if values is None else _texts(values)
+
+
+def _path(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or "\0" in value:
+        raise TypeError(f"{value!r} is no path")
+    return value
 
 
 def _texts(values: Any) -> list[str]:
@@ -185,8 +201,10 @@ def _texts(values: Any) -> list[str]:
 def _presets(values: Any) -> dict[str, dict[str, dict[str, Any]]]:
     kept: dict[str, dict[str, dict[str, Any]]] = {}
     for command, named in values.items():
+        if not isinstance(named, dict):
+            continue
         for name, preset in named.items():
-            with suppress(BadInput, KeyError, TypeError):
+            with suppress(BadInput, KeyError, TypeError, AttributeError):
                 settings.make(TECHNIQUES[command], preset)
                 kept.setdefault(command, {})[name] = preset
     return kept

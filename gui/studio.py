@@ -106,15 +106,9 @@ class Studio(QObject):
 
     def set_network(self, name: str, weights: str | None = None) -> None:
         """Choose a network; layers chosen for another are left to the new one's suggestion."""
-        automatic = {
-            field: None
-            for field, described in settings.describe(self.technique).items()
-            if described.kind == "layers"
-        }
-        technique: Any = replace(self.technique, **automatic)  # type: ignore[type-var]
-        if "channels" in settings.describe(technique):
-            technique = replace(technique, channels="")
+        self._others = {key: _without_layers(other) for key, other in self._others.items()}
         text = self.tr("Choose {0}").format(name)
+        technique = _without_layers(self.technique)
         self.edit(text, network=name, weights=weights, technique=technique)
 
     def load(self, job: Job) -> None:
@@ -131,6 +125,17 @@ class Studio(QObject):
         self._others[before.technique.command] = before.technique
         if before != job:
             self.changed.emit(before, job)
+
+
+def _without_layers(technique: Technique) -> Technique:
+    """Return a technique whose layers and channels are left to the network."""
+    changed: Any = technique
+    for name, described in settings.describe(technique).items():
+        names_layers = described.kind == "layers" or described.picks == "layer"
+        if names_layers or name in ("channels", "channel"):
+            changed = replace(changed, **{name: described.default})
+    kept: Technique = changed
+    return kept
 
 
 class _Edit(QUndoCommand):

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 GRAY = 0.5
@@ -28,3 +29,19 @@ def sheet(pictures: Tensor, columns: int | None = None, gap: int = 2) -> Tensor:
         top, left = (i // across) * (height + gap), (i % across) * (width + gap)
         whole[:, top : top + height, left : left + width] = picture
     return whole
+
+
+def tiles_of(picture: Tensor, count: int, columns: int | None = None, gap: int = 2) -> Tensor:
+    """Return the `count` pictures (N, 3, H, W) that `sheet` made one of.
+
+    Raises `ValueError` where a sheet of so many pictures has another size.
+    """
+    across = columns or math.ceil(math.sqrt(count))
+    down = math.ceil(count / across)
+    height, width = (picture.shape[1] + gap) // down - gap, (picture.shape[2] + gap) // across - gap
+    size = sheet_size(count, (height, width), across, gap)
+    if min(height, width) < 1 or size != tuple(picture.shape[1:]):
+        shape = " x ".join(map(str, picture.shape[1:]))
+        raise ValueError(f"{shape} is not the size of a sheet of {count} pictures")
+    corners = [((i // across) * (height + gap), (i % across) * (width + gap)) for i in range(count)]
+    return torch.stack([picture[:, y : y + height, x : x + width] for y, x in corners])

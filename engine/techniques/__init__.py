@@ -6,7 +6,9 @@ from engine.techniques.adversarial import Adversarial
 from engine.techniques.class_visualization import ClassVisualization
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.feature_inversion import FeatureInversion
+from engine.techniques.hierarchy import Hierarchy
 from engine.techniques.langevin import LangevinSampling
+from engine.techniques.multifaceted import Multifaceted
 from engine.techniques.style_transfer import StyleTransfer
 from engine.techniques.texture_synthesis import TextureSynthesis
 
@@ -19,5 +21,7 @@ _KINDS: tuple[type[Technique], ...] = (
     FeatureInversion,
     LangevinSampling,
     Adversarial,
+    Hierarchy,
+    Multifaceted,
 )
 TECHNIQUES: dict[str, type[Technique]] = {kind.command: kind for kind in _KINDS}

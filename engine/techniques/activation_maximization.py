@@ -10,6 +10,9 @@ from engine.settings import setting
 from engine.techniques.ascent import PRESETS, Ascent
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.image import Picture
     from engine.task import Frame, Stage, Task
 
 
@@ -55,3 +58,10 @@ class ActivationMaximization(Ascent, _Unit):
         from engine.techniques.activation_maximization_steps import frames
 
         return frames(task)
+
+    def figure(self, task: Task, picture: Tensor) -> Picture:
+        """Return the sheet `picture` (3, H, W) as a figure with layers and channels."""
+        from engine.figure import contact_sheet
+        from engine.techniques.activation_maximization_steps import tiles
+
+        return contact_sheet(tiles(task, picture))

@@ -90,39 +90,38 @@ def stages(settings: Ascent, count: int, task: Task) -> list[Stage]:
     return [Stage(sheet_size(count, (side, side), gap=GAP), settings.iterations)]
 
 
-def frames(task: Task, goal: Goal) -> Iterator[Frame]:
-    """Yield a frame per iteration of ascent towards `goal`."""
+def frames(task: Task, goal: Goal, start: Tensor | None = None) -> Iterator[Frame]:
+    """Yield a frame per iteration of ascent towards `goal`, from pictures `start` or from noise."""
     began = time.perf_counter()
     first = cast(Ascent, task.technique)
-    ascent = _Ascent(task, goal)
-    label = f"{ascent.side} x {ascent.side}"
+    climb = Climb(task, goal, side_of(goal.count, task), start)
+    label = f"{climb.side} x {climb.side}"
     if goal.count > 1:
         label = f"{goal.count} pictures, {label}"
     for i in range(1, first.iterations + 1):
-        losses = ascent.step(cast(Ascent, task.technique), i)
+        losses = climb.step(cast(Ascent, task.technique), i)
         yield Frame(
             i, first.iterations, losses, time.perf_counter() - began, label,
-            partial(_render, ascent),
+            partial(_render, climb),
         )  # fmt: skip
 
 
-@torch.no_grad()
-def _render(ascent: "_Ascent") -> Tensor:
-    return sheet(ascent.form.picture(ascent.variable).clamp(0, 1), gap=GAP).float().cpu()
+def _render(climb: "Climb") -> Tensor:
+    return sheet(climb.pictures(), gap=GAP).float().cpu()
 
 
-class _Ascent:
-    """A batch of pictures on its way up."""
+class Climb:
+    """A batch of square pictures on its way up."""
 
-    def __init__(self, task: Task, goal: Goal) -> None:
+    def __init__(self, task: Task, goal: Goal, side: int, start: Tensor | None = None) -> None:
+        """Begin with pictures `start` (N, 3, side, side) in [0, 1], or with noise of the task's."""
         settings = cast(Ascent, task.technique)
         if settings.parameterization != "pixels" and settings.optimizer != "adam":
             raise BadInput(
                 f"--optimizer {settings.optimizer} moves pixels; "
                 f"--parameterization {settings.parameterization} takes adam"
             )
-        self.task, self.goal = task, goal
-        self.side = side_of(goal.count, task)
+        self.task, self.goal, self.side = task, goal, side
         self.input = task.network.card.input_size
         self.form: Fourier | Phase | Pixels
         size = self.side, self.side
@@ -133,8 +132,35 @@ class _Ascent:
         else:
             mean = mean_colour(task.network.card.preprocessing).to(task.device)
             self.form = Pixels(self.side, mean, settings.start_noise / 255)
-        self.variable = self.form.start(goal.count, task.noise)
+        self.variable = self._from(start) if start is not None else self._fresh(goal.count)
         self.adam = Adam(self.variable, settings.learning_rate)
+        self.values = torch.zeros(goal.count, device=task.device)
+        """Each picture's objective before the last step."""
+        self.redirected = FIRST_STEPS
+        """Until which iteration gradients may pass ReLUs that block everything."""
+
+    def _fresh(self, count: int) -> Tensor:
+        return self.form.start(count, self.task.noise)
+
+    def _from(self, pictures: Tensor) -> Tensor:
+        if isinstance(self.form, Phase):
+            raise BadInput("--parameterization phases starts from noise alone; take pixels")
+        pictures = pictures.to(self.task.device)
+        if isinstance(self.form, Fourier):
+            return self.form.spectrum(pictures)
+        return pictures - self.form.mean
+
+    @torch.no_grad()
+    def pictures(self) -> Tensor:
+        """Return the pictures as they are now, (N, 3, side, side) in [0, 1]."""
+        return self.form.picture(self.variable).clamp(0, 1)
+
+    def restart(self, which: list[int], iteration: int) -> None:
+        """Begin the pictures `which` again after `iteration`, from other noise."""
+        self.variable[which] = self._fresh(len(which))
+        self.adam.mean[which] = 0
+        self.adam.square[which] = 0
+        self.redirected = iteration + FIRST_STEPS
 
     def step(self, settings: Ascent, iteration: int) -> dict[str, float]:
         """Move the pictures; return the objective (and what else counts) before the step."""
@@ -156,24 +182,26 @@ class _Ascent:
             1.5 * settings.jitter, settings.jitter, settings.jitter / 2, settings.zoom,
             settings.rotation, *((1.0, 1.0) if goal.whole else (closest, settings.farthest)),
         )  # fmt: skip
-        objective = alike = torch.zeros((), device=self.variable.device)
+        alike = torch.zeros((), device=self.variable.device)
+        objective = torch.zeros(goal.count, device=self.variable.device)
         with torch.enable_grad():
             x = self.variable.detach().requires_grad_(True)
             picture = self.form.picture(x)
             for _ in range(settings.views):
                 view = seen(picture, transforms.draw(self.side, self.task.generator), self.input)
                 view = self._noisy(view, settings.view_noise)
-                with RedirectedReLU() if iteration <= FIRST_STEPS else nullcontext():
+                with RedirectedReLU() if iteration <= self.redirected else nullcontext():
                     values, likeness = goal(view, settings.diversity > 0)
-                objective = objective + values.sum() / settings.views
+                objective = objective + values / settings.views
                 if likeness is not None:
                     alike = alike + likeness / settings.views
-            loss = settings.diversity * alike - objective
+            loss = settings.diversity * alike - objective.sum()
             variation = total_variation(picture) / picture[0].numel() if settings.tv else None
             if variation is not None:
                 loss = loss + settings.tv * variation
             (gradient,) = torch.autograd.grad(loss, x)
-        losses = {goal.name: float(objective.detach()) / goal.count}
+        self.values = objective.detach()
+        losses = {goal.name: float(self.values.mean())}
         if settings.diversity > 0:
             losses["likeness"] = float(alike.detach())
         if variation is not None:

@@ -10,6 +10,9 @@ from engine.settings import setting
 from engine.techniques.ascent import PRESETS, Ascent
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.image import Picture
     from engine.task import Frame, Stage, Task
 
 
@@ -46,3 +49,10 @@ class ClassVisualization(Ascent, _Target):
         from engine.techniques.class_visualization_steps import frames
 
         return frames(task)
+
+    def figure(self, task: Task, picture: Tensor) -> Picture:
+        """Return the sheet `picture` (3, H, W) as a figure with the names of the classes."""
+        from engine.figure import contact_sheet
+        from engine.techniques.class_visualization_steps import tiles
+
+        return contact_sheet(tiles(task, picture))

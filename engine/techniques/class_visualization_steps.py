@@ -6,9 +6,11 @@ from typing import cast
 from torch import Tensor
 
 from engine.errors import BadInput
+from engine.figure import Tile
 from engine.networks.classes import find_class
 from engine.networks.network import Network
 from engine.objectives.activation import class_logit, diversity
+from engine.parameterization.sheet import tiles_of
 from engine.task import Frame, Stage, Task
 from engine.techniques import ascent_steps
 from engine.techniques.class_visualization import ClassVisualization
@@ -32,17 +34,17 @@ def find_classes(network: Network, text: str) -> list[int]:
     return [find_class(network, part) for part in parts]
 
 
-class _Logits:
+class Logits:
     """The logit of each picture's class; copies of a class follow one another."""
 
     name = "logit"
     whole = False
 
-    def __init__(self, network: Network, settings: ClassVisualization) -> None:
+    def __init__(self, network: Network, chosen: list[int], copies: int) -> None:
+        """Ask for `copies` of each class `chosen`."""
         self.network = network
-        chosen = find_classes(network, settings.target)
-        self.classes = [c for c in chosen for _ in range(settings.copies)]
-        self.copies = settings.copies
+        self.classes = [c for c in chosen for _ in range(copies)]
+        self.copies = copies
         self.count = len(self.classes)
         layers = [*network.card.dream_layers] or [*network.card.layers]
         self.layer = layers[-1] if layers else ""
@@ -50,6 +52,7 @@ class _Logits:
         network.calls((side, side))  # before any ReLU is redirected
 
     def __call__(self, view: Tensor, diverse: bool) -> tuple[Tensor, Tensor | None]:
+        """Return the pictures' logits, and how alike copies are if `diverse` asks for it."""
         values = class_logit(self.network.logits(view), self.classes)
         if not diverse or self.copies == 1 or not self.layer:
             return values, None
@@ -66,5 +69,15 @@ def stages(settings: ClassVisualization, task: Task) -> list[Stage]:
 
 def frames(task: Task) -> Iterator[Frame]:
     """Yield a frame per iteration."""
-    goal = _Logits(task.network, cast(ClassVisualization, task.technique))
-    yield from ascent_steps.frames(task, goal)
+    settings = cast(ClassVisualization, task.technique)
+    chosen = find_classes(task.network, settings.target)
+    yield from ascent_steps.frames(task, Logits(task.network, chosen, settings.copies))
+
+
+def tiles(task: Task, picture: Tensor) -> list[Tile]:
+    """Return the pictures of the sheet `picture` with the names of their classes."""
+    settings = cast(ClassVisualization, task.technique)
+    chosen = find_classes(task.network, settings.target)
+    names = [task.network.classes[c] for c in chosen for _ in range(settings.copies)]
+    pictures = tiles_of(picture, len(names), gap=ascent_steps.GAP)
+    return [Tile(p, name) for p, name in zip(pictures, names, strict=True)]

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from engine.settings import setting
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.image import Picture
     from engine.networks.network import Network
     from engine.task import Frame, Stage, Task
 
@@ -93,3 +96,13 @@ class FeatureInversion:
         from engine.techniques.feature_inversion_steps import frames
 
         return frames(task)
+
+    def figure(self, task: Task, picture: Tensor) -> Picture:
+        """Return photo and sheet `picture` (3, H, W) as a figure with layers and PSNR."""
+        from engine.figure import contact_sheet, rows
+        from engine.techniques.feature_inversion_steps import lines
+
+        found = lines(task, picture)
+        if self.repeats > 1:
+            return rows(found)
+        return contact_sheet([tile for _, tiles in found for tile in tiles])

@@ -1,5 +1,6 @@
 """The steps of a feature inversion: one picture per layer and repeat, laid out as a sheet."""
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,13 +11,14 @@ import torch
 from torch import Tensor
 
 from engine.errors import BadInput
+from engine.figure import Tile
 from engine.image import Picture
 from engine.networks.network import Network
 from engine.objectives.content import ContentLoss
 from engine.objectives.priors import alpha_norm, total_variation
 from engine.optimization.adam import Adam
 from engine.parameterization.scales import fit, resize_picture
-from engine.parameterization.sheet import sheet, sheet_size
+from engine.parameterization.sheet import sheet, sheet_size, tiles_of
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.feature_inversion import FeatureInversion
 
@@ -90,6 +92,11 @@ def _plan(settings: FeatureInversion, task: Task) -> _Plan:
     raise BadInput(f"--size {task.size} is too small for a sheet of {count} pictures")
 
 
+def _photo(task: Task, plan: _Plan) -> Tensor:
+    """Return the photo as large as one of the pictures, (1, 3, H, W)."""
+    return resize_picture(_content(task).tensor()[None], plan.tile)
+
+
 def depth_weight(network: Network, layer: str) -> float:
     """Return how much prior a layer needs: the more a unit sees, the less its features pin down."""
     field = network.calls()[network.resolve(layer)].receptive_field
@@ -140,7 +147,7 @@ def frames(task: Task) -> Iterator[Frame]:
     began = time.perf_counter()
     first = cast(FeatureInversion, task.technique)
     plan = _plan(first, task)
-    photo = resize_picture(_content(task).tensor()[None], plan.tile).to(task.device)
+    photo = _photo(task, plan).to(task.device)
     inversions = [_Inversion(task.network, layer, photo) for layer in plan.layers]
     tiles = [inversion for inversion in inversions for _ in range(plan.repeats)]
     pictures = [_start(task, first.noise, plan.tile) for _ in tiles]
@@ -188,3 +195,21 @@ def _losses(
 
 def _render(pictures: list[Tensor], columns: int | None) -> Tensor:
     return sheet(torch.cat(pictures), columns).float().cpu()
+
+
+def lines(task: Task, picture: Tensor) -> list[tuple[str, list[Tile]]]:
+    """Return the photo, then each layer with what was made of it, cut out of the sheet `picture`."""
+    plan = _plan(cast(FeatureInversion, task.technique), task)
+    photo = _photo(task, plan)[0]
+    found = [("photo", [Tile(photo, "photo" if plan.repeats == 1 else "")])]
+    pictures = tiles_of(picture, len(plan.layers) * plan.repeats, plan.columns)
+    for layer, made in zip(plan.layers, pictures.split(plan.repeats), strict=True):
+        name = f"{layer}\n" if plan.repeats == 1 else ""
+        found.append((layer, [Tile(p, f"{name}{psnr(p, photo):.1f} dB") for p in made]))
+    return found
+
+
+def psnr(picture: Tensor, truth: Tensor) -> float:
+    """Return the peak signal-to-noise ratio of a picture in [0, 1] in decibels."""
+    error = float((picture.double() - truth.double()).square().mean())
+    return -10 * math.log10(error) if error else math.inf

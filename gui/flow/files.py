@@ -9,7 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from engine.errors import BadInput, PareidoliaError
 from engine.image import Picture, open_picture, read_recipe, save_picture
@@ -18,6 +18,7 @@ from gui.background import Background
 from gui.flow.pictures_in import kept
 from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
+from gui.panels.editors import commit_typed
 from gui.session import Session, path_of, with_paths, write_json
 from gui.studio import Studio
 
@@ -45,37 +46,61 @@ class FilesFlow(QObject):
     @Slot()
     def save_picture(self) -> None:
         """Ask where to, then write the picture on the canvas with the recipe that made it."""
-        if self.running.picture() is None:
+        commit_typed()
+        ready = self._ready()  # now: a run goes on under the dialog
+        if ready is None:
             self.said.emit(self.tr("There is no result to save yet: press Run."))
             return
-        name = self._suggestion()
         path, chosen = QFileDialog.getSaveFileName(
-            self.window, self.tr("Save picture"), name, PICTURES
+            self.window, self.tr("Save picture"), self._suggestion(), PICTURES
         )
-        if path:
-            if not Path(path).suffix:
-                path += "." + chosen.rpartition("*.")[2].rstrip(")")
-            self.write_picture(Path(path), bits=16 if "16" in chosen else 8)
+        target = self._with_suffix(path, "." + chosen.rpartition("*.")[2].rstrip(")"))
+        if target is not None:
+            self._write(ready, target, 16 if "16" in chosen else 8)
 
     def write_picture(self, path: Path, bits: int = 8) -> None:
         """Write the picture on the canvas."""
+        ready = self._ready()
+        if ready is not None:
+            self._write(ready, path, bits)
+
+    def _ready(self) -> tuple[Picture, Job] | None:
+        """Return the picture on the canvas and the job that makes it."""
         current, picture = self.showing.current, self.running.picture()
         if current is None or picture is None:
-            return
+            return None
         job = self.running.recipe_job(current.iteration)
-        if job is None:
-            return
-        for source in (job.inputs.content, *(style for style, _ in job.inputs.styles)):
+        return None if job is None else (picture, job)
+
+    def _write(self, ready: tuple[Picture, Job], path: Path, bits: int) -> None:
+        picture, job = ready
+        if not self._is_an_input(path, job):
+            work = partial(write_with_recipe, picture, path, job, bits)
+            self.background.submit(work, self._on_saved, self._on_failed, keep=True)
+
+    def _is_an_input(self, path: Path, job: Job) -> bool:
+        """Refuse to write over a picture of the job: its recipe would lead nowhere."""
+        i = job.inputs
+        for source in (i.content, *(style for style, _ in i.styles), i.guide, i.start):
             used = path_of(source)
             if used and path.exists() and Path(used).exists() and path.samefile(used):
-                self.failed.emit(
-                    self.tr("{0} is one of the pictures to work from: choose another name.").format(
-                        path
-                    )
-                )
-                return
-        work = partial(write_with_recipe, picture, path, job, bits)
-        self.background.submit(work, self._on_saved, self._on_failed)
+                words = self.tr("{0} is one of the pictures to work from: choose another name.")
+                self.failed.emit(words.format(path))
+                return True
+        return False
+
+    def _with_suffix(self, path: str, suffix: str) -> Path | None:
+        """Return the path with a suffix; None when there is none or the person keeps a file."""
+        if not path:
+            return None
+        if Path(path).suffix:
+            return Path(path)
+        target = Path(path + suffix)
+        if target.exists():  # the dialog asked about another name
+            words = self.tr("{0} exists. Replace it?").format(target.name)
+            if QMessageBox.question(self.window, "", words) != QMessageBox.StandardButton.Yes:
+                return None
+        return target
 
     @Slot()
     def save_figure(self) -> None:
@@ -87,15 +112,16 @@ class FilesFlow(QObject):
         path, _ = QFileDialog.getSaveFileName(
             self.window, self.tr("Save figure"), str(name), PICTURES
         )
-        if path:
-            self.write_figure(Path(path) if Path(path).suffix else Path(path + ".png"))
+        target = self._with_suffix(path, ".png")
+        if target is not None:
+            self.write_figure(target)
 
     def write_figure(self, path: Path) -> None:
         """Write the figure of the last result."""
         result = self.running.result
-        if result is not None:
+        if result is not None and not self._is_an_input(path, result.job):
             work = partial(write_figure, result.picture, path, result.job)
-            self.background.submit(work, self._on_saved, self._on_failed)
+            self.background.submit(work, self._on_saved, self._on_failed, keep=True)
 
     def _suggestion(self) -> str:
         content = self.running.content_path()
@@ -115,7 +141,8 @@ class FilesFlow(QObject):
     def branch(self) -> None:
         """Let the next run begin with the picture on the canvas, at full size at once."""
         current = self.showing.current
-        if current is None:
+        if current is None or not {"start", "content"} & set(self.studio.technique.inputs):
+            self.said.emit(self.tr("This technique begins with no picture."))
             return
         self.background.submit(partial(kept, current.image), self._on_branch, self._on_failed)
 
@@ -146,17 +173,20 @@ class FilesFlow(QObject):
     @Slot()
     def save_project(self) -> None:
         """Ask where to, then write everything set up here as a project."""
+        commit_typed()
         name = str(Path(self._suggestion()).with_suffix(".json"))
         filters = self.tr("Projects (*.json)")
         path, _ = QFileDialog.getSaveFileName(self.window, self.tr("Save project"), name, filters)
-        if path:
-            target = Path(path) if Path(path).suffix else Path(path + ".json")
+        target = self._with_suffix(path, ".json")
+        if target is not None:
             self.write_project(target)
 
     def write_project(self, path: Path) -> None:
         """Write the job as a project that `render` and this window read."""
+        if self._is_an_input(path, self.studio.job):
+            return
         work = partial(_write_project, path, self.studio.job)
-        self.background.submit(work, self._on_saved, self._on_failed)
+        self.background.submit(work, self._on_saved, self._on_failed, keep=True)
 
     @Slot()
     def open_project(self) -> None:

@@ -14,6 +14,7 @@ from engine.job import Job
 from engine.networks import catalogue
 from gui.background import Background, Ticket
 from gui.flow.showing import Showing
+from gui.flow.words import in_this_window
 from gui.panels.layer_model import Role
 from gui.panels.network_tree import NetworkTreePanel
 from gui.run.networks import Networks
@@ -141,10 +142,11 @@ class LayersFlow(QObject):
 
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, PareidoliaError):
+            self.tree.set_message(str(error))
             raise error
         self.here = None
         self.status.emit("")
-        self.tree.set_message(str(error))
+        self.tree.set_message(in_this_window(str(error)))
         log.error("%s", error)
         if isinstance(error, WeightsMissing):
             self.weights_missing.emit(str(error))

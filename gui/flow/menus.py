@@ -123,7 +123,8 @@ class MenusFlow(QObject):
         current = self.window.showing.current
         made = current is not None and current.kind in ("frame", "moment")
         self.actions["save_picture"].setEnabled(made)
-        self.actions["branch"].setEnabled(made)
+        takes = {"start", "content"} & set(self.window.studio.technique.inputs)
+        self.actions["branch"].setEnabled(made and bool(takes))
         result = self.window.running.result
         has_figure = result is not None and hasattr(result.job.technique, "figure")
         self.actions["save_figure"].setEnabled(has_figure)
@@ -132,12 +133,12 @@ class MenusFlow(QObject):
     @Slot(str)
     def _on_undo_text(self, text: str) -> None:
         assert self.actions is not None
-        self.actions["undo"].setText(self.tr("&Undo {0}").format(text).strip())
+        self.actions["undo"].setText(self.tr("&Undo {0}").format(text.replace("&", "&&")).strip())
 
     @Slot(str)
     def _on_redo_text(self, text: str) -> None:
         assert self.actions is not None
-        self.actions["redo"].setText(self.tr("&Redo {0}").format(text).strip())
+        self.actions["redo"].setText(self.tr("&Redo {0}").format(text.replace("&", "&&")).strip())
 
     @Slot()
     def _nothing(self) -> None:
@@ -184,7 +185,7 @@ class MenusFlow(QObject):
     def _fill_recent(self) -> None:
         self.recent_menu.clear()
         for path in self.window.session.recent:
-            action = self.recent_menu.addAction(Path(path).name)
+            action = self.recent_menu.addAction(Path(path).name.replace("&", "&&"))
             action.setToolTip(path)
             action.triggered.connect(partial(self.open_recent, path))
         if not self.window.session.recent:

@@ -2,14 +2,19 @@
 
 import hashlib
 import logging
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QBuffer, QIODevice, QObject, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from engine import settings
 from engine.job import Job
 from engine.places import data_folder
+from gui.background import Background
 from gui.panels.inputs import InputsPanel, Place, local_files
 from gui.pictures import Pictures
 from gui.session import Session, path_of
@@ -26,9 +31,10 @@ class PicturesInFlow(QObject):
 
     def __init__(
         self, studio: Studio, session: Session, pictures: Pictures, panel: InputsPanel,
-        window: QWidget,
+        background: Background, window: QWidget,
     ) -> None:  # fmt: skip
         super().__init__(window)
+        self.background = background
         self.studio, self.session, self.pictures = studio, session, pictures
         self.panel, self.window = panel, window
         panel.picked.connect(self.put)
@@ -85,7 +91,12 @@ class PicturesInFlow(QObject):
             del styles[place.index]
             self.studio.set_inputs(text, styles=tuple(styles))
         elif place.role == "start":
-            self.studio.set_inputs(text, start=None)
+            # As `branch` had set it: from this picture, at full size at once.
+            described = settings.describe(self.studio.technique)
+            usual = {n: described[n].default for n in ("start", "smallest_scale") if n in described}
+            technique: Any = replace(self.studio.technique, **usual)  # type: ignore[type-var]
+            inputs = replace(self.studio.job.inputs, start=None)
+            self.studio.edit(text, technique=technique, inputs=inputs)
         else:
             self.studio.set_inputs(text, **{place.role: None})
 
@@ -133,12 +144,11 @@ class PicturesInFlow(QObject):
     @Slot(QImage)
     def drop_image(self, image: QImage) -> None:
         """Take a picture that is no file: it becomes one, so that the job can be repeated."""
-        try:
-            path = kept(image)
-        except OSError as error:
-            self.problem.emit(self.tr("The picture cannot be kept: {0}").format(error))
-            return
-        self.put(Place("content"), path)
+        work = partial(kept, image)
+        self.background.submit(work, partial(self.put, Place("content")), self._on_not_kept)
+
+    def _on_not_kept(self, error: BaseException) -> None:
+        self.problem.emit(self.tr("The picture cannot be kept: {0}").format(error))
 
     @Slot()
     def paste(self) -> None:

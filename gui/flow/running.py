@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -12,6 +12,7 @@ from engine import settings
 from engine.image import Picture
 from engine.job import Job
 from gui.flow.showing import Showing
+from gui.panels.editors import commit_typed
 from gui.panels.losses import LossPanel
 from gui.panels.run_bar import RunBar
 from gui.panels.timeline import TimelinePanel
@@ -35,6 +36,15 @@ BAR_MS = 250
 log = logging.getLogger("pareidolia.run")
 
 
+@dataclass
+class Record:
+    """What is known of a run: its job, how it was steered, what it left."""
+
+    job: Job
+    changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
+    result: Result | None = None
+
+
 class RunFlow(QObject):
     """Connects the controller with what shows a run."""
 
@@ -51,10 +61,11 @@ class RunFlow(QObject):
         super().__init__(parent)
         self.studio, self.controller, self.showing = studio, controller, showing
         self.bar, self.losses, self.timeline = bar, losses, timeline
-        self.result: Result | None = None
-        self.job: Job | None = None
-        """That of the run whose pictures are in the timeline."""
-        self.changes: list[tuple[int, Mapping[str, Any]]] = []
+        self.record: Record | None = None
+        """The run whose pictures are in the timeline and on the canvas."""
+        self._coming: Record | None = None
+        """A run that has not shown anything yet: until then the last one stays."""
+        self._sentence = ""
         self.forecasts = True
         self._history_timer = self._timer(HISTORY_MS, self._show_history)
         self._bar_timer = self._timer(BAR_MS, self._show_pace)
@@ -90,6 +101,7 @@ class RunFlow(QObject):
     @Slot()
     def start(self) -> None:
         """Begin a run with what is set up, or say what is missing."""
+        commit_typed()
         missing = self.missing()
         if missing:
             self.bar.say(missing)
@@ -100,6 +112,7 @@ class RunFlow(QObject):
     @Slot()
     def step(self) -> None:
         """Do a single iteration, beginning a held run where there is none."""
+        commit_typed()
         missing = self.missing()
         if missing:
             self.bar.say(missing)
@@ -133,9 +146,8 @@ class RunFlow(QObject):
         if self.controller.active:
             return
         self._forecast_timer.stop()
-        self.result, self.job, self.changes = None, self.studio.job, []
+        self._coming, self._sentence = Record(self.studio.job), ""
         self.losses.clear()
-        self.timeline.clear()
         self.notes_changed.emit({})
         log.info("%s, %s", self.studio.technique.title, self.studio.job.network)
 
@@ -153,7 +165,8 @@ class RunFlow(QObject):
 
     @Slot(object, str, object)
     def _on_begun(self, plan: "list[Stage]", device: str, job: Job) -> None:
-        self.job = job
+        if self._coming is not None:
+            self._coming.job = job
         self.bar.begin(sum(stage.iterations for stage in plan), device)
         done = 1
         for stage in plan if len(plan) > 1 else []:
@@ -162,8 +175,31 @@ class RunFlow(QObject):
 
     @Slot(object)
     def _on_shown(self, shown: Shown) -> None:
+        self._arrive()
         if self.timeline.is_live():
             self.showing.show_frame(shown)
+
+    def _arrive(self) -> None:
+        """Let the new run take the place of the last one: it has something to show."""
+        if self._coming is not None:
+            self.record, self._coming = self._coming, None
+            self.showing.run_content = path_of(self.record.job.inputs.content)
+            self.timeline.clear()
+
+    @property
+    def result(self) -> Result | None:
+        """What the run on the canvas has left; None while it is under way."""
+        return self.record.result if self.record else None
+
+    @property
+    def job(self) -> Job | None:
+        """The job of the run on the canvas."""
+        return self.record.job if self.record else None
+
+    @property
+    def changes(self) -> list[tuple[int, Mapping[str, Any]]]:
+        """The live changes of the run on the canvas."""
+        return self.record.changes if self.record else []
 
     @Slot(list)
     def _on_points(self, points: list[Point]) -> None:
@@ -177,7 +213,9 @@ class RunFlow(QObject):
     @Slot()
     def _show_history(self) -> None:
         self._history_timer.stop()
-        self.timeline.set_moments(self.controller.history.moments())
+        moments = self.controller.history.moments()
+        if moments and self._coming is None:
+            self.timeline.set_moments(moments)
 
     @Slot()
     def _show_pace(self) -> None:
@@ -189,7 +227,9 @@ class RunFlow(QObject):
 
     @Slot(int, object)
     def _on_steered(self, iteration: int, values: Mapping[str, Any]) -> None:
-        self.changes.append((iteration, values))
+        record = self._coming or self.record
+        if record is not None:
+            record.changes.append((iteration, values))
         described = settings.describe(self.studio.technique)
         for name, value in values.items():
             label = described[name].label if name in described else name
@@ -198,12 +238,15 @@ class RunFlow(QObject):
 
     @Slot(object)
     def _on_ended(self, result: Result | None) -> None:
-        self._show_history()
         self.notes_changed.emit({})
         if result is None:
-            self.bar.finish(self.tr("stopped before the first picture"))
+            self._coming = None
+            self.bar.finish(self._sentence or self.tr("stopped before the first picture"))
             return
-        self.result = result
+        self._arrive()
+        if self.record is not None:
+            self.record.result = result
+        self._show_history()
         end = self.tr("done") if result.complete else self.tr("stopped")
         text = self.tr("{0}: {1} iterations in {2}").format(
             end, result.iteration, words(result.seconds)
@@ -215,6 +258,7 @@ class RunFlow(QObject):
     @Slot(str, str)
     def _on_failed(self, sentence: str, details: str) -> None:
         log.error("%s", sentence)
+        self._sentence = sentence
         self.bar.finish(sentence)
         self.failed.emit(sentence, details)
 
@@ -259,7 +303,7 @@ class RunFlow(QObject):
 
     @Slot()
     def _ask_forecast(self) -> None:
-        if self.controller.active:
+        if self.controller.active or not self.forecasts:
             return
         missing = self.missing()
         if missing:

@@ -38,7 +38,11 @@ class Showing(QObject):
         self.run_active = False
         """Then the canvas is the run's: a new photo waits for the next one."""
         self._canvas, self._studio, self._pictures = canvas, studio, pictures
+        self.run_content: str | None = None
+        """The photo that the run on the canvas works on: what its pictures are compared with."""
         self._size: QSize | None = None
+        self._original: str | None = None
+        self._wants_content = False
         self._wanted_input = ""
         pictures.arrived.connect(self._on_arrived)
         studio.changed.connect(self._on_job)
@@ -64,30 +68,44 @@ class Showing(QObject):
 
     @Slot()
     def show_content(self) -> None:
-        """Show the photo, at the size that the result will have."""
+        """Show the photo, at the size that the result will have; as soon as it is open."""
+        self._wants_content = False
+        path = path_of(self._studio.job.inputs.content)
         if "content" not in self._studio.technique.inputs:
             self._canvas.set_hint(self.tr("Press Run (F5): this technique needs no picture"))
-            self._canvas.set_original(None)
+            self._compare_with(None)
             self._put(None, None)
             return
         self._canvas.set_hint(self.tr("Drop a photo here, or press Ctrl+O"))
+        self._compare_with(path)
         opened = self.content()
-        if opened is None:
-            if not path_of(self._studio.job.inputs.content):
-                self._put(None, None)
-                self._canvas.set_original(None)
-            return
-        self._canvas.set_original(opened.image)
-        self._put(Showable("content", opened.image, path=opened.path), self.size_of_result())
+        if opened is not None:
+            self._put(Showable("content", opened.image, path=opened.path), self.size_of_result())
+        elif path is None:
+            self._put(None, None)
+        else:
+            self._wants_content = True
+
+    def _compare_with(self, path: str | None) -> None:
+        """Take a photo as the one before; it may still have to be opened."""
+        self._original = path
+        opened = self._pictures.get(path) if path else None
+        self._canvas.set_original(opened.image if opened and not opened.problem else None)
 
     def show_frame(self, shown: Shown) -> None:
         """Show the newest picture of the run."""
         height, width = shown.size
+        self._wants_content = False
+        if self._original != self.run_content:
+            self._compare_with(self.run_content)
         self._size = QSize(width, height)
         self._put(Showable("frame", shown.image, shown.iteration), self._size)
 
     def show_moment(self, moment: Moment) -> None:
         """Show a moment of the run's history."""
+        self._wants_content = False
+        if self._original != self.run_content:
+            self._compare_with(self.run_content)
         self._put(Showable("moment", moment.image, moment.iteration), self._size)
 
     @Slot(str)
@@ -115,11 +133,12 @@ class Showing(QObject):
 
     @Slot(str)
     def _on_arrived(self, path: str) -> None:
-        if path == path_of(self._studio.job.inputs.content):
-            opened = self.content()
-            if opened is not None:
-                self._canvas.set_original(opened.image)
-            if not self.run_active and (self.current is None or self.current.kind == "content"):
+        if path == self._original:
+            self._compare_with(path)
+        content = path_of(self._studio.job.inputs.content)
+        if path == content and not self.run_active:
+            shown = self.current.kind if self.current is not None else "content"
+            if self._wants_content or shown == "content":
                 self.show_content()
         if path == self._wanted_input:
             self._wanted_input = ""
@@ -130,10 +149,7 @@ class Showing(QObject):
         if self.run_active:
             return
         took, takes = ("content" in job.technique.inputs for job in (before, after))
-        if took != takes:
-            self.show_content()
-        elif path_of(before.inputs.content) != path_of(after.inputs.content):
-            self._canvas.set_original(None)
-            self.show_content()
-        elif before.size != after.size and self.current and self.current.kind == "content":
+        other = path_of(before.inputs.content) != path_of(after.inputs.content)
+        resized = before.size != after.size and self.current and self.current.kind == "content"
+        if took != takes or (takes and (other or resized)):
             self.show_content()

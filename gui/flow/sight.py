@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QSignalBlocker, Slot
+from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction
 
 from gui.canvas.canvas import Canvas
@@ -72,10 +72,11 @@ class SightFlow(QObject):
             if not getattr(wish, kind):
                 self.canvas.set_overlay(kind, None)
         here = self.layers.here
-        if not (self._watched or wish.saliency or wish.grad_cam) or here is None:
-            self.maps.forget()
+        if here is None or not here.network.classes:
+            self._clear()
             return
-        if not here.network.classes:
+        if not (self._watched or wish.saliency or wish.grad_cam):
+            self.maps.forget()
             return
         current = self.showing.current
         image = current.image if current is not None else None
@@ -83,6 +84,7 @@ class SightFlow(QObject):
         if wish.of_content:
             image = content.image if content is not None else None
         if image is None or image.isNull():
+            self._clear()
             return
         job = self.studio.job
         self.maps.ask(
@@ -98,6 +100,8 @@ class SightFlow(QObject):
         if answer.question.network != self.studio.job.network:
             return
         if answer.problem:
+            for kind in KINDS:
+                self.canvas.set_overlay(kind, None)
             self.panel.say(answer.problem)
             return
         wish = self.panel.wish()
@@ -121,12 +125,14 @@ class SightFlow(QObject):
         group = getattr(self.panel, kind)
         group.setChecked(not group.isChecked())
 
-    def quiet(self) -> None:
-        """Take the overlays off the canvas without computing anything."""
+    def _clear(self) -> None:
+        """Take away what was said of another picture or network."""
+        self.maps.forget()
         for kind in KINDS:
-            with QSignalBlocker(getattr(self.panel, kind)):
-                getattr(self.panel, kind).setChecked(False)
             self.canvas.set_overlay(kind, None)
+        self.panel.show_top((), None)
+        if self.panel.class_box.isEnabled():
+            self.panel.say("")
 
 
 def maps_of(layers: "tuple[Layer, ...]") -> list[tuple[str, str]]:

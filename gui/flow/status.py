@@ -1,11 +1,12 @@
 """The status bar: messages, what is under the pointer, zoom."""
 
 import logging
-import re
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QLabel
+
+from gui.flow.words import in_this_window
 
 if TYPE_CHECKING:
     from gui.main_window import MainWindow
@@ -42,7 +43,7 @@ class StatusFlow(QObject):
         bar = self.window.statusBar()
         if text:
             bar.showMessage(text, 0 if text.endswith("…") else MESSAGE_MS)
-        else:
+        elif bar.currentMessage().endswith("…"):  # what was under way is done
             bar.clearMessage()
 
     @Slot(str)
@@ -77,10 +78,3 @@ class StatusFlow(QObject):
     def _on_zoom(self, zoom: float) -> None:
         self.zoom.setText(f"{100 * zoom:.0f} %")
         self.zoom.setAlignment(Qt.AlignmentFlag.AlignRight)
-
-
-def in_this_window(sentence: str) -> str:
-    """Return an engine's sentence with settings and commands named as the window does."""
-    sentence = re.sub(r"get them with: python main\.py networks download \S+",
-                      "Network › Networks… gets them", sentence)  # fmt: skip
-    return re.sub(r"(?<!\w)--([a-z])", r"\1", sentence)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QObject, QSignalBlocker, QStringListModel, Qt
 from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
+    QApplication,
     QCheckBox,
     QComboBox,
     QCompleter,
@@ -370,3 +371,11 @@ def editor_for(setting: Setting, parent: QWidget | None = None) -> Editor:
     editor = kinds.get(setting.kind, other)(setting, parent)
     editor.setObjectName(f"setting_{setting.name}")
     return editor
+
+
+def commit_typed() -> None:
+    """Let what is being typed into a field count, though the field still has the focus."""
+    focused = QApplication.focusWidget()
+    if isinstance(focused, (QAbstractSpinBox, QLineEdit)):
+        focused.clearFocus()
+        focused.setFocus()

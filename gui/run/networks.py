@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.networks.network import Network
 
+Key = tuple[str, str | None]
 KEPT = 2
 """Networks kept in memory: going back to the one before is instant."""
 
@@ -18,26 +19,31 @@ class Networks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loaded: OrderedDict[tuple[str, str | None], Network] = OrderedDict()
+        self._loading: dict[Key, threading.Lock] = {}
+        self._loaded: OrderedDict[Key, Network] = OrderedDict()
 
     def get(self, name: str, weights: str | None = None) -> "Network":
         """Return the network in float32 on the CPU. Raises what `load_network` raises."""
         from engine.networks.loading import load_network
 
         key = (name, weights)
-        with self._lock:  # who asks meanwhile for the same one waits for it
-            found = self._loaded.get(key)
+        with self._lock:
+            own = self._loading.setdefault(key, threading.Lock())
+        with own:  # who asks meanwhile for the same one waits for it, others do not
+            with self._lock:
+                found = self._loaded.get(key)
             if found is None:
                 found = load_network(name, weights)
-                self._loaded[key] = found
                 _freeze_once()
-            self._loaded.move_to_end(key)
-            while len(self._loaded) > KEPT:
-                self._loaded.popitem(last=False)
+            with self._lock:
+                self._loaded[key] = found
+                self._loaded.move_to_end(key)
+                while len(self._loaded) > KEPT:
+                    self._loaded.popitem(last=False)
             return found
 
     def forget(self) -> None:
-        """Drop all: files of weights have changed."""
+        """Drop all: files of weights have changed. Never waits for one that is being loaded."""
         with self._lock:
             self._loaded.clear()
 

@@ -96,3 +96,30 @@ def test_opened_pictures_are_kept_by_path() -> None:
     memory = from_tensor(torch.zeros(3, 4, 4))
     job = Job(DeepDream(), Inputs(picture, ((memory, 2.0),), guide=memory))
     assert session.with_paths(job).inputs == Inputs("p.png")
+
+
+@pytest.mark.parametrize("weights", [["a"], 3, "a\0b"])
+def test_a_job_of_odd_values_is_left_out(weights: object) -> None:
+    session.save(Session(JOB, ["x.png"]))
+    values = json.loads(session.file().read_text())
+    values["job"]["weights"] = weights
+    session.file().write_text(json.dumps(values))
+    assert session.load().job is None
+    assert session.load().recent == ["x.png"]
+
+
+def test_one_odd_preset_costs_no_other() -> None:
+    good = {"mine": {"tv_weight": 3.0}}
+    session.save(Session(presets={"style-transfer": good}))
+    values = json.loads(session.file().read_text())
+    values["presets"]["style-transfer"]["x"] = 3
+    values["presets"]["deep-dream"] = 5
+    session.file().write_text(json.dumps(values))
+    assert session.load().presets == {"style-transfer": good}
+
+
+def test_a_session_of_another_version_is_put_aside(own_folders: Path) -> None:
+    own_folders.mkdir(parents=True)
+    session.file().write_text('{"version": 99, "presets": {}}')
+    assert session.load() == Session()
+    assert [p.name for p in own_folders.iterdir()] == ["session.other.json"]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.parameterization.sheet import sheet, sheet_size
+from engine.parameterization.sheet import sheet, sheet_size, tiles_of
 
 
 def test_one_picture_is_its_own_sheet():
@@ -28,3 +28,24 @@ def test_pictures_row_by_row_with_gray_between():
     assert whole == [
         [a, a, g, b, b], [a, a, g, b, b], [g, g, g, g, g], [c, c, g, g, g], [c, c, g, g, g],
     ]  # fmt: skip
+
+
+def test_tiles_are_cut_out_where_they_lie():
+    whole = torch.tensor([[1, 1, 0, 2, 2, 0, 3, 3], [0] * 8, [4, 4, 0, 5, 5, 0, 9, 9]]).float()
+    found = tiles_of(whole.expand(3, 3, 8), 5, columns=3, gap=1)
+    assert tuple(found.shape) == (5, 3, 1, 2)
+    assert [set(tile.flatten().tolist()) for tile in found] == [{1}, {2}, {3}, {4}, {5}]
+
+
+@pytest.mark.parametrize(
+    ("n", "columns", "gap"), [(1, None, 2), (5, None, 2), (6, 2, 0), (4, 4, 3)]
+)
+def test_tiles_of_a_sheet_are_its_pictures(n, columns, gap):
+    x = torch.rand(n, 3, 4, 5)
+    assert torch.equal(tiles_of(sheet(x, columns, gap), n, columns, gap), x)
+
+
+@pytest.mark.parametrize("size", [(9, 12), (10, 13), (1, 1)])
+def test_no_sheet_of_so_many(size):
+    with pytest.raises(ValueError, match="4 pictures"):
+        tiles_of(torch.zeros(3, *size), 4)

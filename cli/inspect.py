@@ -1,0 +1,299 @@
+"""The command `inspect`: what is inside a network, as a figure."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.options import PROGRAM, Parser, add_device, add_output_options
+from engine.errors import BadInput
+
+if TYPE_CHECKING:
+    from engine.image import Picture
+    from engine.networks.network import Network
+
+KINDS = ("filters", "activations", "patches", "neighbors", "embedding")
+SUMMARY = "what is inside a network: filters, activations, patches, neighbors, a map of a folder"
+TILE = 96
+"""Long side of a figure's small pictures, in pixels."""
+BRIGHTEST = 99.8
+"""Percentile of activations that is white where all channels have one scale."""
+
+Found = tuple["Picture", dict[str, Any]]
+"""A figure and what --json says about it."""
+
+
+def run(argv: list[str]) -> int:
+    """Carry out `inspect ARGV`; return the exit code. Raises `PareidoliaError`s."""
+    options = _parser().parse_args(argv)
+    _check(options)
+    from cli.running import check_output
+    from engine.image import save_picture
+
+    output = Path(options.output)
+    check_output(output)
+    _check_source(options)
+    from engine.device import choose_device, choose_precision
+    from engine.networks.loading import load_network
+
+    device = choose_device(options.device)
+    network = load_network(options.network, options.weights, device)
+    if options.what in ("patches", "neighbors", "embedding"):
+        network = network.at(device, choose_precision(options.precision, device))
+    figures: dict[str, Callable[[Any, Network], Found]] = {
+        "filters": _filters,
+        "activations": _activations,
+        "patches": _patches,
+        "neighbors": _neighbors,
+        "embedding": _embedding,
+    }
+    figure, numbers = figures[options.what](options, network)
+    save_picture(figure, output)
+    if options.json:
+        names = {"what": options.what, "network": network.card.name, "output": str(output)}
+        print(json.dumps({**names, **numbers}))
+    else:
+        print(output)
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(prog=f"{PROGRAM} inspect", description=SUMMARY)
+    add = parser.add_argument
+    add("source", metavar="PHOTO_OR_FOLDER", type=Path, nargs="?",
+        help="a photo for activations and neighbors, a folder for patches and embedding; "
+        "filters need none")  # fmt: skip
+    add("--what", required=True, choices=KINDS, metavar="W", help="one of " + ", ".join(KINDS))
+    add("--layer", action="append", default=[], metavar="NAME",
+        help="which layer; for patches may be repeated (default: filters: the first convolution; "
+        "activations, patches: the deepest that sees less than the picture; "
+        "else what goes into the last linear layer)")  # fmt: skip
+    add(
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        help="picture to write (png, jpg, webp, tif)",
+    )
+    add("--among", type=Path, metavar="FOLDER", help="for neighbors: the pictures to choose from")
+    add("--channel", type=int, action="append", default=[], metavar="K",
+        help="for patches: which channel; may be repeated (default: those that answer most)")  # fmt: skip
+    add("--top", type=int, default=0, metavar="N",
+        help="how many: channels of activations (default: all) and of patches (8), "
+        "filters of a deep layer (16), neighbors (8)")  # fmt: skip
+    add("--each", action="store_true",
+        help="filters, activations: every tile with its own scale (default: one for all)")  # fmt: skip
+    add("--metric", choices=("l2", "cosine"), default="l2", help="for neighbors (default: l2)")
+    add("--method", choices=("tsne", "pca"), default="tsne", help="for embedding (default: tsne)")
+    add("--perplexity", type=float, default=30.0, metavar="X",
+        help="for embedding by tsne, 1 or more (default: 30)")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="for embedding: same seed, same map")
+    add("--network", default="slim_vgg", metavar="NAME", help="which network (default: slim_vgg)")
+    add("--weights", metavar="FILE_OR_FOLDER", help="its weights, when not in the usual places")
+    add("--size", type=int, default=0, metavar="PX",
+        help="side of the pictures for the network (default: what it was made for)")  # fmt: skip
+    add_device(add, "auto")
+    add("--precision", default="auto", metavar="PRECISION",
+        help="for folders: auto (bf16 where it is faster), fp32 or bf16 (default: auto)")  # fmt: skip
+    add_output_options(add)
+    return parser
+
+
+def _check(options: Any) -> None:
+    """Refuse options that contradict each other, before anything is loaded."""
+    what = options.what
+    if len(options.layer) > 1 and what != "patches":
+        raise BadInput(f"--what {what} takes one --layer, not {len(options.layer)}")
+    if options.top < 0:
+        raise BadInput(f"--top is {options.top}; it takes 1 or more")
+    if options.size < 0:
+        raise BadInput(f"--size is {options.size}; it takes 1 or more")
+    if what == "neighbors" and options.among is None:
+        raise BadInput("--what neighbors needs --among FOLDER, the pictures to choose from")
+    if options.among is not None and what != "neighbors":
+        raise BadInput(f"--among is for --what neighbors, not for {what}")
+    if options.channel and what != "patches":
+        raise BadInput(f"--channel is for --what patches, not for {what}")
+    if not 0 <= options.seed < 2**32:
+        raise BadInput(f"--seed is {options.seed}; it takes 0 to {2**32 - 1}")
+    if not 1 <= options.perplexity < float("inf"):
+        raise BadInput(f"--perplexity is {options.perplexity:g}; it takes 1 or more")
+
+
+def _check_source(options: Any) -> None:
+    what, source = options.what, options.source
+    if what == "filters":
+        return
+    if source is None:
+        kind = "a photo" if what in ("activations", "neighbors") else "a folder of pictures"
+        raise BadInput(f"--what {what} needs {kind}; give its path")
+    if what in ("patches", "embedding") and source.is_file():
+        raise BadInput(f"{source} is a file; --what {what} needs a folder of pictures")
+
+
+def _layer(network: "Network", side: int) -> str:
+    """Return the deepest layer whose units see less than the picture, or the first with a map."""
+    calls = [c for c in network.calls((side, side)).values() if len(c.shape) == 4]
+    if not calls:
+        raise BadInput(f"{network.card.name} has no layer with a map; name one with --layer")
+    fitting = [c for c in calls if (c.receptive_field or side) < side and "#" not in c.name]
+    rectified = [c for c in fitting if c.kind.startswith("ReLU")]
+    return (rectified or fitting or calls[:1])[-1].name
+
+
+def _progress(options: Any) -> Callable[[int, int], None]:
+    """Return what shows the number of files read on standard error."""
+    from tqdm import tqdm
+
+    bar = tqdm(unit=" pictures", disable=options.quiet, file=sys.stderr, leave=False)
+
+    def told(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+        if done >= total:
+            bar.close()
+
+    return told
+
+
+def _filters(options: Any, network: "Network") -> Found:
+    from engine.figure import Tile, contact_sheet
+    from engine.inspection.filters import filters
+    from engine.inspection.tiling import enlarged, grid
+
+    found = filters(network, options.layer[0] if options.layer else "")
+    together, shape = not options.each, list(found.weight.shape)
+    if found.coloured:
+        shown = enlarged(found.pictures(together), 40)
+        tile, caption = grid(shown, gap=4), f"all {shape[0]} filters, {shape[2]}x{shape[3]}"
+    else:
+        most = options.top or 16
+        slices = found.slices(most, most, together)
+        rows, columns = slices.shape[:2]
+        tile = grid(enlarged(slices.flatten(0, 1), 24), columns, gap=3)
+        caption = f"{rows} of {shape[0]} filters (rows), {columns} of {shape[1]} inputs (columns)"
+    figure = contact_sheet([Tile(tile, caption)], title=f"{network.card.name} {found.layer}")
+    largest = float(found.weight.abs().max())
+    return figure, {"layer": found.layer, "shape": shape, "largest": largest}
+
+
+def _activations(options: Any, network: "Network") -> Found:
+    import numpy as np
+
+    from engine.figure import Tile, strip
+    from engine.image import open_picture
+    from engine.inspection.activations import activations, tiles, top_channels
+    from engine.inspection.tiling import enlarged, grid
+
+    photo = open_picture(options.source)
+    stretch = min(max(photo.width, photo.height) / min(photo.width, photo.height), 3.0)
+    side = options.size or round(network.card.input_size * stretch)
+    picture = photo.resized(side).tensor()
+    layer = options.layer[0] if options.layer else _layer(network, network.card.input_size)
+    maps = activations(network, picture.to(network.device), layer)
+    strongest = top_channels(maps, options.top or len(maps))
+    chosen = [channel for channel, _ in strongest] if options.top else list(range(len(maps)))
+    shown = maps[chosen]
+    if not options.each:  # a few very strong answers would leave the rest dark
+        limit = float(np.percentile(shown.abs().numpy(), BRIGHTEST)) or float(shown.abs().max())
+        shown = shown.clamp(-limit, limit)
+    sheet = grid(enlarged(tiles(shown, not options.each), TILE), gap=2)
+    count = f"{len(chosen)} strongest of" if options.top else "all"
+    caption = f"{layer}: {count} {len(maps)} channels, {maps.shape[2]}x{maps.shape[1]}"
+    small = photo.resized(max(sheet.shape[1] // 3, 128)).tensor()
+    figure = strip(
+        [Tile(small, options.source.name), Tile(sheet, caption)], title=network.card.name
+    )
+    numbers = [{"channel": c, "mean": v, "max": float(maps[c].max())} for c, v in strongest]
+    return figure, {"layer": layer, "shape": list(maps.shape), "channels": numbers}
+
+
+def _patches(options: Any, network: "Network") -> Found:
+    from engine.figure import Tile, rows
+    from engine.inspection.patches import PatchSearch, patch_picture
+
+    layers = options.layer or [_layer(network, options.size or network.card.input_size)]
+    search = PatchSearch(network, options.source, layers, side=options.size)
+    for channel in options.channel:
+        for layer in search.layers:
+            if not 0 <= channel < search.channels(layer):
+                last = search.channels(layer) - 1
+                raise BadInput(f"--channel is {channel}; {layer} has channels 0 to {last}")
+    told = _progress(options)
+    for progress in search.run():
+        told(progress.done, progress.total)
+    lines: list[tuple[str, list[Tile]]] = []
+    numbers: dict[str, dict[int, list[dict[str, Any]]]] = {}
+    for layer in search.layers:
+        for channel in options.channel or search.strongest(layer, options.top or 8):
+            found = search.patches(layer, channel)
+            tiles = [Tile(patch_picture(patch, TILE), f"{patch.value:.3g}") for patch in found]
+            lines.append((f"{layer}\nchannel {channel}", tiles))
+            numbers.setdefault(layer, {})[channel] = [
+                {"value": p.value, "picture": str(p.path), "y": p.y, "x": p.x, "box": list(p.box)}
+                for p in found
+            ]
+    if not any(tiles for _, tiles in lines):
+        raise BadInput(f"none of the pictures in {options.source} can be read")
+    figure = rows(lines, title=f"{network.card.name}: what activates a channel most")
+    unreadable = [str(path) for path in search.unreadable]
+    return figure, {"pictures": len(search.files), "unreadable": unreadable, "layers": numbers}
+
+
+def _neighbors(options: Any, network: "Network") -> Found:
+    from engine.figure import Tile, rows
+    from engine.inspection.features import Features
+    from engine.inspection.folder import picture_files, thumbnail
+    from engine.inspection.neighbors import Neighbor, neighbors
+
+    features = Features(network, options.layer[0] if options.layer else "")
+    found = neighbors(
+        features, options.source, picture_files(options.among), options.top or 8, options.metric,
+        side=options.size, progress=_progress(options),
+    )  # fmt: skip
+
+    def line(near: list[Neighbor]) -> list[Tile]:
+        first = Tile(thumbnail(options.source, TILE), options.source.stem)
+        return [first, *(Tile(thumbnail(n.path, TILE), f"{n.distance:.3g}") for n in near)]
+
+    labelled = [("by features", line(found.features)), ("by pixels", line(found.pixels))]
+    figure = rows(labelled, title=f"Nearest neighbours: {network.card.name}, {options.metric}")
+    return figure, {
+        "features_from": features.name,
+        "metric": options.metric,
+        "features": [{"picture": str(n.path), "distance": n.distance} for n in found.features],
+        "pixels": [{"picture": str(n.path), "distance": n.distance} for n in found.pixels],
+        "unreadable": [str(path) for path in found.unreadable],
+    }
+
+
+def _embedding(options: Any, network: "Network") -> Found:
+    from engine.figure import Tile, contact_sheet
+    from engine.inspection.embedding import embedding, map_picture
+    from engine.inspection.features import Features
+    from engine.inspection.folder import picture_files
+
+    features = Features(network, options.layer[0] if options.layer else "")
+    found = embedding(
+        features, picture_files(options.source), options.method, options.perplexity, options.seed,
+        side=options.size, progress=_progress(options),
+    )  # fmt: skip
+    share = f"the first two principal components explain {found.explained[:2].sum():.0%}"
+    caption = f"PCA of {network.card.name}'s features: {share}" if options.method == "pca" else (
+        f"t-SNE of {network.card.name}'s features, perplexity {found.perplexity:g}; distances "
+        f"between clusters mean little; {share}"
+    )  # fmt: skip
+    tile = Tile(map_picture(found.paths, found.positions), caption)
+    figure = contact_sheet([tile])
+    return figure, {
+        "features_from": features.name,
+        "method": options.method,
+        "perplexity": found.perplexity,
+        "explained": [round(float(x), 6) for x in found.explained],
+        "pictures": [
+            {"picture": str(path), "x": float(x), "y": float(y)}
+            for path, (x, y) in zip(found.paths, found.positions, strict=True)
+        ],
+        "unreadable": [str(path) for path in found.unreadable],
+    }

@@ -1,0 +1,1 @@
+"""What is inside a trained network: its filters, its activations, what its channels look for."""

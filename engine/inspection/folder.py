@@ -1,0 +1,169 @@
+"""A folder's pictures, read once in batches: a thread decodes ahead while the network runs."""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import ImageOps
+from torch import Tensor
+
+from engine.colour_profile import to_srgb
+from engine.errors import BadInput, OutOfMemory
+from engine.image import Picture, open_picture
+from engine.image_decoding import opened
+
+SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"])
+AHEAD = 2
+"""Batches that are decoded while one is worked on."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """The part of a picture that the network sees: the square in its middle, in its pixels."""
+
+    top: int
+    left: int
+    side: int
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some of a folder's pictures, in its order."""
+
+    start: int
+    """Place of the batch's first file among all."""
+    end: int
+    """Place of the next batch's first file."""
+    places: tuple[int, ...]
+    """Place of each picture among all files; unreadable ones are missing."""
+    pictures: Tensor
+    """(N, 3, side, side) in [0, 1]."""
+    squares: tuple[Square, ...]
+    unreadable: tuple[tuple[int, str], ...]
+    """Place and reason of each file that was skipped."""
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """Return the picture files in `folder` and below, by their names; sorted.
+
+    Raises `BadInput` when it is no folder or holds none.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is no folder; give the path of a folder of pictures")
+    found = [
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    ]
+    if not found:
+        raise BadInput(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))})")
+    return sorted(found)
+
+
+def fingerprint(folder: Path, files: Sequence[Path]) -> str:
+    """Return a hash of the files' names below `folder`, sizes and times of change."""
+    digest = hashlib.sha256()
+    for path in files:
+        status = path.stat()
+        row = path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns
+        digest.update(repr(row).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def batches(files: Sequence[Path], side: int, size: int = 16, start: int = 0) -> Iterator[Batch]:
+    """Yield `files` from place `start` on as squares of `side` pixels, `size` files at a time."""
+    starts = iter(range(start, len(files), size))
+    # Two threads: Pillow works without Python's lock, and one core decodes too slowly for a GPU.
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1), "pictures") as pool:
+
+        def begin(first: int) -> "tuple[int, list[Future[tuple[Tensor, Square] | str]]]":
+            chosen = files[first : first + size]
+            return first, [pool.submit(_read, path, side) for path in chosen]
+
+        waiting = deque(begin(first) for first in islice(starts, AHEAD))
+        try:
+            while waiting:
+                first, futures = waiting.popleft()
+                batch = _collected(first, [future.result() for future in futures], side)
+                waiting.extend(
+                    begin(following) for following in [next(starts, -1)] if following >= 0
+                )
+                yield batch
+        finally:
+            for _, futures in waiting:
+                for future in futures:
+                    future.cancel()
+
+
+def _collected(first: int, read: "list[tuple[Tensor, Square] | str]", side: int) -> Batch:
+    good = [(first + i, found) for i, found in enumerate(read) if not isinstance(found, str)]
+    bad = [(first + i, found) for i, found in enumerate(read) if isinstance(found, str)]
+    pictures = [picture for _, (picture, _) in good]
+    return Batch(
+        first,
+        first + len(read),
+        tuple(place for place, _ in good),
+        torch.stack(pictures) if pictures else torch.empty(0, 3, side, side),
+        tuple(square for _, (_, square) in good),
+        tuple(bad),
+    )
+
+
+def _read(path: Path, side: int) -> "tuple[Tensor, Square] | str":
+    try:
+        return square_of(path, side)
+    except (BadInput, OutOfMemory) as error:
+        return str(error)
+
+
+def square_of(path: Path, side: int) -> tuple[Tensor, Square]:
+    """Return the middle square of a picture file as (3, side, side), and where it was.
+
+    Raises `BadInput` for files that cannot be read.
+    """
+    picture, (width, height) = _reduced(path, side)
+    short = min(picture.width, picture.height)
+    top, left = (picture.height - short) // 2, (picture.width - short) // 2
+    middle = Picture(np.ascontiguousarray(picture.rgb[top : top + short, left : left + short]))
+    whole = min(width, height)
+    square = Square((height - whole) // 2, (width - whole) // 2, whole)
+    return middle.resized(size=(side, side)).tensor(), square
+
+
+def _reduced(path: Path, side: int) -> tuple[Picture, tuple[int, int]]:
+    """Open a picture for a short side of `side`; return it and its own width and height.
+
+    JPEGs are decoded at a half, a quarter or an eighth where that is still twice as large: many
+    times as fast for photos.
+    """
+    with opened(path) as (image, _):
+        if image.format == "JPEG" and image.mode in ("RGB", "L"):
+            own = image.size
+            short = min(own)
+            needed = [2 * side * length // short for length in own]
+            image.draft(None, (needed[0], needed[1]))
+            if image.size != own:
+                profile = image.info.get("icc_profile")
+                turned = ImageOps.exif_transpose(image)
+                swapped = (turned.width > turned.height) != (image.width > image.height)
+                samples = np.asarray(turned, np.float32) / np.float32(255)
+                samples = samples.reshape(turned.height, turned.width, -1)
+                rgb = to_srgb(samples, profile if isinstance(profile, bytes) else None, 8)
+                size = (own[1], own[0]) if swapped else own
+                return Picture(np.ascontiguousarray(rgb)), size
+    picture = open_picture(path)
+    return picture, (picture.width, picture.height)
+
+
+def thumbnail(path: Path, side: int) -> Tensor:
+    """Return a picture file as (3, h, w) with the long side `side`."""
+    return _reduced(path, side)[0].resized(side).tensor()
