@@ -210,6 +210,7 @@ class MainWindow(QMainWindow):
         self.tree.layer_selected.connect(self.sight_flow.on_layer)
         self.inputs.show_requested.connect(self.showing.show_input)
         self.canvas.dropped.connect(self.pictures_in.drop)
+        self.pictures_in.project_dropped.connect(self.files.open_path)
         self.canvas.image_dropped.connect(self.pictures_in.drop_image)
         self.docks["sight"].visibilityChanged.connect(self.sight_flow.watch)
 

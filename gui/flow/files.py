@@ -197,6 +197,11 @@ class FilesFlow(QObject):
         if path:
             self.read_project(Path(path))
 
+    @Slot(str)
+    def open_path(self, path: str) -> None:
+        """Open a project by its path."""
+        self.read_project(Path(path))
+
     def read_project(self, path: Path) -> None:
         """Set everything up as a project says; nothing is lost when it cannot be read."""
         self.background.submit(

@@ -28,6 +28,7 @@ class PicturesInFlow(QObject):
     """Connects the inputs panel, drops and the clipboard with the job."""
 
     problem = Signal(str)
+    project_dropped = Signal(str)
 
     def __init__(
         self, studio: Studio, session: Session, pictures: Pictures, panel: InputsPanel,
@@ -133,7 +134,14 @@ class PicturesInFlow(QObject):
 
     @Slot(list)
     def drop(self, paths: list[str]) -> None:
-        """Take dropped files: the first is the photo to work on, the others are styles."""
+        """Take dropped files: the first is the photo to work on, the others are styles.
+
+        A project is opened instead.
+        """
+        projects = [path for path in paths if path.lower().endswith(".json")]
+        if projects:
+            self.project_dropped.emit(projects[0])
+            return
         if not paths:
             return
         self.put(Place("content"), paths[0])

@@ -51,6 +51,8 @@ class RunFlow(QObject):
     notes_changed = Signal(dict)
     """Settings that wait for the next run, with the word to show beside them."""
     failed = Signal(str, str)
+    said = Signal(str)
+    """A sentence for the status bar."""
     finished = Signal()
     """A run has ended and left its result."""
 
@@ -277,6 +279,10 @@ class RunFlow(QObject):
             self.wait_for_forecast()
             return
         self.controller.steer(after.technique)
+        if before.network != after.network:
+            self.said.emit(self.tr("The next run takes {0}.").format(after.network))
+        elif before.inputs != after.inputs:
+            self.said.emit(self.tr("The next run takes the new pictures."))
         self.notes_changed.emit(self._waiting(running, after))
 
     def _waiting(self, running: Job, wanted: Job) -> dict[str, str]:

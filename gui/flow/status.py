@@ -36,6 +36,7 @@ class StatusFlow(QObject):
         window.options.refused.connect(self.warn)
         window.layers.status.connect(self.say)
         window.running.failed.connect(self._on_failed)
+        window.running.said.connect(self.say)
 
     @Slot(str)
     def say(self, text: str) -> None:

@@ -14,7 +14,6 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPixmap,
-    QResizeEvent,
 )
 from PySide6.QtWidgets import (
     QApplication,
@@ -31,6 +30,7 @@ from PySide6.QtWidgets import (
 
 from engine.settings import Setting
 from gui.panels.editors import NumberEditor
+from gui.panels.elided import ElidedLabel
 from gui.pictures import Opened, Pictures
 
 THUMB = 64
@@ -170,7 +170,7 @@ class _Slot(QFrame):
         font = self.title.font()
         font.setBold(True)
         self.title.setFont(font)
-        self.name = _Elided(self)
+        self.name = ElidedLabel(Qt.TextElideMode.ElideMiddle, self)
         self.size_label = QLabel()
         self.remove = QToolButton()
         self.remove.setText("✕")
@@ -218,12 +218,12 @@ class _Slot(QFrame):
         self.thumb.setAccessibleName(self.tr("Choose {0}").format(self._title()))
         if self.path is None:
             self.thumb.show_image(None)
-            self.name.set_text(self.tr("Drop a picture or click"))
+            self.name.setText(self.tr("Drop a picture or click"))
             self.size_label.setText("")
             self.setToolTip("")
             return
         opened: Opened | None = self._pictures.get(self.path)
-        self.name.set_text(Path(self.path).name)
+        self.name.setText(Path(self.path).name)
         self.setToolTip(self.path)
         if opened is None:
             self.size_label.setText(self.tr("opening…"))
@@ -327,28 +327,6 @@ class _Thumb(QToolButton):
             self._slot.removed.emit(self._slot.place)
         else:
             super().keyPressEvent(event)
-
-
-class _Elided(QLabel):
-    """A line of text that is shortened in the middle where it does not fit."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._text = ""
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-
-    def set_text(self, text: str) -> None:
-        self._text = text
-        self.setAccessibleName(text)
-        self._elide()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._elide()
-
-    def _elide(self) -> None:
-        metrics = self.fontMetrics()
-        self.setText(metrics.elidedText(self._text, Qt.TextElideMode.ElideMiddle, self.width()))
 
 
 def local_files(data: QMimeData) -> list[str]:

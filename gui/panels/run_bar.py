@@ -1,9 +1,10 @@
 """Run, pause, step, stop; how far, how fast, how long, how much memory."""
 
 from PySide6.QtCore import QSize, Signal, Slot
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QToolButton, QWidget
 
 from gui.icons import icon
+from gui.panels.elided import ElidedLabel
 from gui.run.controller import State
 from gui.run.pace import Pace, words
 
@@ -29,20 +30,18 @@ class RunBar(QWidget):
         self.progress.setFormat("")
         self.progress.setMinimumWidth(90)
         self.progress.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.eta = QLabel()
+        self.eta = ElidedLabel()
         self.eta.setObjectName("etaLabel")
         self.eta.setAccessibleName(self.tr("Time"))
-        self.details = QLabel()
+        self.details = ElidedLabel()
         self.details.setObjectName("runDetails")
         self.details.setAccessibleName(self.tr("Speed, memory, device"))
-        for label in (self.eta, self.details):
-            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         line = QHBoxLayout(self)
         line.setContentsMargins(6, 4, 6, 4)
         for button in (self.run, self.pause, self.step, self.stop):
             line.addWidget(button)
-        line.addWidget(self.progress, 3)
-        line.addWidget(self.eta, 4)
+        line.addWidget(self.progress, 2)
+        line.addWidget(self.eta, 5)
         line.addWidget(self.details, 5)
         self.run.clicked.connect(self.run_requested)
         self.pause.clicked.connect(self.pause_requested)

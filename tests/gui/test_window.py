@@ -341,6 +341,9 @@ def test_a_project_is_saved_and_opened(window: MainWindow, qtbot: QtBot, tmp_pat
     window.studio.set_inputs("", content=MOSAIC)
     window.files.read_project(path)
     until(qtbot, lambda: window.studio.job == wanted)
+    window.studio.set_setting("tv_weight", 1.0)
+    drop_on(window.canvas.viewport(), [str(path)])
+    until(qtbot, lambda: window.studio.job == wanted)
     path.write_text("{")
     with qtbot.waitSignal(window.files.failed):
         window.files.read_project(path)
@@ -421,6 +424,7 @@ def test_a_photo_dropped_during_a_run_waits_for_the_next(window: MainWindow, qtb
     qtbot.wait(50)
     assert window.showing.current is not None
     assert window.showing.current.kind == "frame"
+    assert "next run" in window.statusBar().currentMessage()
     assert window.running.job is not None
     assert str(window.running.job.inputs.content.path) == CAT  # type: ignore[union-attr]
     click(qtbot, window, "stopButton")
