@@ -54,6 +54,7 @@ class LayersFlow(QObject):
         self.showing, self.box, self.tree = showing, box, tree
         self.here: Loaded | None = None
         self._ticket: Ticket | None = None
+        self._shown: object = None
         self._key: tuple[str, str | None, Size | None] | None = None
         self._names = [studio.job.network]
         box.activated.connect(self._on_chosen)
@@ -163,7 +164,6 @@ class LayersFlow(QObject):
             Role(name, words.get(name, described[name].label.removesuffix(" layers")))
             for name in fields
         )
-        self.tree.set_roles(roles, "channels" in described)
         chosen = {name: getattr(technique, name) for name in fields}
         suggested: dict[str, dict[str, float]] = {}
         if self.here is not None:
@@ -172,8 +172,15 @@ class LayersFlow(QObject):
             name: dict(suggested.get(name, {}) if own is None else own)
             for name, own in chosen.items()
         }
-        self.tree.set_weights(weights, {name for name, own in chosen.items() if own is None})
-        self.tree.set_channels(numbers(getattr(technique, "channels", "")))
+        automatic = {name for name, own in chosen.items() if own is None}
+        channels = numbers(getattr(technique, "channels", ""))
+        shown = (roles, "channels" in described, weights, automatic, channels, self.here)
+        if shown == self._shown:
+            return  # as with every step of a slider
+        self._shown = shown
+        self.tree.set_roles(roles, "channels" in described)
+        self.tree.set_weights(weights, automatic)
+        self.tree.set_channels(channels)
 
     @Slot(str, object)
     def _on_role(self, field: str, weights: dict[str, float]) -> None:

@@ -177,6 +177,10 @@ class LayerTree(QTreeView):
         """Return the columns between the name and the facts."""
         return list(range(1, self.model().columnCount() - FACTS))
 
+    def fit_soon(self) -> None:
+        """Fit the columns once all that is being changed has been: measuring rows takes a while."""
+        self._fitting.start()
+
     @Slot()
     def fit_columns(self) -> None:
         """Fit columns to what they show; the names take what is left, but never too little."""

@@ -119,12 +119,12 @@ class NetworkTreePanel(QWidget):
         self._unfold(unfolded)
         if selected and not self.tree.currentIndex().isValid():
             self.select(*selected)
-        self.tree.fit_columns()
+        self.tree.fit_soon()
 
     def set_weights(self, weights: dict[str, dict[str, float]], automatic: set[str]) -> None:
         """Show which layers play which role; those of `automatic` are the network's suggestion."""
         self.model.set_weights(weights, automatic)
-        self.tree.fit_columns()
+        self.tree.fit_soon()
 
     def set_channels(self, channels: tuple[int, ...]) -> None:
         """Show these channels of the used layers as picked."""

@@ -54,6 +54,7 @@ def panel(qtbot: QtBot, nested: Layers) -> NetworkTreePanel:
     panel.set_network(nested, KEYS)
     panel.set_roles(DREAM, True)
     panel.show()
+    QApplication.processEvents()  # columns are fitted once all is there
     return panel
 
 
@@ -337,6 +338,7 @@ def test_space_switches_the_role_or_the_channel(qtbot: QtBot, panel: NetworkTree
 
 def test_a_click_into_the_box_switches_that_role(qtbot: QtBot, panel: NetworkTreePanel) -> None:
     panel.set_roles(TRANSFER, False)
+    QApplication.processEvents()
     panel.select("features.4")
     view = panel.tree.viewport()
     with qtbot.waitSignal(panel.role_edited) as edit:
@@ -396,6 +398,7 @@ def test_the_menu_gives_every_role_and_hides_columns(panel: NetworkTreePanel) ->
     next(x for x in columns.actions() if x.text() == "Kind").trigger()
     assert panel.tree.isColumnHidden(3)
     panel.set_roles(DREAM, False)
+    QApplication.processEvents()
     hidden = [panel.tree.isColumnHidden(column) for column in range(6)]
     assert hidden == [False, False, True, False, False, False]
 
@@ -406,6 +409,7 @@ def test_names_and_roles_fit_into_a_narrow_panel(
     panel.set_network(slim.layers(), slim.card.layers)
     panel.set_roles(TRANSFER, False)
     panel.set_weights({"style_layers": {"relu3_1": 0.125}}, set())
+    QApplication.processEvents()
     header, tree = panel.tree.header(), panel.tree
     assert header.sectionSize(0) >= tree.sizeHintForColumn(0)
     assert header.sectionSize(2) >= tree.sizeHintForColumn(2)
