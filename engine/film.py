@@ -37,14 +37,14 @@ def film(path: Path | None, rate: float = 24.0) -> Iterator[Take]:
             raise BadInput(f"{path} is no film: end it in {kinds}, or name a folder")
         yield _Folder(path).add
         return
+    if not path.parent.is_dir():
+        raise BadInput(f"{path} cannot be written: the folder {path.parent} does not exist")
     try:
         import av
     except ImportError:
         raise BadInput(
             f"{path} needs the package av (pip install av); or name a folder for single pictures"
         ) from None
-    if not path.parent.is_dir():
-        raise BadInput(f"{path} cannot be written: the folder {path.parent} does not exist")
     beside = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         with av.open(str(beside), "w") as container:

@@ -43,6 +43,7 @@ class LossPanel(QWidget):
         self._curves: dict[str, pg.PlotCurveItem] = {}
         self._boxes: dict[str, QCheckBox] = {}
         self._marks: list[tuple[int, str, pg.InfiniteLine]] = []
+        self._spare: list[pg.InfiniteLine] = []
         self._cursor: float | None = None
         self._following = True
         self._fitting = False
@@ -114,6 +115,9 @@ class LossPanel(QWidget):
             self._plot.removeItem(curve)
         for _, _, line in self._marks:
             self._plot.removeItem(line)
+            # Kept for the next marks: pyqtgraph's labels fail when they are collected as garbage
+            # while Qt still has something to paint of them.
+            self._spare.append(line)
         for box in self._boxes.values():
             self._grid.removeWidget(box)
             box.hide()
@@ -234,9 +238,16 @@ class LossPanel(QWidget):
         short = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width)
         # Single braces would be taken for a place where the line's value goes.
         label = short.replace("{", "{{").replace("}", "}}")
-        line = pg.InfiniteLine(
-            iteration, 90, pg.mkPen(style=style), label=label, labelOpts={"position": height}
-        )
+        if self._spare:
+            line = self._spare.pop()
+            line.setPos(iteration)
+            line.setPen(pg.mkPen(style=style))
+            line.label.setFormat(label)
+            line.label.setPosition(height)
+        else:
+            line = pg.InfiniteLine(
+                iteration, 90, pg.mkPen(style=style), label=label, labelOpts={"position": height}
+            )
         line.setToolTip(text)
         line.label.setToolTip(text)
         self._paint_mark(line)
