@@ -160,17 +160,10 @@ def _colours(values: "Tensor", colours: str) -> "Tensor":
 
 
 def _write_raw(path: Path, values: "Tensor", target: int, network: "Network", options: Any) -> None:
-    import numpy as np
+    from engine.files import write_npz
 
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        with beside.open("wb") as file:
-            np.savez_compressed(
-                file, values=values.numpy(), target=target, class_name=network.classes[target],
-                method=options.method, layer=options.layer, network=network.card.name,
-            )  # fmt: skip
-        beside.replace(path)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written ({error.strerror}); choose another") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    about = {
+        "target": target, "class_name": network.classes[target], "method": options.method,
+        "layer": options.layer, "network": network.card.name,
+    }  # fmt: skip
+    write_npz(path, {"values": values.numpy(), **about})

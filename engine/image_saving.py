@@ -5,13 +5,9 @@ Pillow cannot write colour at 16 bits per channel
 put together here, after PNG (third edition, W3C 2025) and TIFF 6.0.
 """
 
-import os
-import secrets
-import shutil
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,6 +19,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from engine.colour_profile import srgb_profile
 from engine.errors import BadInput
+from engine.files import check_place, replacing
 from engine.image_metadata import (
     RECIPE_KEY,
     XMP_LIMIT,
@@ -92,7 +89,7 @@ def save_picture(
     text = None if recipe is None else recipe_json(recipe)
     size = picture.width, picture.height
     exif = upright_exif(parsed_exif(picture.exif), size) if picture.exif else None
-    with _replacing(path) as file:
+    with replacing(path) as file:
         if kind == "PNG":
             _write_png(file, _integers(picture, bits), exif, text)
         elif kind == "TIFF":
@@ -121,7 +118,7 @@ def check_target(path: str | Path, bits: int = 8) -> None:
     """
     path = Path(path)
     _format(path, bits)
-    _check_place(path)
+    check_place(path)
 
 
 def _format(path: Path, bits: int) -> str:
@@ -133,46 +130,6 @@ def _format(path: Path, bits: int) -> str:
     if bits == 16 and kind in _LONGEST_SIDE:
         raise BadInput(f"{path} cannot hold 16 bits per channel: save as .png or .tiff.")
     return kind
-
-
-def _check_place(path: Path) -> Path:
-    """Return the file that would be written: what a link points to, not the link."""
-    if "\0" in str(path):
-        raise BadInput(f"{str(path)!r} cannot be written: a path has no null character.")
-    target = Path(os.path.realpath(path))
-    try:
-        if target.is_dir():
-            raise BadInput(f"{path} is a folder: give the path of a file.")
-        if not target.parent.is_dir():
-            raise BadInput(f"{path} cannot be written: the folder {target.parent} does not exist.")
-        if target.exists() and not os.access(target, os.W_OK):
-            raise BadInput(f"{path} is write-protected: choose another path.")
-    except OSError as error:  # an overlong name, say
-        raise BadInput(
-            f"{path} cannot be written ({error.strerror}): choose another path."
-        ) from error
-    return target
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a new file beside a path; it takes the path's place only if all goes well."""
-    target = _check_place(path)
-    beside = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with beside.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, beside)
-        beside.replace(target)
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise BadInput(f"{path} cannot be written ({reason}): choose another path.") from error
-    finally:
-        with suppress(OSError):  # it never came to be: its folder cannot even be entered
-            beside.unlink(missing_ok=True)
 
 
 def _present(**options: bytes | None) -> dict[str, Any]:

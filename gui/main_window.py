@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.errors import BadInput
 from engine.places import data_folder
 from gui import session as sessions
 from gui.actions import Actions
@@ -254,7 +255,7 @@ class MainWindow(QMainWindow):
         self.session.folded = self.form.folded()
         try:
             sessions.save(self.session)
-        except OSError as error:  # a full disk is no reason to stay open
+        except (BadInput, OSError) as error:  # a full disk is no reason to stay open
             sessions.log.error("the session cannot be kept: %s", error)
 
     # -- events ---------------------------------------------------------------------------

@@ -6,8 +6,6 @@ geometry alone is kept by QSettings.
 
 import json
 import logging
-import os
-import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from typing import Any
 
 from engine import settings
 from engine.errors import BadInput
+from engine.files import write_json
 from engine.image import Picture
 from engine.job import Inputs, Job, Source
 from engine.places import data_folder
@@ -103,7 +102,7 @@ def load() -> Session:
 
 
 def save(session: Session) -> None:
-    """Write the session; raises OSError."""
+    """Write the session; raises `BadInput` or OSError."""
     values = {
         "version": VERSION,
         "job": job_to_values(session.job) if session.job else None,
@@ -112,21 +111,9 @@ def save(session: Session) -> None:
         "preferences": settings.values(session.preferences),
         "folded": session.folded,
     }
-    write_json(file(), values)
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON beside its place and rename it, so that nothing is lost on the way."""
+    path = file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with beside.open("w", encoding="utf-8") as stream:
-            json.dump(values, stream, ensure_ascii=False, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_json(path, values)
 
 
 def path_of(source: Source | None) -> str | None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from engine import places
 from engine.errors import BadInput, Diverged
+from engine.files import write_npz
 from engine.image import from_tensor, open_picture
 from engine.inspection.activations import channels_of
 from engine.inspection.folder import Batch, batches, fingerprint, picture_files
@@ -210,14 +212,9 @@ class PatchSearch:
         }
         below = {path.relative_to(self.folder).as_posix(): r for path, r in self.unreadable.items()}
         state = np.array(json.dumps({"done": self.done, "unreadable": below}))
-        beside = self.cache_file.with_suffix(".part")
-        try:
+        with suppress(OSError, BadInput):  # a full disk costs the next search time, not this one
             self.cache_file.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
-                np.savez_compressed(file, state=state, squares=self._squares, **arrays)  # type: ignore[arg-type]
-            beside.replace(self.cache_file)
-        except OSError:
-            beside.unlink(missing_ok=True)  # a full disk costs the next search time, not this one
+            write_npz(self.cache_file, {"state": state, "squares": self._squares, **arrays})
 
     def _take_up(self) -> None:
         try:

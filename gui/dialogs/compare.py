@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import (
@@ -25,11 +24,12 @@ from PySide6.QtWidgets import (
 )
 
 from engine.errors import PareidoliaError
+from engine.files import write_npz
 from engine.image import save_picture
 from gui.background import Background, Ticket
 from gui.pictures import image_of
 from gui.run.comparison import Compared, Order, compare, sanity_check
-from gui.run.map_methods import CLASS_MAPS, SENSITIVITY, Floats
+from gui.run.map_methods import CLASS_MAPS, SENSITIVITY
 from gui.run.networks import Networks
 
 AT_FIRST = ("gradient", "guided backprop", "Grad-CAM", "guided Grad-CAM")
@@ -218,23 +218,8 @@ class CompareDialog(QDialog):
     def write_raw(self, path: Path) -> None:
         """Write the raw values of all maps."""
         if self.result_shown is not None:
-            work = partial(_write_raw, path.with_suffix(".npz"), self.result_shown.values)
+            work = partial(write_npz, path.with_suffix(".npz"), self.result_shown.values)
             self._background.submit(work, self._on_written, self._on_failed)
 
     def _on_written(self, path: Path) -> None:
         self.said.setText(self.tr("Saved {0}").format(path.name))
-
-
-def _write_raw(path: Path, values: dict[str, Floats]) -> Path:
-    from engine.errors import BadInput
-
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        with beside.open("wb") as file:
-            np.savez_compressed(file, **values)  # type: ignore[arg-type]
-        beside.replace(path)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written ({error.strerror}); choose another") from error
-    finally:
-        beside.unlink(missing_ok=True)
-    return path

@@ -12,6 +12,7 @@ from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from engine.errors import BadInput, PareidoliaError
+from engine.files import write_json
 from engine.image import Picture, open_picture, read_recipe, save_picture
 from engine.job import Job, figure_of
 from gui.background import Background
@@ -19,7 +20,7 @@ from gui.flow.pictures_in import kept
 from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
 from gui.panels.editors import commit_typed
-from gui.session import Session, path_of, with_paths, write_json
+from gui.session import Session, path_of, with_paths
 from gui.studio import Studio
 
 PICTURES = "PNG (*.png);;JPEG (*.jpg);;WebP (*.webp);;TIFF (*.tif);;PNG, 16 bit (*.png)"
@@ -249,16 +250,6 @@ def write_figure(picture: Picture, path: Path, job: Job) -> Path:
     return save_picture(figure, path)
 
 
-def _write_project(path: Path, job: Job) -> Path:
-    try:
-        write_json(path, job.recipe())
-    except OSError as error:
-        raise BadInput(
-            f"{path} cannot be written ({error.strerror}); choose another folder"
-        ) from error
-    return path
-
-
 def job_of_file(path: Path) -> Job:
     """Return the job of a project file, or of a picture's recipe. Raises `BadInput`."""
     if path.suffix.lower() != ".json":
@@ -274,3 +265,7 @@ def job_of_file(path: Path) -> Job:
     if not isinstance(recipe, dict):
         raise BadInput(f"{path} holds no project; it should be one JSON object")
     return Job.from_recipe(recipe)
+
+
+def _write_project(path: Path, job: Job) -> Path:
+    return write_json(path, job.recipe())  # which reads the pictures

@@ -12,6 +12,7 @@ from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from engine import settings
+from engine.files import replacing
 from engine.job import Job
 from engine.places import data_folder
 from gui.background import Background
@@ -181,7 +182,6 @@ def kept(image: QImage) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.png"
     if not path.exists():
-        beside = path.with_suffix(".part")
-        beside.write_bytes(data)
-        beside.replace(path)
+        with replacing(path) as file:
+            file.write(data)
     return str(path)

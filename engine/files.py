@@ -1,0 +1,80 @@
+"""Files written whole or not at all: beside their place first, then renamed."""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from engine.errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+def check_place(path: Path) -> Path:
+    """Return the file that would be written: what a link points to, not the link.
+
+    Raises `BadInput` that says why nothing can be written there.
+    """
+    if "\0" in str(path):
+        raise BadInput(f"{str(path)!r} cannot be written: a path has no null character.")
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise BadInput(f"{path} is a folder: give the path of a file.")
+        if not target.parent.is_dir():
+            raise BadInput(f"{path} cannot be written: the folder {target.parent} does not exist.")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise BadInput(f"{path} is write-protected: choose another path.")
+    except OSError as error:  # an overlong name, say
+        raise BadInput(
+            f"{path} cannot be written ({error.strerror}): choose another path."
+        ) from error
+    return target
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file beside a path; it takes the path's place only if all goes well.
+
+    Raises `BadInput` when it cannot be written; an existing file then stays what it was.
+    """
+    target = check_place(path)
+    beside = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with beside.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, beside)
+        beside.replace(target)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise BadInput(f"{path} cannot be written ({reason}): choose another path.") from error
+    finally:
+        with suppress(OSError):  # it never came to be: its folder cannot even be entered
+            beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, values: Any) -> Path:
+    """Write plain values as JSON (UTF-8); return the path. Raises what `replacing` raises."""
+    with replacing(path) as file:
+        file.write(json.dumps(values, ensure_ascii=False, indent=1).encode())
+    return path
+
+
+def write_npz(path: Path, arrays: "Mapping[str, npt.ArrayLike]") -> Path:
+    """Write named arrays as compressed NumPy file; return the path.
+
+    Raises what `replacing` raises.
+    """
+    import numpy as np
+
+    with replacing(path) as file:
+        np.savez_compressed(file, **{n: np.asarray(a) for n, a in arrays.items()})  # type: ignore[arg-type]
+    return path
