@@ -147,27 +147,10 @@ def _render(argv: list[str]) -> int:
     add_device(parser.add_argument, "as before")
     add_output_options(parser.add_argument)
     options = parser.parse_args(argv)
-    import json
-
     from cli.running import finish, run_job
-    from engine.image import read_recipe
-    from engine.job import Job
+    from engine.project import read_job as read_project
 
-    if options.source.suffix == ".json":
-        try:
-            recipe = json.loads(options.source.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise BadInput(f"{options.source} cannot be read as a project ({reason})") from error
-        if not isinstance(recipe, dict):
-            raise BadInput(f"{options.source} holds no project; it should be one JSON object")
-    else:
-        recipe = read_recipe(options.source)
-    if recipe is None:
-        raise BadInput(
-            f"{options.source} carries no recipe; only pictures that this program wrote do"
-        )
-    job = Job.from_recipe(recipe)
+    job = read_project(options.source)
     if options.device:
         job = replace(job, device=options.device)
     code, figures = run_job(job, Path(options.output), quiet=options.quiet, bits=options.bits)

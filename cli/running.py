@@ -16,7 +16,8 @@ from engine.errors import BadInput, Diverged, OutOfMemory
 from engine.film import film
 from engine.image import Picture, from_tensor, save_picture
 from engine.image_saving import check_target
-from engine.job import Inputs, Job, figure_of, opened, run
+from engine.job import Job, figure_of, opened, run
+from engine.project import check_apart
 from engine.task import Frame
 
 
@@ -60,7 +61,7 @@ def run_job(
     check_output(output, bits)
     with _ctrl_c(quiet) as interrupt:
         job = opened(job)
-        _check_apart(output, job.inputs)
+        check_apart(output, job.inputs)
         frames = run(job)
         frame: Frame | None = None
         try:
@@ -99,15 +100,6 @@ def check_output(output: Path, bits: int = 8) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise BadInput(f"{output} cannot be written ({reason}): choose another path.") from error
-
-
-def _check_apart(output: Path, inputs: Inputs) -> None:
-    """Refuse to write over a picture of the job: its recipe would lead nowhere."""
-    sources = (inputs.content, *(style for style, _ in inputs.styles), inputs.guide, inputs.start)
-    for source in sources:
-        path = source.path if isinstance(source, Picture) else None
-        if path and output.exists() and output.samefile(path):
-            raise BadInput(f"{output} is one of the pictures to work from: choose another path.")
 
 
 def _partial(output: Path) -> Path:

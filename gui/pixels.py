@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtGui import QImage
 
+from engine.heat import Heat
+
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -26,3 +28,11 @@ def to_array(image: QImage) -> Bytes:
     image = image.convertToFormat(QImage.Format.Format_RGBA8888)
     rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
     return rows[:, : 4 * image.width()].reshape(image.height(), image.width(), 4).copy()
+
+
+def heat_image(heat: Heat, colours: str, threshold: float = 0.0) -> QImage:
+    """Return a map in colours; what is below that part of its reach, 0 to 1, is transparent."""
+    pixels = heat.coloured(colours)
+    if threshold > 0:
+        pixels = np.dstack((pixels, heat.beyond(threshold).astype(np.uint8) * 255))
+    return to_image(pixels)

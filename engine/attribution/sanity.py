@@ -39,15 +39,18 @@ def randomisation(
     twin = copy.deepcopy(model).eval()
     trained = method(twin, x).detach()
     yield Randomised("", trained, 1.0)
-    for name, module in reversed(list(twin.named_modules())):
-        weight = module._parameters.get("weight")
-        if not isinstance(weight, Tensor) or weight.dim() < 2:
-            continue
+    for name, weight in reversed(weighted_layers(twin)):
         with torch.no_grad():
             noise = torch.randn(weight.shape, generator=generator).to(weight)
             weight.copy_(noise * weight.std() + weight.mean())
         found = method(twin, x).detach()
         yield Randomised(name, found, rank_correlation(found.abs(), trained.abs()))
+
+
+def weighted_layers(model: nn.Module) -> list[tuple[str, Tensor]]:
+    """Return (name, weight) of the layers that the check randomises, in the order of the modules."""
+    weights = [(name, m._parameters.get("weight")) for name, m in model.named_modules()]
+    return [(name, w) for name, w in weights if isinstance(w, Tensor) and w.dim() >= 2]
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> float:

@@ -1,9 +1,9 @@
 """Methods beside each other: one picture, chosen classes and layer, every method a row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QImage, QPixmap
@@ -16,6 +16,8 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QListWidget,
+    QListWidgetItem,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -23,17 +25,20 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.colour_map import SEQUENTIAL
 from engine.errors import PareidoliaError
 from engine.files import write_npz
+from engine.heat import METHODS
 from engine.image import save_picture
 from gui.background import Background, Ticket
 from gui.pictures import image_of
-from gui.run.comparison import Compared, Order, compare, sanity_check
-from gui.run.map_methods import CLASS_MAPS, SENSITIVITY
+from gui.run.comparing import Named, Order, carry_out
 from gui.run.networks import Networks
 
+if TYPE_CHECKING:
+    from engine.attribution.comparison import Compared
+
 AT_FIRST = ("gradient", "guided backprop", "Grad-CAM", "guided Grad-CAM")
-MOST_CLASSES = 6
 
 
 class _Relay(QObject):
@@ -46,8 +51,9 @@ class CompareDialog(QDialog):
     """Choose methods, classes and layer; see the figure; export it."""
 
     def __init__(
-        self, image: QImage, network: tuple[str, str | None], layers: Sequence[tuple[str, str]],
-        networks: Networks, background: Background, parent: QWidget | None = None,
+        self, image: QImage, network: Named, layers: Sequence[tuple[str, str]],
+        others: Sequence[str], networks: Networks, background: Background,
+        parent: QWidget | None = None,
     ) -> None:  # fmt: skip
         super().__init__(parent)
         self.setObjectName("compareDialog")
@@ -58,17 +64,28 @@ class CompareDialog(QDialog):
         self.result_shown: Compared | None = None
         self._relay = _Relay(self)
         self._relay.moved.connect(self._on_progress, Qt.ConnectionType.QueuedConnection)
-        self.boxes = {name: QCheckBox(name) for name in (*SENSITIVITY, *CLASS_MAPS)}
+        self.boxes = {name: QCheckBox(name) for name in (m.title for m in METHODS)}
         for name, box in self.boxes.items():
             box.setChecked(name in AT_FIRST)
         self.classes = QLineEdit()
         self.classes.setPlaceholderText(self.tr("the three most likely"))
         self.classes.setToolTip(self.tr("Names or numbers, separated by commas"))
-        self.layer = QComboBox()
-        self.layer.addItem(self.tr("last map"), "")
+        self.layers = QListWidget()
+        self.layers.setAccessibleName(self.tr("Layers"))
+        self.layers.setToolTip(
+            self.tr("For the CAM family; with none ticked, the last one that has a map")
+        )
         for shown, name in layers:
-            self.layer.addItem(shown, name)
-        self.one_scale = QCheckBox(self.tr("one scale for all classes"))
+            item = QListWidgetItem(shown, self.layers)
+            item.setData(Qt.ItemDataRole.UserRole, name)
+            item.setCheckState(Qt.CheckState.Unchecked)
+        self.layers.setMaximumHeight(7 * self.layers.sizeHintForRow(0) + 4)
+        self.second = QComboBox()
+        self.second.setAccessibleName(self.tr("Second network"))
+        self.second.addItems([self.tr("none"), *(n for n in others if n != network[0])])
+        self.colours = QComboBox()
+        self.colours.addItems(SEQUENTIAL)
+        self.one_scale = QCheckBox(self.tr("one scale for each row"))
         self.one_scale.setChecked(True)
         self.go = QPushButton(self.tr("Compare"))
         self.check = QPushButton(self.tr("Sanity check"))
@@ -96,7 +113,9 @@ class CompareDialog(QDialog):
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.addRow(self.tr("Classes"), self.classes)
-        form.addRow(self.tr("Layer"), self.layer)
+        form.addRow(self.tr("Layers"), self.layers)
+        form.addRow(self.tr("And by"), self.second)
+        form.addRow(self.tr("Colours"), self.colours)
         side = QVBoxLayout()
         for box in self.boxes.values():
             side.addWidget(box)
@@ -119,24 +138,30 @@ class CompareDialog(QDialog):
     def order(self) -> Order:
         """Return what is asked for."""
         classes = tuple(part.strip() for part in self.classes.text().split(",") if part.strip())
+        second = self.second.currentText() if self.second.currentIndex() > 0 else ""
+        items = [self.layers.item(row) for row in range(self.layers.count())]
         return Order(
-            self._image, self._network[0], self._network[1],
-            tuple(name for name, box in self.boxes.items() if box.isChecked()),
-            classes[:MOST_CLASSES], self.layer.currentData() or "", "viridis",
-            self.one_scale.isChecked(),
+            self._image, tuple(name for name, box in self.boxes.items() if box.isChecked()),
+            (self._network, (second, None)) if second else (self._network,), classes,
+            tuple(
+                item.data(Qt.ItemDataRole.UserRole)
+                for item in items
+                if item.checkState() is Qt.CheckState.Checked
+            ),
+            self.colours.currentText(), self.one_scale.isChecked(),
         )  # fmt: skip
 
     @Slot()
     def start(self) -> None:
         """Compare, behind the window."""
-        self._begin(compare)
+        self._begin(sanity=False)
 
     @Slot()
     def start_check(self) -> None:
         """Make the sanity check, behind the window."""
-        self._begin(sanity_check)
+        self._begin(sanity=True)
 
-    def _begin(self, compute: Callable[..., Any]) -> None:
+    def _begin(self, sanity: bool) -> None:
         order = self.order()
         if not order.methods:
             self.said.setText(self.tr("Choose a method first."))
@@ -147,7 +172,7 @@ class CompareDialog(QDialog):
         def stopped() -> bool:
             return bool(tickets) and tickets[0].cancelled.is_set()
 
-        work = partial(compute, order, self._networks, self._relay.moved.emit, stopped)
+        work = partial(carry_out, order, sanity, self._networks, self._relay.moved.emit, stopped)
         self._ticket = self._background.submit(work, self._on_done, self._on_failed)
         tickets.append(self._ticket)
         self.said.setText("")
@@ -180,7 +205,7 @@ class CompareDialog(QDialog):
         self.progress.setRange(0, total)
         self.progress.setValue(count)
 
-    def _on_done(self, compared: Compared | None) -> None:
+    def _on_done(self, compared: "Compared | None") -> None:
         self._ticket = None
         if compared is not None:
             self.result_shown = compared

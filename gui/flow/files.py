@@ -1,6 +1,5 @@
 """Pictures and projects to and from files; reading and writing happens behind the window."""
 
-import json
 import logging
 from dataclasses import replace
 from functools import partial
@@ -12,15 +11,15 @@ from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from engine.errors import BadInput, PareidoliaError
-from engine.files import write_json
-from engine.image import Picture, open_picture, read_recipe, save_picture
+from engine.image import Picture, open_picture, save_picture
 from engine.job import Job, figure_of
+from engine.project import check_apart, read_job, write_project
 from gui.background import Background
 from gui.flow.pictures_in import kept
 from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
 from gui.panels.editors import commit_typed
-from gui.session import Session, path_of, with_paths
+from gui.session import Session, with_paths
 from gui.studio import Studio
 
 PICTURES = "PNG (*.png);;JPEG (*.jpg);;WebP (*.webp);;TIFF (*.tif);;PNG, 16 bit (*.png)"
@@ -80,14 +79,12 @@ class FilesFlow(QObject):
             self.background.submit(work, self._on_saved, self._on_failed, keep=True)
 
     def _is_an_input(self, path: Path, job: Job) -> bool:
-        """Refuse to write over a picture of the job: its recipe would lead nowhere."""
-        i = job.inputs
-        for source in (i.content, *(style for style, _ in i.styles), i.guide, i.start):
-            used = path_of(source)
-            if used and path.exists() and Path(used).exists() and path.samefile(used):
-                words = self.tr("{0} is one of the pictures to work from: choose another name.")
-                self.failed.emit(words.format(path))
-                return True
+        """Refuse to write over a picture of the job, and say so."""
+        try:
+            check_apart(path, job.inputs)
+        except BadInput as error:
+            self.failed.emit(str(error))
+            return True
         return False
 
     def _with_suffix(self, path: str, suffix: str) -> Path | None:
@@ -186,7 +183,7 @@ class FilesFlow(QObject):
         """Write the job as a project that `render` and this window read."""
         if self._is_an_input(path, self.studio.job):
             return
-        work = partial(_write_project, path, self.studio.job)
+        work = partial(write_project, path, self.studio.job)
         self.background.submit(work, self._on_saved, self._on_failed, keep=True)
 
     @Slot()
@@ -206,7 +203,7 @@ class FilesFlow(QObject):
     def read_project(self, path: Path) -> None:
         """Set everything up as a project says; nothing is lost when it cannot be read."""
         self.background.submit(
-            partial(job_of_file, path), partial(self._on_project, path), self._on_failed
+            partial(read_job, path), partial(self._on_project, path), self._on_failed
         )
 
     def _on_project(self, path: Path, job: Job) -> None:
@@ -248,24 +245,3 @@ def write_figure(picture: Picture, path: Path, job: Job) -> Path:
     if figure is None:
         raise BadInput(f"{job.technique.title} has no figure besides its picture")
     return save_picture(figure, path)
-
-
-def job_of_file(path: Path) -> Job:
-    """Return the job of a project file, or of a picture's recipe. Raises `BadInput`."""
-    if path.suffix.lower() != ".json":
-        recipe = read_recipe(path)
-        if recipe is None:
-            raise BadInput(f"{path} carries no recipe; only pictures that this program wrote do")
-        return Job.from_recipe(recipe)
-    try:
-        recipe = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise BadInput(f"{path} cannot be read as a project ({reason})") from error
-    if not isinstance(recipe, dict):
-        raise BadInput(f"{path} holds no project; it should be one JSON object")
-    return Job.from_recipe(recipe)
-
-
-def _write_project(path: Path, job: Job) -> Path:
-    return write_json(path, job.recipe())  # which reads the pictures

@@ -56,7 +56,8 @@ class LayersFlow(QObject):
         self._ticket: Ticket | None = None
         self._shown: object = None
         self._key: tuple[str, str | None, Size | None] | None = None
-        self._names = [studio.job.network]
+        self.names = [studio.job.network]
+        """What is on this machine."""
         box.activated.connect(self._on_chosen)
         tree.role_edited.connect(self._on_role)
         tree.channel_edited.connect(self._on_channel)
@@ -77,11 +78,11 @@ class LayersFlow(QObject):
         self.background.submit(networks_here, self._on_names)
 
     def _on_names(self, names: list[str]) -> None:
-        self._names = names
+        self.names = names
         self._fill_box()
 
     def _fill_box(self) -> None:
-        names = list(self._names)
+        names = list(self.names)
         if self.studio.job.network not in names:
             names.insert(0, self.studio.job.network)
         with QSignalBlocker(self.box):

@@ -234,8 +234,8 @@ class MenusFlow(QObject):
             return None
         job = w.studio.job
         dialog = CompareDialog(
-            current.image, (job.network, job.weights), maps_of(here.layers), w.networks,
-            w.background, w,
+            current.image, (job.network, job.weights), maps_of(here.layers), w.layers.names,
+            w.networks, w.background, w,
         )  # fmt: skip
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         return dialog

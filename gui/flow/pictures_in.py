@@ -16,7 +16,8 @@ from engine.files import replacing
 from engine.job import Job
 from engine.places import data_folder
 from gui.background import Background
-from gui.panels.inputs import InputsPanel, Place, local_files
+from gui.canvas.drops import local_paths
+from gui.panels.inputs import InputsPanel, Place
 from gui.pictures import Pictures
 from gui.session import Session, path_of
 from gui.studio import Studio
@@ -163,7 +164,7 @@ class PicturesInFlow(QObject):
     def paste(self) -> None:
         """Take a picture or a file from the clipboard as the photo to work on."""
         data = QGuiApplication.clipboard().mimeData()
-        files = local_files(data) if data is not None else []
+        files = local_paths(data) if data is not None else []
         if files:
             self.drop(files)
         elif data is not None and data.hasImage():

@@ -9,6 +9,7 @@ from gui.canvas.canvas import Canvas
 from gui.flow.layers import LayersFlow, Loaded
 from gui.flow.showing import Showing
 from gui.panels.sight import SightPanel
+from gui.pixels import heat_image
 from gui.run.controller import RunController, State
 from gui.run.maps import Answer, MapsController, Question
 from gui.studio import Studio
@@ -31,7 +32,10 @@ class SightFlow(QObject):
         self.showing, self.panel, self.canvas = showing, panel, canvas
         self._actions: dict[str, QAction] = {}
         self._watched = False
+        self.answer: Answer | None = None
+        """What is shown."""
         panel.changed.connect(self.refresh)
+        panel.recoloured.connect(self._show_map)
         panel.opacity_changed.connect(canvas.set_overlay_opacity)
         showing.changed.connect(self.refresh)
         layers.loaded.connect(self._on_network)
@@ -90,8 +94,7 @@ class SightFlow(QObject):
         self.maps.ask(
             Question(
                 image, job.network, job.weights, job.device, wish.target,
-                wish.saliency, wish.saliency_colours, wish.grad_cam, wish.grad_cam_colours,
-                wish.layer,
+                wish.saliency, wish.grad_cam, wish.layer,
             )
         )  # fmt: skip
 
@@ -99,21 +102,33 @@ class SightFlow(QObject):
     def _on_answer(self, answer: Answer) -> None:
         if answer.question.network != self.studio.job.network:
             return
-        if answer.problem:
+        if not answer.top:
+            self.answer = None
             for kind in KINDS:
                 self.canvas.set_overlay(kind, None)
             self.panel.say(answer.problem)
             return
-        wish = self.panel.wish()
         self.panel.show_top(answer.top, answer.target)
+        self.answer = answer
         for kind in KINDS:
-            image = getattr(answer, kind) if getattr(wish, kind) else None
-            self.canvas.set_overlay(kind, image, getattr(wish, f"{kind}_opacity"))
+            self._show_map(kind)
         parts = [self.tr("{0}: {1:.1%}").format(answer.target_name, answer.probability)]
         if answer.grad_cam is not None:
             where = self.tr("{0} at {1}").format(answer.question.grad_cam, answer.layer)
             parts.append(answer.question.grad_cam if answer.question.grad_cam == "CAM" else where)
-        self.panel.say(", ".join(parts))
+        said = ", ".join(parts)
+        self.panel.say(f"{said}\n{answer.problem}" if answer.problem else said)
+
+    @Slot(str)
+    def _show_map(self, kind: str) -> None:
+        """Lay a map over the picture in the colours wished for."""
+        wish = self.panel.wish()
+        heat = getattr(self.answer, kind, None)
+        if heat is None or not getattr(wish, kind):
+            self.canvas.set_overlay(kind, None)
+            return
+        look = getattr(wish, f"{kind}_colours"), getattr(wish, f"{kind}_threshold")
+        self.canvas.set_overlay(kind, heat_image(heat, *look), getattr(wish, f"{kind}_opacity"))
 
     @Slot(str, object)
     def on_layer(self, name: str, _channel: object) -> None:
@@ -128,6 +143,7 @@ class SightFlow(QObject):
     def _clear(self) -> None:
         """Take away what was said of another picture or network."""
         self.maps.forget()
+        self.answer = None
         for kind in KINDS:
             self.canvas.set_overlay(kind, None)
         self.panel.show_top((), None)

@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.settings import Setting
+from gui.canvas.drops import local_paths
 from gui.panels.editors import NumberEditor
 from gui.panels.elided import ElidedLabel
 from gui.pictures import Opened, Pictures
@@ -251,12 +252,12 @@ class _Slot(QFrame):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take local files."""
-        if local_files(event.mimeData()) and event.source() is not self.thumb:
+        if local_paths(event.mimeData()) and event.source() is not self.thumb:
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Put the first dropped file into this slot, others after it."""
-        files = local_files(event.mimeData())
+        files = local_paths(event.mimeData())
         if files:
             event.acceptProposedAction()
             self.picked.emit(self.place, files[0])
@@ -327,8 +328,3 @@ class _Thumb(QToolButton):
             self._slot.removed.emit(self._slot.place)
         else:
             super().keyPressEvent(event)
-
-
-def local_files(data: QMimeData) -> list[str]:
-    """Return the paths of the local files that are dragged."""
-    return [url.toLocalFile() for url in data.urls() if url.isLocalFile()]

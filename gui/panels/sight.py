@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QRect, QSignalBlocker, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
     QCompleter,
@@ -19,10 +18,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.run.map_methods import CLASS_MAPS, SENSITIVITY
+from engine.colour_map import SEQUENTIAL
+from engine.heat import METHODS
+from gui.panels.top_classes import TopClass, TopClasses
 
-COLOUR_MAPS = ("viridis", "magma", "inferno", "plasma", "cividis", "gray")
-TopClass = tuple[int, str, float]
+PIXEL_METHODS = tuple(method.title for method in METHODS if not method.of_layer)
+LAYER_METHODS = ("Grad-CAM", "CAM", "guided Grad-CAM")
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,11 @@ class Wish:
     """Method; empty: none. So for grad_cam."""
     saliency_colours: str
     saliency_opacity: float
+    saliency_threshold: float
     grad_cam: str
     grad_cam_colours: str
     grad_cam_opacity: float
+    grad_cam_threshold: float
     layer: str
 
 
@@ -46,6 +49,8 @@ class SightPanel(QScrollArea):
 
     changed = Signal()
     """Something else is to be computed."""
+    recoloured = Signal(str)
+    """saliency or grad_cam is to be shown in other colours or with another threshold."""
     opacity_changed = Signal(str, float)
     """saliency or grad_cam."""
 
@@ -75,8 +80,8 @@ class SightPanel(QScrollArea):
         self.source.activated.connect(self.changed)
         self.top = TopClasses()
         self.top.chosen.connect(self.choose_class)
-        self.saliency = _MapGroup("saliencyPanel", self.tr("Saliency"), SENSITIVITY)
-        self.grad_cam = _MapGroup("gradCamPanel", self.tr("Grad-CAM"), CLASS_MAPS)
+        self.saliency = _MapGroup("saliencyPanel", self.tr("Saliency"), PIXEL_METHODS)
+        self.grad_cam = _MapGroup("gradCamPanel", self.tr("Grad-CAM"), LAYER_METHODS)
         self.layer = QComboBox()
         self.layer.setAccessibleName(self.tr("Layer"))
         _narrow(self.layer)
@@ -99,6 +104,7 @@ class SightPanel(QScrollArea):
             group.changed.connect(self.changed)
             group.key = name
             group.opacity_changed.connect(self.opacity_changed)
+            group.recoloured.connect(self.recoloured)
         column.addStretch(1)
         self.setWidget(page)
         self.set_classes(())
@@ -143,9 +149,11 @@ class SightPanel(QScrollArea):
             self.saliency.chosen(),
             self.saliency.colours.currentText(),
             self.saliency.opacity.value() / 100,
+            self.saliency.threshold.value() / 100,
             self.grad_cam.chosen(),
             self.grad_cam.colours.currentText(),
             self.grad_cam.opacity.value() / 100,
+            self.grad_cam.threshold.value() / 100,
             self.layer.currentData() or "",
         )
 
@@ -192,6 +200,7 @@ class _MapGroup(QGroupBox):
     """Switch, colours and opacity of one kind of map."""
 
     changed = Signal()
+    recoloured = Signal(str)
     opacity_changed = Signal(str, float)
 
     def __init__(self, name: str, title: str, methods: Sequence[str]) -> None:
@@ -206,20 +215,26 @@ class _MapGroup(QGroupBox):
         self.method.setAccessibleName(self.tr("{0}: method").format(title))
         _narrow(self.method)
         self.colours = QComboBox()
-        self.colours.addItems(COLOUR_MAPS)
+        self.colours.addItems(SEQUENTIAL)
         self.colours.setAccessibleName(self.tr("{0}: colours").format(title))
         _narrow(self.colours)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(60)
         self.opacity.setAccessibleName(self.tr("{0}: opacity").format(title))
+        self.threshold = QSlider(Qt.Orientation.Horizontal)
+        self.threshold.setRange(0, 100)
+        self.threshold.setAccessibleName(self.tr("{0}: threshold").format(title))
+        self.threshold.setToolTip(self.tr("Only what is at least so strong is shown"))
         self.form = QFormLayout(self)
         self.form.addRow(self.tr("Method"), self.method)
         self.form.addRow(self.tr("Opacity"), self.opacity)
+        self.form.addRow(self.tr("Threshold"), self.threshold)
         self.form.addRow(self.tr("Colours"), self.colours)
         self.toggled.connect(self._on_toggled)
         self.method.activated.connect(self._on_choice)
-        self.colours.activated.connect(self._on_choice)
+        self.colours.activated.connect(self._on_look)
+        self.threshold.valueChanged.connect(self._on_look)
         self.opacity.valueChanged.connect(self._on_opacity)
 
     def chosen(self) -> str:
@@ -235,86 +250,12 @@ class _MapGroup(QGroupBox):
         self.changed.emit()
 
     @Slot(int)
+    def _on_look(self, _value: int) -> None:
+        self.recoloured.emit(self.key)
+
+    @Slot(int)
     def _on_opacity(self, value: int) -> None:
         self.opacity_changed.emit(self.key, value / 100)
-
-
-class TopClasses(QWidget):
-    """The most likely classes as bars; a click or the keyboard chooses one."""
-
-    chosen = Signal(int)
-    ROWS = 5
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAccessibleName(self.tr("Most likely classes"))
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._top: tuple[TopClass, ...] = ()
-        self._target: int | None = None
-        self._current = 0
-
-    def show_classes(self, top: Sequence[TopClass], target: int | None) -> None:
-        """Show these, the one asked about emphasised."""
-        self._top, self._target = tuple(top), target
-        words = [f"{name} {share:.1%}" for _, name, share in self._top]
-        self.setAccessibleDescription(", ".join(words))
-        self.setToolTip("\n".join(words))
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        """Five lines of text."""
-        return QSize(120, self._row_height() * self.ROWS)
-
-    def _row_height(self) -> int:
-        return self.fontMetrics().height() + 4
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw a bar as long as the probability behind each name."""
-        painter = QPainter(self)
-        palette, height = self.palette(), self._row_height()
-        share_width = self.fontMetrics().horizontalAdvance("100.0 % ")
-        for row, (index, name, share) in enumerate(self._top):
-            line = QRect(0, row * height, self.width(), height - 2)
-            bar = QRect(line)
-            bar.setWidth(max(1, round(line.width() * share)))
-            colour = palette.highlight().color()
-            colour.setAlpha(110)
-            painter.fillRect(bar, colour)
-            if self.hasFocus() and row == self._current:
-                painter.setPen(palette.highlight().color())
-                painter.drawRect(line.adjusted(0, 0, -1, -1))
-            font = painter.font()
-            font.setBold(index == self._target)
-            painter.setFont(font)
-            painter.setPen(palette.windowText().color())
-            text = line.adjusted(4, 0, -share_width, 0)
-            elided = painter.fontMetrics().elidedText(
-                name, Qt.TextElideMode.ElideRight, text.width()
-            )
-            painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, elided)
-            right = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
-            painter.drawText(line.adjusted(0, 0, -4, 0), right, f"{share:.1%}")
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Choose the class under the pointer."""
-        self._choose(int(event.position().y()) // self._row_height())
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Move with the arrows, choose with Enter or the space bar."""
-        if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
-            step = 1 if event.key() == Qt.Key.Key_Down else -1
-            self._current = max(0, min(len(self._top) - 1, self._current + step))
-            self.update()
-        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
-            self._choose(self._current)
-        else:
-            super().keyPressEvent(event)
-
-    def _choose(self, row: int) -> None:
-        if 0 <= row < len(self._top):
-            self._current = row
-            self.chosen.emit(self._top[row][0])
 
 
 def _narrow(box: QComboBox) -> None:

@@ -5,15 +5,16 @@ a tenth of the time.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 from PySide6.QtGui import QImage
 
 from engine.errors import PareidoliaError
+from engine.heat import Heat, Method, find_method
 from gui.pixels import to_array
-from gui.run.map_methods import map_image
 from gui.run.networks import Networks
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ AT_MOST_EVERY = 0.5
 SHARE = 0.1
 """Of the time, that maps may take during a run."""
 TOP = 5
+PARTIAL_EVERY = 0.2
+"""Seconds between two states of a map that grows."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,16 @@ class Question:
     target: int | None
     """A class by number; None: the most likely one."""
     saliency: str = ""
-    """One of `map_methods.SENSITIVITY`; empty: none."""
-    saliency_colours: str = "viridis"
+    """A method of `engine.heat.METHODS` that looks at pixels; empty: none."""
     grad_cam: str = ""
-    """One of `map_methods.CLASS_MAPS`; empty: none."""
-    grad_cam_colours: str = "viridis"
+    """One that looks at a layer; empty: none."""
     layer: str = ""
     """Empty: the last layer that has a map."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Most likely classes and the maps, as pictures to lay over."""
+    """Most likely classes and the maps."""
 
     question: Question
     top: tuple[tuple[int, str, float], ...] = ()
@@ -59,9 +60,12 @@ class Answer:
     target_name: str = ""
     probability: float = 0.0
     layer: str = ""
-    saliency: QImage | None = None
-    grad_cam: QImage | None = None
+    saliency: Heat | None = None
+    grad_cam: Heat | None = None
     problem: str = ""
+    """Why a map, or everything when `top` is empty, is missing."""
+    unfinished: bool = False
+    """Whether more of an occlusion map is to come."""
 
 
 class MapsWorker(QObject):
@@ -69,12 +73,15 @@ class MapsWorker(QObject):
 
     answered = Signal(object, float)
     """`Answer`, seconds that it took."""
+    grown = Signal(object)
+    """`Answer` that is not finished."""
 
     def __init__(self, networks: Networks) -> None:
         super().__init__()
         self._networks = networks
         self.stopped = False
         """Set by the window's thread when nobody waits for an answer any more."""
+        self._published = 0.0
         self._twin: tuple[Network, str, Network] | None = None
 
     @Slot(object)
@@ -104,23 +111,45 @@ class MapsWorker(QObject):
         target = top[0][0] if question.target is None else question.target
         if not 0 <= target < len(network.classes):
             target = top[0][0]
-        layer = question.layer or last_map(network)
+        name, chance = network.classes[target], float(probabilities[target])
+        answer = Answer(question, top, target, name, chance)
         x = network.prepare(picture)
-        saliency = grad_cam = None
-        if question.saliency:
-            saliency = map_image(
-                question.saliency, network, x, target, layer, question.saliency_colours,
-                self._is_stopped,
-            )  # fmt: skip
-        if question.grad_cam and layer:
-            grad_cam = map_image(
-                question.grad_cam, network, x, target, layer, question.grad_cam_colours,
-                self._is_stopped,
-            )  # fmt: skip
-        return Answer(
-            question, top, target, network.classes[target], float(probabilities[target]), layer,
-            saliency, grad_cam,
+        for kind in ("grad_cam", "saliency"):  # what may take long comes last
+            if getattr(question, kind):
+                try:
+                    answer = self._with_map(answer, kind, network, x)
+                except PareidoliaError as error:  # the other map may do
+                    answer = replace(answer, problem=str(error))
+        return answer
+
+    def _with_map(self, answer: Answer, kind: str, network: "Network", x: "Tensor") -> Answer:
+        """Return the answer with a map added; without it when stopped."""
+        from engine.attribution.methods import Question as About
+        from engine.attribution.methods import attribute
+        from engine.networks.fitting import last_map
+
+        method = find_method(getattr(answer.question, kind))
+        layer = answer.question.layer
+        if method.of_layer and not layer:
+            layer = last_map(network, (x.shape[2], x.shape[3]))
+        values = attribute(
+            method, network, x, About(answer.target, layer),
+            publish=partial(self._publish, answer, kind, method), stopped=self._is_stopped,
         )  # fmt: skip
+        if values is None:
+            return answer
+        if method.of_layer:
+            answer = replace(answer, layer=layer)
+        return replace(answer, **{kind: Heat.of(method, values)})
+
+    def _publish(self, answer: Answer, kind: str, method: Method, values: "Tensor") -> None:
+        """Hand out a map that is still growing, at most every so often."""
+        now = time.perf_counter()
+        if now - self._published < PARTIAL_EVERY:
+            return
+        self._published = now
+        heat = Heat.of(method, values)
+        self.grown.emit(replace(answer, unfinished=True, **{kind: heat}))
 
     def _is_stopped(self) -> bool:
         return self.stopped
@@ -138,30 +167,15 @@ class MapsWorker(QObject):
         return self._twin[2]
 
 
-def last_map(network: "Network") -> str:
-    """Return the last layer whose output is a map of more than one position; empty: none."""
-    for call in reversed(list(network.calls().values())):
-        if len(call.shape) == 4 and min(call.shape[2:]) > 1:
-            return call.name
-    return ""
-
-
 def fitting(image: QImage, network: "Network") -> "Tensor":
-    """Return the picture (1, 3, H, W) at a size that the network was made for."""
+    """Return the picture (1, 3, H, W) at the size that suits the network, on its device."""
     import torch
 
-    from engine.errors import BadInput
+    from engine.networks.fitting import fitting_size
 
-    side = network.card.input_size
-    scale = side / max(1, min(image.width(), image.height()))
-    scale = min(scale, 3 * side / max(image.width(), image.height()))
-    size = (max(1, round(image.width() * scale)), max(1, round(image.height() * scale)))
-    try:
-        network.calls((size[1], size[0]))
-    except BadInput:  # takes nothing but squares
-        size = (side, side)
+    height, width = fitting_size(network, image.width(), image.height())
     smooth = Qt.TransformationMode.SmoothTransformation
-    resized = image.scaled(*size, Qt.AspectRatioMode.IgnoreAspectRatio, smooth)
+    resized = image.scaled(width, height, Qt.AspectRatioMode.IgnoreAspectRatio, smooth)
     pixels = torch.from_numpy(to_array(resized)[..., :3].copy())
     return pixels.permute(2, 0, 1)[None].float().div(255).to(network.device)
 
@@ -170,7 +184,7 @@ class MapsController(QObject):
     """Takes questions, the newest of which counts; lives in the GUI thread."""
 
     answered = Signal(object)
-    """`Answer`."""
+    """`Answer`; also one that is not finished."""
 
     _asked = Signal(object)
 
@@ -183,6 +197,7 @@ class MapsController(QObject):
         self._worker.moveToThread(self._thread)
         self._asked.connect(self._worker.answer, Qt.ConnectionType.QueuedConnection)
         self._worker.answered.connect(self._on_answered)
+        self._worker.grown.connect(self._on_grown)
         self._pending: Question | None = None
         self._busy = False
         self._not_before = 0.0
@@ -215,6 +230,11 @@ class MapsController(QObject):
         question, self._pending = self._pending, None
         self._busy = True
         self._asked.emit(question)
+
+    @Slot(object)
+    def _on_grown(self, answer: Answer) -> None:
+        if self._pending is None:  # nobody has asked for something else meanwhile
+            self.answered.emit(answer)
 
     @Slot(object, float)
     def _on_answered(self, answer: Answer, seconds: float) -> None:

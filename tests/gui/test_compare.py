@@ -50,6 +50,38 @@ def test_methods_and_classes_make_a_grid_that_can_be_exported(
     dialog.close()
 
 
+def test_every_layer_and_class_is_a_column(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = opened(window)
+    choose(dialog, "Grad-CAM")
+    dialog.classes.setText("pizza, dalmatian")
+    wanted = {"relu3_3", "relu4_2"}
+    for row in range(dialog.layers.count()):
+        item = dialog.layers.item(row)
+        if item.data(Qt.ItemDataRole.UserRole) in wanted:
+            item.setCheckState(Qt.CheckState.Checked)
+            wanted.discard(item.data(Qt.ItemDataRole.UserRole))
+    dialog.start()
+    until(qtbot, lambda: dialog.result_shown is not None)
+    shown = dialog.result_shown
+    assert shown is not None
+    names = sorted(key.removeprefix("Grad-CAM - ").casefold() for key in shown.values)
+    assert names == [
+        "dalmatian - relu3_3", "dalmatian - relu4_2", "pizza - relu3_3", "pizza - relu4_2",
+    ]  # fmt: skip
+    assert len({values.tobytes() for values in shown.values.values()}) == 4
+    dialog.close()
+
+
+def test_too_many_columns_are_refused(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = opened(window)
+    for row in range(13):
+        dialog.layers.item(row).setCheckState(Qt.CheckState.Checked)
+    dialog.classes.setText("pizza")
+    dialog.start()
+    until(qtbot, lambda: "13 columns" in dialog.said.text())
+    dialog.close()
+
+
 def test_a_class_that_is_none_is_said(window: MainWindow, qtbot: QtBot) -> None:
     dialog = opened(window)
     dialog.classes.setText("unicorn")

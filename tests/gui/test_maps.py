@@ -2,13 +2,15 @@
 
 import time
 
+import numpy as np
 import pytest
 from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
 
+from gui.panels.sight import LAYER_METHODS, PIXEL_METHODS
 from gui.pictures import open_for_screen
+from gui.pixels import heat_image
 from gui.run import maps as module
-from gui.run.map_methods import CLASS_MAPS, SENSITIVITY
 from gui.run.maps import Answer, MapsController, MapsWorker, Question
 from gui.run.networks import Networks
 from tests.gui.stories import CAT
@@ -33,32 +35,56 @@ def worker(qapp: object) -> MapsWorker:
     return MapsWorker(NETWORKS)
 
 
-@pytest.mark.parametrize("method", SENSITIVITY)
+@pytest.mark.parametrize("method", PIXEL_METHODS)
 def test_every_sensitivity_is_a_picture_that_is_not_flat(
     worker: MapsWorker, cat: QImage, method: str
 ) -> None:
     answer = worker._answer(question(cat, saliency=method))
     assert answer.saliency is not None
-    colours = {answer.saliency.pixel(x, y) for x in range(0, 100, 3) for y in range(0, 100, 3)}
+    image = heat_image(answer.saliency, "viridis")
+    colours = {image.pixel(x, y) for x in range(0, 100, 3) for y in range(0, 100, 3)}
     assert len(colours) > 50
     assert answer.target == answer.top[0][0]
 
 
-@pytest.mark.parametrize("method", CLASS_MAPS)
-def test_every_class_map_is_a_picture_or_says_why_not(
-    worker: MapsWorker, cat: QImage, method: str
-) -> None:
+@pytest.mark.parametrize("method", LAYER_METHODS)
+def test_every_class_map_is_a_picture(worker: MapsWorker, cat: QImage, method: str) -> None:
     answers: list[Answer] = []
     worker.answered.connect(lambda answer, _seconds: answers.append(answer))
     worker.answer(question(cat, grad_cam=method, layer="" if method == "CAM" else "relu4_2"))
     worker.answered.disconnect()
     (answer,) = answers
-    if method == "CAM" and answer.problem:
-        assert answer.problem.startswith("CAM: ")
-        return
     assert answer.grad_cam is not None
-    colours = {answer.grad_cam.pixel(x, y) for x in range(0, 100, 3) for y in range(0, 100, 3)}
+    image = heat_image(answer.grad_cam, "viridis")
+    colours = {image.pixel(x, y) for x in range(0, 100, 3) for y in range(0, 100, 3)}
     assert len(colours) > 20
+
+
+def test_a_map_that_a_network_refuses_leaves_the_other_one(worker: MapsWorker, cat: QImage) -> None:
+    asked = question(cat, saliency="gradient", grad_cam="Grad-CAM", layer="linear")
+    answer = worker._answer(asked)
+    assert answer.top
+    assert answer.saliency is not None
+    assert answer.grad_cam is None
+    assert answer.problem
+
+
+def test_an_occlusion_map_is_shown_while_it_grows(
+    worker: MapsWorker, cat: QImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PARTIAL_EVERY", 0.0)
+    states: list[Answer] = []
+    worker.grown.connect(states.append)
+    answer = worker._answer(question(cat, saliency="occlusion"))
+    worker.grown.disconnect()
+    assert answer.saliency is not None
+    assert not answer.unfinished
+    parts = [state.saliency for state in states if state.saliency is not None]
+    assert len(parts) > 1
+    assert all(state.unfinished for state in states)
+    covered = [np.count_nonzero(part.values) for part in parts]
+    assert covered == sorted(covered)
+    assert covered[0] < np.count_nonzero(answer.saliency.values)
 
 
 def test_the_class_asked_for_is_the_one_answered_about(worker: MapsWorker, cat: QImage) -> None:

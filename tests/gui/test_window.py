@@ -179,7 +179,7 @@ def test_a_result_is_never_written_over_its_photo(
     until_idle(qtbot, window)
     with qtbot.waitSignal(window.files.failed) as heard:
         window.files.write_picture(photo)
-    assert "another name" in heard.args[0]
+    assert "another path" in heard.args[0]
     assert photo.read_bytes() == Path(CAT).read_bytes()
 
 

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from engine.attribution.colour_map import COLOUR_MAPS, colour_map, colourised, display_range
+from engine.colour_map import COLOUR_MAPS, colour_map, colourised, display_range
 
 SEQUENTIAL = [name for name in COLOUR_MAPS if name != "signed"]
 
 
 def test_the_names() -> None:
-    assert {"viridis", "magma", "inferno", "plasma", "cividis", "gray", "signed"} == {*COLOUR_MAPS}
+    assert {"viridis", "magma", "inferno", "plasma", "cividis", "gray", "signed", "jet"} == {
+        *COLOUR_MAPS
+    }
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
@@ -47,8 +49,8 @@ def test_a_table_can_be_changed_without_changing_the_map() -> None:
 
 
 def test_unknown_names_are_explained() -> None:
-    for call in (lambda: colour_map("jet"), lambda: colourised(np.zeros((1, 1)), "jet")):
-        with pytest.raises(ValueError, match=r"'jet'; there are viridis, .*signed"):
+    for call in (lambda: colour_map("rainbow"), lambda: colourised(np.zeros((1, 1)), "rainbow")):
+        with pytest.raises(ValueError, match=r"'rainbow'; there are viridis, .*signed"):
             call()
 
 

@@ -6,10 +6,13 @@ within 2/255. `signed` is a diverging map for values around zero: blue, white, r
 """
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -25,11 +28,16 @@ _POINTS = {  # two digits of position, then red, green, blue
     "cividis": "0000224e 14003070 17013271 1e163770 2c2d416d 52555b6d 8a868379 b5b0a571 d8d5c25e "
     "f2f2da44 fcfee434 fffee838",
     "gray": "00000000 ffffffff",
+    # Known to all and to be avoided: its brightness goes up and down, which draws edges of its own.
+    "jet": "00000080 1c0000ff 200000ff 5700dcfe 5900e4f8 6016ffe1 a3eeff09 a6f8f500 a8feed00 "
+    "e3ff1300 e8e80000 ff800000",
     # Two middle entries, so that the map is symmetric and zero is white and nothing else.
     "signed": "00102c78 2a2f62bd 55a3c1e8 7fffffff 80ffffff aaf0b3a0 d5b53d2b ff680a14",
 }
 COLOUR_MAPS = tuple(_POINTS)
 """The names; `signed` is the diverging one."""
+SEQUENTIAL = tuple(name for name in COLOUR_MAPS if name != "signed")
+"""For numbers from 0 up."""
 
 
 def colour_map(name: str) -> Bytes:
@@ -51,7 +59,7 @@ def _table(name: str) -> Bytes:
 
 
 def colourised(
-    values: npt.NDArray[np.floating] | Tensor,
+    values: "npt.NDArray[np.floating] | Tensor",
     name: str,
     low: float | None = None,
     high: float | None = None,
@@ -85,7 +93,7 @@ def colourised(
 
 
 def display_range(
-    values: npt.NDArray[np.floating] | Tensor, percentile: float = 99.5
+    values: "npt.NDArray[np.floating] | Tensor", percentile: float = 99.5
 ) -> tuple[float, float]:
     """Return limits for `colourised` that a few outliers do not stretch.
 
@@ -123,7 +131,7 @@ def _limits(
     return low, max(low, greatest)
 
 
-def _array(values: npt.NDArray[np.floating] | Tensor) -> npt.NDArray[np.float64]:
-    if isinstance(values, Tensor):
+def _array(values: "npt.NDArray[np.floating] | Tensor") -> npt.NDArray[np.float64]:
+    if not isinstance(values, np.ndarray):
         values = values.detach().cpu().double().numpy()
     return np.asarray(values, dtype=np.float64)

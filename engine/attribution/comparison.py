@@ -1,0 +1,213 @@
+"""Figures of many maps: methods beside each other, and the sanity check of Adebayo et al. 2018."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.attribution.methods import Question, Stopped, attribute
+from engine.attribution.sanity import randomisation, weighted_layers
+from engine.errors import PareidoliaError
+from engine.figure import Tile, rows
+from engine.heat import Heat, Method
+from engine.image import Picture
+from engine.networks.fitting import fitting_size, last_map
+from engine.networks.network import Network
+
+Floats = npt.NDArray[np.float32]
+Progress = Callable[[int, int], None]
+SHOWN_LAYERS = 5
+"""Of the randomised networks, besides the trained one."""
+GRAY = 0.5
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one column of the comparison is about."""
+
+    network: Network
+    question: Question
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The figure, and the raw values by method and column."""
+
+    figure: Picture
+    values: dict[str, Floats]
+
+
+def fitted(network: Network, picture: Tensor) -> Tensor:
+    """Return a picture (1, 3, H, W), RGB in [0, 1], at the size that suits the network."""
+    size = fitting_size(network, picture.shape[3], picture.shape[2])
+    small = F.interpolate(picture, size, mode="bilinear", antialias=True, align_corners=False)
+    return small.clamp(0, 1).to(network.device)
+
+
+def compare(
+    picture: Tensor,
+    columns: Sequence[Column],
+    methods: Sequence[Method],
+    *,
+    colours: str = "viridis",
+    one_scale: bool = True,
+    progress: Progress = lambda count, total: None,
+    stopped: Stopped = lambda: False,
+) -> Compared | None:
+    """Compute all maps and compose the figure: a row for each method, a column for each question.
+
+    Args:
+        picture: (1, 3, H, W), RGB in [0, 1], of any size.
+        columns: classes, layers or networks.
+        methods: those wanted; one that a network refuses has the reason in its place.
+        colours: one of `colour_map.COLOUR_MAPS`, for maps without sign.
+        one_scale: whether the maps of a row share one scale; else each has its own.
+        progress: called with the number of maps made and to be made.
+        stopped: asked between maps and while one is made; once it says yes, None is returned.
+    """
+    prepared = [_Prepared.of(column, picture) for column in columns]
+    shape = prepared[0].picture.shape[2:]
+    photo = prepared[0].picture[0].cpu()
+    lines: list[tuple[str, Sequence[Tile]]] = []
+    raw: dict[str, Floats] = {}
+    names = _told_apart(prepared)
+    for row, method in enumerate(methods):
+        found: list[Heat | str] = []
+        for number, each in enumerate(prepared):
+            progress(row * len(prepared) + number, len(methods) * len(prepared))
+            try:
+                values = attribute(
+                    method, each.column.network, each.x, each.column.question, stopped=stopped
+                )
+            except PareidoliaError as error:
+                found.append(str(error))
+                continue
+            if values is None or stopped():
+                return None
+            raw[f"{method.title} - {names[number]}"] = values.numpy()
+            found.append(Heat.of(method, values))
+        reaches = [heat.reach for heat in found if isinstance(heat, Heat)]
+        tiles = []
+        for each, heat in zip(prepared, found, strict=True):
+            if isinstance(heat, str):
+                tiles.append(Tile(torch.full_like(photo, GRAY), heat))
+                continue
+            pixels = _tile(heat.coloured(colours, max(reaches) if one_scale else None))
+            if pixels.shape[1:] != shape:
+                pixels = F.interpolate(pixels[None], shape, mode="bilinear")[0]
+            tiles.append(Tile(pixels, each.caption(method)))
+        lines.append((method.title, tiles))
+    networks = list(dict.fromkeys(each.column.network.card.title for each in prepared))
+    return Compared(rows([("", [Tile(photo, "")]), *lines], ", ".join(networks)), raw)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    column: Column
+    picture: Tensor
+    x: Tensor
+    chance: float
+
+    @classmethod
+    def of(cls, column: Column, picture: Tensor) -> "_Prepared":
+        network = column.network
+        small = fitted(network, picture)
+        question = column.question
+        if not question.layer:
+            question = replace(question, layer=last_map(network, (small.shape[2], small.shape[3])))
+        with torch.no_grad():
+            chances = network.logits(small)[0].double().softmax(0)
+        return cls(
+            Column(network, question),
+            small,
+            network.prepare(small),
+            float(chances[question.target]),
+        )
+
+    @property
+    def name(self) -> str:
+        return self.column.network.classes[self.column.question.target]
+
+    def caption(self, method: Method) -> str:
+        parts = [f"{self.name} {self.chance:.1%}"]
+        if method.of_layer and method.command != "cam":
+            parts.append(self.column.question.layer)
+        return ", ".join(parts)
+
+
+def _told_apart(prepared: Sequence[_Prepared]) -> list[str]:
+    """Return a name for each column, of what differs between them."""
+    parts = [
+        [each.name for each in prepared],
+        [each.column.question.layer for each in prepared],
+        [each.column.network.card.name for each in prepared],
+    ]
+    telling = [part for part in parts if len(set(part)) > 1] or parts[:1]
+    names = [" - ".join(words) for words in zip(*telling, strict=True)]
+    return [n if names.count(n) == 1 else f"{n} ({i + 1})" for i, n in enumerate(names)]
+
+
+def sanity_check(
+    picture: Tensor,
+    column: Column,
+    methods: Sequence[Method],
+    *,
+    colours: str = "viridis",
+    progress: Progress = lambda count, total: None,
+    stopped: Stopped = lambda: False,
+) -> Compared | None:
+    """Show each method's map as more and more layers lose what they learned; None when stopped.
+
+    Rows and arguments as in `compare`; columns: the trained network, then randomised from the top
+    down, with Spearman's rank correlation of the maps' sizes with the trained one's.
+    """
+    prepared = _Prepared.of(column, picture)
+    network, x = column.network, prepared.x
+    layers = len(weighted_layers(network.module))
+    wanted = {round(i * layers / SHOWN_LAYERS) for i in range(SHOWN_LAYERS + 1)}
+    lines: list[tuple[str, Sequence[Tile]]] = []
+    raw: dict[str, Floats] = {}
+    for row, method in enumerate(methods):
+
+        def mapped(model: nn.Module, x: Tensor, method: Method = method) -> Tensor:
+            values = attribute(
+                method, _with(network, model), x, prepared.column.question, stopped=stopped
+            )
+            if values is None:  # stopped: nobody looks at it any more
+                return torch.zeros(1, *x.shape[2:])
+            return torch.from_numpy(Heat.of(method, values).values)[None]
+
+        tiles = []
+        generator = torch.Generator().manual_seed(0)
+        try:
+            for count, step in enumerate(randomisation(network.module, x, mapped, generator)):
+                progress(row * (layers + 1) + count, len(methods) * (layers + 1))
+                if stopped():
+                    return None
+                if count not in wanted:
+                    continue
+                heat = Heat(method, step.map[0].numpy())
+                raw[f"{method.title} - {step.layer or 'trained'}"] = heat.values
+                told = f"down to {step.layer}, rank correlation {step.correlation:.2f}"
+                tiles.append(Tile(_tile(heat.coloured(colours)), told if step.layer else "trained"))
+        except PareidoliaError as error:
+            tiles = [Tile(torch.full_like(prepared.picture[0].cpu(), GRAY), str(error))]
+        lines.append((method.title, tiles))
+    title = f"{network.card.title}, {prepared.name}: weights randomised from the top down"
+    return Compared(rows(lines, title), raw)
+
+
+def _tile(pixels: npt.NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+
+
+def _with(network: Network, model: nn.Module) -> Network:
+    """Return the network with other modules of the same build."""
+    other = copy.copy(network)
+    other.module = model
+    return other

@@ -1,0 +1,91 @@
+"""Methods of attribution by name, and their maps in colours; what computes them needs torch.
+
+The methods themselves: `engine.attribution`.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.colour_map import Bytes, colourised, display_range
+from engine.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way of asking what a target answers to."""
+
+    command: str
+    """Its name on the command line."""
+    title: str
+    """Its name for people."""
+    signed: bool = False
+    """Whether its values speak for the target or against it; else only their size counts."""
+    of_layer: bool = False
+    """Whether it looks at a layer's map (the CAM family); else at pixels."""
+
+
+METHODS = (
+    Method("gradient", "gradient"),
+    Method("signed-gradient", "signed gradient", signed=True),
+    Method("gradient-x-input", "gradient x input", signed=True),
+    Method("smoothgrad", "SmoothGrad"),
+    Method("guided-backprop", "guided backprop"),
+    Method("deconvnet", "deconvnet"),
+    Method("occlusion", "occlusion", signed=True),
+    Method("cam", "CAM", of_layer=True),
+    Method("grad-cam", "Grad-CAM", of_layer=True),
+    Method("guided-grad-cam", "guided Grad-CAM", of_layer=True),
+)
+
+
+def find_method(name: str) -> Method:
+    """Return the method with this command or title. Raises `BadInput` for any other name."""
+    for method in METHODS:
+        if name in (method.command, method.title):
+            return method
+    known = ", ".join(method.command for method in METHODS)
+    raise BadInput(f"no method of attribution is called {name!r}; there are {known}")
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A map of one number per pixel, ready to be given colours and a scale."""
+
+    method: Method
+    values: npt.NDArray[np.float32]
+    """(H, W), raw."""
+
+    @classmethod
+    def of(cls, method: Method, values: "Tensor") -> "Heat":
+        """Reduce raw values over colours: their sum if their sign counts, else the largest size."""
+        if values.ndim == 3:
+            values = values.sum(0) if method.signed else values.abs().amax(0)
+        return cls(method, values.numpy())
+
+    @property
+    def reach(self) -> float:
+        """What the strongest colour should stand for; outliers of maps of pixels are cut off."""
+        if self.method.of_layer and self.method.command != "guided-grad-cam":
+            return float(self.values.max(initial=0.0))
+        return max(abs(limit) for limit in display_range(self.values))
+
+    def coloured(self, colours: str, reach: float | None = None) -> Bytes:
+        """Return (H, W, 3) bytes: signed maps around white, the others in `colours` from 0 up.
+
+        `reach`: what the strongest colour stands for, by default the map's own.
+        """
+        limit = max(self.reach if reach is None else reach, 1e-12)
+        if self.method.signed:
+            return colourised(self.values, "signed", -limit, limit)
+        return colourised(self.values, colours, 0.0, limit)
+
+    def beyond(self, threshold: float, reach: float | None = None) -> npt.NDArray[np.bool_]:
+        """Return (H, W): where a value's size is at least that part, 0 to 1, of the reach."""
+        sizes = np.abs(self.values) if self.method.signed else self.values
+        return sizes >= threshold * (self.reach if reach is None else reach)

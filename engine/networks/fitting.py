@@ -1,0 +1,48 @@
+"""Pictures and layers as a network takes them: at which size, and the last layer that has a map."""
+
+from typing import TYPE_CHECKING
+
+from engine.errors import BadInput
+
+if TYPE_CHECKING:
+    from engine.networks.network import Network
+
+LONGEST = 3.0
+"""Times the side that the network was made for; panoramas are shrunk to that."""
+
+
+def fitting_size(network: "Network", width: int, height: int) -> tuple[int, int]:
+    """Return the (height, width) at which the network should look at a picture of that shape.
+
+    The short side becomes what the network was made for, unless the long one then is more than
+    three times that; a network that takes nothing but squares gets its square.
+    """
+    side = network.card.input_size
+    scale = min(side / min(width, height), LONGEST * side / max(width, height))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    try:
+        network.calls(size)
+    except BadInput:
+        return side, side
+    return size
+
+
+def last_map(network: "Network", size: tuple[int, int] | None = None) -> str:
+    """Return the last layer whose output is a map of more than one position.
+
+    `size` is the picture's (height, width). Raises `BadInput` when there is no such layer.
+    """
+    for call in reversed(list(network.calls(size).values())):
+        if len(call.shape) == 4 and min(call.shape[2:]) > 1:
+            return call.name
+    raise BadInput(f"{network.card.name} has no layer with a map for this picture")
+
+
+def call_name(network: "Network", layer: str, size: tuple[int, int] | None = None) -> str:
+    """Return a layer's dotted name with the number of its call where its module has several.
+
+    In the tree a plain name is the first call; in `engine.attribution` it is the last. Raises
+    `BadInput` when there is no such layer.
+    """
+    name = network.resolve(layer)
+    return f"{name}#1" if f"{name}#2" in network.calls(size) else name

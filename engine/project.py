@@ -1,0 +1,43 @@
+"""Jobs in files: projects, and the recipes that exported pictures carry."""
+
+import json
+from pathlib import Path
+
+from engine.errors import BadInput
+from engine.files import write_json
+from engine.image import Picture, read_recipe
+from engine.job import Inputs, Job
+
+
+def read_job(path: Path) -> Job:
+    """Return the job of a project file (.json), or of a picture's recipe.
+
+    Raises `BadInput` that says what is wrong with the file or with a picture that it names.
+    """
+    if path.suffix.lower() != ".json":
+        recipe = read_recipe(path)
+        if recipe is None:
+            raise BadInput(f"{path} carries no recipe; only pictures that this program wrote do")
+        return Job.from_recipe(recipe)
+    try:
+        recipe = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(f"{path} cannot be read as a project ({reason})") from error
+    if not isinstance(recipe, dict):
+        raise BadInput(f"{path} holds no project; it should be one JSON object")
+    return Job.from_recipe(recipe)
+
+
+def write_project(path: Path, job: Job) -> Path:
+    """Write a job as project; return the path. Raises `BadInput`. Reads the job's pictures."""
+    return write_json(path, job.recipe())
+
+
+def check_apart(output: Path, inputs: Inputs) -> None:
+    """Refuse, by `BadInput`, to write over a picture of the job: its recipe would lead nowhere."""
+    sources = (inputs.content, *(style for style, _ in inputs.styles), inputs.guide, inputs.start)
+    for source in sources:
+        path = source.path if isinstance(source, Picture) else source
+        if path and output.exists() and Path(path).exists() and output.samefile(path):
+            raise BadInput(f"{output} is one of the pictures to work from: choose another path.")

@@ -1,0 +1,88 @@
+"""The most likely classes as bars to choose from."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+TopClass = tuple[int, str, float]
+"""Number, name, probability."""
+
+
+class TopClasses(QWidget):
+    """The most likely classes as bars; a click or the keyboard chooses one."""
+
+    chosen = Signal(int)
+    ROWS = 5
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(self.tr("Most likely classes"))
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._top: tuple[TopClass, ...] = ()
+        self._target: int | None = None
+        self._current = 0
+
+    def show_classes(self, top: Sequence[TopClass], target: int | None) -> None:
+        """Show these, the one asked about emphasised."""
+        self._top, self._target = tuple(top), target
+        words = [f"{name} {share:.1%}" for _, name, share in self._top]
+        self.setAccessibleDescription(", ".join(words))
+        self.setToolTip("\n".join(words))
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Five lines of text."""
+        return QSize(120, self._row_height() * self.ROWS)
+
+    def _row_height(self) -> int:
+        return self.fontMetrics().height() + 4
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw a bar as long as the probability behind each name."""
+        painter = QPainter(self)
+        palette, height = self.palette(), self._row_height()
+        share_width = self.fontMetrics().horizontalAdvance("100.0 % ")
+        for row, (index, name, share) in enumerate(self._top):
+            line = QRect(0, row * height, self.width(), height - 2)
+            bar = QRect(line)
+            bar.setWidth(max(1, round(line.width() * share)))
+            colour = palette.highlight().color()
+            colour.setAlpha(110)
+            painter.fillRect(bar, colour)
+            if self.hasFocus() and row == self._current:
+                painter.setPen(palette.highlight().color())
+                painter.drawRect(line.adjusted(0, 0, -1, -1))
+            font = painter.font()
+            font.setBold(index == self._target)
+            painter.setFont(font)
+            painter.setPen(palette.windowText().color())
+            text = line.adjusted(4, 0, -share_width, 0)
+            elided = painter.fontMetrics().elidedText(
+                name, Qt.TextElideMode.ElideRight, text.width()
+            )
+            painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, elided)
+            right = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+            painter.drawText(line.adjusted(0, 0, -4, 0), right, f"{share:.1%}")
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Choose the class under the pointer."""
+        self._choose(int(event.position().y()) // self._row_height())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Move with the arrows, choose with Enter or the space bar."""
+        if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            step = 1 if event.key() == Qt.Key.Key_Down else -1
+            self._current = max(0, min(len(self._top) - 1, self._current + step))
+            self.update()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self._choose(self._current)
+        else:
+            super().keyPressEvent(event)
+
+    def _choose(self, row: int) -> None:
+        if 0 <= row < len(self._top):
+            self._current = row
+            self.chosen.emit(self._top[row][0])
