@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QDockWidget,
     QLabel,
     QMainWindow,
+    QTabWidget,
     QToolBar,
     QToolButton,
     QVBoxLayout,
@@ -22,6 +23,7 @@ from gui.actions import Actions
 from gui.background import Background
 from gui.canvas.canvas import Canvas
 from gui.flow.files import FilesFlow
+from gui.flow.inspecting import InspectFlow
 from gui.flow.layers import LayersFlow
 from gui.flow.menus import MenusFlow
 from gui.flow.options import OptionsFlow
@@ -46,7 +48,7 @@ from gui.run.networks import Networks
 from gui.session import Session
 from gui.studio import Studio
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 LEFT, RIGHT, BOTTOM = (
     Qt.DockWidgetArea.LeftDockWidgetArea,
     Qt.DockWidgetArea.RightDockWidgetArea,
@@ -106,6 +108,9 @@ class MainWindow(QMainWindow):
         self.tree = NetworkTreePanel()
         self.form = SettingsForm()
         self.sight = SightPanel()
+        self.inspect = QTabWidget()
+        self.inspect.setObjectName("inspectTabs")
+        self.inspect.setDocumentMode(True)
         self.timeline = TimelinePanel()
         self.losses = LossPanel()
         self.log = LogPanel()
@@ -119,6 +124,7 @@ class MainWindow(QMainWindow):
             ("network", self.tr("Network"), LEFT, self.tree),
             ("settings", self.tr("Settings"), RIGHT, self.form),
             ("sight", self.tr("What it sees"), RIGHT, self.sight),
+            ("inspect", self.tr("Inspect"), RIGHT, self.inspect),
             ("timeline", self.tr("Timeline"), BOTTOM, self.timeline),
             ("losses", self.tr("Losses"), BOTTOM, self.losses),
             ("log", self.tr("Log"), BOTTOM, self.log),
@@ -134,6 +140,7 @@ class MainWindow(QMainWindow):
         for name, dock in self.docks.items():
             self.addDockWidget(self._areas[name], dock)
         self.tabifyDockWidget(self.docks["settings"], self.docks["sight"])
+        self.tabifyDockWidget(self.docks["sight"], self.docks["inspect"])
         self.splitDockWidget(
             self.docks["timeline"], self.docks["losses"], Qt.Orientation.Horizontal
         )
@@ -202,6 +209,10 @@ class MainWindow(QMainWindow):
             self.studio, self.maps, self.controller, self.layers, self.showing, self.sight,
             self.canvas, self,
         )  # fmt: skip
+        self.inspecting = InspectFlow(
+            self.studio, self.showing, self.layers, self.sight, self.pictures_in, self.networks,
+            self.background, self.inspect, self,
+        )  # fmt: skip
         self.status = StatusFlow(self)
         self.menus = MenusFlow(self)
         self.actions_table = Actions(self, self.menus.handlers())
@@ -209,6 +220,7 @@ class MainWindow(QMainWindow):
         self.running.notes_changed.connect(self.form.set_notes)
         self.layers.choices.connect(self.form.set_choices)
         self.tree.layer_selected.connect(self.sight_flow.on_layer)
+        self.tree.layer_selected.connect(self.inspecting.on_layer)
         self.inputs.show_requested.connect(self.showing.show_input)
         self.canvas.dropped.connect(self.pictures_in.drop)
         self.pictures_in.project_dropped.connect(self.files.open_path)

@@ -1,0 +1,202 @@
+"""What the panels that look into a network share: what they are about, work behind the window."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QImage, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from engine.errors import PareidoliaError
+from gui.background import Background, Ticket
+from gui.run.networks import Networks
+
+PROGRESS_AFTER = 500
+"""Milliseconds; shorter work shows no progress."""
+Tell = Callable[[int, int], None]
+"""Takes how much is done and how much there is."""
+Stopped = Callable[[], bool]
+Work = Callable[[Tell, Stopped], Any]
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """A layer to look at."""
+
+    name: str
+    """As `Network.taps` takes it."""
+    shown: str
+    kind: str
+    channels: int | None
+    size: tuple[int, int] | None
+    """Height and width of its map; None for vectors and tokens."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What all panels are about: one picture, network, layer and class."""
+
+    image: QImage | None
+    """What is on the canvas, or the content photo; None: nothing."""
+    network: str
+    weights: str | None
+    layers: tuple[LayerChoice, ...] = ()
+    """In the network's order; empty until it has been loaded."""
+    layer: str = ""
+    """Selected in the tree; empty: none."""
+    target: int | None = None
+    """The class asked about; None: the most likely one."""
+
+
+class _Relay(QObject):
+    """Brings progress from a worker to the panel."""
+
+    told = Signal(int, int, int)
+    """Number of the work, done, total."""
+
+
+class InspectionPanel(QWidget):
+    """A panel with a body of its own, and below it a sentence, progress and Cancel.
+
+    A sub-class fills `body` and overrides `subject_changed`, which is called only while the panel
+    is seen.
+    """
+
+    open_requested = Signal(str)
+    """A picture's path: to be looked at."""
+    channel_requested = Signal(str, int)
+    """Layer and channel: to be shown everywhere."""
+
+    def __init__(
+        self, networks: Networks, background: Background, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.networks, self.background = networks, background
+        self.subject: Subject | None = None
+        self._ticket: Ticket | None = None
+        self._number = 0
+        self._stale = False
+        self._relay = _Relay(self)
+        self._relay.told.connect(self._on_told, Qt.ConnectionType.QueuedConnection)
+        self.body = QVBoxLayout()
+        self.said = QLabel()
+        self.said.setWordWrap(True)
+        self.said.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.said.hide()
+        self.progress = QProgressBar()
+        self.progress.setAccessibleName(self.tr("Progress"))
+        self.cancel_button = QPushButton(self.tr("Cancel"))
+        self.cancel_button.clicked.connect(self.cancel)
+        self._late = QTimer(self)
+        self._late.setSingleShot(True)
+        self._late.setInterval(PROGRESS_AFTER)
+        self._late.timeout.connect(self._show_progress)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(6, 4, 6, 4)
+        column.addLayout(self.body, 1)
+        column.addWidget(self.said)
+        line = QHBoxLayout()
+        line.addWidget(self.progress, 1)
+        line.addWidget(self.cancel_button)
+        column.addLayout(line)
+        self._hide_progress()
+
+    # -- what it is about -----------------------------------------------------------------
+
+    def set_subject(self, subject: Subject) -> None:
+        """Take over what there is to look at; a panel that is not seen waits until it is."""
+        if subject == self.subject:
+            return
+        self.subject = subject
+        self._stale = True
+        if self.isVisible():
+            self._follow()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Catch up with what has changed meanwhile."""
+        super().showEvent(event)
+        if self._stale:
+            self._follow()
+
+    def _follow(self) -> None:
+        self._stale = False
+        self.subject_changed()
+
+    def subject_changed(self) -> None:
+        """Look at `self.subject`, which is not None."""
+
+    # -- work behind the window -----------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether work is under way."""
+        return self._ticket is not None
+
+    def start(self, work: Work, done: Callable[[Any], None]) -> None:
+        """Do `work(tell, stopped)` behind the window, then `done(result)` here.
+
+        What was under way is given up. A `PareidoliaError` is shown as a sentence.
+        """
+        self._give_up()
+        self._number += 1
+        tickets: list[Ticket] = []
+
+        def stopped() -> bool:
+            return bool(tickets) and tickets[0].cancelled.is_set()
+
+        tell = partial(self._relay.told.emit, self._number)
+        self._ticket = self.background.submit(
+            partial(work, tell, stopped), partial(self._on_done, done), self._on_failed
+        )
+        tickets.append(self._ticket)
+        self.progress.setRange(0, 0)
+        self._late.start()
+        self.say("")
+
+    @Slot()
+    def cancel(self) -> None:
+        """Give up what is under way; what was shown before stays."""
+        if self.busy:
+            self._give_up()
+            self.say(self.tr("Cancelled."))
+
+    def _give_up(self) -> None:
+        if self._ticket is not None:
+            self._ticket.cancel()
+            self._ticket = None
+        self._hide_progress()
+
+    def say(self, text: str) -> None:
+        """Show a sentence below the body; an empty one takes it away."""
+        self.said.setText(text)
+        self.said.setVisible(bool(text))
+
+    def _on_done(self, done: Callable[[Any], None], result: Any) -> None:
+        self._ticket = None
+        self._hide_progress()
+        done(result)
+
+    def _on_failed(self, error: BaseException) -> None:
+        self._ticket = None
+        self._hide_progress()
+        if not isinstance(error, PareidoliaError):
+            raise error  # the last-resort dialog shows it
+        self.say(str(error))
+
+    @Slot(int, int, int)
+    def _on_told(self, number: int, count: int, total: int) -> None:
+        if number == self._number and self.busy:
+            self.progress.setRange(0, total)
+            self.progress.setValue(count)
+
+    @Slot()
+    def _show_progress(self) -> None:
+        self.progress.show()
+        self.cancel_button.show()
+
+    def _hide_progress(self) -> None:
+        self._late.stop()
+        self.progress.hide()
+        self.cancel_button.hide()
