@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.options import PROGRAM, Parser, add_device
+from cli.options import PROGRAM, Parser, add_device, add_network, add_output
 from engine.colour_map import SEQUENTIAL
 from engine.heat import METHODS, Heat, Method, find_method
 
@@ -77,13 +77,7 @@ def _parser() -> Parser:
     add("--window", type=int, default=0, metavar="PX", help="for occlusion (default: a seventh)")
     add("--stride", type=int, default=0, metavar="PX", help="for occlusion (default: half of it)")
     add("--signed", action="store_true", help="for gradient: the same as --method signed-gradient")
-    add(
-        "-o",
-        "--output",
-        metavar="OUT",
-        required=True,
-        help="picture to write (png, jpg, webp, tif)",
-    )
+    add_output(add)
     add("--raw", metavar="FILE.npz", help="also the raw values, as NumPy arrays")
     add(
         "--colours",
@@ -94,8 +88,7 @@ def _parser() -> Parser:
     )
     add("--over", type=_share, default=0.0, metavar="X",
         help="lay the map over the photo in gray, 0 to 1 (default: the map alone)")  # fmt: skip
-    add("--network", default="slim_vgg", metavar="NAME", help="which network (default: slim_vgg)")
-    add("--weights", metavar="FILE_OR_FOLDER", help="its weights, when not in the usual places")
+    add_network(add)
     add("--size", type=int, default=0, metavar="PX",
         help="long side of the photo for the network (default: what it was made for)")  # fmt: skip
     add_device(add, "auto")

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.options import PROGRAM, Parser, add_device, add_output_options
+from cli.options import (
+    PROGRAM,
+    Parser,
+    add_device,
+    add_network,
+    add_output,
+    add_output_options,
+)
 from engine.errors import BadInput
 
 if TYPE_CHECKING:
@@ -69,13 +76,7 @@ def _parser() -> Parser:
         help="which layer; for patches may be repeated (default: filters: the first convolution; "
         "activations, patches: the deepest that sees less than the picture; "
         "else what goes into the last linear layer)")  # fmt: skip
-    add(
-        "-o",
-        "--output",
-        metavar="OUT",
-        required=True,
-        help="picture to write (png, jpg, webp, tif)",
-    )
+    add_output(add)
     add("--among", type=Path, metavar="FOLDER", help="for neighbors: the pictures to choose from")
     add("--channel", type=int, action="append", default=[], metavar="K",
         help="for patches: which channel; may be repeated (default: those that answer most)")  # fmt: skip
@@ -89,8 +90,7 @@ def _parser() -> Parser:
     add("--perplexity", type=float, default=30.0, metavar="X",
         help="for embedding by tsne, 1 or more (default: 30)")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help="for embedding: same seed, same map")
-    add("--network", default="slim_vgg", metavar="NAME", help="which network (default: slim_vgg)")
-    add("--weights", metavar="FILE_OR_FOLDER", help="its weights, when not in the usual places")
+    add_network(add)
     add("--size", type=int, default=0, metavar="PX",
         help="side of the pictures for the network (default: what it was made for)")  # fmt: skip
     add_device(add, "auto")

@@ -34,15 +34,8 @@ CONTENT = {
 def _add_common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("common options")
     add = group.add_argument
-    add(
-        "-o",
-        "--output",
-        metavar="OUT",
-        required=True,
-        help="picture to write (png, jpg, webp, tif)",
-    )
-    add("--network", default="slim_vgg", metavar="NAME", help="which network (default: slim_vgg)")
-    add("--weights", metavar="FILE_OR_FOLDER", help="its weights, when not in the usual places")
+    add_output(add)
+    add_network(add)
     add("--size", type=_whole, default=512, metavar="PX",
         help="long side of the result, px, 1 or more (default: 512)")  # fmt: skip
     add("--seed", type=_whole, default=0, metavar="N", help="same seed, same picture (default: 0)")
@@ -54,6 +47,18 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--forecast", action="store_true", help="only say what the run would take, do not run it")
     add("--bits", type=int, choices=(8, 16), default=8, help="per colour, png and tif (default: 8)")
     add_output_options(group.add_argument)
+
+
+def add_output(add: Callable[..., Any]) -> None:
+    """Add --output, the picture that a command writes."""
+    text = "picture to write (png, jpg, webp, tif)"
+    add("-o", "--output", metavar="OUT", required=True, help=text)
+
+
+def add_network(add: Callable[..., Any]) -> None:
+    """Add --network and --weights."""
+    add("--network", default="slim_vgg", metavar="NAME", help="which network (default: slim_vgg)")
+    add("--weights", metavar="FILE_OR_FOLDER", help="its weights, when not in the usual places")
 
 
 def add_device(add: Callable[..., Any], default: str) -> None:

@@ -95,7 +95,7 @@ def test_what_is_no_number_cannot_be_entered(
     qtbot.keyClick(editor.box, Qt.Key.Key_Return)
     for name, value in edits:
         settings.describe(Sample)[name].check(value)
-    assert editor.value() == before or edits
+    assert editor.value() == before
 
 
 @pytest.mark.parametrize("text", ["101", "0", "5000"])
