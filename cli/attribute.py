@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from cli.options import PROGRAM, Parser, add_device, add_network, add_output
 from engine.colour_map import SEQUENTIAL
-from engine.heat import METHODS, Heat, Method, find_method
+from engine.heat import METHODS, Heat, Method, around_gray, find_method
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
+    from engine.image import Picture
     from engine.networks.network import Network
 
 COMMANDS = tuple(method.command for method in METHODS)
@@ -21,59 +24,117 @@ def run(argv: list[str]) -> int:
     """Carry out `attribute ARGV`; return the exit code. Raises `PareidoliaError`s."""
     options = _parser().parse_args(argv)
     from cli.running import check_output
-    from engine import colour
-    from engine.attribution.methods import Question, attribute
-    from engine.image import from_tensor, open_picture, save_picture
-
-    output = Path(options.output)
-    check_output(output)
-    photo = open_picture(options.photo)
     from engine.device import choose_device
-    from engine.networks.fitting import fitting_size
+    from engine.image import open_picture
     from engine.networks.loading import load_network
 
-    network = load_network(options.network, options.weights, choose_device(options.device))
+    check_output(Path(options.output))
+    photo = open_picture(options.photo)
+    names = options.network or ["slim_vgg"]
+    device = choose_device(options.device)
+    networks = [load_network(name, options.weights, device) for name in names]
+    several = max(len(options.method), len(options.target), len(options.layer), len(networks)) > 1
+    chosen = _figure if several or options.sanity else _single
+    said = chosen(options, photo, networks)
+    if options.json:
+        print(json.dumps({**said, "output": options.output}))
+    else:
+        print(f"{options.output} ({said['name']})")
+    return 0
+
+
+def _single(options: Any, photo: "Picture", networks: "Sequence[Network]") -> dict[str, Any]:
+    """Write one map; return what --json says about it."""
+    from engine import colour
+    from engine.attribution.methods import Question, attribute
+    from engine.files import write_npz
+    from engine.image import from_tensor, save_picture
+    from engine.networks.fitting import fitting_size
+
+    (network,) = networks
     if options.size:
         photo = photo.resized(options.size)
     else:
         height, width = fitting_size(network, photo.width, photo.height)
         photo = photo.resized(size=(width, height))
     picture = photo.tensor()[None].to(network.device)
-    target = _target(network, picture, options.target)
-    method = find_method(options.method)
-    if options.signed and method.command == "gradient":
-        method = find_method("signed-gradient")
-    question = Question(target, options.layer, options.window, options.stride)
+    (target,) = _targets(network, picture, options.target, 1)
+    (method,) = _methods(options)
+    layer = options.layer[0] if options.layer else ""
+    question = Question(target, layer, options.window, options.stride)
     values = attribute(method, network, network.prepare(picture), question)
     assert values is not None  # nobody stops it
     if options.raw:
-        _write_raw(Path(options.raw), values, target, network, options)
+        about = {
+            "target": target, "class_name": network.classes[target], "method": method.command,
+            "layer": layer, "network": network.card.name,
+        }  # fmt: skip
+        write_npz(Path(options.raw), {"values": values.numpy(), **about})
     heat = _colours(method, values, options.colours)
     if options.over and values.ndim == 2:
         heat = colour.gray(picture[0].cpu()[None])[0].lerp(heat, options.over)
-    save_picture(from_tensor(heat), output)
-    if options.json:
-        names = {"class": target, "name": network.classes[target], "method": options.method}
-        print(json.dumps({**names, "network": network.card.name, "output": str(output)}))
+    save_picture(from_tensor(heat), options.output)
+    names = {"class": target, "name": network.classes[target], "method": method.command}
+    return {**names, "network": network.card.name}
+
+
+def _figure(options: Any, photo: "Picture", networks: "Sequence[Network]") -> dict[str, Any]:
+    """Write a figure of many maps; return what --json says about it."""
+    from engine.attribution.comparison import Column, compare, fitted, sanity_check
+    from engine.attribution.methods import Question
+    from engine.files import write_npz
+    from engine.image import save_picture
+
+    if options.size:
+        photo = photo.resized(options.size)
+    picture = photo.tensor()[None]
+    columns = [
+        Column(network, Question(target, layer, options.window, options.stride))
+        for network in networks
+        for target in _targets(network, fitted(network, picture), options.target, 1)
+        for layer in options.layer or ("",)
+    ]
+    methods = _methods(options)
+    if options.sanity:
+        made = sanity_check(picture, columns[0], methods, colours=options.colours)
     else:
-        print(f"{output} ({network.classes[target]})")
-    return 0
+        made = compare(
+            picture, columns, methods, colours=options.colours, one_scale=not options.each,
+            over=options.over, own_colours=True,
+        )  # fmt: skip
+    assert made is not None  # nobody stops it
+    if options.raw:
+        write_npz(Path(options.raw), made.values)
+    save_picture(made.figure, options.output)
+    classes = [c.network.classes[c.question.target] for c in columns]
+    return {
+        "class": [c.question.target for c in columns],
+        "name": ", ".join(dict.fromkeys(classes)),
+        "method": [m.command for m in methods],
+        "network": [n.card.name for n in networks],
+    }
+
+
+def _methods(options: Any) -> list[Method]:
+    """Return the methods asked for."""
+    methods = [find_method(name) for name in options.method]
+    if options.signed:
+        signed = find_method("signed-gradient")
+        methods = [signed if m.command == "gradient" else m for m in methods]
+    return list(dict.fromkeys(methods))
 
 
 def _parser() -> Parser:
     parser = Parser(prog=f"{PROGRAM} attribute", description=SUMMARY)
     add = parser.add_argument
     add("photo", metavar="PHOTO", type=Path)
-    add(
-        "--method",
-        required=True,
-        choices=COMMANDS,
-        metavar="M",
-        help="one of " + ", ".join(COMMANDS),
-    )
-    add("--class", dest="target", metavar="NAME_OR_INDEX", default="",
+    add("--method", required=True, action="append", choices=COMMANDS, metavar="M",
+        help="one of " + ", ".join(COMMANDS) + "; may be repeated, as may --class, --layer "
+        "and --network: a figure, a row for each method, a column for each of the others")  # fmt: skip
+    add("--class", dest="target", action="append", metavar="NAME_OR_INDEX", default=[],
         help="for which class (default: the most likely one)")  # fmt: skip
-    add("--layer", default="", metavar="NAME", help="for grad-cam (default: the last map)")
+    add("--layer", action="append", metavar="NAME", default=[],
+        help="for grad-cam (default: the last map)")  # fmt: skip
     add("--window", type=int, default=0, metavar="PX", help="for occlusion (default: a seventh)")
     add("--stride", type=int, default=0, metavar="PX", help="for occlusion (default: half of it)")
     add("--signed", action="store_true", help="for gradient: the same as --method signed-gradient")
@@ -88,7 +149,12 @@ def _parser() -> Parser:
     )
     add("--over", type=_share, default=0.0, metavar="X",
         help="lay the map over the photo in gray, 0 to 1 (default: the map alone)")  # fmt: skip
-    add_network(add)
+    add("--each", action="store_true",
+        help="in a figure, every map with its own scale (default: one for each row)")  # fmt: skip
+    add("--sanity", action="store_true",
+        help="a figure of what is left of the maps as the weights are made random from the top "
+        "layer down (Adebayo et al. 2018)")  # fmt: skip
+    add_network(add, several=True)
     add("--size", type=int, default=0, metavar="PX",
         help="long side of the photo for the network (default: what it was made for)")  # fmt: skip
     add_device(add, "auto")
@@ -103,31 +169,23 @@ def _share(text: str) -> float:
     return share
 
 
-def _target(network: "Network", picture: "Tensor", text: str) -> int:
+def _targets(
+    network: "Network", picture: "Tensor", texts: "Sequence[str]", likely: int
+) -> list[int]:
+    """Return the classes asked for; by themselves the most likely ones."""
     from engine.networks.classes import find_class
 
-    logits = network.logits(picture)  # raises for networks without classes
-    return find_class(network, text) if text else int(logits.argmax())
+    logits = network.logits(picture)[0]  # raises for networks without classes
+    if texts:
+        return [find_class(network, text) for text in texts]
+    return [int(i) for i in logits.topk(likely).indices]
 
 
 def _colours(method: Method, values: "Tensor", colours: str) -> "Tensor":
     """Return (3, H, W) in [0, 1]: a map in colours, or a gradient in its own around gray."""
     import torch
 
-    from engine.colour_map import display_range
-
     if values.ndim == 3:
-        reach = max(display_range(values.abs().numpy())[1], 1e-12)
-        return (values / (2 * reach) + 0.5).clamp(0, 1)
+        return around_gray(values)
     pixels = Heat.of(method, values).coloured(colours)
     return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
-
-
-def _write_raw(path: Path, values: "Tensor", target: int, network: "Network", options: Any) -> None:
-    from engine.files import write_npz
-
-    about = {
-        "target": target, "class_name": network.classes[target], "method": options.method,
-        "layer": options.layer, "network": network.card.name,
-    }  # fmt: skip
-    write_npz(path, {"values": values.numpy(), **about})

@@ -55,9 +55,13 @@ def add_output(add: Callable[..., Any]) -> None:
     add("-o", "--output", metavar="OUT", required=True, help=text)
 
 
-def add_network(add: Callable[..., Any]) -> None:
-    """Add --network and --weights."""
-    add("--network", default="slim_vgg", metavar="NAME", help="which network (default: slim_vgg)")
+def add_network(add: Callable[..., Any], several: bool = False) -> None:
+    """Add --network and --weights; with `several` the first may be repeated, [] being none."""
+    text = "which network (default: slim_vgg)"
+    if several:
+        add("--network", default=[], action="append", metavar="NAME", help=text)
+    else:
+        add("--network", default="slim_vgg", metavar="NAME", help=text)
     add("--weights", metavar="FILE_OR_FOLDER", help="its weights, when not in the usual places")
 
 

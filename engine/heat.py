@@ -89,3 +89,9 @@ class Heat:
         """Return (H, W): where a value's size is at least that part, 0 to 1, of the reach."""
         sizes = np.abs(self.values) if self.method.signed else self.values
         return sizes >= threshold * (self.reach if reach is None else reach)
+
+
+def around_gray(values: "Tensor") -> "Tensor":
+    """Return raw values (3, H, W) as a picture in [0, 1]: in their own colours, zero at 0.5."""
+    reach = max(display_range(values.abs().numpy())[1], 1e-12)
+    return (values / (2 * reach) + 0.5).clamp(0, 1)

@@ -6,18 +6,10 @@ et al. 2016, "Learning Deep Features for Discriminative Localization": the class
 proper, of networks that average their last maps and have one linear layer behind.
 """
 
-import difflib
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional as F
-from torch.nn.modules.module import register_module_forward_hook
 
 from engine.attribution.head import HeadTrace
 from engine.attribution.relu_rules import guided_backprop
@@ -30,6 +22,8 @@ from engine.attribution.state import (
     differentiable_logits,
     leaf_of,
 )
+from engine.attribution.taps import called, place_of, tapped
+from engine.attribution.unit import Unit
 
 
 def grad_cam(
@@ -45,7 +39,7 @@ def grad_cam(
     Args:
         model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
         x: float (N, 3, H, W) as the model takes it; is not changed.
-        target: a class number for all pictures, or one for each.
+        target: a class number for all pictures, or one for each; or a `Unit` behind the layer.
         layer: dotted module name of a layer with maps (N, C, h, w). Of a module that is called
             several times the last call counts; `name#1` is its first call, `name#2` its second.
         relu: keep only what speaks for the class.
@@ -56,18 +50,21 @@ def grad_cam(
 
     Raises:
         ValueError: `x`, `target`, `layer` or what the model returns has not the form above, or
-            the logit does not depend on the layer.
+            the logit or unit does not depend on the layer.
     """
-    name, call = _place(model, layer)
+    name, call = place_of(model, layer)
+    maps = _Maps()
     with differentiable(model):
         leaf = leaf_of(x)
-        with _tapped(model.get_submodule(name), call) as tap:
+        with tapped(model.get_submodule(name), call, maps.take) as calls:
             logits = chosen_logits(model, leaf, target)
-        values, edge = _maps(tap, layer, call, len(leaf))
+        called(calls, layer, call)
+        values, edge = maps.checked(layer, len(leaf))
         (gradient,) = torch.autograd.grad(logits.sum(), (edge,), allow_unused=True)
-        if gradient is None:
+        if gradient is None or _is_unit_of(target, model, name, call, calls.count):
+            what = "unit" if isinstance(target, Unit) else "logit"
             raise ValueError(
-                f"the logit does not depend on layer {layer!r}; choose a layer on the way to it"
+                f"the {what} does not depend on layer {layer!r}; choose a layer on the way to it"
             )
         return _weighted(gradient.mean((2, 3)), values, leaf, relu, upsample)
 
@@ -95,6 +92,10 @@ def cam(
         ValueError: the network ends otherwise, or `x`, `target` or what the model returns has not
             the form above.
     """
+    if isinstance(target, Unit):
+        raise ValueError(
+            "CAM answers for classes only; for a unit use Grad-CAM at a layer before it"
+        )
     with differentiable(model):
         leaf = leaf_of(x)
         classes = class_numbers(target, len(leaf))
@@ -138,93 +139,60 @@ def _weighted(weights: Tensor, maps: Tensor, x: Tensor, relu: bool, upsample: bo
     return F.interpolate(summed[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
-def _place(model: nn.Module, layer: str) -> tuple[str, int | None]:
-    """Return the module's name and which of its calls is meant (None: the last).
-
-    Raises `ValueError` with the nearest names when there is no such module.
-    """
-    known = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
-    if layer in known:
-        return layer, None
-    name, _, number = layer.rpartition("#")
-    if name in known and number.isdecimal() and int(number) > 0:
-        return name, int(number)
-    near = difflib.get_close_matches(layer, known, n=3, cutoff=0.4) or known[-3:]
-    hint = f"near it are {', '.join(near)}" if near else "it has no layers"
-    raise ValueError(f"the model has no layer {layer!r}; {hint}")
+def _is_unit_of(target: Target, model: nn.Module, name: str, call: int | None, count: int) -> bool:
+    """Return whether the target is a unit of that very call of the layer."""
+    if not isinstance(target, Unit):
+        return False
+    own, number = place_of(model, target.layer)
+    same = model.get_submodule(own) is model.get_submodule(name)
+    return same and (number or count) == (call or count)
 
 
-@dataclass
-class _Tap:
-    """What was seen of a layer."""
+class _Maps:
+    """A layer's maps as they are at the call.
 
-    calls: int = 0
-    output: object = None
-    """Type and shape suffice to explain what is wrong with an output that holds no maps."""
-    values: Tensor | None = None
-    edge: GradientEdge | None = None
-
-
-@contextmanager
-def _tapped(layer: nn.Module, call: int | None) -> Iterator[_Tap]:
-    """Keep the output of `layer` at its n-th (None: last) call as it is at that moment.
-
-    Layers behind may overwrite it (a ReLU in place), therefore values are copied and the gradient
+    Layers behind may overwrite them (a ReLU in place), therefore values are copied and the gradient
     is asked for at the edge of the graph, not at the tensor, whose history would be the later one.
-
-    The hook is not the module's but torch's for all modules: the model itself stays untouched,
-    which another thread may be copying or running.
     """
-    tap = _Tap()
-    owner = threading.get_ident()
 
-    # Any: torch declares None, and uses what a forward hook returns in place of the output.
-    def hook(module: nn.Module, _inputs: object, output: object) -> Any:
-        if module is not layer or threading.get_ident() != owner:
+    def __init__(self) -> None:
+        self.output: object = None
+        """Type and shape suffice to explain what is wrong with an output that holds no maps."""
+        self.values: Tensor | None = None
+        self.edge: GradientEdge | None = None
+
+    def take(self, output: object) -> Tensor | None:
+        """Keep `output`; return what must take its place in the model, if anything."""
+        self.output, self.values, self.edge = type(output).__name__, None, None
+        if not isinstance(output, Tensor):
             return None
-        tap.calls += 1
-        if call not in (None, tap.calls):
+        self.output = tuple(output.shape)
+        if output.dim() != 4 or not output.requires_grad:
             return None
-        replaced = None
-        tap.output, tap.values, tap.edge = type(output).__name__, None, None
-        if isinstance(output, Tensor):
-            tap.output = tuple(output.shape)
-            if output.dim() == 4 and output.requires_grad:
-                # Whoever overwrites a view rewrites its history, and the edge would lead nowhere.
-                if output._is_view():
-                    output = replaced = output.clone()
-                tap.values, tap.edge = output.detach().clone(), get_gradient_edge(output)
+        # Whoever overwrites a view rewrites its history, and the edge would lead nowhere.
+        replaced = output.clone() if output._is_view() else None
+        seen = output if replaced is None else replaced
+        self.values, self.edge = seen.detach().clone(), get_gradient_edge(seen)
         return replaced
 
-    handle = register_module_forward_hook(hook)
-    try:
-        yield tap
-    finally:
-        handle.remove()
+    def checked(self, layer: str, n: int) -> tuple[Tensor, GradientEdge]:
+        """Return the values of the maps and where the gradient passes them.
 
-
-def _maps(tap: _Tap, layer: str, call: int | None, n: int) -> tuple[Tensor, GradientEdge]:
-    """Return the values of the tapped maps and where the gradient passes them.
-
-    Raises `ValueError` saying why when the layer has no maps of the `n` pictures.
-    """
-    if not tap.calls:
-        raise ValueError(f"the model does not call layer {layer!r}; choose a layer that it uses")
-    if tap.calls < (call or 1):
-        raise ValueError(f"there is no {layer!r}: the model's calls of that layer are {tap.calls}")
-    if not isinstance(tap.output, tuple):
-        raise ValueError(
-            f"layer {layer!r} returns a {tap.output}, not one tensor of maps (N, C, H, W); "
-            "choose a layer inside it or before it"
-        )
-    if len(tap.output) != 4 or tap.output[0] != n:
-        kind = {2: "vectors", 3: "tokens"}.get(len(tap.output), "a tensor")
-        raise ValueError(
-            f"layer {layer!r} gives {kind} {tap.output}, not maps (N, C, H, W) with N = {n}; "
-            "choose a layer before its maps are flattened, such as a convolution"
-        )
-    if tap.values is None or tap.edge is None:
-        raise ValueError(
-            f"layer {layer!r} carries no gradient: it must depend on x, and not under no_grad"
-        )
-    return tap.values, tap.edge
+        Raises `ValueError` saying why when the layer has no maps of the `n` pictures.
+        """
+        if not isinstance(self.output, tuple):
+            raise ValueError(
+                f"layer {layer!r} returns a {self.output}, not one tensor of maps (N, C, H, W); "
+                "choose a layer inside it or before it"
+            )
+        if len(self.output) != 4 or self.output[0] != n:
+            kind = {2: "vectors", 3: "tokens"}.get(len(self.output), "a tensor")
+            raise ValueError(
+                f"layer {layer!r} gives {kind} {self.output}, not maps (N, C, H, W) with N = {n}; "
+                "choose a layer before its maps are flattened, such as a convolution"
+            )
+        if self.values is None or self.edge is None:
+            raise ValueError(
+                f"layer {layer!r} carries no gradient: it must depend on x, and not under no_grad"
+            )
+        return self.values, self.edge

@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from engine.attribution.methods import Question, Stopped, attribute
 from engine.attribution.sanity import randomisation, weighted_layers
+from engine.colour import gray
 from engine.errors import PareidoliaError
 from engine.figure import Tile, rows
-from engine.heat import Heat, Method
+from engine.heat import Heat, Method, around_gray
 from engine.image import Picture
 from engine.networks.fitting import fitting_size, last_map
 from engine.networks.network import Network
@@ -56,6 +57,8 @@ def compare(
     *,
     colours: str = "viridis",
     one_scale: bool = True,
+    over: float = 0.0,
+    own_colours: bool = False,
     progress: Progress = lambda count, total: None,
     stopped: Stopped = lambda: False,
 ) -> Compared | None:
@@ -67,6 +70,9 @@ def compare(
         methods: those wanted; one that a network refuses has the reason in its place.
         colours: one of `colour_map.COLOUR_MAPS`, for maps without sign.
         one_scale: whether the maps of a row share one scale; else each has its own.
+        over: 0: the maps alone; up to 1: how strongly they lie over the photo in gray.
+        own_colours: whether maps that have colours (guided backprop, deconvnet, guided Grad-CAM)
+            are shown in them around gray, as their papers do.
         progress: called with the number of maps made and to be made.
         stopped: asked between maps and while one is made; once it says yes, None is returned.
     """
@@ -76,8 +82,9 @@ def compare(
     lines: list[tuple[str, Sequence[Tile]]] = []
     raw: dict[str, Floats] = {}
     names = _told_apart(prepared)
+    networks = list(dict.fromkeys(each.column.network.card.title for each in prepared))
     for row, method in enumerate(methods):
-        found: list[Heat | str] = []
+        found: list[Heat | str | Tensor] = []
         for number, each in enumerate(prepared):
             progress(row * len(prepared) + number, len(methods) * len(prepared))
             try:
@@ -90,19 +97,24 @@ def compare(
             if values is None or stopped():
                 return None
             raw[f"{method.title} - {names[number]}"] = values.numpy()
-            found.append(Heat.of(method, values))
+            in_colour = own_colours and values.ndim == 3
+            found.append(around_gray(values) if in_colour else Heat.of(method, values))
         reaches = [heat.reach for heat in found if isinstance(heat, Heat)]
         tiles = []
         for each, heat in zip(prepared, found, strict=True):
             if isinstance(heat, str):
                 tiles.append(Tile(torch.full_like(photo, GRAY), heat))
                 continue
-            pixels = _tile(heat.coloured(colours, max(reaches) if one_scale else None))
+            if isinstance(heat, Tensor):
+                pixels = heat
+            else:
+                pixels = _tile(heat.coloured(colours, max(reaches) if one_scale else None))
             if pixels.shape[1:] != shape:
                 pixels = F.interpolate(pixels[None], shape, mode="bilinear")[0]
-            tiles.append(Tile(pixels, each.caption(method)))
+            if over and isinstance(heat, Heat):
+                pixels = gray(photo[None])[0].lerp(pixels, over)
+            tiles.append(Tile(pixels, each.caption(method, len(networks) > 1)))
         lines.append((method.title, tiles))
-    networks = list(dict.fromkeys(each.column.network.card.title for each in prepared))
     return Compared(rows([("", [Tile(photo, "")]), *lines], ", ".join(networks)), raw)
 
 
@@ -133,10 +145,12 @@ class _Prepared:
     def name(self) -> str:
         return self.column.network.classes[self.column.question.target]
 
-    def caption(self, method: Method) -> str:
+    def caption(self, method: Method, with_network: bool) -> str:
         parts = [f"{self.name} {self.chance:.1%}"]
         if method.of_layer and method.command != "cam":
             parts.append(self.column.question.layer)
+        if with_network:
+            parts.append(self.column.network.card.name)
         return ", ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""The gradient of a class's logit with respect to the pixels, plain, smoothed, and times the picture.
+"""The gradient of a logit or unit with respect to the pixels: plain, smoothed, times the picture.
 
 Simonyan, Vedaldi, Zisserman 2014, "Deep Inside Convolutional Networks: Visualising Image
 Classification Models and Saliency Maps". Of the logit, not of the probability: that one can also
@@ -11,7 +11,15 @@ import math
 import torch
 from torch import Tensor, nn
 
-from engine.attribution.state import Target, chosen_logits, copy_of, differentiable, leaf_of
+from engine.attribution.state import (
+    Target,
+    chosen_logits,
+    copy_of,
+    differentiable,
+    leaf_of,
+    values_of_unit,
+)
+from engine.attribution.unit import Located, Unit
 
 
 def saliency(model: nn.Module, x: Tensor, target: Target, signed: bool = False) -> Tensor:
@@ -20,7 +28,8 @@ def saliency(model: nn.Module, x: Tensor, target: Target, signed: bool = False) 
     Args:
         model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
         x: float (N, 3, H, W) as the model takes it; is not changed.
-        target: a class number for all pictures, or one for each.
+        target: a class number for all pictures, or one for each; or a `Unit`, whose activation then
+            is what the logit is else (and the model may return anything).
         signed: return the gradient itself.
 
     Returns:
@@ -68,7 +77,7 @@ def smooth_grad(
         signed: return the mean itself instead of the maximum over colours of its size.
 
     Returns:
-        As `saliency`.
+        As `saliency`. A unit without a position stays where it is highest without noise.
 
     Raises:
         ValueError: as `saliency`; no samples, or a sigma that is negative or not finite.
@@ -80,25 +89,31 @@ def smooth_grad(
     with differentiable(model):
         clean = copy_of(x)
         total = torch.zeros_like(clean)
+        goal: Target | Located = target
+        if isinstance(target, Unit):
+            with torch.no_grad():
+                _, goal = values_of_unit(model, clean.clone(), target)
         device = generator.device if generator else torch.device("cpu")
         for _ in range(samples):
             # One draw for all pictures, so that none depends on who else is in the batch; in float32
             # for every precision, so that float64 looks at the same pictures.
             noise = torch.randn(clean.shape[1:], generator=generator, device=device)
             leaf = (clean + sigma * noise.to(clean)).requires_grad_()
-            total += gradient_of(chosen_logits(model, leaf, target), leaf)
+            total += gradient_of(chosen_logits(model, leaf, goal), leaf)
         return _map(total / samples, signed)
 
 
 def gradient_of(logits: Tensor, leaf: Tensor) -> Tensor:
     """Return d logit / d x (N, 3, H, W) for one logit (N,) of each picture in `leaf`.
 
-    Raises `ValueError` when the logits do not depend on the pictures.
+    Raises `ValueError` when the logits (or units) do not depend on the pictures.
     """
     # The sum: a picture's logit depends on that picture alone.
     (gradient,) = torch.autograd.grad(logits.sum(), leaf, allow_unused=True)
     if gradient is None:
-        raise ValueError("the model's logits do not depend on x through operations with a gradient")
+        raise ValueError(
+            "the model's logits, or the unit, do not depend on x through operations with a gradient"
+        )
     return gradient
 
 

@@ -1,11 +1,11 @@
-"""Occlusion: how far a class's logit drops when a window of the picture is covered.
+"""Occlusion: how far a logit or a unit drops when a window of the picture is covered.
 
 Zeiler, Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2.
 """
 
 import operator
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,27 @@ from engine.attribution.state import (
     class_numbers,
     copy_of,
     logits_of,
+    values_of_unit,
     without_gradients,
 )
+from engine.attribution.unit import Located, Unit
 
 BATCH = 32
 """Covered pictures that the model sees at a time."""
+
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels; the last two are one beyond."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model says before and after something was covered, in its own precision."""
+
+    before: Tensor
+    """(N, classes) logits."""
+    after: Tensor
+    """(N, boxes, classes) logits."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +50,10 @@ class Occluded:
     """(N, rows, columns) float64 on the CPU: logit of the picture minus that with the window
     covered; NaN where not done. So for the other two, in Zeiler's words (d) and (e)."""
     probability: Tensor
-    """(N, rows, columns) float64: of the target, with the window covered."""
+    """(N, rows, columns) float64: of the target, with the window covered; NaN for a unit."""
     label: Tensor
-    """(N, rows, columns) int64: the most likely class with the window covered; -1 where not done."""
+    """(N, rows, columns) int64: the most likely class with the window covered; -1 where not done,
+    and for a unit."""
     covers: tuple[Tensor, Tensor]
     """(rows, H) and (columns, W), 1 where a window of that row or column covers the pixel."""
 
@@ -68,7 +85,9 @@ def occlusion(
     Args:
         model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
         x: float (N, 3, H, W) as the model takes it; is not changed.
-        target: a class number for all pictures, or one for each.
+        target: a class number for all pictures, or one for each; or a `Unit`, whose activation then
+            is what the logit is else. Without a position it stays where it is highest with nothing
+            covered. Covered pictures go no deeper than its layer.
         window: side of the square that is covered, in pixels; or height and width.
         stride: pixels from one window to the next; or downwards and to the right. The last window
             of a row or column is cut off at the picture's border.
@@ -118,13 +137,81 @@ def occlusion_steps(
         )
     if _whole(batch) < 1:
         raise ValueError(f"batch must be a whole number from 1 upwards, not {batch}")
-    return _steps(model, pictures, class_numbers(target, len(x)), cover, covers, batch)
+    goal = target if isinstance(target, Unit) else class_numbers(target, len(x))
+    return _steps(model, pictures, goal, cover, covers, batch)
+
+
+def occluded_logits(
+    model: nn.Module,
+    x: Tensor,
+    boxes: Box | Sequence[Box],
+    baseline: float | Tensor = 0.0,
+    batch: int = BATCH,
+    before: Tensor | None = None,
+) -> Answers:
+    """Return what the model says of pictures, and of the same with each of the boxes covered.
+
+    Args:
+        model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
+        x: float (N, 3, H, W) as the model takes it; is not changed.
+        boxes: one (left, top, right, bottom) or several, in pixels, the last two one beyond. May
+            reach beyond the picture, or lie outside, where it covers nothing.
+        baseline: what covers, as in `occlusion`; `fills.fill` makes the usual ones.
+        batch: covered pictures that the model sees at a time.
+        before: the logits of the same pictures from an earlier call, which then are not computed.
+
+    Raises:
+        ValueError: `x` or what the model returns has not the form above; a box that is not four
+            whole numbers, or whose right or bottom lies before its left or top; or a baseline or
+            `before` that does not fit.
+    """
+    places = _boxes(boxes)
+    if _whole(batch) < 1:
+        raise ValueError(f"batch must be a whole number from 1 upwards, not {batch}")
+    with without_gradients(model):
+        pictures = copy_of(x)
+        cover = _cover(baseline, pictures)
+        if before is None:
+            parts = [logits_of(model, part.clone()) for part in pictures.split(batch)]
+            before = torch.cat(parts).detach()
+        elif before.dim() != 2 or len(before) != len(pictures):
+            raise ValueError(
+                f"before must be logits ({len(pictures)}, classes), not {tuple(before.shape)}"
+            )
+        down = torch.arange(pictures.shape[2], device=pictures.device)[:, None]
+        across = torch.arange(pictures.shape[3], device=pictures.device)
+        after = before.new_empty(len(pictures) * len(places), before.shape[1])
+        for start in range(0, len(after), batch):
+            number = torch.arange(start, min(start + batch, len(after)))
+            picture = number // len(places)
+            edges = places[number % len(places)].to(pictures.device)[:, :, None, None, None]
+            left, top, right, bottom = edges.unbind(1)
+            mask = (across >= left) & (across < right) & (down >= top) & (down < bottom)
+            covered = torch.where(mask, cover[picture], pictures[picture])
+            after[number] = logits_of(model, covered).detach()
+        return Answers(before, after.view(len(pictures), len(places), -1))
+
+
+def _boxes(boxes: Box | Sequence[Box]) -> Tensor:
+    """Return boxes (B, 4) of whole numbers."""
+    try:
+        given = torch.as_tensor(boxes)
+    except (TypeError, ValueError, RuntimeError):
+        given = torch.empty(0)
+    if given.is_floating_point() or given.dtype == torch.bool or given.shape[-1:] != (4,):
+        raise ValueError(
+            f"boxes must be (left, top, right, bottom) in whole pixels, or several, not {boxes!r}"
+        )
+    places = given.long().view(-1, 4)
+    for box in places[(places[:, :2] > places[:, 2:]).any(1)].tolist():
+        raise ValueError(f"the box {tuple(box)} ends before it begins: left, top, right, bottom")
+    return places
 
 
 def _steps(
     model: nn.Module,
     pictures: Tensor,
-    classes: Tensor,
+    asked: Tensor | Unit,
     cover: Tensor,
     covers: tuple[Tensor, Tensor],
     batch: int,
@@ -136,27 +223,37 @@ def _steps(
         drop = torch.full((total,), torch.nan, dtype=torch.float64)
         probability, label = drop.clone(), torch.full((total,), -1)
         down, across = (axis.bool().to(pictures.device) for axis in covers)
-        whole = _logits(model, pictures, classes, batch)
+        whole, goal = _uncovered(model, pictures, asked, batch)
     for done in range(0, total, batch):
         number = torch.arange(done, min(done + batch, total))
         picture, place = number // windows, number % windows
         with without_gradients(model):
             mask = down[place // columns, None, :, None] & across[place % columns, None, None, :]
             covered = torch.where(mask, cover[picture], pictures[picture])
-            logits = logits_of(model, covered).double().cpu()
-            drop[number] = whole[picture] - chosen_of(logits, classes[picture])
-            chosen = logits.softmax(1).gather(1, classes[picture][:, None])[:, 0]
-            probability[number], label[number] = chosen, logits.argmax(1)
+            if isinstance(goal, Located):
+                values, _ = values_of_unit(model, covered, goal.of(picture))
+                drop[number] = whole[picture] - values.double().cpu()
+            else:
+                logits, classes = logits_of(model, covered).double().cpu(), goal[picture]
+                drop[number] = whole[picture] - chosen_of(logits, classes)
+                probability[number] = logits.softmax(1).gather(1, classes[:, None])[:, 0]
+                label[number] = logits.argmax(1)
             grids = [grid.clone().view(-1, rows, columns) for grid in (drop, probability, label)]
         yield Occluded(min(done + batch, total), total, grids[0], grids[1], grids[2], covers)
 
 
-def _logits(model: nn.Module, pictures: Tensor, classes: Tensor, batch: int) -> Tensor:
-    """Return the logits (N,) of the pictures with nothing covered."""
-    parts = zip(pictures.split(batch), classes.split(batch), strict=True)
-    return torch.cat(
-        [chosen_of(logits_of(model, part.clone()).double().cpu(), which) for part, which in parts]
-    )
+def _uncovered(
+    model: nn.Module, pictures: Tensor, asked: Tensor | Unit, batch: int
+) -> tuple[Tensor, Tensor | Located]:
+    """Return the logits (or activations) (N,) with nothing covered, and what they are of."""
+    parts = pictures.split(batch)
+    if isinstance(asked, Tensor):
+        logits = torch.cat([logits_of(model, part.clone()).double().cpu() for part in parts])
+        return chosen_of(logits, asked), asked
+    found = [values_of_unit(model, part.clone(), asked) for part in parts]
+    places = torch.cat([located.places for _, located in found])
+    values = torch.cat([values for values, _ in found]).double().cpu()
+    return values, replace(found[0][1], places=places)
 
 
 def _covers(side: int, window: int, stride: int, word: str) -> Tensor:

@@ -28,7 +28,8 @@ def guided_backprop(model: nn.Module, x: Tensor, target: Target) -> Tensor:
     Args:
         model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
         x: float (N, 3, H, W) as the model takes it; is not changed.
-        target: a class number for all pictures, or one for each.
+        target: a class number for all pictures, or one for each; or a `Unit` (Springenberg et al.
+            start at the strongest of a channel, which is a unit without a position).
 
     Returns:
         (N, 3, H, W), signed, in the precision of `x`, without a graph.
@@ -50,15 +51,20 @@ def deconvnet(model: nn.Module, x: Tensor, target: Target) -> Tensor:
 
 
 def _gradient(model: nn.Module, x: Tensor, target: Target, gated: bool) -> Tensor:
-    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
-        raise ValueError(
-            "the ReLUs of a scripted model are out of reach; pass the model it was made from"
-        )
+    refuse_scripted(model)
     with differentiable(model):
         leaf = leaf_of(x)
         with _ReLURule(gated):
             logits = chosen_logits(model, leaf, target)
         return gradient_of(logits, leaf)
+
+
+def refuse_scripted(model: nn.Module) -> None:
+    """Raise `ValueError` for a model whose functions nobody outside can watch."""
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise ValueError(
+            "the ReLUs of a scripted model are out of reach; pass the model it was made from"
+        )
 
 
 class _ReLURule(TorchFunctionMode):
@@ -72,10 +78,9 @@ class _ReLURule(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        form = _FORMS.get(func)
-        if form and "out" not in kwargs:
-            x, low, high, inplace = form(*args, **kwargs)
-            if low == 0 and high > 0 and x.requires_grad and torch.is_grad_enabled():
+        if follows_rule(func, args, kwargs):
+            x, _, high, inplace = _FORMS[func](*args, **kwargs)
+            if x.requires_grad and torch.is_grad_enabled():
                 return _Rectified.apply(x, high, inplace, self.gated)
         return func(*args, **kwargs)
 
@@ -148,6 +153,15 @@ def _clamp(input: Tensor, min: Any = None, max: Any = None) -> _Form:
 
 def _clamp_(input: Tensor, min: Any = None, max: Any = None) -> _Form:
     return *_clamp(input, min, max)[:3], True
+
+
+def follows_rule(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Return whether a call of a torch function is a ReLU, which goes back by the rules."""
+    form = _FORMS.get(func)
+    if form is None or "out" in kwargs:
+        return False
+    _, low, high, _ = form(*args, **kwargs)
+    return low == 0 and high > 0
 
 
 _FORMS: dict[Any, Callable[..., _Form]] = {

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-Target = int | Sequence[int] | Tensor
-"""A class number for all pictures, or one for each."""
+from engine.attribution.unit import Located, Unit, unit_values
+
+Target = int | Sequence[int] | Tensor | Unit
+"""A class number for all pictures, or one for each; or a unit inside the network."""
 
 
 @contextmanager
@@ -75,11 +77,23 @@ def leaf_of(x: Tensor) -> Tensor:
     return copy_of(x).requires_grad_()
 
 
-def chosen_logits(model: nn.Module, leaf: Tensor, target: Target) -> Tensor:
-    """Return the logit (N,) of each picture's `target`; to be called inside `differentiable`.
+def chosen_logits(model: nn.Module, leaf: Tensor, target: Target | Located) -> Tensor:
+    """Return the logit (N,) of each picture's `target`, or its unit's activation.
 
-    Raises `ValueError` when there is no such class or the model returns something else than logits.
+    To be called inside `differentiable`.
+
+    Raises `ValueError` when there is no such class or unit, or the model returns something else
+    than logits where a class is asked for.
     """
+    if isinstance(target, (Unit, Located)):
+        values, _ = values_of_unit(model, leaf.clone(), target)
+        if not values.requires_grad:
+            unit = target if isinstance(target, Unit) else target.unit
+            raise ValueError(
+                f"layer {unit.layer!r} carries no gradient: it must depend on x, and not under "
+                "no_grad"
+            )
+        return values
     classes = class_numbers(target, len(leaf))
     return chosen_of(differentiable_logits(model, leaf), classes)
 
@@ -98,12 +112,20 @@ def differentiable_logits(model: nn.Module, leaf: Tensor) -> Tensor:
     return logits
 
 
+def values_of_unit(model: nn.Module, x: Tensor, unit: Unit | Located) -> tuple[Tensor, Located]:
+    """Return the unit's activation (N,) in the pictures `x`, which the model may change; and where.
+
+    Raises `ValueError` when there is no such unit.
+    """
+    return unit_values(lambda: run(model, x), model, unit, len(x))
+
+
 def logits_of(model: nn.Module, x: Tensor) -> Tensor:
     """Return the logits (N, classes) of `x`, which the model may change.
 
     Raises `ValueError` when the model returns something else.
     """
-    logits = _run(model, x)
+    logits = run(model, x)
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(x):
         raise ValueError(f"the model must return logits ({len(x)}, classes), not {_kind(logits)}")
     return logits
@@ -125,6 +147,8 @@ def class_numbers(target: Target, n: int) -> Tensor:
 
     Raises `ValueError` for what is neither one number nor n.
     """
+    if isinstance(target, Unit):
+        raise ValueError("target must be class numbers here, not a unit inside the network")
     try:
         classes = torch.as_tensor(target, device="cpu")
     except (TypeError, ValueError, RuntimeError):
@@ -141,7 +165,7 @@ def class_numbers(target: Target, n: int) -> Tensor:
     return classes.long().expand(n).clone()
 
 
-def _run(model: nn.Module, x: Tensor) -> object:
+def run(model: nn.Module, x: Tensor) -> object:
     """Return what `model` makes of `x`, also when it was built or loaded in inference mode."""
     state = chain(model.named_parameters(), model.named_buffers())
     # Autograd refuses to keep inference tensors for the way back; copies are ordinary tensors.

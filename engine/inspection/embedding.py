@@ -4,24 +4,20 @@ The features of the last hidden layer, reduced by PCA, laid out by t-SNE (van de
 2008). Distances between t-SNE's clusters, and their sizes, mean little.
 """
 
+import csv
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from engine.errors import BadInput
+from engine.files import replacing, write_npz
 from engine.inspection.features import Features
 from engine.inspection.folder import thumbnail
-
-Floats = npt.NDArray[np.float32]
-Method = Literal["tsne", "pca"]
-COMPONENTS = 50
-"""Principal components that t-SNE gets."""
+from engine.inspection.layout import Floats, Method, embed
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,40 +57,6 @@ def folder_features(
     return paths, torch.cat(vectors).numpy(), unreadable
 
 
-def embed(
-    vectors: Floats, method: Method = "tsne", perplexity: float = 30.0, seed: int = 0
-) -> tuple[Floats, Floats, float]:
-    """Lay vectors (N, D) out in the plane.
-
-    Returns:
-        Positions (N, 2), the share of variance that each principal component explains, and the
-        perplexity that t-SNE took, at most a third of the number of pictures (0 for PCA).
-
-    Raises:
-        BadInput: there are fewer than 3 vectors, all are the same, or perplexity is below 1.
-    """
-    if len(vectors) < 3:
-        raise BadInput(f"a map needs at least 3 pictures that can be read, not {len(vectors)}")
-    if perplexity < 1:
-        raise BadInput(f"perplexity is {perplexity:g}; it takes 1 or more")
-    if not np.ptp(vectors, axis=0).any():
-        raise BadInput("all pictures are the same to the network; there is nothing to lay out")
-    from sklearn.decomposition import PCA  # type: ignore[import-untyped]
-
-    components = min(COMPONENTS, *vectors.shape, len(vectors) - 1)
-    pca = PCA(max(components, 2), svd_solver="full")
-    reduced = pca.fit_transform(vectors.astype(np.float64))
-    explained = pca.explained_variance_ratio_.astype(np.float32)
-    if method == "pca":
-        return reduced[:, :2].astype(np.float32), explained, 0.0
-    from sklearn.manifold import TSNE  # type: ignore[import-untyped]
-
-    # Beyond a third of the pictures, everybody is a neighbour of everybody.
-    taken = max(1.0, min(perplexity, (len(vectors) - 1) / 3))
-    tsne = TSNE(2, perplexity=taken, init="pca", learning_rate="auto", random_state=seed)
-    return tsne.fit_transform(reduced).astype(np.float32), explained, taken
-
-
 def embedding(
     features: Features,
     files: Sequence[Path],
@@ -131,3 +93,38 @@ def map_picture(
         top, left = round(float(y)) + (side - height) // 2, round(float(x)) + (side - width) // 2
         canvas[:, top : top + height, left : left + width] = small
     return canvas
+
+
+def label_of(path: Path, folder: Path) -> str:
+    """Return the sub-folder that a picture lies in; empty when it is `folder` itself."""
+    try:
+        below = path.parent.relative_to(folder).as_posix()
+    except ValueError:  # a picture from elsewhere
+        return path.parent.name
+    return "" if below == "." else below
+
+
+def write_coordinates(path: Path, folder: Path, found: Embedding) -> Path:
+    """Write a map's numbers as .csv (a row each: picture, label, x, y) or .npz; return the path.
+
+    The .npz holds `pictures` and `labels` (N), `positions` (N, 2) and `explained`. Pictures are
+    named below `folder`. Raises `BadInput` for other suffixes, and as `engine.files.replacing`.
+    """
+    names = [
+        p.relative_to(folder).as_posix() if p.is_relative_to(folder) else str(p)
+        for p in found.paths
+    ]
+    labels = [label_of(p, folder) for p in found.paths]
+    if path.suffix.lower() == ".npz":
+        arrays = {"positions": found.positions, "explained": found.explained}
+        return write_npz(path, {"pictures": names, "labels": labels, **arrays})
+    if path.suffix.lower() != ".csv":
+        raise BadInput(f"{path.name} is neither .csv nor .npz: choose one of these suffixes")
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(("picture", "label", "x", "y"))
+    for name, label, (x, y) in zip(names, labels, found.positions.tolist(), strict=True):
+        table.writerow((name, label, x, y))
+    with replacing(path) as file:
+        file.write(text.getvalue().encode("utf-8", "surrogateescape"))
+    return path

@@ -32,12 +32,15 @@ class Filters:
             )
         return around_gray(self.weight, together)
 
-    def slices(self, most_out: int = 16, most_in: int = 16, together: bool = True) -> Tensor:
+    def slices(
+        self, most_out: int = 16, most_in: int = 16, together: bool = True, first_in: int = 0
+    ) -> Tensor:
         """Return the first filters' slices in gray: (out, in, h, w) in [0, 1], zero as 0.5.
 
-        `together` gives all slices one scale; else each filter (all its slices) has its own.
+        Of the inputs, those from `first_in` on. `together` gives the whole layer one scale; else
+        each filter (all its slices) has its own: gray means the same, however many are shown.
         """
-        return around_gray(self.weight[:most_out, :most_in], together)
+        return around_gray(self.weight, together)[:most_out, first_in : first_in + most_in]
 
 
 def filters(network: Network, layer: str = "") -> Filters:

@@ -79,8 +79,8 @@ def neighbors(
     if not seen:
         raise BadInput(f"there is no picture to compare {picture} with; use another folder")
     return Neighbors(
-        _nearest(seen, torch.cat(by_features), count),
-        _nearest(seen, torch.cat(by_pixels), count),
+        nearest(seen, torch.cat(by_features), count),
+        nearest(seen, torch.cat(by_pixels), count),
         unreadable,
     )
 
@@ -93,6 +93,7 @@ def distances(one: Tensor, many: Tensor, metric: Metric) -> Tensor:
     return (a - b).norm(dim=1).float()
 
 
-def _nearest(paths: list[Path], distance: Tensor, count: int) -> list[Neighbor]:
+def nearest(paths: Sequence[Path], distance: Tensor, count: int) -> list[Neighbor]:
+    """Return the `count` paths of least distance, nearest first; equal ones in their order."""
     order = distance.argsort(stable=True)[:count]
     return [Neighbor(paths[int(i)], float(distance[i])) for i in order]

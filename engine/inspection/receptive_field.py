@@ -81,12 +81,13 @@ def fields(network: Network, layers: Iterable[str], size: tuple[int, int]) -> di
         found[name] = mode.of(output)
 
     ghost = without_memory(network.module)
-    picture = torch.empty(1, 3, *size, device="meta", dtype=network.dtype)
-    mode.known[picture] = Field()
     watched = {dotted.split("#")[0] for dotted in wanted.values()}
     too_small = suppress(RuntimeError, AssertionError, ValueError)  # for what comes behind them
-    with too_small, torch.no_grad(), mode, watching(ghost, watched, note):
-        ghost(picture)
+    with torch.inference_mode(False), torch.no_grad():
+        picture = torch.empty(1, 3, *size, device="meta", dtype=network.dtype)
+        mode.known[picture] = Field()
+        with too_small, mode, watching(ghost, watched, note):
+            ghost(picture)
     for name, dotted in wanted.items():
         if dotted not in found:
             raise BadInput(

@@ -200,19 +200,26 @@ def unwatched_copy(module: nn.Module, memo: dict[int, Any] | None = None) -> nn.
 def without_memory(module: nn.Module) -> nn.Module:
     """Return a copy on the meta device; takes no memory for weights and leaves `module` alone."""
     memo: dict[int, Any] = {}
-    for parameter in module.parameters():
-        memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
-    for buffer in module.buffers():
-        memo[id(buffer)] = buffer.to("meta")
-    return unwatched_copy(module, memo)
+    with torch.inference_mode(False):  # the copy is kept, and what is made there counts no changes
+        for parameter in module.parameters():
+            empty = torch.empty_like(parameter, device="meta")
+            memo[id(parameter)] = nn.Parameter(empty, requires_grad=False)
+        for buffer in module.buffers():
+            memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+        return unwatched_copy(module, memo)
 
 
 def trace(ghost: nn.Module, size: tuple[int, int]) -> tuple[list[Call], Exception | None]:
     """Return the module calls for one (3, *size) picture, in order of completion.
 
     `ghost` comes from `without_memory`. Where the network refuses a picture of this size, the calls
-    before that, and what it raised.
+    before that, and what it raised. Also inside `torch.inference_mode`.
     """
+    with torch.inference_mode(False), torch.no_grad():  # changes in place must be counted
+        return _trace(ghost, size)
+
+
+def _trace(ghost: nn.Module, size: tuple[int, int]) -> tuple[list[Call], Exception | None]:
     seen: list[tuple[str, str, Tensor, int, _Reach | None, int]] = []
     mode = _Trace()
 
@@ -224,7 +231,7 @@ def trace(ghost: nn.Module, size: tuple[int, int]) -> tuple[list[Call], Exceptio
     picture = torch.empty(1, 3, *size, device="meta", dtype=dtype)
     mode.reach[picture] = _Reach()
     refused: Exception | None = None
-    with torch.no_grad(), mode, watching(ghost, [n for n, _ in ghost.named_modules() if n], note):
+    with mode, watching(ghost, [n for n, _ in ghost.named_modules() if n], note):
         try:
             ghost(picture)
         except (RuntimeError, AssertionError, ValueError) as error:  # each network has its own

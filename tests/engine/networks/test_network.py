@@ -461,3 +461,29 @@ def test_a_twin_shares_the_weights_and_no_hooks() -> None:
     assert not called
     handle.remove()
     assert torch.equal(ours, slim.taps(picture, ["relu1_1"])["relu1_1"])
+
+
+def test_the_first_run_may_be_in_inference_mode() -> None:
+    """A run there counts no changes in place, which the layers are asked for once."""
+    pictures = picture(2, 3, 40, 32)
+    expected = load_network("slim_vgg")
+    fresh = load_network("slim_vgg").twin()
+    with torch.inference_mode():
+        inside = fresh.taps(pictures, ["conv1_1", "relu3_1"])
+        calls, logits = fresh.calls((40, 32)), fresh.logits(pictures)
+    assert calls == expected.calls((40, 32))
+    assert any(call.changed_later for call in calls.values())
+    assert inside["conv1_1"].min() < 0
+    for name, values in expected.taps(pictures, ["conv1_1", "relu3_1"]).items():
+        assert torch.equal(inside[name], values)
+    assert torch.equal(logits, expected.logits(pictures))
+    # What was found there serves runs with gradients later.
+    x = pictures.clone().requires_grad_()
+    fresh.taps(x, ["conv1_1", "relu3_1"])["conv1_1"].sum().backward()
+    assert x.grad is not None
+
+
+def test_a_network_made_in_inference_mode_knows_its_layers() -> None:
+    with torch.inference_mode():
+        inside = network_of(made("resnet18")).calls((64, 64))
+    assert inside == network_of(made("resnet18")).calls((64, 64))

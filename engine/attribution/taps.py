@@ -1,0 +1,70 @@
+"""What a layer gives at one of its calls, seen from outside and without touching the model."""
+
+import difflib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
+
+
+@dataclass
+class Calls:
+    """How often a layer has been called."""
+
+    count: int = 0
+
+
+def place_of(model: nn.Module, layer: str) -> tuple[str, int | None]:
+    """Return the module's name and which of its calls is meant (None: the last).
+
+    Raises `ValueError` with the nearest names when there is no such module.
+    """
+    known = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
+    if layer in known:
+        return layer, None
+    name, _, number = layer.rpartition("#")
+    if name in known and number.isdecimal() and int(number) > 0:
+        return name, int(number)
+    near = difflib.get_close_matches(layer, known, n=3, cutoff=0.4) or known[-3:]
+    hint = f"near it are {', '.join(near)}" if near else "it has no layers"
+    raise ValueError(f"the model has no layer {layer!r}; {hint}")
+
+
+@contextmanager
+def tapped(layer: nn.Module, call: int | None, keep: Callable[[object], object]) -> Iterator[Calls]:
+    """Give the output of `layer` to `keep` at its n-th call (None: at each, the last one counts).
+
+    What `keep` returns, if anything, takes the output's place in the model.
+
+    The hook is not the module's but torch's for all modules: the model itself stays untouched,
+    which another thread may be copying or running.
+    """
+    calls = Calls()
+    owner = threading.get_ident()
+
+    # Any: torch declares None, and uses what a forward hook returns in place of the output.
+    def hook(module: nn.Module, _inputs: object, output: object) -> Any:
+        if module is not layer or threading.get_ident() != owner:
+            return None
+        calls.count += 1
+        return keep(output) if call in (None, calls.count) else None
+
+    handle = register_module_forward_hook(hook)
+    try:
+        yield calls
+    finally:
+        handle.remove()
+
+
+def called(calls: Calls, layer: str, call: int | None) -> None:
+    """Raise `ValueError` unless the layer had the call that was asked for."""
+    if not calls.count:
+        raise ValueError(f"the model does not call layer {layer!r}; choose a layer that it uses")
+    if calls.count < (call or 1):
+        raise ValueError(
+            f"there is no {layer!r}: the model's calls of that layer are {calls.count}"
+        )
