@@ -18,7 +18,14 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from engine.errors import BadInput
 from engine.networks.network import Network
-from engine.networks.tracing import EVERYTHING, POOLS, watching, without_memory
+from engine.networks.tracing import (
+    EVERYTHING,
+    POOLS,
+    pair,
+    tensors_in,
+    watching,
+    without_memory,
+)
 
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels; the last two are one beyond."""
@@ -113,8 +120,8 @@ class _Fields(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        given = [self.known[t] for t in _tensors((args, kwargs)) if t in self.known]
-        made = _tensors(result)
+        given = [self.known[t] for t in tensors_in((args, kwargs)) if t in self.known]
+        made = tensors_in(result)
         if not given or not made:
             return result
         field = given[0]
@@ -139,8 +146,8 @@ def _windows(
         return args[at] if len(args) > at else kwargs.get(name, default)
 
     if func is torch.conv2d:
-        kernel = _pair(argument(1, "weight", None).shape[-2:])
-        stride, dilation = _pair(argument(3, "stride", 1)), _pair(argument(5, "dilation", 1))
+        kernel = pair(argument(1, "weight", None).shape[-2:])
+        stride, dilation = pair(argument(3, "stride", 1)), pair(argument(5, "dilation", 1))
         padding = argument(4, "padding", 0)
         if isinstance(padding, str):
             same = padding == "same"
@@ -148,29 +155,16 @@ def _windows(
                 (k - 1) * d // 2 if same else 0 for k, d in zip(kernel, dilation, strict=True)
             ]
     elif func in POOLS or func is F.avg_pool2d:
-        kernel = _pair(argument(1, "kernel_size", None))
-        stride = _pair(argument(2, "stride", None) or kernel)
+        kernel = pair(argument(1, "kernel_size", None))
+        stride = pair(argument(2, "stride", None) or kernel)
         padding = argument(3, "padding", 0)
-        dilation = _pair(argument(4, "dilation", 1)) if func in POOLS else (1, 1)
+        dilation = pair(argument(4, "dilation", 1)) if func in POOLS else (1, 1)
     elif func is F.lp_pool2d:
-        kernel = _pair(argument(2, "kernel_size", None))
-        stride, dilation, padding = _pair(argument(3, "stride", None) or kernel), (1, 1), 0
+        kernel = pair(argument(2, "kernel_size", None))
+        stride, dilation, padding = pair(argument(3, "stride", None) or kernel), (1, 1), 0
     elif func is F.pad:
         around = [*argument(1, "pad", ()), 0, 0, 0, 0]
         return [(1, 1, around[2]), (1, 1, around[0])]
     else:
         return None
-    return [((kernel[i] - 1) * dilation[i] + 1, stride[i], _pair(padding)[i]) for i in range(2)]
-
-
-def _pair(value: int | Iterable[int]) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    return int(pair[0]), int(pair[-1])
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    return [t for v in value for t in _tensors(v)] if isinstance(value, (tuple, list)) else []
+    return [((kernel[i] - 1) * dilation[i] + 1, stride[i], pair(padding)[i]) for i in range(2)]

@@ -25,32 +25,35 @@ class PaddedEverywhere(TorchFunctionMode):
     ) -> Any:
         """Replace convolutions that pad by a number of pixels; hand all other calls on."""
         if func is torch.conv2d:
-            return self._padded(*args, **(kwargs or {}))
+            return padded_convolution(self.mode, *args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
-    def _padded(
-        self,
-        input: Tensor,
-        weight: Tensor,
-        bias: Tensor | None = None,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-    ) -> Tensor:
-        if isinstance(padding, str):  # "same" and "valid": no network of the catalogue has them
-            return torch.conv2d(input, weight, bias, stride, padding, dilation, groups)
-        vertical, across = (padding, padding) if isinstance(padding, int) else padding
-        if vertical or across:
-            input = self._continued(input, vertical, across)
-        return torch.conv2d(input, weight, bias, stride, 0, dilation, groups)
 
-    def _continued(self, x: Tensor, vertical: int, across: int) -> Tensor:
-        height, width = x.shape[-2:]
-        if self.mode == "circular" and (vertical > height or across > width):
-            # a map smaller than the window's reach: F.pad goes around once only
-            return x[..., _around(height, vertical), :][..., _around(width, across)]
-        return F.pad(x, (across, across, vertical, vertical), mode=self.mode)
+def padded_convolution(
+    mode: str,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Return `torch.conv2d` of an input continued by a mode of `F.pad` in place of zeros."""
+    if isinstance(padding, str):  # "same" and "valid": no network of the catalogue has them
+        return torch.conv2d(input, weight, bias, stride, padding, dilation, groups)
+    vertical, across = (padding, padding) if isinstance(padding, int) else padding
+    if vertical or across:
+        input = _continued(mode, input, vertical, across)
+    return torch.conv2d(input, weight, bias, stride, 0, dilation, groups)
+
+
+def _continued(mode: str, x: Tensor, vertical: int, across: int) -> Tensor:
+    height, width = x.shape[-2:]
+    if mode == "circular" and (vertical > height or across > width):
+        # a map smaller than the window's reach: F.pad goes around once only
+        return x[..., _around(height, vertical), :][..., _around(width, across)]
+    return F.pad(x, (across, across, vertical, vertical), mode=mode)
 
 
 def _around(length: int, reach: int) -> list[int]:

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from engine.networks.padding import padded_convolution
+
 AVERAGE_SCALE = 2.0
 POOLINGS = ("max", "average")
 PADDINGS = ("zeros", "replicate", "circular")
@@ -36,7 +38,7 @@ class Rewired(TorchFunctionMode):
         if self.padding != "zeros" and func is torch.conv2d:
             weight = args[1] if len(args) > 1 else kwargs["weight"]
             if weight is self.first_weight:
-                return self._padded(*args, **kwargs)
+                return padded_convolution(self.padding, *args, **kwargs)
         return func(*args, **kwargs)
 
     @staticmethod
@@ -52,18 +54,3 @@ class Rewired(TorchFunctionMode):
         return AVERAGE_SCALE * F.avg_pool2d(
             x, kernel_size, stride, padding, ceil_mode, count_include_pad=False
         )
-
-    def _padded(
-        self,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None = None,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-    ) -> Tensor:
-        vertical, horizontal = (padding, padding) if isinstance(padding, int) else padding
-        margins = (horizontal, horizontal, vertical, vertical)
-        padded = F.pad(x, margins, mode=self.padding)
-        return torch.conv2d(padded, weight, bias, stride, 0, dilation, groups)

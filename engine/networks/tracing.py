@@ -101,7 +101,7 @@ class _Trace(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        given = [t for t in _tensors((args, kwargs)) if self.of(t) is not None]
+        given = [t for t in tensors_in((args, kwargs)) if self.of(t) is not None]
         if not given:
             return result
         after = _Reach()
@@ -113,7 +113,7 @@ class _Trace(TorchFunctionMode):
         elif func in WINDOWS:
             after = after.through(*_window(func, args, kwargs))
         known = {t.untyped_storage()._cdata for t in given}
-        for tensor in _tensors(result):
+        for tensor in tensors_in(result):
             self.reach[tensor] = after
             if tensor.untyped_storage()._cdata not in known:
                 # Max-pooling also keeps where each maximum was, as an int64.
@@ -127,29 +127,31 @@ def _window(
     """Return the dilated kernel and the stride of a convolution or pooling call."""
     at = WINDOWS[func]
     if func is torch.conv2d:
-        kernel = _pair((args[1] if len(args) > 1 else kwargs["weight"]).shape[-2:])
+        kernel = pair((args[1] if len(args) > 1 else kwargs["weight"]).shape[-2:])
         stride = args[at] if len(args) > at else kwargs.get("stride", 1)
         dilation = args[5] if len(args) > 5 else kwargs.get("dilation", 1)
     else:
-        kernel = _pair(args[at - 1] if len(args) >= at else kwargs["kernel_size"])
+        kernel = pair(args[at - 1] if len(args) >= at else kwargs["kernel_size"])
         stride = (args[at] if len(args) > at else kwargs.get("stride")) or kernel
         dilation = kwargs.get("dilation", 1)
-    vertical, across = _pair(dilation)
-    return ((kernel[0] - 1) * vertical + 1, (kernel[1] - 1) * across + 1), _pair(stride)
+    vertical, across = pair(dilation)
+    return ((kernel[0] - 1) * vertical + 1, (kernel[1] - 1) * across + 1), pair(stride)
 
 
-def _pair(value: int | Iterable[int]) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    return int(pair[0]), int(pair[-1])
+def pair(value: int | Iterable[int]) -> tuple[int, int]:
+    """Return what PyTorch makes of one number or two: (vertical, across)."""
+    both = (value, value) if isinstance(value, int) else tuple(value)
+    return int(both[0]), int(both[-1])
 
 
-def _tensors(value: Any) -> list[Tensor]:
+def tensors_in(value: Any) -> list[Tensor]:
+    """Return the tensors in nested tuples, lists and dictionaries, in their order."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, (tuple, list)):
-        return [t for v in value for t in _tensors(v)]
+        return [t for v in value for t in tensors_in(v)]
     if isinstance(value, dict):
-        return _tensors(list(value.values()))
+        return tensors_in(list(value.values()))
     return []
 
 
@@ -165,7 +167,7 @@ def watching(module: nn.Module, names: Iterable[str], seen: Seen) -> Iterator[No
 
     def hook_for(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(called: nn.Module, _inputs: Any, output: Any) -> None:
-            found = _tensors(output)
+            found = tensors_in(output)
             if threading.get_ident() != owner or not found:
                 return
             counts[name] = counts.get(name, 0) + 1
