@@ -1,23 +1,27 @@
-"""The command `attribute`: what in a photo speaks for a class, as a heat map."""
+"""The command `attribute`: what in a photo speaks for a class or a unit, as a heat map."""
 
 import json
+import sys
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.options import PROGRAM, Parser, add_device, add_network, add_output
 from engine.colour_map import SEQUENTIAL
-from engine.heat import METHODS, Heat, Method, around_gray, find_method
+from engine.errors import BadInput
+from engine.heat import METHODS, Heat, Method, UnitName, around_gray, find_method
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
+    from engine.attribution.unit import Unit
     from engine.image import Picture
     from engine.networks.network import Network
 
 COMMANDS = tuple(method.command for method in METHODS)
-SUMMARY = "a heat map: what in a photo speaks for a class"
+SUMMARY = "a heat map: what in a photo speaks for a class, or drives a unit"
 
 
 def run(argv: list[str]) -> int:
@@ -29,13 +33,18 @@ def run(argv: list[str]) -> int:
     from engine.networks.loading import load_network
 
     check_output(Path(options.output))
+    if options.cut:
+        check_output(Path(options.cut))
     photo = open_picture(options.photo)
     names = options.network or ["slim_vgg"]
     device = choose_device(options.device)
     networks = [load_network(name, options.weights, device) for name in names]
-    several = max(len(options.method), len(options.target), len(options.layer), len(networks)) > 1
+    targets = len(options.target) + len(options.unit)
+    several = max(len(options.method), targets, len(options.layer), len(networks)) > 1
     chosen = _figure if several or options.sanity else _single
     said = chosen(options, photo, networks)
+    if options.cut:
+        said["cut"] = _cut_out(options, photo, networks[0])
     if options.json:
         print(json.dumps({**said, "output": options.output}))
     else:
@@ -58,15 +67,18 @@ def _single(options: Any, photo: "Picture", networks: "Sequence[Network]") -> di
         height, width = fitting_size(network, photo.width, photo.height)
         photo = photo.resized(size=(width, height))
     picture = photo.tensor()[None].to(network.device)
-    (target,) = _targets(network, picture, options.target, 1)
+    (target,) = _targets(network, picture, options)
     (method,) = _methods(options)
     layer = options.layer[0] if options.layer else ""
-    question = Question(target, layer, options.window, options.stride)
-    values = attribute(method, network, network.prepare(picture), question)
+    question, x = Question(target, layer, options.window, options.stride), network.prepare(picture)
+    values = attribute(method, network, x, question)
     assert values is not None  # nobody stops it
+    _tell_plain(method, network, x)
+    names = _named(network, x, target)
     if options.raw:
+        told = {"target": target, "class_name": names["name"]}
         about = {
-            "target": target, "class_name": network.classes[target], "method": method.command,
+            **({"unit": names["name"]} if "unit" in names else told), "method": method.command,
             "layer": layer, "network": network.card.name,
         }  # fmt: skip
         write_npz(Path(options.raw), {"values": values.numpy(), **about})
@@ -74,8 +86,7 @@ def _single(options: Any, photo: "Picture", networks: "Sequence[Network]") -> di
     if options.over and values.ndim == 2:
         heat = colour.gray(picture[0].cpu()[None])[0].lerp(heat, options.over)
     save_picture(from_tensor(heat), options.output)
-    names = {"class": target, "name": network.classes[target], "method": method.command}
-    return {**names, "network": network.card.name}
+    return {**names, "method": method.command, "network": network.card.name}
 
 
 def _figure(options: Any, photo: "Picture", networks: "Sequence[Network]") -> dict[str, Any]:
@@ -91,7 +102,7 @@ def _figure(options: Any, photo: "Picture", networks: "Sequence[Network]") -> di
     columns = [
         Column(network, Question(target, layer, options.window, options.stride))
         for network in networks
-        for target in _targets(network, fitted(network, picture), options.target, 1)
+        for target in _targets(network, fitted(network, picture), options)
         for layer in options.layer or ("",)
     ]
     methods = _methods(options)
@@ -106,13 +117,52 @@ def _figure(options: Any, photo: "Picture", networks: "Sequence[Network]") -> di
     if options.raw:
         write_npz(Path(options.raw), made.values)
     save_picture(made.figure, options.output)
-    classes = [c.network.classes[c.question.target] for c in columns]
+    inputs = {network: network.prepare(fitted(network, picture)) for network in networks}
+    for network, x in inputs.items():
+        for method in methods:
+            _tell_plain(method, network, x)
+    named = [_named(c.network, inputs[c.network], c.question.target) for c in columns]
+    units = [each["unit"] for each in named if "unit" in each]
     return {
-        "class": [c.question.target for c in columns],
-        "name": ", ".join(dict.fromkeys(classes)),
+        "class": [each["class"] for each in named if "class" in each],
+        **({"unit": units} if units else {}),
+        "name": ", ".join(dict.fromkeys(each["name"] for each in named)),
         "method": [m.command for m in methods],
         "network": [n.card.name for n in networks],
     }
+
+
+def _cut_out(options: Any, photo: "Picture", network: "Network") -> str:
+    """Write the mask of the object that the first target's saliency points at."""
+    from engine.attribution.comparison import fitted
+    from engine.attribution.cut_out import enlarged, mask_picture, pointed_at
+    from engine.image import save_picture
+
+    target = _targets(network, fitted(network, photo.tensor()[None]), options)[0]
+    mask = pointed_at(network, photo, target).selected().mask
+    save_picture(mask_picture(enlarged(mask, photo.width, photo.height)), options.cut)
+    return str(options.cut)
+
+
+def _named(network: "Network", x: "Tensor", target: "int | Unit") -> dict[str, Any]:
+    """Return what --json says of a target."""
+    if isinstance(target, int):
+        return {"class": target, "name": network.classes[target]}
+    from engine.attribution.methods import located
+
+    unit, activation = located(network, x, target)
+    name = UnitName(unit.layer, unit.channel, unit.position)
+    return {"unit": str(name), "name": name.words, "activation": activation}
+
+
+def _tell_plain(method: Method, network: "Network", x: "Tensor") -> None:
+    """Say on standard error which activations a method with a rule for ReLUs has none for."""
+    from engine.attribution.methods import without_rule
+
+    plain = without_rule(method, network, x)
+    if plain:
+        kept = f"no rule for {', '.join(plain)}, which keep their ordinary gradient"
+        print(f"pareidolia: {method.command} on {network.card.name}: {kept}", file=sys.stderr)
 
 
 def _methods(options: Any) -> list[Method]:
@@ -133,12 +183,18 @@ def _parser() -> Parser:
         "and --network: a figure, a row for each method, a column for each of the others")  # fmt: skip
     add("--class", dest="target", action="append", metavar="NAME_OR_INDEX", default=[],
         help="for which class (default: the most likely one)")  # fmt: skip
+    add("--unit", action="append", metavar="LAYER:CHANNEL[:Y,X]", default=[], type=_unit,
+        help="for which unit inside the network instead (default place: where it is highest); may "
+        "be repeated")  # fmt: skip
     add("--layer", action="append", metavar="NAME", default=[],
         help="for grad-cam (default: the last map)")  # fmt: skip
     add("--window", type=int, default=0, metavar="PX", help="for occlusion (default: a seventh)")
     add("--stride", type=int, default=0, metavar="PX", help="for occlusion (default: half of it)")
     add("--signed", action="store_true", help="for gradient: the same as --method signed-gradient")
     add_output(add)
+    add("--cut", metavar="MASK.png",
+        help="also the object that the gradient points at, as a mask of the photo's size "
+        "(GrabCut, as in Simonyan et al. 2014)")  # fmt: skip
     add("--raw", metavar="FILE.npz", help="also the raw values, as NumPy arrays")
     add(
         "--colours",
@@ -162,6 +218,13 @@ def _parser() -> Parser:
     return parser
 
 
+def _unit(text: str) -> UnitName:
+    try:
+        return UnitName.parse(text)
+    except BadInput as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
 def _share(text: str) -> float:
     share = float(text)
     if not 0 <= share <= 1:
@@ -169,16 +232,16 @@ def _share(text: str) -> float:
     return share
 
 
-def _targets(
-    network: "Network", picture: "Tensor", texts: "Sequence[str]", likely: int
-) -> list[int]:
-    """Return the classes asked for; by themselves the most likely ones."""
+def _targets(network: "Network", picture: "Tensor", options: Any) -> "list[int | Unit]":
+    """Return the classes and units asked for; if none is, the most likely class."""
+    from engine.attribution.unit import Unit
     from engine.networks.classes import find_class
 
-    logits = network.logits(picture)[0]  # raises for networks without classes
-    if texts:
-        return [find_class(network, text) for text in texts]
-    return [int(i) for i in logits.topk(likely).indices]
+    units = [Unit(name.layer, name.channel, name.position) for name in options.unit]
+    classes = [find_class(network, text) for text in options.target]
+    if not classes and not units:
+        return [int(network.logits(picture)[0].argmax())]  # raises for networks without classes
+    return [*classes, *units]
 
 
 def _colours(method: Method, values: "Tensor", colours: str) -> "Tensor":

@@ -10,14 +10,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.attribution.methods import Question, Stopped, attribute
+from engine.attribution.methods import (
+    Question,
+    Stopped,
+    attribute,
+    layer_of,
+    located,
+    without_rule,
+)
 from engine.attribution.sanity import randomisation, weighted_layers
+from engine.attribution.unit import Unit
 from engine.colour import gray
-from engine.errors import PareidoliaError
+from engine.errors import BadInput, PareidoliaError
 from engine.figure import Tile, rows
-from engine.heat import Heat, Method, around_gray
+from engine.heat import Heat, Method, UnitName, around_gray
 from engine.image import Picture
-from engine.networks.fitting import fitting_size, last_map
+from engine.networks.fitting import fitting_size
 from engine.networks.network import Network
 
 Floats = npt.NDArray[np.float32]
@@ -66,7 +74,7 @@ def compare(
 
     Args:
         picture: (1, 3, H, W), RGB in [0, 1], of any size.
-        columns: classes, layers or networks.
+        columns: classes, units, layers or networks.
         methods: those wanted; one that a network refuses has the reason in its place.
         colours: one of `colour_map.COLOUR_MAPS`, for maps without sign.
         one_scale: whether the maps of a row share one scale; else each has its own.
@@ -114,7 +122,7 @@ def compare(
             if over and isinstance(heat, Heat):
                 pixels = gray(photo[None])[0].lerp(pixels, over)
             tiles.append(Tile(pixels, each.caption(method, len(networks) > 1)))
-        lines.append((method.title, tiles))
+        lines.append((_label(method, prepared), tiles))
     return Compared(rows([("", [Tile(photo, "")]), *lines], ", ".join(networks)), raw)
 
 
@@ -123,35 +131,59 @@ class _Prepared:
     column: Column
     picture: Tensor
     x: Tensor
-    chance: float
+    answer: float
+    """Of a class its probability, of a unit its activation."""
 
     @classmethod
     def of(cls, column: Column, picture: Tensor) -> "_Prepared":
         network = column.network
         small = fitted(network, picture)
-        question = column.question
+        x, question = network.prepare(small), column.question
+        if isinstance(question.target, Unit):
+            # Its place is settled, or a network with random weights would be asked elsewhere.
+            unit, answer = located(network, x, question.target)
+            question = replace(question, target=unit)
+        else:
+            with torch.no_grad():
+                chances = network.logits(small)[0].double().softmax(0)
+            answer = float(chances[question.target])
         if not question.layer:
-            question = replace(question, layer=last_map(network, (small.shape[2], small.shape[3])))
-        with torch.no_grad():
-            chances = network.logits(small)[0].double().softmax(0)
-        return cls(
-            Column(network, question),
-            small,
-            network.prepare(small),
-            float(chances[question.target]),
-        )
+            question = replace(question, layer=_layer(network, x, question))
+        return cls(Column(network, question), small, x, answer)
 
     @property
     def name(self) -> str:
-        return self.column.network.classes[self.column.question.target]
+        target = self.column.question.target
+        if isinstance(target, Unit):
+            return UnitName(target.layer, target.channel, target.position).words
+        return self.column.network.classes[target]
 
     def caption(self, method: Method, with_network: bool) -> str:
-        parts = [f"{self.name} {self.chance:.1%}"]
+        of_unit = isinstance(self.column.question.target, Unit)
+        parts = [f"{self.name}: {self.answer:.4g}" if of_unit else f"{self.name} {self.answer:.1%}"]
         if method.of_layer and method.command != "cam":
             parts.append(self.column.question.layer)
         if with_network:
             parts.append(self.column.network.card.name)
         return ", ".join(parts)
+
+
+def _layer(network: Network, x: Tensor, question: Question) -> str:
+    """Return the layer for the CAM family; empty where there is none, as each method then says."""
+    try:
+        return layer_of(network, x, question)
+    except BadInput:
+        return ""
+
+
+def _label(method: Method, prepared: Sequence[_Prepared]) -> str:
+    """Return what stands beside a row: the method, and what it has no rule for."""
+    plain = [
+        name for each in prepared for name in without_rule(method, each.column.network, each.x)
+    ]
+    if not plain:
+        return method.title
+    return f"{method.title} (no rule for {', '.join(dict.fromkeys(plain))})"
 
 
 def _told_apart(prepared: Sequence[_Prepared]) -> list[str]:
@@ -211,7 +243,7 @@ def sanity_check(
                 tiles.append(Tile(_tile(heat.coloured(colours)), told if step.layer else "trained"))
         except PareidoliaError as error:
             tiles = [Tile(torch.full_like(prepared.picture[0].cpu(), GRAY), str(error))]
-        lines.append((method.title, tiles))
+        lines.append((_label(method, [prepared]), tiles))
     title = f"{network.card.title}, {prepared.name}: weights randomised from the top down"
     return Compared(rows(lines, title), raw)
 

@@ -1,13 +1,16 @@
 """Any method of `engine.heat.METHODS` asked of a network: raw values, or the reason why not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from engine.attribution.activations import plain_activations
 from engine.attribution.cam import cam, grad_cam, guided_grad_cam
 from engine.attribution.gradient import gradient_times_input, saliency, smooth_grad
 from engine.attribution.occlusion import occlusion_steps
 from engine.attribution.relu_rules import deconvnet, guided_backprop
+from engine.attribution.state import values_of_unit, without_gradients
+from engine.attribution.unit import Unit
 from engine.errors import BadInput
 from engine.heat import Method
 from engine.networks.fitting import call_name, last_map
@@ -21,16 +24,19 @@ WINDOWS_ACROSS = 7
 """An occluding window is this part of the short side, unless said."""
 STRIDES_ACROSS = 2
 """It moves by this part of itself, unless said."""
+OF_RELUS = ("guided-backprop", "deconvnet", "guided-grad-cam")
+"""Methods, by their commands, with a rule for ReLUs."""
 
 
 @dataclass(frozen=True)
 class Question:
     """What is asked of a network, whatever the method."""
 
-    target: int
-    """The class."""
+    target: int | Unit
+    """The class; or a unit, its layer named as in the layer tree."""
     layer: str = ""
-    """For the CAM family, as the layer tree names it; empty: the last one that has a map."""
+    """For the CAM family, as the layer tree names it; empty: the last one that has a map and that
+    the target depends on."""
     window: int = 0
     """Side of the occluding square, px; 0: a seventh of the short side."""
     stride: int = 0
@@ -63,10 +69,11 @@ def attribute(
     Raises:
         BadInput: the method has no answer for this network, target or layer; the sentence says why.
     """
-    module, target, size = network.module, question.target, (x.shape[2], x.shape[3])
+    module, size = network.module, (x.shape[2], x.shape[3])
+    target = _called(network, question.target, size)
 
     def layer() -> str:
-        return call_name(network, question.layer or last_map(network, size), size)
+        return call_name(network, layer_of(network, x, question), size)
 
     def occluded() -> "Tensor | None":
         window = question.window or max(1, round(min(size) / WINDOWS_ACROSS))
@@ -102,3 +109,76 @@ def attribute(
     if values.ndim == 3 and network.card.preprocessing.order == "BGR":
         values = values.flip(0)
     return values
+
+
+def _called(network: "Network", target: int | Unit, size: tuple[int, int]) -> int | Unit:
+    """Return a target with its layer named as `engine.attribution` does.
+
+    In the layer tree the name of a module that is called several times is its first call, there it
+    is the last.
+    """
+    if isinstance(target, Unit):
+        return replace(target, layer=call_name(network, target.layer, size))
+    return target
+
+
+def layer_of(network: "Network", x: "Tensor", question: Question) -> str:
+    """Return the layer that the CAM family looks at: the one asked for, or the last that will do.
+
+    Of a class the last layer that has a map; of a unit the last before it that it depends on (in
+    networks with branches not every layer before it is on the way to it). `x` as in `attribute`.
+
+    Raises:
+        BadInput: there is none, or no such unit.
+    """
+    size = (x.shape[2], x.shape[3])
+    if question.layer:
+        return question.layer
+    unit = question.target
+    if not isinstance(unit, Unit):
+        return last_map(network, size)
+    located(network, x, unit)  # says what is wrong with the unit itself
+    own, called = network.resolve(unit.layer), _called(network, unit, size)
+    names = {dotted: alias for alias, dotted in network.aliases.items()}
+    calls = list(network.calls(size).values())
+    before = calls[: [call.name for call in calls].index(own)]
+    for call in reversed(before):
+        if len(call.shape) == 4 and min(call.shape[2:]) > 1:
+            try:
+                grad_cam(network.module, x, called, call_name(network, call.name, size))
+            except ValueError:
+                continue
+            return names.get(call.name, call.name)
+    raise BadInput(
+        f"no layer before {unit.layer} of {network.card.name} has a map; choose a deeper unit, or "
+        "a method that looks at pixels"
+    )
+
+
+def located(network: "Network", x: "Tensor", unit: Unit) -> tuple[Unit, float]:
+    """Return a unit with its position in `x` (1, 3, H, W) settled, and its activation there.
+
+    Of layers without maps the position stays None. Raises `BadInput` where there is no such unit.
+    """
+    size = (x.shape[2], x.shape[3])
+    called = replace(unit, layer=call_name(network, unit.layer, size))
+    try:
+        with without_gradients(network.module):
+            values, found = values_of_unit(network.module, x.clone(), called)
+    except ValueError as error:
+        raise BadInput(f"{network.card.name}: {error}") from error
+    shape = network.calls(size)[network.resolve(unit.layer)].shape
+    if len(shape) == 4:
+        row, column = divmod(int(found.places[0]), shape[3])
+        unit = replace(unit, position=(row, column))
+    return unit, float(values[0])
+
+
+def without_rule(method: Method, network: "Network", x: "Tensor") -> tuple[str, ...]:
+    """Return the activations for which a method with a rule for ReLUs has none; () for others."""
+    if method.command not in OF_RELUS:
+        return ()
+    try:
+        return plain_activations(network.module, x)
+    except ValueError:  # scripted: the method itself says so
+        return ()

@@ -65,3 +65,83 @@ def test_bad_input_is_one_sentence(in_process, arguments, words):
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
     assert not Path("x.png").exists()
+
+
+def test_a_unit_takes_the_place_of_a_class(in_process):
+    done = in_process("attribute", "photo.png", "--method", "guided-backprop", "-o", "u.png",
+                      "--unit", "relu3_1:5:2,3", "--size", "64", "--raw", "u.npz", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["unit"] == "relu3_1:5:2,3"
+    assert said["name"] == "relu3_1 channel 5 at 2, 3"
+    assert "class" not in said
+    raw = np.load("u.npz")
+    assert str(raw["unit"]) == "relu3_1 channel 5 at 2, 3"
+    rows, columns = np.nonzero(np.abs(raw["values"]).max(0))
+    # Its receptive field is 24 px wide at most.
+    assert max(np.ptp(rows), np.ptp(columns)) < 24
+    assert said["activation"] >= 0
+
+
+def test_units_and_classes_stand_beside_each_other(in_process):
+    done = in_process("attribute", "photo.png", "--method", "gradient", "-o", "both.png", "--class",
+                      "7", "--unit", "relu3_1:5", "--unit", "relu2_1:1", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["class"] == [7]
+    assert [text.split(":")[:2] for text in said["unit"]] == [["relu3_1", "5"], ["relu2_1", "1"]]
+
+
+def test_the_object_is_written_as_a_mask_of_the_photos_size(in_process):
+    done = in_process("attribute", "photo.png", "--method", "gradient", "-o", "m.png", "--size", "64",
+                      "--cut", "mask.png", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["cut"] == "mask.png"
+    mask, photo = open_picture("mask.png"), open_picture("photo.png")
+    assert (mask.width, mask.height) == (photo.width, photo.height)
+    assert set(np.unique(mask.rgb)) == {0.0, 1.0}
+
+
+@pytest.fixture
+def smooth(monkeypatch):
+    """A network whose activations have no rule for ReLUs, in place of the one that ships."""
+    from torch import nn
+
+    from engine.networks.card import Card
+    from engine.networks.network import Network
+
+    layers = (nn.Conv2d(3, 4, 3, padding=1), nn.GELU(), nn.Conv2d(4, 4, 3, padding=1))
+    network = Network(nn.Sequential(*layers), Card("smooth", "Smooth", "some", input_size=32))
+    monkeypatch.setattr("engine.networks.loading.load_network", lambda *_: network)
+    return network
+
+
+@pytest.mark.parametrize("layers", [["0"], ["0", "2"]])
+def test_activations_without_a_rule_are_told_of(in_process, smooth, layers):
+    units = [word for layer in layers for word in ("--unit", f"{layer}:1")]
+    done = in_process("attribute", "photo.png", "--method", "deconvnet", *units, "-o", "g.png")
+    assert done.returncode == 0, done.stderr
+    words = "deconvnet on smooth: no rule for GELU, which keep their ordinary gradient"
+    assert done.stderr == f"pareidolia: {words}\n"
+    done = in_process("attribute", "photo.png", "--method", "gradient", *units, "-o", "g.png")
+    assert done.stderr == ""
+
+
+def test_a_network_without_classes_says_so_unless_a_unit_is_asked_about(in_process, smooth):
+    done = in_process("attribute", "photo.png", "--method", "gradient", "-o", "none.png")
+    assert done.returncode == 2
+    assert "no classifier" in done.stderr
+    done = in_process("attribute", "photo.png", "--method", "gradient", "-o", "some.png",
+                      "--unit", "2:3")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "2 channel 3 at" in done.stdout
+
+
+@pytest.mark.parametrize("unit", ["relu3_1", "relu3_1:x", "relu3_1:9999", "nowhere:1"])
+def test_a_unit_that_is_none_is_one_sentence(in_process, unit):
+    done = in_process("attribute", "photo.png", "--method", "gradient", "--unit", unit, "--size",
+                      "64", "-o", "y.png")  # fmt: skip
+    assert done.returncode == 2
+    assert unit.split(":")[0] in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not Path("y.png").exists()

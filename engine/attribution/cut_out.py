@@ -1,0 +1,66 @@
+"""The object that a network's saliency points at, cut out of a photo at its full size."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.attribution.methods import Question, attribute
+from engine.attribution.segmentation import Selection, grab_cut
+from engine.attribution.unit import Unit
+from engine.heat import Heat, find_method
+from engine.image import Picture
+from engine.networks.fitting import fitting_size
+from engine.networks.network import Network
+
+FOREGROUND, BACKGROUND = 0.95, 0.30
+"""The quantiles that `grab_cut` begins with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pointed:
+    """A photo as a network looks at it, and how much each pixel matters to the target."""
+
+    pixels: npt.NDArray[np.uint8]
+    """(h, w, 3)."""
+    saliency: npt.NDArray[np.float32]
+    """(h, w), at least 0: the gradient's size."""
+
+    def selected(self, foreground: float = FOREGROUND, background: float = BACKGROUND) -> Selection:
+        """Return the object, in these pixels; arguments and errors as in `grab_cut`."""
+        return grab_cut(self.pixels, self.saliency, foreground, background)
+
+
+def pointed_at(network: Network, photo: Picture, target: int | Unit) -> Pointed:
+    """Return what a class, or a unit named as in the layer tree, answers to in a photo.
+
+    Raises:
+        BadInput: the network has no such class or unit.
+    """
+    height, width = fitting_size(network, photo.width, photo.height)
+    small = photo.resized(size=(width, height))
+    x = network.prepare(small.tensor()[None].to(network.device))
+    method = find_method("gradient")
+    values = attribute(method, network, x, Question(target))
+    assert values is not None  # nobody stops it
+    pixels = np.rint(small.rgb * np.float32(255)).astype(np.uint8)
+    return Pointed(pixels, Heat.of(method, values).values)
+
+
+def enlarged(mask: npt.NDArray[np.bool_], width: int, height: int) -> npt.NDArray[np.bool_]:
+    """Return a mask (h, w) at another size (height, width), its outline smooth instead of stepped."""
+    import cv2
+
+    linear = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(linear >= 0.5)
+
+
+def mask_picture(mask: npt.NDArray[np.bool_]) -> Picture:
+    """Return a mask (H, W) as a picture: white where it is selected, black elsewhere."""
+    return Picture(np.repeat(mask[..., None], 3, -1).astype(np.float32))
+
+
+def without_background(photo: Picture, mask: npt.NDArray[np.bool_]) -> Picture:
+    """Return the photo, transparent where the mask (H, W) of its size is not."""
+    own = np.float32(1) if photo.alpha is None else photo.alpha
+    return replace(photo, alpha=(mask * own).astype(np.float32))
