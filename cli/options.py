@@ -102,7 +102,7 @@ def technique_parser(kind: type[Technique]) -> Parser:
     if "start" in kind.inputs:
         add("--start-picture", metavar="PHOTO", help="for --start picture")
     if "guide" in kind.inputs:
-        add("--guide", metavar="PHOTO", help="dream of what is in this picture")
+        add("--guide", metavar="PHOTO", help="a picture whose features to bring out")
     if "layers" in described:
         add("--layer", action="append", default=[], metavar="NAME[:WEIGHT]",
             help="a layer to make respond more; may be repeated")  # fmt: skip

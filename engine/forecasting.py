@@ -15,7 +15,7 @@ LEAST_ITERATIONS = 3
 """One to warm up, two to measure."""
 MOST_ITERATIONS = 25
 LONG_ENOUGH = 0.5
-"""Seconds; quick iterations are measured for this long."""
+"""Seconds; quick iterations are measured for this long, less where errors of many parts even out."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,33 @@ def forecast(
     """Run a few iterations at the smallest and the largest size and add up the plan.
 
     Set-up and iterations grow as a + b * pixels between the two; the memory is that of the
-    largest size. Nothing is kept of the probe's pictures. Raises what `run` raises, and `Cancelled`
-    at the next iteration once `cancelled` returns True.
+    largest size. A technique whose steps take longer in some parts of a run than in others says so
+    by a method `parts`, which returns a task for each; then all are measured. Nothing is kept of
+    the probe's pictures. Raises what `run` raises, and `Cancelled` at the next iteration once
+    `cancelled` returns True.
     """
     task = prepare(job, network)
     check_fits(task)
+    split = getattr(task.technique, "parts", None)
+    parts: list[Task] = [task] if split is None else split(task)
+    with explained(task):
+        stage = parts[0].technique.stages(parts[0])[0]
+        _probe(parts[0], stage, cancelled, 1)  # what only a program's first run pays for
+        found = [_measured(part, cancelled, LONG_ENOUGH / len(parts) ** 0.5) for part in parts]
+    seconds = sum(seconds for seconds, _ in found)
+    return Forecast(seconds, max(memory for _, memory in found), _in_all(task))
+
+
+def _measured(task: Task, cancelled: Callable[[], bool], enough: float) -> tuple[float, int]:
+    """Return the seconds and the memory of a run whose iterations differ by their size alone."""
     plan = task.technique.stages(task)
     smallest, largest = _pixels(plan[0]), _pixels(plan[-1])
-    with explained(task):
-        _probe(task, plan[0], cancelled, 1)  # what only a program's first run pays for
-        reset_peak_memory(task.device)
-        at_largest = _probe(task, plan[-1], cancelled)
-        memory = peak_memory(task.device)
-        at_smallest = at_largest
-        if smallest < largest:
-            at_smallest = _probe(task, plan[0], cancelled)
+    reset_peak_memory(task.device)
+    at_largest = _probe(task, plan[-1], cancelled, enough=enough)
+    memory = peak_memory(task.device)
+    at_smallest = at_largest
+    if smallest < largest:
+        at_smallest = _probe(task, plan[0], cancelled, enough=enough)
     memory += remembered(task, largest, already=at_largest.iterations - 1)
 
     def seconds(stage: Stage) -> float:
@@ -72,11 +84,15 @@ def forecast(
         each = at_smallest.each + share * (at_largest.each - at_smallest.each)
         return set_up + stage.iterations * each
 
-    return Forecast(sum(seconds(stage) for stage in plan), memory, _in_all(task))
+    return sum(seconds(stage) for stage in plan), memory
 
 
 def _probe(
-    task: Task, stage: Stage, cancelled: Callable[[], bool], most: int = MOST_ITERATIONS
+    task: Task,
+    stage: Stage,
+    cancelled: Callable[[], bool],
+    most: int = MOST_ITERATIONS,
+    enough: float = LONG_ENOUGH,
 ) -> _Measured:
     """Run iterations at the stage's size until their time is known."""
     alone = replace(
@@ -91,7 +107,7 @@ def _probe(
         moments.append(time.perf_counter())
         if cancelled():
             raise Cancelled("the forecast was given up")
-        if len(moments) >= LEAST_ITERATIONS and moments[-1] - moments[0] >= LONG_ENOUGH:
+        if len(moments) >= LEAST_ITERATIONS and moments[-1] - moments[0] >= enough:
             break
     each = (moments[-1] - moments[0]) / max(len(moments) - 1, 1)
     return _Measured(max(moments[0] - began - each, 0.0), each, len(moments))

@@ -283,6 +283,9 @@ def run(
     task = prepare(job, network)
     check_fits(task)
     changes = deque(job.changes)
+    if (changes or job.stop_after is not None) and getattr(task.technique, "resume", False):
+        # Done again from its beginning, where the changes and the stop are counted from.
+        task.technique = replace(task.technique, resume=False)
     try:
         with explained(task):
             for frame in task.technique.frames(task):

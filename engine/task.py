@@ -108,8 +108,11 @@ class Technique(Protocol):
     """Which pictures it takes, of content, styles, guide and start."""
 
     def suggested_layers(self, network: "Network") -> dict[str, dict[str, float]]:
-        """Return what its settings of layers mean on `network` where they are left to themselves."""
-        ...
+        """Return what its settings of layers mean on `network` where they are left to themselves.
+
+        Nothing, where it has none such.
+        """
+        return {}
 
     def stages(self, task: Task) -> list[Stage]:
         """Return what the run will do, in order."""

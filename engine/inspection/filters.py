@@ -37,10 +37,10 @@ class Filters:
     ) -> Tensor:
         """Return the first filters' slices in gray: (out, in, h, w) in [0, 1], zero as 0.5.
 
-        Of the inputs, those from `first_in` on. `together` gives the whole layer one scale; else
-        each filter (all its slices) has its own: gray means the same, however many are shown.
+        Of the inputs, those from `first_in` on. `together` gives all these slices one scale; else
+        each filter (all its slices) has its own.
         """
-        return around_gray(self.weight, together)[:most_out, first_in : first_in + most_in]
+        return around_gray(self.weight[:most_out, first_in : first_in + most_in], together)
 
 
 def filters(network: Network, layer: str = "") -> Filters:

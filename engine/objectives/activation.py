@@ -19,6 +19,19 @@ def class_logit(logits: Tensor, classes: Sequence[int]) -> Tensor:
     return logits.gather(1, torch.tensor(list(classes), device=logits.device)[:, None])[:, 0]
 
 
+def class_margin(logits: Tensor, classes: Sequence[int], rivals: float) -> Tensor:
+    """Return (N,): each picture's own logit less `rivals` times its highest other one.
+
+    0: `class_logit`; 1: the margin by which the class wins (Carlini and Wagner 2017). In between,
+    a look-alike (the tabby's tiger cat) is not made as strong on the way.
+    """
+    own = class_logit(logits, classes)
+    if not rivals:
+        return own
+    index = torch.tensor(list(classes), device=logits.device)[:, None]
+    return own - rivals * logits.scatter(1, index, -torch.inf).amax(1)
+
+
 def channel_mean(features: Tensor, channels: Sequence[int]) -> Tensor:
     """Return (N,): the mean over positions of each picture's own channel."""
     x = _positions(features)

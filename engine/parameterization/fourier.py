@@ -77,6 +77,7 @@ class Phase:
 
     MACO (Fel et al. 2023): high frequencies can then never take over. The magnitudes fall with
     frequency as those of photographs: f^-1.3 up to a tenth of a cycle per pixel, faster above.
+    After `phases` they are those of given pictures.
     """
 
     BEND = 0.1
@@ -97,17 +98,38 @@ class Phase:
         magnitude[0, 0] = 0  # the mean is taken out of the picture anyway
         # Scaled to a picture of deviation about 1, which keeps the guard below it small.
         self.magnitude = (magnitude / math.sqrt(magnitude.square().mean())).to(device, dtype)
+        self.middle, self.spread = (torch.full((1, 1, 1, 1), v).to(self.magnitude) for v in (0, 1))
+        """Of the angles, for each picture; their deviation is always the same."""
+        self.brightness, self.contrast = self.middle, self.spread
+        """Of the decorrelated planes, for each picture."""
 
     def start(self, count: int, noise: Callable[..., Tensor]) -> Tensor:
         """Return `count` arrays of phases (N, 3, H, W // 2 + 1) to start from."""
-        return noise(count, 3, *self.magnitude.shape).to(self.magnitude)
+        return noise(count, 3, *self.magnitude.shape[-2:]).to(self.magnitude)
 
     def picture(self, phase: Tensor) -> Tensor:
         """Return the pictures (N, 3, H, W) in (0, 1) of phases, differentiable."""
-        angle = self._standard(phase)
+        angle = self.middle + self.spread * self._standard(phase)
         planes = torch.fft.irfft2(torch.polar(*torch.broadcast_tensors(self.magnitude, angle)),
                                   s=self.size, norm="ortho")  # fmt: skip
-        return torch.sigmoid(coloured(self._standard(planes)))
+        return torch.sigmoid(coloured(self.brightness + self.contrast * self._standard(planes)))
+
+    def phases(self, picture: Tensor) -> Tensor:
+        """Return phases whose pictures are `picture` (N, 3, H, W), as far as it lies in [.01, .99].
+
+        From now on the magnitudes, contrast and brightness are those of `picture`, in which no
+        picture may be of one colour: a given spectrum is all that phases can vary.
+        """
+        logits = torch.logit(picture.to(self.magnitude).clamp(0.01, 0.99))
+        planes = decorrelated(logits)
+        self.brightness = planes.mean((1, 2, 3), keepdim=True)
+        self.contrast = planes.std((1, 2, 3), keepdim=True) + self.GUARD
+        spectrum = torch.fft.rfft2(planes - self.brightness, norm="ortho")
+        self.magnitude, angle = spectrum.abs(), spectrum.angle()
+        self.middle = angle.mean((1, 2, 3), keepdim=True)
+        deviation = angle.std((1, 2, 3), keepdim=True)
+        self.spread = deviation * (1 + self.GUARD)
+        return (angle - self.middle) / deviation
 
     def _standard(self, x: Tensor) -> Tensor:
         """Return `x` with mean 0 and deviation 1 for each picture."""

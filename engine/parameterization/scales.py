@@ -1,5 +1,7 @@
 """Coarse to fine: the sizes of a pyramid, and how tensors go from one to the next."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -33,6 +35,32 @@ def resize(picture: Tensor, size: tuple[int, int], mode: str = "bicubic") -> Ten
 def resize_picture(picture: Tensor, size: tuple[int, int]) -> Tensor:
     """Return a picture in [0, 1] resampled to `size`, bicubic and clamped."""
     return resize(picture, size).clamp_(0, 1)
+
+
+def resize_torus(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return (N, C, H, W) whose opposite borders meet, resampled to `size` (height, width).
+
+    Band-limited: each line is the one trigonometric polynomial through its samples, cut off at what
+    the new size can hold. All places are treated alike. Cubic interpolation would blur pixels that
+    fall between old ones and keep those that fall on them: a comb of sharper lines, one of which
+    always lies on the border. May overshoot where the picture has edges.
+    """
+    down = _band_limited(picture.shape[-2], size[0]).to(picture)
+    across = _band_limited(picture.shape[-1], size[1]).to(picture)
+    return down @ picture @ across.mT
+
+
+def _band_limited(before: int, after: int) -> Tensor:
+    """Return the matrix (after, before) that resamples a periodic line, float64."""
+    spectrum = torch.fft.rfft(torch.eye(before, dtype=torch.float64), dim=0)
+    f = torch.fft.rfftfreq(before, dtype=torch.float64)
+    if before % 2 == 0 and after > before:
+        spectrum[-1] /= 2  # the highest frequency stands for itself and its negative
+    if after < before:
+        spectrum[2 * f * before >= after] = 0
+    shift = (before / after - 1) / 2  # samples are the middles of pixels
+    spectrum = spectrum * torch.polar(torch.ones_like(f), 2 * math.pi * f * shift)[:, None]
+    return torch.fft.irfft(spectrum, n=after, dim=0) * (after / before)
 
 
 class Average:

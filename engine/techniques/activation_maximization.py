@@ -1,4 +1,8 @@
-"""Activation maximization (Erhan et al. 2009): what a layer, a channel or one neuron looks for."""
+"""Activation maximization (Erhan et al. 2009): what a layer, a channel or one neuron looks for.
+
+Or a direction among the channels: that in which the layer answers to a guide picture (Olah,
+Mordvintsev, Schubert 2017).
+"""
 
 from __future__ import annotations
 
@@ -26,13 +30,19 @@ class _Unit:
     )  # fmt: skip
     channel: str = setting(
         "", "Channel", "A channel by number; several with commas, such as 3,5: a picture of each, "
-        "side by side; empty: the whole layer.",
+        "side by side; empty: the whole layer, or all that it sees in the guide picture.",
         group="Unit",
     )  # fmt: skip
     position: str = setting(
         "", "Position", "Row and column y,x of one neuron in the layer's map, or center; empty: the "
-        "channel everywhere. The network then always sees the whole picture.",
+        "channel everywhere. The network then always sees the whole picture; of a guide picture only "
+        "what is seen there counts.",
         group="Unit",
+    )  # fmt: skip
+    cosine_power: float = setting(
+        2.0, "Cosine power", "How much the mixture of channels should be that of the guide picture; "
+        "0: a large activation is enough. Only with a guide.",
+        low=0.0, high=16.0, step=0.5, group="Unit",
     )  # fmt: skip
 
 
@@ -42,9 +52,9 @@ class ActivationMaximization(Ascent, _Unit):
 
     command: ClassVar[str] = "activation-maximization"
     title: ClassVar[str] = "Activation maximization"
-    summary: ClassVar[str] = "what a layer, channel or neuron looks for"
+    summary: ClassVar[str] = "what a layer, channel, neuron or direction looks for"
     exact: ClassVar[bool] = False
-    inputs: ClassVar[tuple[str, ...]] = ()
+    inputs: ClassVar[tuple[str, ...]] = ("guide",)
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
     def stages(self, task: Task) -> list[Stage]:

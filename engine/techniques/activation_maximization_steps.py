@@ -1,14 +1,24 @@
-"""What activation maximization makes large: a layer, channels of it, or neurons at a position."""
+"""What activation maximization makes large: a layer, its channels, a direction; or at a position."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import cast
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from engine.errors import BadInput
 from engine.figure import Tile
+from engine.image import Picture
 from engine.networks.network import Network
-from engine.objectives.activation import channel_mean, diversity, layer_energy, neuron
+from engine.objectives.activation import (
+    channel_mean,
+    direction,
+    diversity,
+    layer_energy,
+    neuron,
+)
 from engine.parameterization.sheet import tiles_of
 from engine.task import Frame, Stage, Task
 from engine.techniques import ascent_steps
@@ -31,6 +41,24 @@ def shape_of(network: Network, layer: str) -> tuple[int, ...]:
     return shape
 
 
+def parse_position(text: str, layer: str, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Return row and column of "y,x" or "center" in a layer's map; None: empty. Raises `BadInput`."""
+    if not text.strip():
+        return None
+    if len(shape) != 4:
+        raise BadInput(f"layer {layer} has no positions; leave --position empty")
+    height, width = shape[2:]
+    if text.strip().lower() in ("center", "centre"):
+        return height // 2, width // 2
+    found = parse_numbers(text, "--position", "3,5")
+    if len(found) != 2 or not (0 <= found[0] < height and 0 <= found[1] < width):
+        raise BadInput(
+            f"--position is {text!r}; layer {layer} has rows 0 to {height - 1} and columns "
+            f"0 to {width - 1}, such as {height // 2},{width // 2}"
+        )
+    return found[0], found[1]
+
+
 class Units:
     """The activation of each picture's channel; copies of a channel follow one another."""
 
@@ -45,30 +73,12 @@ class Units:
         for channel in chosen:
             if not 0 <= channel < shape[1]:
                 raise BadInput(f"layer {layer} has channels 0 to {shape[1] - 1}, not {channel}")
-        self.position = self._position(position, shape, bool(chosen))
+        if position.strip() and not chosen:
+            raise BadInput("--position is that of one neuron; give its --channel too, or a --guide")
+        self.position = parse_position(position, layer, shape)
         self.whole = self.position is not None
         self.channels = [c for c in chosen for _ in range(copies)]
         self.count = len(self.channels) or copies
-
-    def _position(
-        self, text: str, shape: tuple[int, ...], one_channel: bool
-    ) -> tuple[int, int] | None:
-        if not text.strip():
-            return None
-        if not one_channel:
-            raise BadInput("--position is that of one neuron; give its --channel too")
-        if len(shape) != 4:
-            raise BadInput(f"layer {self.layer} has no positions; leave --position empty")
-        height, width = shape[2:]
-        if text.strip().lower() in ("center", "centre"):
-            return height // 2, width // 2
-        found = parse_numbers(text, "--position", "3,5")
-        if len(found) != 2 or not (0 <= found[0] < height and 0 <= found[1] < width):
-            raise BadInput(
-                f"--position is {text!r}; layer {self.layer} has rows 0 to {height - 1} and columns "
-                f"0 to {width - 1}, such as {height // 2},{width // 2}"
-            )
-        return found[0], found[1]
 
     def __call__(self, view: Tensor, diverse: bool) -> tuple[Tensor, Tensor | None]:
         """Return the pictures' activations, and how alike copies are if `diverse` asks for it."""
@@ -85,7 +95,61 @@ class Units:
         return values, sum(likeness[1:], likeness[0])
 
 
-def _units(task: Task, settings: ActivationMaximization) -> Units:
+class Towards:
+    """How far each picture's activations go in a direction: that of a guide picture's."""
+
+    name = "direction"
+    channels: tuple[int, ...] = ()
+
+    def __init__(
+        self, network: Network, layer: str, guide: Picture, position: str, power: float, copies: int
+    ) -> None:
+        """Ask for what `layer` sees in the middle square of `guide`, on average or at one position.
+
+        `power` is that of `engine.objectives.activation.direction`.
+        """
+        self.network, self.layer, self.guide, self.power = network, layer, guide, power
+        self.position = parse_position(position, layer, shape_of(network, layer))
+        self.whole = self.position is not None
+        self.copies = self.count = copies
+
+    @cached_property
+    def vector(self) -> Tensor:
+        """The direction (C,), of length 1. Raises `BadInput` where the layer sees nothing."""
+        with torch.no_grad():
+            square = _middle(self.guide, self.network.card.input_size)
+            here = self._here(self.network.taps(square, [self.layer])[self.layer].float())
+            mean = here.flatten(2).mean((0, 2)) if here.dim() > 2 else here.mean(0)
+        if not mean.any():
+            raise BadInput(
+                f"layer {self.layer} sees nothing in the guide picture there; another layer, "
+                "position or picture would do"
+            )
+        return mean / torch.linalg.vector_norm(mean)
+
+    def _here(self, features: Tensor) -> Tensor:
+        if self.position is None:
+            return features
+        y, x = self.position
+        return features[:, :, y, x]
+
+    def __call__(self, view: Tensor, diverse: bool) -> tuple[Tensor, Tensor | None]:
+        """Return each picture's value, and how alike they are if `diverse` asks for it."""
+        vector = self.vector
+        features = self.network.taps(view, [self.layer])[self.layer]
+        values = direction(self._here(features), vector, self.power)
+        return values, diversity(features) if diverse and self.copies > 1 else None
+
+
+def _middle(picture: Picture, side: int) -> Tensor:
+    """Return a picture's middle square as (1, 3, side, side)."""
+    short = min(picture.height, picture.width)
+    top, left = (picture.height - short) // 2, (picture.width - short) // 2
+    square = np.ascontiguousarray(picture.rgb[top : top + short, left : left + short])
+    return Picture(square).resized(size=(side, side)).tensor()[None]
+
+
+def _units(task: Task, settings: ActivationMaximization) -> Units | Towards:
     """Return what the settings ask for; an empty layer is the deepest suggested."""
     card = task.network.card
     suggested = [*card.dream_layers] or [*card.layers]
@@ -93,6 +157,16 @@ def _units(task: Task, settings: ActivationMaximization) -> Units:
     if not layer:
         raise BadInput(f"{card.name} suggests no layer; give --layer")
     chosen = parse_numbers(settings.channel, "--channel", "3,5")
+    if task.guide is not None:
+        if chosen:
+            raise BadInput(
+                "a guide picture gives a direction among all channels: leave --channel empty, or "
+                "take the guide away"
+            )
+        return Towards(
+            task.network, layer, task.guide, settings.position, settings.cosine_power,
+            settings.copies,
+        )  # fmt: skip
     return Units(task.network, layer, chosen, settings.position, settings.copies)
 
 
@@ -111,6 +185,11 @@ def tiles(task: Task, picture: Tensor) -> list[Tile]:
     units = _units(task, cast(ActivationMaximization, task.technique))
     where = "" if units.position is None else "\nat " + ", ".join(map(str, units.position))
     names = [f"{units.layer}\nchannel {c}{where}" for c in units.channels]
+    if isinstance(units, Towards):
+        path = units.guide.path
+        names = [
+            f"{units.layer}\ntowards {path.name if path else 'the guide'}{where}"
+        ] * units.count
     names = names or [units.layer] * units.count
     pictures = tiles_of(picture, units.count, gap=ascent_steps.GAP)
     return [Tile(p, name) for p, name in zip(pictures, names, strict=True)]

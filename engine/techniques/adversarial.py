@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.settings import setting
+from engine.task import Technique
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.image import Picture
-    from engine.networks.network import Network
     from engine.task import Frame, Stage, Task
 
 
 @dataclass(frozen=True)
-class Adversarial:
+class Adversarial(Technique):
     """Settings of an attack."""
 
     command: ClassVar[str] = "adversarial"
@@ -85,10 +85,6 @@ class Adversarial:
         """Return steps that do not end before `iterations` are done, for a measurement."""
         method = "gradient" if self.method == "fgsm" else self.method
         return replace(self, iterations=iterations, method=method, margin=2.0)
-
-    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
-        """Return nothing: there are no layers to choose."""
-        return {}
 
     def stages(self, task: Task) -> list[Stage]:
         """Return the one stage: the photo at the task's size."""

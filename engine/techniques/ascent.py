@@ -8,18 +8,18 @@ with phases only: Fel et al. 2023 (MACO).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from engine.settings import setting
-
-if TYPE_CHECKING:
-    from engine.networks.network import Network
+from engine.task import Technique
 
 _STILL = {"jitter": 0, "zoom": 0.0, "rotation": 0.0, "closest": 1.0}
 _YOSINSKI = {
     **_STILL, "parameterization": "pixels", "optimizer": "progress", "iterations": 500,
 }  # fmt: skip
-# The published rates, 100, are for CaffeNet, whose gradients are some ten times larger.
+MANY = 32
+"""Steps of which the first ones, whose gradients may pass blocked ReLUs, are the smaller part."""
+# The published rates are for CaffeNet and its scale of logits; steps of a set length are for all.
 PRESETS: dict[str, dict[str, Any]] = {
     "Fourier + transformations": {},
     "Simonyan 2014": {
@@ -34,16 +34,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         **_YOSINSKI, "learning_rate": 1e8, "blur": 0.5, "small_norm": 50.0,
     },
     "Yosinski 2015 style 2": {
-        **_YOSINSKI, "optimizer": "plain", "learning_rate": 1e5, "l2": 0.3,
+        **_YOSINSKI, "optimizer": "normalised", "learning_rate": 12.0, "l2": 0.3,
         "small_norm": 20.0, "iterations": 750,
     },
     "Yosinski 2015 style 3": {
-        **_YOSINSKI, "optimizer": "plain", "learning_rate": 1e4, "l2": 1e-4, "blur": 1.0,
+        **_YOSINSKI, "optimizer": "normalised", "learning_rate": 2.5, "l2": 1e-4, "blur": 1.0,
         "iterations": 1000,
     },
     "Yosinski 2015 style 4": {
-        **_YOSINSKI, "learning_rate": 1e8, "blur": 0.5, "small_contribution": 90.0,
-        "iterations": 1000,
+        **_YOSINSKI, "optimizer": "normalised", "learning_rate": 4.0, "blur": 0.5,
+        "small_contribution": 90.0, "iterations": 1000,
     },
     "MACO": {
         "parameterization": "phases", "learning_rate": 1.0, "views": 4, "view_noise": 0.08,
@@ -53,7 +53,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Ascent:
+class Ascent(Technique):
     """How the picture is described, moved and kept plain."""
 
     iterations: int = setting(
@@ -147,10 +147,9 @@ class Ascent:
         low=0.0, high=1e6, step=1.0, group="Output", live=True,
     )  # fmt: skip
 
-    def at_one_size(self, iterations: int) -> Self:
-        """Return the same for `iterations` steps, for a measurement."""
-        return replace(self, iterations=iterations)
+    steady: bool = False
+    """No setting: whether already the first steps are like those of the run's greater part."""
 
-    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
-        """Return nothing: there are no layers with weights here."""
-        return {}
+    def at_one_size(self, iterations: int) -> Self:
+        """Return the same for `iterations` steps, for a measurement: what most steps take."""
+        return replace(self, iterations=iterations, steady=self.iterations > MANY)

@@ -25,6 +25,8 @@ from engine.techniques.ascent import Ascent
 GAP = 2
 """Pixels between the pictures of a sheet."""
 LEAST_SIDE = 8
+PATIENCE = 32
+"""Steps after which a unit that never answered gets other noise to start from."""
 
 
 class Goal(Protocol):
@@ -101,7 +103,7 @@ def frames(task: Task, goal: Goal, start: Tensor | None = None) -> Iterator[Fram
     for i in range(1, first.iterations + 1):
         losses = climb.step(cast(Ascent, task.technique), i)
         yield Frame(
-            i, first.iterations, losses, time.perf_counter() - began, label,
+            i, first.iterations, losses, time.perf_counter() - began, label + climb.restarted,
             partial(_render, climb),
         )  # fmt: skip
 
@@ -136,8 +138,34 @@ class Climb:
         self.adam = Adam(self.variable, settings.learning_rate)
         self.values = torch.zeros(goal.count, device=task.device)
         """Each picture's objective before the last step."""
-        self.redirected = FIRST_STEPS
+        self.redirected = 0 if settings.steady else FIRST_STEPS
         """Until which iteration gradients may pass ReLUs that block everything."""
+        flat = isinstance(self.form, Pixels) and not self.form.deviation
+        self.other_starts = start is None and not flat
+        """Whether to begin again would be to begin otherwise."""
+        self.answered = torch.zeros(goal.count, dtype=torch.bool, device=task.device)
+        """Whose objective was anything but 0, of late."""
+        self.restarts = 0
+
+    @property
+    def restarted(self) -> str:
+        """How many pictures began again, in words to add to what is being done."""
+        return f", {self.restarts} from other noise" if self.restarts else ""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
+        """Return what `take_up` takes, until the next step."""
+        tensors = {"variable": self.variable, "mean": self.adam.mean, "square": self.adam.square}
+        counts = {"steps": self.adam.steps, "redirected": self.redirected}
+        return {**tensors, "answered": self.answered}, {**counts, "restarts": self.restarts}
+
+    def take_up(self, tensors: dict[str, Tensor], counts: dict[str, int]) -> None:
+        """Go on from where another climb towards the same goal was."""
+        self.variable.copy_(tensors["variable"])
+        self.adam.mean.copy_(tensors["mean"])
+        self.adam.square.copy_(tensors["square"])
+        self.answered.copy_(tensors["answered"])
+        self.adam.steps, self.redirected = counts["steps"], counts["redirected"]
+        self.restarts = counts["restarts"]
 
     def _fresh(self, count: int) -> Tensor:
         return self.form.start(count, self.task.noise)
@@ -155,12 +183,27 @@ class Climb:
         """Return the pictures as they are now, (N, 3, side, side) in [0, 1]."""
         return self.form.picture(self.variable).clamp(0, 1)
 
-    def restart(self, which: list[int], iteration: int) -> None:
-        """Begin the pictures `which` again after `iteration`, from other noise."""
-        self.variable[which] = self._fresh(len(which))
-        self.adam.mean[which] = 0
-        self.adam.square[which] = 0
-        self.redirected = iteration + FIRST_STEPS
+    def _wake(self, iteration: int, last: int) -> None:
+        """Help pictures whose units stay off.
+
+        Gradients go on past what blocks them; where that does not help for a while, the picture
+        begins again from other noise, as long as there are steps enough left for it.
+        """
+        self.answered |= self.values != 0
+        if self.answered.all():
+            silent = []
+        else:
+            silent = self.answered.logical_not().nonzero().flatten().tolist()
+            self.redirected = max(self.redirected, iteration + 1)
+        if iteration % PATIENCE or iteration + PATIENCE > last:
+            return
+        self.answered.zero_()
+        if silent and self.other_starts:
+            self.variable[silent] = self._fresh(len(silent))
+            self.adam.mean[silent] = 0
+            self.adam.square[silent] = 0
+            self.redirected = iteration + FIRST_STEPS
+            self.restarts += len(silent)
 
     def step(self, settings: Ascent, iteration: int) -> dict[str, float]:
         """Move the pictures; return the objective (and what else counts) before the step."""
@@ -172,6 +215,8 @@ class Climb:
         with torch.no_grad():
             self._move(settings, gradient, norms)
             self._regularize(settings, gradient, iteration)
+            if not settings.steady:
+                self._wake(iteration, settings.iterations)
         return losses
 
     def _gradient(self, settings: Ascent, iteration: int) -> tuple[dict[str, float], Tensor]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.settings import setting
 from engine.techniques.ascent import PRESETS, Ascent
+from engine.techniques.start import Start
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,15 +29,43 @@ class _Target:
 
 
 @dataclass(frozen=True)
-class ClassVisualization(Ascent, _Target):
+class _Own:
+    """What other ascents do not have."""
+
+    rivals: float = setting(
+        0.3, "Rivals", "How much of the likeliest other class's logit is taken off the class's "
+        "own; 0: the class's logit alone.",
+        low=0.0, high=1.0, step=0.05, group="Class",
+    )  # fmt: skip
+    shrinking: bool = setting(
+        False, "Shrinking views", "Views go from the farthest to the closest during the run, "
+        "instead of any of them at any time.",
+        group="Views",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ClassVisualization(_Own, Start, Ascent, _Target):
     """Settings of a class visualization."""
 
     command: ClassVar[str] = "class-visualization"
     title: ClassVar[str] = "Class visualization"
     summary: ClassVar[str] = "what a class looks like to the network"
     exact: ClassVar[bool] = False
-    inputs: ClassVar[tuple[str, ...]] = ()
-    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+    inputs: ClassVar[tuple[str, ...]] = ("start",)
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        **{
+            name: values if not values else {**values, "rivals": 0.0}
+            for name, values in PRESETS.items()
+        },
+        "MACO": {
+            **PRESETS["MACO"],
+            "rivals": 0.0,
+            "shrinking": True,
+            "closest": 0.15,
+            "farthest": 0.5,
+        },
+    }
 
     def stages(self, task: Task) -> list[Stage]:
         """Return the one stage: a sheet of a picture per class and copy."""
@@ -51,8 +80,12 @@ class ClassVisualization(Ascent, _Target):
         return frames(task)
 
     def figure(self, task: Task, picture: Tensor) -> Picture:
-        """Return the sheet `picture` (3, H, W) as a figure with the names of the classes."""
+        """Return the sheet `picture` (3, H, W) as a figure with the names of the classes.
+
+        Of phases also with only what matters to the class, as MACO shows them.
+        """
         from engine.figure import contact_sheet
         from engine.techniques.class_visualization_steps import tiles
 
-        return contact_sheet(tiles(task, picture))
+        columns = 2 if self.parameterization == "phases" else None
+        return contact_sheet(tiles(task, picture), columns)

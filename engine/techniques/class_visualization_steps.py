@@ -1,19 +1,30 @@
 """What class visualization makes large: logits of the classes asked for."""
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import cast
 
+import torch
 from torch import Tensor
 
 from engine.errors import BadInput
 from engine.figure import Tile
 from engine.networks.classes import find_class
 from engine.networks.network import Network
-from engine.objectives.activation import class_logit, diversity
-from engine.parameterization.sheet import tiles_of
+from engine.objectives.activation import class_margin, diversity
+from engine.parameterization.fourier import Phase
+from engine.parameterization.sheet import sheet, tiles_of
 from engine.task import Frame, Stage, Task
 from engine.techniques import ascent_steps
+from engine.techniques.ascent_steps import Climb, side_of
 from engine.techniques.class_visualization import ClassVisualization
+from engine.techniques.importance import faded, importance
+from engine.techniques.start_steps import first_pictures
+
+SHARE_DEVIATION = 0.05
+"""Of the views' sizes about the one that the schedule says, and their least (MACO's)."""
 
 
 def find_classes(network: Network, text: str) -> list[int]:
@@ -37,12 +48,14 @@ def find_classes(network: Network, text: str) -> list[int]:
 class Logits:
     """The logit of each picture's class; copies of a class follow one another."""
 
-    name = "logit"
     whole = False
 
-    def __init__(self, network: Network, chosen: list[int], copies: int) -> None:
-        """Ask for `copies` of each class `chosen`."""
-        self.network = network
+    def __init__(
+        self, network: Network, chosen: list[int], copies: int, rivals: float = 0.0
+    ) -> None:
+        """Ask for `copies` of each class `chosen`, less `rivals` of the likeliest other one."""
+        self.network, self.rivals = network, rivals
+        self.name = "logit less rivals" if rivals else "logit"
         self.classes = [c for c in chosen for _ in range(copies)]
         self.copies = copies
         self.count = len(self.classes)
@@ -53,7 +66,7 @@ class Logits:
 
     def __call__(self, view: Tensor, diverse: bool) -> tuple[Tensor, Tensor | None]:
         """Return the pictures' logits, and how alike copies are if `diverse` asks for it."""
-        values = class_logit(self.network.logits(view), self.classes)
+        values = class_margin(self.network.logits(view), self.classes, self.rivals)
         if not diverse or self.copies == 1 or not self.layer:
             return values, None
         features = self.network.taps(view, [self.layer])[self.layer]
@@ -69,15 +82,74 @@ def stages(settings: ClassVisualization, task: Task) -> list[Stage]:
 
 def frames(task: Task) -> Iterator[Frame]:
     """Yield a frame per iteration."""
-    settings = cast(ClassVisualization, task.technique)
+    began = time.perf_counter()
+    first = cast(ClassVisualization, task.technique)
+    if first.copies > 1 and first.start != "noise":
+        raise BadInput(
+            f"{first.copies} copies that start alike stay alike: --start noise, or --copies 1"
+        )
+    climb = _begun(task, first)
+    label = f"{climb.side} x {climb.side}"
+    if climb.goal.count > 1:
+        label = f"{climb.goal.count} pictures, {label}"
+    for i in range(1, first.iterations + 1):
+        settings = cast(ClassVisualization, task.technique)
+        if first.shrinking:
+            settings = _shrunk(settings, (i - 1) / max(first.iterations - 1, 1), task.generator)
+        losses = climb.step(settings, i)
+        yield Frame(
+            i, first.iterations, losses, time.perf_counter() - began, label + climb.restarted,
+            partial(_render, climb),
+        )  # fmt: skip
+
+
+def _begun(task: Task, settings: ClassVisualization) -> Climb:
+    """Return the pictures at their start."""
     chosen = find_classes(task.network, settings.target)
-    yield from ascent_steps.frames(task, Logits(task.network, chosen, settings.copies))
+    goal = Logits(task.network, chosen, settings.copies, settings.rivals)
+    side = side_of(goal.count, task)
+    how = settings.parameterization
+    pictures = first_pictures(task, settings.start, how, goal.count, side)
+    if how != "phases" or pictures is None:
+        return Climb(task, goal, side, pictures)
+    climb = Climb(task, goal, side)
+    climb.variable.copy_(cast(Phase, climb.form).phases(pictures))
+    climb.other_starts = False
+    return climb
+
+
+def _shrunk(
+    settings: ClassVisualization, done: float, generator: torch.Generator
+) -> ClassVisualization:
+    """Return settings for views of about one size: falling linearly with the share `done`."""
+    share = (
+        settings.farthest + (min(settings.closest, settings.farthest) - settings.farthest) * done
+    )
+    share += SHARE_DEVIATION * float(torch.randn((), generator=generator))
+    share = min(max(share, SHARE_DEVIATION), 1.0)
+    return replace(settings, closest=share, farthest=share)
+
+
+def _render(climb: Climb) -> Tensor:
+    return sheet(climb.pictures(), gap=ascent_steps.GAP).float().cpu()
 
 
 def tiles(task: Task, picture: Tensor) -> list[Tile]:
-    """Return the pictures of the sheet `picture` with the names of their classes."""
+    """Return the pictures of the sheet `picture` with the names of their classes.
+
+    Of phases each is followed by what of it matters to its class.
+    """
     settings = cast(ClassVisualization, task.technique)
     chosen = find_classes(task.network, settings.target)
-    names = [task.network.classes[c] for c in chosen for _ in range(settings.copies)]
+    goal = Logits(task.network, chosen, settings.copies)
+    names = [task.network.classes[c] for c in goal.classes]
     pictures = tiles_of(picture, len(names), gap=ascent_steps.GAP)
-    return [Tile(p, name) for p, name in zip(pictures, names, strict=True)]
+    found = [Tile(p, name) for p, name in zip(pictures, names, strict=True)]
+    if settings.parameterization != "phases":
+        return found
+    opacity = importance(task, goal, pictures, settings.closest, settings.farthest)
+    parts = [
+        Tile(faded(p.cpu(), o), f"{name}\nwhat matters")
+        for p, o, name in zip(pictures, opacity, names, strict=True)
+    ]
+    return [tile for both in zip(found, parts, strict=True) for tile in both]

@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.settings import setting
+from engine.task import Technique
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.image import Picture
-    from engine.networks.network import Network
     from engine.task import Frame, Stage, Task
 
 
 @dataclass(frozen=True)
-class FeatureInversion:
+class FeatureInversion(Technique):
     """Settings of a feature inversion."""
 
     command: ClassVar[str] = "feature-inversion"
@@ -80,10 +80,6 @@ class FeatureInversion:
     def at_one_size(self, iterations: int) -> FeatureInversion:
         """Return the same for `iterations` steps, for a measurement."""
         return replace(self, iterations=iterations)
-
-    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
-        """Return nothing: there are no settings of layers with weights."""
-        return {}
 
     def stages(self, task: Task) -> list[Stage]:
         """Return the one stage: there is a single scale."""

@@ -52,15 +52,30 @@ class Hierarchy(Ascent, _Rows):
         low=1, high=100_000, step=10, log=True, group="Run",
     )  # fmt: skip
 
+    resume: bool = setting(
+        True, "Resume", "Keep the pictures of a run that is broken off, and go on from there when "
+        "the same one is started again.",
+        group="Run",
+    )  # fmt: skip
+
     def at_one_size(self, iterations: int) -> Hierarchy:
-        """Return the same with two steps for each layer: deeper layers take longer than others."""
-        return replace(self, iterations=min(iterations, 2))
+        """Return the same for `iterations` steps of each layer, for a measurement."""
+        return replace(self, iterations=iterations, resume=False)
+
+    def parts(self, task: Task) -> list[Task]:
+        """Return tasks to be measured one by one: the first and the other steps of each layer.
+
+        Deeper layers take longer than others, first steps longer than those that follow.
+        """
+        from engine.techniques.hierarchy_steps import parts
+
+        return parts(task)
 
     def stages(self, task: Task) -> list[Stage]:
         """Return the one stage: a sheet with a row of pictures per layer."""
         from engine.techniques.hierarchy_steps import stages
 
-        return stages(self, task)
+        return stages(replace(task, technique=self))
 
     def frames(self, task: Task) -> Iterator[Frame]:
         """Run; one frame per iteration, a layer after the other."""

@@ -1,25 +1,26 @@
 """The steps of a hierarchy: layer by layer, all of a layer's channels at once."""
 
+import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import cast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from engine.errors import BadInput
 from engine.figure import Tile
+from engine.objectives.relu_redirect import FIRST_STEPS
 from engine.parameterization.sheet import GRAY, sheet, sheet_size, tiles_of
 from engine.task import Frame, Stage, Task
 from engine.techniques.activation_maximization_steps import Units, parse_numbers, shape_of
 from engine.techniques.ascent import Ascent
 from engine.techniques.ascent_steps import GAP, LEAST_SIDE, Climb
 from engine.techniques.hierarchy import Hierarchy
-
-PATIENCE = 32
-"""Steps after which a unit that never answered gets other noise to start from."""
+from engine.techniques.hierarchy_kept import Kept
 
 
 @dataclass(frozen=True)
@@ -65,48 +66,128 @@ def _plan(task: Task) -> _Plan:
     return _Plan(rows, columns, side)
 
 
-def stages(settings: Hierarchy, task: Task) -> list[Stage]:
+def _looked_at(task: Task) -> _Plan:
+    """Return the plan; the run itself is to draw the same channels from the task's generator."""
+    return _plan(replace(task, generator=task.generator.clone_state()))
+
+
+def stages(task: Task) -> list[Stage]:
     """Return the one stage of the run."""
-    # Only looks: the run itself is to draw the same channels from the task's generator.
-    looking = Task(settings, task.network, task.size, task.generator.clone_state())
-    plan = _plan(looking)
-    return [Stage(plan.size, len(plan.rows) * settings.iterations)]
+    plan = _looked_at(task)
+    return [Stage(plan.size, len(plan.rows) * task.technique.iterations)]
+
+
+def parts(task: Task) -> list[Task]:
+    """Return tasks for the first and the other steps of each row, with pictures as in the run."""
+    plan = _looked_at(task)
+    settings = cast(Hierarchy, task.technique)
+    first = min(FIRST_STEPS, settings.iterations)
+    found = []
+    for units in plan.rows:
+        row = replace(settings, layer=units.layer, units=_numbers(units), iterations=first)
+        later = replace(row, iterations=settings.iterations - first, steady=True)
+        size = units.count * (plan.side + GAP) - GAP
+        found += [replace(task, technique=t, size=size) for t in (row, later) if t.iterations]
+    return found
+
+
+def _numbers(units: Units) -> str:
+    """Return the setting that asks for just these channels; of one, "7," is not a count."""
+    return ",".join(map(str, units.channels[:: units.copies])) + ","
+
+
+class _Course:
+    """Where a run is: the row, the step in it, and the pictures so far; still to come are gray."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.each: int = task.technique.iterations
+        self.plan = plan = _plan(task)
+        self.total = len(plan.rows) * self.each
+        self.pictures = torch.full((len(plan.rows) * plan.columns, 3, plan.side, plan.side), GRAY)
+        self.done = 0
+        self.losses: dict[str, float] = {}
+        self._began = time.perf_counter()
+        self._begin(0)
+
+    def _begin(self, row: int) -> None:
+        self.row = row
+        self.climb = Climb(self.task, self.plan.rows[row], self.plan.side)
+
+    def step(self) -> None:
+        """Move the present row's pictures, or those of the next row if they are finished."""
+        if self.done and self.done % self.each == 0:
+            self._of_row().copy_(self.climb.pictures())
+            self._begin(self.row + 1)
+        self.losses = self.climb.step(cast(Ascent, self.task.technique), self.done % self.each + 1)
+        self.done += 1
+
+    def frame(self) -> Frame:
+        """Return what is to be seen."""
+        units, side, rows = self.plan.rows[self.row], self.plan.side, len(self.plan.rows)
+        label = f"{units.layer} ({self.row + 1} of {rows}), {units.count} x {side} x {side}"
+        return Frame(
+            self.done, self.total, self.losses, time.perf_counter() - self._began,
+            label + self.climb.restarted, self._render,
+        )  # fmt: skip
+
+    def _of_row(self) -> Tensor:
+        return self.pictures[self.row * self.plan.columns :][: self.plan.rows[self.row].count]
+
+    def _render(self) -> Tensor:
+        self._of_row().copy_(self.climb.pictures())
+        return sheet(self.pictures, self.plan.columns, GAP)
+
+    def state(self) -> dict[str, npt.ArrayLike]:
+        """Return all that the rest of the run depends on."""
+        tensors, counts = self.climb.state()
+        seconds = time.perf_counter() - self._began
+        numbers = {"done": self.done, "losses": self.losses, "seconds": seconds, "counts": counts}
+        return {
+            "numbers": np.array(json.dumps(numbers)),
+            "pictures": self.pictures[: self.row * self.plan.columns].numpy(),
+            "generator": self.task.generator.get_state().numpy(),
+            **{f"climb_{name}": tensor.cpu().numpy() for name, tensor in tensors.items()},
+        }
+
+    def take_up(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from where `state` was taken, of this same run."""
+        numbers = json.loads(str(state["numbers"]))
+        self.done, self.losses = numbers["done"], numbers["losses"]
+        self._began -= numbers["seconds"]
+        self._begin((self.done - 1) // self.each)
+        finished = torch.from_numpy(state["pictures"])
+        self.pictures[: len(finished)] = finished
+        names = {name: name.removeprefix("climb_") for name in state if name.startswith("climb_")}
+        tensors = {short: torch.from_numpy(state[name]) for name, short in names.items()}
+        self.climb.take_up(tensors, numbers["counts"])
+        self.task.generator.set_state(torch.from_numpy(state["generator"]))
 
 
 def frames(task: Task) -> Iterator[Frame]:
-    """Yield a frame per iteration; layers that are still to come are gray."""
-    began = time.perf_counter()
-    each = task.technique.iterations
-    plan = _plan(task)
-    pictures = torch.full((len(plan.rows) * plan.columns, 3, plan.side, plan.side), GRAY)
-    for r, units in enumerate(plan.rows):
-        climb = Climb(task, units, plan.side)
-        answered = torch.zeros(units.count, dtype=torch.bool, device=task.device)
-        label, restarts = f"{units.layer} ({r + 1} of {len(plan.rows)})", 0
-        row = pictures[r * plan.columns :][: units.count]
-        for i in range(1, each + 1):
-            losses = climb.step(cast(Ascent, task.technique), i)
-            answered |= climb.values != 0
-            if not answered.all():
-                climb.redirected = i + 1  # gradients go on past what blocks them
-            if i % PATIENCE == 0 and i + PATIENCE <= each:
-                if silent := answered.logical_not().nonzero().flatten().tolist():
-                    climb.restart(silent, i)
-                    restarts += len(silent)
-                answered.zero_()
-            again = f", {restarts} from other noise" if restarts else ""
-            yield Frame(
-                r * each + i, len(plan.rows) * each, losses, time.perf_counter() - began,
-                f"{label}, {units.count} x {plan.side} x {plan.side}{again}",
-                partial(_render, climb, row, pictures, plan.columns),
-            )  # fmt: skip
-        row.copy_(climb.pictures())
-
-
-def _render(climb: Climb, row: Tensor, pictures: Tensor, columns: int) -> Tensor:
-    """Return the sheet with the present row; `row` is its part of `pictures`."""
-    row.copy_(climb.pictures())
-    return sheet(pictures, columns, GAP)
+    """Yield a frame per iteration, the first one where the run was broken off if it was."""
+    as_begun = cast(Hierarchy, task.technique)
+    kept = Kept(task) if as_begun.resume else None
+    course = _Course(task)
+    unchanged = True
+    if kept is not None and (state := kept.load()) is not None:
+        course.take_up(state)
+        yield course.frame()
+    while course.done < course.total:
+        # What live settings have changed is no longer the run that the key stands for.
+        unchanged = unchanged and task.technique == as_begun
+        course.step()
+        if kept is not None:
+            if course.done == course.total:
+                kept.remove()
+            elif unchanged and kept.due(course.done % course.each == 0):
+                kept.save(course.state())
+        try:
+            yield course.frame()
+        except GeneratorExit:
+            if kept is not None and unchanged and course.done < course.total:
+                kept.save(course.state())
+            raise
 
 
 def lines(task: Task, picture: Tensor) -> list[tuple[str, list[Tile]]]:

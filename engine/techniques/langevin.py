@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.settings import setting
+from engine.task import Technique
 
 if TYPE_CHECKING:
-    from engine.networks.network import Network
     from engine.task import Frame, Stage, Task
 
 
 @dataclass(frozen=True)
-class LangevinSampling:
+class LangevinSampling(Technique):
     """Settings of x <- x + e1 grad log p(x) + e2 grad log p(y|x) + N(0, e3²)."""
 
     command: ClassVar[str] = "langevin"
@@ -94,10 +94,6 @@ class LangevinSampling:
     def at_one_size(self, iterations: int) -> LangevinSampling:
         """Return one chain of `iterations` steps: at the whole sheet's size, as costly as all."""
         return replace(self, iterations=iterations, chains=1, samples=1)
-
-    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
-        """Return nothing: there are no layers to choose."""
-        return {}
 
     def stages(self, task: Task) -> list[Stage]:
         """Return the one stage: a sheet of square pictures of the task's size."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.settings import setting
+from engine.techniques import style_settings
 
 if TYPE_CHECKING:
     from engine.networks.network import Network
@@ -70,10 +71,7 @@ class StyleTransfer:
         1.0, "Style", "How firmly the painting's strokes and colours are sought.",
         low=0.0, high=1e6, log=True, group="Weights", live=True,
     )  # fmt: skip
-    tv_weight: float = setting(
-        0.5, "Smoothness", "Total variation: suppresses grain.",
-        low=0.0, high=1e6, log=True, group="Weights", live=True,
-    )  # fmt: skip
+    tv_weight: float = style_settings.tv_weight(0.5, "Weights")
     content_layers: dict[str, float] | None = setting(
         None, "Content layers", "Layers whose activations are kept, with weights; "
         "auto takes relu4_2 or the network's counterpart.", group="Layers",
@@ -98,10 +96,7 @@ class StyleTransfer:
         "loss divided by the sum of its absolute errors, so that all pull equally hard.",
         choices=("relative", "raw", "gradient"), group="Losses",
     )  # fmt: skip
-    pooling: str = setting(
-        "max", "Pooling", "Average pooling gives smoother gradients and loses detail.",
-        choices=("max", "average"), group="Network",
-    )  # fmt: skip
+    pooling: str = style_settings.pooling()
     padding: str = setting(
         "replicate", "Border", "How the picture goes on beyond its border for the network.",
         choices=("replicate", "zeros"), group="Network",
@@ -115,10 +110,7 @@ class StyleTransfer:
         "more makes it a single scale.",
         low=16, high=65536, step=16, unit="px", log=True, group="Scale",
     )  # fmt: skip
-    first_share: float = setting(
-        2.0, "First scale's share", "Iterations at the first scale, relative to each later one.",
-        low=0.1, high=20.0, step=0.5, group="Scale",
-    )  # fmt: skip
+    first_share: float = style_settings.first_share()
     start: str = setting(
         "recoloured", "Start", "What the first picture is. Recoloured is the content with the "
         "painting's colours; noise has the content's mean and standard "
@@ -153,11 +145,7 @@ class StyleTransfer:
         10, "History", "Steps that L-BFGS remembers; each takes memory for two pictures.",
         low=1, high=200, group="Optimizer",
     )  # fmt: skip
-    averaging: float = setting(
-        0.97, "Averaging", "Decay of the running mean of pictures, which is what is shown; "
-        "0 shows the newest.",
-        low=0.0, high=0.9999, step=0.01, group="Optimizer",
-    )  # fmt: skip
+    averaging: float = style_settings.averaging(0.97)
     clamp: bool = setting(
         True, "Clamp", "Keep the picture in the valid range after every step.", group="Optimizer"
     )

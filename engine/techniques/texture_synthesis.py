@@ -11,8 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.settings import setting
+from engine.techniques import style_settings
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.image import Picture
     from engine.networks.network import Network
     from engine.task import Frame, Stage, Task
 
@@ -35,6 +39,7 @@ class TextureSynthesis:
             "pooling": "average",
             "tv_weight": 0.3,
         },
+        "Depth by depth": {"series": True, "iterations": 300},
         "Efros & Leung 1999": {"method": "efros-leung", "sample_size": 96},
         "Wei & Levoy 2000": {"method": "wei-levoy", "sample_size": 128, "neighbourhood": 7},
     }
@@ -65,36 +70,28 @@ class TextureSynthesis:
         "of grains, 5 the largest shapes.",
         low=1, high=5, group="Texture",
     )  # fmt: skip
+    series: bool = setting(
+        False, "Series", "A picture for every depth up to this one, side by side from the same "
+        "noise: what each further layer adds.",
+        group="Texture",
+    )  # fmt: skip
     style_layers: dict[str, float] | None = setting(
         None, "Style layers", "Layers whose statistics are matched, shallow to deep, with weights; "
         "auto takes relu1_1 to relu5_1 or the network's counterparts.", group="Texture",
     )  # fmt: skip
-    tv_weight: float = setting(
-        0.1, "Smoothness", "Total variation: suppresses grain.",
-        low=0.0, high=1e6, log=True, group="Texture", live=True,
-    )  # fmt: skip
-    pooling: str = setting(
-        "max", "Pooling", "Average pooling gives smoother gradients and loses detail.",
-        choices=("max", "average"), group="Network",
-    )  # fmt: skip
+    tv_weight: float = style_settings.tv_weight(0.1, "Texture")
+    pooling: str = style_settings.pooling()
     smallest_scale: int = setting(
         64, "Smallest scale", "Short side of the sample where the coarse-to-fine pyramid begins; "
         "more than the sample's own makes it a single scale.",
         low=16, high=65536, step=16, unit="px", log=True, group="Scale",
     )  # fmt: skip
-    first_share: float = setting(
-        2.0, "First scale's share", "Iterations at the first scale, relative to each later one.",
-        low=0.1, high=20.0, step=0.5, group="Scale",
-    )  # fmt: skip
+    first_share: float = style_settings.first_share()
     learning_rate: float = setting(
         0.03, "Learning rate", "Step of Adam, of the range from black to white.",
         low=1e-5, high=1.0, log=True, group="Optimizer", live=True,
     )  # fmt: skip
-    averaging: float = setting(
-        0.95, "Averaging", "Decay of the running mean of pictures, which is what is shown; "
-        "0 shows the newest.",
-        low=0.0, high=0.9999, step=0.01, group="Optimizer",
-    )  # fmt: skip
+    averaging: float = style_settings.averaging(0.95)
     neighbourhood: int = setting(
         11, "Neighbourhood", "Odd side of the neighbourhoods that efros-leung and wei-levoy compare: "
         "as large as the texture's largest regular feature.",
@@ -112,6 +109,11 @@ class TextureSynthesis:
     def by_network(self) -> bool:
         """Whether the method matches a network's features."""
         return self.method in ("gram", "wasserstein")
+
+    @property
+    def tiles(self) -> bool:
+        """Whether the opposite borders of what the method makes meet."""
+        return self.method == "wei-levoy" or (self.seamless and self.by_network)
 
     def at_one_size(self, iterations: int) -> TextureSynthesis:
         """Return the same without coarser scales, for a measurement."""
@@ -134,3 +136,11 @@ class TextureSynthesis:
         from engine.techniques.texture_synthesis_steps import frames
 
         return frames(task)
+
+    def figure(self, task: Task, picture: Tensor) -> Picture:
+        """Return the sample beside the result `picture` (3, H, W): tiled, or depth by depth."""
+        from engine.figure import contact_sheet, strip
+        from engine.techniques.texture_figure import shown
+
+        tiles = shown(task, picture)
+        return contact_sheet(tiles) if self.series else strip(tiles)

@@ -1,7 +1,9 @@
 """The steps of a texture synthesis: the sample's statistics at each scale, and one gradient each."""
 
+import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -16,7 +18,15 @@ from engine.networks.padding import PaddedEverywhere
 from engine.objectives.priors import smoothness
 from engine.objectives.style import Statistics
 from engine.optimization.adam import Adam
-from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture
+from engine.parameterization.scales import (
+    Average,
+    fit,
+    pyramid,
+    resize,
+    resize_picture,
+    resize_torus,
+)
+from engine.parameterization.sheet import sheet, sheet_size
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.style_matching import (
     fetched,
@@ -30,38 +40,75 @@ from engine.techniques.texture_synthesis import TextureSynthesis
 BETAS = (0.9, 0.99)
 START_CONTRAST = 0.27
 """Standard deviation of the noise before it gets the sample's colours; any would do."""
+GAP = 2
+"""Pixels between the pictures of a series."""
+LEAST_SIDE = 32
+"""Of a picture of a series: the deepest layers need some pixels to look at."""
 
 
 def stages(settings: TextureSynthesis, task: Task) -> list[Stage]:
     """Share the iterations out over the scales; without a network, one for each row."""
-    _sample(task)
+    sample_of(task)
     if not settings.by_network:
+        if settings.series:
+            raise BadInput(
+                f"--series is of a network's layers; --method {settings.method} has none: "
+                "take gram or wasserstein"
+            )
         return [Stage((task.size, task.size), task.size)]
-    sides = _sides(settings, task)
+    count = len(depths(settings, task.network))
+    return [
+        Stage(sheet_size(count, (side, side), gap=GAP), n) for side, n in _scales(settings, task)
+    ]
+
+
+def _scales(settings: TextureSynthesis, task: Task) -> list[tuple[int, int]]:
+    """Return the sides of each picture, ascending, with their iterations.
+
+    They begin as small as the sample can be made.
+    """
+    end = side_of(settings, task)
+    shrunk = min(sample_size(settings, task, end)) / settings.smallest_scale
+    smallest = end if shrunk <= 1 else round(end / shrunk)
+    sides = pyramid(end, smallest)[-settings.iterations :]
     counts = shared_out(settings.iterations, len(sides), settings.first_share)
-    return [Stage((side, side), n) for side, n in zip(sides, counts, strict=True)]
+    return list(zip(sides, counts, strict=True))
 
 
-def _sides(settings: TextureSynthesis, task: Task) -> list[int]:
-    """Return the sides of the result, ascending: as long as the sample is large enough at each."""
-    shrunk = min(sample_size(settings, task, task.size)) / settings.smallest_scale
-    smallest = task.size if shrunk <= 1 else round(task.size / shrunk)
-    return pyramid(task.size, smallest)[-settings.iterations :]
+def depths(settings: TextureSynthesis, network: Network) -> list[int]:
+    """Return how many layers each picture matches: of a series one more than the one before."""
+    deepest = len(style_layers(settings, network))
+    return list(range(1, deepest + 1)) if settings.series else [deepest]
 
 
-def _sample(task: Task) -> Picture:
+def side_of(settings: TextureSynthesis, task: Task) -> int:
+    """Return the side of a picture: a sheet of them has the side that the task asks for."""
+    count = len(depths(settings, task.network)) if settings.by_network else 1
+    columns = math.ceil(math.sqrt(count))
+    side = (task.size + GAP) // columns - GAP
+    if count > 1 and side < LEAST_SIDE:
+        least = columns * (LEAST_SIDE + GAP) - GAP
+        raise BadInput(
+            f"--size is {task.size}; a series of {count} pictures takes at least {least}"
+        )
+    return side
+
+
+def sample_of(task: Task) -> Picture:
+    """Return the picture of the texture. Raises `BadInput` where there is none."""
     if task.content is None:
         raise BadInput("texture synthesis needs a picture of the texture")
     return task.content
 
 
 def sample_size(settings: TextureSynthesis, task: Task, side: int) -> tuple[int, int]:
-    """Return height and width of the sample where the result has `side` pixels a side."""
-    sample = _sample(task)
+    """Return height and width of the sample where a picture has `side` pixels a side."""
+    sample = sample_of(task)
     own = (sample.height, sample.width)
-    whole = settings.sample_size or min(max(own), task.size)
+    end = side_of(settings, task)
+    whole = settings.sample_size or min(max(own), end)
     least = min(task.network.card.input_size, 32) if settings.by_network else 1
-    return fit(own, max(1, round(whole * side / task.size)), least=least)
+    return fit(own, max(1, round(whole * side / end)), least=least)
 
 
 def style_layers(settings: TextureSynthesis, network: Network) -> dict[str, float]:
@@ -82,7 +129,7 @@ def frames(task: Task) -> Iterator[Frame]:
 
 
 class _Texture:
-    """The losses of one scale, and their gradient."""
+    """The losses of one picture at one scale, and their gradient."""
 
     def __init__(self, task: Task, settings: TextureSynthesis, sample: Tensor) -> None:
         self.task, self.pooling = task, settings.pooling
@@ -139,36 +186,36 @@ class _Texture:
 
 
 def _by_network(task: Task) -> Iterator[Frame]:
-    """Match statistics, coarse to fine."""
+    """Match statistics, coarse to fine; the pictures of a series move together."""
     began = time.perf_counter()
     first = cast(TextureSynthesis, task.technique)
-    whole = _sample(task).tensor()[None]
-    plan = stages(first, task)
-    total = sum(stage.iterations for stage in plan)
+    whole = sample_of(task).tensor()[None]
+    plan = _scales(first, task)
+    total = sum(iterations for _, iterations in plan)
+    each = [replace(first, depth=depth) for depth in depths(first, task.network)]
     done = 0
     optimizer: Adam | None = None
     average: Average | None = None
-    for stage in plan:
-        side = stage.size[0]
+    for side, iterations in plan:
         sample = resize_picture(whole, sample_size(first, task, side)).to(task.device)
-        texture = _Texture(task, first, sample)
+        textures = [_Texture(task, one, sample) for one in each]
         if average is None:
-            noise = 0.5 + START_CONTRAST * task.noise(1, 3, *stage.size)
-            variable = colour.match_colours(noise, sample)
+            noise = 0.5 + START_CONTRAST * task.noise(1, 3, side, side)
+            variable = colour.match_colours(noise, sample).repeat(len(each), 1, 1, 1)
         else:
-            variable = _resized(average.value(), side, "bicubic", first.seamless).clamp(0, 1)
+            variable = _enlarged(average.value(), side, first.seamless)
         if optimizer is None:
             optimizer = Adam(variable, first.learning_rate, BETAS)
         else:
-            carry = partial(_resized, side=side, mode="bilinear", seamless=first.seamless)
+            carry = partial(_resized, side=side, seamless=first.seamless)
             optimizer = optimizer.carry(variable, carry)
         average = Average(first.averaging)
-        label = f"{side} x {side}"
-        for _ in range(stage.iterations):
+        label = f"{side} x {side}" if len(each) == 1 else f"{len(each)} depths, {side} x {side}"
+        for _ in range(iterations):
             settings = cast(TextureSynthesis, task.technique)
             optimizer.learning_rate = settings.learning_rate
             noted: dict[str, float] = {}
-            optimizer.step(partial(texture.gradient, settings, done + 1, noted))
+            optimizer.step(partial(_gradients, textures, settings, done + 1, noted))
             variable.clamp_(0, 1)
             average.update(variable)
             done += 1
@@ -177,17 +224,48 @@ def _by_network(task: Task) -> Iterator[Frame]:
             )
 
 
-def _resized(x: Tensor, side: int, mode: str, seamless: bool) -> Tensor:
-    """Return square planes (1, C, H, H) at another scale; of seamless ones the borders still meet."""
+def _gradients(
+    textures: list[_Texture],
+    settings: TextureSynthesis,
+    iteration: int,
+    noted: dict[str, float],
+    pictures: Tensor,
+) -> Tensor:
+    """Return each picture's gradient; the means of the terms go into `noted`.
+
+    Of a series also each picture's style loss, by the deepest layer that it matches.
+    """
+    gradients, terms = [], []
+    for texture, picture in zip(textures, pictures.split(1), strict=True):
+        own: dict[str, float] = {}
+        gradients.append(texture.gradient(settings, iteration, own, picture))
+        terms.append(own)
+    for name in terms[0]:
+        noted[name] = sum(own[name] for own in terms) / len(terms)
+    if len(textures) > 1:
+        names = [list(texture.layers)[-1] for texture in textures]
+        noted.update({n: own["style"] for n, own in zip(names, terms, strict=True)})
+    return torch.cat(gradients)
+
+
+def _enlarged(pictures: Tensor, side: int, seamless: bool) -> Tensor:
+    """Return square pictures at the next scale; of seamless ones the borders still meet."""
+    size = (side, side)
+    return (resize_torus(pictures, size) if seamless else resize(pictures, size)).clamp(0, 1)
+
+
+def _resized(x: Tensor, side: int, seamless: bool) -> Tensor:
+    """Return an optimizer's square moments (N, 3, H, W) at the next scale, never overshooting."""
     if not seamless:
-        return resize(x, (side, side), mode)
+        return resize(x, (side, side), "bilinear")
     before = x.shape[-1]
-    across = resize(x.repeat(1, 1, 1, 3), (before, 3 * side), mode)[..., side : 2 * side]
-    return resize(across.repeat(1, 1, 3, 1), (3 * side, side), mode)[..., side : 2 * side, :]
+    across = resize(x.repeat(1, 1, 1, 3), (before, 3 * side), "bilinear")[..., side : 2 * side]
+    down = resize(across.repeat(1, 1, 3, 1), (3 * side, side), "bilinear")
+    return down[..., side : 2 * side, :]
 
 
 def _mean(average: Average) -> Tensor:
-    return average.value()[0].clamp(0, 1).float().cpu()
+    return sheet(average.value().clamp(0, 1), gap=GAP).float().cpu()
 
 
 def _by_pixels(task: Task) -> Iterator[Frame]:
@@ -198,7 +276,7 @@ def _by_pixels(task: Task) -> Iterator[Frame]:
     settings = cast(TextureSynthesis, task.technique)
     (stage,) = stages(settings, task)
     size = sample_size(settings, task, task.size)
-    sample = resize_picture(_sample(task).tensor()[None], size)[0]
+    sample = resize_picture(sample_of(task).tensor()[None], size)[0]
     side, generator = settings.neighbourhood, task.generator
     if settings.method == "efros-leung":
         steps = efros_leung(sample, stage.size, side, generator, settings.tolerance)

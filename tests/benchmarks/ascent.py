@@ -36,13 +36,13 @@ def rows(device: torch.device) -> Iterator[Row]:
     dtype = choose_precision("auto", device)
     for name, target in CLASSES.items():
         try:
-            yield _class_row(_loaded(name, device, dtype), target)
+            yield _class_row(loaded_network(name, device, dtype), target)
         except Absent as reason:
             yield Row(f"class visualization, {name}", None, note=str(reason))
     yield _hierarchy_row(network("slim_vgg", device, dtype))
 
 
-def _loaded(name: str, device: torch.device, dtype: torch.dtype) -> Network:
+def loaded_network(name: str, device: torch.device, dtype: torch.dtype) -> Network:
     if name == "slim_vgg":
         return network(name, device, dtype)
     return load_network(name, data_file(f"weights/{name}.pth")).move(device, dtype)
@@ -66,7 +66,7 @@ def _hierarchy_row(loaded: Network) -> Row:
     times = TIMES // len(LAYERS)
     size = CHANNELS * (TILE + 2) - 2
     technique = Hierarchy(
-        layer=",".join(LAYERS), units=str(CHANNELS), iterations=WARM_UP + times
+        layer=",".join(LAYERS), units=str(CHANNELS), iterations=WARM_UP + times, resume=False,
     )  # fmt: skip
     wanted = Job(
         technique, network=loaded.card.name, size=size, device=loaded.device.type,

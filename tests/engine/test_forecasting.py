@@ -1,8 +1,8 @@
 """Forecasts against a technique whose times are known, and what a probe leaves untouched."""
 
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +20,9 @@ from engine.job import Inputs, Job, prepare, run
 from engine.networks.loading import load_network
 from engine.networks.network import Network
 from engine.settings import make
-from engine.task import Task
+from engine.task import Frame, Task
 from engine.techniques.style_transfer import StyleTransfer
-from tests.engine.fake_technique import Fake
+from tests.engine.fake_technique import Fake, quiet_step
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,32 @@ def test_quick_iterations_are_measured_longer_slow_ones_only_twice(
         began = clock.now
         forecast(fake_job(iterations=1000, step=clock.taking(partial(constant, seconds))), network)
         assert (clock.now - began) / seconds == pytest.approx(1 + measured, abs=1.1)
+
+
+def test_parts_that_take_longer_than_others_are_measured_one_by_one(
+    network: Network, clock: Clock
+) -> None:
+    """As the rows of a hierarchy: each iteration of the run's third part takes nine times as long."""
+    costs = [1.0, 2.0, 9.0]
+
+    @dataclass(frozen=True)
+    class InParts(Fake):
+        def parts(self, task: Task) -> list[Task]:
+            return [replace(task, technique=self.part(cost)) for cost in costs]
+
+        def part(self, cost: float) -> "InParts":
+            step, set_up = clock.taking(lambda _n: cost), clock.taking(lambda _n: 5.0)
+            return replace(self, iterations=10, step=step, set_up=set_up)
+
+        def frames(self, task: Task) -> Iterator[Frame]:
+            """A part, as the probe asks for it; else all of them."""
+            alone = task.technique.step is not quiet_step
+            for part in [self] if alone else [self.part(cost) for cost in costs]:
+                yield from Fake.frames(part, replace(task, technique=part))
+
+    job = Job(InParts(iterations=30), size=64, device="cpu", precision="fp32")
+    assert real_seconds(job, network, clock) == pytest.approx(3 * 5 + 10 * sum(costs))
+    assert forecast(job, network).seconds == pytest.approx(3 * 5 + 10 * sum(costs))
 
 
 def test_a_single_iteration_can_be_forecast(network: Network, clock: Clock) -> None:

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from engine.lesson import Lesson
 from gui.dialogs.commands import CommandPalette, ShortcutSheet
 from gui.dialogs.preferences import PreferencesDialog
 from gui.main_window import MainWindow
@@ -60,6 +61,7 @@ def test_two_thousand_random_actions(window: MainWindow, qtbot: QtBot, monkeypat
                 popup.close()
         tame(window)
     assert len(done) > 50, "the monkey was bored"
+    window.lessons.document.set_lesson(Lesson(""))  # or closing would ask about the monkey's
     window.controller.stop()
     until_idle(qtbot, window)
     window.studio.load(quick_job())

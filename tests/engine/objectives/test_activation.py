@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from engine.objectives.activation import (
     channel_mean,
     class_logit,
+    class_margin,
     direction,
     diversity,
     layer_energy,
@@ -32,6 +33,8 @@ def test_values_worked_out_by_hand():
     assert layer_energy(GRID).tolist() == pytest.approx([(26 + 48) / 16, (100 + 64) / 16])
     logits = torch.tensor([[1.0, -2.0, 7.0], [4.0, 5.0, 6.0]])
     assert class_logit(logits, [2, 0]).tolist() == [7, 4]
+    assert class_margin(logits, [2, 0], 0.5).tolist() == [6.5, 1], "less half of 1 and of 6"
+    assert class_margin(logits, [2, 0], 0.0).tolist() == [7, 4]
 
 
 def test_layers_without_positions_have_one_value_per_channel():
@@ -46,6 +49,8 @@ def test_a_direction_worked_out_by_hand():
     assert direction(features, v).item() == pytest.approx(0)
     # Cosines 3/5, 0 and -3/5; the last two count as 0.1.
     assert direction(features, v, 2.0).item() == pytest.approx((3 * 0.36 - 3 * 0.01) / 3)
+    # At one position, 3 along and 4 across: 3 times 0.6 squared.
+    assert direction(features[:, :, 0, 0], v, 2.0).item() == pytest.approx(3 * 0.36)
 
 
 def test_diversity_worked_out_by_hand():
@@ -66,8 +71,10 @@ def test_diversity_worked_out_by_hand():
         lambda x: layer_energy(x).sum(),
         lambda x: direction(x, torch.tensor([0.5, -1.0, 2.0])).sum(),
         lambda x: direction(x, torch.tensor([0.5, -1.0, 2.0]), 2.0).sum(),
+        lambda x: direction(x[:, :, 1, 0], torch.tensor([0.5, -1.0, 2.0]), 2.0).sum(),
         diversity,
         lambda x: class_logit(x.mean((2, 3)), [2, 0]).sum(),
+        lambda x: class_margin(x.mean((2, 3)), [2, 0], 0.4).sum(),
     ],
 )
 def test_gradients(objective, features, right_derivative):

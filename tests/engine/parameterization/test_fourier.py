@@ -127,3 +127,20 @@ def test_phases_keep_the_magnitudes_of_photographs(side):
     f = np.fft.fftfreq(side) * np.sqrt(2)
     assert ratio(2, 4) == pytest.approx([(f[4] / f[2]) ** 1.3] * 3, rel=1e-6)
     assert ratio(8, 16) == pytest.approx([(f[16] / f[8]) ** 2.7] * 3, rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [(24, 32), (15, 21)])
+def test_a_photo_comes_back_from_its_phases(size):
+    pictures = torch.sigmoid(gaussian_blur(2 * maker(3)(2, 3, *size), 1.0)).clamp(0.01, 0.99)
+    form = Phase(size)
+    phase = form.phases(pictures)
+    torch.testing.assert_close(form.picture(phase), pictures, atol=1e-4, rtol=0)
+    assert float(phase.std()) == pytest.approx(1, abs=0.01)
+    # What other phases make has the same magnitudes, brightness and contrast.
+    planes = decorrelated(torch.logit(pictures)).double()
+    other = decorrelated(torch.logit(form.picture(maker(4)(*phase.shape)))).double()
+    for stat in (lambda x: x.mean((1, 2, 3)), lambda x: x.std((1, 2, 3))):
+        torch.testing.assert_close(stat(other), stat(planes), atol=1e-3, rtol=1e-3)
+    sizes = [torch.fft.rfft2(x).abs()[:, :, 2, 3] for x in (planes, other)]
+    ratio = (sizes[1] / sizes[0]).flatten(1)  # all of a picture are scaled alike
+    torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio), rtol=1e-3, atol=0)

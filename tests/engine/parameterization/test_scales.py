@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture
+from engine.parameterization.scales import (
+    Average,
+    fit,
+    pyramid,
+    resize,
+    resize_picture,
+    resize_torus,
+)
 
 
 def picture(*shape, seed=0):
@@ -150,3 +157,29 @@ def test_the_mean_does_not_follow_a_picture_that_is_changed_later():
 def test_nothing_has_no_mean():
     with pytest.raises(ValueError, match="nothing has been averaged yet"):
         Average(0.9).value()
+
+
+# ---------------------------------------------------------------- on a torus
+
+
+def wave(height, width, down, across, phase):
+    """Return a wave of whole periods at the middles of pixels."""
+    y = (np.arange(height) + 0.5)[:, None] / height
+    x = (np.arange(width) + 0.5)[None] / width
+    return torch.from_numpy(np.cos(2 * np.pi * (down * y + across * x) + phase))[None, None]
+
+
+@pytest.mark.parametrize("size", [(21, 30), (13, 12), (9, 15), (32, 33), (10, 12)])
+def test_waves_stay_waves_on_a_torus(size):
+    for down, across, phase in [(0, 0, 0.3), (1, 0, 0.5), (2, -3, 1.0), (4, 5, 2.0)]:
+        found = resize_torus(wave(10, 12, down, across, phase), size)
+        expected = wave(*size, down, across, phase)
+        if 2 * down >= size[0] or 2 * abs(across) >= size[1]:
+            expected = torch.zeros_like(expected)  # more than the size can hold
+        torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+
+
+def test_the_fastest_wave_of_an_even_length_grows_with_half_of_its_range():
+    found = resize_torus(wave(1, 8, 0, 4, np.pi / 2), (1, 24))  # -1, 1, -1 ... at the samples
+    expected = -np.sin(2 * np.pi * 4 * (np.arange(24) + 0.5) / 24)
+    np.testing.assert_allclose(found[0, 0, 0], expected, atol=1e-12)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 import engine
 from engine.errors import BadInput, Diverged
+from engine.image import Picture
 from engine.networks.card import CAFFE_BVLC, IMAGENET, Card
 from engine.networks.network import Network
 from engine.parameterization.transforms import View, seen
@@ -16,11 +18,13 @@ from engine.settings import describe, make
 from engine.task import Task
 from engine.techniques.ascent_steps import mean_colour
 from engine.techniques.class_visualization import ClassVisualization
-from engine.techniques.class_visualization_steps import find_classes
+from engine.techniques.class_visualization_steps import _begun, _shrunk, find_classes, tiles
+from engine.techniques.importance import faded, importance
+from engine.techniques.start_steps import middle
 
 STILL = ClassVisualization(
-    target="b", iterations=1, parameterization="pixels", optimizer="plain", jitter=0, zoom=0.0,
-    rotation=0.0, closest=1.0,
+    target="b", rivals=0.0, iterations=1, parameterization="pixels", optimizer="plain", jitter=0,
+    zoom=0.0, rotation=0.0, closest=1.0,
 )  # fmt: skip
 
 
@@ -161,8 +165,8 @@ def test_classes_side_by_side_each_for_itself(named):
     assert picture.shape == (3, 66, 66)
     assert stage.size == (66, 66)
     assert stage.iterations == len(found) == found[0][0].total
-    tiles = [picture[:, :32, :32], picture[:, :32, 34:], picture[:, 34:, :32]]
-    scores = torch.stack([logits(named, tile) for tile in tiles])
+    shown = [picture[:, :32, :32], picture[:, :32, 34:], picture[:, 34:, :32]]
+    scores = torch.stack([logits(named, tile) for tile in shown])
     assert scores[:, [1, 4, 2]].argmax(0).tolist() == [0, 1, 2]
     assert bool((picture[:, 34:, 34:] == 0.5).all())
 
@@ -191,6 +195,123 @@ def test_live_settings_take_effect_at_the_next_step(named):
     change = [float((b - a).abs().mean()) * 255 for (_, a), (_, b) in pairwise(found)]
     assert change[0] == pytest.approx(0.05, rel=0.01)
     assert change[1] > 15
+
+
+# ---------------------------------------------------------------- where it begins
+
+
+def flat(side, *rgb):
+    return torch.tensor(rgb).view(3, 1, 1).expand(3, side, side)
+
+
+@pytest.mark.parametrize(
+    ("start", "pixels", "fourier"),
+    [("zeros", (0.485, 0.456, 0.406), (0.5,) * 3), ("gray", (0.5,) * 3, (0.5,) * 3),
+     ("mean", (0.485, 0.456, 0.406), (0.485, 0.456, 0.406))],
+)  # fmt: skip
+def test_flat_starts(start, pixels, fourier, named):
+    for how, colour in (("pixels", pixels), ("fourier", fourier)):
+        technique = replace(STILL, start=start, parameterization=how, optimizer="adam")
+        climb = _begun(job(technique, named), technique)
+        torch.testing.assert_close(climb.pictures()[0], flat(32, *colour), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("how", ["pixels", "fourier", "phases"])
+def test_every_parameterization_begins_with_the_middle_of_a_photo(how, named, noise_picture):
+    photo = noise_picture(32, 48, seed=5, low=0.05, high=0.95)
+    technique = replace(STILL, target="b, c", start="picture", parameterization=how,
+                        optimizer="adam", learning_rate=1e-4)  # fmt: skip
+    task = job(technique, named, 66)
+    task.start = photo
+    expected = photo.tensor()[:, :, 8:40]
+    climb = _begun(task, technique)
+    for picture in climb.pictures():
+        torch.testing.assert_close(picture, expected, atol=1e-4, rtol=0)
+    last = list(technique.frames(task))[-1].picture
+    moved = (last[:, :32, :32] - expected).abs().max()
+    assert 0 < moved < 0.05
+
+
+def test_a_middle_has_the_side_asked_for(noise_picture):
+    for height, width in ((10, 31), (50, 20), (9, 9)):
+        assert middle(noise_picture(height, width), 24).shape == (1, 3, 24, 24)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"start": "picture"}, "--start-picture"), ({"start": "gray", "copies": 2}, "stay alike"),
+     ({"start": "gray", "parameterization": "phases", "optimizer": "adam"}, "no phases")],
+)  # fmt: skip
+def test_starts_refused(changes, words, named):
+    with pytest.raises(BadInput, match=words):
+        run(replace(STILL, **changes), named, 66)
+
+
+def test_one_colour_has_no_phases(named):
+    technique = replace(STILL, start="picture", parameterization="phases", optimizer="adam")
+    task = job(technique, named)
+    task.start = Picture(np.full((8, 8, 3), 0.3, np.float32))
+    with pytest.raises(BadInput, match="of one colour"):
+        next(technique.frames(task))
+
+
+# ---------------------------------------------------------------- MACO
+
+
+def test_views_shrink_from_the_farthest_to_the_closest():
+    technique = ClassVisualization(closest=0.2, farthest=0.8)
+    generator = torch.Generator().manual_seed(0)
+
+    def sizes(done):
+        found = [_shrunk(technique, done, generator) for _ in range(300)]
+        assert all(f.closest == f.farthest for f in found)
+        return torch.tensor([f.closest for f in found])
+
+    for done, expected in ((0.0, 0.8), (0.5, 0.5), (1.0, 0.2)):
+        assert float(sizes(done).mean()) == pytest.approx(expected, abs=0.015)
+        assert float(sizes(done).std()) == pytest.approx(0.05, rel=0.2)
+    least = _shrunk(replace(technique, closest=0.05, farthest=0.05), 1.0, generator)
+    assert 0.05 <= least.closest <= 1
+
+
+def test_importance_is_the_mean_gradient_with_its_top_cut_off():
+    weights = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(2)) - 0.5
+
+    class Linear:
+        def __call__(self, view, diverse):
+            return (view * weights).sum((1, 2, 3)), None
+
+    task = SimpleNamespace(
+        device="cpu", generator=torch.Generator(),
+        network=SimpleNamespace(card=SimpleNamespace(input_size=32)),
+    )  # fmt: skip
+    found = importance(task, Linear(), torch.rand(2, 3, 32, 32), 1.0, 1.0)
+    expected = weights.abs().mean(0).numpy()  # the whole picture, each time
+    level = np.sort(expected.ravel())[round(0.8 * 1024) - 1]
+    np.testing.assert_allclose(found[1], np.minimum(expected / level, 1), atol=1e-5)
+    assert torch.equal(found[0], found[1])
+
+
+def test_what_does_not_matter_fades_to_white():
+    picture = torch.linspace(0.2, 0.6, 300).view(3, 10, 10)
+    opacity = torch.zeros(10, 10)
+    opacity[5:] = 1
+    shown = faded(picture, opacity)
+    assert bool((shown[:, :5] == 1).all())
+    low, high = np.sort(picture.numpy().ravel())[[2, 296]]
+    expected = ((picture - float(low)) / float(high - low)).clamp(0, 1)
+    torch.testing.assert_close(shown[:, 5:], expected[:, 5:], atol=1e-6, rtol=0)
+
+
+def test_phases_are_shown_with_what_matters(named):
+    technique = replace(STILL, target="b, c", parameterization="phases", optimizer="adam")
+    task = job(technique, named, 66)
+    picture = torch.rand(3, 66, 32)
+    picture = torch.cat([picture, torch.full((3, 66, 2), 0.5), picture], 2)[:, :32]
+    shown = tiles(task, picture)
+    assert [t.caption for t in shown] == ["b", "b\nwhat matters", "c", "c\nwhat matters"]
+    assert torch.equal(shown[2].picture, picture[:, :, 34:])
+    assert technique.figure(job(technique, named, 66), picture).width > 66
 
 
 # ---------------------------------------------------------------- what cannot be

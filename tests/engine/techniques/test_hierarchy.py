@@ -1,5 +1,6 @@
 """Hierarchy of features: which channels, where their pictures lie, units that stay off."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -7,10 +8,15 @@ import torch
 
 import engine
 from engine.errors import BadInput
+from engine.forecasting import forecast
+from engine.job import Job
+from engine.job import run as run_job
 from engine.networks.network import Network
 from engine.task import Task
+from engine.techniques import hierarchy_kept, hierarchy_steps
+from engine.techniques.ascent_steps import PATIENCE
 from engine.techniques.hierarchy import Hierarchy
-from engine.techniques.hierarchy_steps import PATIENCE, lines
+from engine.techniques.hierarchy_steps import lines
 
 STILL = Hierarchy(
     layer="relu1_1, relu3_1", units="3,5,7", iterations=8, parameterization="pixels",
@@ -18,6 +24,13 @@ STILL = Hierarchy(
 )  # fmt: skip
 SIZE = 3 * 34 - 2
 """Three pictures of 32 pixels side by side."""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """Where broken-off runs are kept."""
+    monkeypatch.setenv("PAREIDOLIA_HOME", str(tmp_path))
+    return tmp_path / "cache"
 
 
 def task_of(technique, network, size=SIZE, seed=0):
@@ -157,10 +170,200 @@ def test_left_open_the_layers_are_those_of_the_card(data_folder):
     assert [name for name, _ in found] == list(network.card.layers)
 
 
-def test_a_measurement_takes_in_every_layer(tiny):
-    short = Hierarchy(layer="relu1_1,relu2_1,relu3_1", units="1").at_one_size(25)
-    stages = [frame.stage.split(" ")[0] for frame, _ in run(short, tiny)]
-    assert stages == ["relu1_1"] * 2 + ["relu2_1"] * 2 + ["relu3_1"] * 2
+def test_a_measurement_takes_each_row_by_itself(tiny):
+    """As many pictures of the same size, of the same channels, and all steps."""
+    technique = replace(STILL, layer="classifier, relu1_1, relu2_1", units="7", copies=2)
+    task = task_of(technique, tiny, size=14 * 34 - 2)
+    whole = {frame.stage.split(" (")[0]: frame.stage.split(", ")[1] for frame, _ in
+             run(technique, tiny, task.size)}  # fmt: skip
+    chosen = dict(lines(task_of(technique, tiny, task.size), torch.zeros(3, 100, task.size)))
+    parts = technique.parts(task)
+    assert [part.technique.layer for part in parts] == list(whole) == list(chosen)
+    assert [part.technique.iterations for part in parts] == [8, 8, 8]
+    longer = replace(technique, iterations=40).parts(
+        task_of(replace(technique, iterations=40), tiny, task.size)
+    )
+    assert [part.technique.iterations for part in longer] == [16, 24] * 3
+    assert [part.technique.steady for part in longer] == [False, True] * 3
+    for part in parts:
+        short = part.technique.at_one_size(3)
+        found = run(short, tiny, part.size)
+        assert len(found) == 3
+        assert {frame.stage.split(", ")[1] for frame, _ in found} == {whole[short.layer]}
+        ((_, tiles),) = lines(task_of(short, tiny, part.size), found[0][1])
+        names = [tile.caption.split("\n")[0] for tile in tiles]
+        assert names == [tile.caption.split("\n")[0] for tile in chosen[short.layer][:14]]
+    # To look at the parts draws nothing.
+    state = torch.Generator().manual_seed(0).get_state()
+    assert torch.equal(task.generator.get_state(), state)
+
+
+# ---------------------------------------------------------------- runs that are broken off
+
+FULL = Hierarchy(layer="relu1_1, relu2_1, relu3_1", units="3", iterations=5, copies=2)
+"""As it is by default: a Fourier spectrum, Adam, random views."""
+FULL_SIZE = 6 * 18 - 2
+
+
+def broken_off(technique, network, after, seed=0):
+    frames = technique.frames(task_of(technique, network, FULL_SIZE, seed))
+    for frame in frames:
+        if frame.iteration == after:
+            break
+    frames.close()
+
+
+@pytest.mark.parametrize("after", [1, 5, 7, 14])
+@pytest.mark.parametrize("settings", [
+    {}, {"parameterization": "phases"},
+    {"parameterization": "pixels", "optimizer": "normalised", "learning_rate": 2.0},
+])  # fmt: skip
+def test_a_run_is_taken_up_where_it_was_broken_off(tiny, cache, after, settings):
+    technique = replace(FULL, **settings)
+    whole = run(replace(technique, resume=False), tiny, FULL_SIZE)
+    assert not cache.exists()
+    broken_off(technique, tiny, after)
+    assert len(list(cache.iterdir())) == 1
+    rest = run(technique, tiny, FULL_SIZE)
+    assert [frame.iteration for frame, _ in rest] == list(range(after, 16))
+    for (frame, picture), (expected, wanted) in zip(rest, whole[after - 1 :], strict=True):
+        assert torch.equal(picture, wanted)
+        assert frame.losses == expected.losses
+        assert (frame.total, frame.stage) == (expected.total, expected.stage)
+    assert list(cache.iterdir()) == [], "a finished run is not kept"
+
+
+def test_breaking_off_again_and_again_changes_nothing(tiny):
+    whole = run(replace(FULL, resume=False), tiny, FULL_SIZE)[-1][1]
+    for after in (2, 5, 6, 12):
+        broken_off(FULL, tiny, after)
+    frames = run(FULL, tiny, FULL_SIZE)
+    assert frames[0][0].iteration == 12
+    assert torch.equal(frames[-1][1], whole)
+
+
+def test_a_unit_that_began_again_is_taken_up_too(with_dead):
+    network = with_dead(-1.0, 0.0)
+    technique = replace(STILL, layer="relu3_1", iterations=2 * PATIENCE + 1, jitter=8)
+    whole = run(replace(technique, resume=False), network)
+    frames = technique.frames(task_of(technique, network))
+    for _ in range(PATIENCE + 3):
+        next(frames)
+    frames.close()
+    rest = run(technique, network)
+    assert rest[0][0].stage.endswith("1 from other noise")
+    assert len(rest) == PATIENCE - 1
+    assert torch.equal(rest[-1][1], whole[-1][1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "seed"),
+    [({"learning_rate": 0.06}, 0), ({"iterations": 6}, 0), ({"units": "2"}, 0),
+     ({"layer": "relu1_1, relu2_1, relu3_2"}, 0), ({}, 1), ({"resume": False}, 0)],
+)  # fmt: skip
+def test_another_run_is_not_taken_up(tiny, cache, changes, seed):
+    broken_off(FULL, tiny, 7)
+    (file,) = cache.iterdir()
+    other = replace(FULL, **changes)
+    size = FULL_SIZE if other.units == "3" else 4 * 18 - 2
+    found = run(other, tiny, size, seed)
+    assert found[0][0].iteration == 1
+    untouched = run(replace(other, resume=False), tiny, size, seed)
+    assert torch.equal(found[-1][1], untouched[-1][1])
+    assert list(cache.iterdir()) == [file], "the one that was broken off is still there"
+
+
+def test_other_weights_or_another_size_are_another_run(tiny):
+    broken_off(FULL, tiny, 7)
+    other = Network(tiny.twin().module, tiny.card)
+    other.module.conv1_1.bias = torch.nn.Parameter(
+        tiny.module.conv1_1.bias + 0.01, requires_grad=False
+    )
+    other.calls()
+    assert run(FULL, other, FULL_SIZE)[0][0].iteration == 1
+    assert run(FULL, tiny, FULL_SIZE + 6)[0][0].iteration == 1
+    assert run(FULL, tiny, FULL_SIZE)[0][0].iteration == 7
+
+
+def test_what_live_settings_changed_is_not_kept(tiny, cache):
+    """A run that was steered is no longer the one that its settings describe."""
+    task = task_of(FULL, tiny, FULL_SIZE)
+    frames = FULL.frames(task)
+    for frame in frames:
+        if frame.iteration == 6:
+            task.technique = replace(FULL, learning_rate=0.5)
+        if frame.iteration == 9:
+            break
+    frames.close()
+    assert not cache.exists()
+    whole = run(replace(FULL, resume=False), tiny, FULL_SIZE)[-1][1]
+    assert torch.equal(run(FULL, tiny, FULL_SIZE)[-1][1], whole)
+
+
+@pytest.mark.parametrize(("within", "taken_up"), [(-1.0, 7), (1e9, 5)])
+def test_a_crash_costs_what_came_after_the_last_saving(tiny, monkeypatch, within, taken_up):
+    """That of the last finished row at least."""
+    monkeypatch.setattr(hierarchy_kept, "SAVE_ROW", -1.0)
+    monkeypatch.setattr(hierarchy_kept, "SAVE_EVERY", within)
+    monkeypatch.setattr(hierarchy_kept, "SAVING_SHARE", 0)
+    whole = run(replace(FULL, resume=False), tiny, FULL_SIZE)[-1][1]
+    step = hierarchy_steps.Climb.step
+
+    def fails(self, settings, iteration):
+        if self.goal.layer == "relu2_1" and iteration == 3:
+            raise RuntimeError("out of the blue")
+        return step(self, settings, iteration)
+
+    monkeypatch.setattr(hierarchy_steps.Climb, "step", fails)
+    with pytest.raises(RuntimeError, match="blue"):
+        run(FULL, tiny, FULL_SIZE)
+    monkeypatch.setattr(hierarchy_steps.Climb, "step", step)
+    rest = run(FULL, tiny, FULL_SIZE)
+    assert rest[0][0].iteration == taken_up
+    assert torch.equal(rest[-1][1], whole)
+
+
+@pytest.mark.parametrize("harm", [lambda b: b[: len(b) // 2], lambda b: b"x" * 100, lambda b: b""])
+def test_a_damaged_file_is_left_alone(tiny, cache, harm):
+    broken_off(FULL, tiny, 7)
+    (file,) = cache.iterdir()
+    file.write_bytes(harm(file.read_bytes()))
+    found = run(FULL, tiny, FULL_SIZE)
+    assert found[0][0].iteration == 1
+    assert list(cache.iterdir()) == []
+
+
+def test_where_nothing_can_be_kept_a_run_goes_on(tiny, cache):
+    cache.parent.mkdir(exist_ok=True)
+    cache.write_bytes(b"a file where the folder should be")
+    broken_off(FULL, tiny, 7)
+    assert len(run(FULL, tiny, FULL_SIZE)) == 15
+
+
+def test_only_the_newest_broken_off_runs_are_kept(tiny, cache):
+    for seed in range(hierarchy_kept.MOST + 2):
+        broken_off(FULL, tiny, 2, seed)
+        for file in cache.iterdir():  # a clock that ticks coarsely
+            os.utime(file, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns - 10**9))
+    assert len(list(cache.iterdir())) == hierarchy_kept.MOST
+    first = [run(FULL, tiny, FULL_SIZE, seed)[0][0].iteration for seed in (0, 1, 2, 5)]
+    assert first == [1, 1, 2, 2]
+
+
+def test_a_stopped_job_goes_on(tiny, cache):
+    """As both front doors run it: the run is closed, then the same job begins again."""
+    wanted = Job(FULL, size=FULL_SIZE, seed=3, device="cpu", precision="fp32")
+    whole = [f.picture.clone() for f in run_job(replace(
+        wanted, technique=replace(FULL, resume=False)), tiny)][-1]  # fmt: skip
+    frames = run_job(wanted, tiny)
+    for _ in range(5):
+        next(frames)
+    frames.close()
+    assert len(list(cache.iterdir())) == 1
+    forecast(wanted, tiny)
+    rest = [(f.iteration, f.picture.clone()) for f in run_job(wanted, tiny)]
+    assert rest[0][0] == 5
+    assert torch.equal(rest[-1][1], whole)
 
 
 @pytest.mark.parametrize(

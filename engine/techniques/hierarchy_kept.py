@@ -1,0 +1,88 @@
+"""Where a broken-off hierarchy of features is kept until it is taken up again."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from engine import places, settings
+from engine.errors import BadInput
+from engine.files import write_npz
+from engine.inspection.patches import weights_hash
+from engine.task import Task
+
+FORMAT = 1
+"""Raised when what is kept, or what a step does, changes: older runs are not taken up then."""
+MOST = 4
+"""Broken-off runs that are kept, the newest."""
+SAVE_EVERY = 5.0
+"""Seconds between two savings within a row."""
+SAVE_ROW = 1.0
+"""Seconds since the last saving after which a finished row is saved: quicker ones can be lost."""
+SAVING_SHARE = 20
+"""Savings within a row take at most about one part in so many of the time."""
+
+
+class Kept:
+    """A run's place in the data folder, the same for every run that would give the same picture.
+
+    Which is: the same weights in the same precision on the same kind of device, the same settings,
+    size and seed. Threads are left out, as they are where runs are said to be repeatable.
+    """
+
+    def __init__(self, task: Task) -> None:
+        """Look at `task` before anything is drawn from its generator."""
+        self.folder = places.data_folder() / "cache"
+        self.file = self.folder / f"hierarchy-{_key(task)}.npz"
+        self._saved, self._took = time.monotonic(), 0.0
+
+    def due(self, row_finished: bool) -> bool:
+        """Return whether to save now."""
+        wanted = SAVE_ROW if row_finished else max(SAVE_EVERY, SAVING_SHARE * self._took)
+        return time.monotonic() - self._saved > wanted
+
+    def save(self, arrays: Mapping[str, npt.ArrayLike]) -> None:
+        """Keep `arrays` in place of what was kept; a full disk costs the next run time, not this."""
+        began = time.monotonic()
+        with suppress(OSError, BadInput):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_npz(self.file, arrays)
+            others = self.folder.glob("hierarchy-*.npz")
+            for old in sorted(others, key=lambda p: p.stat().st_mtime)[:-MOST]:
+                old.unlink(missing_ok=True)
+        self._saved = time.monotonic()
+        self._took = self._saved - began
+
+    def load(self) -> dict[str, npt.NDArray[Any]] | None:
+        """Return what is kept, or None: nothing is, or it is damaged."""
+        try:
+            with self.file.open("rb") as file, np.load(file) as kept:
+                return dict(kept)
+        except Exception:  # a damaged file fails in many ways, and is then worth nothing
+            return None
+
+    def remove(self) -> None:
+        """Keep nothing: the run is finished."""
+        with suppress(OSError):
+            self.file.unlink(missing_ok=True)
+
+
+def _key(task: Task) -> str:
+    chosen = settings.values(task.technique)
+    del chosen["resume"]
+    card = task.network.card
+    text = json.dumps(
+        [
+            FORMAT, torch.__version__, weights_hash(task.network), str(card.preprocessing),
+            card.input_size, list(card.layers), task.device.type, task.size, chosen,
+        ]
+    )  # fmt: skip
+    digest = hashlib.sha256(text.encode())
+    digest.update(task.generator.get_state().numpy().tobytes())
+    return digest.hexdigest()[:32]

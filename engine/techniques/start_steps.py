@@ -1,0 +1,48 @@
+"""The pictures that an ascent begins with, where it is not noise."""
+
+import torch
+from torch import Tensor
+
+from engine.errors import BadInput
+from engine.image import Picture
+from engine.parameterization.scales import fit, resize_picture
+from engine.task import Task
+from engine.techniques.ascent_steps import mean_colour
+
+GRAY = 0.5
+FLAT = 1e-3
+"""Deviation of a picture's values under which it has no shapes: a quarter of a step of 8 bits."""
+
+
+def first_pictures(
+    task: Task, start: str, parameterization: str, count: int, side: int
+) -> Tensor | None:
+    """Return `count` pictures (N, 3, side, side) in [0, 1] to begin with; None: noise.
+
+    Raises `BadInput` where there is no start picture, or none that phases could describe.
+    """
+    if start == "noise":
+        return None
+    if start == "picture":
+        if task.start is None:
+            raise BadInput("the start is a picture; give it with --start-picture PHOTO")
+        first = middle(task.start, side)
+        if parameterization == "phases" and float(first.std((2, 3)).max()) < FLAT:
+            raise BadInput("the start picture is of one colour: it has no phases; take another")
+    elif parameterization == "phases":
+        raise BadInput(f"--start {start} is flat and has no phases; take noise or picture")
+    elif start == "mean" or (start == "zeros" and parameterization == "pixels"):
+        mean = mean_colour(task.network.card.preprocessing)
+        first = mean.view(1, 3, 1, 1).expand(1, 3, side, side)
+    else:
+        first = torch.full((1, 3, side, side), GRAY)
+    return first.to(task.device).repeat(count, 1, 1, 1)
+
+
+def middle(picture: Picture, side: int) -> Tensor:
+    """Return the middle square of a picture, (1, 3, side, side) in [0, 1]."""
+    short, long = sorted((picture.height, picture.width))
+    height, width = fit((picture.height, picture.width), round(side * long / short), least=side)
+    sized = resize_picture(picture.tensor()[None], (height, width))
+    top, left = (height - side) // 2, (width - side) // 2
+    return sized[..., top : top + side, left : left + side]

@@ -1,0 +1,154 @@
+"""The file of a lesson: opened, saved, exported; nothing unsaved is thrown away unasked."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from engine.errors import PareidoliaError
+from engine.lesson import SUFFIX, Lesson, read_lesson, write_lesson
+from engine.lesson_html import export_html
+from gui.background import Background
+from gui.flow.files import FilesFlow
+
+
+class LessonDocument(QObject):
+    """Holds the lesson and knows whether a file holds it too."""
+
+    opened = Signal()
+    """Another lesson is there."""
+    said = Signal(str)
+    failed = Signal(str)
+
+    def __init__(self, files: FilesFlow, background: Background, window: QWidget) -> None:
+        super().__init__(window)
+        self.files, self.background, self.window = files, background, window
+        self.lesson = Lesson("")
+        self._saved = self.lesson
+        self._path: Path | None = None
+        self._box: QMessageBox | None = None
+        self._then: Callable[[], object] | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the lesson holds anything that no file does."""
+        return self.lesson is not self._saved
+
+    def set_lesson(self, lesson: Lesson, path: Path | None = None) -> None:
+        """Take over a lesson as it is in a file (None: a new one)."""
+        self.lesson = self._saved = lesson
+        self._path = path
+        self.opened.emit()
+
+    def may_leave(self, then: Callable[[], object]) -> bool:
+        """Whether nothing would be lost; else the person is asked, and `then` follows a yes."""
+        if not self.changed:
+            return True
+        if self._box is None:
+            self._then = then
+            kinds = QMessageBox.StandardButton
+            box = QMessageBox(
+                QMessageBox.Icon.Question, self.tr("Lesson"),
+                self.tr("The lesson has changes that are not saved."),
+                kinds.Save | kinds.Discard | kinds.Cancel, self.window,
+            )  # fmt: skip
+            box.setObjectName("lessonUnsaved")
+            box.finished.connect(self._on_decided)
+            self._box = box
+            box.open()
+        return False
+
+    @Slot(int)
+    def _on_decided(self, button: int) -> None:
+        box, self._box = self._box, None
+        then, self._then = self._then, None
+        assert box is not None and then is not None
+        box.deleteLater()
+        if button == QMessageBox.StandardButton.Discard:
+            self._saved = self.lesson
+            then()
+        elif button == QMessageBox.StandardButton.Save:
+            self._save(then)
+
+    @Slot()
+    def new(self) -> None:
+        """Begin another lesson."""
+        if self.may_leave(self.new):
+            self.set_lesson(Lesson(""))
+
+    @Slot()
+    def choose(self) -> None:
+        """Ask for a lesson to open."""
+        if self.may_leave(self.choose):
+            title, kinds = self.tr("Open lesson"), self.tr("Lessons (*{0})").format(SUFFIX)
+            folder = str(self._path.parent) if self._path else ""
+            path, _ = QFileDialog.getOpenFileName(self.window, title, folder, kinds)
+            if path:
+                self.open(Path(path))
+
+    def open(self, path: Path) -> None:
+        """Open a lesson; the present one stays when it cannot be read."""
+        work = partial(read_lesson, path)
+        self.background.submit(work, partial(self._on_opened, path), self._on_failed)
+
+    def _on_opened(self, path: Path, lesson: Lesson) -> None:
+        self.set_lesson(lesson, path)
+        self.said.emit(self.tr("Opened {0}").format(path))
+
+    @Slot()
+    def save(self) -> None:
+        """Ask where to, then write the lesson."""
+        self._save(None)
+
+    def _save(self, then: Callable[[], object] | None) -> None:
+        title, kinds = self.tr("Save lesson"), self.tr("Lessons (*{0})").format(SUFFIX)
+        path, _ = QFileDialog.getSaveFileName(self.window, title, self._suggested(SUFFIX), kinds)
+        target = self.files.with_suffix(path, SUFFIX)
+        if target is not None:
+            self.write(target, then)
+
+    def _suggested(self, suffix: str) -> str:
+        if self._path is not None:
+            return str(self._path.with_suffix(suffix))
+        plain = "".join(c if c.isalnum() or c in " -" else "_" for c in self.lesson.title)
+        return str(Path.home() / f"{plain.strip() or 'lesson'}{suffix}")
+
+    def write(self, path: Path, then: Callable[[], object] | None = None) -> None:
+        """Write the lesson, then do what is to follow."""
+        lesson = self.lesson
+        work = partial(write_lesson, lesson, path)
+        self.background.submit(
+            work, partial(self._on_written, lesson, then), self._on_failed, keep=True
+        )
+
+    def _on_written(
+        self, lesson: Lesson, then: Callable[[], object] | None, path: Path
+    ) -> None:  # fmt: skip
+        self._saved, self._path = lesson, path
+        self.said.emit(self.tr("Saved {0}").format(path))
+        if then is not None:
+            then()
+
+    @Slot()
+    def export(self) -> None:
+        """Ask where to, then write the lesson as a page for browsers."""
+        title, kinds = self.tr("Export lesson"), self.tr("Web page (*.html)")
+        path, _ = QFileDialog.getSaveFileName(self.window, title, self._suggested(".html"), kinds)
+        target = self.files.with_suffix(path, ".html")
+        if target is not None:
+            self.write_page(target)
+
+    def write_page(self, path: Path) -> None:
+        """Write the lesson as one page."""
+        work = partial(export_html, self.lesson, path)
+        self.background.submit(work, self._on_exported, self._on_failed, keep=True)
+
+    def _on_exported(self, path: Path) -> None:
+        self.said.emit(self.tr("Exported {0}").format(path))
+
+    def _on_failed(self, error: BaseException) -> None:
+        if not isinstance(error, (PareidoliaError, OSError)):
+            raise error
+        self.failed.emit(str(error))

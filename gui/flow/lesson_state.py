@@ -1,0 +1,157 @@
+"""What a step of a lesson keeps of the window, and how the window gets back to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QImage, QPainter
+
+from engine.errors import BadInput
+from engine.heat import Heat
+from engine.job import Job
+from engine.lesson import Figure, Step, picture_bytes
+from gui.flow.pictures_in import kept
+from gui.panels.sight import Wish
+from gui.pixels import heat_image, to_array
+from gui.session import job_from_values, path_of
+
+LONGEST = 1600
+"""Long side of the pictures of a step; no projector shows much more."""
+SMALLEST_FIGURE = 448
+"""Long side that a composed map has at least, or it would be coarser than the map itself."""
+
+
+@dataclass(frozen=True)
+class SeenMap:
+    """A map as it lies over the picture."""
+
+    heat: Heat
+    colours: str
+    threshold: float
+    opacity: float
+    caption: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the window shows at a moment."""
+
+    image: QImage
+    exact: bool
+    """Whether every pixel matters: a result of a run, which cannot be opened again."""
+    maps: tuple[SeenMap, ...]
+    title: str
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """What brings the window back to a step."""
+
+    job: Job | None
+    """None: the step's settings cannot be read."""
+    wish: Mapping[str, Any]
+    path: str
+    """A picture to show; empty: the photo of the job."""
+
+
+def step_of(seen: Seen) -> Step:
+    """Return the step: pictures reduced, maps composed. Takes a while."""
+    image = at_most(seen.image, LONGEST)
+    figures = tuple(
+        Figure(each.caption, picture_bytes(to_array(composed(image, each)))) for each in seen.maps
+    )
+    picture = picture_bytes(to_array(image), seen.exact)
+    return Step(seen.title, "", False, picture, figures, seen.state)
+
+
+def at_most(image: QImage, side: int) -> QImage:
+    """Return an image of at most that long side."""
+    if max(image.width(), image.height()) <= side:
+        return image
+    smooth = Qt.TransformationMode.SmoothTransformation
+    return image.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio, smooth)
+
+
+def composed(image: QImage, seen: SeenMap) -> QImage:
+    """Return a picture with a map over it, as the canvas shows it."""
+    size = image.size()
+    if max(size.width(), size.height()) < SMALLEST_FIGURE:
+        size.scale(QSize(SMALLEST_FIGURE, SMALLEST_FIGURE), Qt.AspectRatioMode.KeepAspectRatio)
+    smooth, stretch = (
+        Qt.TransformationMode.SmoothTransformation, Qt.AspectRatioMode.IgnoreAspectRatio,
+    )  # fmt: skip
+    both = image.scaled(size, stretch, smooth)
+    both = both.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+    heat = heat_image(seen.heat, seen.colours, seen.threshold)
+    painter = QPainter(both)
+    painter.setOpacity(seen.opacity)
+    painter.drawImage(0, 0, heat.scaled(size, stretch, smooth))
+    painter.end()
+    return both
+
+
+def thumbnail(picture: bytes, size: QSize) -> QImage:
+    """Return a small image of a picture file."""
+    return QImage.fromData(picture).scaled(
+        size, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+    )
+
+
+def wish_values(wish: Wish) -> dict[str, Any]:
+    """Return a wish as plain values."""
+    return {each.name: getattr(wish, each.name) for each in fields(wish)}
+
+
+def wish_from(values: Mapping[str, Any], present: Wish) -> Wish:
+    """Return the wish that plain values tell; what they do not tell is as at present."""
+    told: dict[str, Any] = {}
+    for each in fields(present):
+        value = values.get(each.name, getattr(present, each.name))
+        kind = type(getattr(present, each.name))
+        if each.name == "target":
+            good = value is None or (isinstance(value, int) and not isinstance(value, bool))
+        elif kind is float:
+            good = isinstance(value, (int, float)) and 0 <= value <= 1
+        else:
+            good = type(value) is kind
+        if good:
+            told[each.name] = value
+    return replace(present, **told)
+
+
+def way_back(step: Step) -> WayBack:
+    """Return how to get back to a step; its own picture stands in where a file has gone.
+
+    Raises `BadInput` when that picture cannot be put into the program's folder.
+    """
+    shown, wish = (_table(step.state.get(name)) for name in ("shown", "sight"))
+    try:
+        job = job_from_values(step.state["job"])
+    except (KeyError, TypeError, ValueError, AttributeError, BadInput):
+        return WayBack(None, wish, _own_picture(step))
+    if shown.get("kind") == "content":
+        content = path_of(job.inputs.content)
+        if content is None or not _is_file(content):
+            job = replace(job, inputs=replace(job.inputs, content=_own_picture(step)))
+        return WayBack(job, wish, "")
+    path = shown.get("path")
+    there = shown.get("kind") == "input" and isinstance(path, str) and _is_file(path)
+    return WayBack(job, wish, str(path) if there else _own_picture(step))
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _own_picture(step: Step) -> str:
+    return kept(QImage.fromData(step.picture))
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # a name that none can have
+        return False
