@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer, Slot
-from PySide6.QtGui import QCloseEvent, QKeyEvent, QShowEvent
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, Slot
+from PySide6.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
-    QDockWidget,
     QLabel,
     QMainWindow,
     QTabWidget,
@@ -22,18 +21,25 @@ from gui import session as sessions
 from gui.actions import Actions
 from gui.background import Background
 from gui.canvas.canvas import Canvas
+from gui.docks import Docks
+from gui.flow.dialogs import DialogsFlow
 from gui.flow.files import FilesFlow
 from gui.flow.inspecting import InspectFlow
 from gui.flow.layers import LayersFlow
+from gui.flow.lessons import LessonsFlow
+from gui.flow.live import LiveFlow
 from gui.flow.menus import MenusFlow
+from gui.flow.occluding import OccludingFlow
 from gui.flow.options import OptionsFlow
 from gui.flow.pictures_in import PicturesInFlow
+from gui.flow.pointer import PointerFlow
 from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
 from gui.flow.sight import SightFlow
 from gui.flow.status import StatusFlow
 from gui.panels.editors import commit_typed
 from gui.panels.inputs import InputsPanel
+from gui.panels.lesson import LessonPanel
 from gui.panels.log import LogPanel
 from gui.panels.losses import LossPanel
 from gui.panels.network_tree import NetworkTreePanel
@@ -48,12 +54,7 @@ from gui.run.networks import Networks
 from gui.session import Session
 from gui.studio import Studio
 
-LAYOUT_VERSION = 2
-LEFT, RIGHT, BOTTOM = (
-    Qt.DockWidgetArea.LeftDockWidgetArea,
-    Qt.DockWidgetArea.RightDockWidgetArea,
-    Qt.DockWidgetArea.BottomDockWidgetArea,
-)
+LAYOUT_VERSION = 3
 
 
 class MainWindow(QMainWindow):
@@ -70,9 +71,6 @@ class MainWindow(QMainWindow):
         self.set_theme = set_theme
         self._closing = False
         self._shown = False
-        self._first_sizes = QTimer(self)
-        self._first_sizes.setSingleShot(True)
-        self._first_sizes.timeout.connect(self._size_docks)
         self._make_models()
         self._make_widgets()
         self._make_docks()
@@ -111,53 +109,28 @@ class MainWindow(QMainWindow):
         self.inspect = QTabWidget()
         self.inspect.setObjectName("inspectTabs")
         self.inspect.setDocumentMode(True)
+        self.lesson = LessonPanel()
         self.timeline = TimelinePanel()
         self.losses = LossPanel()
         self.log = LogPanel()
         self.canvas.installEventFilter(self)
 
     def _make_docks(self) -> None:
-        self.docks: dict[str, QDockWidget] = {}
-        self._areas: dict[str, Qt.DockWidgetArea] = {}
+        self.layout_of_docks = Docks(self)
         for name, title, area, widget in (
-            ("inputs", self.tr("Pictures"), LEFT, self.inputs),
-            ("network", self.tr("Network"), LEFT, self.tree),
-            ("settings", self.tr("Settings"), RIGHT, self.form),
-            ("sight", self.tr("What it sees"), RIGHT, self.sight),
-            ("inspect", self.tr("Inspect"), RIGHT, self.inspect),
-            ("timeline", self.tr("Timeline"), BOTTOM, self.timeline),
-            ("losses", self.tr("Losses"), BOTTOM, self.losses),
-            ("log", self.tr("Log"), BOTTOM, self.log),
+            ("inputs", self.tr("Pictures"), Docks.LEFT, self.inputs),
+            ("network", self.tr("Network"), Docks.LEFT, self.tree),
+            ("settings", self.tr("Settings"), Docks.RIGHT, self.form),
+            ("sight", self.tr("What it sees"), Docks.RIGHT, self.sight),
+            ("inspect", self.tr("Inspect"), Docks.RIGHT, self.inspect),
+            ("lesson", self.tr("Lesson"), Docks.RIGHT, self.lesson),
+            ("timeline", self.tr("Timeline"), Docks.BOTTOM, self.timeline),
+            ("losses", self.tr("Losses"), Docks.BOTTOM, self.losses),
+            ("log", self.tr("Log"), Docks.BOTTOM, self.log),
         ):
-            dock = QDockWidget(title, self)
-            dock.setObjectName(f"dock_{name}")
-            dock.setWidget(widget)
-            self.docks[name] = dock
-            self._areas[name] = area
-        self._arrange_docks()
-
-    def _arrange_docks(self) -> None:
-        for name, dock in self.docks.items():
-            self.addDockWidget(self._areas[name], dock)
-        self.tabifyDockWidget(self.docks["settings"], self.docks["sight"])
-        self.tabifyDockWidget(self.docks["sight"], self.docks["inspect"])
-        self.splitDockWidget(
-            self.docks["timeline"], self.docks["losses"], Qt.Orientation.Horizontal
-        )
-        self.tabifyDockWidget(self.docks["losses"], self.docks["log"])
-        self.docks["settings"].raise_()
-        self.docks["losses"].raise_()
-
-    @Slot()
-    def _size_docks(self) -> None:
-        """Give the docks their first sizes; before the window is laid out they would be ignored."""
-        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-        letter = self.fontMetrics().averageCharWidth()
-        wide = [38 * letter, 44 * letter]
-        self.resizeDocks([self.docks["inputs"], self.docks["settings"]], wide, across)
-        self.resizeDocks([self.docks["timeline"], self.docks["losses"]], [1, 1], across)
-        self.resizeDocks([self.docks["inputs"], self.docks["network"]], [2, 3], down)
-        self.resizeDocks([self.docks["timeline"]], [12 * self.fontMetrics().height()], down)
+            self.layout_of_docks.add(name, title, area, widget)
+        self.docks = self.layout_of_docks.by_name
+        self.layout_of_docks.arrange()
 
     def _make_tools(self) -> None:
         tools = QToolBar(self.tr("Job"))
@@ -213,7 +186,21 @@ class MainWindow(QMainWindow):
             self.studio, self.showing, self.layers, self.sight, self.pictures_in, self.networks,
             self.background, self.inspect, self,
         )  # fmt: skip
+        self.lessons = LessonsFlow(
+            self.studio, self.sight_flow, self.files, self.background, self.lesson, self
+        )
+        self.live = LiveFlow(self.controller, self.maps, self.showing, self.pictures_in, self)
         self.status = StatusFlow(self)
+        self.live.failed.connect(self.status.warn)
+        self.lessons.said.connect(self.status.say)
+        self.lessons.failed.connect(self.status.warn)
+        self.pointing = PointerFlow(
+            self.sight_flow, self.networks, self.background, self.canvas, self.statusBar(), self
+        )
+        self.occluding = OccludingFlow(
+            self.sight_flow, self.networks, self.background, self.canvas, self
+        )
+        self.dialogs = DialogsFlow(self)
         self.menus = MenusFlow(self)
         self.actions_table = Actions(self, self.menus.handlers())
         self.menus.bind(self.actions_table)
@@ -221,6 +208,7 @@ class MainWindow(QMainWindow):
         self.layers.choices.connect(self.form.set_choices)
         self.tree.layer_selected.connect(self.sight_flow.on_layer)
         self.tree.layer_selected.connect(self.inspecting.on_layer)
+        self.tree.layer_activated.connect(self.sight_flow.on_unit)
         self.inputs.show_requested.connect(self.showing.show_input)
         self.canvas.dropped.connect(self.pictures_in.drop)
         self.pictures_in.project_dropped.connect(self.files.open_path)
@@ -251,11 +239,7 @@ class MainWindow(QMainWindow):
 
     def reset_layout(self) -> None:
         """Put the docks back to where they were at the first start."""
-        for dock in self.docks.values():
-            dock.setFloating(False)
-            dock.show()
-        self._arrange_docks()
-        self._size_docks()
+        self.layout_of_docks.reset()
 
     def remember(self) -> None:
         """Write down where everything is, for the next start."""
@@ -279,7 +263,12 @@ class MainWindow(QMainWindow):
             self._shown = True
             self.canvas.setFocus()
             if not self._known_layout:
-                self._first_sizes.start()
+                self.layout_of_docks.size_soon()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Nobody looks: a camera goes off."""
+        self.live.stop()
+        super().hideEvent(event)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """While O is held on the canvas, the original is shown."""
@@ -294,6 +283,9 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop the run first; the window goes when its iteration has ended."""
+        if not self._closing and not self.lessons.document.may_leave(self.close):
+            event.ignore()
+            return
         if not self._closing:
             self._closing = True
             commit_typed()
@@ -304,6 +296,7 @@ class MainWindow(QMainWindow):
             self.status.say(self.tr("Finishing the iteration, then closing…"))
             event.ignore()
             return
+        self.live.close()
         self.maps.close()
         self.background.close()
         if not self.controller.close(5000):

@@ -12,15 +12,15 @@ Bytes = npt.NDArray[np.uint8]
 def to_image(pixels: Bytes) -> QImage:
     """Return a QImage of (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray bytes; copied.
 
-    `QImage` would else point into the array: rows are only right with its stride, and only as long
-    as nobody writes there.
+    `QImage` would else point into the array, and be right only as long as nobody writes there.
     """
     pixels = np.ascontiguousarray(pixels)
     height, width = pixels.shape[:2]
     kinds = {3: QImage.Format.Format_RGB888, 4: QImage.Format.Format_RGBA8888}
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     kind = kinds.get(channels, QImage.Format.Format_Grayscale8)
-    return QImage(pixels.data, width, height, pixels.strides[0], kind).copy()
+    # Not `strides[0]`: of an array with a single row NumPy leaves it as it was.
+    return QImage(pixels.data, width, height, width * channels, kind).copy()
 
 
 def to_array(image: QImage) -> Bytes:

@@ -104,9 +104,9 @@ def states(window: MainWindow) -> Iterator[tuple[str, QWidget]]:
 
 def dialogs(window: MainWindow) -> Iterator[tuple[str, QWidget]]:
     """Yield the dialogs."""
-    window.menus.networks()
-    assert window.menus.networks_dialog is not None
-    yield "11-networks", window.menus.networks_dialog
+    window.dialogs.networks()
+    assert window.dialogs.networks_dialog is not None
+    yield "11-networks", window.dialogs.networks_dialog
     yield "12-commands", CommandPalette(commands_of(list(window.actions_table.by_name.values())))
     yield "13-shortcuts", ShortcutSheet(window)
     yield "14-preferences", PreferencesDialog(window.session.preferences, window)

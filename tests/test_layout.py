@@ -162,7 +162,7 @@ def imported(folder: str) -> set[str]:
     ("folder", "extras"),
     [
         ("engine", ("video",)),
-        ("gui", ()),
+        ("gui", ("video",)),
         ("main.py", ()),
         ("tools", ()),
         ("tests", ("test", "video")),

@@ -14,8 +14,8 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from gui.canvas import decoration
-from gui.canvas.drops import DropView
 from gui.canvas.layers import Layer
+from gui.canvas.tools import ToolView
 
 KEY_STEP = 0.02  # of the width, per press of a key that moves the divider
 FOCUS_BY_KEY = (
@@ -25,7 +25,7 @@ FOCUS_BY_KEY = (
 )
 
 
-class Canvas(DropView):
+class Canvas(ToolView):
     """Shows a picture, the photo that it was made of, and overlays such as heat maps.
 
     All are stretched to one logical size, the pixels of the finished picture: a coarse frame of a
@@ -229,6 +229,8 @@ class Canvas(DropView):
             self.viewport().setCursor(Qt.CursorShape.SplitHCursor)
         elif self._image is None:
             self.viewport().unsetCursor()
+        elif self.tool():
+            self.viewport().setCursor(Qt.CursorShape.CrossCursor)
         else:
             self.viewport().setCursor(Qt.CursorShape.OpenHandCursor)
 
@@ -280,6 +282,8 @@ class Canvas(DropView):
         with QPainter(self.viewport()) as painter:
             if self._image is None:
                 decoration.draw_hint(painter, self._hint, visible, self.palette())
+            elif not self._whole_original():
+                self.draw_tools(painter, self._picture_rect())
             if self._comparing():
                 seen = self._picture_rect().intersected(QRectF(visible))
                 decoration.draw_divider(painter, self._divider_x(), seen.top(), seen.bottom())

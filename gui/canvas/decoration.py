@@ -84,3 +84,29 @@ def draw_border(painter: QPainter, visible: QRect, colour: QColor, width: int) -
         painter.setPen(colour)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(visible.adjusted(inset, inset, -inset - 1, -inset - 1))
+
+
+def draw_mark(painter: QPainter, rect: QRectF, *, dashed: bool = False) -> None:
+    """Draw a rectangle's outline, white within black: to be seen on any picture."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
+    for colour, width, line in ((INK, 3.5, Qt.PenStyle.SolidLine), (PAPER, 1.5, style)):
+        pen = QPen(colour, width, line)
+        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+        painter.setPen(pen)
+        painter.drawRect(rect)
+
+
+def draw_note(painter: QPainter, text: str, visible: QRect) -> None:
+    """Draw white text on a dark plate in the lower left corner, wrapped where it must be."""
+    gap = painter.fontMetrics().height() / 2
+    room = QRectF(visible).adjusted(2 * gap, 2 * gap, -2 * gap, -2 * gap)
+    flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom | Qt.TextFlag.TextWordWrap
+    words = painter.boundingRect(room, flags, text)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(INK)
+    painter.drawRoundedRect(words.adjusted(-gap, -gap / 2, gap, gap / 2), gap / 2, gap / 2)
+    painter.setPen(PAPER)
+    painter.drawText(words, flags, text)

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
+from engine import settings
 from engine.errors import BadInput, PareidoliaError
 from engine.image import Picture, open_picture, save_picture
 from engine.job import Job, figure_of
@@ -54,7 +55,7 @@ class FilesFlow(QObject):
         path, chosen = QFileDialog.getSaveFileName(
             self.window, self.tr("Save picture"), self._suggestion(), PICTURES
         )
-        target = self._with_suffix(path, "." + chosen.rpartition("*.")[2].rstrip(")"))
+        target = self.with_suffix(path, "." + chosen.rpartition("*.")[2].rstrip(")"))
         if target is not None:
             self._write(ready, target, 16 if "16" in chosen else 8)
 
@@ -87,7 +88,7 @@ class FilesFlow(QObject):
             return True
         return False
 
-    def _with_suffix(self, path: str, suffix: str) -> Path | None:
+    def with_suffix(self, path: str, suffix: str) -> Path | None:
         """Return the path with a suffix; None when there is none or the person keeps a file."""
         if not path:
             return None
@@ -110,7 +111,7 @@ class FilesFlow(QObject):
         path, _ = QFileDialog.getSaveFileName(
             self.window, self.tr("Save figure"), str(name), PICTURES
         )
-        target = self._with_suffix(path, ".png")
+        target = self.with_suffix(path, ".png")
         if target is not None:
             self.write_figure(target)
 
@@ -148,6 +149,8 @@ class FilesFlow(QObject):
         technique = self.studio.technique
         if "start" in technique.inputs:
             values: dict[str, Any] = {"start": "picture", "smallest_scale": 65536}
+            known = settings.describe(technique)
+            values = {name: value for name, value in values.items() if name in known}
             changed: Any = replace(technique, **values)  # type: ignore[type-var]
             inputs = replace(self.studio.job.inputs, start=path)
             self.studio.edit(self.tr("Use as start"), technique=changed, inputs=inputs)
@@ -175,7 +178,7 @@ class FilesFlow(QObject):
         name = str(Path(self._suggestion()).with_suffix(".json"))
         filters = self.tr("Projects (*.json)")
         path, _ = QFileDialog.getSaveFileName(self.window, self.tr("Save project"), name, filters)
-        target = self._with_suffix(path, ".json")
+        target = self.with_suffix(path, ".json")
         if target is not None:
             self.write_project(target)
 

@@ -3,15 +3,25 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
-from PySide6.QtWidgets import QTabWidget
+from PySide6.QtWidgets import QDockWidget, QTabWidget, QWidget
 
 from gui.background import Background
+from gui.dialogs.channel import ChannelWindow
+from gui.dialogs.channel_work import Channel
 from gui.flow.layers import LayersFlow
 from gui.flow.pictures_in import PicturesInFlow
 from gui.flow.showing import Showing
+from gui.flow.sight import SightFlow
+from gui.panels.activations import ActivationsPanel
+from gui.panels.embedding import EmbeddingPanel
+from gui.panels.filters import FiltersPanel
+from gui.panels.folder_line import FolderChoice
 from gui.panels.inputs import Place
 from gui.panels.inspection import InspectionPanel, LayerChoice, Subject
+from gui.panels.neighbors import NeighborsPanel
+from gui.panels.patches import PatchesPanel
 from gui.panels.sight import SightPanel
+from gui.run.albums import Albums
 from gui.run.networks import Networks
 from gui.studio import Studio
 
@@ -33,15 +43,30 @@ class InspectFlow(QObject):
         super().__init__(parent)
         self.studio, self.showing, self.layers = studio, showing, layers
         self.sight, self.pictures_in, self.tabs = sight, pictures_in, tabs
+        self.networks, self.background = networks, background
         self.panels: dict[str, InspectionPanel] = {}
+        self.channel_window: ChannelWindow | None = None
         self._layer = ""
         for name, title, panel in panels(networks, background, self):
             self.panels[name] = panel
             panel.open_requested.connect(self.open_picture)
+            panel.channel_requested.connect(self.show_channel)
             tabs.addTab(panel, title)
+        dock = tabs.parentWidget()
+        self._watched = not isinstance(dock, QDockWidget)
+        if isinstance(dock, QDockWidget):
+            dock.visibilityChanged.connect(self.watch)
         showing.changed.connect(self.refresh)
         layers.loaded.connect(self._on_network)
         sight.changed.connect(self.refresh)
+        layers.tree.layer_activated.connect(self._on_activated)
+        maps = parent.findChild(SightFlow) if parent is not None else None
+        if maps is not None:
+            activations = self.panels["activations"]
+            assert isinstance(activations, ActivationsPanel)
+            activations.wish_changed.connect(maps.want_activations)
+            maps.maps.answered.connect(activations.on_answer)
+            activations.watch(self._watched)
 
     @Slot(object)
     def _on_network(self, _loaded: object) -> None:
@@ -67,11 +92,21 @@ class InspectFlow(QObject):
             self._layer if self._layer in names else "", wish.target,
         )  # fmt: skip
 
+    @Slot(bool)
+    def watch(self, on: bool) -> None:
+        """The panels have come into view or gone, all of them: nothing is worked out unseen."""
+        self._watched = on
+        activations = self.panels["activations"]
+        assert isinstance(activations, ActivationsPanel)
+        activations.watch(on)
+        if on:
+            self.refresh()
+
     @Slot()
     def refresh(self) -> None:
-        """Hand all panels what there is to look at now."""
+        """Hand the panels what there is to look at now, if they are seen; tell others."""
         subject = self.subject()
-        for panel in self.panels.values():
+        for panel in self.panels.values() if self._watched else ():
             panel.set_subject(subject)
         self.subject_changed.emit(subject)
 
@@ -82,12 +117,65 @@ class InspectFlow(QObject):
             self.studio.set_technique("style-transfer")
         self.pictures_in.put(Place("content"), path)
 
+    @Slot()
+    def show_saliency(self) -> None:
+        """Lay over the picture what the class depends on, or the unit that is asked about."""
+        here = self.layers.here
+        if here is not None and (here.network.classes or self.sight.wish().unit):
+            self.sight.saliency.setChecked(True)
+
+    @Slot(str, object)
+    def _on_activated(self, layer: str, channel: int | None) -> None:
+        """A row of the tree was double-clicked: of a channel, if it is one."""
+        if channel is not None:
+            self.show_channel(layer, channel)
+
+    @Slot(str, int)
+    def show_channel(self, layer: str, channel: int) -> None:
+        """Show a channel of the present network everywhere."""
+        if self.channel_window is None:
+            window, patches = self.parent(), self.panels["patches"]
+            assert isinstance(patches, PatchesPanel)
+            self.channel_window = ChannelWindow(
+                self.networks, self.background, patches.folder, self._running,
+                window if isinstance(window, QWidget) else None,
+            )  # fmt: skip
+            self.channel_window.open_requested.connect(self.open_picture)
+            self.channel_window.job_requested.connect(self.maximize)
+            self.subject_changed.connect(self.channel_window.follow)
+        self.channel_window.show_channel(self.subject(), layer, channel, self.studio.job.device)
+
+    def _running(self) -> bool:
+        return self.showing.run_active
+
+    @Slot(object)
+    def maximize(self, channel: Channel) -> None:
+        """Set up the activation maximization of a channel; one step to undo."""
+        studio = self.studio
+        name = self.tr("Visualize channel {0} of {1}").format(channel.number, channel.layer)
+        studio.undo_stack.beginMacro(name)
+        if (studio.job.network, studio.job.weights) != (channel.network, channel.weights):
+            studio.set_network(channel.network, channel.weights)
+        studio.set_technique("activation-maximization")
+        values = {"layer": channel.layer, "channel": str(channel.number), "position": ""}
+        studio.set_settings(name, values)
+        studio.undo_stack.endMacro()
+
 
 def panels(
     networks: Networks, background: Background, flow: InspectFlow
 ) -> list[tuple[str, str, InspectionPanel]]:
     """Return (name, title, panel) of all tabs, in their order."""
-    return []
+    folder, albums = FolderChoice(flow), Albums(networks)
+    embedding = EmbeddingPanel(networks, background, folder, albums)
+    embedding.open_requested.connect(flow.show_saliency)
+    return [
+        ("activations", flow.tr("Activations"), ActivationsPanel(networks, background)),
+        ("filters", flow.tr("Filters"), FiltersPanel(networks, background)),
+        ("patches", flow.tr("Patches"), PatchesPanel(networks, background, folder)),
+        ("neighbors", flow.tr("Neighbours"), NeighborsPanel(networks, background, folder, albums)),
+        ("embedding", flow.tr("Map"), embedding),
+    ]
 
 
 def choices_of(layers: "tuple[Layer, ...]") -> tuple[LayerChoice, ...]:

@@ -65,7 +65,9 @@ class LessonTaking(QObject):
         if current is None or current.image.isNull():
             self._waiting = None
             self.failed.emit(self.tr("There is no picture to make a step of."))
-        elif not (wish.saliency or wish.grad_cam) or (here and not here.network.classes):
+        elif not (wish.saliency or wish.grad_cam) or (
+            here and not here.network.classes and not wish.unit
+        ):
             self._make(current.image, None)
         elif here is None:
             self._waiting = None
@@ -87,8 +89,8 @@ class LessonTaking(QObject):
     def _is_answer(self, answer: Answer) -> bool:
         """Whether an answer is a whole one about the network, class, methods and layer chosen."""
         asked, wish, job = answer.question, self.sight.panel.wish(), self.studio.job
-        same = (asked.target, asked.saliency, asked.grad_cam, asked.layer) == (
-            wish.target, wish.saliency, wish.grad_cam, wish.layer,
+        same = (asked.target, asked.unit, asked.saliency, asked.grad_cam, asked.layer) == (
+            wish.target, self.sight.panel.target.unit(), wish.saliency, wish.grad_cam, wish.layer,
         )  # fmt: skip
         network = (asked.network, asked.weights) == (job.network, job.weights)
         return same and network and not answer.unfinished
@@ -142,10 +144,11 @@ class LessonTaking(QObject):
 
     def _caption(self, answer: Answer, kind: str) -> str:
         heat = getattr(answer, kind)
-        chance = self.tr("{0} for {1} ({2:.1%})").format(
-            heat.method.title, answer.target_name, answer.probability
-        )
-        parts = [chance]
+        if answer.activation is None:
+            words, size = self.tr("{0} for {1} ({2:.1%})"), answer.probability
+        else:
+            words, size = self.tr("{0} for {1} ({2:.4g})"), answer.activation
+        parts = [words.format(heat.method.title, answer.target_name, size)]
         if heat.method.of_layer and heat.method.command != "cam" and answer.layer:
             parts.append(self.tr("layer {0}").format(answer.layer))
         parts.append(self.tr("network {0}").format(answer.question.network))

@@ -1,17 +1,14 @@
-"""What each action does, when it can be done, and the dialogs that actions open."""
+"""What each action does, and when it can be done."""
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QPoint, Qt, Slot
-from PySide6.QtWidgets import QDialog, QInputDialog, QMenu, QMessageBox
+from PySide6.QtCore import QObject, QPoint, Slot
+from PySide6.QtWidgets import QMenu
 
-from engine.techniques import TECHNIQUES
 from gui.actions import Actions
-from gui.dialogs.commands import Command, CommandPalette, ShortcutSheet, commands_of
-from gui.dialogs.preferences import PreferencesDialog
 from gui.run.controller import State
 
 if TYPE_CHECKING:
@@ -25,8 +22,7 @@ class MenusFlow(QObject):
         super().__init__(window)
         self.window = window
         self.actions: Actions | None = None
-        self.networks_dialog: QDialog | None = None
-        window.networks_button.clicked.connect(self.networks)
+        window.networks_button.clicked.connect(window.dialogs.networks)
         window.canvas.menu_requested.connect(self.canvas_menu)
         window.layers.weights_missing.connect(self._on_weights_missing)
 
@@ -37,18 +33,22 @@ class MenusFlow(QObject):
             "open_content": w.pictures_in.choose_content,
             "add_style": w.pictures_in.choose_style,
             "open_project": w.files.open_project,
+            "camera": w.live.camera,
+            "play_film": w.live.choose_film,
+            "freeze": w.live.freeze,
+            "stop_live": w.live.stop,
             "save_picture": w.files.save_picture,
             "save_figure": w.files.save_figure,
             "save_project": w.files.save_project,
-            "preferences": self.preferences,
+            "preferences": w.dialogs.preferences,
             "quit": w.close,
             "undo": w.studio.undo_stack.undo,
             "redo": w.studio.undo_stack.redo,
             "copy": w.files.copy,
             "paste": w.pictures_in.paste,
             "reset_settings": w.options.reset,
-            "save_preset": self.save_preset,
-            "delete_preset": self.delete_preset,
+            "save_preset": w.dialogs.save_preset,
+            "delete_preset": w.dialogs.delete_preset,
             "run": w.running.start,
             "pause": w.running.pause,
             "step": w.running.step,
@@ -62,15 +62,20 @@ class MenusFlow(QObject):
             "original": w.canvas.set_showing_original,
             "saliency": self._nothing,  # bound to the panel's switch
             "grad_cam": self._nothing,
-            "compare_methods": self.compare_methods,
+            "compare_methods": w.dialogs.compare_methods,
+            "receptive_field": self._receptive_field,
+            "occluder": self._occluder,
+            "cut_out": w.dialogs.cut_out,
+            "add_lesson_step": w.lessons.add,
+            "play_lesson": w.lessons.play,
             "full_screen": self._full_screen,
             "reset_layout": w.reset_layout,
-            "networks": self.networks,
+            "networks": w.dialogs.networks,
             "find_layer": self._find_layer,
             "reset_layers": self._reset_layers,
-            "palette": self.palette,
-            "shortcuts": self.shortcuts,
-            "about": self.about,
+            "palette": w.dialogs.palette,
+            "shortcuts": w.dialogs.shortcuts,
+            "about": w.dialogs.about,
         }
 
     def bind(self, actions: Actions) -> None:
@@ -92,6 +97,9 @@ class MenusFlow(QObject):
         w.timeline.save_requested.connect(self._on_save)
         w.timeline.branch_requested.connect(self._on_branch)
         w.sight_flow.bind(actions.by_name)
+        w.pointing.bind(actions["receptive_field"])
+        w.occluding.bind(actions["occluder"])
+        w.live.changed.connect(self._on_live)
         view = actions.menus[next(m for m in actions.menus if "View" in m)]
         docks = QMenu(self.tr("&Panels"), w)
         for dock in w.docks.values():
@@ -103,6 +111,7 @@ class MenusFlow(QObject):
         self.recent_menu.aboutToShow.connect(self._fill_recent)
         file_menu.insertMenu(actions["save_picture"], self.recent_menu)
         self._on_state(w.controller.state)
+        self._on_live(w.live.active)
         self._on_showing()
 
     # -- what can be done now -------------------------------------------------------------
@@ -111,7 +120,8 @@ class MenusFlow(QObject):
     def _on_state(self, state: State) -> None:
         assert self.actions is not None
         active = state is not State.IDLE
-        self.actions["run"].setEnabled(not active)
+        for name in ("run", "camera", "play_film"):
+            self.actions[name].setEnabled(not active)
         self.actions["pause"].setEnabled(state in (State.RUNNING, State.PAUSED))
         self.actions["step"].setEnabled(state in (State.IDLE, State.RUNNING, State.PAUSED))
         self.actions["stop"].setEnabled(active and state is not State.STOPPING)
@@ -130,6 +140,12 @@ class MenusFlow(QObject):
         self.actions["save_figure"].setEnabled(has_figure)
         self.actions["copy"].setEnabled(current is not None)
 
+    @Slot(bool)
+    def _on_live(self, on: bool) -> None:
+        assert self.actions is not None
+        self.actions["freeze"].setEnabled(on)
+        self.actions["stop_live"].setEnabled(on)
+
     @Slot(str)
     def _on_undo_text(self, text: str) -> None:
         assert self.actions is not None
@@ -143,6 +159,20 @@ class MenusFlow(QObject):
     @Slot()
     def _nothing(self) -> None:
         """The action's switch is bound elsewhere."""
+
+    @Slot(bool)
+    def _receptive_field(self, on: bool) -> None:
+        assert self.actions is not None
+        if on:  # one tool at a time
+            self.actions["occluder"].setChecked(False)
+        self.window.pointing.switch(on)
+
+    @Slot(bool)
+    def _occluder(self, on: bool) -> None:
+        assert self.actions is not None
+        if on:
+            self.actions["receptive_field"].setChecked(False)
+        self.window.occluding.switch(on)
 
     @Slot(bool)
     def _compare(self, on: bool) -> None:
@@ -198,128 +228,11 @@ class MenusFlow(QObject):
         else:
             self.window.pictures_in.drop([path])
 
-    # -- dialogs --------------------------------------------------------------------------
-
-    @Slot()
-    def networks(self) -> None:
-        """Open the catalogue of networks."""
-        from gui.dialogs.networks import NetworksDialog
-
-        if self.networks_dialog is None:
-            dialog = NetworksDialog(self.window.background, self.window)
-            dialog.chosen.connect(self.window.layers.choose)
-            dialog.changed.connect(self.window.layers.forget)
-            self.networks_dialog = dialog
-        self.networks_dialog.show()
-        self.networks_dialog.raise_()
-
-    @Slot()
-    def compare_methods(self) -> None:
-        """Open the comparison of attribution methods for what is on the canvas."""
-        from gui.dialogs.compare import CompareDialog
-
-        dialog = self.compare_dialog()
-        if isinstance(dialog, CompareDialog):
-            dialog.show()
-
-    def compare_dialog(self) -> QDialog | None:
-        """Return the comparison for the picture on the canvas; None: there is nothing to compare."""
-        from gui.dialogs.compare import CompareDialog
-        from gui.flow.sight import maps_of
-
-        w = self.window
-        current, here = w.showing.current, w.layers.here
-        if current is None or here is None or not here.network.classes:
-            w.status.say(self.tr("There is no picture, or the network has no classes."))
-            return None
-        job = w.studio.job
-        dialog = CompareDialog(
-            current.image, (job.network, job.weights), maps_of(here.layers), w.layers.names,
-            w.networks, w.background, w,
-        )  # fmt: skip
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        return dialog
-
     @Slot(str)
     def _on_weights_missing(self, sentence: str) -> None:
         self.window.status.warn(sentence)
 
-    @Slot()
-    def preferences(self) -> None:
-        """Edit and apply the preferences."""
-        dialog = PreferencesDialog(self.window.session.preferences, self.window)
-        if dialog.exec() == QDialog.DialogCode.Accepted:
-            self.window.session.preferences = dialog.preferences
-            self.window.apply_preferences()
-        dialog.deleteLater()
-
-    @Slot()
-    def save_preset(self) -> None:
-        """Ask for a name and keep the settings under it."""
-        title, label = self.tr("Save as preset"), self.tr("Name")
-        name, good = QInputDialog.getText(self.window, title, label)
-        name = name.strip()
-        if not good or not name:
-            return
-        if name in self.window.studio.technique.presets:
-            self.window.status.warn(self.tr("{0} is a built-in preset: another name.").format(name))
-            return
-        self.window.options.save_preset(name)
-
-    @Slot()
-    def delete_preset(self) -> None:
-        """Ask which of the person's own presets to forget."""
-        names = self.window.options.own_presets()
-        if not names:
-            self.window.status.say(self.tr("There are no presets of your own."))
-            return
-        title, label = self.tr("Delete preset"), self.tr("Preset")
-        name, good = QInputDialog.getItem(self.window, title, label, names, 0, False)
-        if good:
-            self.window.options.delete_preset(name)
-
-    @Slot()
-    def palette(self) -> None:
-        """Open the command palette and do what is taken from it."""
-        assert self.actions is not None
-        w = self.window
-        commands = commands_of(list(self.actions.by_name.values()))
-        for name in w.options.all_presets():
-            text = self.tr("Preset: {0}").format(name)
-            commands.append(Command(text, "", partial(w.options.apply_preset, name)))
-        for command, kind in TECHNIQUES.items():
-            text = self.tr("Technique: {0}").format(kind.title)
-            commands.append(Command(text, "", partial(w.studio.set_technique, command)))
-        palette = CommandPalette(commands, w)
-        middle = w.mapToGlobal(QPoint((w.width() - palette.width()) // 2, 80))
-        palette.move(middle)
-        palette.exec()
-        chosen = palette.chosen
-        palette.deleteLater()
-        if chosen is not None:
-            chosen.act()
-
-    @Slot()
-    def shortcuts(self) -> None:
-        """Show all shortcuts."""
-        sheet = ShortcutSheet(self.window)
-        sheet.exec()
-        sheet.deleteLater()
-
-    @Slot()
-    def about(self) -> None:
-        """Say what this is."""
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            number = version("pareidolia")
-        except PackageNotFoundError:
-            number = ""
-        text = self.tr(
-            "Pareidolia {0}\n\nPictures made by running a trained network backwards.\n"
-            "MIT licence. Sample pictures and networks: resources/CREDITS.md."
-        )
-        QMessageBox.about(self.window, self.tr("About Pareidolia"), text.format(number))
+    # -- the canvas's menu ----------------------------------------------------------------
 
     @Slot(QPoint)
     def canvas_menu(self, where: QPoint) -> None:

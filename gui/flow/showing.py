@@ -1,4 +1,4 @@
-"""Which picture is on the canvas: the photo, the newest of a run, a moment of it, an input."""
+"""Which picture is on the canvas: the photo, the newest of a run or camera, a moment, an input."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Showable:
     """A picture on the canvas and where it comes from."""
 
     kind: str
-    """content, frame, moment or input."""
+    """content, frame, moment, input or live."""
     image: QImage
     iteration: int = 0
     path: str = ""
@@ -44,6 +44,8 @@ class Showing(QObject):
         self._original: str | None = None
         self._wants_content = False
         self._wanted_input = ""
+        self._before_live: tuple[Showable | None, QSize, str | None] = (None, QSize(), None)
+        """What was shown when a camera or film came: picture, size and the photo before it."""
         pictures.arrived.connect(self._on_arrived)
         studio.changed.connect(self._on_job)
         self.show_content()
@@ -111,12 +113,32 @@ class Showing(QObject):
     @Slot(str)
     def show_input(self, path: str) -> None:
         """Show one of the pictures that go in."""
+        self._wants_content = False
         opened = self._pictures.get(path)
         if opened is None:
             self._wanted_input = path
         elif not opened.problem:
             size = QSize(opened.width, opened.height)
             self._put(Showable("input", opened.image, path=path), size)
+
+    def show_live(self, image: QImage, name: str) -> None:
+        """Show the newest picture of a camera or film."""
+        if self.current is None or self.current.kind != "live":
+            self._before_live = self.current, self._canvas.logical_size(), self._original
+            self._wants_content, self._wanted_input = False, ""
+            self._compare_with(None)
+        self._put(Showable("live", image, path=name), image.size())
+
+    def end_live(self) -> None:
+        """Show again what was there before the camera or film."""
+        if self.current is None or self.current.kind != "live":
+            return
+        before, size, original = self._before_live
+        if before is None or before.kind == "content":
+            self.show_content()
+        else:
+            self._compare_with(original)
+            self._put(before, size)
 
     def _put(self, showable: Showable | None, size: QSize | None) -> None:
         self.current = showable
@@ -129,6 +151,8 @@ class Showing(QObject):
             return self.tr("no picture")
         if showable.kind in ("frame", "moment"):
             return self.tr("the picture after iteration {0}").format(showable.iteration)
+        if showable.kind == "live":
+            return self.tr("the live picture of {0}").format(showable.path)
         return self.tr("the photo {0}").format(showable.path)
 
     @Slot(str)

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction
 
+from engine.heat import UnitName
 from gui.canvas.canvas import Canvas
 from gui.flow.layers import LayersFlow, Loaded
 from gui.flow.showing import Showing
 from gui.panels.sight import SightPanel
 from gui.pixels import heat_image
+from gui.run.activation_grid import GridWish
 from gui.run.controller import RunController, State
 from gui.run.maps import Answer, MapsController, Question
 from gui.studio import Studio
@@ -32,6 +34,7 @@ class SightFlow(QObject):
         self.showing, self.panel, self.canvas = showing, panel, canvas
         self._actions: dict[str, QAction] = {}
         self._watched = False
+        self._activations: GridWish | None = None
         self.answer: Answer | None = None
         """What is shown."""
         panel.changed.connect(self.refresh)
@@ -57,6 +60,13 @@ class SightFlow(QObject):
             self.refresh()
 
     @Slot(object)
+    def want_activations(self, wish: GridWish | None) -> None:
+        """Also ask for a layer's activations; None: nobody looks at them any more."""
+        self._activations = wish
+        if wish is not None:
+            self.refresh()
+
+    @Slot(object)
     def _on_network(self, loaded: Loaded) -> None:
         self.panel.set_classes(loaded.network.classes)
         self.panel.set_layers(maps_of(loaded.layers))
@@ -70,16 +80,17 @@ class SightFlow(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        """Ask for the maps of what is on the canvas, if anybody looks."""
+        """Ask for maps and activations of what is on the canvas, if anybody looks."""
         wish = self.panel.wish()
         for kind in KINDS:
             if not getattr(wish, kind):
                 self.canvas.set_overlay(kind, None)
         here = self.layers.here
-        if here is None or not here.network.classes:
+        classes = here is not None and bool(here.network.classes or wish.unit)
+        if not classes:
             self._clear()
-            return
-        if not (self._watched or wish.saliency or wish.grad_cam):
+        looked = classes and bool(self._watched or wish.saliency or wish.grad_cam)
+        if here is None or not (looked or self._activations):
             self.maps.forget()
             return
         current = self.showing.current
@@ -94,36 +105,47 @@ class SightFlow(QObject):
         self.maps.ask(
             Question(
                 image, job.network, job.weights, job.device, wish.target,
-                wish.saliency, wish.grad_cam, wish.layer,
+                wish.saliency, wish.grad_cam, wish.layer, self._activations, looked,
+                self.panel.target.unit(),
             )
         )  # fmt: skip
 
     @Slot(object)
     def _on_answer(self, answer: Answer) -> None:
-        if answer.question.network != self.studio.job.network:
+        if answer.question.network != self.studio.job.network or not answer.question.classes:
             return
-        if not answer.top:
+        if not answer.top and answer.activation is None:
             self.answer = None
             for kind in KINDS:
                 self.canvas.set_overlay(kind, None)
             self.panel.say(answer.problem)
             return
-        self.panel.show_top(answer.top, answer.target)
+        of_unit = answer.activation is not None
+        self.panel.show_top(answer.top, None if of_unit else answer.target)
         self.answer = answer
         for kind in KINDS:
             self._show_map(kind)
         parts = [self.tr("{0}: {1:.1%}").format(answer.target_name, answer.probability)]
+        if of_unit:
+            parts = [self.tr("{0}: {1:.4g}").format(answer.target_name, answer.activation)]
         if answer.grad_cam is not None:
             where = self.tr("{0} at {1}").format(answer.question.grad_cam, answer.layer)
             parts.append(answer.question.grad_cam if answer.question.grad_cam == "CAM" else where)
         said = ", ".join(parts)
-        self.panel.say(f"{said}\n{answer.problem}" if answer.problem else said)
+        plain = ", ".join(answer.plain)
+        if plain:
+            words = self.tr("No rule for {0}: these keep their ordinary gradient.")
+            said = f"{said}\n{words.format(plain)}"
+        problem = self.panel.target.problem or answer.problem
+        self.panel.say(f"{said}\n{problem}" if problem else said)
 
     @Slot(str)
     def _show_map(self, kind: str) -> None:
         """Lay a map over the picture in the colours wished for."""
         wish = self.panel.wish()
         heat = getattr(self.answer, kind, None)
+        if heat is None and self.answer is not None and self.answer.unfinished:
+            return  # the map before stays until this one has begun
         if heat is None or not getattr(wish, kind):
             self.canvas.set_overlay(kind, None)
             return
@@ -134,6 +156,12 @@ class SightFlow(QObject):
     def on_layer(self, name: str, _channel: object) -> None:
         """A layer was selected in the tree: Grad-CAM looks there."""
         self.panel.select_layer(name)
+
+    @Slot(str, object)
+    def on_unit(self, name: str, channel: int | None) -> None:
+        """A channel was double-clicked in the tree: the maps are about it."""
+        if channel is not None:
+            self.panel.target.set_unit(str(UnitName(name, channel)))
 
     def switch(self, kind: str) -> None:
         """Turn a map on or off."""
@@ -147,8 +175,11 @@ class SightFlow(QObject):
         for kind in KINDS:
             self.canvas.set_overlay(kind, None)
         self.panel.show_top((), None)
-        if self.panel.class_box.isEnabled():
-            self.panel.say("")
+        here = self.layers.here
+        if here is not None:
+            answerable = here.network.classes or self.panel.wish().unit
+            without = "" if answerable else self.panel.no_classes()
+            self.panel.say(self.panel.target.problem or without)
 
 
 def maps_of(layers: "tuple[Layer, ...]") -> list[tuple[str, str]]:

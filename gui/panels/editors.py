@@ -1,73 +1,29 @@
 """Editors for single settings, made from their description: slider with number, choice, switch."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, QSignalBlocker, QStringListModel, Qt, Signal, Slot
+from PySide6.QtCore import QSignalBlocker, Qt, Slot
 from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QCheckBox,
     QComboBox,
-    QCompleter,
     QDoubleSpinBox,
-    QHBoxLayout,
     QLineEdit,
     QSizePolicy,
     QSlider,
     QWidget,
 )
 
-from engine.errors import BadInput
 from engine.settings import Setting
+from gui.panels.editor import Editor
+from gui.panels.text_editors import FolderEditor, PickEditor, TextEditor
 
 SLIDER_STEPS = 1000
 SMALLEST_SHARE = 1e-4
 """A logarithmic slider that includes 0 begins at this share of a usual value."""
-
-
-class Editor(QWidget):
-    """What all editors have in common: a value that is always valid, and a signal for edits."""
-
-    edited = Signal(object)
-    """The new value, by the person; not when `set_value` was called."""
-
-    def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setting = setting
-        self._line = QHBoxLayout(self)
-        self._line.setContentsMargins(0, 0, 0, 0)
-
-    def value(self) -> Any:
-        """Return the present value."""
-        raise NotImplementedError
-
-    def set_value(self, value: Any) -> None:
-        """Show a value; `edited` is not emitted."""
-        raise NotImplementedError
-
-    def _adopt(self, *widgets: QWidget) -> None:
-        for widget in widgets:
-            self._line.addWidget(widget)
-            widget.setAccessibleName(self.setting.label)
-            widget.setAccessibleDescription(self.setting.help)
-            # The wheel scrolls the form; only who has clicked into a field changes it.
-            widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            widget.installEventFilter(self)
-        self.setFocusProxy(widgets[-1])
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Leave the wheel to the scroll area, unless the field has the focus."""
-        if (
-            event.type() == QEvent.Type.Wheel
-            and isinstance(watched, QWidget)
-            and not watched.hasFocus()
-        ):
-            event.ignore()
-            return True
-        return super().eventFilter(watched, event)
 
 
 class NumberBox(QDoubleSpinBox):
@@ -289,76 +245,6 @@ class SwitchEditor(Editor):
         self.edited.emit(on)
 
 
-class TextEditor(Editor):
-    """A line of text: layers with weights, numbers of channels; what cannot be read goes back."""
-
-    refused = Signal(str)
-    """Why the text was not taken."""
-
-    def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
-        super().__init__(setting, parent)
-        self.box = QLineEdit()
-        self.box.setPlaceholderText(self.tr("auto") if setting.optional else self.tr("all"))
-        self._adopt(self.box)
-        self._value: Any = setting.default
-        self.box.editingFinished.connect(self._on_finished)
-        self.set_value(setting.default)
-
-    def value(self) -> Any:
-        """Return what the text means."""
-        return self._value
-
-    def set_value(self, value: Any) -> None:
-        """Show a value."""
-        self._value = value
-        self.box.setText(_as_text(value))
-        self.box.setCursorPosition(0)
-        self.box.setToolTip(_as_text(value))
-
-    @Slot()
-    def _on_finished(self) -> None:
-        text = self.box.text().strip()
-        if text == _as_text(self._value):
-            return
-        try:
-            value = self.setting.parse(text)
-        except BadInput as error:
-            self.set_value(self._value)
-            self.refused.emit(str(error))
-            return
-        self._value = value
-        self.edited.emit(value)
-
-
-class PickEditor(TextEditor):
-    """A text that names a class or a layer: typed, or picked from what the network has."""
-
-    def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
-        super().__init__(setting, parent)
-        self.box.setPlaceholderText(
-            self.tr("a name or number") if setting.picks == "class" else self.tr("auto")
-        )
-        self._completer = QCompleter(self)
-        self._completer.setFilterMode(Qt.MatchFlag.MatchContains)
-        self._completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self._completer.activated.connect(self._on_picked)
-        self.box.setCompleter(self._completer)
-
-    def set_choices(self, names: Sequence[str]) -> None:
-        """Offer these."""
-        self._completer.setModel(QStringListModel(list(names), self._completer))
-
-    @Slot(str)
-    def _on_picked(self, _text: str) -> None:
-        self._on_finished()
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(n if w == 1 else f"{n}:{w:g}" for n, w in value.items())
-    return "" if value is None else str(value)
-
-
 def editor_for(setting: Setting, parent: QWidget | None = None) -> Editor:
     """Return the editor for a setting, named as outside checks expect: `setting_<field>`."""
     kinds: dict[str, type[Editor]] = {
@@ -367,8 +253,9 @@ def editor_for(setting: Setting, parent: QWidget | None = None) -> Editor:
         "choice": ChoiceEditor,
         "bool": SwitchEditor,
     }
-    other = PickEditor if setting.picks else TextEditor
-    editor = kinds.get(setting.kind, other)(setting, parent)
+    texts: dict[str, type[Editor]] = {"": TextEditor, "folder": FolderEditor}
+    kind = kinds.get(setting.kind) or texts.get(setting.picks, PickEditor)
+    editor = kind(setting, parent)
     editor.setObjectName(f"setting_{setting.name}")
     return editor
 

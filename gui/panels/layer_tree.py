@@ -36,7 +36,7 @@ from gui.panels.layer_model import (
 )
 
 Index = QModelIndex | QPersistentModelIndex
-LEAST_NAME = 12
+LEAST_NAME = 20
 """Characters: how wide the column of names is at least."""
 
 
@@ -199,8 +199,9 @@ class LayerTree(QTreeView):
         self.setRootIsDecorated(any(self.model().hasChildren(index) for index in top))
         # Long names may push the facts out of sight, but not the roles.
         room = self.viewport().width()
-        names = min(self.sizeHintForColumn(0), room - sum(widths[: len(self.role_columns())]))
-        least = LEAST_NAME * self.fontMetrics().averageCharWidth()
+        whole = self.sizeHintForColumn(0)
+        names = min(whole, room - sum(widths[: len(self.role_columns())]))
+        least = min(whole, LEAST_NAME * self.fontMetrics().averageCharWidth())
         header.resizeSection(0, max(names, least, room - sum(widths)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:

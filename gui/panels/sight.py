@@ -20,6 +20,8 @@ from PySide6.QtWidgets import (
 
 from engine.colour_map import SEQUENTIAL
 from engine.heat import METHODS
+from gui.panels.occluder import OccluderGroup
+from gui.panels.target import TargetRows
 from gui.panels.top_classes import TopClass, TopClasses
 
 PIXEL_METHODS = tuple(method.title for method in METHODS if not method.of_layer)
@@ -42,6 +44,8 @@ class Wish:
     grad_cam_opacity: float
     grad_cam_threshold: float
     layer: str
+    unit: str = ""
+    """In place of the class, as `UnitName.parse` takes it; empty: the class."""
 
 
 class SightPanel(QScrollArea):
@@ -94,7 +98,8 @@ class SightPanel(QScrollArea):
         column = QVBoxLayout(page)
         column.setContentsMargins(6, 4, 6, 4)
         form = QFormLayout()
-        form.addRow(self.tr("Class"), self.class_box)
+        self.target = TargetRows(form, self.class_box)
+        self.target.changed.connect(self.changed)
         form.addRow(self.tr("Look at"), self.source)
         column.addLayout(form)
         column.addWidget(self.top)
@@ -105,6 +110,8 @@ class SightPanel(QScrollArea):
             group.key = name
             group.opacity_changed.connect(self.opacity_changed)
             group.recoloured.connect(self.recoloured)
+        self.occluder = OccluderGroup()
+        column.addWidget(self.occluder)
         column.addStretch(1)
         self.setWidget(page)
         self.set_classes(())
@@ -118,10 +125,16 @@ class SightPanel(QScrollArea):
                 self.class_box.addItem(name, index)
             self.class_box.setCurrentIndex(0)
         self.class_box.setEnabled(bool(names))
-        for group in (self.saliency, self.grad_cam):
-            group.setEnabled(bool(names))
+        self.target.set_classes(bool(names))
+        self.occluder.setEnabled(bool(names))
         self.top.show_classes((), None)
-        self.say("" if names else self.tr("This network has no classes."))
+        self.say("" if names else self.no_classes())
+
+    def no_classes(self) -> str:
+        """Return what to do with a network that has no classes."""
+        return self.tr(
+            "This network has no classes. Ask about a unit: double click a channel in the tree."
+        )
 
     def set_layers(self, names: Sequence[tuple[str, str]]) -> None:
         """Offer layers (shown name, name) for Grad-CAM, the last map by itself."""
@@ -132,6 +145,7 @@ class SightPanel(QScrollArea):
             for shown, name in names:
                 self.layer.addItem(shown, name)
             self.layer.setCurrentIndex(max(0, self.layer.findData(before)))
+        self.target.set_layers([name for _, name in names])
 
     def select_layer(self, name: str) -> None:
         """Take the layer that was selected in the tree, if it has a map."""
@@ -155,7 +169,26 @@ class SightPanel(QScrollArea):
             self.grad_cam.opacity.value() / 100,
             self.grad_cam.threshold.value() / 100,
             self.layer.currentData() or "",
+            str(self.target.unit() or ""),
         )
+
+    def set_wish(self, wish: Wish) -> None:
+        """Take over a whole wish; what is not offered here stays as it is."""
+        with QSignalBlocker(self):
+            for box, data in ((self.class_box, wish.target), (self.layer, wish.layer)):
+                at = box.findData(data)
+                if at >= 0:
+                    box.setCurrentIndex(at)
+            self.target.set_unit(wish.unit)
+            self.source.setCurrentIndex(int(wish.of_content))
+            for kind, group in (("saliency", self.saliency), ("grad_cam", self.grad_cam)):
+                method = getattr(wish, kind)
+                group.method.setCurrentText(method or group.method.currentText())
+                group.colours.setCurrentText(getattr(wish, f"{kind}_colours"))
+                group.opacity.setValue(round(100 * getattr(wish, f"{kind}_opacity")))
+                group.threshold.setValue(round(100 * getattr(wish, f"{kind}_threshold")))
+                group.setChecked(bool(method))
+        self.changed.emit()
 
     def show_top(self, top: Sequence[TopClass], target: int | None) -> None:
         """Show the most likely classes; `target` is the one asked about."""

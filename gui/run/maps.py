@@ -13,13 +13,15 @@ from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 from PySide6.QtGui import QImage
 
 from engine.errors import PareidoliaError
-from engine.heat import Heat, Method, find_method
+from engine.heat import Heat, Method, UnitName, find_method
 from gui.pixels import to_array
+from gui.run.activation_grid import ActivationGrid, GridWish, activation_grid
 from gui.run.networks import Networks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.attribution.unit import Unit
     from engine.networks.network import Network
 
 AT_MOST_EVERY = 0.5
@@ -47,11 +49,17 @@ class Question:
     """One that looks at a layer; empty: none."""
     layer: str = ""
     """Empty: the last layer that has a map."""
+    activations: GridWish | None = None
+    """Whose channels are wanted."""
+    classes: bool = True
+    """Whether classes and maps are wanted, not the activations alone."""
+    unit: UnitName | None = None
+    """What the maps are about instead of the class."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Most likely classes and the maps."""
+    """Most likely classes, the maps, and a layer's activations."""
 
     question: Question
     top: tuple[tuple[int, str, float], ...] = ()
@@ -65,7 +73,16 @@ class Answer:
     problem: str = ""
     """Why a map, or everything when `top` is empty, is missing."""
     unfinished: bool = False
-    """Whether more of an occlusion map is to come."""
+    """Whether more is to come: of an occlusion map, or the maps after the activations."""
+    activations: ActivationGrid | None = None
+    activations_problem: str = ""
+    """Why they are missing."""
+    activation: float | None = None
+    """Of the unit that the maps are about; then `target_name` is the unit's, with its place."""
+    grid: tuple[int, int] | None = None
+    """Rows and columns of the layer that Grad-CAM looked at."""
+    plain: tuple[str, ...] = ()
+    """Activations for which a map's method has no rule."""
 
 
 class MapsWorker(QObject):
@@ -101,19 +118,37 @@ class MapsWorker(QObject):
 
         network = self._network(question)
         picture = fitting(question.image, network)
-        with torch.no_grad():
-            probabilities = network.logits(picture)[0].double().softmax(0)
-        values, indices = probabilities.topk(min(TOP, len(probabilities)))
-        top = tuple(
-            (int(i), network.classes[int(i)], float(p))
-            for i, p in zip(indices, values, strict=True)
-        )
-        target = top[0][0] if question.target is None else question.target
-        if not 0 <= target < len(network.classes):
-            target = top[0][0]
-        name, chance = network.classes[target], float(probabilities[target])
-        answer = Answer(question, top, target, name, chance)
+        answer = Answer(question)
+        if question.activations is not None:
+            try:
+                grid = activation_grid(network, picture, question.activations)
+                answer = replace(answer, activations=grid)
+            except PareidoliaError as error:  # classes and maps may do
+                answer = replace(answer, activations_problem=str(error))
+        if not question.classes:
+            return answer
         x = network.prepare(picture)
+        if network.classes or question.unit is None:
+            with torch.no_grad():
+                probabilities = network.logits(picture)[0].double().softmax(0)
+            values, indices = probabilities.topk(min(TOP, len(probabilities)))
+            top = tuple(
+                (int(i), network.classes[int(i)], float(p))
+                for i, p in zip(indices, values, strict=True)
+            )
+            target = top[0][0] if question.target is None else question.target
+            if not 0 <= target < len(network.classes):
+                target = top[0][0]
+            name, chance = network.classes[target], float(probabilities[target])
+            answer = replace(answer, top=top, target=target, target_name=name, probability=chance)
+        if question.unit is not None:
+            from engine.attribution.methods import located
+
+            unit, activation = located(network, x, unit_of(question.unit))
+            name = UnitName(unit.layer, unit.channel, unit.position).words
+            answer = replace(answer, target_name=name, activation=activation)
+        if question.activations is not None and question.saliency:  # which may take long
+            self.grown.emit(replace(answer, unfinished=True))
         for kind in ("grad_cam", "saliency"):  # what may take long comes last
             if getattr(question, kind):
                 try:
@@ -125,21 +160,24 @@ class MapsWorker(QObject):
     def _with_map(self, answer: Answer, kind: str, network: "Network", x: "Tensor") -> Answer:
         """Return the answer with a map added; without it when stopped."""
         from engine.attribution.methods import Question as About
-        from engine.attribution.methods import attribute
-        from engine.networks.fitting import last_map
+        from engine.attribution.methods import attribute, layer_of, without_rule
 
-        method = find_method(getattr(answer.question, kind))
-        layer = answer.question.layer
-        if method.of_layer and not layer:
-            layer = last_map(network, (x.shape[2], x.shape[3]))
+        method, unit = find_method(getattr(answer.question, kind)), answer.question.unit
+        about = About(answer.target if unit is None else unit_of(unit), answer.question.layer)
+        if method.of_layer and method.command != "cam":
+            about = replace(about, layer=layer_of(network, x, about))
         values = attribute(
-            method, network, x, About(answer.target, layer),
+            method, network, x, about,
             publish=partial(self._publish, answer, kind, method), stopped=self._is_stopped,
         )  # fmt: skip
         if values is None:
             return answer
-        if method.of_layer:
-            answer = replace(answer, layer=layer)
+        if about.layer and method.of_layer:
+            call = network.calls((x.shape[2], x.shape[3]))[network.resolve(about.layer)]
+            grid = (call.shape[2], call.shape[3]) if method.command == "grad-cam" else None
+            answer = replace(answer, layer=about.layer, grid=grid)
+        plain = dict.fromkeys((*answer.plain, *without_rule(method, network, x)))
+        answer = replace(answer, plain=tuple(plain))
         return replace(answer, **{kind: Heat.of(method, values)})
 
     def _publish(self, answer: Answer, kind: str, method: Method, values: "Tensor") -> None:
@@ -165,6 +203,13 @@ class MapsWorker(QObject):
             own = shared.twin() if device.type == "cpu" else shared
             self._twin = (shared, device.type, own.at(device, torch.float32))
         return self._twin[2]
+
+
+def unit_of(name: UnitName) -> "Unit":
+    """Return the unit that a name means."""
+    from engine.attribution.unit import Unit
+
+    return Unit(name.layer, name.channel, name.position)
 
 
 def fitting(image: QImage, network: "Network") -> "Tensor":

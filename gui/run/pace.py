@@ -39,6 +39,8 @@ class Pace:
 
     def note(self, iteration: int) -> None:
         """Learn that an iteration is done."""
+        if not self.iteration and iteration > 1:  # taken up: those before cost nothing now
+            self._seen.clear()
         self.iteration = iteration
         now = time.monotonic()
         self._seen.append((now, iteration))

@@ -13,7 +13,7 @@ from tests.gui.stories import until
 
 
 def opened(window: MainWindow) -> CompareDialog:
-    dialog = window.menus.compare_dialog()
+    dialog = window.dialogs.compare_dialog()
     assert isinstance(dialog, CompareDialog)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     dialog.show()
@@ -109,7 +109,7 @@ def test_cancel_ends_the_work(window: MainWindow, qtbot: QtBot) -> None:
 def test_without_classes_there_is_nothing_to_compare(window: MainWindow) -> None:
     window.studio.set_technique("class-visualization")
     assert window.showing.current is None
-    assert window.menus.compare_dialog() is None
+    assert window.dialogs.compare_dialog() is None
 
 
 def test_the_sanity_check_randomises_from_the_top_down(window: MainWindow, qtbot: QtBot) -> None:

@@ -203,6 +203,22 @@ def test_a_step_waits_for_the_maps_of_the_picture_shown(
     assert len(window.lessons.steps[0].figures) == 1
 
 
+def test_a_step_about_a_unit_says_which_and_leads_back_to_it(
+    lesson_window: MainWindow, qtbot: QtBot
+) -> None:
+    window, sight = lesson_window, lesson_window.sight
+    sight.saliency.setChecked(True)
+    sight.target.set_unit("relu3_1:5")
+    sight.changed.emit()
+    (figure,) = add(qtbot, window).figures
+    assert "relu3_1" in figure.caption and "5" in figure.caption
+    assert "%" not in figure.caption, "an activation is no share"
+    sight.target.set_unit("")
+    sight.changed.emit()
+    window.lessons.go(0)
+    until(qtbot, lambda: sight.wish().unit == "relu3_1:5")
+
+
 def test_a_step_during_a_run_shows_the_picture_that_its_maps_are_about(
     lesson_window: MainWindow, qtbot: QtBot
 ) -> None:

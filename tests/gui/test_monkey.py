@@ -32,6 +32,7 @@ NEVER = {
     "action_full_screen",
     "action_about",
     "action_networks",
+    "action_camera",
     "action_compare_methods",
 }
 """What would end the story, or opens what has a story of its own."""

@@ -1,0 +1,226 @@
+"""One channel everywhere: on the picture, in a folder's pictures, in a picture made for it."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QHideEvent, QImage, QKeySequence
+from PySide6.QtWidgets import (
+    QDialog,
+    QFileDialog,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.errors import PareidoliaError
+from gui.background import Background
+from gui.dialogs.channel_ascent import MaximizedPart
+from gui.dialogs.channel_parts import ChannelPart, GuidedPart, MapPart
+from gui.dialogs.channel_patches import PatchesPart
+from gui.dialogs.channel_work import Channel, write_figure
+from gui.panels.folder_line import FolderChoice
+from gui.panels.inspection import Subject
+from gui.run.networks import Networks
+
+ACROSS = 5
+"""Patches side by side in a figure."""
+SETTLED = 300
+"""Milliseconds after which a picture that has changed is looked at."""
+
+
+class ChannelWindow(QDialog):
+    """Four parts about the channel; beside them, the way to the one before and the one after."""
+
+    open_requested = Signal(str)
+    """A picture's path: to be looked at."""
+    job_requested = Signal(object)
+    """`Channel`: to be maximized in the main window."""
+
+    def __init__(
+        self, networks: Networks, background: Background, folder: FolderChoice,
+        held: Callable[[], bool], parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
+        """`held` says whether a run is under way: the picture is left as it was then."""
+        super().__init__(parent)
+        self._held = held
+        self.setObjectName("channelWindow")
+        self.setModal(False)
+        self.setWindowFlag(Qt.WindowType.WindowMaximizeButtonHint)
+        self.background = background
+        self.channel: Channel | None = None
+        self._image: QImage | None = None
+        self.on_picture = MapPart(networks, background)
+        self.patches = PatchesPart(networks, background, folder)
+        self.maximized = MaximizedPart(networks, background)
+        self.guided = GuidedPart(networks, background)
+        self.name = QLabel()
+        self.number = QSpinBox()
+        self.number.setAccessibleName(self.tr("Channel"))
+        self.number.setKeyboardTracking(False)
+        self.previous = QPushButton(self.tr("&Previous"))
+        self.previous.setShortcut(QKeySequence("Alt+Left"))
+        self.next = QPushButton(self.tr("&Next"))
+        self.next.setShortcut(QKeySequence("Alt+Right"))
+        self.save = QPushButton(self.tr("&Save figure…"))
+        self.said = QLabel()
+        self._settled = QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(SETTLED)
+        self._lay_out()
+        self._settled.timeout.connect(self._on_settled)
+        self.previous.clicked.connect(self.number.stepDown)
+        self.next.clicked.connect(self.number.stepUp)
+        self.number.valueChanged.connect(self._on_number)
+        self.save.clicked.connect(self._on_save)
+        self.patches.open_requested.connect(self.open_requested)
+        self.maximized.job_requested.connect(self._on_job)
+        self.on_picture.changed.connect(self._show_name)
+        self.resize(1000, 720)
+
+    @property
+    def parts(self) -> tuple[ChannelPart, ...]:
+        """All parts, in reading order."""
+        return self.on_picture, self.patches, self.maximized, self.guided
+
+    def _lay_out(self) -> None:
+        head = QHBoxLayout()
+        head.addWidget(self.name, 1)
+        for widget in (self.previous, self.number, self.next):
+            widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            head.addWidget(widget)
+        grid = QGridLayout()
+        for i, part in enumerate(self.parts):
+            frame = QFrame()
+            frame.setFrameShape(QFrame.Shape.StyledPanel)
+            column = QVBoxLayout(frame)
+            column.setContentsMargins(0, 0, 0, 0)
+            column.addWidget(part)
+            grid.addWidget(frame, i // 2, i % 2)
+        for i in range(2):
+            grid.setRowStretch(i, 1)
+            grid.setColumnStretch(i, 1)
+        foot = QHBoxLayout()
+        foot.addWidget(self.said, 1)
+        foot.addWidget(self.save)
+        for button in self.findChildren(QPushButton):
+            button.setAutoDefault(False)
+        column = QVBoxLayout(self)
+        column.addLayout(head)
+        column.addLayout(grid, 1)
+        column.addLayout(foot)
+
+    # -- what it is about -----------------------------------------------------------------
+
+    def show_channel(self, subject: Subject, layer: str, number: int, device: str) -> None:
+        """Turn to a channel of the present network, on the present picture."""
+        counts = {choice.name: choice.channels for choice in subject.layers}
+        count = counts.get(layer) or number + 1
+        self._image = subject.image
+        self.maximized.device = device
+        with QSignalBlocker(self.number):
+            self.number.setRange(0, count - 1)
+            self.number.setSuffix(self.tr(" (0 to {0})").format(count - 1))
+            self.number.setValue(number)
+        self._turn_to(Channel(subject.network, subject.weights, layer, number))
+        self.show()
+        self.raise_()
+
+    @Slot(object)
+    def follow(self, subject: Subject) -> None:
+        """Look at another picture once it stays for a moment; another network changes nothing."""
+        own = self.channel
+        if own is None or (own.network, own.weights) != (subject.network, subject.weights):
+            return
+        if subject.image != self._image:
+            self._image = subject.image
+            if self.isVisible():
+                self._settled.start()
+
+    @Slot(int)
+    def _on_number(self, number: int) -> None:
+        own = self.channel
+        if own is not None and own.number != number:
+            self._turn_to(Channel(own.network, own.weights, own.layer, number))
+
+    def _turn_to(self, channel: Channel) -> None:
+        self.channel = channel
+        self.said.clear()
+        self.previous.setEnabled(channel.number > 0)
+        self.next.setEnabled(channel.number < self.number.maximum())
+        self._look()
+        self.patches.show_channel(channel)
+        self.maximized.show_channel(channel)
+        self._show_name()
+
+    @Slot()
+    def _on_settled(self) -> None:
+        if self._held():
+            self._settled.start()
+        else:
+            self._look()
+
+    @Slot()
+    def _look(self) -> None:
+        if self.channel is not None:
+            self.on_picture.show_channel(self.channel, self._image)
+            self.guided.show_channel(self.channel, self._image)
+
+    @Slot()
+    def _show_name(self) -> None:
+        own, found = self.channel, self.on_picture.shown
+        if own is None:
+            return
+        parts = [own.network, own.layer, self.tr("channel {0}").format(own.number)]
+        if found is not None and found.name and not self.on_picture.busy:
+            parts.append(found.name)
+        self.name.setText(", ".join(parts))
+        self.setWindowTitle(self.name.text())
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Nothing goes on behind a window that is closed; what was found in a folder is kept."""
+        super().hideEvent(event)
+        if event.spontaneous():
+            return  # minimised
+        self._settled.stop()
+        for part in self.parts:
+            part.cancel()
+
+    # -- where it leads -------------------------------------------------------------------
+
+    @Slot()
+    def _on_job(self) -> None:
+        self.job_requested.emit(self.channel)
+
+    @Slot()
+    def _on_save(self) -> None:
+        title, kinds = self.tr("Save figure"), "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
+        path, _ = QFileDialog.getSaveFileName(self, title, "channel.png", kinds)
+        if path:
+            self.write(Path(path))
+
+    def write(self, path: Path) -> None:
+        """Write what is shown as a figure with captions."""
+        first = [*self.on_picture.tiles(), *self.guided.tiles(), *self.maximized.tiles()]
+        patches = self.patches.tiles()
+        labelled = [("", first), (self.patches.title, patches[:ACROSS]), ("", patches[ACROSS:])]
+        lines = [line for line in labelled if line[1]]
+        if not lines:
+            self.said.setText(self.tr("There is nothing to save yet."))
+            return
+        work = partial(write_figure, lines, self.name.text(), path)
+        self.background.submit(work, self._on_written, self._on_unwritten, keep=True)
+
+    def _on_written(self, path: Path) -> None:
+        self.said.setText(self.tr("Saved {0}").format(path.name))
+
+    def _on_unwritten(self, error: BaseException) -> None:
+        if not isinstance(error, PareidoliaError):
+            raise error  # the last-resort dialog shows it
+        self.said.setText(str(error))

@@ -1,0 +1,120 @@
+"""The part of the window about one channel that searches a folder for its maximal patches."""
+
+from functools import partial
+
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QPushButton
+
+from gui.background import Background
+from gui.dialogs.channel_parts import ChannelPart
+from gui.dialogs.channel_work import Captioned, Channel, Grown
+from gui.panels.folder_line import FolderChoice, FolderLine
+from gui.panels.inspection import Stopped, Tell
+from gui.panels.tile_grid import GridTile, TileGrid
+from gui.run.networks import Networks
+from gui.run.patch_finder import Finder, Found, Rows
+
+
+class PatchesPart(ChannelPart):
+    """The places in a folder's pictures that activate the channel most."""
+
+    def __init__(self, networks: Networks, background: Background, folder: FolderChoice) -> None:
+        super().__init__(networks, background)
+        self.title = self.tr("Maximal patches")
+        self.folder = folder
+        self.grid = TileGrid(72)
+        self.grid.setAccessibleName(self.title)
+        self.again = QPushButton(self.tr("Go on"))
+        self.again.hide()
+        self.head.addWidget(FolderLine(folder), 1)
+        self.head.addWidget(self.again)
+        self.body.addWidget(self.grid, 1)
+        self.found: Found | None = None
+        self._finder: Finder | None = None
+        self._asked: tuple[object, ...] = ()
+        self.grid.chosen.connect(self._on_chosen)
+        self.again.clicked.connect(self._on_folder)
+        folder.changed.connect(self._on_folder)
+
+    def show_channel(self, channel: Channel) -> None:
+        """Search the folder for a channel; another one of the same layer is then known, too."""
+        self.channel = channel
+        folder = self.folder.path
+        if folder is None:
+            self.say(self.tr("Choose a folder of pictures to look through."))
+            return
+        rows = Rows(True, 1, channel.number)
+        asked = channel.network, channel.weights, folder, channel.layer
+        if self._finder is None or asked != self._asked:
+            self._asked = asked
+            self._show(None)
+            self._finder = Finder(self.networks, *asked, rows)
+            self.start_growing(partial(_search, self._finder), self._on_found)
+        else:
+            self._finder.rows = rows  # a search under way turns to it at its next look
+            if not self.busy:
+                self.start(partial(_look, self._finder), self._on_found)
+        self.again.hide()
+
+    @Slot()
+    def cancel(self) -> None:
+        """Stop; what was found stays, also for the next search."""
+        if self.busy:
+            super().cancel()
+            self._finder = None  # its thread may need a moment
+            self.again.show()
+
+    @Slot()
+    def _on_folder(self) -> None:
+        if self.channel is not None and self.isVisible():
+            self.show_channel(self.channel)
+
+    def _on_failed(self, error: BaseException) -> None:
+        self._finder = None
+        super()._on_failed(error)
+
+    def grow(self, what: Found) -> None:
+        """Show the best so far."""
+        self._show(what)
+
+    def _on_found(self, found: Found | None) -> None:
+        if found is None:
+            return
+        self._show(found)
+        if self.channel is not None and found.rows.only != self.channel.number:
+            self.show_channel(self.channel)  # turned to while the last patches were cut out
+
+    def _show(self, found: Found | None) -> None:
+        self.found = found
+        patches = found.channels[0][1] if found else []
+        tip = self.tr("{0}\nrow {1}, column {2}: {3:.4g}")
+        self.grid.set_tiles([
+            GridTile(image, f"{p.value:.3g}", tip.format(p.path.name, p.y, p.x, p.value),
+                     str(p.path))
+            for p, image in patches
+        ])  # fmt: skip
+        if found is not None:
+            said = self.tr("{0} of {1} pictures looked through").format(found.done, found.total)
+            if found.unreadable:
+                said += "; " + self.tr("{0} cannot be read").format(len(found.unreadable))
+            self.say(said)
+        self.changed.emit()
+
+    def tiles(self) -> list[Captioned]:
+        """Return the patches with their values."""
+        found = self.found
+        if found is None or self.channel is None or found.rows.only != self.channel.number:
+            return []
+        return [(image, f"{p.value:.3g}") for p, image in found.channels[0][1]]
+
+    @Slot(object)
+    def _on_chosen(self, path: str) -> None:
+        self.open_requested.emit(path)
+
+
+def _search(finder: Finder, tell: Tell, stopped: Stopped, grown: Grown) -> Found | None:
+    return finder.run(grown, tell, stopped)
+
+
+def _look(finder: Finder, _tell: Tell, stopped: Stopped) -> Found | None:
+    return finder.look(stopped)

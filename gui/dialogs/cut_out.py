@@ -1,0 +1,274 @@
+"""The object cut out of a photo where saliency points: look, set two quantiles, export."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QRectF, QSize, Qt, Slot
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QDialog,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.errors import BadInput, PareidoliaError
+from gui.background import Background
+from gui.canvas import decoration
+from gui.pixels import to_array, to_image
+from gui.run.maps import unit_of
+from gui.run.networks import Networks
+from gui.run.newest import Newest
+from gui.run.pointing import About
+
+if TYPE_CHECKING:
+    from engine.attribution.cut_out import Pointed
+    from engine.attribution.segmentation import Selection
+    from engine.heat import UnitName
+    from engine.image import Picture
+
+DIMMED = 150
+"""How opaque the dark is over what is not selected, of 255."""
+EDGE = QColor(255, 210, 60)
+
+
+class CutOutDialog(QDialog):
+    """Shows what is selected and writes it."""
+
+    def __init__(
+        self, about: About, path: str, target: "int | UnitName | None", networks: Networks,
+        background: Background, parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
+        """`path`: the file that the picture is from, for its full size; empty: the picture's own."""
+        super().__init__(parent)
+        self.setObjectName("cutOutDialog")
+        self.setWindowTitle(self.tr("Cut out the object"))
+        self._about, self._path, self._background = about, path, background
+        self.selection: Selection | None = None
+        self._pointed: Pointed | None = None
+        self._pointing = Newest(background, self._on_pointed, self._on_failed, self)
+        self._cutting = Newest(background, self._on_selected, self._on_failed, self)
+        self.view = _View()
+        self.foreground = _slider(self.tr("Object from"), 95)
+        self.backdrop = _slider(self.tr("Background up to"), 30)
+        self.foreground_text, self.backdrop_text = QLabel(), QLabel()
+        self.said = QLabel(self.tr("Looking…"))
+        self.said.setWordWrap(True)
+        self.save_mask = QPushButton(self.tr("Save mask…"))
+        self.save_cut = QPushButton(self.tr("Save cut-out…"))
+        self.save_cut.setToolTip(self.tr("The photo in its full size, the rest transparent"))
+        self._lay_out()
+        for slider in (self.foreground, self.backdrop):
+            slider.valueChanged.connect(self._on_slider)
+        self.save_mask.clicked.connect(self._on_save_mask)
+        self.save_cut.clicked.connect(self._on_save_cut)
+        self._show_state()
+        self._tell_quantiles()
+        self.resize(860, 620)
+        self._pointing.ask(partial(_pointed, networks, about, target))
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapAllRows)
+        form.addRow(self.foreground_text, self.foreground)
+        form.addRow(self.backdrop_text, self.backdrop)
+        side = QVBoxLayout()
+        side.addLayout(form)
+        side.addWidget(self.said)
+        side.addStretch(1)
+        side.addWidget(self.save_mask)
+        side.addWidget(self.save_cut)
+        left = QWidget()
+        left.setLayout(side)
+        left.setMaximumWidth(40 * self.fontMetrics().averageCharWidth())
+        line = QHBoxLayout(self)
+        line.addWidget(left)
+        line.addWidget(self.view, 1)
+
+    def done(self, result: int) -> None:
+        """Close; nothing comes back to a closed dialog."""
+        self._pointing.forget()
+        self._cutting.forget()
+        super().done(result)
+
+    def _tell_quantiles(self) -> None:
+        self.foreground_text.setText(
+            self.tr("Object: saliency from quantile {0:.2f}").format(self.foreground.value() / 100)
+        )
+        self.backdrop_text.setText(
+            self.tr("Background: up to {0:.2f}").format(self.backdrop.value() / 100)
+        )
+
+    def _show_state(self) -> None:
+        for button in (self.save_mask, self.save_cut):
+            button.setEnabled(self.selection is not None)
+
+    # -- what is selected -----------------------------------------------------------------
+
+    def _on_pointed(self, pointed: "Pointed") -> None:
+        self._pointed = pointed
+        self.view.show_picture(to_image(pointed.pixels))
+        self._on_slider(0)
+
+    @Slot(int)
+    def _on_slider(self, _value: int) -> None:
+        """Cut anew; of two quantiles that cross, the other one gives way."""
+        if self.backdrop.value() >= self.foreground.value():
+            moved = self.sender()
+            if moved is self.backdrop:
+                self.foreground.setValue(self.backdrop.value() + 1)
+            else:
+                self.backdrop.setValue(self.foreground.value() - 1)
+            return
+        self._tell_quantiles()
+        if self._pointed is not None:
+            quantiles = self.foreground.value() / 100, self.backdrop.value() / 100
+            self._cutting.ask(partial(self._pointed.selected, *quantiles))
+
+    def _on_selected(self, selection: "Selection") -> None:
+        self.selection = selection
+        self.view.show_selection(selection)
+        left, top, right, bottom = selection.box
+        share = float(selection.mask.mean())
+        words = self.tr("{0:.0%} of the picture, within {1}x{2} of {3}x{4} px")
+        height, width = selection.mask.shape
+        self.said.setText(words.format(share, right - left, bottom - top, width, height))
+        self._show_state()
+
+    def _on_failed(self, error: BaseException) -> None:
+        if not isinstance(error, PareidoliaError):
+            raise error
+        self.said.setText(str(error))
+
+    # -- export ---------------------------------------------------------------------------
+
+    @Slot()
+    def _on_save_mask(self) -> None:
+        path = self._ask_path(self.tr("Save mask"), "mask.png")
+        if path:
+            self.write(Path(path), mask=True)
+
+    @Slot()
+    def _on_save_cut(self) -> None:
+        path = self._ask_path(self.tr("Save cut-out"), "cut_out.png")
+        if path:
+            self.write(Path(path), mask=False)
+
+    def _ask_path(self, title: str, name: str) -> str:
+        return QFileDialog.getSaveFileName(self, title, name, "PNG (*.png)")[0]
+
+    def write(self, path: Path, *, mask: bool) -> None:
+        """Write the mask, or the photo without its background, in the photo's size."""
+        if self.selection is not None:
+            target = path if path.suffix else path.with_suffix(".png")
+            work = partial(_write, self.selection, self._about.image, self._path, target, mask)
+            self._background.submit(work, self._on_written, self._on_failed, keep=True)
+
+    def _on_written(self, path: Path) -> None:
+        self.said.setText(self.tr("Saved {0}").format(path.name))
+
+
+class _View(QWidget):
+    """The picture, darker where it is not selected, with the outline and its box."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAccessibleName(self.tr("What is selected"))
+        self.setMinimumSize(320, 240)
+        self._picture = QImage()
+        self._shade, self._edge = QImage(), QImage()
+        self._box: tuple[int, int, int, int] | None = None
+
+    def show_picture(self, image: QImage) -> None:
+        """Show another picture, nothing of it selected."""
+        self._picture, self._shade, self._edge, self._box = image, QImage(), QImage(), None
+        self.update()
+
+    def show_selection(self, selection: "Selection") -> None:
+        """Show what is selected."""
+        mask = selection.mask
+        shade = np.zeros((*mask.shape, 4), np.uint8)
+        shade[~mask, 3] = DIMMED
+        self._shade, self._box = to_image(shade), selection.box
+        # Pixels of the mask that have a neighbour outside it.
+        around = np.pad(mask, 1)
+        inner = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
+        edge = np.zeros_like(shade)
+        edge[mask & ~inner] = (EDGE.red(), EDGE.green(), EDGE.blue(), 255)
+        self._edge = to_image(edge)
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Room for a picture."""
+        return QSize(600, 560)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint all of it as large as there is room."""
+        if self._picture.isNull():
+            return
+        size = self._picture.size().scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio)
+        place = QRectF(0, 0, size.width(), size.height())
+        place.moveCenter(QRectF(self.rect()).center())
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            painter.drawImage(place, self._picture)
+            for layer in (self._shade, self._edge):
+                if not layer.isNull():
+                    painter.drawImage(place, layer)
+            if self._box is not None:
+                scale = place.width() / self._picture.width()
+                left, top, right, bottom = (side * scale for side in self._box)
+                box = QRectF(left, top, right - left, bottom - top)
+                decoration.draw_mark(painter, box.translated(place.topLeft()), dashed=True)
+
+
+def _slider(name: str, value: int) -> QSlider:
+    slider = QSlider(Qt.Orientation.Horizontal)
+    slider.setRange(0, 100)
+    slider.setValue(value)
+    slider.setAccessibleName(name)
+    return slider
+
+
+def _pointed(networks: Networks, about: About, target: "int | UnitName | None") -> "Pointed":
+    """Return what the target answers to; for a thread of its own."""
+    from engine.attribution.cut_out import pointed_at
+    from engine.device import choose_device
+    from engine.heat import UnitName
+
+    shared, device = networks.get(about.network, about.weights), choose_device(about.device)
+    network = (shared.twin() if device.type == "cpu" else shared).at(device, shared.dtype)
+    photo = _picture(about.image)
+    if isinstance(target, UnitName):
+        return pointed_at(network, photo, unit_of(target))
+    if target is None:
+        from engine.attribution.comparison import fitted
+
+        target = int(network.logits(fitted(network, photo.tensor()[None]))[0].argmax())
+    return pointed_at(network, photo, target)
+
+
+def _picture(image: QImage) -> "Picture":
+    from engine.image import Picture
+
+    return Picture(to_array(image)[..., :3].astype(np.float32) / np.float32(255))
+
+
+def _write(selection: "Selection", image: QImage, path: str, target: Path, only_mask: bool) -> Path:
+    """Write mask or cut-out in the size of the file, or of the image where there is none."""
+    from engine.attribution.cut_out import enlarged, mask_picture, without_background
+    from engine.image import open_picture, save_picture
+
+    if target.suffix.lower() != ".png":
+        raise BadInput(f"{target.name} must end in .png, which keeps a mask and transparency")
+    photo = open_picture(path) if path else _picture(image)
+    mask = enlarged(selection.mask, photo.width, photo.height)
+    made = mask_picture(mask) if only_mask else without_background(photo, mask)
+    return save_picture(made, target)

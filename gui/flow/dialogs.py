@@ -1,0 +1,148 @@
+"""The dialogs that actions open, about what is in the window now."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QPoint, Qt, Slot
+from PySide6.QtWidgets import QDialog, QInputDialog, QMessageBox
+
+from engine.techniques import TECHNIQUES
+from gui.dialogs.commands import Command, CommandPalette, ShortcutSheet, commands_of
+from gui.dialogs.preferences import PreferencesDialog
+
+if TYPE_CHECKING:
+    from gui.main_window import MainWindow
+
+
+class DialogsFlow(QObject):
+    """Opens dialogs and carries out what is chosen there."""
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__(window)
+        self.window = window
+        self.networks_dialog: QDialog | None = None
+
+    @Slot()
+    def networks(self) -> None:
+        """Open the catalogue of networks."""
+        from gui.dialogs.networks import NetworksDialog
+
+        if self.networks_dialog is None:
+            dialog = NetworksDialog(self.window.background, self.window)
+            dialog.chosen.connect(self.window.layers.choose)
+            dialog.changed.connect(self.window.layers.forget)
+            self.networks_dialog = dialog
+        self.networks_dialog.show()
+        self.networks_dialog.raise_()
+
+    @Slot()
+    def compare_methods(self) -> None:
+        """Open the comparison of attribution methods for what is on the canvas."""
+        from gui.dialogs.compare import CompareDialog
+
+        dialog = self.compare_dialog()
+        if isinstance(dialog, CompareDialog):
+            dialog.show()
+
+    def compare_dialog(self) -> QDialog | None:
+        """Return the comparison for the picture on the canvas; None: there is nothing to compare."""
+        from gui.dialogs.compare import CompareDialog
+        from gui.flow.sight import maps_of
+
+        w = self.window
+        current, here = w.showing.current, w.layers.here
+        if current is None or here is None or not here.network.classes:
+            w.status.say(self.tr("There is no picture, or the network has no classes."))
+            return None
+        job = w.studio.job
+        dialog = CompareDialog(
+            current.image, (job.network, job.weights), maps_of(here.layers), w.layers.names,
+            w.networks, w.background, w,
+        )  # fmt: skip
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        return dialog
+
+    @Slot()
+    def cut_out(self) -> None:
+        """Open the dialog that cuts the object out of the picture on the canvas."""
+        from gui.flow.cutting import cut_out_dialog
+
+        dialog = cut_out_dialog(self.window)
+        if dialog is not None:
+            dialog.show()
+
+    @Slot()
+    def preferences(self) -> None:
+        """Edit and apply the preferences."""
+        dialog = PreferencesDialog(self.window.session.preferences, self.window)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            self.window.session.preferences = dialog.preferences
+            self.window.apply_preferences()
+        dialog.deleteLater()
+
+    @Slot()
+    def save_preset(self) -> None:
+        """Ask for a name and keep the settings under it."""
+        title, label = self.tr("Save as preset"), self.tr("Name")
+        name, good = QInputDialog.getText(self.window, title, label)
+        name = name.strip()
+        if not good or not name:
+            return
+        if name in self.window.studio.technique.presets:
+            self.window.status.warn(self.tr("{0} is a built-in preset: another name.").format(name))
+            return
+        self.window.options.save_preset(name)
+
+    @Slot()
+    def delete_preset(self) -> None:
+        """Ask which of the person's own presets to forget."""
+        names = self.window.options.own_presets()
+        if not names:
+            self.window.status.say(self.tr("There are no presets of your own."))
+            return
+        title, label = self.tr("Delete preset"), self.tr("Preset")
+        name, good = QInputDialog.getItem(self.window, title, label, names, 0, False)
+        if good:
+            self.window.options.delete_preset(name)
+
+    @Slot()
+    def palette(self) -> None:
+        """Open the command palette and do what is taken from it."""
+        w = self.window
+        commands = commands_of(list(w.actions_table.by_name.values()))
+        for name in w.options.all_presets():
+            text = self.tr("Preset: {0}").format(name)
+            commands.append(Command(text, "", partial(w.options.apply_preset, name)))
+        for command, kind in TECHNIQUES.items():
+            text = self.tr("Technique: {0}").format(kind.title)
+            commands.append(Command(text, "", partial(w.studio.set_technique, command)))
+        palette = CommandPalette(commands, w)
+        middle = w.mapToGlobal(QPoint((w.width() - palette.width()) // 2, 80))
+        palette.move(middle)
+        palette.exec()
+        chosen = palette.chosen
+        palette.deleteLater()
+        if chosen is not None:
+            chosen.act()
+
+    @Slot()
+    def shortcuts(self) -> None:
+        """Show all shortcuts."""
+        sheet = ShortcutSheet(self.window)
+        sheet.exec()
+        sheet.deleteLater()
+
+    @Slot()
+    def about(self) -> None:
+        """Say what this is."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("pareidolia")
+        except PackageNotFoundError:
+            number = ""
+        text = self.tr(
+            "Pareidolia {0}\n\nPictures made by running a trained network backwards.\n"
+            "MIT licence. Sample pictures and networks: resources/CREDITS.md."
+        )
+        QMessageBox.about(self.window, self.tr("About Pareidolia"), text.format(number))

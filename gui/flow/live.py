@@ -1,0 +1,220 @@
+"""A camera or a film on the canvas: classes and maps follow it, and a moment of it can be kept."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QLabel, QMainWindow
+
+from engine.errors import BadInput
+from gui.flow.pictures_in import PicturesInFlow
+from gui.flow.showing import Showing
+from gui.run.controller import TICK_MS, RunController, State
+from gui.run.maps import Answer, MapsController
+from gui.run.sources import FrameSource, film_source
+
+if TYPE_CHECKING:
+    from PySide6.QtMultimedia import QCameraDevice
+
+FILMS = "(*.mp4 *.m4v *.mov *.mkv *.webm *.avi *.mpg *.mpeg *.ogv *.gif)"
+SAY_EVERY_MS = 1000
+NAME_LETTERS = 32
+
+
+class LiveFlow(QObject):
+    """At most one source at a time, and none during a run: the canvas is the run's then."""
+
+    changed = Signal(bool)
+    """Whether a source is live."""
+    failed = Signal(str)
+
+    def __init__(
+        self, controller: RunController, maps: MapsController, showing: Showing,
+        pictures_in: PicturesInFlow, window: QMainWindow,
+    ) -> None:  # fmt: skip
+        super().__init__(window)
+        self.controller, self.showing, self.pictures_in = controller, showing, pictures_in
+        self.window = window
+        self._source: FrameSource | None = None
+        self._leaving: list[FrameSource] = []
+        """Stopped sources whose threads are about to end."""
+        self._folder = ""
+        self._seen = False
+        """Whether a picture of the source has been on the canvas."""
+        self._pictures = self._answers = 0
+        self._counted_from = 0.0
+        self.label = QLabel()
+        self.label.hide()
+        window.statusBar().addPermanentWidget(self.label)
+        self._tick = QTimer(self)
+        self._tick.setSingleShot(True)
+        self._tick.setInterval(TICK_MS)
+        self._tick.timeout.connect(self._take)
+        self._counter = QTimer(self)
+        self._counter.setInterval(SAY_EVERY_MS)
+        self._counter.timeout.connect(self._say_rates)
+        controller.state_changed.connect(self._on_state)
+        showing.changed.connect(self._on_showing)
+        maps.answered.connect(self._on_answer)
+
+    @property
+    def active(self) -> bool:
+        """Whether a source is live."""
+        return self._source is not None
+
+    # -- what a person asks for -----------------------------------------------------------
+
+    @Slot()
+    def camera(self) -> None:
+        """Show a camera; ask which, if there are several."""
+        from gui.run.cameras import CameraSource, cameras
+
+        try:
+            devices = cameras()
+        except BadInput as error:
+            self.failed.emit(str(error))
+            return
+        if not devices:
+            self.failed.emit(self.tr("There is no camera: connect one and try again."))
+            return
+        device = devices[0] if len(devices) == 1 else self._choose(devices)
+        if device is not None:
+            self.play(CameraSource(device, self))
+
+    def _choose(self, devices: "list[QCameraDevice]") -> "QCameraDevice | None":
+        names = [f"{i}  {device.description()}" for i, device in enumerate(devices, 1)]
+        title, label = self.tr("Camera"), self.tr("Which camera")
+        name, good = QInputDialog.getItem(self.window, title, label, names, 0, False)
+        return devices[names.index(name)] if good and name in names else None
+
+    @Slot()
+    def choose_film(self) -> None:
+        """Ask for a film and play it."""
+        title, filters = self.tr("Play video file"), self.tr("Films {0}").format(FILMS)
+        path, _ = QFileDialog.getOpenFileName(self.window, title, self._folder, filters)
+        if path:
+            self._folder = str(Path(path).parent)
+            self.play_film(Path(path))
+
+    def play_film(self, path: Path) -> None:
+        """Play a film in place of a camera."""
+        try:
+            source = film_source(path, self)
+        except BadInput as error:
+            self.failed.emit(str(error))
+            return
+        self.play(source)
+
+    def play(self, source: FrameSource) -> None:
+        """Let the canvas follow a source that has not been started."""
+        self._leave()
+        if self.controller.active:
+            source.deleteLater()
+            return
+        self._source, self._seen = source, False
+        source.frame_ready.connect(self._on_ready)
+        source.failed.connect(self._on_failed)
+        source.ended.connect(self._on_ended)
+        self._pictures = self._answers = 0
+        self._counted_from = time.monotonic()
+        self._say(self.tr("{0}: starting").format(self._name()))
+        self._counter.start()
+        source.start()
+        self.changed.emit(True)
+
+    @Slot()
+    def stop(self) -> None:
+        """End, and show again what was there before."""
+        if self.active:
+            self._leave()
+            self.showing.end_live()
+
+    @Slot()
+    def freeze(self) -> None:
+        """End, and keep the picture on the canvas as the photo to work on."""
+        current = self.showing.current
+        if self.active and current is not None and current.kind == "live":
+            self._leave()
+            self.pictures_in.drop_image(current.image)
+
+    def close(self) -> None:
+        """End, and wait for all threads."""
+        self._leave()
+        for source in list(self._leaving):
+            source.wait()
+
+    def _leave(self) -> None:
+        """Stop the source; the canvas stays as it is."""
+        source, self._source = self._source, None
+        if source is None:
+            return
+        self._tick.stop()
+        self._counter.stop()
+        self.label.hide()
+        self._leaving.append(source)
+        source.stop()
+        self.changed.emit(False)
+
+    # -- what happens ---------------------------------------------------------------------
+
+    @Slot()
+    def _on_ready(self) -> None:
+        if self.active and not self._tick.isActive():
+            self._tick.start()
+
+    @Slot()
+    def _take(self) -> None:
+        image = self._source.take() if self._source is not None else None
+        if image is not None and self._source is not None:
+            self._seen = True
+            self._pictures += 1
+            self.showing.show_live(image, self._source.name)
+
+    @Slot()
+    def _on_showing(self) -> None:
+        """Whatever else is put on the canvas ends the source, rather than flash by."""
+        current = self.showing.current
+        if self._seen and (current is None or current.kind != "live"):
+            self._leave()
+
+    @Slot(object)
+    def _on_state(self, state: State) -> None:
+        if state is not State.IDLE:
+            self.stop()
+
+    @Slot(str)
+    def _on_failed(self, sentence: str) -> None:
+        self.stop()
+        self.failed.emit(sentence)
+
+    @Slot()
+    def _on_ended(self) -> None:
+        for source in [s for s in self._leaving if not s.running]:
+            self._leaving.remove(source)
+            source.deleteLater()
+
+    @Slot(object)
+    def _on_answer(self, answer: Answer) -> None:
+        if not answer.unfinished:
+            self._answers += 1
+
+    @Slot()
+    def _say_rates(self) -> None:
+        now = time.monotonic()
+        seconds, self._counted_from = now - self._counted_from, now
+        pictures, answers = (n / seconds for n in (self._pictures, self._answers))
+        self._pictures = self._answers = 0
+        text = self.tr("{0}: {1:.0f} pictures/s").format(self._name(), pictures)
+        if answers:
+            text = self.tr("{0}, looked at {1:.0f}/s").format(text, answers)
+        self._say(text)
+
+    def _name(self) -> str:
+        name = self._source.name if self._source is not None else ""
+        wide = NAME_LETTERS * self.label.fontMetrics().averageCharWidth()
+        return self.label.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, wide)
+
+    def _say(self, text: str) -> None:
+        self.label.setText(text)
+        self.label.show()

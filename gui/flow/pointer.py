@@ -1,0 +1,217 @@
+"""What is under the pointer: the maps' values there, and what a layer's unit there sees."""
+
+from functools import partial
+
+from PySide6.QtCore import QObject, QPointF, QRectF, QTimer, Slot
+from PySide6.QtGui import QAction, QImage
+from PySide6.QtWidgets import QLabel, QStatusBar
+
+from engine.errors import PareidoliaError
+from engine.heat import Heat
+from gui.background import Background
+from gui.canvas.canvas import Canvas
+from gui.canvas.tools import Mark
+from gui.flow.sight import KINDS, SightFlow
+from gui.run.networks import Networks
+from gui.run.newest import Newest
+from gui.run.pointing import SHARE, About, Eye, SeenField, cell_on, seen_field
+
+FIELD, THEORETICAL, EFFECTIVE = "receptive_field", "theoretical", "effective"
+"""Names of what lies on the canvas."""
+EVERY_MS = 40
+"""The pointer is looked at no more often."""
+OPACITY = 0.8
+
+
+class PointerFlow(QObject):
+    """Connects the pointer with the maps shown and with the network."""
+
+    def __init__(
+        self, sight: SightFlow, networks: Networks, background: Background, canvas: Canvas,
+        bar: QStatusBar, parent: QObject | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(parent)
+        self.sight, self.canvas = sight, canvas
+        self.value = QLabel()
+        self.value.setObjectName("valueLabel")
+        self.value.setAccessibleName(self.tr("Maps' values under the pointer"))
+        bar.insertPermanentWidget(0, self.value)
+        self.seen: SeenField | None = None
+        """The receptive field that is shown."""
+        self._action: QAction | None = None
+        self._at: QPointF | None = None
+        self._eye = Eye(networks)
+        self._newest = Newest(background, self._on_seen, self._on_failed, self)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(EVERY_MS)
+        self._timer.timeout.connect(self._ask)
+        canvas.hovered.connect(self._on_hover)
+        canvas.left.connect(self._on_left)
+        canvas.tool_ended.connect(self._on_ended)
+        sight.maps.answered.connect(self._on_answer)
+        sight.panel.layer.currentIndexChanged.connect(self._again)
+        sight.panel.target.changed.connect(self._again)
+        sight.layers.loaded.connect(self._on_other)
+        sight.showing.changed.connect(self._on_other)
+
+    def bind(self, action: QAction) -> None:
+        """Take the switch of the receptive field."""
+        self._action = action
+
+    @property
+    def on(self) -> bool:
+        """Whether receptive fields are shown."""
+        return self._action is not None and self._action.isChecked()
+
+    @Slot(bool)
+    def switch(self, on: bool) -> None:
+        """Begin or end to show the receptive field under the pointer."""
+        self._clear()
+        if on:
+            self.canvas.set_tool("point")
+            self.canvas.setFocus()
+            self.canvas.set_note(self.tr("Point at the picture. Escape ends."))
+            self._again()
+        elif self.canvas.tool() == "point":
+            self.canvas.set_tool("")
+
+    @Slot()
+    def _on_ended(self) -> None:
+        if self._action is not None and self.canvas.tool() == "point":
+            self._action.setChecked(False)
+
+    def _clear(self) -> None:
+        self._newest.forget()
+        self._timer.stop()
+        self.seen = None
+        self.canvas.set_overlay(FIELD, None)
+        for key in (THEORETICAL, EFFECTIVE):
+            self.canvas.set_mark(key, None)
+        self.canvas.set_note("")
+
+    # -- the pointer ----------------------------------------------------------------------
+
+    @Slot(int, int)
+    def _on_hover(self, x: int, y: int) -> None:
+        self._at = QPointF(x + 0.5, y + 0.5)
+        self._tell_values()
+        self._again()
+
+    @Slot()
+    def _on_left(self) -> None:
+        self._at = None
+        self.value.clear()
+
+    @Slot(object)
+    def _on_answer(self, _answer: object) -> None:
+        self._tell_values()
+
+    @Slot()
+    def _again(self) -> None:
+        if self.on and self._at is not None and not self._timer.isActive():
+            self._timer.start()
+
+    @Slot()
+    def _on_other(self) -> None:
+        """Another picture or network: what is shown is no longer true."""
+        if self.on:
+            self._clear()
+            self._again()
+
+    def _shares(self) -> tuple[float, float] | None:
+        """Return where the pointer is in parts of the picture's width and height."""
+        size = self.canvas.logical_size()
+        if self._at is None or size.isEmpty():
+            return None
+        return self._at.x() / size.width(), self._at.y() / size.height()
+
+    # -- values ---------------------------------------------------------------------------
+
+    def _tell_values(self) -> None:
+        """Say which value each map that is shown has under the pointer."""
+        at, answer = self._shares(), self.sight.answer
+        parts = []
+        shown = self.canvas.overlays()
+        for kind in KINDS:
+            heat = getattr(answer, kind, None)
+            if at is None or answer is None or heat is None or kind not in shown:
+                continue
+            text = f"{heat.method.title} {value_at(heat, at):.4g}"
+            if kind == "grad_cam" and answer.grid is not None:
+                row, column = cell_on(answer.grid[0], 1, at[1]), cell_on(answer.grid[1], 1, at[0])
+                where = self.tr("{0} cell {1}, {2}").format(answer.layer, row, column)
+                text = f"{text} ({where})"
+            parts.append(text)
+        self.value.setText("   ".join(parts))
+
+    # -- receptive fields -----------------------------------------------------------------
+
+    @Slot()
+    def _ask(self) -> None:
+        at, image = self._shares(), looked_at(self.sight)
+        if at is None or image is None or not self.on:
+            return
+        job, panel = self.sight.studio.job, self.sight.panel
+        layer, unit = panel.wish().layer, panel.target.unit()
+        channel = unit.channel if unit is not None and unit.layer == layer else None
+        about = About(image, job.network, job.weights, job.device)
+        self._newest.ask(partial(seen_field, self._eye, about, layer, channel, at))
+
+    def _on_seen(self, seen: SeenField) -> None:
+        if not self.on:
+            return
+        self.seen = seen
+        self.canvas.set_overlay(FIELD, seen.overlay, OPACITY)
+        boxes = ((THEORETICAL, seen.theoretical, False), (EFFECTIVE, seen.effective, True))
+        for key, box, dashed in boxes:
+            mark = None if box is None else Mark(self._on_canvas(box, seen.size), dashed)
+            self.canvas.set_mark(key, mark)
+        self.canvas.set_note(self._words(seen))
+
+    def _on_canvas(self, box: tuple[int, int, int, int], size: tuple[int, int]) -> QRectF:
+        """Return a box (top, left, bottom, right) of the network's picture on the canvas."""
+        logical = self.canvas.logical_size()
+        down, across = logical.height() / size[0], logical.width() / size[1]
+        top, left, bottom, right = box
+        return QRectF(left * across, top * down, (right - left) * across, (bottom - top) * down)
+
+    def _words(self, seen: SeenField) -> str:
+        whole = self.tr("the whole picture")
+        theoretical = whole if seen.side is None else self.tr("{0} px").format(_sides(*seen.side))
+        if seen.effective is None:
+            effective = self.tr("none: no pixel moves it here")
+        else:
+            top, left, bottom, right = seen.effective
+            sides = _sides(bottom - top, right - left)
+            effective = self.tr("{0} px ({1:.0%})").format(sides, SHARE)
+        return self.tr("{0} at {1}, {2}: theoretical {3}, effective {4}; of {5}x{6} px").format(
+            seen.layer, *seen.unit, theoretical, effective, seen.size[1], seen.size[0]
+        )
+
+    def _on_failed(self, error: BaseException) -> None:
+        if not isinstance(error, PareidoliaError):
+            raise error
+        if self.on:
+            self._clear()
+            self.canvas.set_note(str(error))
+
+
+def value_at(heat: Heat, at: tuple[float, float]) -> float:
+    """Return a map's raw value at x and y, parts of the picture's width and height."""
+    height, width = heat.values.shape
+    return float(heat.values[cell_on(height, 1, at[1]), cell_on(width, 1, at[0])])
+
+
+def looked_at(sight: SightFlow) -> QImage | None:
+    """Return the picture that the maps are about; None: there is none."""
+    shown = sight.showing.current
+    image = shown.image if shown is not None else None
+    if sight.panel.wish().of_content:
+        content = sight.showing.content()
+        image = content.image if content is not None else None
+    return None if image is None or image.isNull() else image
+
+
+def _sides(height: int, width: int) -> str:
+    return f"{width}" if height == width else f"{width}x{height}"

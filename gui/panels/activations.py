@@ -1,0 +1,232 @@
+"""What every channel of a layer answers to the picture, following it as it changes."""
+
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QSizePolicy,
+    QSlider,
+    QStackedWidget,
+    QWidget,
+)
+
+from gui.background import Background
+from gui.flow.words import in_this_window
+from gui.panels.inspection import InspectionPanel, LayerChoice
+from gui.panels.tile_grid import GridTile, TileGrid
+from gui.panels.unit_bars import Bar, UnitBars
+from gui.run.activation_grid import LARGEST, ActivationGrid, GridWish
+from gui.run.maps import Answer
+from gui.run.networks import Networks
+
+SMALLEST, AT_FIRST = 32, 64
+"""Sides of a tile, in pixels."""
+
+
+class ActivationsPanel(InspectionPanel):
+    """Layer, scale and order at the top; below, a small map of each channel.
+
+    It says what it wants to see; the maps' thread answers, during a run at its leisure.
+    """
+
+    wish_changed = Signal(object)
+    """`GridWish`, or None when nobody looks."""
+
+    def __init__(
+        self, networks: Networks, background: Background, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(networks, background, parent)
+        self.setObjectName("activationsPanel")
+        self.grid_shown: ActivationGrid | None = None
+        self._order: list[int] = []
+        self._choices: tuple[LayerChoice, ...] = ()
+        self._selected = ""
+        self._layer = ""
+        self._wish: GridWish | None = None
+        self.layer = QComboBox()
+        self.layer.setObjectName("activationsLayer")
+        self.scale = QComboBox()
+        self.scale.addItems([self.tr("one for all"), self.tr("each its own")])
+        self.order = QComboBox()
+        self.order.addItems([self.tr("by number"), self.tr("by strength")])
+        self.order.setToolTip(self.tr("Strength: the mean over the channel's map"))
+        self.side = QSlider(Qt.Orientation.Horizontal)
+        self.side.setRange(SMALLEST, LARGEST)
+        self.side.setValue(AT_FIRST)
+        self.grid = TileGrid(AT_FIRST)
+        self.grid.setObjectName("activationsGrid")
+        self.bars = UnitBars()
+        self.pages = QStackedWidget()
+        self._watched = True
+        self._soon = QTimer(self)  # several changes that come together are one
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._tell)
+        self._lay_out()
+        self.layer.activated.connect(self._on_layer)
+        self.scale.activated.connect(self._tell)
+        self.order.activated.connect(self._show_grid)
+        self.side.valueChanged.connect(self.grid.set_side)
+        self.grid.chosen.connect(self._on_chosen)
+        self.bars.chosen.connect(self._on_chosen)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        for title, widget in (
+            (self.tr("Layer"), self.layer),
+            (self.tr("Scale"), self.scale),
+            (self.tr("Order"), self.order),
+            (self.tr("Tiles"), self.side),
+            (self.tr("Channels"), self.grid),
+            (self.tr("Units"), self.bars),
+        ):
+            widget.setAccessibleName(title)
+        for box in (self.layer, self.scale, self.order):
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        form.addRow(self.tr("Layer"), self.layer)
+        for title, left, right in ((self.tr("Scale"), self.scale, self.order),):
+            line = QHBoxLayout()
+            line.addWidget(left, 1)
+            line.addWidget(right, 1)
+            form.addRow(title, line)
+        form.addRow(self.tr("Tiles"), self.side)
+        self.pages.addWidget(self.grid)
+        self.pages.addWidget(self.bars)
+        self.body.addLayout(form)
+        self.body.addWidget(self.pages, 1)
+
+    # -- what is wanted -------------------------------------------------------------------
+
+    def wish(self) -> GridWish | None:
+        """Return what is to be worked out for what is seen now."""
+        if not (self._watched and self.isVisible()):
+            return None
+        return GridWish(self._layer, self.scale.currentIndex() == 0)
+
+    @Slot()
+    def _tell(self) -> None:
+        """Say what is wanted, if it is something else than before."""
+        wish = self.wish()
+        if wish == self._wish:
+            return
+        self._wish = wish
+        if wish is not None and self.subject is not None and self.subject.image is not None:
+            self.progress.setRange(0, 0)
+            self._late.start()
+        self.wish_changed.emit(wish)
+
+    def watch(self, on: bool) -> None:
+        """The dock has come into view or gone: Qt calls visible what lies below other tabs, too."""
+        self._watched = on
+        self._soon.start()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Begin to follow the picture."""
+        super().showEvent(event)
+        self._soon.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Follow it no longer."""
+        super().hideEvent(event)
+        self._tell()
+
+    def subject_changed(self) -> None:
+        """Take over the network's layers and the one that is selected in the tree."""
+        subject = self.subject
+        assert subject is not None
+        if subject.layers != self._choices:
+            names = [choice.name for choice in subject.layers]
+            if names != [choice.name for choice in self._choices]:
+                self._layer = ""
+                with QSignalBlocker(self.layer):
+                    self.layer.clear()
+                    for choice in subject.layers:
+                        self.layer.addItem(choice.shown, choice.name)
+            self._choices = subject.layers
+        if subject.layer != self._selected:
+            self._selected = subject.layer
+            if subject.layer:
+                self._layer = subject.layer
+        self._show_layer(self._layer)
+        if subject.image is None or not subject.layers:
+            self._clear()
+            if subject.image is None:
+                self.say(self.tr("Open a picture to see what the channels answer to it."))
+        self._soon.start()
+
+    @Slot(int)
+    def _on_layer(self, _index: int) -> None:
+        self._layer = self.layer.currentData()
+        self._tell()
+
+    def _show_layer(self, name: str) -> None:
+        at = self.layer.findData(name)
+        if at >= 0:
+            with QSignalBlocker(self.layer):
+                self.layer.setCurrentIndex(at)
+
+    # -- what comes -----------------------------------------------------------------------
+
+    @Slot(object)
+    def on_answer(self, answer: Answer) -> None:
+        """Show the activations of an answer of the maps' thread."""
+        asked, subject = answer.question, self.subject
+        if asked.activations is None or asked.activations != self._wish or subject is None:
+            return
+        if (asked.network, asked.weights) != (subject.network, subject.weights):
+            return
+        self._hide_progress()
+        if answer.activations is None:
+            self._clear()
+            self.say(in_this_window(answer.activations_problem or answer.problem))
+        elif answer.activations is not self.grid_shown:
+            self.grid_shown = answer.activations
+            self._show_layer(self.grid_shown.layer)
+            self._show_grid()
+
+    def _clear(self) -> None:
+        self._hide_progress()
+        self.grid_shown = None
+        self.grid.set_tiles([])
+        self.bars.set_bars([])
+
+    @Slot()
+    def _show_grid(self) -> None:
+        """Fill grid or bars in the order wished for."""
+        shown = self.grid_shown
+        if shown is None:
+            return
+        count = len(shown.means)
+        strongest = self.order.currentIndex() == 1
+        order = (-shown.means).argsort(kind="stable").tolist() if strongest else range(count)
+        means, peaks = shown.means.tolist(), shown.peaks.tolist()
+        names = shown.names or [""] * count
+        self.pages.setCurrentWidget(self.grid if shown.images else self.bars)
+        self.side.setEnabled(bool(shown.images))
+        self.scale.setEnabled(bool(shown.images))
+        if not shown.images:
+            self.bars.set_bars([Bar(c, names[c], means[c]) for c in order])
+            self.say(self.tr("{0} units; the strongest answers {1:.3g}").format(count, max(peaks)))
+            return
+        tip = self.tr("channel {0}: mean {1:.3g}, highest {2:.3g}")
+        self.grid.set_tiles([
+            GridTile(
+                shown.images[c], f"{c} {names[c]}".strip(),
+                f"{tip.format(c, means[c], peaks[c])}\n{names[c]}".strip(), c,
+            )
+            for c in order
+        ])  # fmt: skip
+        height, width = shown.size
+        silent = sum(peak <= 0 for peak in peaks)
+        said = self.tr("{0} channels, {1}x{2} positions; highest {3:.3g}").format(
+            count, width, height, max(peaks)
+        )
+        if silent:
+            said += "; " + self.tr("{0} nowhere above zero").format(silent)
+        self.say(said)
+
+    @Slot(object)
+    def _on_chosen(self, channel: int) -> None:
+        if self.grid_shown is not None:
+            self.channel_requested.emit(self.grid_shown.layer, channel)

@@ -1,0 +1,276 @@
+"""A map of a folder: pictures that the network takes for alike lie close together."""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QWidget,
+)
+
+from gui.background import Background
+from gui.panels.embedding_view import MapView, colour_of
+from gui.panels.folder_line import FolderChoice, FolderPanel
+from gui.run.albums import Albums
+from gui.run.folder_map import FolderMap, MapWish, make_map, save_figure
+from gui.run.networks import Networks
+
+if TYPE_CHECKING:
+    from engine.inspection.layout import Method
+
+LEGEND = 12
+"""Labels that the legend names."""
+
+
+class EmbeddingPanel(FolderPanel):
+    """Lays a folder out by PCA or t-SNE of the last hidden layer."""
+
+    def __init__(
+        self, networks: Networks, background: Background, folder: FolderChoice, albums: Albums,
+        parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(networks, background, folder, parent)
+        self.setObjectName("embeddingPanel")
+        self._albums = albums
+        self.map: FolderMap | None = None
+        self._asked: MapWish | None = None
+        self._make_settings()
+        self.view = MapView()
+        self.view.setAccessibleName(self.tr("Map of the folder"))
+        self.body.addWidget(self.view, 1)
+        self.legend = QLabel()
+        self.legend.setWordWrap(True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.hide()
+        self.body.addWidget(self.legend)
+        self._make_buttons()
+        self.view.chosen.connect(self._on_chosen)
+        self._show_settings()
+
+    def _make_settings(self) -> None:
+        self.method_box = QComboBox()
+        self.method_box.setAccessibleName(self.tr("Method"))
+        self.method_box.addItem("PCA", "pca")
+        self.method_box.addItem("t-SNE", "tsne")
+        self.perplexity = QDoubleSpinBox()
+        self.perplexity.setRange(1, 500)
+        self.perplexity.setDecimals(0)
+        self.perplexity.setValue(30)
+        self.perplexity.setAccessibleName(self.tr("Perplexity"))
+        self.perplexity.setToolTip(
+            self.tr("About how many neighbours each picture is to keep; at most a third of all")
+        )
+        self.seed = QSpinBox()
+        self.seed.setRange(0, 2**31 - 1)
+        self.seed.setAccessibleName(self.tr("Seed"))
+        self.seed.setToolTip(self.tr("The same seed gives the same map"))
+        for box in (self.perplexity, self.seed):
+            box.setKeyboardTracking(False)
+            box.valueChanged.connect(self._on_setting)
+        self.method_box.activated.connect(self._on_setting)
+        self.method_box.setToolTip(self.tr(
+            "PCA: the two directions of greatest variance. t-SNE: keeps neighbours together. It "
+            "runs in a process of its own; Cancel ends it and throws away what it has come to."
+        ))  # fmt: skip
+        self.form = QFormLayout()
+        self.form.addRow(self.tr("Method"), self.method_box)
+        numbers = QHBoxLayout()
+        numbers.addWidget(self.perplexity, 1)
+        self._seed_label = QLabel(self.tr("Seed"))
+        numbers.addWidget(self._seed_label)
+        numbers.addWidget(self.seed, 1)
+        self._numbers = QWidget()
+        self._numbers.setLayout(numbers)
+        numbers.setContentsMargins(0, 0, 0, 0)
+        self.form.addRow(self.tr("Perplexity"), self._numbers)
+        self.body.addLayout(self.form)
+
+    def _make_buttons(self) -> None:
+        self.thumbnails = QCheckBox(self.tr("Pictures"))
+        self.thumbnails.setChecked(True)
+        self.thumbnails.setToolTip(self.tr("Show thumbnails where there is room, not only dots"))
+        self.thumbnails.toggled.connect(self._on_thumbnails)
+        self.whole = QPushButton(self.tr("Whole map"))
+        self.whole.clicked.connect(self.view.fit)
+        self.save = QPushButton(self.tr("Figure…"))
+        self.save.setToolTip(self.tr("Save the map as a picture"))
+        self.save.clicked.connect(self._on_save)
+        self.save_numbers = QPushButton(self.tr("Numbers…"))
+        self.save_numbers.setToolTip(self.tr("Save the coordinates as .csv or .npz"))
+        self.save_numbers.clicked.connect(self._on_save_numbers)
+        line = QHBoxLayout()
+        for widget in (self.thumbnails, self.whole, self.save, self.save_numbers):
+            line.addWidget(widget)
+        self.body.addLayout(line)
+
+    # -- what is asked for ----------------------------------------------------------------
+
+    def subject_changed(self) -> None:
+        """Another network makes another map; another picture on the canvas does not."""
+        if self._wish() is None or self._wish() != self._asked:
+            self.refresh()
+
+    def _wish(self) -> MapWish | None:
+        subject, folder = self.subject, self.folder.path
+        if subject is None or folder is None:
+            return None
+        method: Method = self.method_box.currentData()
+        by_tsne = method == "tsne"  # else its settings change nothing
+        return MapWish(
+            subject.network, subject.weights, folder, method,
+            self.perplexity.value() if by_tsne else 0.0, self.seed.value() if by_tsne else 0,
+        )  # fmt: skip
+
+    @Slot()
+    def _on_setting(self) -> None:
+        self._show_settings()
+        if self._wish() != self._asked:
+            self.refresh()
+
+    def _show_settings(self) -> None:
+        self.form.setRowVisible(self._numbers, self.method_box.currentData() == "tsne")
+        for button in (self.save, self.save_numbers, self.whole):
+            button.setEnabled(self.map is not None)
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.map = self._asked = None
+        self.view.clear_map()
+        self.legend.hide()
+        self._show_settings()
+
+    def look(self) -> None:
+        """Read the folder, as far as it has not been, and lay it out."""
+        wish = self._wish()
+        assert wish is not None
+        self._asked = wish
+        self.start(partial(make_map, self._albums, wish), self._on_made)
+
+    def cancel(self) -> None:
+        """Give up; what has been read stays known."""
+        if self.busy:
+            self._asked = None
+        super().cancel()
+
+    def _on_failed(self, error: BaseException) -> None:
+        asked = self._asked
+        self.clear()
+        self._asked = asked
+        super()._on_failed(error)
+
+    # -- what was made --------------------------------------------------------------------
+
+    def _on_made(self, made: FolderMap | None) -> None:
+        if made is None:
+            return
+        self.map = made
+        order = [label for label, _ in Counter(made.labels).most_common()]
+        number = {label: i for i, label in enumerate(order)}
+        names = [
+            f"{label}/{path.name}" if label else path.name
+            for path, label in zip(made.embedding.paths, made.labels, strict=True)
+        ]
+        numbers = [number[label] for label in made.labels]
+        self.view.show_map(made.embedding.positions, made.pixels, names, numbers)
+        self._show_legend(order)
+        self._show_settings()
+        self.say(self._words(made))
+
+    def _show_legend(self, labels: Sequence[str]) -> None:
+        self.legend.setVisible(len(labels) > 1)
+        parts = [
+            f'<span style="color:{colour_of(i).name()}">●</span>&nbsp;{_escaped(label)}'
+            for i, label in enumerate(labels[:LEGEND])
+        ]
+        more = len(labels) - LEGEND
+        if more > 0:
+            parts.append(self.tr("and {0} more").format(more))
+        self.legend.setText("&ensp; ".join(parts))
+
+    def _words(self, made: FolderMap) -> str:
+        embedding = made.embedding
+        share = [f"{value:.0%}" for value in embedding.explained[:2]]
+        if made.wish.method == "pca":
+            words = [self.tr(
+                "{0} pictures. The axes explain {1} and {2} of the variance ({3})."
+            ).format(len(embedding.paths), *share, made.features)]  # fmt: skip
+        else:
+            words = [self.tr(
+                "{0} pictures, perplexity {1:g}. Who lies together is alike; distances between "
+                "clusters, and their sizes, mean little. (The first two principal components "
+                "explain {2:.0%}.)"
+            ).format(
+                len(embedding.paths), embedding.perplexity, float(embedding.explained[:2].sum())
+            )]  # fmt: skip
+        words.append(self.skipped(embedding.unreadable))
+        return " ".join(word for word in words if word)
+
+    @Slot(int)
+    def _on_chosen(self, number: int) -> None:
+        if self.map is not None:
+            self.open_requested.emit(str(self.map.embedding.paths[number]))
+
+    @Slot(bool)
+    def _on_thumbnails(self, on: bool) -> None:
+        self.view.set_thumbnails(on)
+
+    # -- files ----------------------------------------------------------------------------
+
+    @Slot()
+    def _on_save(self) -> None:
+        kinds = "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
+        path, _ = QFileDialog.getSaveFileName(self, self.tr("Save map"), "map.png", kinds)
+        if path:
+            self.write_figure(Path(path))
+
+    @Slot()
+    def _on_save_numbers(self) -> None:
+        kinds = "CSV (*.csv);;NumPy (*.npz)"
+        path, chosen = QFileDialog.getSaveFileName(
+            self, self.tr("Save coordinates"), "map.csv", kinds
+        )
+        if path:
+            suffix = ".npz" if "npz" in chosen else ".csv"
+            target = Path(path)
+            self.write_numbers(target if target.suffix else target.with_suffix(suffix))
+
+    def write_figure(self, path: Path) -> None:
+        """Write the map as a picture, thumbnails at their places."""
+        if self.map is not None:
+            target = path if path.suffix else path.with_suffix(".png")
+            work = partial(save_figure, self.map, target)
+            self.background.submit(work, self._on_written, self._on_not_written, keep=True)
+
+    def write_numbers(self, path: Path) -> None:
+        """Write the coordinates as .csv or .npz."""
+        if self.map is not None:
+            from engine.inspection.embedding import write_coordinates
+
+            work = partial(write_coordinates, path, self.map.wish.folder, self.map.embedding)
+            self.background.submit(work, self._on_written, self._on_not_written, keep=True)
+
+    def _on_written(self, path: Path) -> None:
+        self.say(self.tr("Saved {0}").format(path.name))
+
+    def _on_not_written(self, error: BaseException) -> None:
+        from engine.errors import PareidoliaError
+
+        if not isinstance(error, PareidoliaError):
+            raise error
+        self.say(str(error))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(" ", "&nbsp;")

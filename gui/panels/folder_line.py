@@ -1,0 +1,144 @@
+"""The folder of pictures that several panels look through: chosen once, remembered."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+
+from gui.background import Background
+from gui.panels.elided import ElidedLabel
+from gui.panels.inspection import InspectionPanel
+from gui.run.networks import Networks
+
+KEY = "inspected_folder"
+NAMED = 3
+"""Unreadable files whose names are said."""
+
+
+class FolderChoice(QObject):
+    """The folder that all these panels are about."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        from gui.main_window import window_settings  # which itself imports the panels
+
+        self._settings = window_settings()
+        kept = self._settings.value(KEY)
+        self.path = Path(kept) if isinstance(kept, str) and kept else None
+
+    def choose(self, path: Path) -> None:
+        """Take another folder, also for the next start."""
+        if path != self.path:
+            self.path = path
+            self._settings.setValue(KEY, str(path))
+            self.changed.emit()
+
+
+class FolderLine(QWidget):
+    """Shows the folder; its button asks for another."""
+
+    def __init__(self, folder: FolderChoice, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._folder = folder
+        self.shown = ElidedLabel(Qt.TextElideMode.ElideLeft)
+        self.shown.setAccessibleName(self.tr("Folder"))
+        self.button = QPushButton(self.tr("Choose folder…"))
+        self.button.clicked.connect(self.ask)
+        line = QHBoxLayout(self)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.addWidget(self.shown, 1)
+        line.addWidget(self.button)
+        folder.changed.connect(self._show)
+        self._show()
+
+    @Slot()
+    def ask(self) -> None:
+        """Ask for a folder."""
+        path = QFileDialog.getExistingDirectory(
+            self, self.tr("A folder of pictures"), str(self._folder.path or "")
+        )
+        if path:
+            self._folder.choose(Path(path))
+
+    @Slot()
+    def _show(self) -> None:
+        path = self._folder.path
+        self.shown.setText(str(path) if path is not None else self.tr("No folder yet"))
+        self.shown.setToolTip(str(path) if path is not None else "")
+
+
+class FolderPanel(InspectionPanel):
+    """A panel about a folder. A sub-class overrides `look`, which is called only while it is seen.
+
+    After Cancel a button goes on from there.
+    """
+
+    def __init__(
+        self, networks: Networks, background: Background, folder: FolderChoice,
+        parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(networks, background, parent)
+        self.folder = folder
+        self.line = FolderLine(folder)
+        self.body.addWidget(self.line)
+        self.again = QPushButton(self.tr("Go on"))
+        self.again.clicked.connect(self._go_on)
+        self.again.hide()
+        column = self.layout()
+        assert column is not None
+        column.addWidget(self.again)
+        folder.changed.connect(self._on_folder)
+
+    def look(self) -> None:
+        """Look through `self.folder.path`, which is not None, with the subject's network."""
+
+    def clear(self) -> None:
+        """Show nothing: there is no folder, or it is about to be read."""
+
+    def refresh(self) -> None:
+        """Begin anew, if there is something to look through; else say what is missing."""
+        self._give_up()
+        self.again.hide()
+        if self.subject is None or not self.subject.layers:
+            return  # the network is still being loaded
+        if self.folder.path is None:
+            self.say(self.tr("Choose a folder of pictures to look through."))
+            return
+        self.look()
+
+    @Slot()
+    def cancel(self) -> None:
+        """Give up what is under way, and offer to go on."""
+        if self.busy:
+            super().cancel()
+            self.again.show()
+
+    @Slot()
+    def _go_on(self) -> None:
+        self.refresh()
+
+    @Slot()
+    def _on_folder(self) -> None:
+        self._give_up()
+        self.clear()
+        if self.isVisible():
+            self.refresh()
+        else:
+            self._stale = True
+
+    @Slot(object)
+    def open_chosen(self, path: str) -> None:
+        """Ask for a picture to be looked at."""
+        self.open_requested.emit(path)
+
+    def skipped(self, unreadable: "dict[Path, str]") -> str:
+        """Return a sentence about files that could not be read; empty when there are none."""
+        if not unreadable:
+            return ""
+        names = ", ".join(path.name for path in list(unreadable)[:NAMED])
+        more = len(unreadable) - NAMED
+        if more > 0:
+            names = self.tr("{0} and {1} more").format(names, more)
+        return self.tr("Left out, because they cannot be read: {0}.").format(names)

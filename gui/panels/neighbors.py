@@ -1,0 +1,184 @@
+"""The pictures of a folder most like the one on the canvas: to the network, and by pixels."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import Slot
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QComboBox, QFormLayout, QWidget
+
+from gui.background import Background
+from gui.panels.folder_line import FolderChoice, FolderPanel
+from gui.panels.inspection import Stopped, Tell
+from gui.panels.tile_grid import GridTile
+from gui.panels.tile_rows import TileRow, TileRows
+from gui.pixels import to_array, to_image
+from gui.run.albums import Albums
+from gui.run.networks import Networks
+
+if TYPE_CHECKING:
+    from engine.inspection.neighbors import Metric, Neighbor, Neighbors
+
+COUNT = 9
+
+
+@dataclass(frozen=True)
+class NearWish:
+    """What is asked for."""
+
+    image: QImage
+    network: str
+    weights: str | None
+    folder: Path
+    metric: "Metric"
+
+
+@dataclass(frozen=True)
+class Near:
+    """The neighbours and their pictures."""
+
+    found: "Neighbors"
+    images: dict[Path, QImage]
+    features: str
+    """Which layer's output was compared."""
+    side: int
+    """Of the squares whose pixels were compared."""
+    pictures: int
+
+
+class NeighborsPanel(FolderPanel):
+    """Two rows: nearest in the network's feature space, nearest in pixel space."""
+
+    def __init__(
+        self, networks: Networks, background: Background, folder: FolderChoice, albums: Albums,
+        parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(networks, background, folder, parent)
+        self.setObjectName("neighborsPanel")
+        self._albums = albums
+        self.metric_box = QComboBox()
+        self.metric_box.setAccessibleName(self.tr("Distance"))
+        self.metric_box.addItem(self.tr("Euclidean (L2)"), "l2")
+        self.metric_box.addItem(self.tr("cosine"), "cosine")
+        form = QFormLayout()
+        form.addRow(self.tr("Distance"), self.metric_box)
+        self.body.addLayout(form)
+        self.rows = TileRows()
+        self.rows.setAccessibleName(self.tr("Neighbours"))
+        self.body.addWidget(self.rows, 1)
+        self.near: Near | None = None
+        self._asked: tuple[object, ...] = ()
+        self._pending = False
+        self.metric_box.activated.connect(self._on_metric)
+        self.rows.chosen.connect(self.open_chosen)
+
+    def subject_changed(self) -> None:
+        """Compare what is on the canvas now."""
+        if self._wanted() == self._asked:
+            return
+        # Pictures of a run follow each other faster than neighbours are found: the newest waits.
+        if self.busy and self._wanted()[:3] == self._asked[:3] and self._image() is not None:
+            self._pending = True
+        else:
+            self.refresh()
+
+    def _image(self) -> QImage | None:
+        image = self.subject.image if self.subject is not None else None
+        return None if image is None or image.isNull() else image
+
+    def _wanted(self) -> tuple[object, ...]:
+        subject, image = self.subject, self._image()
+        network = (subject.network, subject.weights) if subject is not None else (None, None)
+        key = image.cacheKey() if image is not None else None
+        return *network, self.folder.path, key, self.metric_box.currentData()
+
+    @Slot(int)
+    def _on_metric(self, _index: int) -> None:
+        self.subject_changed()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.near = None
+        self._asked = ()
+        self.rows.set_rows(())
+
+    def look(self) -> None:
+        """Compare the picture on the canvas with the folder's."""
+        subject, folder, image = self.subject, self.folder.path, self._image()
+        assert subject is not None
+        assert folder is not None
+        self._pending = False
+        if image is None:
+            self.clear()
+            self.say(self.tr("There is no picture on the canvas to compare with."))
+            return
+        self._asked = self._wanted()
+        wish = NearWish(
+            image, subject.network, subject.weights, folder, self.metric_box.currentData()
+        )
+        self.start(partial(find_near, self._albums, wish), self._on_found)
+
+    def cancel(self) -> None:
+        """Give up; what has been read stays known."""
+        self._pending = False
+        super().cancel()
+
+    def _on_failed(self, error: BaseException) -> None:
+        self.rows.set_rows(())
+        self.near = None
+        super()._on_failed(error)
+
+    def _on_found(self, near: Near | None) -> None:
+        if near is None:
+            return
+        self.near = near
+        by_pixels = self.tr("pixel by pixel ({0} × {0})").format(near.side)
+        self.rows.set_rows([
+            self._row(self.tr("to the network ({0})").format(near.features), near.found.features),
+            self._row(by_pixels, near.found.pixels),
+        ])  # fmt: skip
+        words = [self.tr("Nearest of {0} pictures.").format(near.pictures)]
+        words.append(self.skipped(near.found.unreadable))
+        self.say(" ".join(word for word in words if word))
+        if self._pending:
+            self.refresh()
+
+    def _row(self, heading: str, found: "list[Neighbor]") -> TileRow:
+        assert self.near is not None
+        folder = self.folder.path
+        tiles = []
+        for each in found:
+            name = each.path.parent.name if each.path.parent != folder else each.path.stem
+            tip = f"{each.path}\n{each.distance:.4g}"
+            caption = f"{name} {each.distance:.3g}"
+            tiles.append(GridTile(self.near.images[each.path], caption, tip, str(each.path)))
+        return TileRow(heading, tuple(tiles))
+
+
+def find_near(albums: Albums, wish: NearWish, tell: Tell, stopped: Stopped) -> Near | None:
+    """Return the neighbours; None when stopped. Raises `PareidoliaError`s."""
+    import torch
+
+    album = albums.read(wish.folder, wish.network, wish.weights, tell, stopped)
+    if album is None:
+        return None
+    square = torch.from_numpy(square_of(wish.image, album.seen_side)).permute(2, 0, 1)
+    found = album.nearest(square, COUNT, wish.metric)
+    pixels, at = album.pixels(), {path: i for i, path in enumerate(album.paths)}
+    near = {each.path for each in (*found.features, *found.pixels)}
+    images = {path: to_image(pixels[at[path]]) for path in near}
+    return Near(found, images, album.features.name, album.side, len(album.paths))
+
+
+def square_of(image: QImage, side: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+    """Return the middle square of an image, (side, side, 3) in [0, 1], as files are read."""
+    from engine.image import Picture
+
+    short = min(image.width(), image.height())
+    left, top = (image.width() - short) // 2, (image.height() - short) // 2
+    pixels = to_array(image.copy(left, top, short, short))[..., :3]
+    whole = Picture(np.ascontiguousarray(pixels, np.float32) / np.float32(255))
+    return np.array(whole.resized(size=(side, side)).rgb)

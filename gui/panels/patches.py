@@ -1,0 +1,230 @@
+"""What activates the channels of a layer most, in a folder: patches cut to the receptive field."""
+
+from functools import partial
+
+from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal, Slot
+from PySide6.QtWidgets import QComboBox, QFormLayout, QPushButton, QSpinBox, QWidget
+
+from gui.background import Background
+from gui.panels.folder_line import FolderChoice, FolderPanel
+from gui.panels.inspection import LayerChoice, Stopped, Tell
+from gui.panels.tile_grid import GridTile
+from gui.panels.tile_rows import TileRow, TileRows
+from gui.run.networks import Networks
+from gui.run.patch_finder import Finder, Found, Rows
+
+ROWS = 12
+"""Channels that are shown at first, and that each "more" adds."""
+
+
+class _Growing(QObject):
+    """Brings what has been found so far from the worker to the panel."""
+
+    grown = Signal(object, object)
+    """`Finder`, `Found`."""
+
+
+class PatchesPanel(FolderPanel):
+    """Rows of a layer's channels, each with the patches that activate it most."""
+
+    def __init__(
+        self, networks: Networks, background: Background, folder: FolderChoice,
+        parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(networks, background, folder, parent)
+        self.setObjectName("patchesPanel")
+        self.layer_box = _box(self.tr("Layer"))
+        self.order_box = _box(self.tr("Channels"))
+        self.order_box.addItems([self.tr("the strongest first"), self.tr("by number")])
+        self.channel_box = QSpinBox()
+        self.channel_box.setAccessibleName(self.tr("Find channel"))
+        self.channel_box.setRange(-1, 0)
+        self.channel_box.setValue(-1)
+        self.channel_box.setSpecialValueText(self.tr("all"))
+        self.channel_box.setKeyboardTracking(False)
+        self.channel_box.setToolTip(self.tr("Type a channel's number to see only that one"))
+        form = QFormLayout()
+        form.addRow(self.tr("Layer"), self.layer_box)
+        form.addRow(self.tr("Channels"), self.order_box)
+        form.addRow(self.tr("Find channel"), self.channel_box)
+        self.body.addLayout(form)
+        self.rows = TileRows()
+        self.rows.setAccessibleName(self.tr("Patches"))
+        self.more = QPushButton(self.tr("More channels"))
+        self.more.hide()
+        self.body.addWidget(self.rows, 1)
+        self.body.addWidget(self.more)
+        self.found: Found | None = None
+        self._finder: Finder | None = None
+        self._asked: tuple[object, ...] = ()
+        self._count = ROWS
+        self._growing = _Growing(self)
+        self._growing.grown.connect(self._on_grown, Qt.ConnectionType.QueuedConnection)
+        self.layer_box.activated.connect(self._on_layer)
+        self.order_box.activated.connect(self._on_rows)
+        self.channel_box.valueChanged.connect(self._on_rows)
+        self.more.clicked.connect(self._on_more)
+        self.rows.chosen.connect(self.open_chosen)
+        self.rows.heading_chosen.connect(self._on_channel)
+
+    # -- what is asked for ----------------------------------------------------------------
+
+    def subject_changed(self) -> None:
+        """Offer the network's layers; take the one selected in the tree."""
+        subject = self.subject
+        assert subject is not None
+        layers = [layer for layer in subject.layers if layer.channels is not None]
+        names = list(dict.fromkeys(layer.name for layer in layers))
+        before = self.layer_box.currentText()
+        if names != [self.layer_box.itemText(i) for i in range(self.layer_box.count())]:
+            with QSignalBlocker(self.layer_box):
+                self.layer_box.clear()
+                self.layer_box.addItems(names)
+        wanted = subject.layer if subject.layer in names else before
+        if wanted not in names:
+            wanted = usual_layer(layers)
+        self.layer_box.setCurrentIndex(max(0, self.layer_box.findText(wanted)))
+        if self._wanted() != self._asked:  # another picture on the canvas changes nothing here
+            self.refresh()
+
+    def _wanted(self) -> tuple[object, ...]:
+        subject = self.subject
+        network = (subject.network, subject.weights) if subject is not None else ()
+        return *network, self.folder.path, self.layer_box.currentText()
+
+    def _rows_wanted(self) -> Rows:
+        only = self.channel_box.value()
+        return Rows(self.order_box.currentIndex() == 1, self._count, only if only >= 0 else None)
+
+    @Slot(int)
+    def _on_layer(self, _index: int) -> None:
+        if self._wanted() != self._asked:
+            self.refresh()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.found = self._finder = None
+        self._asked = ()
+        self.rows.set_rows(())
+        self.more.hide()
+
+    def refresh(self) -> None:
+        """Search; what was found before is taken up again."""
+        if self._wanted() != self._asked:
+            self.clear()
+        super().refresh()
+
+    def look(self) -> None:
+        """Search the folder for the chosen layer."""
+        subject, folder = self.subject, self.folder.path
+        assert subject is not None
+        assert folder is not None
+        if self._wanted() != self._asked or self._finder is None:
+            self._asked, self._count = self._wanted(), ROWS
+            with QSignalBlocker(self.channel_box):
+                self.channel_box.setValue(-1)
+            channels = next(
+                (c.channels for c in subject.layers if c.name == self.layer_box.currentText()), 1
+            )
+            self.channel_box.setMaximum(max(0, (channels or 1) - 1))
+            self._finder = Finder(
+                self.networks, subject.network, subject.weights, folder,
+                self.layer_box.currentText(), self._rows_wanted(),
+            )  # fmt: skip
+        finder = self._finder
+        finder.rows = self._rows_wanted()
+        publish = partial(self._growing.grown.emit, finder)
+        self.start(partial(finder.run, publish), self._on_found)
+
+    @Slot(int)
+    def _on_rows(self, _value: int) -> None:
+        self._show_other_rows()
+
+    @Slot()
+    def _on_more(self) -> None:
+        self._count += ROWS
+        self._show_other_rows()
+
+    def _show_other_rows(self) -> None:
+        """Show other channels: at the next look of a search, or at once when it has ended."""
+        if self._finder is None:
+            return
+        self._finder.rows = self._rows_wanted()
+        if not self.busy and self.found is not None:
+            self.start(partial(_look, self._finder), self._on_found)
+
+    # -- what was found -------------------------------------------------------------------
+
+    @Slot(object, object)
+    def _on_grown(self, finder: Finder, found: Found) -> None:
+        if finder is self._finder and self.busy:
+            self._show(found)
+
+    def _on_found(self, found: Found | None) -> None:
+        if found is None:
+            return
+        self._show(found)
+        if found.rows != self._rows_wanted():
+            self._show_other_rows()  # chosen while the last ones were cut out
+
+    def _show(self, found: Found) -> None:
+        self.found = found
+        layer = self.layer_box.currentText()
+        self.rows.set_rows([
+            TileRow(
+                self.tr("Channel {0}").format(channel),
+                tuple(
+                    GridTile(image, f"{patch.value:.3g}", f"{patch.path.name}\n{patch.value:.4g}",
+                             str(patch.path))
+                    for patch, image in tiles
+                ),
+                channel,
+                self.tr("Click to look at channel {0} of {1}").format(channel, layer),
+            )
+            for channel, tiles in found.channels
+        ])  # fmt: skip
+        self.more.setVisible(self.channel_box.value() < 0 and len(found.channels) < found.of)
+        self.say(self._words(found))
+
+    def _words(self, found: Found) -> str:
+        if found.done == found.total and len(found.unreadable) == found.total:
+            return self.tr("None of the pictures in {0} can be read.").format(self.folder.path)
+        words = [self.tr("{0} of {1} pictures, {2} channels.").format(
+            found.done, found.total, found.of
+        )]  # fmt: skip
+        if found.taken_up == found.total:
+            words.append(self.tr("Known from the last time."))
+        elif found.taken_up:
+            words.append(self.tr("Taken up again after {0}.").format(found.taken_up))
+        words.append(self.skipped(found.unreadable))
+        return " ".join(word for word in words if word)
+
+    @Slot(object)
+    def _on_channel(self, channel: int) -> None:
+        self.channel_requested.emit(self.layer_box.currentText(), channel)
+
+
+def _look(finder: Finder, _tell: Tell, stopped: Stopped) -> Found | None:
+    return finder.look(stopped)
+
+
+def usual_layer(layers: list[LayerChoice]) -> str:
+    """Return the deepest ReLU whose map is at most 8 times smaller than the first layer's.
+
+    There patches are parts of things: deeper, a unit sees the whole picture.
+    """
+    maps = [layer for layer in layers if layer.size is not None]
+    if not maps:
+        return layers[0].name if layers else ""
+    first = max(min(layer.size) for layer in maps if layer.size is not None)
+    fine = [layer for layer in maps if layer.size is not None and 8 * min(layer.size) >= first]
+    rectified = [layer for layer in fine if layer.kind.startswith("ReLU")]
+    return (rectified or fine or maps)[-1].name
+
+
+def _box(name: str) -> QComboBox:
+    box = QComboBox()
+    box.setAccessibleName(name)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    return box

@@ -1,0 +1,115 @@
+"""What the maps are about: a class, or one unit inside the network."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QStringListModel, Qt, Signal, Slot
+from PySide6.QtWidgets import QComboBox, QCompleter, QFormLayout, QLineEdit, QWidget
+
+from engine.errors import BadInput
+from engine.heat import UnitName
+
+
+class TargetRows(QWidget):
+    """Rows of a form: class or unit, and the one chosen; the class's box is the form's own."""
+
+    changed = Signal()
+    """Another target, or none that can be read."""
+
+    def __init__(self, form: QFormLayout, class_box: QComboBox) -> None:
+        super().__init__(class_box.parentWidget())
+        self.hide()  # its rows are the form's
+        self._form, self._class_box = form, class_box
+        self._has_classes = False
+        self._before = ""
+        self.problem = ""
+        """Why what is typed is no unit."""
+        self.kind = QComboBox()
+        self.kind.setObjectName("targetKind")
+        self.kind.setAccessibleName(self.tr("Target"))
+        self.kind.addItems([self.tr("class"), self.tr("unit")])
+        self.line = QLineEdit()
+        self.line.setObjectName("unitLine")
+        self.line.setAccessibleName(self.tr("Unit"))
+        self.line.setPlaceholderText(self.tr("layer:channel:row,column"))
+        self.line.setToolTip(
+            self.tr(
+                "As relu4_2:17:12,5; without row and column, where the channel is highest.\n"
+                "A double click on a channel in the network tree fills it in."
+            )
+        )
+        self._layers = QStringListModel(self)
+        completer = QCompleter(self._layers, self)
+        completer.setFilterMode(Qt.MatchFlag.MatchContains)
+        self.line.setCompleter(completer)
+        form.addRow(self.tr("Target"), self.kind)
+        form.addRow(self.tr("Class"), class_box)
+        form.addRow(self.tr("Unit"), self.line)
+        self.kind.currentIndexChanged.connect(self._on_kind)
+        self.line.editingFinished.connect(self._on_typed)
+        self._show_rows()
+
+    def set_layers(self, names: Sequence[str]) -> None:
+        """Complete these names."""
+        self._layers.setStringList([f"{name}:" for name in names])
+
+    def set_classes(self, any_there: bool) -> None:
+        """Another network: it has classes or not; a unit of the one before is forgotten."""
+        self._has_classes = any_there
+        self.line.clear()
+        self._before = self.problem = ""
+        self.kind.setEnabled(any_there)
+        self.kind.blockSignals(True)
+        self.kind.setCurrentIndex(0 if any_there else 1)
+        self.kind.blockSignals(False)
+        self._show_rows()
+
+    @property
+    def of_unit(self) -> bool:
+        """Whether a unit is asked about, or is going to be."""
+        return self.kind.currentIndex() == 1
+
+    def unit(self) -> UnitName | None:
+        """Return the unit asked about; None: a class, or nothing that can be read."""
+        if not self.of_unit or not self.line.text().strip():
+            return None
+        try:
+            return UnitName.parse(self.line.text())
+        except BadInput:
+            return None
+
+    def set_unit(self, text: str) -> None:
+        """Ask about a unit, as `UnitName.parse` takes it; "": about a class, where there are any."""
+        self.line.setText(text)
+        wanted = 0 if not text and self._has_classes else 1
+        if self.kind.currentIndex() == wanted:
+            self._on_typed()
+        else:
+            self._before = self.line.text()
+            self.kind.setCurrentIndex(wanted)
+
+    def _show_rows(self) -> None:
+        self._form.setRowVisible(self._class_box, not self.of_unit)
+        self._form.setRowVisible(self.line, self.of_unit)
+
+    @Slot(int)
+    def _on_kind(self, _index: int) -> None:
+        self._show_rows()
+        self._read()
+        self.changed.emit()
+
+    @Slot()
+    def _on_typed(self) -> None:
+        text = self.line.text().strip()
+        if text != self._before:
+            self._before = text
+            self._read()
+            self.changed.emit()
+
+    def _read(self) -> None:
+        self.problem = ""
+        text = self.line.text()
+        if self.of_unit and text.strip():
+            try:
+                UnitName.parse(text)
+            except BadInput as error:
+                self.problem = str(error)

@@ -1,0 +1,107 @@
+"""What all channels of a layer answer to a picture, as images; for a thread of its own."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtGui import QImage
+
+from gui.pixels import to_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.networks.network import Network
+
+Floats = npt.NDArray[np.float32]
+BRIGHTEST = 99.8
+"""Percentile of activations that is white where all channels have one scale."""
+LARGEST = 192
+"""Long side of an image; larger maps are shrunk to it, as no tile is shown larger."""
+
+
+@dataclass(frozen=True)
+class GridWish:
+    """Which layer's channels are to be looked at, and how."""
+
+    layer: str = ""
+    """As the layer tree names it; empty: the last one that has a map."""
+    together: bool = True
+    """Whether all channels share one scale; else each has its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class ActivationGrid:
+    """The channels of a layer."""
+
+    layer: str
+    """As the layer tree names it."""
+    size: tuple[int, int]
+    """Height and width of each map; (1, 1) for vectors."""
+    means: Floats
+    """(C,), over the map's positions."""
+    peaks: Floats
+    """(C,), the highest activation of each."""
+    images: tuple[QImage, ...] = ()
+    """One of each channel; none for vectors, whose numbers are all there is."""
+    names: tuple[str, ...] = ()
+    """The classes, where each channel stands for one."""
+
+
+def activation_grid(network: "Network", picture: "Tensor", wish: GridWish) -> ActivationGrid:
+    """Return the channels of a layer for a picture (1, 3, H, W) at the network's size.
+
+    Raises `BadInput` for layers that have no channels (tokens), and as `Network.taps`.
+    """
+    from engine.inspection.activations import activations
+    from engine.networks.fitting import last_map
+
+    size = (picture.shape[2], picture.shape[3])
+    layer = wish.layer or shown_name(network, last_map(network, size))
+    maps = activations(network, picture, layer)
+    flat = maps.flatten(1)
+    means, peaks = flat.mean(1).numpy(), flat.amax(1).numpy()
+    names = network.classes if of_classes(network, layer, size) else ()
+    extent = (maps.shape[1], maps.shape[2])
+    if extent == (1, 1):
+        return ActivationGrid(layer, extent, means, peaks, names=names)
+    return ActivationGrid(layer, extent, means, peaks, pictures(maps, wish.together), names)
+
+
+def pictures(maps: "Tensor", together: bool) -> tuple[QImage, ...]:
+    """Return maps (C, h, w) as gray images, zero black; gray where the layer goes below zero."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    from engine.colour_map import display_range
+    from engine.inspection.activations import tiles
+
+    maps = maps.nan_to_num()
+    if together:  # a few very strong answers would leave the rest dark
+        low, high = display_range(maps, BRIGHTEST)
+        maps = maps.clamp(low, high)
+    shown = tiles(maps, together)
+    longest = max(shown.shape[1:])
+    if longest > LARGEST:
+        smaller = [max(1, round(n * LARGEST / longest)) for n in shown.shape[1:]]
+        shown = interpolate(shown[None], smaller, mode="area")[0]
+    gray = shown.clamp(0, 1).mul(255).round().to(torch.uint8).numpy()
+    return tuple(to_image(tile) for tile in gray)
+
+
+def of_classes(network: "Network", layer: str, size: tuple[int, int] | None = None) -> bool:
+    """Return whether each channel of a layer stands for a class: no layer behind it mixes them."""
+    if not network.classes:
+        return False
+    calls = list(network.calls(size).values())
+    names = [call.name for call in calls]
+    behind = calls[names.index(network.resolve(layer)) :]
+    return all(call.shape[1:2] == (len(network.classes),) for call in behind) and not any(
+        call.kind in ("Conv2d", "Linear") for call in behind[1:]
+    )
+
+
+def shown_name(network: "Network", dotted: str) -> str:
+    """Return a layer's name as the layer tree shows it."""
+    return {own: alias for alias, own in network.aliases.items()}.get(dotted, dotted)

@@ -1,0 +1,85 @@
+"""A folder laid out behind the window, and the figure of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gui.pixels import Bytes
+from gui.run.albums import Albums
+
+if TYPE_CHECKING:
+    from engine.image import Picture
+    from engine.inspection.embedding import Embedding
+    from engine.inspection.layout import Method
+
+
+@dataclass(frozen=True)
+class MapWish:
+    """What is asked for."""
+
+    network: str
+    weights: str | None
+    folder: Path
+    method: "Method"
+    perplexity: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class FolderMap:
+    """A map and what it was made of."""
+
+    wish: MapWish
+    embedding: "Embedding"
+    pixels: Bytes
+    """(N, s, s, 3)."""
+    labels: list[str]
+    """The sub-folder of each picture."""
+    features: str
+
+    def title(self) -> str:
+        """Say what the figure shows."""
+        embedding, wish = self.embedding, self.wish
+        share = f"the first two principal components explain {embedding.explained[:2].sum():.0%}"
+        what = f"{wish.network}'s features ({self.features})"
+        if wish.method == "pca":
+            return f"PCA of {what}: {share}"
+        return (
+            f"t-SNE of {what}, perplexity {embedding.perplexity:g}, seed {wish.seed}; distances "
+            f"between clusters mean little; {share}"
+        )
+
+
+def make_map(
+    albums: Albums, wish: MapWish, tell: Callable[[int, int], None], stopped: Callable[[], bool]
+) -> FolderMap | None:
+    """Read and lay out; None when stopped. Raises `PareidoliaError`s. Not for the GUI thread."""
+    from engine.inspection.embedding import Embedding, label_of
+    from engine.inspection.layout import embed_apart
+
+    album = albums.read(wish.folder, wish.network, wish.weights, tell, stopped)
+    if album is None:
+        return None
+    tell(0, 0)  # how long the rest takes is not known
+    laid_out = embed_apart(
+        album.vectors(), wish.method, max(wish.perplexity, 1.0), wish.seed, stopped=stopped
+    )
+    if laid_out is None:
+        return None
+    paths = list(album.paths)
+    embedding = Embedding(paths, *laid_out, dict(album.unreadable))
+    labels = [label_of(path, wish.folder) for path in paths]
+    return FolderMap(wish, embedding, album.pixels(), labels, album.features.name)
+
+
+def save_figure(made: FolderMap, path: Path) -> Path:
+    """Write the figure; return its path. Raises `PareidoliaError`s."""
+    from engine.figure import Tile, contact_sheet
+    from engine.image import save_picture
+    from engine.inspection.embedding import map_picture
+
+    picture = map_picture(made.embedding.paths, made.embedding.positions)
+    figure: Picture = contact_sheet([Tile(picture, made.title())])
+    save_picture(figure, path)
+    return path
