@@ -38,6 +38,8 @@ from gui.run.networks import Networks
 if TYPE_CHECKING:
     from engine.attribution.comparison import Compared
 
+OVER = 0.6
+"""How strongly maps lie over the photo, when they do."""
 AT_FIRST = ("gradient", "guided backprop", "Grad-CAM", "guided Grad-CAM")
 
 
@@ -87,6 +89,13 @@ class CompareDialog(QDialog):
         self.colours.addItems(SEQUENTIAL)
         self.one_scale = QCheckBox(self.tr("one scale for each row"))
         self.one_scale.setChecked(True)
+        self.over = QCheckBox(self.tr("over the photo"))
+        self.own_colours = QCheckBox(self.tr("guided maps in their colours"))
+        self.own_colours.setToolTip(
+            self.tr(
+                "Guided backprop, deconvnet and guided Grad-CAM around gray, as in their papers"
+            )
+        )
         self.go = QPushButton(self.tr("Compare"))
         self.check = QPushButton(self.tr("Sanity check"))
         self.check.setToolTip(
@@ -120,7 +129,16 @@ class CompareDialog(QDialog):
         for box in self.boxes.values():
             side.addWidget(box)
         side.addLayout(form)
-        for widget in (self.one_scale, self.go, self.check, self.progress, self.stop, self.said):
+        for widget in (
+            self.one_scale,
+            self.over,
+            self.own_colours,
+            self.go,
+            self.check,
+            self.progress,
+            self.stop,
+            self.said,
+        ):
             side.addWidget(widget)
         side.addStretch(1)
         side.addWidget(self.save)
@@ -149,6 +167,7 @@ class CompareDialog(QDialog):
                 if item.checkState() is Qt.CheckState.Checked
             ),
             self.colours.currentText(), self.one_scale.isChecked(),
+            OVER if self.over.isChecked() else 0.0, self.own_colours.isChecked(),
         )  # fmt: skip
 
     @Slot()

@@ -33,6 +33,10 @@ class Order:
     colours: str
     one_scale: bool
     """Whether all maps of a method share one scale; else each has its own."""
+    over: float = 0.0
+    """How strongly maps lie over the photo in gray, 0 to 1; 0: maps alone."""
+    own_colours: bool = False
+    """Whether maps of three colours are shown in them."""
 
 
 def carry_out(
@@ -71,5 +75,5 @@ def carry_out(
         )
     return compare(
         picture, columns, methods, colours=order.colours, one_scale=order.one_scale,
-        progress=progress, stopped=stopped,
+        over=order.over, own_colours=order.own_colours, progress=progress, stopped=stopped,
     )  # fmt: skip

@@ -72,6 +72,29 @@ def test_every_layer_and_class_is_a_column(window: MainWindow, qtbot: QtBot) -> 
     dialog.close()
 
 
+def test_the_figure_can_show_photo_and_colours_without_changing_the_values(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    dialog = opened(window)
+    choose(dialog, "guided backprop", "Grad-CAM")
+    dialog.classes.setText("pizza")
+    figures, values = [], []
+    for on in (False, True):
+        dialog.over.setChecked(on)
+        dialog.own_colours.setChecked(on)
+        dialog.result_shown = None
+        dialog.start()
+        until(qtbot, lambda: dialog.result_shown is not None)
+        assert dialog.result_shown is not None
+        figures.append(dialog.result_shown.figure.rgb)
+        values.append(dialog.result_shown.values)
+    assert figures[0].shape == figures[1].shape
+    assert np.abs(figures[0] - figures[1]).max() > 0.3
+    for name, raw in values[0].items():
+        np.testing.assert_array_equal(raw, values[1][name])
+    dialog.close()
+
+
 def test_too_many_columns_are_refused(window: MainWindow, qtbot: QtBot) -> None:
     dialog = opened(window)
     for row in range(13):
