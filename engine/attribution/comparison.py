@@ -77,7 +77,7 @@ def compare(
         columns: classes, units, layers or networks.
         methods: those wanted; one that a network refuses has the reason in its place.
         colours: one of `colour_map.COLOUR_MAPS`, for maps without sign.
-        one_scale: whether the maps of a row share one scale; else each has its own.
+        one_scale: whether the maps of a row share one scale, each network its own; else every map.
         over: 0: the maps alone; up to 1: how strongly they lie over the photo in gray.
         own_colours: whether maps that have colours (guided backprop, deconvnet, guided Grad-CAM)
             are shown in them around gray, as their papers do.
@@ -107,7 +107,11 @@ def compare(
             raw[f"{method.title} - {names[number]}"] = values.numpy()
             in_colour = own_colours and values.ndim == 3
             found.append(around_gray(values) if in_colour else Heat.of(method, values))
-        reaches = [heat.reach for heat in found if isinstance(heat, Heat)]
+        reaches: dict[str, float] = {}  # networks take pictures in units of their own
+        for each, heat in zip(prepared, found, strict=True):
+            if isinstance(heat, Heat):
+                name = each.column.network.card.name
+                reaches[name] = max(reaches.get(name, 0.0), heat.reach)
         tiles = []
         for each, heat in zip(prepared, found, strict=True):
             if isinstance(heat, str):
@@ -116,7 +120,11 @@ def compare(
             if isinstance(heat, Tensor):
                 pixels = heat
             else:
-                pixels = _tile(heat.coloured(colours, max(reaches) if one_scale else None))
+                pixels = _tile(
+                    heat.coloured(
+                        colours, reaches[each.column.network.card.name] if one_scale else None
+                    )
+                )
             if pixels.shape[1:] != shape:
                 pixels = F.interpolate(pixels[None], shape, mode="bilinear")[0]
             if over and isinstance(heat, Heat):

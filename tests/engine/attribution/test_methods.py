@@ -180,6 +180,37 @@ def test_columns_may_be_classes_and_units(make_net):
         assert np.allclose(made.values[key], wanted, atol=1e-6)
 
 
+def test_networks_whose_inputs_have_other_units_keep_scales_of_their_own(make_net):
+    """A network that takes 0 to 255 has gradients a 255th as large: they would not be seen."""
+
+    class In255(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = make_net()
+
+        def forward(self, x):
+            return self.inner(x / 255)
+
+    wide = Preprocessing("RGB", 255.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    plain = named(make_net())
+    other = Network(
+        In255(), Card("other", "Other", "some", preprocessing=wide, input_size=12), CLASSES
+    )
+    picture = torch.rand(1, 3, 12, 12)
+    gradient = [find_method("gradient")]
+    both = compare(picture, [Column(n, Question(3)) for n in (plain, other)], gradient)
+    small, large = (np.abs(v).max() for v in reversed(both.values.values()))
+    assert large == pytest.approx(255 * small, rel=1e-3)
+    shown = {
+        pixel.tobytes() for pixel in both.figure.rgb[:, both.figure.width // 2 :].reshape(-1, 3)
+    }
+    alone = compare(picture, [Column(plain, Question(3))] * 2, gradient)
+    wanted = {p.tobytes() for p in alone.figure.rgb[:, alone.figure.width // 2 :].reshape(-1, 3)}
+    coloured = {c for c in wanted if np.ptp(np.frombuffer(c, np.float32)) > 0.1}
+    assert len(coloured) > 10
+    assert coloured <= shown, "the same map in the same colours"
+
+
 def test_a_caption_tells_the_unit_its_place_and_its_activation(make_net, x):
     network, picture = named(make_net(), classes=()), torch.rand(1, 3, *SIZE)
     prepared = _Prepared.of(Column(network, Question(Unit("relu1", 3))), picture)
