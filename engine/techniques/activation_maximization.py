@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.settings import setting
-from engine.techniques.ascent import PRESETS, Ascent
+from engine.techniques.ascent import PRESETS
+from engine.techniques.start import Start
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,14 +48,14 @@ class _Unit:
 
 
 @dataclass(frozen=True)
-class ActivationMaximization(Ascent, _Unit):
+class ActivationMaximization(Start, _Unit):
     """Settings of an activation maximization."""
 
     command: ClassVar[str] = "activation-maximization"
     title: ClassVar[str] = "Activation maximization"
     summary: ClassVar[str] = "what a layer, channel, neuron or direction looks for"
     exact: ClassVar[bool] = False
-    inputs: ClassVar[tuple[str, ...]] = ("guide",)
+    inputs: ClassVar[tuple[str, ...]] = ("guide", "start")
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
     def stages(self, task: Task) -> list[Stage]:

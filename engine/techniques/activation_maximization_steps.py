@@ -23,6 +23,7 @@ from engine.parameterization.sheet import tiles_of
 from engine.task import Frame, Stage, Task
 from engine.techniques import ascent_steps
 from engine.techniques.activation_maximization import ActivationMaximization
+from engine.techniques.start_steps import first_pictures
 
 
 def parse_numbers(text: str, option: str, example: str) -> list[int]:
@@ -177,7 +178,11 @@ def stages(settings: ActivationMaximization, task: Task) -> list[Stage]:
 
 def frames(task: Task) -> Iterator[Frame]:
     """Yield a frame per iteration."""
-    yield from ascent_steps.frames(task, _units(task, cast(ActivationMaximization, task.technique)))
+    settings = cast(ActivationMaximization, task.technique)
+    units = _units(task, settings)
+    side = ascent_steps.side_of(units.count, task)
+    start = first_pictures(task, settings, units.count, side)
+    yield from ascent_steps.frames(task, units, start)
 
 
 def tiles(task: Task, picture: Tensor) -> list[Tile]:

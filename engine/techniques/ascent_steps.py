@@ -29,6 +29,9 @@ PATIENCE = 32
 """Steps after which a unit that never answered gets other noise to start from."""
 
 
+Adjusted = Callable[[Ascent, float], Ascent]
+
+
 class Goal(Protocol):
     """What the pictures of a batch should make large."""
 
@@ -92,8 +95,14 @@ def stages(settings: Ascent, count: int, task: Task) -> list[Stage]:
     return [Stage(sheet_size(count, (side, side), gap=GAP), settings.iterations)]
 
 
-def frames(task: Task, goal: Goal, start: Tensor | None = None) -> Iterator[Frame]:
-    """Yield a frame per iteration of ascent towards `goal`, from pictures `start` or from noise."""
+def frames(
+    task: Task, goal: Goal, start: Tensor | None = None, adjusted: Adjusted = lambda s, done: s
+) -> Iterator[Frame]:
+    """Yield a frame per iteration of ascent towards `goal`, from pictures `start` or from noise.
+
+    `adjusted` returns the settings of a step from those of the task and the share of the run, 0 to
+    1, that is done.
+    """
     began = time.perf_counter()
     first = cast(Ascent, task.technique)
     climb = Climb(task, goal, side_of(goal.count, task), start)
@@ -101,7 +110,8 @@ def frames(task: Task, goal: Goal, start: Tensor | None = None) -> Iterator[Fram
     if goal.count > 1:
         label = f"{goal.count} pictures, {label}"
     for i in range(1, first.iterations + 1):
-        losses = climb.step(cast(Ascent, task.technique), i)
+        done = (i - 1) / max(first.iterations - 1, 1)
+        losses = climb.step(adjusted(cast(Ascent, task.technique), done), i)
         yield Frame(
             i, first.iterations, losses, time.perf_counter() - began, label + climb.restarted,
             partial(_render, climb),
@@ -171,9 +181,9 @@ class Climb:
         return self.form.start(count, self.task.noise)
 
     def _from(self, pictures: Tensor) -> Tensor:
-        if isinstance(self.form, Phase):
-            raise BadInput("--parameterization phases starts from noise alone; take pixels")
         pictures = pictures.to(self.task.device)
+        if isinstance(self.form, Phase):
+            return self.form.phases(pictures)
         if isinstance(self.form, Fourier):
             return self.form.spectrum(pictures)
         return pictures - self.form.mean

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.settings import setting
-from engine.techniques.ascent import PRESETS, Ascent
+from engine.techniques.ascent import PRESETS
 from engine.techniques.start import Start
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class _Own:
 
 
 @dataclass(frozen=True)
-class ClassVisualization(_Own, Start, Ascent, _Target):
+class ClassVisualization(_Own, Start, _Target):
     """Settings of a class visualization."""
 
     command: ClassVar[str] = "class-visualization"

@@ -1,9 +1,7 @@
 """What class visualization makes large: logits of the classes asked for."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from typing import cast
 
 import torch
@@ -14,11 +12,10 @@ from engine.figure import Tile
 from engine.networks.classes import find_class
 from engine.networks.network import Network
 from engine.objectives.activation import class_margin, diversity
-from engine.parameterization.fourier import Phase
-from engine.parameterization.sheet import sheet, tiles_of
+from engine.parameterization.sheet import tiles_of
 from engine.task import Frame, Stage, Task
 from engine.techniques import ascent_steps
-from engine.techniques.ascent_steps import Climb, side_of
+from engine.techniques.ascent import Ascent
 from engine.techniques.class_visualization import ClassVisualization
 from engine.techniques.importance import faded, importance
 from engine.techniques.start_steps import first_pictures
@@ -82,40 +79,17 @@ def stages(settings: ClassVisualization, task: Task) -> list[Stage]:
 
 def frames(task: Task) -> Iterator[Frame]:
     """Yield a frame per iteration."""
-    began = time.perf_counter()
-    first = cast(ClassVisualization, task.technique)
-    if first.copies > 1 and first.start != "noise":
-        raise BadInput(
-            f"{first.copies} copies that start alike stay alike: --start noise, or --copies 1"
-        )
-    climb = _begun(task, first)
-    label = f"{climb.side} x {climb.side}"
-    if climb.goal.count > 1:
-        label = f"{climb.goal.count} pictures, {label}"
-    for i in range(1, first.iterations + 1):
-        settings = cast(ClassVisualization, task.technique)
-        if first.shrinking:
-            settings = _shrunk(settings, (i - 1) / max(first.iterations - 1, 1), task.generator)
-        losses = climb.step(settings, i)
-        yield Frame(
-            i, first.iterations, losses, time.perf_counter() - began, label + climb.restarted,
-            partial(_render, climb),
-        )  # fmt: skip
-
-
-def _begun(task: Task, settings: ClassVisualization) -> Climb:
-    """Return the pictures at their start."""
+    settings = cast(ClassVisualization, task.technique)
     chosen = find_classes(task.network, settings.target)
     goal = Logits(task.network, chosen, settings.copies, settings.rivals)
-    side = side_of(goal.count, task)
-    how = settings.parameterization
-    pictures = first_pictures(task, settings.start, how, goal.count, side)
-    if how != "phases" or pictures is None:
-        return Climb(task, goal, side, pictures)
-    climb = Climb(task, goal, side)
-    climb.variable.copy_(cast(Phase, climb.form).phases(pictures))
-    climb.other_starts = False
-    return climb
+    side = ascent_steps.side_of(goal.count, task)
+    start = first_pictures(task, settings, goal.count, side)
+
+    def adjusted(settings: Ascent, done: float) -> Ascent:
+        wanted = cast(ClassVisualization, settings)
+        return _shrunk(wanted, done, task.generator) if wanted.shrinking else wanted
+
+    yield from ascent_steps.frames(task, goal, start, adjusted)
 
 
 def _shrunk(
@@ -128,10 +102,6 @@ def _shrunk(
     share += SHARE_DEVIATION * float(torch.randn((), generator=generator))
     share = min(max(share, SHARE_DEVIATION), 1.0)
     return replace(settings, closest=share, farthest=share)
-
-
-def _render(climb: Climb) -> Tensor:
-    return sheet(climb.pictures(), gap=ascent_steps.GAP).float().cpu()
 
 
 def tiles(task: Task, picture: Tensor) -> list[Tile]:

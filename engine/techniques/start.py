@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 from engine.settings import setting
+from engine.techniques.ascent import Ascent
 
 STARTS = ("noise", "zeros", "gray", "mean", "picture")
 
 
 @dataclass(frozen=True)
-class Start:
-    """The choice of the first picture."""
+class Start(Ascent):
+    """An ascent with a choice of the first picture."""
 
     start: str = setting(
         "noise", "Start", "noise: of the parameterization; zeros: all its numbers 0 (pixels: the "

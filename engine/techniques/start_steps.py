@@ -8,21 +8,26 @@ from engine.image import Picture
 from engine.parameterization.scales import fit, resize_picture
 from engine.task import Task
 from engine.techniques.ascent_steps import mean_colour
+from engine.techniques.start import Start
 
 GRAY = 0.5
 FLAT = 1e-3
 """Deviation of a picture's values under which it has no shapes: a quarter of a step of 8 bits."""
 
 
-def first_pictures(
-    task: Task, start: str, parameterization: str, count: int, side: int
-) -> Tensor | None:
+def first_pictures(task: Task, settings: Start, count: int, side: int) -> Tensor | None:
     """Return `count` pictures (N, 3, side, side) in [0, 1] to begin with; None: noise.
 
-    Raises `BadInput` where there is no start picture, or none that phases could describe.
+    Raises `BadInput` where there is no start picture, or none that phases could describe, and for
+    copies that would start, and so end, alike.
     """
+    start, parameterization = settings.start, settings.parameterization
     if start == "noise":
         return None
+    if settings.copies > 1:
+        raise BadInput(
+            f"{settings.copies} copies that start alike stay alike: --start noise, or --copies 1"
+        )
     if start == "picture":
         if task.start is None:
             raise BadInput("the start is a picture; give it with --start-picture PHOTO")

@@ -16,11 +16,11 @@ from engine.networks.network import Network
 from engine.parameterization.transforms import View, seen
 from engine.settings import describe, make
 from engine.task import Task
-from engine.techniques.ascent_steps import mean_colour
+from engine.techniques.ascent_steps import Climb, mean_colour, side_of
 from engine.techniques.class_visualization import ClassVisualization
-from engine.techniques.class_visualization_steps import _begun, _shrunk, find_classes, tiles
+from engine.techniques.class_visualization_steps import Logits, _shrunk, find_classes, tiles
 from engine.techniques.importance import faded, importance
-from engine.techniques.start_steps import middle
+from engine.techniques.start_steps import first_pictures, middle
 
 STILL = ClassVisualization(
     target="b", rivals=0.0, iterations=1, parameterization="pixels", optimizer="plain", jitter=0,
@@ -204,6 +204,13 @@ def flat(side, *rgb):
     return torch.tensor(rgb).view(3, 1, 1).expand(3, side, side)
 
 
+def begun(task) -> Climb:
+    settings = task.technique
+    goal = Logits(task.network, find_classes(task.network, settings.target), settings.copies)
+    side = side_of(goal.count, task)
+    return Climb(task, goal, side, first_pictures(task, settings, goal.count, side))
+
+
 @pytest.mark.parametrize(
     ("start", "pixels", "fourier"),
     [("zeros", (0.485, 0.456, 0.406), (0.5,) * 3), ("gray", (0.5,) * 3, (0.5,) * 3),
@@ -212,7 +219,7 @@ def flat(side, *rgb):
 def test_flat_starts(start, pixels, fourier, named):
     for how, colour in (("pixels", pixels), ("fourier", fourier)):
         technique = replace(STILL, start=start, parameterization=how, optimizer="adam")
-        climb = _begun(job(technique, named), technique)
+        climb = begun(job(technique, named))
         torch.testing.assert_close(climb.pictures()[0], flat(32, *colour), atol=1e-5, rtol=0)
 
 
@@ -224,7 +231,7 @@ def test_every_parameterization_begins_with_the_middle_of_a_photo(how, named, no
     task = job(technique, named, 66)
     task.start = photo
     expected = photo.tensor()[:, :, 8:40]
-    climb = _begun(task, technique)
+    climb = begun(task)
     for picture in climb.pictures():
         torch.testing.assert_close(picture, expected, atol=1e-4, rtol=0)
     last = list(technique.frames(task))[-1].picture
