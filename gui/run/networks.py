@@ -1,10 +1,10 @@
 """Loaded networks, shared between the run, the layer tree and the live maps."""
 
-import atexit
-import gc
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
+
+from gui.garbage import freeze_soon
 
 if TYPE_CHECKING:
     from engine.networks.network import Network
@@ -34,7 +34,7 @@ class Networks:
                 found = self._loaded.get(key)
             if found is None:
                 found = load_network(name, weights)
-                _freeze_once()
+                freeze_soon()
             with self._lock:
                 self._loaded[key] = found
                 self._loaded.move_to_end(key)
@@ -46,15 +46,3 @@ class Networks:
         """Drop all: files of weights have changed. Never waits for one that is being loaded."""
         with self._lock:
             self._loaded.clear()
-
-
-def _freeze_once() -> None:
-    """Leave what PyTorch and Qt have brought out of the garbage collector's rounds.
-
-    It stays for good, and looking through it would hold the window up for a tenth of a second each
-    time.
-    """
-    if not gc.get_freeze_count():
-        gc.collect()
-        gc.freeze()
-        atexit.register(gc.unfreeze)  # or libraries would report all that as never given back

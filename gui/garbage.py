@@ -1,0 +1,64 @@
+"""Garbage is collected in the GUI thread alone, between events.
+
+Python's collector runs in whichever thread happens to allocate: in a worker it would delete Qt's
+objects where they do not live, and `gc.freeze` while another thread's collection waits for the
+interpreter's lock breaks the collector's lists (a crash of Python 3.11, seen).
+"""
+
+import atexit
+import gc
+import threading
+
+from PySide6.QtCore import QObject, QTimer, Slot
+
+EVERY = 250
+"""Milliseconds between two looks at what has come together."""
+_freeze = threading.Event()
+_collect = threading.Event()
+
+
+def freeze_soon() -> None:
+    """Have the GUI thread leave what is there now out of the collector's rounds, once.
+
+    What PyTorch and Qt have brought stays for good; looking through it would hold the window up for
+    a tenth of a second each time. Any thread may ask.
+    """
+    _freeze.set()
+
+
+def collect_soon() -> None:
+    """Have the GUI thread collect everything. Any thread may ask."""
+    _collect.set()
+
+
+class Garbage(QObject):
+    """Collects by a timer, as often as Python itself would, until it is closed."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        gc.disable()
+        self._timer = QTimer(self)
+        self._timer.setInterval(EVERY)
+        self._timer.timeout.connect(self.look)
+        self._timer.start()
+
+    @Slot()
+    def look(self) -> None:
+        """Collect what is due."""
+        if _freeze.is_set() and not gc.get_freeze_count():
+            gc.freeze()
+            atexit.register(gc.unfreeze)  # or libraries would report it as never given back
+        _freeze.clear()
+        if _collect.is_set():
+            _collect.clear()
+            gc.collect()
+            return
+        due = [i for i, (n, most) in enumerate(zip(gc.get_count(), gc.get_threshold(), strict=True))
+               if n > most]  # fmt: skip
+        if due:
+            gc.collect(max(due))
+
+    def close(self) -> None:
+        """Leave it to Python again."""
+        self._timer.stop()
+        gc.enable()
