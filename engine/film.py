@@ -1,13 +1,15 @@
 """Films: the finished frames of a run as numbered pictures in a folder, or as a video."""
 
-from collections.abc import Callable, Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import BadInput
-from engine.image import from_tensor, save_picture, to_bytes8
+from engine.errors import BadInput, Cancelled
+from engine.image import from_tensor, open_picture, save_picture, to_bytes8
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,6 +60,58 @@ def film(path: Path | None, rate: float = 24.0) -> Iterator[Take]:
         raise BadInput(f"{path} cannot be written ({error.strerror or error})") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def assemble(
+    pictures: Sequence[Path], path: Path, rate: float = 24.0,
+    moved: Callable[[int], None] | None = None, cancelled: Callable[[], bool] = bool,
+) -> Path:  # fmt: skip
+    """Make a film of pictures in files, all of one size; return its path.
+
+    Unlike the frames of a run, a folder of them is complete or not there at all.
+
+    Args:
+        pictures: the frames, in order.
+        path: a video by its suffix, or a folder that does not exist yet or is empty.
+        rate: frames a second.
+        moved: told how many frames are done.
+        cancelled: asked before each frame whether to give up.
+
+    Raises `BadInput` as `film` does, and `Cancelled`; nothing is left then.
+    """
+    if not pictures:
+        raise BadInput(f"{path} was not written: not a single frame was finished")
+    if path.suffix:
+        _fill(path, pictures, rate, moved, cancelled)
+        return path
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise BadInput(f"{path} exists and is not empty: name a new folder for the frames")
+    try:
+        beside = Path(tempfile.mkdtemp(prefix=".", dir=path.parent))
+    except OSError as error:
+        raise BadInput(f"{path} cannot be made ({error.strerror})") from error
+    try:
+        frames = beside / "frames"  # with the usual permissions, which the one around it has not
+        _fill(frames, pictures, rate, moved, cancelled)
+        if path.exists():
+            path.rmdir()
+        frames.rename(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return path
+
+
+def _fill(
+    path: Path, pictures: Sequence[Path], rate: float, moved: Callable[[int], None] | None,
+    cancelled: Callable[[], bool],
+) -> None:  # fmt: skip
+    with film(path, rate) as take:
+        for done, picture in enumerate(pictures, 1):
+            if cancelled():
+                raise Cancelled(f"{path} was not written")
+            take(open_picture(picture).tensor())
+            if moved is not None:
+                moved(done)
 
 
 class _Folder:

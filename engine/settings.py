@@ -44,7 +44,7 @@ class Setting:
     flag: str = ""
     """The command-line option, where it is not the name."""
     picks: str = ""
-    """What the text names: a class or a layer of the network."""
+    """What the text names: a class or layer of the network, another network, or a folder."""
 
     @property
     def option(self) -> str:

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
 
 TOGETHER = ("settings", "sight", "inspect", "lesson")
 """One behind the other, the first in front."""
@@ -24,6 +24,9 @@ class Docks(QObject):
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self.size)
+        self._laid_out = QTimer(self)
+        self._laid_out.setSingleShot(True)
+        self._laid_out.timeout.connect(self._hide_strays)
 
     def add(self, name: str, title: str, area: Qt.DockWidgetArea, widget: QWidget) -> None:
         """Put a widget into a dock of its own."""
@@ -59,6 +62,23 @@ class Docks(QObject):
         window.resizeDocks([docks["timeline"], docks["losses"]], [1, 1], across)
         window.resizeDocks([docks["inputs"], docks["network"]], [2, 3], down)
         window.resizeDocks([docks["timeline"]], [12 * window.fontMetrics().height()], down)
+        self.tidy_soon()
+
+    def tidy_soon(self) -> None:
+        """Hide tabs that lead nowhere, once the window is laid out."""
+        self._laid_out.start()
+
+    @Slot()
+    def _hide_strays(self) -> None:
+        """Hide the tab bars that Qt leaves over the middle, of the second group and on (6.11).
+
+        They are not in use, and are shown again where they are taken into use.
+        """
+        middle = self.window.centralWidget().geometry()
+        own = Qt.FindChildOption.FindDirectChildrenOnly
+        for bar in self.window.findChildren(QTabBar, options=own):
+            if bar.geometry().intersects(middle):
+                bar.hide()
 
     def reset(self) -> None:
         """Put them back to where and how they were at the first start."""

@@ -23,7 +23,9 @@ from gui.background import Background
 from gui.canvas.canvas import Canvas
 from gui.docks import Docks
 from gui.flow.dialogs import DialogsFlow
+from gui.flow.figures import FigureFlow
 from gui.flow.files import FilesFlow
+from gui.flow.filming import FilmFlow
 from gui.flow.inspecting import InspectFlow
 from gui.flow.layers import LayersFlow
 from gui.flow.lessons import LessonsFlow
@@ -37,6 +39,7 @@ from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
 from gui.flow.sight import SightFlow
 from gui.flow.status import StatusFlow
+from gui.garbage import Garbage
 from gui.panels.editors import commit_typed
 from gui.panels.inputs import InputsPanel
 from gui.panels.lesson import LessonPanel
@@ -83,6 +86,7 @@ class MainWindow(QMainWindow):
     # -- assembly -------------------------------------------------------------------------
 
     def _make_models(self) -> None:
+        self.garbage = Garbage(self)
         self.studio = Studio(self.session.job, self)
         self.background = Background(self)
         self.networks = Networks()
@@ -178,6 +182,8 @@ class MainWindow(QMainWindow):
         self.files = FilesFlow(
             self.studio, self.session, self.running, self.showing, self.background, self
         )
+        self.filming = FilmFlow(self.running, self.files, self.background, self)
+        self.figures = FigureFlow(self.running, self.files, self.networks, self.background, self)
         self.sight_flow = SightFlow(
             self.studio, self.maps, self.controller, self.layers, self.showing, self.sight,
             self.canvas, self,
@@ -204,6 +210,11 @@ class MainWindow(QMainWindow):
         self.menus = MenusFlow(self)
         self.actions_table = Actions(self, self.menus.handlers())
         self.menus.bind(self.actions_table)
+        self.filming.bind(self.actions_table["save_film"])
+        self.figures.bind(self.actions_table["show_figure"])
+        for flow in (self.filming, self.figures):
+            flow.said.connect(self.status.say)
+            flow.failed.connect(self.status.warn)
         self.running.notes_changed.connect(self.form.set_notes)
         self.layers.choices.connect(self.form.set_choices)
         self.tree.layer_selected.connect(self.sight_flow.on_layer)
@@ -262,7 +273,9 @@ class MainWindow(QMainWindow):
         if not self._shown:
             self._shown = True
             self.canvas.setFocus()
-            if not self._known_layout:
+            if self._known_layout:
+                self.layout_of_docks.tidy_soon()
+            else:
                 self.layout_of_docks.size_soon()
 
     def hideEvent(self, event: QHideEvent) -> None:
@@ -299,12 +312,14 @@ class MainWindow(QMainWindow):
         self.live.close()
         self.maps.close()
         self.background.close()
+        self.filming.close()
         if not self.controller.close(5000):
             self.status.say(self.tr("Still finishing…"))
             self._closing = False
             event.ignore()
             return
         self.log.close_log()
+        self.garbage.close()
         super().closeEvent(event)
 
     @Slot(object)

@@ -78,7 +78,7 @@ class Adversarial(Technique):
     )  # fmt: skip
     other_network: str = setting(
         "", "Second network", "Name of a network that is only asked whether it is fooled too; "
-        "empty: none.", group="Transfer",
+        "empty: none.", picks="network", group="Transfer",
     )  # fmt: skip
 
     def at_one_size(self, iterations: int) -> Adversarial:

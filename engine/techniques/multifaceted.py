@@ -29,7 +29,7 @@ class _Photos:
     )
     folder: str = setting(
         "", "Folder", "Where photos of the class are; a few dozen or more make good groups.",
-        group="Class",
+        picks="folder", group="Class",
     )  # fmt: skip
     layer: str = setting(
         "", "Layer", "The layer whose features, averaged over positions, say which photos are "

@@ -53,7 +53,7 @@ class FilesFlow(QObject):
             self.said.emit(self.tr("There is no result to save yet: press Run."))
             return
         path, chosen = QFileDialog.getSaveFileName(
-            self.window, self.tr("Save picture"), self._suggestion(), PICTURES
+            self.window, self.tr("Save picture"), str(self.suggestion()), PICTURES
         )
         target = self.with_suffix(path, "." + chosen.rpartition("*.")[2].rstrip(")"))
         if target is not None:
@@ -107,7 +107,7 @@ class FilesFlow(QObject):
         result = self.running.result
         if result is None:
             return
-        name = Path(self._suggestion()).with_suffix(".figure.png")
+        name = self.suggestion().with_suffix(".figure.png")
         path, _ = QFileDialog.getSaveFileName(
             self.window, self.tr("Save figure"), str(name), PICTURES
         )
@@ -122,11 +122,13 @@ class FilesFlow(QObject):
             work = partial(write_figure, result.picture, path, result.job)
             self.background.submit(work, self._on_saved, self._on_failed, keep=True)
 
-    def _suggestion(self) -> str:
+    def suggestion(self) -> Path:
+        """Return where the picture on the canvas might be saved, and under which name."""
         content = self.running.content_path()
         stem = Path(content).stem if content else "picture"
         folder = Path(self.session.recent[0]).parent if self.session.recent else Path.home()
-        return str(folder / f"{stem}-{self.studio.technique.command}.png")
+        job = self.running.job or self.studio.job
+        return folder / f"{stem}-{job.technique.command}.png"
 
     @Slot()
     def copy(self) -> None:
@@ -175,7 +177,7 @@ class FilesFlow(QObject):
     def save_project(self) -> None:
         """Ask where to, then write everything set up here as a project."""
         commit_typed()
-        name = str(Path(self._suggestion()).with_suffix(".json"))
+        name = str(self.suggestion().with_suffix(".json"))
         filters = self.tr("Projects (*.json)")
         path, _ = QFileDialog.getSaveFileName(self.window, self.tr("Save project"), name, filters)
         target = self.with_suffix(path, ".json")

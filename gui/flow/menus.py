@@ -39,6 +39,7 @@ class MenusFlow(QObject):
             "stop_live": w.live.stop,
             "save_picture": w.files.save_picture,
             "save_figure": w.files.save_figure,
+            "save_film": w.filming.save,
             "save_project": w.files.save_project,
             "preferences": w.dialogs.preferences,
             "quit": w.close,
@@ -60,6 +61,7 @@ class MenusFlow(QObject):
             "zoom_out": w.canvas.zoom_out,
             "compare": self._compare,
             "original": w.canvas.set_showing_original,
+            "show_figure": w.figures.show,
             "saliency": self._nothing,  # bound to the panel's switch
             "grad_cam": self._nothing,
             "compare_methods": w.dialogs.compare_methods,

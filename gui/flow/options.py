@@ -10,6 +10,7 @@ from engine import settings
 from engine.job import Job
 from engine.settings import Setting
 from engine.techniques import TECHNIQUES
+from gui.flow.layers import networks_here
 from gui.panels.settings_form import SettingsForm
 from gui.session import Session
 from gui.studio import Studio
@@ -74,7 +75,22 @@ class OptionsFlow(QObject):
 
     def apply_preset(self, name: str) -> None:
         """Take a preset by its name."""
-        self.studio.apply_preset(name, self.all_presets()[name])
+        technique, values = self.studio.technique, self.all_presets()[name]
+        # What is to be shown (a class, a unit, a folder) is not the preset's to take away.
+        kept = {
+            field: value
+            for field, value in settings.values(technique).items()
+            if field in self._texts() and not self._is_of_a_preset(field, value)
+        }
+        self.studio.apply_preset(name, {**kept, **values})
+
+    def _texts(self) -> set[str]:
+        described = settings.describe(self.studio.technique)
+        return {name for name, d in described.items() if d.kind == "text"}
+
+    def _is_of_a_preset(self, field: str, value: Any) -> bool:
+        """Whether a preset of the technique has set this."""
+        return any(values.get(field) == value for values in self.all_presets().values())
 
     def _show(self) -> None:
         with QSignalBlocker(self.techniques):
@@ -83,6 +99,7 @@ class OptionsFlow(QObject):
         self.form.describe(self.described())
         self._show_values()
         self._show_presets()
+        self.form.set_choices({"network": networks_here()})
 
     def _show_values(self) -> None:
         job = self.studio.job
@@ -97,12 +114,14 @@ class OptionsFlow(QObject):
             self.presets.setCurrentIndex(self._matching() + 1)
 
     def _matching(self) -> int:
-        """Return which preset the settings are those of, whatever the layers; -1: none."""
-        technique = self.studio.technique
+        """Return which preset the settings are those of, whatever they are to show; -1: none."""
+        technique, texts = self.studio.technique, self._texts()
         described = settings.describe(technique)
         now = {n: v for n, v in settings.values(technique).items() if described[n].kind != "layers"}
         for index, values in enumerate(self.all_presets().values()):
-            if all(now[n] == values.get(n, described[n].default) for n in now):
+            wanted = {n: values.get(n, described[n].default) for n in now}
+            own = {n for n in texts if n not in values and not self._is_of_a_preset(n, now[n])}
+            if all(now[n] == wanted[n] for n in now if n not in own):
                 return index
         return -1
 

@@ -12,6 +12,7 @@ from engine import settings
 from engine.image import Picture
 from engine.job import Job
 from gui.flow.showing import Showing
+from gui.flow.words import in_this_window
 from gui.panels.editors import commit_typed
 from gui.panels.losses import LossPanel
 from gui.panels.run_bar import RunBar
@@ -20,6 +21,7 @@ from gui.pixels import to_array
 from gui.run.controller import RunController, State
 from gui.run.mailbox import Point, Shown
 from gui.run.pace import words
+from gui.run.reel import Reel
 from gui.run.worker import Result
 from gui.session import path_of
 from gui.studio import Studio
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 FORECAST_DELAY_MS = 900
 """After the last change of the settings; a person who turns a knob is not yet done."""
 HISTORY_MS = 400
+MARKED_SCALES = 40
+"""A film goes through all its scales in every frame; marks of them would fill the plot."""
 BAR_MS = 250
 
 log = logging.getLogger("pareidolia.run")
@@ -43,6 +47,7 @@ class Record:
     job: Job
     changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
     result: Result | None = None
+    reel: Reel | None = None
 
 
 class RunFlow(QObject):
@@ -142,6 +147,9 @@ class RunFlow(QObject):
         start = getattr(self.studio.technique, "start", None)
         if "start" in takes and start == "picture" and not job.inputs.start:
             return self.tr("The start is a picture, and there is none: choose another start.")
+        for name, described in settings.describe(self.studio.technique).items():
+            if described.picks == "folder" and not getattr(self.studio.technique, name).strip():
+                return self.tr("Choose a folder of photos first (in the settings).")
         return ""
 
     def _begin(self) -> None:
@@ -169,9 +177,10 @@ class RunFlow(QObject):
     def _on_begun(self, plan: "list[Stage]", device: str, job: Job) -> None:
         if self._coming is not None:
             self._coming.job = job
+            self._coming.reel = self.controller.reel
         self.bar.begin(sum(stage.iterations for stage in plan), device)
         done = 1
-        for stage in plan if len(plan) > 1 else []:
+        for stage in plan if 1 < len(plan) <= MARKED_SCALES else []:
             self.losses.mark_scale(done, f"{stage.size[1]}x{stage.size[0]}")
             done += stage.iterations
 
@@ -197,6 +206,11 @@ class RunFlow(QObject):
     def job(self) -> Job | None:
         """The job of the run on the canvas."""
         return self.record.job if self.record else None
+
+    @property
+    def reel(self) -> Reel | None:
+        """The film of the run on the canvas, as far as it is."""
+        return self.record.reel if self.record else None
 
     @property
     def changes(self) -> list[tuple[int, Mapping[str, Any]]]:
@@ -250,19 +264,29 @@ class RunFlow(QObject):
             self.record.result = result
         self._show_history()
         end = self.tr("done") if result.complete else self.tr("stopped")
-        text = self.tr("{0}: {1} iterations in {2}").format(
-            end, result.iteration, words(result.seconds)
+        one = result.iteration == 1
+        count = (
+            self.tr("1 iteration") if one else self.tr("{0} iterations").format(result.iteration)
         )
+        text = self.tr("{0}: {1} in {2}").format(end, count, words(result.seconds))
+        if result.complete:  # perhaps sooner than planned
+            self.bar.progress.setRange(0, result.iteration)
         self.bar.finish(text, result.iteration)
         self.finished.emit()
         log.info("%s", text)
 
     @Slot(str, str)
     def _on_failed(self, sentence: str, details: str) -> None:
+        sentence = self._in_words(sentence)
         log.error("%s", sentence)
         self._sentence = sentence
         self.bar.finish(sentence)
         self.failed.emit(sentence, details)
+
+    def _in_words(self, sentence: str) -> str:
+        """Return a sentence about the job with its settings named as the form does."""
+        described = settings.describe(self.studio.technique)
+        return in_this_window(sentence, {**settings.describe(Job), **described})
 
     @Slot()
     def _on_live(self) -> None:
@@ -321,7 +345,7 @@ class RunFlow(QObject):
     @Slot(object)
     def _on_forecast(self, answer: "Forecast | str") -> None:
         if isinstance(answer, str):
-            self.bar.tell(answer)
+            self.bar.tell(self._in_words(answer))
             return
         memory, room = answer.memory / 2**20, answer.available / 2**20
         text = self.tr("a run: about {0}, {1:.0f} MiB").format(words(answer.seconds), memory)

@@ -17,8 +17,10 @@ from PySide6.QtWidgets import (
 )
 
 from engine.settings import Setting
-from gui.panels.editors import Editor, PickEditor, TextEditor, editor_for
+from gui.panels.editor import Editor
+from gui.panels.editors import editor_for
 from gui.panels.folding import FoldingGroup
+from gui.panels.text_editors import PickEditor, TextEditor
 
 OPEN_AT_FIRST = ("Run", "Weights", "Output", "Step", "Class", "Unit", "Features", "Texture", "")
 """Groups that a new person sees unfolded, besides the first one."""
@@ -105,8 +107,8 @@ class SettingsForm(QScrollArea):
             group.set_mark("" if group.is_open() else ", ".join(marks))
 
     def set_choices(self, choices: Mapping[str, Sequence[str]]) -> None:
-        """Offer names of classes and layers (keys "class", "layer") where they are asked for."""
-        self._choices = dict(choices)
+        """Offer names (keys "class", "layer", "network") where they are asked for."""
+        self._choices = {**self._choices, **choices}
         for row in self._rows.values():
             if isinstance(row.editor, PickEditor):
                 row.editor.set_choices(self._choices.get(row.entry.picks, ()))

@@ -87,6 +87,11 @@ class FolderEditor(TextEditor):
         self.button.clicked.connect(self.ask)
         self.setFocusProxy(self.box)
 
+    def set_value(self, value: Any) -> None:
+        """Show a path by its end, which says more than its beginning."""
+        super().set_value(value)
+        self.box.end(False)
+
     @Slot()
     def ask(self) -> None:
         """Ask for a folder, beginning at the present one."""

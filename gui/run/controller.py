@@ -16,6 +16,7 @@ from gui.run.history import History
 from gui.run.mailbox import Mailbox, Shown
 from gui.run.networks import Networks
 from gui.run.pace import Pace
+from gui.run.reel import Reel
 from gui.run.worker import EngineWorker, Order, Result
 
 if TYPE_CHECKING:
@@ -103,6 +104,11 @@ class RunController(QObject):
     def job(self) -> Job | None:
         """The job of the run under way."""
         return self._order.job if self._order else None
+
+    @property
+    def reel(self) -> Reel | None:
+        """The film of the run under way."""
+        return self._order.reel if self._order else None
 
     def start(self, job: Job, *, paused: bool = False, replay: bool = False) -> None:
         """Begin a run; `paused` holds it before its first iteration. Ignored while one is active."""

@@ -1,6 +1,7 @@
 """How fast a run goes and how long it will still take."""
 
 import time
+from bisect import bisect_left
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -19,17 +20,22 @@ class Pace:
     def __init__(self) -> None:
         self._ends: list[int] = []
         self._costs: list[int] = []
+        self._sums: list[int] = []
+        """What all stages up to each one's end cost."""
         self._seen: deque[tuple[float, int]] = deque()
         self._paused_at: float | None = None
         self.iteration = 0
 
     def plan(self, stages: "list[Stage]") -> None:
         """Learn the sizes that the run will go through."""
-        done = 0
+        done = spent = 0
         for stage in stages:
+            each = stage.size[0] * stage.size[1] + OVERHEAD_PIXELS
             done += stage.iterations
+            spent += each * stage.iterations
             self._ends.append(done)
-            self._costs.append(stage.size[0] * stage.size[1] + OVERHEAD_PIXELS)
+            self._costs.append(each)
+            self._sums.append(spent)
         self._seen.append((time.monotonic(), 0))
 
     @property
@@ -76,11 +82,13 @@ class Pace:
         return self._cost(b, self.total) * (last - first) / spent
 
     def _cost(self, begin: int, end: int) -> int:
-        cost, before = 0, 0
-        for stop, each in zip(self._ends, self._costs, strict=True):
-            cost += each * max(0, min(end, stop) - max(begin, before))
-            before = stop
-        return cost
+        return self._cost_until(end) - self._cost_until(begin)
+
+    def _cost_until(self, iteration: int) -> int:
+        at = bisect_left(self._ends, iteration)  # a film has very many stages
+        if at == len(self._ends):
+            return self._sums[-1]
+        return self._sums[at] - self._costs[at] * (self._ends[at] - iteration)
 
 
 def words(seconds: float) -> str:

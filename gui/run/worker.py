@@ -1,7 +1,6 @@
 """The engine's thread: draws frames from the generator and leaves them in the mailbox."""
 
 import contextlib
-import gc
 import os
 import sys
 import threading
@@ -17,11 +16,13 @@ from engine.errors import Cancelled, PareidoliaError
 from engine.image import Picture, from_tensor, to_bytes8
 from engine.job import Job, Steering, opened, prepare
 from engine.task import Frame
+from gui.garbage import collect_soon
 from gui.panels.timeline import Moment
 from gui.pixels import to_image
 from gui.run.history import History
 from gui.run.mailbox import Mailbox, Shown
 from gui.run.networks import Networks
+from gui.run.reel import Reel
 
 if TYPE_CHECKING:
     from engine.task import Stage
@@ -84,6 +85,8 @@ class Order:
     """Processor threads; 0: all."""
     steering: Steering = field(default_factory=Steering)
     control: Control = field(default_factory=Control)
+    reel: Reel = field(default_factory=Reel)
+    """Takes the frames that finish one of a film."""
     replay: bool = False
     """Whether the job's recorded changes and stop are carried out again."""
 
@@ -139,7 +142,7 @@ class EngineWorker(QObject):
                 result = drawn.result(order, complete=False)
         drawn.frame = None
         # Outside the except blocks: their tracebacks would keep the run's memory.
-        gc.collect()
+        collect_soon()
         if sentence:
             self.failed.emit(order.number, sentence, details)
         self.ended.emit(order.number, result)
@@ -182,6 +185,8 @@ class EngineWorker(QObject):
 
     def _publish(self, order: Order, frame: Frame, plan: "list[Stage]", last: bool) -> None:
         """Leave the numbers, and the picture where somebody wants it."""
+        if frame.film:
+            order.reel.add(frame.picture)
         shown = None
         keep = last or self.history.wants(frame.iteration)
         made = time.perf_counter()
@@ -216,7 +221,7 @@ class EngineWorker(QObject):
         except Exception:
             traceback.print_exc()
             answer = ""
-        gc.collect()
+        collect_soon()
         if not cancelled.is_set():
             self.forecast_made.emit(number, answer)
 

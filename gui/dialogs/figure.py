@@ -1,0 +1,65 @@
+"""A figure: the result with what explains it, to be looked at closely and saved."""
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from engine.image import Picture
+from gui.canvas.layers import Layer
+from gui.canvas.zoom_view import ZoomView
+
+
+class FigureWindow(QDialog):
+    """Shows a figure beside the window; wheel, double click and keys zoom as on the canvas."""
+
+    save_requested = Signal(object)
+    """The figure, a `Picture`."""
+
+    def __init__(
+        self, figure: Picture, image: QImage, title: str, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("figureWindow")
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowFlag(Qt.WindowType.WindowMaximizeButtonHint)
+        self.figure = figure
+        self.view = _View(image)
+        self.view.setAccessibleName(title)
+        line = QHBoxLayout()
+        for text, act in (
+            (self.tr("&Fit"), self.view.fit),
+            (self.tr("&100 %"), self.view.actual_size),
+        ):
+            button = QPushButton(text)
+            button.setAutoDefault(False)
+            button.clicked.connect(act)
+            line.addWidget(button)
+        line.addStretch(1)
+        self.save = QPushButton(self.tr("&Save…"))
+        self.save.setObjectName("saveFigure")
+        self.save.setAutoDefault(False)
+        self.save.clicked.connect(self._on_save)
+        line.addWidget(self.save)
+        column = QVBoxLayout(self)
+        column.addWidget(self.view, 1)
+        column.addLayout(line)
+        room = self.screen().availableSize() * 0.8
+        margins = column.contentsMargins()
+        wanted = image.size().grownBy(margins)
+        wanted.setHeight(wanted.height() + self.save.sizeHint().height() + column.spacing() + 8)
+        self.resize(wanted.boundedTo(room).expandedTo(self.minimumSizeHint()))
+
+    @Slot()
+    def _on_save(self) -> None:
+        self.save_requested.emit(self.figure)
+
+
+class _View(ZoomView):
+    def __init__(self, image: QImage) -> None:
+        super().__init__()
+        layer = Layer()
+        layer.set_image(image)
+        layer.set_size(image.size())
+        self.scene().addItem(layer)
+        self._set_logical_size(image.size())

@@ -1,0 +1,70 @@
+"""How a film of a run is to be saved: as what, and how fast it goes."""
+
+import importlib.util
+
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QWidget,
+)
+
+from gui.run.pace import words
+from gui.run.reel import Reel
+
+RATE = 24.0
+SLOWEST, FASTEST = 0.1, 240.0
+
+
+class FilmDialog(QDialog):
+    """Asks for kind and frames a second; where to is asked after it."""
+
+    def __init__(self, reel: Reel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("filmDialog")
+        self.setWindowTitle(self.tr("Save film"))
+        self._count, size = len(reel), reel.size
+        self.kind = QComboBox()
+        self.kind.setObjectName("filmKind")
+        if importlib.util.find_spec("av") is not None:
+            self.kind.addItem(self.tr("Video, MP4"), ".mp4")
+            self.kind.addItem(self.tr("Video, Matroska"), ".mkv")
+            self.kind.addItem(self.tr("Video, WebM"), ".webm")
+        self.kind.addItem(self.tr("Folder of numbered pictures"), "")
+        self.rate = QDoubleSpinBox()
+        self.rate.setObjectName("filmRate")
+        self.rate.setRange(SLOWEST, FASTEST)
+        self.rate.setDecimals(1)
+        self.rate.setValue(RATE)
+        self.rate.setSuffix(self.tr(" a second"))
+        self.length = QLabel()
+        self.hint = QLabel(self.tr("Video files need the package av: pip install av"))
+        self.hint.setVisible(self.kind.count() == 1)
+        standard = QDialogButtonBox.StandardButton
+        buttons = QDialogButtonBox(standard.Save | standard.Cancel)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        form = QFormLayout(self)
+        form.addRow(QLabel(self.tr("{0} frames of {1} x {2}").format(len(reel), size[1], size[0])))
+        form.addRow(self.tr("&As"), self.kind)
+        form.addRow(self.tr("&Frames"), self.rate)
+        form.addRow(self.tr("Length"), self.length)
+        form.addRow(self.hint)
+        form.addRow(buttons)
+        self.kind.currentIndexChanged.connect(self._show)
+        self.rate.valueChanged.connect(self._show)
+        self._show()
+
+    @property
+    def suffix(self) -> str:
+        """What the film's name ends in; empty: it is a folder."""
+        return str(self.kind.currentData())
+
+    @Slot()
+    def _show(self) -> None:
+        self.rate.setEnabled(bool(self.suffix))
+        self.length.setText(words(self._count / self.rate.value()) if self.suffix else "–")
