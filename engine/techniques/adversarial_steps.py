@@ -1,7 +1,7 @@
 """The steps of an attack: up a gradient, back into the budget, and the check after rounding."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -62,12 +62,47 @@ def strip(task: Task, adversarial: Tensor) -> list[Panel]:
         return ", ".join(parts)
 
     change = (after - before)[0].cpu()
+    others = _told_by_another(task, target, (before, after))
     return [
-        Panel(before[0].cpu(), f"original: {told(sure[0])}"),
-        Panel(adversarial.cpu(), f"adversarial: {told(sure[1])}"),
+        Panel(before[0].cpu(), f"original: {told(sure[0])}{others[0]}"),
+        Panel(adversarial.cpu(), f"adversarial: {told(sure[1])}{others[1]}"),
         Panel((0.5 + change).clamp(0, 1), f"difference: L2 {l2:.0f}, Linf {largest:.0f} of 255"),
         Panel((0.5 + 10 * change).clamp(0, 1), "difference x 10"),
     ]
+
+
+def _told_by_another(task: Task, target: int, pictures: Sequence[Tensor]) -> list[str]:
+    """Return what the second network says of each picture, as a line to add; "" without one."""
+    found = _another(task, target)
+    if found is None:
+        return [""] * len(pictures)
+    other, same = found
+    lines = []
+    with torch.no_grad():
+        for picture in pictures:
+            chances = other.logits(picture).softmax(1)[0]
+            first = int(chances.argmax())
+            words = [f"{other.classes[i]} {100 * float(chances[i]):.1f} %" for i in (first, same)]
+            lines.append(f"\n{other.card.name}: {', '.join(dict.fromkeys(words))}")
+    return lines
+
+
+def _another(task: Task, target: int) -> tuple[Network, int] | None:
+    """Return the second network with its number of the class `target`; None: none was asked for.
+
+    Raises `BadInput` when it has no such class.
+    """
+    name = cast(Adversarial, task.technique).other_network.strip()
+    if not name:
+        return None
+    other = load_network(name).move(task.device, task.network.dtype)
+    wanted = task.network.classes[target]
+    if other.classes == task.network.classes:
+        return other, target  # names may occur twice
+    folded = [n.casefold() for n in other.classes]
+    if wanted.casefold() not in folded:
+        raise BadInput(f"{other.card.name} has no class {wanted!r} that could be compared")
+    return other, folded.index(wanted.casefold())
 
 
 def norms(change: Tensor) -> tuple[float, float]:
@@ -142,21 +177,7 @@ class _Attack:
             chances = task.network.logits(self.base).softmax(1)[0]
         self.seen = int(chances.argmax())
         self.target = _target(task, chances)
-        self.other: Network | None = None
-        settings = cast(Adversarial, task.technique)
-        if settings.other_network.strip():
-            self.other = load_network(settings.other_network.strip())
-            self.other.move(task.device, task.network.dtype)
-            self.other_target = self._same_class(self.other)
-
-    def _same_class(self, other: Network) -> int:
-        name = self.task.network.classes[self.target]
-        if other.classes == self.task.network.classes:
-            return self.target  # names may occur twice
-        folded = [n.casefold() for n in other.classes]
-        if name.casefold() not in folded:
-            raise BadInput(f"{other.card.name} has no class {name!r} that could be compared")
-        return folded.index(name.casefold())
+        self.another = _another(task, self.target)
 
     def start(self, settings: Adversarial) -> Tensor:
         """Return where the attack begins."""
@@ -209,9 +230,9 @@ class _Attack:
             "L2": l2,
             "Linf": largest,
         }
-        if self.other is not None:
-            other = self.other.logits(picture).softmax(1)[0]
-            losses["transfer probability"] = float(other[self.other_target])
+        if self.another is not None:
+            other, same = self.another
+            losses["transfer probability"] = float(other.logits(picture).softmax(1)[0][same])
         return losses, float(chances[self.target] - others.max())
 
 

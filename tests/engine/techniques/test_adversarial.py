@@ -358,6 +358,8 @@ def test_a_second_network_is_asked_about_the_same_class(two, levels, monkeypatch
     logits = [-weights[0] @ pixels, 1 - weights[1] @ pixels]
     expected = 1 / (1 + np.exp(logits[1] - logits[0]))
     assert frame.losses["transfer probability"] == pytest.approx(expected, rel=1e-4)
+    caption = strip(attack(technique, network, levels), picture)[1].caption.splitlines()[1]
+    assert f"Dog {100 * expected:.1f} %" in caption
 
 
 def test_two_real_networks_of_the_same_classes(data_folder, monkeypatch):
