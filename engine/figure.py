@@ -26,7 +26,7 @@ TILE_TO_TYPE = 18
 """A tile's typical side over its caption's type size."""
 NARROWEST = 7
 """Least width of a captioned column in type sizes: small tiles still have words below them."""
-LINES = 3
+LINES = 4
 """Most lines of a caption; the rest is cut off with an ellipsis."""
 TITLE = 1.5
 """The title's type over the captions'."""

@@ -189,8 +189,8 @@ class MainWindow(QMainWindow):
             self.canvas, self,
         )  # fmt: skip
         self.inspecting = InspectFlow(
-            self.studio, self.showing, self.layers, self.sight, self.pictures_in, self.networks,
-            self.background, self.inspect, self,
+            self.studio, self.showing, self.layers, self.sight_flow, self.pictures_in,
+            self.networks, self.background, self.inspect, self,
         )  # fmt: skip
         self.lessons = LessonsFlow(
             self.studio, self.sight_flow, self.files, self.background, self.lesson, self
@@ -219,7 +219,6 @@ class MainWindow(QMainWindow):
         self.layers.choices.connect(self.form.set_choices)
         self.tree.layer_selected.connect(self.sight_flow.on_layer)
         self.tree.layer_selected.connect(self.inspecting.on_layer)
-        self.tree.layer_activated.connect(self.sight_flow.on_unit)
         self.inputs.show_requested.connect(self.showing.show_input)
         self.canvas.dropped.connect(self.pictures_in.drop)
         self.pictures_in.project_dropped.connect(self.files.open_path)

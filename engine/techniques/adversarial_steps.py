@@ -58,7 +58,7 @@ def strip(task: Task, adversarial: Tensor) -> list[Panel]:
     l2, largest = norms(after - before)
 
     def told(chances: Tensor) -> str:
-        parts = [f"{names[i]} {100 * float(chances[i]):.1f} %" for i in (seen, target)]
+        parts = [f"{names[i]} {100 * float(chances[i]):.1f}%" for i in (seen, target)]
         return ", ".join(parts)
 
     change = (after - before)[0].cpu()
@@ -82,7 +82,7 @@ def _told_by_another(task: Task, target: int, pictures: Sequence[Tensor]) -> lis
         for picture in pictures:
             chances = other.logits(picture).softmax(1)[0]
             first = int(chances.argmax())
-            words = [f"{other.classes[i]} {100 * float(chances[i]):.1f} %" for i in (first, same)]
+            words = [f"{other.classes[i]} {100 * float(chances[i]):.1f}%" for i in (first, same)]
             lines.append(f"\n{other.card.name}: {', '.join(dict.fromkeys(words))}")
     return lines
 

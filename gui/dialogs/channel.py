@@ -42,6 +42,8 @@ class ChannelWindow(QDialog):
     """A picture's path: to be looked at."""
     job_requested = Signal(object)
     """`Channel`: to be maximized in the main window."""
+    target_requested = Signal(str, object)
+    """Layer and channel that the maps in the main window shall be about."""
 
     def __init__(
         self, networks: Networks, background: Background, folder: FolderChoice,
@@ -68,6 +70,8 @@ class ChannelWindow(QDialog):
         self.previous.setShortcut(QKeySequence("Alt+Left"))
         self.next = QPushButton(self.tr("&Next"))
         self.next.setShortcut(QKeySequence("Alt+Right"))
+        self.target = QPushButton(self.tr("&Ask the maps about it"))
+        self.target.setToolTip(self.tr("Saliency, Grad-CAM and the others answer for this channel"))
         self.save = QPushButton(self.tr("&Save figure…"))
         self.said = QLabel()
         self._settled = QTimer(self)
@@ -79,6 +83,7 @@ class ChannelWindow(QDialog):
         self.next.clicked.connect(self.number.stepUp)
         self.number.valueChanged.connect(self._on_number)
         self.save.clicked.connect(self._on_save)
+        self.target.clicked.connect(self._on_target)
         self.patches.open_requested.connect(self.open_requested)
         self.maximized.job_requested.connect(self._on_job)
         self.on_picture.changed.connect(self._show_name)
@@ -108,6 +113,7 @@ class ChannelWindow(QDialog):
             grid.setColumnStretch(i, 1)
         foot = QHBoxLayout()
         foot.addWidget(self.said, 1)
+        foot.addWidget(self.target)
         foot.addWidget(self.save)
         for button in self.findChildren(QPushButton):
             button.setAutoDefault(False)
@@ -115,6 +121,11 @@ class ChannelWindow(QDialog):
         column.addLayout(head)
         column.addLayout(grid, 1)
         column.addLayout(foot)
+
+    @Slot()
+    def _on_target(self) -> None:
+        if self.channel is not None:
+            self.target_requested.emit(self.channel.layer, self.channel.number)
 
     # -- what it is about -----------------------------------------------------------------
 

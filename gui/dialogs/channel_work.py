@@ -123,10 +123,8 @@ def guided(image: QImage, channel: Channel, networks: Networks) -> Guided:
     gradient = gradient[:, rows, seen.left() : seen.left() + seen.width()]
     reach = max(abs(limit) for limit in display_range(gradient))
     shown = around_gray(gradient.clamp(-reach, reach)[None])[0]
-    # A copy in C's order: a row of one pixel may else have any stride, which QImage takes at its word.
-    pixels = np.array(to_bytes8(shown), order="C")
     patch = image.copy(_part(box, image.width(), image.height()))
-    return Guided(shrunk(patch, LARGEST), to_image(pixels), float(values.max()))
+    return Guided(shrunk(patch, LARGEST), to_image(to_bytes8(shown)), float(values.max()))
 
 
 def _answer(network: "Network", picture: "Tensor", channel: Channel) -> tuple[Any, QRectF]:

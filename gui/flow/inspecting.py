@@ -20,7 +20,6 @@ from gui.panels.inputs import Place
 from gui.panels.inspection import InspectionPanel, LayerChoice, Subject
 from gui.panels.neighbors import NeighborsPanel
 from gui.panels.patches import PatchesPanel
-from gui.panels.sight import SightPanel
 from gui.run.albums import Albums
 from gui.run.networks import Networks
 from gui.studio import Studio
@@ -36,13 +35,14 @@ class InspectFlow(QObject):
     """`Subject`."""
 
     def __init__(
-        self, studio: Studio, showing: Showing, layers: LayersFlow, sight: SightPanel,
+        self, studio: Studio, showing: Showing, layers: LayersFlow, maps: SightFlow,
         pictures_in: PicturesInFlow, networks: Networks, background: Background,
         tabs: QTabWidget, parent: QObject | None = None,
     ) -> None:  # fmt: skip
         super().__init__(parent)
         self.studio, self.showing, self.layers = studio, showing, layers
-        self.sight, self.pictures_in, self.tabs = sight, pictures_in, tabs
+        self.maps, self.sight = maps, maps.panel
+        self.pictures_in, self.tabs = pictures_in, tabs
         self.networks, self.background = networks, background
         self.panels: dict[str, InspectionPanel] = {}
         self.channel_window: ChannelWindow | None = None
@@ -58,15 +58,13 @@ class InspectFlow(QObject):
             dock.visibilityChanged.connect(self.watch)
         showing.changed.connect(self.refresh)
         layers.loaded.connect(self._on_network)
-        sight.changed.connect(self.refresh)
+        self.sight.changed.connect(self.refresh)
         layers.tree.layer_activated.connect(self._on_activated)
-        maps = parent.findChild(SightFlow) if parent is not None else None
-        if maps is not None:
-            activations = self.panels["activations"]
-            assert isinstance(activations, ActivationsPanel)
-            activations.wish_changed.connect(maps.want_activations)
-            maps.maps.answered.connect(activations.on_answer)
-            activations.watch(self._watched)
+        activations = self.panels["activations"]
+        assert isinstance(activations, ActivationsPanel)
+        activations.wish_changed.connect(maps.want_activations)
+        maps.maps.answered.connect(activations.on_answer)
+        activations.watch(self._watched)
 
     @Slot(object)
     def _on_network(self, _loaded: object) -> None:
@@ -142,6 +140,7 @@ class InspectFlow(QObject):
             )  # fmt: skip
             self.channel_window.open_requested.connect(self.open_picture)
             self.channel_window.job_requested.connect(self.maximize)
+            self.channel_window.target_requested.connect(self.maps.on_unit)
             self.subject_changed.connect(self.channel_window.follow)
         self.channel_window.show_channel(self.subject(), layer, channel, self.studio.job.device)
 

@@ -159,7 +159,7 @@ class SightFlow(QObject):
 
     @Slot(str, object)
     def on_unit(self, name: str, channel: int | None) -> None:
-        """A channel was double-clicked in the tree: the maps are about it."""
+        """Let the maps be about a channel."""
         if channel is not None:
             self.panel.target.set_unit(str(UnitName(name, channel)))
 

@@ -112,7 +112,7 @@ def test_a_small_tile_has_room_for_words():
     assert right - left >= ImageFont.load_default(12).getlength("daisy") - 3
 
 
-def test_a_long_caption_wraps_and_ends_after_three_lines():
+def test_a_long_caption_wraps_and_ends_after_four_lines():
     def lines(caption):
         one = tile(50, 100, caption)
         words = without(contact_sheet([one]), [one])[12 + 50 :]
@@ -124,8 +124,8 @@ def test_a_long_caption_wraps_and_ends_after_three_lines():
     # Letters without descenders or dots: each line is one run of rows.
     assert lines("name") == 1
     assert lines("name name name name") == 2
-    assert lines("name " * 10) == 3
-    assert lines("name " * 200) == 3
+    assert lines("name " * 10) == 4
+    assert lines("name " * 200) == 4
     assert lines("a\nb\nc") == 3
     assert lines("a\nb\nc\nd\ne") == 3
     assert lines("name" * 50) == 1

@@ -314,12 +314,15 @@ def test_bars_tell_the_change(qtbot: QtBot) -> None:
 # -- units as targets -----------------------------------------------------------------------------
 
 
-def test_a_channel_of_the_tree_becomes_the_target(window: MainWindow, qtbot: QtBot) -> None:
+def test_a_channel_becomes_the_target(window: MainWindow, qtbot: QtBot) -> None:
     looked(window, qtbot)
     flow = window.sight_flow
-    window.tree.layer_activated.emit("relu3_1", None)
-    assert not window.sight.wish().unit
     window.tree.layer_activated.emit("relu3_1", 5)
+    assert not window.sight.wish().unit, "its window opens, the maps stay"
+    channel = window.inspecting.channel_window
+    assert channel is not None
+    qtbot.mouseClick(channel.target, Qt.MouseButton.LeftButton)
+    channel.close()
     assert window.sight.wish().unit == "relu3_1:5"
     assert window.sight.target.line.isVisibleTo(window.sight)
     assert not window.sight.class_box.isVisibleTo(window.sight)

@@ -342,8 +342,8 @@ def test_the_strip_shows_what_changed_and_tells_how_much(slim, data_folder):
     np.testing.assert_allclose(tenfold.picture, 0.5 + 10 * difference, atol=1e-5)
     losses = frames[-1].losses
     assert before.caption.startswith("original: kangaroo ")
-    assert f"pizza {100 * losses['target probability']:.1f} %" in after.caption
-    assert f"kangaroo {100 * losses['original probability']:.1f} %" in after.caption
+    assert f"pizza {100 * losses['target probability']:.1f}%" in after.caption
+    assert f"kangaroo {100 * losses['original probability']:.1f}%" in after.caption
     assert change.caption == f"difference: L2 {losses['L2']:.0f}, Linf 4 of 255"
 
 
@@ -359,7 +359,7 @@ def test_a_second_network_is_asked_about_the_same_class(two, levels, monkeypatch
     expected = 1 / (1 + np.exp(logits[1] - logits[0]))
     assert frame.losses["transfer probability"] == pytest.approx(expected, rel=1e-4)
     caption = strip(attack(technique, network, levels), picture)[1].caption.splitlines()[1]
-    assert f"Dog {100 * expected:.1f} %" in caption
+    assert f"Dog {100 * expected:.1f}%" in caption
 
 
 def test_two_real_networks_of_the_same_classes(data_folder, monkeypatch):
