@@ -127,7 +127,7 @@ def test_a_long_caption_wraps_and_ends_after_four_lines():
     assert lines("name " * 10) == 4
     assert lines("name " * 200) == 4
     assert lines("a\nb\nc") == 3
-    assert lines("a\nb\nc\nd\ne") == 3
+    assert lines("a\nb\nc\nd\ne") == 4
     assert lines("name" * 50) == 1
 
 
