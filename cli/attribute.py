@@ -3,6 +3,8 @@
 import json
 import sys
 from argparse import ArgumentTypeError
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from engine.networks.network import Network
 
 COMMANDS = tuple(method.command for method in METHODS)
+LAYERED = tuple(m.command for m in METHODS if m.of_layer and m.command != "cam")
 SUMMARY = "a heat map: what in a photo speaks for a class, or drives a unit"
 
 
@@ -29,12 +32,17 @@ def run(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     from cli.running import check_output
     from engine.device import choose_device
+    from engine.files import check_place, keep_apart
     from engine.image import open_picture
     from engine.networks.loading import load_network
 
     check_output(Path(options.output))
     if options.cut:
         check_output(Path(options.cut))
+    if options.raw:
+        check_place(Path(options.raw))
+    written = (options.output, options.cut, options.raw)
+    keep_apart([Path(path) for path in written if path], [options.photo])
     photo = open_picture(options.photo)
     names = options.network or ["slim_vgg"]
     device = choose_device(options.device)
@@ -42,9 +50,9 @@ def run(argv: list[str]) -> int:
     targets = len(options.target) + len(options.unit)
     several = max(len(options.method), targets, len(options.layer), len(networks)) > 1
     chosen = _figure if several or options.sanity else _single
-    said = chosen(options, photo, networks)
+    said, target = chosen(options, photo, networks)
     if options.cut:
-        said["cut"] = _cut_out(options, photo, networks[0])
+        said["cut"] = _cut_out(options, photo, networks[0], target)
     if options.json:
         print(json.dumps({**said, "output": options.output}))
     else:
@@ -52,10 +60,12 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _single(options: Any, photo: "Picture", networks: "Sequence[Network]") -> dict[str, Any]:
-    """Write one map; return what --json says about it."""
+def _single(
+    options: Any, photo: "Picture", networks: "Sequence[Network]"
+) -> "tuple[dict[str, Any], int | Unit]":
+    """Write one map; return what --json says about it, and the target."""
     from engine import colour
-    from engine.attribution.methods import Question, attribute
+    from engine.attribution.methods import Question, attribute, layer_of
     from engine.files import write_npz
     from engine.image import from_tensor, save_picture
     from engine.networks.fitting import fitting_size
@@ -69,8 +79,15 @@ def _single(options: Any, photo: "Picture", networks: "Sequence[Network]") -> di
     picture = photo.tensor()[None].to(network.device)
     (target,) = _targets(network, picture, options)
     (method,) = _methods(options)
-    layer = options.layer[0] if options.layer else ""
-    question, x = Question(target, layer, options.window, options.stride), network.prepare(picture)
+    x = network.prepare(picture)
+    question = Question(target, "", options.window, options.stride)
+    if method.command in LAYERED:
+        question = replace(question, layer=options.layer[0] if options.layer else "")
+        layer = question.layer or layer_of(network, x, question)
+    elif options.layer:
+        raise BadInput(f"--layer is for {', '.join(LAYERED)}, not for {method.command}")
+    else:
+        layer = ""
     values = attribute(method, network, x, question)
     assert values is not None  # nobody stops it
     _tell_plain(method, network, x)
@@ -86,11 +103,13 @@ def _single(options: Any, photo: "Picture", networks: "Sequence[Network]") -> di
     if options.over and values.ndim == 2:
         heat = colour.gray(picture[0].cpu()[None])[0].lerp(heat, options.over)
     save_picture(from_tensor(heat), options.output)
-    return {**names, "method": method.command, "network": network.card.name}
+    return {**names, "method": method.command, "network": network.card.name}, target
 
 
-def _figure(options: Any, photo: "Picture", networks: "Sequence[Network]") -> dict[str, Any]:
-    """Write a figure of many maps; return what --json says about it."""
+def _figure(
+    options: Any, photo: "Picture", networks: "Sequence[Network]"
+) -> "tuple[dict[str, Any], int | Unit]":
+    """Write a figure of many maps; return what --json says about it, and the first target."""
     from engine.attribution.comparison import Column, compare, fitted, sanity_check
     from engine.attribution.methods import Question
     from engine.files import write_npz
@@ -107,6 +126,8 @@ def _figure(options: Any, photo: "Picture", networks: "Sequence[Network]") -> di
     ]
     methods = _methods(options)
     if options.sanity:
+        if len(columns) > 1:
+            raise BadInput("--sanity takes one network, class or unit, and layer")
         made = sanity_check(picture, columns[0], methods, colours=options.colours)
     else:
         made = compare(
@@ -123,22 +144,21 @@ def _figure(options: Any, photo: "Picture", networks: "Sequence[Network]") -> di
             _tell_plain(method, network, x)
     named = [_named(c.network, inputs[c.network], c.question.target) for c in columns]
     units = [each["unit"] for each in named if "unit" in each]
-    return {
+    said = {
         "class": [each["class"] for each in named if "class" in each],
         **({"unit": units} if units else {}),
         "name": ", ".join(dict.fromkeys(each["name"] for each in named)),
         "method": [m.command for m in methods],
         "network": [n.card.name for n in networks],
     }
+    return said, columns[0].question.target
 
 
-def _cut_out(options: Any, photo: "Picture", network: "Network") -> str:
-    """Write the mask of the object that the first target's saliency points at."""
-    from engine.attribution.comparison import fitted
+def _cut_out(options: Any, photo: "Picture", network: "Network", target: "int | Unit") -> str:
+    """Write the mask of the object that the target's saliency points at."""
     from engine.attribution.cut_out import enlarged, mask_picture, pointed_at
     from engine.image import save_picture
 
-    target = _targets(network, fitted(network, photo.tensor()[None]), options)[0]
     mask = pointed_at(network, photo, target).selected().mask
     save_picture(mask_picture(enlarged(mask, photo.width, photo.height)), options.cut)
     return str(options.cut)
@@ -226,10 +246,10 @@ def _unit(text: str) -> UnitName:
 
 
 def _share(text: str) -> float:
-    share = float(text)
-    if not 0 <= share <= 1:
-        raise ValueError
-    return share
+    with suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
 
 
 def _targets(network: "Network", picture: "Tensor", options: Any) -> "list[int | Unit]":

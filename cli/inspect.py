@@ -36,11 +36,14 @@ def run(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     _check(options)
     from cli.running import check_output
+    from engine.files import keep_apart
     from engine.image import save_picture
 
     output = Path(options.output)
     check_output(output)
     _check_source(options)
+    if options.source is not None:
+        keep_apart([output], [options.source])
     from engine.device import choose_device, choose_precision
     from engine.networks.loading import load_network
 

@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -59,6 +59,19 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):  # it never came to be: its folder cannot even be entered
             beside.unlink(missing_ok=True)
+
+
+def keep_apart(outputs: Sequence[Path], sources: Sequence[Path]) -> None:
+    """Refuse, by `BadInput`, to write over one of the sources, or two things into one file."""
+    for i, output in enumerate(outputs):
+        real = Path(os.path.realpath(output))
+        for source in sources:
+            if output.exists() and source.exists() and output.samefile(source):
+                raise BadInput(
+                    f"{output} is one of the pictures to work from: choose another path."
+                )
+        if real in (Path(os.path.realpath(other)) for other in outputs[:i]):
+            raise BadInput(f"{output} would be written twice: choose another path for one of them.")
 
 
 def write_json(path: Path, values: Any) -> Path:

@@ -25,6 +25,8 @@ SUFFIX = ".pareidolia-lesson"
 FORMAT = "pareidolia lesson"
 VERSION = 1
 MAX_FILE_BYTES = 512 * 2**20
+SPARE_BYTES = 8 * 2**20
+"""Of a file, for everything but pictures."""
 MAX_STEPS = 500
 MAX_FIGURES = 64
 MAX_MEGAPIXELS = 40
@@ -139,6 +141,13 @@ def write_lesson(lesson: Lesson, path: str | Path) -> Path:
         BadInput: the lesson holds what no lesson can, or nothing can be written there.
     """
     check(lesson)
+    pictures = [p for s in lesson.steps for p in (s.picture, *(f.picture for f in s.figures))]
+    size = sum(4 * len(picture) // 3 for picture in pictures)  # as base64
+    if size > MAX_FILE_BYTES - SPARE_BYTES:
+        raise BadInput(
+            f"the lesson would take {size >> 20} MiB, more than could be opened again "
+            f"({MAX_FILE_BYTES >> 20} MiB): remove steps, or make two lessons of it."
+        )
     steps = [
         {
             "title": step.title,

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from engine.errors import BadInput
-from engine.files import write_json
+from engine.files import keep_apart, write_json
 from engine.image import Picture, read_recipe
 from engine.job import Inputs, Job
 
@@ -37,7 +37,5 @@ def write_project(path: Path, job: Job) -> Path:
 def check_apart(output: Path, inputs: Inputs) -> None:
     """Refuse, by `BadInput`, to write over a picture of the job: its recipe would lead nowhere."""
     sources = (inputs.content, *(style for style, _ in inputs.styles), inputs.guide, inputs.start)
-    for source in sources:
-        path = source.path if isinstance(source, Picture) else source
-        if path and output.exists() and Path(path).exists() and output.samefile(path):
-            raise BadInput(f"{output} is one of the pictures to work from: choose another path.")
+    paths = (source.path if isinstance(source, Picture) else source for source in sources)
+    keep_apart([output], [Path(path) for path in paths if path])

@@ -13,12 +13,14 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 EVERY = 250
 """Milliseconds between two looks at what has come together."""
+FROZEN_AT_MOST = 2
+"""Times: when the first network has come, and after the first run has brought the rest."""
 _freeze = threading.Event()
 _collect = threading.Event()
 
 
 def freeze_soon() -> None:
-    """Have the GUI thread leave what is there now out of the collector's rounds, once.
+    """Have the GUI thread leave what is there now out of the collector's rounds, in the beginning.
 
     What PyTorch and Qt have brought stays for good; looking through it would hold the window up for
     a tenth of a second each time. Any thread may ask.
@@ -32,7 +34,9 @@ def collect_soon() -> None:
 
 
 class Garbage(QObject):
-    """Collects by a timer, as often as Python itself would, until it is closed."""
+    """Collects by a timer, when as much has come together as Python itself waits for."""
+
+    _frozen = 0
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -45,18 +49,25 @@ class Garbage(QObject):
     @Slot()
     def look(self) -> None:
         """Collect what is due."""
-        if _freeze.is_set() and not gc.get_freeze_count():
-            gc.freeze()
-            atexit.register(gc.unfreeze)  # or libraries would report it as never given back
-        _freeze.clear()
+        if _freeze.is_set():
+            _freeze.clear()
+            self._freeze_all()
         if _collect.is_set():
             _collect.clear()
             gc.collect()
+            self._freeze_all()
             return
         due = [i for i, (n, most) in enumerate(zip(gc.get_count(), gc.get_threshold(), strict=True))
                if n > most]  # fmt: skip
         if due:
             gc.collect(max(due))
+
+    def _freeze_all(self) -> None:
+        if Garbage._frozen == 0:
+            atexit.register(gc.unfreeze)  # or libraries would report it as never given back
+        if Garbage._frozen < FROZEN_AT_MOST:
+            Garbage._frozen += 1
+            gc.freeze()
 
     def close(self) -> None:
         """Leave it to Python again."""

@@ -83,12 +83,16 @@ def compare(
             are shown in them around gray, as their papers do.
         progress: called with the number of maps made and to be made.
         stopped: asked between maps and while one is made; once it says yes, None is returned.
+
+    Raises:
+        BadInput: not one map could be made; the sentence says why.
     """
     prepared = [_Prepared.of(column, picture) for column in columns]
     shape = prepared[0].picture.shape[2:]
     photo = prepared[0].picture[0].cpu()
     lines: list[tuple[str, Sequence[Tile]]] = []
     raw: dict[str, Floats] = {}
+    refusals: list[str] = []
     names = _told_apart(prepared)
     networks = list(dict.fromkeys(each.column.network.card.title for each in prepared))
     for row, method in enumerate(methods):
@@ -100,12 +104,13 @@ def compare(
                     method, each.column.network, each.x, each.column.question, stopped=stopped
                 )
             except PareidoliaError as error:
-                found.append(str(error))
+                refusals.append(str(error))
+                found.append(refusals[-1])
                 continue
             if values is None or stopped():
                 return None
             raw[f"{method.title} - {names[number]}"] = values.numpy()
-            in_colour = own_colours and values.ndim == 3
+            in_colour = own_colours and values.ndim == 3 and not method.signed
             found.append(around_gray(values) if in_colour else Heat.of(method, values))
         reaches: dict[str, float] = {}  # networks take pictures in units of their own
         for each, heat in zip(prepared, found, strict=True):
@@ -131,6 +136,8 @@ def compare(
                 pixels = gray(photo[None])[0].lerp(pixels, over)
             tiles.append(Tile(pixels, each.caption(method, len(networks) > 1)))
         lines.append((_label(method, prepared), tiles))
+    if not raw:
+        raise BadInput(refusals[-1] if refusals else "no method was asked for")
     return Compared(rows([("", [Tile(photo, "")]), *lines], ", ".join(networks)), raw)
 
 
@@ -153,7 +160,7 @@ class _Prepared:
             question = replace(question, target=unit)
         else:
             with torch.no_grad():
-                chances = network.logits(small)[0].double().softmax(0)
+                chances = network.logits(small)[0].cpu().double().softmax(0)
             answer = float(chances[question.target])
         if not question.layer:
             question = replace(question, layer=_layer(network, x, question))

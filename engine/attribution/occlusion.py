@@ -232,9 +232,9 @@ def _steps(
             covered = torch.where(mask, cover[picture], pictures[picture])
             if isinstance(goal, Located):
                 values, _ = values_of_unit(model, covered, goal.of(picture))
-                drop[number] = whole[picture] - values.double().cpu()
+                drop[number] = whole[picture] - values.cpu().double()
             else:
-                logits, classes = logits_of(model, covered).double().cpu(), goal[picture]
+                logits, classes = logits_of(model, covered).cpu().double(), goal[picture]
                 drop[number] = whole[picture] - chosen_of(logits, classes)
                 probability[number] = logits.softmax(1).gather(1, classes[:, None])[:, 0]
                 label[number] = logits.argmax(1)
@@ -248,11 +248,11 @@ def _uncovered(
     """Return the logits (or activations) (N,) with nothing covered, and what they are of."""
     parts = pictures.split(batch)
     if isinstance(asked, Tensor):
-        logits = torch.cat([logits_of(model, part.clone()).double().cpu() for part in parts])
+        logits = torch.cat([logits_of(model, part.clone()).cpu().double() for part in parts])
         return chosen_of(logits, asked), asked
     found = [values_of_unit(model, part.clone(), asked) for part in parts]
     places = torch.cat([located.places for _, located in found])
-    values = torch.cat([values for values, _ in found]).double().cpu()
+    values = torch.cat([values for values, _ in found]).cpu().double()
     return values, replace(found[0][1], places=places)
 
 
@@ -273,7 +273,9 @@ def _covers(side: int, window: int, stride: int, word: str) -> Tensor:
 def _cover(baseline: float | Tensor, x: Tensor) -> Tensor:
     """Return what covers each picture, shaped as they are."""
     try:
-        return torch.as_tensor(baseline).detach().to(x).expand_as(x)
+        if not isinstance(baseline, Tensor):  # a number, in the precision of the pictures
+            return torch.full_like(x, baseline)
+        return baseline.detach().to(x).expand_as(x)
     except (TypeError, ValueError, RuntimeError):
         given = tuple(baseline.shape) if isinstance(baseline, Tensor) else repr(baseline)
         raise ValueError(

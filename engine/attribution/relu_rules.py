@@ -151,6 +151,15 @@ def _clamp(input: Tensor, min: Any = None, max: Any = None) -> _Form:
     return input, min, math.inf if max is None else max, False
 
 
+def _maximum(input: Any, other: Any) -> _Form:
+    """A ReLU where one side is a tensor of zeros alone: a constant, not something computed."""
+    for x, bound in ((input, other), (other, input)):
+        constant = isinstance(bound, Tensor) and bound.numel() == 1 and not bound.requires_grad
+        if isinstance(x, Tensor) and x.numel() > 1 and constant:
+            return x, float(bound), math.inf, False
+    return input, math.nan, math.nan, False
+
+
 def _clamp_(input: Tensor, min: Any = None, max: Any = None) -> _Form:
     return *_clamp(input, min, max)[:3], True
 
@@ -176,6 +185,8 @@ _FORMS: dict[Any, Callable[..., _Form]] = {
     F.threshold: _threshold,
     torch.threshold: _threshold,
     torch.threshold_: _threshold_,
+    torch.maximum: _maximum,
+    Tensor.maximum: _maximum,
     torch.clamp: _clamp,
     torch.clip: _clamp,
     torch.clamp_min: _clamp,

@@ -3,7 +3,7 @@
 What is asked of it again and again, neighbours of another picture or another map, reads no file.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import isqrt
 from pathlib import Path
 
@@ -77,6 +77,11 @@ class Album:
     def pixels(self) -> npt.NDArray[np.uint8]:
         """Return the pictures of `paths` (N, side, side, 3), sRGB. Raises as `vectors`."""
         return torch.cat(self._readable(self._pixels)).permute(0, 2, 3, 1).contiguous().numpy()
+
+    def pixels_of(self, paths: Iterable[Path]) -> dict[Path, npt.NDArray[np.uint8]]:
+        """Return the pictures (side, side, 3) of some of `paths`, which have all been read."""
+        (pixels,), at = self._readable(self._pixels), {path: i for i, path in enumerate(self.paths)}
+        return {path: pixels[at[path]].permute(1, 2, 0).contiguous().numpy() for path in paths}
 
     def nearest(self, picture: Tensor, count: int = 9, metric: Metric = "l2") -> Neighbors:
         """Return the neighbours of a square (3, seen_side, seen_side) in [0, 1].

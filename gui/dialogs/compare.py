@@ -11,8 +11,8 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
-    QFileDialog,
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -31,8 +31,8 @@ from engine.files import write_npz
 from engine.heat import METHODS
 from engine.image import save_picture
 from gui.background import Background, Ticket
-from gui.pictures import image_of
-from gui.run.comparing import Named, Order, carry_out
+from gui.dialogs.saving import Saver, asked_path
+from gui.run.comparing import Named, Order, drawn
 from gui.run.networks import Networks
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class CompareDialog(QDialog):
         self._image, self._network = image, network
         self._networks, self._background = networks, background
         self._ticket: Ticket | None = None
+        self._saver = Saver(background)
+        self._saver.written.connect(self._on_written)
         self.result_shown: Compared | None = None
         self._relay = _Relay(self)
         self._relay.moved.connect(self._on_progress, Qt.ConnectionType.QueuedConnection)
@@ -87,7 +89,10 @@ class CompareDialog(QDialog):
         self.second.addItems([self.tr("none"), *(n for n in others if n != network[0])])
         self.colours = QComboBox()
         self.colours.addItems(SEQUENTIAL)
-        self.one_scale = QCheckBox(self.tr("one scale for each row and network"))
+        self.one_scale = QCheckBox(self.tr("one scale in each row"))
+        self.one_scale.setToolTip(
+            self.tr("A method's maps can be compared by colour; each network has its own scale")
+        )
         self.one_scale.setChecked(True)
         self.over = QCheckBox(self.tr("over the photo"))
         self.own_colours = QCheckBox(self.tr("guided maps in their colours"))
@@ -99,7 +104,10 @@ class CompareDialog(QDialog):
         self.go = QPushButton(self.tr("Compare"))
         self.check = QPushButton(self.tr("Sanity check"))
         self.check.setToolTip(
-            self.tr("Do the maps change when the weights are made random, layer by layer?")
+            self.tr(
+                "Do the maps change when the weights are made random, layer by layer?\n"
+                "For the first class and layer, by the first network"
+            )
         )
         self.stop = QPushButton(self.tr("Cancel"))
         self.save = QPushButton(self.tr("Save figure…"))
@@ -116,33 +124,37 @@ class CompareDialog(QDialog):
         self.stop.clicked.connect(self.cancel)
         self.save.clicked.connect(self._on_save)
         self.save_raw.clicked.connect(self._on_save_raw)
+        self._saver.failed.connect(self.said.setText)
         self._show_state()
-        self.resize(980, 640)
+        self.resize(980, 720)
 
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.addRow(self.tr("Classes"), self.classes)
         form.addRow(self.tr("Layers"), self.layers)
-        form.addRow(self.tr("And by"), self.second)
+        form.addRow(self.tr("Also by"), self.second)
         form.addRow(self.tr("Colours"), self.colours)
-        side = QVBoxLayout()
+        choices = QVBoxLayout()
+        choices.setContentsMargins(0, 0, 0, 0)
         for box in self.boxes.values():
-            side.addWidget(box)
-        side.addLayout(form)
+            choices.addWidget(box)
+        choices.addLayout(form)
+        for box in (self.one_scale, self.over, self.own_colours):
+            choices.addWidget(box)
+        choices.addStretch(1)
+        page = QWidget()
+        page.setLayout(choices)
+        chosen = QScrollArea()  # for low screens
+        chosen.setFrameShape(QFrame.Shape.NoFrame)
+        chosen.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        chosen.setWidgetResizable(True)
+        chosen.setWidget(page)
+        side = QVBoxLayout()
+        side.addWidget(chosen, 1)
         for widget in (
-            self.one_scale,
-            self.over,
-            self.own_colours,
-            self.go,
-            self.check,
-            self.progress,
-            self.stop,
-            self.said,
-        ):
+            self.go, self.check, self.progress, self.stop, self.said, self.save, self.save_raw,
+        ):  # fmt: skip
             side.addWidget(widget)
-        side.addStretch(1)
-        side.addWidget(self.save)
-        side.addWidget(self.save_raw)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setWidget(self.view)
@@ -191,7 +203,7 @@ class CompareDialog(QDialog):
         def stopped() -> bool:
             return bool(tickets) and tickets[0].cancelled.is_set()
 
-        work = partial(carry_out, order, sanity, self._networks, self._relay.moved.emit, stopped)
+        work = partial(drawn, order, sanity, self._networks, self._relay.moved.emit, stopped)
         self._ticket = self._background.submit(work, self._on_done, self._on_failed)
         tickets.append(self._ticket)
         self.said.setText("")
@@ -203,6 +215,7 @@ class CompareDialog(QDialog):
         if self._ticket is not None:
             self._ticket.cancel()
             self._ticket = None
+            self.said.setText(self.tr("Cancelled."))
         self._show_state()
 
     def done(self, result: int) -> None:
@@ -224,11 +237,12 @@ class CompareDialog(QDialog):
         self.progress.setRange(0, total)
         self.progress.setValue(count)
 
-    def _on_done(self, compared: "Compared | None") -> None:
+    def _on_done(self, made: "tuple[Compared, QImage] | None") -> None:
         self._ticket = None
-        if compared is not None:
+        if made is not None:
+            compared, image = made
             self.result_shown = compared
-            self.view.setPixmap(QPixmap.fromImage(image_of(compared.figure)))
+            self.view.setPixmap(QPixmap.fromImage(image))
         self._show_state()
 
     def _on_failed(self, error: BaseException) -> None:
@@ -240,30 +254,28 @@ class CompareDialog(QDialog):
 
     @Slot()
     def _on_save(self) -> None:
-        title, kinds = self.tr("Save figure"), "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
-        path, _ = QFileDialog.getSaveFileName(self, title, "methods.png", kinds)
-        if path:
-            self.write(Path(path))
+        kinds = "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
+        path = asked_path(self, self.tr("Save figure"), "methods.png", kinds, ".png")
+        if path is not None:
+            self.write(path)
 
     @Slot()
     def _on_save_raw(self) -> None:
-        title = self.tr("Save values")
-        path, _ = QFileDialog.getSaveFileName(self, title, "methods.npz", "NumPy (*.npz)")
-        if path:
-            self.write_raw(Path(path))
+        kinds = "NumPy (*.npz)"
+        path = asked_path(self, self.tr("Save values"), "methods.npz", kinds, ".npz")
+        if path is not None:
+            self.write_raw(path)
 
     def write(self, path: Path) -> None:
         """Write the figure."""
         if self.result_shown is not None:
-            target = path if path.suffix else path.with_suffix(".png")
-            work = partial(save_picture, self.result_shown.figure, target)
-            self._background.submit(work, self._on_written, self._on_failed)
+            self._saver.save(partial(save_picture, self.result_shown.figure, path))
 
     def write_raw(self, path: Path) -> None:
         """Write the raw values of all maps."""
         if self.result_shown is not None:
-            work = partial(write_npz, path.with_suffix(".npz"), self.result_shown.values)
-            self._background.submit(work, self._on_written, self._on_failed)
+            self._saver.save(partial(write_npz, path, self.result_shown.values))
 
-    def _on_written(self, path: Path) -> None:
-        self.said.setText(self.tr("Saved {0}").format(path.name))
+    @Slot(str)
+    def _on_written(self, name: str) -> None:
+        self.said.setText(self.tr("Saved {0}").format(name))

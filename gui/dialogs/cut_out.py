@@ -9,7 +9,6 @@ from PySide6.QtCore import QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QDialog,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from engine.errors import BadInput, PareidoliaError
 from gui.background import Background
 from gui.canvas import decoration
+from gui.dialogs.saving import Saver, asked_path
 from gui.pixels import to_array, to_image
 from gui.run.maps import unit_of
 from gui.run.networks import Networks
@@ -67,6 +67,9 @@ class CutOutDialog(QDialog):
         self._lay_out()
         for slider in (self.foreground, self.backdrop):
             slider.valueChanged.connect(self._on_slider)
+        self._saver = Saver(background)
+        self._saver.written.connect(self._on_written)
+        self._saver.failed.connect(self.said.setText)
         self.save_mask.clicked.connect(self._on_save_mask)
         self.save_cut.clicked.connect(self._on_save_cut)
         self._show_state()
@@ -151,28 +154,25 @@ class CutOutDialog(QDialog):
 
     @Slot()
     def _on_save_mask(self) -> None:
-        path = self._ask_path(self.tr("Save mask"), "mask.png")
-        if path:
-            self.write(Path(path), mask=True)
+        path = asked_path(self, self.tr("Save mask"), "mask.png", "PNG (*.png)", ".png")
+        if path is not None:
+            self.write(path, mask=True)
 
     @Slot()
     def _on_save_cut(self) -> None:
-        path = self._ask_path(self.tr("Save cut-out"), "cut_out.png")
-        if path:
-            self.write(Path(path), mask=False)
-
-    def _ask_path(self, title: str, name: str) -> str:
-        return QFileDialog.getSaveFileName(self, title, name, "PNG (*.png)")[0]
+        path = asked_path(self, self.tr("Save cut-out"), "cut_out.png", "PNG (*.png)", ".png")
+        if path is not None:
+            self.write(path, mask=False)
 
     def write(self, path: Path, *, mask: bool) -> None:
         """Write the mask, or the photo without its background, in the photo's size."""
         if self.selection is not None:
-            target = path if path.suffix else path.with_suffix(".png")
-            work = partial(_write, self.selection, self._about.image, self._path, target, mask)
-            self._background.submit(work, self._on_written, self._on_failed, keep=True)
+            about = self._about.image
+            self._saver.save(partial(_write, self.selection, about, self._path, path, mask))
 
-    def _on_written(self, path: Path) -> None:
-        self.said.setText(self.tr("Saved {0}").format(path.name))
+    @Slot(str)
+    def _on_written(self, name: str) -> None:
+        self.said.setText(self.tr("Saved {0}").format(name))
 
 
 class _View(QWidget):

@@ -27,7 +27,11 @@ def cut_out_dialog(window: "MainWindow") -> "CutOutDialog | None":
         return None
     shown, wish = window.showing.current, panel.wish()
     opened = window.showing.content() if wish.of_content else None
-    path = opened.path if opened is not None else shown.path if shown is not None else ""
+    path = ""
+    if opened is not None:
+        path = opened.path
+    elif shown is not None and shown.kind in ("content", "input"):
+        path = shown.path
     about = About(image, job.network, job.weights, job.device)
     target = wish.target if unit is None else unit
     dialog = CutOutDialog(about, path, target, window.networks, window.background, window)

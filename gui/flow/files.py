@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from engine import settings
 from engine.errors import BadInput, PareidoliaError
@@ -16,6 +16,7 @@ from engine.image import Picture, open_picture, save_picture
 from engine.job import Job, figure_of
 from engine.project import check_apart, read_job, write_project
 from gui.background import Background
+from gui.dialogs.saving import with_suffix
 from gui.flow.pictures_in import kept
 from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
@@ -90,16 +91,7 @@ class FilesFlow(QObject):
 
     def with_suffix(self, path: str, suffix: str) -> Path | None:
         """Return the path with a suffix; None when there is none or the person keeps a file."""
-        if not path:
-            return None
-        if Path(path).suffix:
-            return Path(path)
-        target = Path(path + suffix)
-        if target.exists():  # the dialog asked about another name
-            words = self.tr("{0} exists. Replace it?").format(target.name)
-            if QMessageBox.question(self.window, "", words) != QMessageBox.StandardButton.Yes:
-                return None
-        return target
+        return with_suffix(self.window, path, suffix)
 
     @Slot()
     def save_figure(self) -> None:

@@ -94,8 +94,9 @@ class LessonDocument(QObject):
         self.background.submit(work, partial(self._on_opened, path), self._on_failed)
 
     def _on_opened(self, path: Path, lesson: Lesson) -> None:
-        self.set_lesson(lesson, path)
-        self.said.emit(self.tr("Opened {0}").format(path))
+        if self.may_leave(partial(self._on_opened, path, lesson)):  # a step may have come meanwhile
+            self.set_lesson(lesson, path)
+            self.said.emit(self.tr("Opened {0}").format(path))
 
     @Slot()
     def save(self) -> None:

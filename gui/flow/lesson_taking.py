@@ -102,7 +102,7 @@ class LessonTaking(QObject):
         if self.sight.showing.run_active and not self.sight.panel.wish().of_content:
             # The run is further already: the step shows the picture that the maps are about.
             self._make(answer.question.image, answer)
-        elif not answer.top:
+        elif not answer.top and answer.activation is None:
             current = self.sight.showing.current
             if current is not None:
                 self._make(current.image, None)

@@ -59,7 +59,7 @@ class LessonPanel(QWidget):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.list.setMinimumHeight(2 * THUMB.height())
+        self.list.setMinimumHeight(THUMB.height() + 8)
         self.list.currentRowChanged.connect(self._on_row)
         self.list.itemActivated.connect(self._on_activated)
         self.step_title = QLineEdit()
@@ -68,7 +68,7 @@ class LessonPanel(QWidget):
         self.step_text = QPlainTextEdit()
         self.step_text.setObjectName("stepText")
         self.step_text.setTabChangesFocus(True)
-        self.step_text.setFixedHeight(4 * self.fontMetrics().lineSpacing() + 12)
+        self.step_text.setFixedHeight(3 * self.fontMetrics().lineSpacing() + 12)
         self.step_text.textChanged.connect(self._on_edited)
         self.hidden = QCheckBox(self.tr("Hide maps until asked for"))
         self.hidden.setObjectName("stepHidden")
@@ -145,6 +145,8 @@ class LessonPanel(QWidget):
             for place, (step, thumb) in enumerate(zip(lesson.steps, thumbs, strict=True)):
                 item = self.list.item(place)
                 item.setText(words_of(place, step))
+                captions = "\n".join(figure.caption for figure in step.figures)
+                item.setToolTip("\n".join(filter(None, (captions, self.list.toolTip()))))
                 item.setIcon(_icon(thumb))
             self.list.setCurrentRow(row)
         self._on_row(row)
@@ -205,9 +207,11 @@ class LessonPanel(QWidget):
 
 
 def words_of(place: int, step: Step) -> str:
-    """Return how a step is called in the list."""
-    maps = "" if not step.figures else "  ?" if step.hidden else "  ●" * min(3, len(step.figures))
-    return f"{place + 1}  {step.title}{maps}"
+    """Return how a step is called in the list; below it, what its first map is."""
+    if not step.figures:
+        return f"{place + 1}  {step.title}"
+    maps = "  ?" if step.hidden else "  ●" * min(3, len(step.figures))
+    return f"{place + 1}  {step.title}{maps}\n{step.figures[0].caption}"
 
 
 def _icon(thumb: QImage | None) -> QIcon:

@@ -167,9 +167,8 @@ def find_near(albums: Albums, wish: NearWish, tell: Tell, stopped: Stopped) -> N
         return None
     square = torch.from_numpy(square_of(wish.image, album.seen_side)).permute(2, 0, 1)
     found = album.nearest(square, COUNT, wish.metric)
-    pixels, at = album.pixels(), {path: i for i, path in enumerate(album.paths)}
     near = {each.path for each in (*found.features, *found.pixels)}
-    images = {path: to_image(pixels[at[path]]) for path in near}
+    images = {path: to_image(pixels) for path, pixels in album.pixels_of(near).items()}
     return Near(found, images, album.features.name, album.side, len(album.paths))
 
 

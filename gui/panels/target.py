@@ -34,7 +34,8 @@ class TargetRows(QWidget):
         self.line.setToolTip(
             self.tr(
                 "As relu4_2:17:12,5; without row and column, where the channel is highest.\n"
-                "A double click on a channel in the network tree fills it in."
+                "Filled in from Inspect: click a channel, then Ask the maps about it. In DeepDream also\n"
+                "by a double click on a channel in the network tree."
             )
         )
         self._layers = QStringListModel(self)

@@ -8,6 +8,7 @@ from PySide6.QtGui import QImage
 
 from engine.errors import BadInput
 from engine.heat import find_method
+from gui.pictures import image_of
 from gui.pixels import to_array
 from gui.run.networks import Networks
 
@@ -37,6 +38,15 @@ class Order:
     """How strongly maps lie over the photo in gray, 0 to 1; 0: maps alone."""
     own_colours: bool = False
     """Whether maps of three colours are shown in them."""
+
+
+def drawn(
+    order: Order, sanity: bool, networks: Networks, progress: Callable[[int, int], None],
+    stopped: Callable[[], bool],
+) -> "tuple[Compared, QImage] | None":  # fmt: skip
+    """Return what `carry_out` does, and its figure as it can be shown."""
+    compared = carry_out(order, sanity, networks, progress, stopped)
+    return None if compared is None else (compared, image_of(compared.figure))
 
 
 def carry_out(

@@ -130,7 +130,7 @@ class MapsWorker(QObject):
         x = network.prepare(picture)
         if network.classes or question.unit is None:
             with torch.no_grad():
-                probabilities = network.logits(picture)[0].double().softmax(0)
+                probabilities = network.logits(picture)[0].cpu().double().softmax(0)
             values, indices = probabilities.topk(min(TOP, len(probabilities)))
             top = tuple(
                 (int(i), network.classes[int(i)], float(p))

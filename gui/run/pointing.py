@@ -205,7 +205,7 @@ def covered(eye: Eye, about: About, kind: str, square: QRectF, target: int | Non
     box = pixels_of(square, size)
     whole = eye.kept("before", lambda: network.module(x).detach())
     answers = occluded_logits(network.module, x, box, base, before=whole)
-    before, after = answers.before[0].double().cpu(), answers.after[0, 0].double().cpu()
+    before, after = answers.before[0].cpu().double(), answers.after[0, 0].cpu().double()
     was, now = before.softmax(0), after.softmax(0)
     if target is None or not 0 <= target < len(network.classes):
         target = int(before.argmax())

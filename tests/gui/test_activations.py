@@ -641,6 +641,4 @@ def test_closing_the_channel_window_ends_its_work(window: MainWindow, qtbot: QtB
     until(qtbot, lambda: opened.maximized.view.image is not None)
     opened.close()
     assert at_rest(opened)
-    began = time.monotonic()
     until(qtbot, lambda: not window.background.busy)
-    assert time.monotonic() - began < 10

@@ -38,7 +38,7 @@ def test_methods_and_classes_make_a_grid_that_can_be_exported(
     assert shown is not None
     names = {key.partition(" - ")[2].casefold() for key in shown.values}
     assert names == {"pizza", "dalmatian"}
-    dialog.write(tmp_path / "figure")
+    dialog.write(tmp_path / "figure.png")
     dialog.write_raw(tmp_path / "values.npz")
     until(qtbot, lambda: not window.background.busy)
     assert open_picture(tmp_path / "figure.png").width == shown.figure.width
@@ -126,6 +126,21 @@ def test_cancel_ends_the_work(window: MainWindow, qtbot: QtBot) -> None:
     until(qtbot, lambda: not window.background.busy)
     assert dialog.result_shown is None
     assert dialog.go.isEnabled()
+    assert dialog.said.text() == "Cancelled."
+    dialog.close()
+
+
+def test_the_dialog_fits_a_low_screen_also_while_it_works(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = opened(window)
+    dialog.resize(900, 500)
+    choose(dialog, "occlusion")
+    dialog.start()
+    until(qtbot, lambda: dialog.stop.isVisible())
+    assert (dialog.width(), dialog.height()) == (900, 500)
+    inner = dialog.one_scale.parentWidget()
+    assert dialog.one_scale.sizeHint().width() <= inner.width(), "no words are cut off"
+    dialog.cancel()
+    until(qtbot, lambda: not window.background.busy)
     dialog.close()
 
 

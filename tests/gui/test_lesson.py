@@ -20,6 +20,7 @@ from gui.background import Background
 from gui.dialogs.lesson_player import LessonPlayer, cells_of
 from gui.flow.lesson_state import SeenMap, composed, way_back, wish_from, wish_values
 from gui.main_window import MainWindow
+from gui.panels.lesson import LessonPanel
 from gui.panels.sight import SightPanel
 from tests.gui.stories import CAT, MOSAIC, STROKES, click, until, until_idle
 
@@ -298,6 +299,20 @@ def test_steps_are_put_in_order_by_keyboard_alone(lesson_window: MainWindow, qtb
     assert titles() == [] and panel.row() == -1
     assert not any(w.isEnabled() for w in (panel.remove, panel.play, panel.step_title, panel.up))
     assert panel.step_title.text() == ""
+
+
+def test_steps_of_one_picture_are_told_apart_by_their_maps(qtbot: QtBot) -> None:
+    panel = LessonPanel()
+    qtbot.addWidget(panel)
+    panel.show_lesson(a_lesson(), [None] * 3, 0)
+    words = [panel.list.item(row).text().splitlines() for row in range(3)]
+    assert words == [
+        ["1  open  ●", "Grad-CAM"],
+        ["2  hidden  ?", "Grad-CAM"],
+        ["3  nothing to hide"],
+    ]
+    tips = [panel.list.item(row).toolTip().splitlines()[:-1] for row in range(3)]
+    assert tips == [["Grad-CAM"], ["Grad-CAM", "gradient"], []], "the last line is the list's own"
 
 
 def test_the_panel_fits_beside_the_canvas(lesson_window: MainWindow) -> None:

@@ -47,6 +47,7 @@ def test_two_thousand_random_actions(window: MainWindow, qtbot: QtBot, monkeypat
         monkeypatch.setattr(dialog, "exec", lambda self: 0)
     monkeypatch.setattr(QFileDialog, "getOpenFileName", staticmethod(unanswered))
     monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(unanswered))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *a: ""))
     monkeypatch.setattr(QInputDialog, "getText", staticmethod(lambda *a: ("mine", True)))
     monkeypatch.setattr(QInputDialog, "getItem", staticmethod(lambda *a: ("mine", True)))
     random.seed(SEED)

@@ -390,7 +390,7 @@ def test_the_object_is_cut_out_and_written(
     assert dialog.foreground.value() == 81
     until(qtbot, lambda: not dialog._cutting.busy)
     folder = tmp_path_factory.mktemp("cut")
-    dialog.write(folder / "mask", mask=True)
+    dialog.write(folder / "mask.png", mask=True)
     dialog.write(folder / "cut.png", mask=False)
     until(qtbot, lambda: not window.background.busy)
     photo = open_picture(CAT)

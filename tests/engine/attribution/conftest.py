@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-WAYS = ("module", "module in place", "shared", "functional", "functional in place", "statement")
+WAYS = ("module", "module in place", "shared", "functional", "functional in place", "statement",
+        "maximum")  # fmt: skip
 
 
 class Net(nn.Module):
@@ -33,6 +34,8 @@ class Net(nn.Module):
             return F.relu(x)
         if self.way == "functional in place":
             return F.relu(x, inplace=True)
+        if self.way == "maximum":
+            return torch.maximum(x, x.new_zeros(()))
         if self.way == "statement":
             x.relu_()
             return x

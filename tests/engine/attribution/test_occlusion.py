@@ -95,7 +95,7 @@ def test_it_equals_the_definition(
     """In float64, where captum rounds to float32."""
     net, x = make_net("functional", torch.float64), pictures.double()
     for baseline in (0.3, torch.randn(3, 1, 1), torch.randn(2, 3, 12, 10)):
-        cover = torch.as_tensor(baseline).double()
+        cover = torch.as_tensor(baseline, dtype=torch.float64)
         theirs = window_by_window(net, x, [0, 3], window, stride, cover)
         ours = occlusion(net, x, [0, 3], window, stride, baseline, batch)
         assert ours.dtype == torch.float64

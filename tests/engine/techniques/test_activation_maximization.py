@@ -280,6 +280,8 @@ def test_a_channel_of_the_network_that_ships_answers_more_than_to_photos(preset,
     technique = make(ActivationMaximization, {**values, "iterations": 32, "views": 1})
     picture = run(technique, network, 128)[-1][1]
     value = features(network, picture, "relu4_3")[40].mean()
-    for path in sorted((data_folder / "images").rglob("*.[jp][pn]g")):
+    paths = sorted((data_folder / "images").rglob("*.[jp][pn]g"))
+    assert len(paths) > 5
+    for path in paths:
         photo = engine.image.open_picture(path).resized(128).tensor()
         assert features(network, photo, "relu4_3")[40].mean() < value
