@@ -45,6 +45,11 @@ METHODS = (
 )
 
 
+def percent(share: float) -> str:
+    """Return a probability in words: 61.6%, and never 0.0% for what is possible."""
+    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
+
+
 def find_method(name: str) -> Method:
     """Return the method with this command or title. Raises `BadInput` for any other name."""
     for method in METHODS:

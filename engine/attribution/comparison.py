@@ -23,7 +23,7 @@ from engine.attribution.unit import Unit
 from engine.colour import gray
 from engine.errors import BadInput, PareidoliaError
 from engine.figure import Tile, rows
-from engine.heat import Heat, Method, UnitName, around_gray
+from engine.heat import Heat, Method, UnitName, around_gray, percent
 from engine.image import Picture
 from engine.networks.fitting import fitting_size
 from engine.networks.network import Network
@@ -175,7 +175,9 @@ class _Prepared:
 
     def caption(self, method: Method, with_network: bool) -> str:
         of_unit = isinstance(self.column.question.target, Unit)
-        parts = [f"{self.name}: {self.answer:.4g}" if of_unit else f"{self.name} {self.answer:.1%}"]
+        parts = [
+            f"{self.name}: {self.answer:.4g}" if of_unit else f"{self.name} {percent(self.answer)}"
+        ]
         if method.of_layer and method.command != "cam":
             parts.append(self.column.question.layer)
         if with_network:

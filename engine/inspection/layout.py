@@ -7,6 +7,8 @@ import multiprocessing
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -76,39 +78,41 @@ def embed_apart(
         OutOfMemory: the process ended without an answer.
     """
     context = multiprocessing.get_context("spawn")  # forking a program with threads may hang it
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(
-        target=_answer, args=(there, vectors, method, perplexity, seed), daemon=True
-    )
-    process.start()
-    there.close()
-    try:
-        while not here.poll(POLL):
-            if stopped():
-                return None
-        answer: Layout | Exception = here.recv()
-    except EOFError:
-        raise OutOfMemory(
-            f"laying {len(vectors)} pictures out was ended from outside, as when memory is short: "
-            "choose a smaller folder"
-        ) from None
-    finally:
-        process.kill()
-        process.join()
-        process.close()
-        here.close()
+    # By a file: starting would wait for a process that has ended before it took them from a pipe.
+    with TemporaryDirectory(prefix="pareidolia-") as folder:
+        file = Path(folder) / "vectors.npy"
+        np.save(file, vectors)
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(
+            target=_answer, args=(there, str(file), method, perplexity, seed), daemon=True
+        )
+        process.start()
+        there.close()
+        try:
+            while not here.poll(POLL):
+                if stopped():
+                    return None
+            answer: Layout | Exception = here.recv()
+        except EOFError:
+            raise OutOfMemory(
+                f"laying {len(vectors)} pictures out was ended from outside, as when memory is "
+                "short: choose a smaller folder"
+            ) from None
+        finally:
+            process.kill()
+            process.join()
+            process.close()
+            here.close()
     if isinstance(answer, Exception):
         raise answer
     return answer
 
 
-def _answer(
-    pipe: Connection, vectors: Floats, method: Method, perplexity: float, seed: int
-) -> None:
+def _answer(pipe: Connection, file: str, method: Method, perplexity: float, seed: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the program
     answer: Layout | Exception
     try:
-        answer = embed(vectors, method, perplexity, seed)
+        answer = embed(np.load(file), method, perplexity, seed)
     except Exception as error:  # all of it is raised where it was asked for
         answer = error
     pipe.send(answer)

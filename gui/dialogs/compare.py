@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, Qt, Signal, Slot
 from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QCompleter,
     QDialog,
     QFormLayout,
     QFrame,
@@ -47,6 +48,27 @@ class _Relay(QObject):
     """Brings progress from the worker to the dialog."""
 
     moved = Signal(int, int)
+
+
+class _Completer(QCompleter):
+    """Completes the last of several names with commas between them."""
+
+    def __init__(self, names: Sequence[str], line: QLineEdit) -> None:
+        super().__init__(list(names), line)
+        self.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.setFilterMode(Qt.MatchFlag.MatchContains)
+
+    def splitPath(self, path: str) -> list[str]:
+        """Return what is being typed now."""
+        return [path.rpartition(",")[2].strip()]
+
+    def pathFromIndex(self, index: QModelIndex | QPersistentModelIndex) -> str:
+        """Return the line with the name that was taken in place of what was typed of it."""
+        line = self.widget()
+        before = line.text().rpartition(",")[0] if isinstance(line, QLineEdit) else ""
+        return (
+            f"{before}, {super().pathFromIndex(index)}" if before else super().pathFromIndex(index)
+        )
 
 
 class CompareDialog(QDialog):
@@ -127,6 +149,16 @@ class CompareDialog(QDialog):
         self._saver.failed.connect(self.said.setText)
         self._show_state()
         self.resize(980, 720)
+
+    def set_question(self, target: str, layer: str, names: Sequence[str]) -> None:
+        """Ask what the window asks: its class, its layer; complete these names of classes."""
+        self.classes.setCompleter(_Completer(names, self.classes))
+        self.classes.setText(target)
+        for row in range(self.layers.count()):
+            item = self.layers.item(row)
+            if layer and item.data(Qt.ItemDataRole.UserRole) == layer:
+                item.setCheckState(Qt.CheckState.Checked)
+                self.layers.scrollToItem(item)
 
     def _lay_out(self) -> None:
         form = QFormLayout()

@@ -59,6 +59,11 @@ class DialogsFlow(QObject):
             current.image, (job.network, job.weights), maps_of(here.layers), w.layers.names,
             w.networks, w.background, w,
         )  # fmt: skip
+        wish, names = w.sight.wish(), here.network.classes
+        target = "" if wish.target is None else names[wish.target]
+        if "," in target:  # commas part classes there
+            target = str(wish.target)
+        dialog.set_question(target, wish.layer, names)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         return dialog
 

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QImage
 
 from engine.errors import PareidoliaError
+from engine.heat import percent
 from gui.background import Background, Ticket
 from gui.flow.lesson_state import Seen, SeenMap, step_of, wish_values
 from gui.flow.sight import KINDS, SightFlow
@@ -144,11 +145,9 @@ class LessonTaking(QObject):
 
     def _caption(self, answer: Answer, kind: str) -> str:
         heat = getattr(answer, kind)
-        if answer.activation is None:
-            words, size = self.tr("{0} for {1} ({2:.1%})"), answer.probability
-        else:
-            words, size = self.tr("{0} for {1} ({2:.4g})"), answer.activation
-        parts = [words.format(heat.method.title, answer.target_name, size)]
+        activation = answer.activation
+        size = percent(answer.probability) if activation is None else f"{activation:.4g}"
+        parts = [self.tr("{0} for {1} ({2})").format(heat.method.title, answer.target_name, size)]
         if heat.method.of_layer and heat.method.command != "cam" and answer.layer:
             parts.append(self.tr("layer {0}").format(answer.layer))
         parts.append(self.tr("network {0}").format(answer.question.network))

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, QPointF, QRectF, QSizeF, Slot
 from PySide6.QtGui import QAction, QImage
 
 from engine.errors import PareidoliaError
+from engine.heat import percent
 from gui.background import Background
 from gui.canvas.canvas import Canvas
 from gui.canvas.tools import Mark
@@ -149,9 +150,12 @@ class OccludingFlow(QObject):
         self.covered, self._cover = found, (found.kind, found.cover)
         self._draw(self.square())
         self.sight.panel.top.show_covered(found.top, found.before)
-        words = self.tr("{0}: logit {1:.2f} → {2:.2f} ({3:+.2f}), {4:.1%} → {5:.1%}")
+        words = self.tr("{0}: logit {1:.2f} → {2:.2f} ({3:+.2f}), {4} → {5}")
         text = words.format(
-            found.target_name, *found.logits, found.logits[1] - found.logits[0], *found.chances
+            found.target_name,
+            *found.logits,
+            found.logits[1] - found.logits[0],
+            *map(percent, found.chances),
         )
         self.canvas.set_note(text.replace("-", "−"))
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction
 
-from engine.heat import UnitName
+from engine.heat import UnitName, percent
 from gui.canvas.canvas import Canvas
 from gui.flow.layers import LayersFlow, Loaded
 from gui.flow.showing import Showing
@@ -125,7 +125,7 @@ class SightFlow(QObject):
         self.answer = answer
         for kind in KINDS:
             self._show_map(kind)
-        parts = [self.tr("{0}: {1:.1%}").format(answer.target_name, answer.probability)]
+        parts = [self.tr("{0}: {1}").format(answer.target_name, percent(answer.probability))]
         if of_unit:
             parts = [self.tr("{0}: {1:.4g}").format(answer.target_name, answer.activation)]
         if answer.grad_cam is not None:

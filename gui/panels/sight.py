@@ -133,7 +133,8 @@ class SightPanel(QScrollArea):
     def no_classes(self) -> str:
         """Return what to do with a network that has no classes."""
         return self.tr(
-            "This network has no classes. Ask about a unit: double click a channel in the tree."
+            "This network has no classes. Ask about a unit: choose Target: unit, or click a channel "
+            "under Inspect."
         )
 
     def set_layers(self, names: Sequence[tuple[str, str]]) -> None:

@@ -6,6 +6,8 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from engine.heat import percent
+
 TopClass = tuple[int, str, float]
 """Number, name, probability."""
 
@@ -51,7 +53,7 @@ class TopClasses(QWidget):
     def _words(self, share: float, before: float | None) -> str:
         """Return a probability, and by how many percentage points it has changed."""
         change = "" if before is None else f"  {100 * (share - before):+.1f}"
-        return f"{share:.1%}{change}".replace("-", "\u2212")
+        return f"{percent(share)}{change}".replace("-", "\u2212")
 
     def _tell(self) -> None:
         words = [f"{one[1]} {self._words(one[2], before)}" for one, before in self.rows()]

@@ -164,3 +164,18 @@ def test_the_sanity_check_randomises_from_the_top_down(window: MainWindow, qtbot
     network = window.networks.get("slim_vgg")
     assert float(next(network.module.parameters()).std()) > 0, "the network itself is untouched"
     dialog.close()
+
+
+def test_it_asks_what_the_window_asks(window: MainWindow, qtbot: QtBot) -> None:
+    window.sight.choose_class(7)
+    window.sight.select_layer("relu3_3")
+    dialog = opened(window)
+    name = window.networks.get("slim_vgg").classes[7]
+    order = dialog.order()
+    assert order.classes == (name,)
+    assert order.layers == ("relu3_3",)
+    dialog.classes.clear()
+    qtbot.keyClicks(dialog.classes, "pizza, dalm")
+    completer = dialog.classes.completer()
+    assert completer.currentCompletion() == "pizza, dalmatian"
+    dialog.close()
