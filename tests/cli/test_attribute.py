@@ -56,15 +56,42 @@ def test_a_map_can_lie_over_the_photo(in_process):
         (["--method", "gradient", "--class", "unicorn", "-o", "x.png"], "unicorn"),
         (["--method", "gradient", "-o", "x.docx"], "x.docx"),
         (["--method", "occlusion", "--window", "900", "-o", "x.png"], "900"),
-        (["--method", "gradient", "--over", "2", "-o", "x.png"], "over"),
+        (["--method", "gradient", "--over", "2", "-o", "x.png"], "0 to 1"),
+        (["--method", "gradient", "--over", "much", "-o", "x.png"], "0 to 1"),
+        (["--method", "gradient", "-o", "photo.png"], "one of the pictures to work from"),
+        (["--method", "gradient", "--cut", "photo.png", "-o", "x.png"], "to work from"),
+        (["--method", "gradient", "--cut", "x.png", "-o", "x.png"], "written twice"),
+        (["--method", "gradient", "--raw", "no/x.npz", "-o", "x.png"], "does not exist"),
+        (["--method", "gradient", "--layer", "relu1_1", "-o", "x.png"], "--layer is for grad-cam"),
+        (
+            ["--method", "gradient", "--sanity", "--class", "1", "--class", "2", "-o", "x.png"],
+            "--sanity takes one",
+        ),
+        (
+            [
+                "--method",
+                "occlusion",
+                "--class",
+                "1",
+                "--class",
+                "2",
+                "--window",
+                "999",
+                "-o",
+                "x.png",
+            ],
+            "999",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(in_process, arguments, words):
+    before = Path("photo.png").read_bytes()
     done = in_process("attribute", "photo.png", "--size", "64", *arguments)
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
     assert not Path("x.png").exists()
+    assert Path("photo.png").read_bytes() == before
 
 
 def test_a_unit_takes_the_place_of_a_class(in_process):
@@ -145,3 +172,13 @@ def test_a_unit_that_is_none_is_one_sentence(in_process, unit):
     assert unit.split(":")[0] in done.stderr
     assert done.stderr.count("\n") == 1
     assert not Path("y.png").exists()
+
+
+def test_the_mask_is_about_the_class_that_is_told(in_process):
+    done = in_process("attribute", "photo.png", "--method", "gradient", "--size", "64",
+                      "-o", "map.png", "--cut", "likely.png", "--json")  # fmt: skip
+    said = json.loads(done.stdout)["class"]
+    in_process("attribute", "photo.png", "--method", "gradient", "--size", "64", "--class", str(said),
+               "-o", "map2.png", "--cut", "asked.png")  # fmt: skip
+    likely, asked = open_picture("likely.png"), open_picture("asked.png")
+    assert np.array_equal(likely.rgb, asked.rgb)

@@ -202,6 +202,19 @@ def test_more_steps_than_a_lesson_has_are_refused(tmp_path: Path) -> None:
         write_lesson(Lesson("", a_lesson().steps[:1] * (MAX_STEPS + 1)), tmp_path / "x")
 
 
+def test_a_lesson_that_could_not_be_opened_again_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_lesson(a_lesson(), tmp_path / "a.pareidolia-lesson")
+    kept = path.read_bytes()
+    monkeypatch.setattr("engine.lesson.MAX_FILE_BYTES", len(kept) - 1)
+    monkeypatch.setattr("engine.lesson.SPARE_BYTES", 0)
+    heavy = replace(a_lesson(), steps=a_lesson().steps * 3)
+    with pytest.raises(BadInput, match="more than could be opened again"):
+        write_lesson(heavy, path)
+    assert path.read_bytes() == kept
+
+
 def test_a_file_larger_than_any_lesson_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

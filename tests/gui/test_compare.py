@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
+from shiboken6 import isValid
 
 from engine.image import open_picture
 from gui.dialogs.compare import CompareDialog
@@ -179,3 +180,21 @@ def test_it_asks_what_the_window_asks(window: MainWindow, qtbot: QtBot) -> None:
     completer = dialog.classes.completer()
     assert completer.currentCompletion() == "pizza, dalmatian"
     dialog.close()
+
+
+def test_a_file_is_written_though_the_dialog_has_gone(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    dialog = opened(window)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    choose(dialog, "gradient")
+    dialog.classes.setText("pizza")
+    dialog.start()
+    until(qtbot, lambda: dialog.result_shown is not None)
+    dialog.write(tmp_path / "figure.png")
+    dialog.write_raw(tmp_path / "missing" / "values.npz")  # fails: said to nobody, but no error
+    dialog.close()
+    qtbot.wait(20)
+    assert not isValid(dialog)
+    until(qtbot, lambda: not window.background.busy)
+    assert open_picture(tmp_path / "figure.png").width > 100
