@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, Slot
+from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, Slot
 from PySide6.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
 )
 
 from engine.errors import BadInput
-from engine.places import data_folder
 from gui import session as sessions
 from gui.actions import Actions
 from gui.background import Background
@@ -56,6 +55,7 @@ from gui.run.maps import MapsController
 from gui.run.networks import Networks
 from gui.session import Session
 from gui.studio import Studio
+from gui.window_settings import window_settings
 
 LAYOUT_VERSION = 3
 
@@ -325,8 +325,3 @@ class MainWindow(QMainWindow):
     def _on_ended_for_closing(self, _result: object) -> None:
         if self._closing and self.controller.state is State.IDLE:
             self.close()
-
-
-def window_settings() -> QSettings:
-    """Return where the geometry of the window is kept."""
-    return QSettings(str(data_folder() / "window.ini"), QSettings.Format.IniFormat)

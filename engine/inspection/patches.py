@@ -151,7 +151,7 @@ class PatchSearch:
         return [int(channel) for channel in order[:most]]
 
     def patches(self, layer: str, channel: int) -> list[Patch]:
-        """Return the best places of a channel, best first.
+        """Return the best places of a channel, best first; none where it is 0, that is switched off.
 
         Raises `BadInput` when the layer has no such channel.
         """
@@ -166,7 +166,7 @@ class PatchSearch:
             best.unit[:, channel].tolist(),
             strict=True,
         )
-        return [self._patch(layer, *row) for row in rows if row[1] >= 0]
+        return [self._patch(layer, *row) for row in rows if row[1] >= 0 and row[0] != 0]
 
     def _patch(self, layer: str, value: float, picture: int, unit: int) -> Patch:
         y, x = divmod(unit, self._widths[layer])

@@ -9,6 +9,7 @@ from gui.background import Background
 from gui.panels.elided import ElidedLabel
 from gui.panels.inspection import InspectionPanel
 from gui.run.networks import Networks
+from gui.window_settings import window_settings
 
 KEY = "inspected_folder"
 NAMED = 3
@@ -22,8 +23,6 @@ class FolderChoice(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        from gui.main_window import window_settings  # which itself imports the panels
-
         self._settings = window_settings()
         kept = self._settings.value(KEY)
         self.path = Path(kept) if isinstance(kept, str) and kept else None

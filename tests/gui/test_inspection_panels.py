@@ -16,7 +16,7 @@ from engine.errors import BadInput
 from engine.image import open_picture
 from engine.inspection import folder as reading
 from engine.inspection.layout import embed, embed_apart
-from gui.main_window import MainWindow, window_settings
+from gui.main_window import MainWindow
 from gui.panels.embedding import EmbeddingPanel
 from gui.panels.filters import FiltersPanel
 from gui.panels.folder_line import FolderChoice, FolderPanel
@@ -25,6 +25,7 @@ from gui.panels.neighbors import NeighborsPanel
 from gui.panels.patches import PatchesPanel
 from gui.panels.tile_rows import TileRows
 from gui.studio import SAMPLES
+from gui.window_settings import window_settings
 from tests.gui.stories import closed, opened_window, until
 
 NAMES = ("cat", "mosaic", "brush_strokes")
