@@ -60,9 +60,10 @@ class Ascent(Technique):
         256, "Iterations", "Steps in all.", low=1, high=100_000, step=10, log=True, group="Run"
     )
     parameterization: str = setting(
-        "fourier", "Picture as", "fourier: decorrelated spectrum; pixels: as it is; phases: fixed "
+        "fourier", "Picture as", "fourier: decorrelated spectrum; pyramid: octaves of detail (a "
+        "Laplacian pyramid), decorrelated colours; pixels: as it is; phases: fixed "
         "magnitudes as of photographs, only the phases vary (MACO).",
-        choices=("fourier", "pixels", "phases"), group="Run",
+        choices=("fourier", "pyramid", "pixels", "phases"), group="Run",
     )  # fmt: skip
     start_noise: float = setting(
         10.0, "Start noise", "Standard deviation of the pixels to start from, about the mean "

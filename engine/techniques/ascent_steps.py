@@ -17,6 +17,7 @@ from engine.objectives.relu_redirect import FIRST_STEPS, RedirectedReLU
 from engine.optimization.adam import Adam
 from engine.parameterization import regularizers
 from engine.parameterization.fourier import Fourier, Phase
+from engine.parameterization.pyramid import Pyramid
 from engine.parameterization.sheet import sheet, sheet_size
 from engine.parameterization.transforms import Transforms, seen
 from engine.task import Frame, Stage, Task, finite
@@ -135,10 +136,12 @@ class Climb:
             )
         self.task, self.goal, self.side = task, goal, side
         self.input = task.network.card.input_size
-        self.form: Fourier | Phase | Pixels
+        self.form: Fourier | Pyramid | Phase | Pixels
         size = self.side, self.side
         if settings.parameterization == "fourier":
             self.form = Fourier(size, task.device)
+        elif settings.parameterization == "pyramid":
+            self.form = Pyramid(size, task.device)
         elif settings.parameterization == "phases":
             self.form = Phase(size, task.device)
         else:
@@ -186,6 +189,8 @@ class Climb:
             return self.form.phases(pictures)
         if isinstance(self.form, Fourier):
             return self.form.spectrum(pictures)
+        if isinstance(self.form, Pyramid):
+            return self.form.pyramid(pictures)
         return pictures - self.form.mean
 
     @torch.no_grad()

@@ -223,7 +223,7 @@ def test_flat_starts(start, pixels, fourier, named):
         torch.testing.assert_close(climb.pictures()[0], flat(32, *colour), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("how", ["pixels", "fourier", "phases"])
+@pytest.mark.parametrize("how", ["pixels", "fourier", "pyramid", "phases"])
 def test_every_parameterization_begins_with_the_middle_of_a_photo(how, named, noise_picture):
     photo = noise_picture(32, 48, seed=5, low=0.05, high=0.95)
     technique = replace(STILL, target="b, c", start="picture", parameterization=how,
