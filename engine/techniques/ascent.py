@@ -118,7 +118,16 @@ class Ascent(Technique):
         low=0.0, high=0.9, step=0.001, group="Regularization", live=True,
     )  # fmt: skip
     tv: float = setting(
-        0.0, "Total variation", "Weight of the mean squared step between neighbours.",
+        0.0, "Total variation", "Weight of the mean step between neighbours, to the power below.",
+        low=0.0, high=1e6, step=1.0, group="Regularization", live=True,
+    )  # fmt: skip
+    tv_beta: float = setting(
+        2.0, "Variation's power", "2: steps count by their squares; less: fewer, sharper edges.",
+        low=1.0, high=4.0, step=0.1, group="Regularization", live=True,
+    )  # fmt: skip
+    alpha_norm: float = setting(
+        0.0, "Alpha norm", "Weight of the mean sixth power of what differs from the network's mean "
+        "colour: holds extremes back.",
         low=0.0, high=1e6, step=1.0, group="Regularization", live=True,
     )  # fmt: skip
     blur: float = setting(

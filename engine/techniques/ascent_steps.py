@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.errors import BadInput
 from engine.networks.card import Preprocessing
-from engine.objectives.priors import total_variation
+from engine.objectives.priors import alpha_norm, total_variation
 from engine.objectives.relu_redirect import FIRST_STEPS, RedirectedReLU
 from engine.optimization.adam import Adam
 from engine.parameterization import regularizers
@@ -256,9 +256,16 @@ class Climb:
                 if likeness is not None:
                     alike = alike + likeness / settings.views
             loss = settings.diversity * alike - objective.sum()
-            variation = total_variation(picture) / picture[0].numel() if settings.tv else None
+            numbers = picture[0].numel()
+            variation = extremes = None
+            if settings.tv:
+                variation = total_variation(picture, settings.tv_beta) / numbers
             if variation is not None:
                 loss = loss + settings.tv * variation
+            if settings.alpha_norm:
+                mean = mean_colour(self.task.network.card.preprocessing).to(picture)
+                extremes = alpha_norm(picture - mean.view(1, 3, 1, 1)) / numbers
+                loss = loss + settings.alpha_norm * extremes
             (gradient,) = torch.autograd.grad(loss, x)
         self.values = objective.detach()
         losses = {goal.name: float(self.values.mean())}
@@ -266,6 +273,8 @@ class Climb:
             losses["likeness"] = float(alike.detach())
         if variation is not None:
             losses["total variation"] = float(variation.detach()) / goal.count
+        if extremes is not None:
+            losses["alpha norm"] = float(extremes.detach()) / goal.count
         return losses, gradient
 
     def _noisy(self, view: Tensor, deviation: float) -> Tensor:

@@ -124,6 +124,29 @@ def test_total_variation_and_decay_take_contrast(named):
     right, down = np.diff(x, axis=2) ** 2, np.diff(x, axis=1) ** 2
     expected = (right.sum() + down.sum()) / x.size
     assert found[0][0].losses["total variation"] == pytest.approx(expected, rel=1e-4)
+    found = run(replace(technique, iterations=1, tv=1e3, tv_beta=1.0, alpha_norm=5.0), named)
+    steps = np.zeros((*x.shape, 2))
+    steps[:, :, :-1, 0], steps[:, :-1, :, 1] = np.diff(x, axis=2), np.diff(x, axis=1)
+    expected = np.hypot(steps[..., 0], steps[..., 1]).sum() / x.size
+    assert found[0][0].losses["total variation"] == pytest.approx(expected, rel=1e-3)
+    extremes = ((x - mean.double().numpy()) ** 6).mean()
+    assert found[0][0].losses["alpha norm"] == pytest.approx(extremes, rel=1e-3)
+
+
+def test_the_alpha_norm_holds_extremes_back(named):
+    """By its closed-form gradient, 6 d^5, taken off what the logit alone would give."""
+    technique = replace(STILL, learning_rate=1e4)
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    d = start_of(named)[0] - mean
+    weight = 1e8
+    free, held = (
+        run(replace(technique, alpha_norm=value), named)[-1][1] for value in (0.0, weight)
+    )
+    rate = technique.learning_rate / 255**2 * (32 / named.card.input_size) ** 2
+    expected = -rate * weight * 6 * d**5 / d.numel()
+    inside = ((held > 0) & (held < 1) & (free > 0) & (free < 1)).float()
+    torch.testing.assert_close((held - free) * inside, expected * inside, rtol=1e-3, atol=1e-6)
+    assert (expected * inside).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize(
