@@ -80,7 +80,7 @@ def _single(
     (target,) = _targets(network, picture, options)
     (method,) = _methods(options)
     x = network.prepare(picture)
-    question = Question(target, "", options.window, options.stride)
+    question = Question(target, "", options.window, options.stride, options.fill)
     if method.command in LAYERED:
         question = replace(question, layer=options.layer[0] if options.layer else "")
         layer = question.layer or layer_of(network, x, question)
@@ -119,7 +119,7 @@ def _figure(
         photo = photo.resized(options.size)
     picture = photo.tensor()[None]
     columns = [
-        Column(network, Question(target, layer, options.window, options.stride))
+        Column(network, Question(target, layer, options.window, options.stride, options.fill))
         for network in networks
         for target in _targets(network, fitted(network, picture), options)
         for layer in options.layer or ("",)
@@ -210,6 +210,8 @@ def _parser() -> Parser:
         help="for grad-cam (default: the last map)")  # fmt: skip
     add("--window", type=int, default=0, metavar="PX", help="for occlusion (default: a seventh)")
     add("--stride", type=int, default=0, metavar="PX", help="for occlusion (default: half of it)")
+    add("--fill", choices=("mean", "gray", "black", "blur"), default="mean", metavar="WHAT",
+        help="for occlusion: mean (of the network's training), gray, black, blur")  # fmt: skip
     add("--signed", action="store_true", help="for gradient: the same as --method signed-gradient")
     add_output(add)
     add("--cut", metavar="MASK.png",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.attribution.activations import plain_activations
 from engine.attribution.cam import cam, grad_cam, guided_grad_cam
+from engine.attribution.fills import fill
 from engine.attribution.gradient import gradient_times_input, saliency, smooth_grad
 from engine.attribution.occlusion import occlusion_steps
 from engine.attribution.relu_rules import deconvnet, guided_backprop
@@ -41,6 +42,8 @@ class Question:
     """Side of the occluding square, px; 0: a seventh of the short side."""
     stride: int = 0
     """What it moves by, px; 0: half the window."""
+    fill: str = "mean"
+    """What it is filled with: one of `fills.FILLS`."""
 
 
 Publish = Callable[["Tensor"], None]
@@ -78,8 +81,9 @@ def attribute(
     def occluded() -> "Tensor | None":
         window = question.window or max(1, round(min(size) / WINDOWS_ACROSS))
         stride = question.stride or max(1, window // STRIDES_ACROSS)
+        cover = fill(network, x, question.fill)
         found = None
-        for step in occlusion_steps(module, x, target, window, stride):
+        for step in occlusion_steps(module, x, target, window, stride, cover):
             if stopped():
                 return None
             found = step.map()

@@ -299,3 +299,13 @@ def test_a_cut_out_keeps_its_colours_and_what_was_transparent():
     assert np.array_equal(cut.alpha, [[1, 0.5], [0, 0]])
     assert np.array_equal(without_background(Picture(rgb), mask).alpha, mask)
     assert np.array_equal(mask_picture(mask).rgb[..., 1], mask)
+
+
+def test_an_occluding_square_may_be_black(make_net):
+    network = named(make_net(), Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.2)))
+    x = network.prepare(torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(4)))
+    black = torch.tensor([-2.0, -2.5, -3.0]).view(3, 1, 1)
+    found = asked(network, "occlusion", x, 2, window=4, stride=2, fill="black")
+    wanted = occlusion(make_net(), x, 2, 4, 2, baseline=black)[0]
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+    assert not torch.allclose(found, asked(network, "occlusion", x, 2, window=4, stride=2))
