@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from engine.attribution.occlusion import Occluded
     from engine.attribution.unit import Unit
     from engine.image import Picture
     from engine.networks.network import Network
@@ -88,7 +89,8 @@ def _single(
         raise BadInput(f"--layer is for {', '.join(LAYERED)}, not for {method.command}")
     else:
         layer = ""
-    values = attribute(method, network, x, question)
+    covered: list[Occluded] = []
+    values = attribute(method, network, x, question, finished=covered.append)
     assert values is not None  # nobody stops it
     _tell_plain(method, network, x)
     names = _named(network, x, target)
@@ -98,7 +100,12 @@ def _single(
             **({"unit": names["name"]} if "unit" in names else told), "method": method.command,
             "layer": layer, "network": network.card.name,
         }  # fmt: skip
-        write_npz(Path(options.raw), {"values": values.numpy(), **about})
+        # Zeiler and Fergus's companions, one number for each place of the square.
+        grids = [(c.probability[0].numpy(), c.label[0].numpy()) for c in covered]
+        beside = {
+            k: v for grid in grids for k, v in zip(("probability", "label"), grid, strict=True)
+        }
+        write_npz(Path(options.raw), {"values": values.numpy(), **beside, **about})
     heat = _colours(method, values, options.colours)
     if options.over and values.ndim == 2:
         heat = colour.gray(picture[0].cpu()[None])[0].lerp(heat, options.over)
@@ -217,7 +224,12 @@ def _parser() -> Parser:
     add("--cut", metavar="MASK.png",
         help="also the object that the gradient points at, as a mask of the photo's size "
         "(GrabCut, as in Simonyan et al. 2014)")  # fmt: skip
-    add("--raw", metavar="FILE.npz", help="also the raw values, as NumPy arrays")
+    add(
+        "--raw",
+        metavar="FILE.npz",
+        help="also the raw values, as NumPy arrays; of occlusion also the "
+        "class's probability and the most likely class at each place of the square",
+    )
     add(
         "--colours",
         choices=SEQUENTIAL,

@@ -8,7 +8,7 @@ from engine.attribution.activations import plain_activations
 from engine.attribution.cam import cam, grad_cam, guided_grad_cam
 from engine.attribution.fills import fill
 from engine.attribution.gradient import gradient_times_input, saliency, smooth_grad
-from engine.attribution.occlusion import occlusion_steps
+from engine.attribution.occlusion import Occluded, occlusion_steps
 from engine.attribution.relu_rules import deconvnet, guided_backprop
 from engine.attribution.state import values_of_unit, without_gradients
 from engine.attribution.unit import Unit
@@ -57,6 +57,7 @@ def attribute(
     question: Question,
     *,
     publish: Publish | None = None,
+    finished: "Callable[[Occluded], None] | None" = None,
     stopped: Stopped = lambda: False,
 ) -> "Tensor | None":
     """Return a method's raw values, float32 on the CPU: (H, W), or (3, H, W) in the order RGB.
@@ -66,6 +67,7 @@ def attribute(
         network: whose answer is asked about.
         x: one picture (1, 3, H, W), as `network.prepare` returns it.
         question: about what.
+        finished: called with all that an occlusion found, Zeiler and Fergus's companion maps too.
         publish: called with the map so far (H, W) as an occlusion map grows.
         stopped: asked between steps that take long; once it says yes, None is returned.
 
@@ -82,13 +84,15 @@ def attribute(
         window = question.window or max(1, round(min(size) / WINDOWS_ACROSS))
         stride = question.stride or max(1, window // STRIDES_ACROSS)
         cover = fill(network, x, question.fill)
-        found = None
+        found = step = None
         for step in occlusion_steps(module, x, target, window, stride, cover):
             if stopped():
                 return None
             found = step.map()
             if publish is not None:
                 publish(found[0].float().cpu())
+        if finished is not None and step is not None:
+            finished(step)
         return found
 
     calls: dict[str, Callable[[], Tensor | None]] = {

@@ -182,3 +182,18 @@ def test_the_mask_is_about_the_class_that_is_told(in_process):
                "-o", "map2.png", "--cut", "asked.png")  # fmt: skip
     likely, asked = open_picture("likely.png"), open_picture("asked.png")
     assert np.array_equal(likely.rgb, asked.rgb)
+
+
+def test_an_occlusion_tells_probability_and_class_at_each_place(in_process):
+    from engine.networks.loading import load_network
+
+    in_process("attribute", "photo.png", "--method", "occlusion", "--class", "7", "--size", "64",
+               "--window", "16", "--stride", "16", "-o", "m.png", "--raw", "m.npz")  # fmt: skip
+    raw = np.load("m.npz")
+    network = load_network("slim_vgg")
+    x = network.prepare(open_picture("photo.png").resized(64).tensor()[None])
+    x[..., :16, :16] = 0  # the first place, the mean colour in it
+    chances = network.module(x).detach().softmax(1)[0]
+    assert raw["probability"].shape == raw["label"].shape
+    assert abs(float(raw["probability"][0, 0]) - float(chances[7])) < 1e-4
+    assert int(raw["label"][0, 0]) == int(chances.argmax())
