@@ -18,10 +18,13 @@ from engine.colour_profile import to_srgb
 from engine.errors import BadInput, OutOfMemory
 from engine.image import Picture, open_picture
 from engine.image_decoding import opened
+from engine.networks.square import middle_square
 
 SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"])
 AHEAD = 2
 """Batches that are decoded while one is worked on."""
+Mark = tuple[str, int, int]
+"""A file's name below its folder, size and time of change."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,18 @@ def fingerprint(folder: Path, files: Sequence[Path]) -> str:
     """Return a hash of the files' names below `folder`, sizes and times of change."""
     digest = hashlib.sha256()
     for path in files:
-        status = path.stat()
-        row = path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns
-        digest.update(repr(row).encode("utf-8", "surrogateescape"))
+        digest.update(repr(mark(folder, path)).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def mark(folder: Path, path: Path) -> Mark:
+    """Return what tells a file of a folder from others, and from itself when it has changed."""
+    name = path.relative_to(folder).as_posix()
+    try:
+        status = path.stat()
+    except OSError:  # it has gone meanwhile; who reads it will say so
+        return name, -1, -1
+    return name, status.st_size, status.st_mtime_ns
 
 
 def batches(files: Sequence[Path], side: int, size: int = 16, start: int = 0) -> Iterator[Batch]:
@@ -131,12 +142,9 @@ def square_of(path: Path, side: int) -> tuple[Tensor, Square]:
     Raises `BadInput` for files that cannot be read.
     """
     picture, (width, height) = _reduced(path, side)
-    short = min(picture.width, picture.height)
-    top, left = (picture.height - short) // 2, (picture.width - short) // 2
-    middle = Picture(np.ascontiguousarray(picture.rgb[top : top + short, left : left + short]))
     whole = min(width, height)
     square = Square((height - whole) // 2, (width - whole) // 2, whole)
-    return middle.resized(size=(side, side)).tensor(), square
+    return middle_square(picture, side), square
 
 
 def _reduced(path: Path, side: int) -> tuple[Picture, tuple[int, int]]:

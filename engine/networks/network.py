@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from engine.errors import BadInput
 from engine.networks.card import Card
 from engine.networks.rewiring import PADDINGS, POOLINGS, Rewired
-from engine.networks.tracing import Call, trace, unwatched_copy, watching, without_memory
+from engine.networks.tapping import tapping
+from engine.networks.tracing import Call, trace, unwatched_copy, without_memory
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,6 @@ class Layer:
     def flat(self) -> list["Layer"]:
         """Return this layer and all below it."""
         return [self, *(inner for child in self.children for inner in child.flat())]
-
-
-class _Reached(Exception):
-    """Raised by the last tap's hook: nothing deeper is needed."""
 
 
 class Network:
@@ -216,34 +213,29 @@ class Network:
             raise BadInput(f"no pooling and padding are {pooling}, {padding}; there are {known}")
         names = list(dict.fromkeys(names))
         x = self.prepare(picture)
-        size = x.shape[2], x.shape[3]
+        taps = self.tapping(names, (x.shape[2], x.shape[3]), no_deeper=True)
+        if not names:
+            return {}
+        with self._rewired(pooling, padding), taps as found:
+            self.module(x)
+        return {name: found[name] for name in names}
+
+    def tapping(
+        self, names: Iterable[str], size: tuple[int, int], *, no_deeper: bool = False
+    ) -> AbstractContextManager[dict[str, Tensor]]:
+        """Return what, while it is open, keeps activations of layers in a run of `module`.
+
+        For one run on a picture of `size` (height, width), which `no_deeper` ends at the deepest of
+        the layers; then it holds what `taps` returns. Raises as `taps`, at once.
+        """
         calls, refused = self._traced(size)
         wanted: dict[str, list[str]] = {}
-        for name in names:
+        for name in dict.fromkeys(names):
             dotted = self.resolve(name)
             if dotted not in calls:
                 raise self._cannot_take(size, name) from refused
             wanted.setdefault(dotted, []).append(name)
-        if not wanted:
-            return {}
-        deepest = [dotted for dotted in calls if dotted in wanted][-1]
-        found: dict[str, Tensor] = {}
-
-        def keep(dotted: str, _module: nn.Module, output: Tensor) -> None:
-            if dotted not in wanted:
-                return
-            overwritten = calls[dotted].changed_later and dotted != deepest
-            found.update(dict.fromkeys(wanted[dotted], output.clone() if overwritten else output))
-            if dotted == deepest:
-                raise _Reached
-
-        watched = {dotted.split("#")[0] for dotted in wanted}
-        try:
-            with self._rewired(pooling, padding), watching(self.module, watched, keep):
-                self.module(x)
-        except _Reached:
-            pass
-        return {name: found[name] for name in names}
+        return tapping(self.module, calls, wanted, no_deeper)
 
     def logits(self, picture: Tensor) -> Tensor:
         """Return logits (N, classes) in float32 for (N, 3, H, W) or (3, H, W) RGB in [0, 1].

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +11,7 @@ from engine.errors import BadInput
 from engine.figure import Tile
 from engine.image import Picture
 from engine.networks.network import Network
+from engine.networks.square import middle_square
 from engine.objectives.activation import (
     channel_mean,
     direction,
@@ -118,7 +118,7 @@ class Towards:
     def vector(self) -> Tensor:
         """The direction (C,), of length 1. Raises `BadInput` where the layer sees nothing."""
         with torch.no_grad():
-            square = _middle(self.guide, self.network.card.input_size)
+            square = middle_square(self.guide, self.network.card.input_size)[None]
             here = self._here(self.network.taps(square, [self.layer])[self.layer].float())
             mean = here.flatten(2).mean((0, 2)) if here.dim() > 2 else here.mean(0)
         if not mean.any():
@@ -140,14 +140,6 @@ class Towards:
         features = self.network.taps(view, [self.layer])[self.layer]
         values = direction(self._here(features), vector, self.power)
         return values, diversity(features) if diverse and self.copies > 1 else None
-
-
-def _middle(picture: Picture, side: int) -> Tensor:
-    """Return a picture's middle square as (1, 3, side, side)."""
-    short = min(picture.height, picture.width)
-    top, left = (picture.height - short) // 2, (picture.width - short) // 2
-    square = np.ascontiguousarray(picture.rgb[top : top + short, left : left + short])
-    return Picture(square).resized(size=(side, side)).tensor()[None]
 
 
 def _units(task: Task, settings: ActivationMaximization) -> Units | Towards:

@@ -11,17 +11,16 @@ import torch
 from torch import Tensor
 
 from engine.errors import BadInput
-from engine.networks.card import Preprocessing
 from engine.objectives.priors import alpha_norm, total_variation
 from engine.objectives.relu_redirect import FIRST_STEPS, RedirectedReLU
 from engine.optimization.adam import Adam
 from engine.parameterization import regularizers
-from engine.parameterization.fourier import Fourier, Phase
-from engine.parameterization.pyramid import Pyramid
+from engine.parameterization.fourier import Phase
 from engine.parameterization.sheet import sheet, sheet_size
 from engine.parameterization.transforms import Transforms, seen
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.ascent import Ascent
+from engine.techniques.ascent_forms import Pixels, form_of, mean_colour, variable_of
 
 GAP = 2
 """Pixels between the pictures of a sheet."""
@@ -46,36 +45,6 @@ class Goal(Protocol):
     def __call__(self, view: Tensor, diverse: bool) -> tuple[Tensor, Tensor | None]:
         """Return a value for each picture, and how alike copies are if `diverse` asks for it."""
         ...
-
-
-class Pixels:
-    """Pictures as they are, but for the mean colour of the network's training."""
-
-    def __init__(self, side: int, mean: Tensor, deviation: float) -> None:
-        """Start with noise of `deviation` about `mean` (3,)."""
-        self.side = side
-        self.mean = mean.view(1, 3, 1, 1)
-        self.deviation = deviation
-
-    def start(self, count: int, noise: Callable[..., Tensor]) -> Tensor:
-        """Return `count` arrays of differences from the mean."""
-        return self.deviation * noise(count, 3, self.side, self.side)
-
-    def picture(self, difference: Tensor) -> Tensor:
-        """Return the pictures."""
-        return difference + self.mean
-
-    def clamp(self, difference: Tensor) -> None:
-        """Keep the pictures in [0, 1]."""
-        difference.clamp_(-self.mean, 1 - self.mean)
-
-
-def mean_colour(preprocessing: Preprocessing) -> Tensor:
-    """Return the mean RGB of what a network was trained on; gray where its card does not say."""
-    mean = torch.tensor(preprocessing.mean) / preprocessing.scale
-    if preprocessing.order == "BGR":
-        mean = mean.flip(0)
-    return mean if mean.any() else torch.full((3,), 0.5)
 
 
 def side_of(count: int, task: Task) -> int:
@@ -129,25 +98,13 @@ class Climb:
     def __init__(self, task: Task, goal: Goal, side: int, start: Tensor | None = None) -> None:
         """Begin with pictures `start` (N, 3, side, side) in [0, 1], or with noise of the task's."""
         settings = cast(Ascent, task.technique)
-        if settings.parameterization != "pixels" and settings.optimizer != "adam":
-            raise BadInput(
-                f"--optimizer {settings.optimizer} moves pixels; "
-                f"--parameterization {settings.parameterization} takes adam"
-            )
         self.task, self.goal, self.side = task, goal, side
         self.input = task.network.card.input_size
-        self.form: Fourier | Pyramid | Phase | Pixels
-        size = self.side, self.side
-        if settings.parameterization == "fourier":
-            self.form = Fourier(size, task.device)
-        elif settings.parameterization == "pyramid":
-            self.form = Pyramid(size, task.device)
-        elif settings.parameterization == "phases":
-            self.form = Phase(size, task.device)
+        self.form = form_of(task, settings, side)
+        if start is None:
+            self.variable = self._fresh(goal.count)
         else:
-            mean = mean_colour(task.network.card.preprocessing).to(task.device)
-            self.form = Pixels(self.side, mean, settings.start_noise / 255)
-        self.variable = self._from(start) if start is not None else self._fresh(goal.count)
+            self.variable = variable_of(self.form, start.to(task.device))
         self.adam = Adam(self.variable, settings.learning_rate)
         self.values = torch.zeros(goal.count, device=task.device)
         """Each picture's objective before the last step."""
@@ -182,16 +139,6 @@ class Climb:
 
     def _fresh(self, count: int) -> Tensor:
         return self.form.start(count, self.task.noise)
-
-    def _from(self, pictures: Tensor) -> Tensor:
-        pictures = pictures.to(self.task.device)
-        if isinstance(self.form, Phase):
-            return self.form.phases(pictures)
-        if isinstance(self.form, Fourier):
-            return self.form.spectrum(pictures)
-        if isinstance(self.form, Pyramid):
-            return self.form.pyramid(pictures)
-        return pictures - self.form.mean
 
     @torch.no_grad()
     def pictures(self) -> Tensor:

@@ -15,7 +15,7 @@ from engine.figure import Tile
 from engine.image import open_picture
 from engine.networks.classes import find_class
 from engine.networks.network import Network
-from engine.parameterization.scales import fit, resize_picture
+from engine.networks.square import middle_square
 from engine.parameterization.sheet import tiles_of
 from engine.task import Frame, Task
 from engine.techniques import ascent_steps
@@ -59,12 +59,7 @@ def photos(folder: str, least: int) -> list[Path]:
 
 def square(path: Path, side: int) -> Tensor:
     """Return the middle of a photo, (1, 3, side, side) in [0, 1]."""
-    whole = open_picture(path).tensor()[None]
-    short, long = sorted(whole.shape[2:])
-    height, width = fit((whole.shape[2], whole.shape[3]), max(round(side * long / short), side))
-    sized = resize_picture(whole, (max(height, side), max(width, side)))
-    top, left = (sized.shape[2] - side) // 2, (sized.shape[3] - side) // 2
-    return sized[..., top : top + side, left : left + side]
+    return middle_square(open_picture(path), side)[None]
 
 
 @torch.no_grad()

@@ -4,10 +4,9 @@ import torch
 from torch import Tensor
 
 from engine.errors import BadInput
-from engine.image import Picture
-from engine.parameterization.scales import fit, resize_picture
+from engine.networks.square import middle_square
 from engine.task import Task
-from engine.techniques.ascent_steps import mean_colour
+from engine.techniques.ascent_forms import mean_colour
 from engine.techniques.start import Start
 
 GRAY = 0.5
@@ -31,7 +30,7 @@ def first_pictures(task: Task, settings: Start, count: int, side: int) -> Tensor
     if start == "picture":
         if task.start is None:
             raise BadInput("the start is a picture; give it with --start-picture PHOTO")
-        first = middle(task.start, side)
+        first = middle_square(task.start, side)[None]
         if parameterization == "phases" and float(first.std((2, 3)).max()) < FLAT:
             raise BadInput("the start picture is of one colour: it has no phases; take another")
     elif parameterization == "phases":
@@ -42,12 +41,3 @@ def first_pictures(task: Task, settings: Start, count: int, side: int) -> Tensor
     else:
         first = torch.full((1, 3, side, side), GRAY)
     return first.to(task.device).repeat(count, 1, 1, 1)
-
-
-def middle(picture: Picture, side: int) -> Tensor:
-    """Return the middle square of a picture, (1, 3, side, side) in [0, 1]."""
-    short, long = sorted((picture.height, picture.width))
-    height, width = fit((picture.height, picture.width), round(side * long / short), least=side)
-    sized = resize_picture(picture.tensor()[None], (height, width))
-    top, left = (height - side) // 2, (width - side) // 2
-    return sized[..., top : top + side, left : left + side]

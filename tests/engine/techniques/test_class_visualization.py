@@ -16,11 +16,12 @@ from engine.networks.network import Network
 from engine.parameterization.transforms import View, seen
 from engine.settings import describe, make
 from engine.task import Task
-from engine.techniques.ascent_steps import Climb, mean_colour, side_of
+from engine.techniques.ascent_forms import mean_colour
+from engine.techniques.ascent_steps import Climb, side_of
 from engine.techniques.class_visualization import ClassVisualization
 from engine.techniques.class_visualization_steps import Logits, _shrunk, find_classes, tiles
 from engine.techniques.importance import faded, importance
-from engine.techniques.start_steps import first_pictures, middle
+from engine.techniques.start_steps import first_pictures
 
 STILL = ClassVisualization(
     target="b", rivals=0.0, iterations=1, parameterization="pixels", optimizer="plain", jitter=0,
@@ -260,11 +261,6 @@ def test_every_parameterization_begins_with_the_middle_of_a_photo(how, named, no
     last = list(technique.frames(task))[-1].picture
     moved = (last[:, :32, :32] - expected).abs().max()
     assert 0 < moved < 0.05
-
-
-def test_a_middle_has_the_side_asked_for(noise_picture):
-    for height, width in ((10, 31), (50, 20), (9, 9)):
-        assert middle(noise_picture(height, width), 24).shape == (1, 3, 24, 24)
 
 
 @pytest.mark.parametrize(

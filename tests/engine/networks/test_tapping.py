@@ -1,0 +1,86 @@
+"""Activations that are kept of a run which somebody else makes."""
+
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+from engine.errors import BadInput
+from engine.networks.card import Card, Preprocessing
+from engine.networks.network import Network
+
+SIZE = (8, 6)
+PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+
+@pytest.fixture
+def network():
+    """A convolution, twice the same ReLU in place around a convolution, a mean, three classes."""
+    relu = nn.ReLU(inplace=True)
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3), relu, nn.Conv2d(4, 5, 3), relu, nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(5, 3),
+    )  # fmt: skip
+    for parameter in module.parameters():
+        parameter.data.normal_(0, 0.5, generator=torch.Generator().manual_seed(parameter.numel()))
+    card = Card("some", "Some", "some", preprocessing=PLAIN, input_size=8)
+    return Network(module, card, "abc", {"first": "0"})
+
+
+@pytest.fixture
+def picture():
+    return torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(2))
+
+
+def hooks(module):
+    return sum(len(m._forward_hooks) for m in module.modules())
+
+
+@torch.no_grad()
+def test_a_whole_run_gives_the_activations_on_its_way(network, picture):
+    layers = network.module
+    first = layers[0](picture).clone()
+    second = layers[2](first.relu()).clone()
+    with network.tapping(["first", "1", "2", "1#2", "6"], SIZE) as kept:
+        logits = layers(picture)
+    assert list(kept) == ["first", "1", "2", "1#2", "6"]
+    assert torch.equal(kept["first"], first)
+    assert torch.equal(kept["1"], first.relu())
+    assert torch.equal(kept["2"], second)
+    assert torch.equal(kept["1#2"], second.relu())
+    assert torch.equal(kept["6"], logits)
+    assert first.min() < 0
+    assert hooks(layers) == 0
+
+
+@torch.no_grad()
+def test_it_ends_at_the_deepest_only_if_told_to(network, picture):
+    behind = []
+    network.calls(SIZE)
+    network.module[6].register_forward_hook(lambda *_: behind.append(1))
+    with network.tapping(["2"], SIZE, no_deeper=True) as kept:
+        network.module(picture)
+    assert (list(kept), behind) == (["2"], [])
+    with network.tapping(["2"], SIZE):
+        network.module(picture)
+    assert behind == [1]
+
+
+def test_what_is_wrong_is_said_before_anything_runs(network):
+    with pytest.raises(BadInput, match="no layer 'third'"):
+        network.tapping(["third"], SIZE)
+    with network.tapping(["first"], (4, 4)):  # the second convolution is too large for it
+        pass
+    with pytest.raises(BadInput, match="cannot take a picture of 4x4 pixels as far as 2"):
+        network.tapping(["first", "2"], (4, 4))
+
+
+def test_runs_of_other_threads_are_not_kept_and_errors_leave_no_hook(network, picture):
+    with pytest.raises(ZeroDivisionError), network.tapping(["first"], SIZE) as kept:
+        thread = threading.Thread(target=network.module, args=(picture,))
+        thread.start()
+        thread.join()
+        assert kept == {}
+        raise ZeroDivisionError
+    assert hooks(network.module) == 0
