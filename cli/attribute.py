@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentTypeError
+from collections import deque
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cli.options import PROGRAM, Parser, add_device, add_network, add_output
 from engine.colour_map import SEQUENTIAL
 from engine.errors import BadInput
-from engine.heat import METHODS, Heat, Method, UnitName, around_gray, find_method
+from engine.heat import FILLS, METHODS, Heat, Method, UnitName, around_gray, find_method
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,9 @@ def run(argv: list[str]) -> int:
     networks = [load_network(name, options.weights, device) for name in names]
     targets = len(options.target) + len(options.unit)
     several = max(len(options.method), targets, len(options.layer), len(networks)) > 1
-    chosen = _figure if several or options.sanity else _single
+    if options.companions:
+        _check_companions(options)
+    chosen = _figure if several or options.sanity or options.companions else _single
     said, target = chosen(options, photo, networks)
     if options.cut:
         said["cut"] = _cut_out(options, photo, networks[0], target)
@@ -89,8 +92,8 @@ def _single(
         raise BadInput(f"--layer is for {', '.join(LAYERED)}, not for {method.command}")
     else:
         layer = ""
-    covered: list[Occluded] = []
-    values = attribute(method, network, x, question, finished=covered.append)
+    covered: deque[Occluded] = deque(maxlen=1)
+    values = attribute(method, network, x, question, publish=covered.append)
     assert values is not None  # nobody stops it
     _tell_plain(method, network, x)
     names = _named(network, x, target)
@@ -101,10 +104,7 @@ def _single(
             "layer": layer, "network": network.card.name,
         }  # fmt: skip
         # Zeiler and Fergus's companions, one number for each place of the square.
-        grids = [(c.probability[0].numpy(), c.label[0].numpy()) for c in covered]
-        beside = {
-            k: v for grid in grids for k, v in zip(("probability", "label"), grid, strict=True)
-        }
+        beside = {k: getattr(c, k)[0].numpy() for c in covered for k in ("probability", "label")}
         write_npz(Path(options.raw), {"values": values.numpy(), **beside, **about})
     heat = _colours(method, values, options.colours)
     if options.over and values.ndim == 2:
@@ -139,7 +139,7 @@ def _figure(
     else:
         made = compare(
             picture, columns, methods, colours=options.colours, one_scale=not options.each,
-            over=options.over, own_colours=True,
+            over=options.over, own_colours=True, companions=options.companions,
         )  # fmt: skip
     assert made is not None  # nobody stops it
     if options.raw:
@@ -159,6 +159,16 @@ def _figure(
         "network": [n.card.name for n in networks],
     }
     return said, columns[0].question.target
+
+
+def _check_companions(options: Any) -> None:
+    """See that an occlusion of a class is asked for."""
+    if "occlusion" not in options.method:
+        raise BadInput("--companions is for --method occlusion")
+    if options.sanity:
+        raise BadInput("--companions and --sanity make different figures: choose one of them")
+    if options.unit and not options.target:
+        raise BadInput("--companions is for classes: a unit has no probability; add --class")
 
 
 def _cut_out(options: Any, photo: "Picture", network: "Network", target: "int | Unit") -> str:
@@ -217,26 +227,21 @@ def _parser() -> Parser:
         help="for grad-cam (default: the last map)")  # fmt: skip
     add("--window", type=int, default=0, metavar="PX", help="for occlusion (default: a seventh)")
     add("--stride", type=int, default=0, metavar="PX", help="for occlusion (default: half of it)")
-    add("--fill", choices=("mean", "gray", "black", "blur"), default="mean", metavar="WHAT",
+    add("--fill", choices=FILLS, default=FILLS[0], metavar="WHAT",
         help="for occlusion: mean (of the network's training), gray, black, blur")  # fmt: skip
+    add("--companions", action="store_true",
+        help="for occlusion: a figure that also shows the class's probability and the most likely "
+        "class at each place of the square (Zeiler and Fergus 2014)")  # fmt: skip
     add("--signed", action="store_true", help="for gradient: the same as --method signed-gradient")
     add_output(add)
     add("--cut", metavar="MASK.png",
         help="also the object that the gradient points at, as a mask of the photo's size "
         "(GrabCut, as in Simonyan et al. 2014)")  # fmt: skip
-    add(
-        "--raw",
-        metavar="FILE.npz",
-        help="also the raw values, as NumPy arrays; of occlusion also the "
-        "class's probability and the most likely class at each place of the square",
-    )
-    add(
-        "--colours",
-        choices=SEQUENTIAL,
-        default="viridis",
-        metavar="MAP",
-        help=", ".join(SEQUENTIAL),
-    )
+    add("--raw", metavar="FILE.npz",
+        help="also the raw values, as NumPy arrays; of occlusion also the class's probability and "
+        "the most likely class at each place of the square")  # fmt: skip
+    add("--colours", choices=SEQUENTIAL, default="viridis", metavar="MAP",
+        help=", ".join(SEQUENTIAL))  # fmt: skip
     add("--over", type=_share, default=0.0, metavar="X",
         help="lay the map over the photo in gray, 0 to 1 (default: the map alone)")  # fmt: skip
     add("--each", action="store_true",

@@ -246,14 +246,15 @@ def _patches(options: Any, network: "Network") -> Found:
 
 def _neighbors(options: Any, network: "Network") -> Found:
     from engine.figure import Tile, rows
+    from engine.inspection.distances import Neighbor
     from engine.inspection.features import Features
     from engine.inspection.folder import picture_files, thumbnail
-    from engine.inspection.neighbors import Neighbor, neighbors
+    from engine.inspection.neighbors import neighbors
 
     features = Features(network, options.layer[0] if options.layer else "")
     found = neighbors(
         features, options.source, picture_files(options.among), options.top or 8, options.metric,
-        side=options.size, progress=_progress(options),
+        folder=options.among, side=options.size, progress=_progress(options),
     )  # fmt: skip
 
     def line(near: list[Neighbor]) -> list[Tile]:
@@ -280,7 +281,7 @@ def _embedding(options: Any, network: "Network") -> Found:
     features = Features(network, options.layer[0] if options.layer else "")
     found = embedding(
         features, picture_files(options.source), options.method, options.perplexity, options.seed,
-        side=options.size, progress=_progress(options),
+        folder=options.source, side=options.size, progress=_progress(options),
     )  # fmt: skip
     share = f"the first two principal components explain {found.explained[:2].sum():.0%}"
     caption = f"PCA of {network.card.name}'s features: {share}" if options.method == "pca" else (

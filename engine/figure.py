@@ -119,17 +119,17 @@ def _composed(
         )
         for i in range(len(signs) + 1)
     ]
-    drawn_signs = [_text(sign, round(size * TITLE), 12 * size, 1) for sign in signs]
+    drawn_signs = [text_of(sign, round(size * TITLE), 12 * size, 1) for sign in signs]
     gaps = [gap if s is None else s.shape[1] + 2 * gap for s in drawn_signs]
-    drawn_labels = [_text(label, size, 12 * size) for label in labels]
+    drawn_labels = [text_of(label, size, 12 * size) for label in labels]
     label_width = max((d.shape[1] + gap for d in drawn_labels if d is not None), default=0)
     grid = label_width + sum(widths) + sum(gaps)
     total = max(grid, 2 * NARROWEST * size) if title else grid
     indent = gap + (total - grid) // 2
-    heading = _text(title, round(size * TITLE), total)
+    heading = text_of(title, round(size * TITLE), total)
 
     captions = [
-        [_text(tile.caption, size, widths[i]) for i, tile in enumerate(line)] for line in lines
+        [text_of(tile.caption, size, widths[i]) for i, tile in enumerate(line)] for line in lines
     ]
     tile_heights = [max((rgb.shape[0] for rgb in line), default=0) for line in pictures]
     text_heights = [
@@ -146,30 +146,32 @@ def _composed(
     canvas = np.full((height, total + 2 * gap, 3), background, np.float32)
 
     if heading is not None:
-        _print(canvas, heading, gap, gap + (total - heading.shape[1]) // 2, ink)
+        print_on(canvas, heading, gap, gap + (total - heading.shape[1]) // 2, ink)
     y = top
     for r, line in enumerate(pictures):
         middle = y + tile_heights[r] // 2
         if (label := drawn_labels[r]) is not None:
             room = max(y, min(middle - label.shape[0] // 2, y + heights[r] - label.shape[0]))
-            _print(canvas, label, room, indent + label_width - gap - label.shape[1], ink)
+            print_on(canvas, label, room, indent + label_width - gap - label.shape[1], ink)
         x = indent + label_width
         for i, rgb in enumerate(line):
             bottom = y + tile_heights[r]
             left = x + (widths[i] - rgb.shape[1]) // 2
             canvas[bottom - rgb.shape[0] : bottom, left : left + rgb.shape[1]] = rgb
             if (caption := captions[r][i]) is not None:
-                _print(canvas, caption, bottom + near, x + (widths[i] - caption.shape[1]) // 2, ink)
+                print_on(
+                    canvas, caption, bottom + near, x + (widths[i] - caption.shape[1]) // 2, ink
+                )
             x += widths[i]
             if i < len(line) - 1:
                 if (sign := drawn_signs[i]) is not None:
-                    _print(canvas, sign, max(y, middle - sign.shape[0] // 2), x + gap, ink)
+                    print_on(canvas, sign, max(y, middle - sign.shape[0] // 2), x + gap, ink)
                 x += gaps[i]
         y += heights[r] + gap
     return Picture(canvas)
 
 
-def _print(canvas: Floats, text: Floats, y: int, x: int, ink: float) -> None:
+def print_on(canvas: Floats, text: Floats, y: int, x: int, ink: float) -> None:
     """Blend `text` (coverage in [0, 1]) into the canvas, in place."""
     y, x = max(y, 0), max(x, 0)
     area = canvas[y : y + text.shape[0], x : x + text.shape[1]]
@@ -181,7 +183,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _text(text: str, size: int, width: int, most: int = LINES) -> Floats | None:
+def text_of(text: str, size: int, width: int, most: int = LINES) -> Floats | None:
     """Return the coverage of `text` wrapped to `width` pixels, its lines centred; None if empty."""
     wrapped = _wrapped(_clean(text), size, width, most)
     if not wrapped:

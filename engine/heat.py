@@ -17,6 +17,29 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+FILLS = ("mean", "gray", "black", "blur")
+"""What an occlusion covers with; mean: the colour that the network's preprocessing takes off."""
+SHOWN = ("drop", "probability", "label")
+"""Maps that one occlusion makes: the drop, and Zeiler and Fergus's companions 7 (d) and (e)."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """What an occlusion covers at a time, whatever the picture's size."""
+
+    side: float = 1 / 7
+    """Part of the picture's short side."""
+    step: float = 1 / 2
+    """What it moves by, as a part of its own side."""
+    fill: str = "mean"
+    """One of `FILLS`."""
+
+    def pixels(self, size: tuple[int, int], window: int = 0) -> tuple[int, int]:
+        """Return side and step in a picture (height, width); `window`: a side that is given."""
+        window = window or max(1, round(min(size) * self.side))
+        return window, max(1, int(window * self.step))
+
+
 @dataclass(frozen=True)
 class Method:
     """One way of asking what a target answers to."""
@@ -104,6 +127,21 @@ _UNIT = re.compile(
 
 
 @dataclass(frozen=True)
+class LegendLine:
+    """What one colour of a map stands for."""
+
+    name: str
+    colour: tuple[int, int, int]
+    colour_name: str
+    share: float
+    """Of the map, 0 to 1."""
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"{self.name} {percent(self.share)}"
+
+
+@dataclass(frozen=True)
 class Heat:
     """A map of one number per pixel, ready to be given colours and a scale."""
 
@@ -117,6 +155,25 @@ class Heat:
         if values.ndim == 3:
             values = values.sum(0) if method.signed else values.abs().amax(0)
         return cls(method, values.numpy())
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return self.method.title
+
+    def said(self, value: float) -> str:
+        """Return one of the values in words; empty where there is nothing to say."""
+        return f"{self.title} {value:.4g}"
+
+    @property
+    def key(self) -> str:
+        """What its colours mean, where that needs words; else empty."""
+        return ""
+
+    @property
+    def legend(self) -> tuple[LegendLine, ...]:
+        """What each colour stands for, where they are no scale; else nothing."""
+        return ()
 
     @property
     def reach(self) -> float:
@@ -139,6 +196,10 @@ class Heat:
         """Return (H, W): where a value's size is at least that part, 0 to 1, of the reach."""
         sizes = np.abs(self.values) if self.method.signed else self.values
         return sizes >= threshold * (self.reach if reach is None else reach)
+
+    def seen(self, threshold: float) -> npt.NDArray[np.bool_] | None:
+        """Return (H, W): what is to be shown with that threshold; None: all of it."""
+        return self.beyond(threshold) if threshold > 0 else None
 
 
 def around_gray(values: "Tensor") -> "Tensor":

@@ -15,6 +15,8 @@ EVERY = 250
 """Milliseconds between two looks at what has come together."""
 FROZEN_AT_MOST = 2
 """Times: when the first network has come, and after the first run has brought the rest."""
+MANY = 10_000
+"""Objects come together between two looks: modules that are being imported, they stay for good."""
 _freeze = threading.Event()
 _collect = threading.Event()
 
@@ -37,6 +39,7 @@ class Garbage(QObject):
     """Collects by a timer, when as much has come together as Python itself waits for."""
 
     _frozen = 0
+    _to_unfreeze = False
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -60,14 +63,22 @@ class Garbage(QObject):
         due = [i for i, (n, most) in enumerate(zip(gc.get_count(), gc.get_threshold(), strict=True))
                if n > most]  # fmt: skip
         if due:
+            many = gc.get_count()[0] > MANY
             gc.collect(max(due))
+            if many and Garbage._frozen < FROZEN_AT_MOST:
+                self._leave_out()
 
     def _freeze_all(self) -> None:
-        if Garbage._frozen == 0:
-            atexit.register(gc.unfreeze)  # or libraries would report it as never given back
         if Garbage._frozen < FROZEN_AT_MOST:
             Garbage._frozen += 1
-            gc.freeze()
+            self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Leave what is there now out of the rounds to come."""
+        if not Garbage._to_unfreeze:
+            Garbage._to_unfreeze = True
+            atexit.register(gc.unfreeze)  # or libraries would report it as never given back
+        gc.freeze()
 
     def close(self) -> None:
         """Leave it to Python again."""

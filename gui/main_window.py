@@ -2,15 +2,11 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, Slot
-from PySide6.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
+from PySide6.QtCore import QByteArray, Slot
+from PySide6.QtGui import QCloseEvent, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
-    QComboBox,
-    QLabel,
     QMainWindow,
     QTabWidget,
-    QToolBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -32,13 +28,16 @@ from gui.flow.live import LiveFlow
 from gui.flow.menus import MenusFlow
 from gui.flow.occluding import OccludingFlow
 from gui.flow.options import OptionsFlow
+from gui.flow.peeking import PeekFlow
 from gui.flow.pictures_in import PicturesInFlow
 from gui.flow.pointer import PointerFlow
+from gui.flow.restoring import Restoring
 from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
 from gui.flow.sight import SightFlow
 from gui.flow.status import StatusFlow
 from gui.garbage import Garbage
+from gui.job_bar import JobBar
 from gui.panels.editors import commit_typed
 from gui.panels.inputs import InputsPanel
 from gui.panels.lesson import LessonPanel
@@ -117,7 +116,6 @@ class MainWindow(QMainWindow):
         self.timeline = TimelinePanel()
         self.losses = LossPanel()
         self.log = LogPanel()
-        self.canvas.installEventFilter(self)
 
     def _make_docks(self) -> None:
         self.layout_of_docks = Docks(self)
@@ -137,31 +135,10 @@ class MainWindow(QMainWindow):
         self.layout_of_docks.arrange()
 
     def _make_tools(self) -> None:
-        tools = QToolBar(self.tr("Job"))
-        tools.setObjectName("jobBar")
-        tools.setMovable(False)
+        tools = JobBar(self)
         self.addToolBar(tools)
-        self.technique_box = self._box("techniqueBox", self.tr("Technique"), tools, 16)
-        self.network_box = self._box("networkBox", self.tr("Network"), tools, 14)
-        self.networks_button = QToolButton()
-        self.networks_button.setObjectName("networksButton")
-        self.networks_button.setText("…")
-        self.networks_button.setToolTip(self.tr("All networks"))
-        self.networks_button.setAccessibleName(self.tr("All networks"))
-        tools.addWidget(self.networks_button)
-        self.preset_box = self._box("presetBox", self.tr("Preset"), tools, 18)
-
-    def _box(self, name: str, text: str, tools: QToolBar, letters: int) -> QComboBox:
-        label = QLabel(f" {text} ")
-        box = QComboBox()
-        box.setObjectName(name)
-        box.setAccessibleName(text)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        box.setMinimumContentsLength(letters)
-        label.setBuddy(box)
-        tools.addWidget(label)
-        tools.addWidget(box)
-        return box
+        self.technique_box, self.network_box = tools.technique_box, tools.network_box
+        self.networks_button, self.preset_box = tools.networks_button, tools.preset_box
 
     def _make_flows(self) -> None:
         self.showing = Showing(self.canvas, self.studio, self.pictures, self)
@@ -195,6 +172,7 @@ class MainWindow(QMainWindow):
         self.lessons = LessonsFlow(
             self.studio, self.sight_flow, self.files, self.background, self.lesson, self
         )
+        self.restoring = Restoring(self.inspecting, self.lessons, self.background, self)
         self.live = LiveFlow(self.controller, self.maps, self.showing, self.pictures_in, self)
         self.status = StatusFlow(self)
         self.live.failed.connect(self.status.warn)
@@ -210,6 +188,7 @@ class MainWindow(QMainWindow):
         self.menus = MenusFlow(self)
         self.actions_table = Actions(self, self.menus.handlers())
         self.menus.bind(self.actions_table)
+        self.peeking = PeekFlow(self.canvas, self.actions_table["original"], self)
         self.filming.bind(self.actions_table["save_film"])
         self.figures.bind(self.actions_table["show_figure"])
         for flow in (self.filming, self.figures):
@@ -245,6 +224,7 @@ class MainWindow(QMainWindow):
             self.restoreGeometry(geometry)
         if self.session.folded is not None:
             self.form.set_folded(self.session.folded)
+        self.restoring.restore(kept)
         return isinstance(state, QByteArray) and self.restoreState(state, LAYOUT_VERSION)
 
     def reset_layout(self) -> None:
@@ -256,6 +236,7 @@ class MainWindow(QMainWindow):
         kept = window_settings()
         kept.setValue("geometry", self.saveGeometry())
         kept.setValue("state", self.saveState(LAYOUT_VERSION))
+        self.restoring.save(kept)
         kept.sync()
         self.session.job = self.studio.job
         self.session.folded = self.form.folded()
@@ -281,17 +262,6 @@ class MainWindow(QMainWindow):
         """Nobody looks: a camera goes off."""
         self.live.stop()
         super().hideEvent(event)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """While O is held on the canvas, the original is shown."""
-        if watched is self.canvas and isinstance(event, QKeyEvent) and not event.isAutoRepeat():
-            if event.key() == Qt.Key.Key_O and not event.modifiers():
-                pressed = event.type() == QEvent.Type.KeyPress
-                held = self.actions_table["original"].isChecked()
-                self.canvas.set_showing_original(pressed or held)
-        elif watched is self.canvas and event.type() == QEvent.Type.FocusOut:
-            self.canvas.set_showing_original(self.actions_table["original"].isChecked())
-        return super().eventFilter(watched, event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop the run first; the window goes when its iteration has ended."""

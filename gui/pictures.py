@@ -92,4 +92,6 @@ def image_of(picture: Picture) -> QImage:
     pixels[..., :3] = np.rint(picture.rgb * np.float32(255))
     if picture.alpha is not None:
         pixels[..., 3] = np.rint(picture.alpha * np.float32(255))
-    return to_image(pixels)
+    image = to_image(pixels)
+    # What is painted without being converted anew each time.
+    return image if channels == 4 else image.convertToFormat(QImage.Format.Format_RGB32)

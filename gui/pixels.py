@@ -7,32 +7,51 @@ from PySide6.QtGui import QImage
 from engine.heat import Heat
 
 Bytes = npt.NDArray[np.uint8]
+BAND = 1 << 19
+"""Pixels that are converted at a time."""
 
 
 def to_image(pixels: Bytes) -> QImage:
     """Return a QImage of (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray bytes; copied.
 
     `QImage` would else point into the array, and be right only as long as nobody writes there.
+    NumPy copies: `QImage.copy` would hold up Python's other threads, the window's among them.
     """
-    pixels = np.ascontiguousarray(pixels)
     height, width = pixels.shape[:2]
     kinds = {3: QImage.Format.Format_RGB888, 4: QImage.Format.Format_RGBA8888}
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     kind = kinds.get(channels, QImage.Format.Format_Grayscale8)
-    # Not `strides[0]`: of an array with a single row NumPy leaves it as it was.
-    return QImage(pixels.data, width, height, width * channels, kind).copy()
+    image = QImage(width, height, kind)
+    if pixels.size:
+        rows = np.frombuffer(image.bits(), np.uint8).reshape(height, image.bytesPerLine())
+        rows[:, : width * channels] = pixels.reshape(height, width * channels)
+    return image
 
 
 def to_array(image: QImage) -> Bytes:
-    """Return (H, W, 4) RGBA bytes of an image; copied."""
-    image = image.convertToFormat(QImage.Format.Format_RGBA8888)
-    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
-    return rows[:, : 4 * image.width()].reshape(image.height(), image.width(), 4).copy()
+    """Return (H, W, 4) RGBA bytes of an image; copied.
+
+    By bands: while Qt converts one, Python's other threads wait, the window's among them.
+    """
+    height, width = image.height(), image.width()
+    pixels = np.empty((height, width, 4), np.uint8)
+    if not pixels.size:
+        return pixels
+    band = max(1, BAND // width)
+    for top in range(0, height, band):
+        part = image.copy(0, top, width, min(band, height - top))
+        part = part.convertToFormat(QImage.Format.Format_RGBA8888)
+        rows = np.frombuffer(part.constBits(), np.uint8).reshape(-1, part.bytesPerLine())
+        pixels[top : top + band] = rows[:, : 4 * width].reshape(-1, width, 4)
+    return pixels
 
 
 def heat_image(heat: Heat, colours: str, threshold: float = 0.0) -> QImage:
-    """Return a map in colours; what is below that part of its reach, 0 to 1, is transparent."""
-    pixels = heat.coloured(colours)
-    if threshold > 0:
-        pixels = np.dstack((pixels, heat.beyond(threshold).astype(np.uint8) * 255))
+    """Return a map in colours; what is below that part of its reach, 0 to 1, is transparent.
+
+    So is what is not known yet of a map that grows.
+    """
+    pixels, seen = heat.coloured(colours), heat.seen(threshold)
+    if seen is not None:
+        pixels = np.dstack((pixels, seen.astype(np.uint8) * 255))
     return to_image(pixels)

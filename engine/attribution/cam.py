@@ -6,6 +6,9 @@ et al. 2016, "Learning Deep Features for Discriminative Localization": the class
 proper, of networks that average their last maps and have one linear layer behind.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
@@ -52,21 +55,35 @@ def grad_cam(
         ValueError: `x`, `target`, `layer` or what the model returns has not the form above, or
             the logit or unit does not depend on the layer.
     """
-    name, call = place_of(model, layer)
-    maps = _Maps()
+    maps = _Maps(model, layer)
     with differentiable(model):
         leaf = leaf_of(x)
-        with tapped(model.get_submodule(name), call, maps.take) as calls:
-            logits = chosen_logits(model, leaf, target)
-        called(calls, layer, call)
-        values, edge = maps.checked(layer, len(leaf))
-        (gradient,) = torch.autograd.grad(logits.sum(), (edge,), allow_unused=True)
-        if gradient is None or _is_unit_of(target, model, name, call, calls.count):
-            what = "unit" if isinstance(target, Unit) else "logit"
-            raise ValueError(
-                f"the {what} does not depend on layer {layer!r}; choose a layer on the way to it"
-            )
-        return _weighted(gradient.mean((2, 3)), values, leaf, relu, upsample)
+        with maps.watched():
+            answers = chosen_logits(model, leaf, target)
+        return maps.cam(answers, target, leaf, relu, upsample)
+
+
+class GradCamPass:
+    """A forward pass that keeps a layer's maps, for Grad-CAM of whatever class without another."""
+
+    def __init__(self, model: nn.Module, x: Tensor, layer: str) -> None:
+        """Run `model` on `x`; arguments and errors are those of `grad_cam`."""
+        self._maps = _Maps(model, layer)
+        with differentiable(model):
+            self._leaf = leaf_of(x)
+            with self._maps.watched():
+                self._logits = differentiable_logits(model, self._leaf)
+
+    @property
+    def logits(self) -> Tensor:
+        """(N, classes), without a graph."""
+        return self._logits.detach()
+
+    def grad_cam(self, target: Target, relu: bool = True, upsample: bool = True) -> Tensor:
+        """Return what `grad_cam` returns for classes, and raise as it does."""
+        with torch.inference_mode(False), torch.enable_grad():
+            answers = chosen_of(self._logits, class_numbers(target, len(self._leaf)))
+            return self._maps.cam(answers, target, self._leaf, relu, upsample, again=True)
 
 
 def cam(
@@ -139,15 +156,6 @@ def _weighted(weights: Tensor, maps: Tensor, x: Tensor, relu: bool, upsample: bo
     return F.interpolate(summed[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
-def _is_unit_of(target: Target, model: nn.Module, name: str, call: int | None, count: int) -> bool:
-    """Return whether the target is a unit of that very call of the layer."""
-    if not isinstance(target, Unit):
-        return False
-    own, number = place_of(model, target.layer)
-    same = model.get_submodule(own) is model.get_submodule(name)
-    return same and (number or count) == (call or count)
-
-
 class _Maps:
     """A layer's maps as they are at the call.
 
@@ -155,44 +163,91 @@ class _Maps:
     is asked for at the edge of the graph, not at the tensor, whose history would be the later one.
     """
 
-    def __init__(self) -> None:
-        self.output: object = None
+    def __init__(self, model: nn.Module, layer: str) -> None:
+        """Raises `ValueError` when there is no such layer."""
+        self._model, self._layer = model, layer
+        self._name, self._call = place_of(model, layer)
+        self._calls = 0
+        self._output: object = None
         """Type and shape suffice to explain what is wrong with an output that holds no maps."""
-        self.values: Tensor | None = None
-        self.edge: GradientEdge | None = None
+        self._values: Tensor | None = None
+        self._edge: GradientEdge | None = None
 
-    def take(self, output: object) -> Tensor | None:
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Keep the maps of the run that happens meanwhile; `ValueError` if it has no such call."""
+        with tapped(self._model.get_submodule(self._name), self._call, self._take) as calls:
+            yield
+        called(calls, self._layer, self._call)
+        self._calls = calls.count
+
+    def _take(self, output: object) -> Tensor | None:
         """Keep `output`; return what must take its place in the model, if anything."""
-        self.output, self.values, self.edge = type(output).__name__, None, None
+        self._output, self._values, self._edge = type(output).__name__, None, None
         if not isinstance(output, Tensor):
             return None
-        self.output = tuple(output.shape)
+        self._output = tuple(output.shape)
         if output.dim() != 4 or not output.requires_grad:
             return None
         # Whoever overwrites a view rewrites its history, and the edge would lead nowhere.
         replaced = output.clone() if output._is_view() else None
         seen = output if replaced is None else replaced
-        self.values, self.edge = seen.detach().clone(), get_gradient_edge(seen)
+        self._values, self._edge = seen.detach().clone(), get_gradient_edge(seen)
         return replaced
 
-    def checked(self, layer: str, n: int) -> tuple[Tensor, GradientEdge]:
+    def cam(
+        self,
+        answers: Tensor,
+        target: Target,
+        x: Tensor,
+        relu: bool,
+        upsample: bool,
+        again: bool = False,
+    ) -> Tensor:
+        """Return the Grad-CAM of `answers` (N,), the logits or activations of `target` in that run.
+
+        `again`: the graph is kept for more answers. Raises `ValueError` when the layer has no maps,
+        or the answers do not depend on them.
+        """
+        values, edge = self._checked(len(x))
+        (gradient,) = torch.autograd.grad(
+            answers.sum(), (edge,), allow_unused=True, retain_graph=again
+        )
+        if gradient is None or self._holds(target):
+            what = "unit" if isinstance(target, Unit) else "logit"
+            raise ValueError(
+                f"the {what} does not depend on layer {self._layer!r}; "
+                "choose a layer on the way to it"
+            )
+        return _weighted(gradient.mean((2, 3)), values, x, relu, upsample)
+
+    def _holds(self, target: Target) -> bool:
+        """Return whether the target is a unit of that very call of the layer."""
+        if not isinstance(target, Unit):
+            return False
+        own, number = place_of(self._model, target.layer)
+        same = self._model.get_submodule(own) is self._model.get_submodule(self._name)
+        return same and (number or self._calls) == (self._call or self._calls)
+
+    def _checked(self, n: int) -> tuple[Tensor, GradientEdge]:
         """Return the values of the maps and where the gradient passes them.
 
         Raises `ValueError` saying why when the layer has no maps of the `n` pictures.
         """
-        if not isinstance(self.output, tuple):
+        if not isinstance(self._output, tuple):
             raise ValueError(
-                f"layer {layer!r} returns a {self.output}, not one tensor of maps (N, C, H, W); "
-                "choose a layer inside it or before it"
+                f"layer {self._layer!r} returns a {self._output}, not one tensor of maps "
+                "(N, C, H, W); choose a layer inside it or before it"
             )
-        if len(self.output) != 4 or self.output[0] != n:
-            kind = {2: "vectors", 3: "tokens"}.get(len(self.output), "a tensor")
+        if len(self._output) != 4 or self._output[0] != n:
+            kind = {2: "vectors", 3: "tokens"}.get(len(self._output), "a tensor")
             raise ValueError(
-                f"layer {layer!r} gives {kind} {self.output}, not maps (N, C, H, W) with N = {n}; "
-                "choose a layer before its maps are flattened, such as a convolution"
+                f"layer {self._layer!r} gives {kind} {self._output}, not maps (N, C, H, W) with "
+                f"N = {n}; choose a layer before its maps are flattened, such as a convolution"
             )
-        if self.values is None or self.edge is None:
+        if self._values is None or self._edge is None:
             raise ValueError(
-                f"layer {layer!r} carries no gradient: it must depend on x, and not under no_grad"
+                f"layer {self._layer!r} carries no gradient: it must depend on x, and not under "
+                "no_grad"
             )
-        return self.values, self.edge
+        return self._values, self._edge

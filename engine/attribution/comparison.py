@@ -1,6 +1,8 @@
 """Figures of many maps: methods beside each other, and the sanity check of Adebayo et al. 2018."""
 
 import copy
+import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.attribution.companions import companions_of
 from engine.attribution.methods import (
     Question,
     Stopped,
@@ -18,9 +21,10 @@ from engine.attribution.methods import (
     located,
     without_rule,
 )
+from engine.attribution.occlusion import Occluded
 from engine.attribution.sanity import randomisation, weighted_layers
+from engine.attribution.tiles import Found, Look, Notes
 from engine.attribution.unit import Unit
-from engine.colour import gray
 from engine.errors import BadInput, PareidoliaError
 from engine.figure import Tile, rows
 from engine.heat import Heat, Method, UnitName, around_gray, percent
@@ -32,7 +36,7 @@ Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 SHOWN_LAYERS = 5
 """Of the randomised networks, besides the trained one."""
-GRAY = 0.5
+NO_CLASS = "A unit has no class and no probability."
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def compare(
     one_scale: bool = True,
     over: float = 0.0,
     own_colours: bool = False,
+    companions: bool = False,
     progress: Progress = lambda count, total: None,
     stopped: Stopped = lambda: False,
 ) -> Compared | None:
@@ -74,13 +79,18 @@ def compare(
 
     Args:
         picture: (1, 3, H, W), RGB in [0, 1], of any size.
-        columns: classes, units, layers or networks.
-        methods: those wanted; one that a network refuses has the reason in its place.
+        columns: classes, units, layers or networks; one whose network has no such unit is kept,
+            with a note that says so.
+        methods: those wanted; where a network refuses one, a note below the figure says why.
         colours: one of `colour_map.COLOUR_MAPS`, for maps without sign.
-        one_scale: whether the maps of a row share one scale, each network its own; else every map.
+        one_scale: whether the maps of a row share one scale, each network and each unit's layer its
+            own; else every map.
         over: 0: the maps alone; up to 1: how strongly they lie over the photo in gray.
         own_colours: whether maps that have colours (guided backprop, deconvnet, guided Grad-CAM)
             are shown in them around gray, as their papers do.
+        companions: whether occlusion is followed by the target's probability and the most likely
+            class for each place of the square (`engine.attribution.companions`); their raw values
+            are a number for each place.
         progress: called with the number of maps made and to be made.
         stopped: asked between maps and while one is made; once it says yes, None is returned.
 
@@ -88,57 +98,51 @@ def compare(
         BadInput: not one map could be made; the sentence says why.
     """
     prepared = [_Prepared.of(column, picture) for column in columns]
-    shape = prepared[0].picture.shape[2:]
-    photo = prepared[0].picture[0].cpu()
+    look = Look(prepared[0].picture[0].cpu(), colours, over)
     lines: list[tuple[str, Sequence[Tile]]] = []
     raw: dict[str, Floats] = {}
-    refusals: list[str] = []
+    notes = Notes()
     names = _told_apart(prepared)
     networks = list(dict.fromkeys(each.column.network.card.title for each in prepared))
     for row, method in enumerate(methods):
-        found: list[Heat | str | Tensor] = []
+        found: list[Found] = []
+        chances: list[Found] = []
+        labels: list[Found] = []
+        beside = companions and method.command == "occlusion"
         for number, each in enumerate(prepared):
             progress(row * len(prepared) + number, len(methods) * len(prepared))
+            last: deque[Occluded] = deque(maxlen=1)
             try:
+                if each.problem:
+                    raise BadInput(each.problem)
                 values = attribute(
-                    method, each.column.network, each.x, each.column.question, stopped=stopped
-                )
+                    method, each.column.network, each.x, each.column.question,
+                    publish=last.append, stopped=stopped,
+                )  # fmt: skip
             except PareidoliaError as error:
-                refusals.append(str(error))
-                found.append(refusals[-1])
+                found.append(notes.take(method.title, str(error)))
+                chances.append(found[-1])
+                labels.append(found[-1])
                 continue
             if values is None or stopped():
                 return None
             raw[f"{method.title} - {names[number]}"] = values.numpy()
             in_colour = own_colours and values.ndim == 3 and not method.signed
             found.append(around_gray(values) if in_colour else Heat.of(method, values))
-        reaches: dict[str, float] = {}  # networks take pictures in units of their own
-        for each, heat in zip(prepared, found, strict=True):
-            if isinstance(heat, Heat):
-                name = each.column.network.card.name
-                reaches[name] = max(reaches.get(name, 0.0), heat.reach)
-        tiles = []
-        for each, heat in zip(prepared, found, strict=True):
-            if isinstance(heat, str):
-                tiles.append(Tile(torch.full_like(photo, GRAY), heat))
-                continue
-            if isinstance(heat, Tensor):
-                pixels = heat
-            else:
-                pixels = _tile(
-                    heat.coloured(
-                        colours, reaches[each.column.network.card.name] if one_scale else None
-                    )
-                )
-            if pixels.shape[1:] != shape:
-                pixels = F.interpolate(pixels[None], shape, mode="bilinear")[0]
-            if over and isinstance(heat, Heat):
-                pixels = gray(photo[None])[0].lerp(pixels, over)
-            tiles.append(Tile(pixels, each.caption(method, len(networks) > 1)))
-        lines.append((_label(method, prepared), tiles))
+            if beside:
+                pair = companions_of(method, last[0], each.column.network.classes)
+                raw |= {f"{heat.title} - {names[number]}": heat.grid for heat in pair}
+                chances.append(pair[0] if pair else NO_CLASS)
+                labels.append(pair[1] if pair else NO_CLASS)
+        captions = [each.caption(method, len(networks) > 1) for each in prepared]
+        sharing = [each.scale for each in prepared] if one_scale else None
+        lines.append((_label(method, prepared), look.row(found, captions, sharing)))
+        if beside:
+            lines += look.companion_rows(chances, labels, captions, one_scale)
     if not raw:
-        raise BadInput(refusals[-1] if refusals else "no method was asked for")
-    return Compared(rows([("", [Tile(photo, "")]), *lines], ", ".join(networks)), raw)
+        raise BadInput(notes.texts[-1] if notes.texts else "no method was asked for")
+    figure = rows([("", [Tile(look.photo, "")]), *lines], ", ".join(networks))
+    return Compared(notes.below(figure, look.type_size), raw)
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,8 @@ class _Prepared:
     x: Tensor
     answer: float
     """Of a class its probability, of a unit its activation."""
+    problem: str = ""
+    """Why the network has no such unit."""
 
     @classmethod
     def of(cls, column: Column, picture: Tensor) -> "_Prepared":
@@ -156,7 +162,11 @@ class _Prepared:
         x, question = network.prepare(small), column.question
         if isinstance(question.target, Unit):
             # Its place is settled, or a network with random weights would be asked elsewhere.
-            unit, answer = located(network, x, question.target)
+            try:
+                unit, answer = located(network, x, question.target)
+            except BadInput as error:
+                name = cls(column, small, x, math.nan).name
+                return cls(column, small, x, math.nan, f"{name}: {error}")
             question = replace(question, target=unit)
         else:
             with torch.no_grad():
@@ -167,6 +177,12 @@ class _Prepared:
         return cls(Column(network, question), small, x, answer)
 
     @property
+    def scale(self) -> str:
+        """What may share a scale: networks take pictures, and layers answer, in units of their own."""
+        target, network = self.column.question.target, self.column.network.card.name
+        return f"{network} {target.layer}" if isinstance(target, Unit) else network
+
+    @property
     def name(self) -> str:
         target = self.column.question.target
         if isinstance(target, Unit):
@@ -175,10 +191,11 @@ class _Prepared:
 
     def caption(self, method: Method, with_network: bool) -> str:
         of_unit = isinstance(self.column.question.target, Unit)
-        parts = [
+        said = (
             f"{self.name}: {self.answer:.4g}" if of_unit else f"{self.name} {percent(self.answer)}"
-        ]
-        if method.of_layer and method.command != "cam":
+        )
+        parts = [self.name if self.problem else said]
+        if method.of_layer and method.command != "cam" and not self.problem:
             parts.append(self.column.question.layer)
         if with_network:
             parts.append(self.column.network.card.name)
@@ -230,6 +247,9 @@ def sanity_check(
     down, with Spearman's rank correlation of the maps' sizes with the trained one's.
     """
     prepared = _Prepared.of(column, picture)
+    if prepared.problem:
+        raise BadInput(prepared.problem)
+    look, notes = Look(prepared.picture[0].cpu(), colours), Notes()
     network, x = column.network, prepared.x
     layers = len(weighted_layers(network.module))
     wanted = {round(i * layers / SHOWN_LAYERS) for i in range(SHOWN_LAYERS + 1)}
@@ -257,16 +277,12 @@ def sanity_check(
                 heat = Heat(method, step.map[0].numpy())
                 raw[f"{method.title} - {step.layer or 'trained'}"] = heat.values
                 told = f"down to {step.layer}, rank correlation {step.correlation:.2f}"
-                tiles.append(Tile(_tile(heat.coloured(colours)), told if step.layer else "trained"))
+                tiles.append(look.tile(heat, told if step.layer else "trained", None))
         except PareidoliaError as error:
-            tiles = [Tile(torch.full_like(prepared.picture[0].cpu(), GRAY), str(error))]
+            tiles = [look.tile(notes.take(method.title, str(error)), "", None)]
         lines.append((_label(method, [prepared]), tiles))
     title = f"{network.card.title}, {prepared.name}: weights randomised from the top down"
-    return Compared(rows(lines, title), raw)
-
-
-def _tile(pixels: npt.NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+    return Compared(notes.below(rows(lines, title), look.type_size), raw)
 
 
 def _with(network: Network, model: nn.Module) -> Network:

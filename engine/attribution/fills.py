@@ -5,10 +5,9 @@ import torch
 from torch import Tensor
 
 from engine.errors import BadInput
+from engine.heat import FILLS
 from engine.networks.network import Network
 
-FILLS = ("mean", "gray", "black", "blur")
-"""Mean: the colour that the network's preprocessing takes off, 0 for the network."""
 BLUR = 14
 """The blurred picture's standard deviation is the short side through this: half a usual window."""
 
@@ -19,8 +18,8 @@ def fill(network: Network, x: Tensor, kind: str) -> Tensor:
     Args:
         network: whose `prepare` made `x`.
         x: float (N, 3, H, W).
-        kind: one of `FILLS`: the mean colour, middle gray (0.5 sRGB), black, or the picture itself
-            under a Gaussian blur (its border continued).
+        kind: one of `FILLS`: the mean colour (0 for the network), middle gray (0.5 sRGB), black, or
+            the picture itself under a Gaussian blur (its border continued).
 
     Returns:
         (1, 3, 1, 1), or (N, 3, H, W) for the blur; in the precision of `x` and on its device.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.attribution.activations import plain_activations
-from engine.attribution.cam import cam, grad_cam, guided_grad_cam
+from engine.attribution.cam import GradCamPass, cam, grad_cam, guided_grad_cam
 from engine.attribution.fills import fill
 from engine.attribution.gradient import gradient_times_input, saliency, smooth_grad
 from engine.attribution.occlusion import Occluded, occlusion_steps
@@ -13,7 +13,7 @@ from engine.attribution.relu_rules import deconvnet, guided_backprop
 from engine.attribution.state import values_of_unit, without_gradients
 from engine.attribution.unit import Unit
 from engine.errors import BadInput
-from engine.heat import Method
+from engine.heat import Method, Square
 from engine.networks.fitting import call_name, last_map
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
     from engine.networks.network import Network
 
-WINDOWS_ACROSS = 7
-"""An occluding window is this part of the short side, unless said."""
-STRIDES_ACROSS = 2
-"""It moves by this part of itself, unless said."""
 OF_RELUS = ("guided-backprop", "deconvnet", "guided-grad-cam")
 """Methods, by their commands, with a rule for ReLUs."""
 
@@ -39,14 +35,14 @@ class Question:
     """For the CAM family, as the layer tree names it; empty: the last one that has a map and that
     the target depends on."""
     window: int = 0
-    """Side of the occluding square, px; 0: a seventh of the short side."""
+    """Side of the occluding square, px; 0: as in `Square`."""
     stride: int = 0
-    """What it moves by, px; 0: half the window."""
+    """What it moves by, px; 0: as in `Square`."""
     fill: str = "mean"
-    """What it is filled with: one of `fills.FILLS`."""
+    """What it is filled with: one of `engine.heat.FILLS`."""
 
 
-Publish = Callable[["Tensor"], None]
+Publish = Callable[[Occluded], None]
 Stopped = Callable[[], bool]
 
 
@@ -57,8 +53,8 @@ def attribute(
     question: Question,
     *,
     publish: Publish | None = None,
-    finished: "Callable[[Occluded], None] | None" = None,
     stopped: Stopped = lambda: False,
+    known: GradCamPass | None = None,
 ) -> "Tensor | None":
     """Return a method's raw values, float32 on the CPU: (H, W), or (3, H, W) in the order RGB.
 
@@ -67,9 +63,11 @@ def attribute(
         network: whose answer is asked about.
         x: one picture (1, 3, H, W), as `network.prepare` returns it.
         question: about what.
-        finished: called with all that an occlusion found, Zeiler and Fergus's companion maps too.
-        publish: called with the map so far (H, W) as an occlusion map grows.
+        publish: called with what an occlusion has found so far, the last time with all of it:
+            Zeiler and Fergus's companions too, of which `companions.heats` makes maps.
         stopped: asked between steps that take long; once it says yes, None is returned.
+        known: a pass over `x` that kept the layer asked for, which spares Grad-CAM of a class its
+            own.
 
     Raises:
         BadInput: the method has no answer for this network, target or layer; the sentence says why.
@@ -81,19 +79,15 @@ def attribute(
         return call_name(network, layer_of(network, x, question), size)
 
     def occluded() -> "Tensor | None":
-        window = question.window or max(1, round(min(size) / WINDOWS_ACROSS))
-        stride = question.stride or max(1, window // STRIDES_ACROSS)
+        window, stride = Square().pixels(size, question.window)
         cover = fill(network, x, question.fill)
-        found = step = None
-        for step in occlusion_steps(module, x, target, window, stride, cover):
+        step = None
+        for step in occlusion_steps(module, x, target, window, question.stride or stride, cover):
             if stopped():
                 return None
-            found = step.map()
             if publish is not None:
-                publish(found[0].float().cpu())
-        if finished is not None and step is not None:
-            finished(step)
-        return found
+                publish(step)
+        return None if step is None else step.map()
 
     calls: dict[str, Callable[[], Tensor | None]] = {
         "gradient": lambda: saliency(module, x, target),
@@ -104,7 +98,9 @@ def attribute(
         "deconvnet": lambda: deconvnet(module, x, target),
         "occlusion": occluded,
         "cam": lambda: cam(module, x, target),
-        "grad-cam": lambda: grad_cam(module, x, target, layer()),
+        "grad-cam": lambda: (
+            known.grad_cam(target) if known else grad_cam(module, x, target, layer())
+        ),
         "guided-grad-cam": lambda: guided_grad_cam(module, x, target, layer()),
     }
     try:
@@ -150,13 +146,19 @@ def layer_of(network: "Network", x: "Tensor", question: Question) -> str:
     names = {dotted: alias for alias, dotted in network.aliases.items()}
     calls = list(network.calls(size).values())
     before = calls[: [call.name for call in calls].index(own)]
+    reached = []
     for call in reversed(before):
         if len(call.shape) == 4 and min(call.shape[2:]) > 1:
+            name = call_name(network, call.name, size)
             try:
-                grad_cam(network.module, x, called, call_name(network, call.name, size))
+                found = grad_cam(network.module, x, called, name, relu=False, upsample=False)
             except ValueError:
                 continue
-            return names.get(call.name, call.name)
+            reached.append(names.get(call.name, call.name))
+            if found.any():  # else it feeds other channels of a concatenation than the unit's
+                return reached[-1]
+    if reached:  # the unit is silent here: nothing has a gradient
+        return reached[0]
     raise BadInput(
         f"no layer before {unit.layer} of {network.card.name} has a map; choose a deeper unit, or "
         "a method that looks at pixels"

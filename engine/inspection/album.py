@@ -1,10 +1,12 @@
 """A folder's pictures as vectors, read once: features, and the pixels themselves.
 
-What is asked of it again and again, neighbours of another picture or another map, reads no file.
+What is asked of it again and again, neighbours of another picture or another map, reads no file. It
+is kept in the data folder as well: the next time only files that are new or changed are read, and
+those that could not be.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
-from math import isqrt
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.errors import BadInput
+from engine.inspection.distances import Metric, Neighbors, distances, nearest
 from engine.inspection.features import Features
-from engine.inspection.folder import batches
-from engine.inspection.neighbors import Metric, Neighbors, distances, nearest
+from engine.inspection.folder import Batch, Mark, batches, mark
+from engine.inspection.kept import Rows, kept_file, load, save, weights_hash
 
 PIXEL_BYTES = 256 << 20
 """What the pixels of all pictures together may take; more pictures are kept smaller."""
@@ -25,72 +28,117 @@ LARGEST, SMALLEST = 128, 16
 SAME = 0.02
 """Root mean square difference, of 1, below which two pictures are taken for the same file."""
 CHUNK = 64
+SAVE_EVERY = 20.0
+"""Seconds between two savings of what has been read."""
+SHARE = 20
+"""Savings on the way take at most about one part in so many of the time."""
 
 
 class Album:
     """Features and pixels of picture files; reading may be broken off and gone on with."""
 
-    def __init__(self, features: Features, files: Sequence[Path]) -> None:
-        """Prepare for `files`; nothing is read yet.
+    def __init__(
+        self, features: Features, files: Sequence[Path], folder: Path | None = None, *,
+        side: int = 0,
+    ) -> None:  # fmt: skip
+        """Prepare for `files`; with `folder`, where they lie, take up what is known of them.
 
-        Pixels are kept as squares of at most 128 pixels, the middle of each picture.
+        What is then read is kept, for the next time. The network sees squares of `side` pixels, the
+        middle of each picture (0: what it was made for); pixels are kept at a side of at most 128.
         """
         self.features, self.files = features, list(files)
-        self.seen_side = features.network.card.input_size
-        fitting = isqrt(PIXEL_BYTES // (3 * max(len(self.files), 1)))
-        self.side = max(SMALLEST, min(self.seen_side, LARGEST, fitting))
+        self.seen_side = side or features.network.card.input_size
+        self.side = min(self.seen_side, LARGEST)
+        room = PIXEL_BYTES // (3 * max(len(self.files), 1))
+        while self.side**2 > room and self.side // 2 >= SMALLEST:
+            self.side //= 2
         self.paths: list[Path] = []
         self.unreadable: dict[Path, str] = {}
-        self.done = 0
-        """Files read, also those that could not be."""
+        self._unread = self.files
         self._vectors: list[Tensor] = []
         self._pixels: list[Tensor] = []
+        self._marks: dict[Path, Mark] = {}
+        self._file: Path | None = None
+        self._unsaved = False
+        if folder is not None:
+            self._marks = {path: mark(folder, path) for path in self.files}
+            self._file = kept_file("features", self._depends_on(folder))
+            self._take_up(self._file)
+
+    @property
+    def done(self) -> int:
+        """Files that need not be read any more, also those that could not be."""
+        return len(self.files) - len(self._unread)
 
     def read(
         self,
         progress: Callable[[int, int], None] | None = None,
         stopped: Callable[[], bool] | None = None,
     ) -> bool:
-        """Read what has not been read yet; return False when `stopped()` before the end."""
-        if self.done == len(self.files):
-            return True
-        for batch in batches(self.files, self.seen_side, start=self.done):
-            if stopped is not None and stopped():
-                return False
-            if batch.places:
-                pictures = batch.pictures
-                self._vectors.append(self.features(pictures.to(self.features.network.device)))
-                self._pixels.append(self._kept(pictures))
-            self.unreadable.update({self.files[at]: reason for at, reason in batch.unreadable})
-            self.paths += [self.files[at] for at in batch.places]
-            self.done = batch.end
-            if progress is not None:
-                progress(batch.end, len(self.files))
-        self._vectors = [torch.cat(self._vectors)] if self._vectors else []
-        self._pixels = [torch.cat(self._pixels)] if self._pixels else []
+        """Read what has not been read yet; return False when `stopped()` before the end.
+
+        What was read is kept also then, and after an error.
+        """
+        if progress is not None and self.done:
+            progress(self.done, len(self.files))
+        todo, due = self._unread, time.monotonic() + SAVE_EVERY
+        try:
+            for batch in batches(todo, self.seen_side):
+                if stopped is not None and stopped():
+                    return False
+                self._add(batch, todo)
+                if progress is not None:
+                    progress(self.done, len(self.files))
+                if time.monotonic() > due and self._unread:
+                    due = time.monotonic() + max(SAVE_EVERY, SHARE * self._save())
+            self._put_in_order()
+        finally:
+            if self._unsaved:
+                self._save()
         return True
+
+    def _add(self, batch: Batch, files: Sequence[Path]) -> None:
+        if batch.places:
+            pictures = batch.pictures
+            self._vectors.append(self.features(pictures.to(self.features.network.device)))
+            self._pixels.append(self._kept(pictures))
+            self._unsaved = True
+        self.unreadable.update({files[at]: reason for at, reason in batch.unreadable})
+        self.paths += [files[at] for at in batch.places]
+        self._unread = list(files[batch.end :])
+
+    def _put_in_order(self) -> None:
+        """Bring what was known before and what was added to it into the order of the files."""
+        if self.paths:
+            place = {path: i for i, path in enumerate(self.files)}
+            order = sorted(range(len(self.paths)), key=lambda i: place[self.paths[i]])
+            self.paths = [self.paths[i] for i in order]
+            self._vectors = [_chosen(_joined(self._vectors), order)]
+            self._pixels = [_chosen(_joined(self._pixels), order)]
 
     def vectors(self) -> npt.NDArray[np.float32]:
         """Return the features (N, D) of `paths`. Raises `BadInput` when there are none."""
-        return torch.cat(self._readable(self._vectors)).numpy()
+        return _joined(self._readable(self._vectors)).numpy()
 
     def pixels(self) -> npt.NDArray[np.uint8]:
         """Return the pictures of `paths` (N, side, side, 3), sRGB. Raises as `vectors`."""
-        return torch.cat(self._readable(self._pixels)).permute(0, 2, 3, 1).contiguous().numpy()
+        return _joined(self._readable(self._pixels)).permute(0, 2, 3, 1).contiguous().numpy()
 
     def pixels_of(self, paths: Iterable[Path]) -> dict[Path, npt.NDArray[np.uint8]]:
         """Return the pictures (side, side, 3) of some of `paths`, which have all been read."""
         (pixels,), at = self._readable(self._pixels), {path: i for i, path in enumerate(self.paths)}
         return {path: pixels[at[path]].permute(1, 2, 0).contiguous().numpy() for path in paths}
 
-    def nearest(self, picture: Tensor, count: int = 9, metric: Metric = "l2") -> Neighbors:
+    def nearest(
+        self, picture: Tensor, count: int = 9, metric: Metric = "l2", itself: Path | None = None
+    ) -> Neighbors:
         """Return the neighbours of a square (3, seen_side, seen_side) in [0, 1].
 
-        A picture that is the same, pixel by pixel, is left out. Raises `BadInput` when there is no
-        other.
+        Its own file `itself` (resolved) is left out; where that is not told, whatever is the same
+        pixel by pixel. Raises `BadInput` when there is no other.
         """
         own = picture[None]
-        vectors = torch.cat(self._readable(self._vectors))
+        vectors = _joined(self._readable(self._vectors))
         features = distances(self.features(own.to(self.features.network.device)), vectors, metric)
         small, pixels, alike = self._kept(own), [torch.empty(0)], [torch.empty(0)]
         for part in self._pixels:
@@ -98,7 +146,10 @@ class Album:
                 a, b = (kept.flatten(1).float() / 255 for kept in (small, chunk))
                 pixels.append(distances(a, b, metric))
                 alike.append((a - b).square().mean(1).sqrt())
-        others = (torch.cat(alike) >= SAME).nonzero()[:, 0]
+        other = torch.cat(alike) >= SAME
+        if itself is not None:
+            other = torch.tensor([path.resolve() != itself for path in self.paths])
+        others = other.nonzero()[:, 0]
         if not len(others):
             raise BadInput("there is no other picture to compare with; use another folder")
         paths = [self.paths[int(i)] for i in others]
@@ -116,3 +167,46 @@ class Album:
         if not parts:
             raise BadInput("none of the pictures can be read; choose another folder")
         return parts
+
+    # -- what is kept ---------------------------------------------------------------------
+
+    def _depends_on(self, folder: Path) -> str:
+        network, layer = self.features.network, self.features.layer or self.features.name
+        settings = network.card.preprocessing, layer, self.seen_side
+        return f"{weights_hash(network)} {folder.resolve()} {settings}"
+
+    def _take_up(self, file: Path) -> None:
+        """Take what is known of files that have not changed; forget those that have gone."""
+        rows = load(file)
+        if rows is None:
+            return
+        known = {each: i for i, each in enumerate(rows.marks)}
+        self.paths = [path for path in self.files if self._marks[path] in known]
+        self._unsaved = len(self.paths) < len(known)
+        if self.paths:
+            self._unread = [path for path in self.files if self._marks[path] not in known]
+            at = [known[self._marks[path]] for path in self.paths]
+            pixels = _chosen(rows.pixels, at)
+            self.side = min(self.side, pixels.shape[-1])
+            if pixels.shape[-1] > self.side:  # the folder has grown since
+                chunks = [self._kept(chunk.float() / 255) for chunk in pixels.split(CHUNK)]
+                pixels = torch.cat(chunks)
+            self._vectors, self._pixels = [_chosen(rows.vectors, at)], [pixels]
+
+    def _save(self) -> float:
+        """Keep what has been read so far; return how many seconds that took."""
+        began = time.monotonic()
+        if self._file is not None and self.paths:
+            marks = [self._marks[path] for path in self.paths]
+            save(self._file, Rows(marks, _joined(self._vectors), _joined(self._pixels)))
+        self._unsaved = False
+        return time.monotonic() - began
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _chosen(rows: Tensor, at: list[int]) -> Tensor:
+    """Return some rows; the tensor itself when that is all of them as they are."""
+    return rows if at == list(range(len(rows))) else rows[at]

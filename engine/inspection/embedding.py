@@ -15,6 +15,7 @@ from torch import Tensor
 
 from engine.errors import BadInput
 from engine.files import replacing, write_npz
+from engine.inspection.album import Album
 from engine.inspection.features import Features
 from engine.inspection.folder import thumbnail
 from engine.inspection.layout import Floats, Method, embed
@@ -34,29 +35,6 @@ class Embedding:
     unreadable: dict[Path, str]
 
 
-def folder_features(
-    features: Features,
-    files: Sequence[Path],
-    *,
-    side: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[list[Path], Floats, dict[Path, str]]:
-    """Return the files that could be read, their features (N, D), and why others could not."""
-    paths: list[Path] = []
-    vectors: list[Tensor] = []
-    unreadable: dict[Path, str] = {}
-    for batch, found in features.of_files(list(files), side):
-        unreadable.update({files[place]: reason for place, reason in batch.unreadable})
-        if batch.places:
-            paths += [files[place] for place in batch.places]
-            vectors.append(found)
-        if progress:
-            progress(batch.end, len(files))
-    if not vectors:
-        raise BadInput("none of the pictures can be read; a map needs at least 3")
-    return paths, torch.cat(vectors).numpy(), unreadable
-
-
 def embedding(
     features: Features,
     files: Sequence[Path],
@@ -64,13 +42,15 @@ def embedding(
     perplexity: float = 30.0,
     seed: int = 0,
     *,
+    folder: Path | None = None,
     side: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Embedding:
-    """Read pictures and lay them out; as `folder_features` and `embed`."""
-    paths, vectors, unreadable = folder_features(features, files, side=side, progress=progress)
-    positions, explained, taken = embed(vectors, method, perplexity, seed)
-    return Embedding(paths, positions, explained, taken, unreadable)
+    """Read pictures and lay them out, as `Album` and `embed`."""
+    album = Album(features, files, folder, side=side)
+    album.read(progress)
+    positions, explained, taken = embed(album.vectors(), method, perplexity, seed)
+    return Embedding(album.paths, positions, explained, taken, album.unreadable)
 
 
 def map_picture(

@@ -1,15 +1,12 @@
 """A picture as one vector: what a network's last hidden layer makes of it."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from engine.inspection.activations import channels_of
-from engine.inspection.folder import Batch, batches
 from engine.networks.network import Network
 
 
@@ -68,11 +65,3 @@ class Features:
         finally:
             handle.remove()
         return found[-1]
-
-    def of_files(
-        self, files: list[Path], side: int = 0, batch: int = 16
-    ) -> Iterator[tuple[Batch, Tensor]]:
-        """Yield batches of picture files, as squares of `side` pixels, with their features."""
-        for found in batches(files, side or self.network.card.input_size, batch):
-            pictures = found.pictures.to(self.network.device)
-            yield found, self(pictures) if len(pictures) else torch.empty(0, 0)

@@ -4,7 +4,6 @@ A folder is read once; every channel keeps its best places, at most one in each 
 found is kept in the data folder, also when the reading is broken off, and taken up again.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -17,12 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine import places
 from engine.errors import BadInput, Diverged
 from engine.files import write_npz
 from engine.image import from_tensor, open_picture
 from engine.inspection.activations import channels_of
 from engine.inspection.folder import Batch, batches, fingerprint, picture_files
+from engine.inspection.kept import kept_file, make_room, used
+from engine.inspection.kept import weights_hash as weights_hash
 from engine.inspection.receptive_field import Box, fields
 from engine.networks.network import Network
 
@@ -121,7 +121,7 @@ class PatchSearch:
         self.done = 0
         self.unreadable: dict[Path, str] = {}
         self._squares = np.zeros((len(self.files), 3), np.int64)
-        self.cache_file = places.data_folder() / "cache" / f"patches-{self._key(best)}.npz"
+        self.cache_file = kept_file("patches", self._depends_on(best))
         self._take_up()
 
     def run(self) -> Iterator[Progress]:
@@ -130,7 +130,7 @@ class PatchSearch:
         Raises `Diverged` when activations are not finite.
         """
         yield Progress(self.done, len(self.files))
-        saved = time.monotonic()
+        saved, before = time.monotonic(), self.done
         try:
             for found in batches(self.files, self.side, self.batch, self.done):
                 self._add(found)
@@ -139,7 +139,8 @@ class PatchSearch:
                     saved = time.monotonic()
                 yield Progress(self.done, len(self.files))
         finally:
-            self._save()
+            if self.done != before:
+                self._save()
 
     def channels(self, layer: str) -> int:
         """Return how many channels a layer has."""
@@ -199,10 +200,9 @@ class PatchSearch:
 
     # -- what is kept ---------------------------------------------------------------------
 
-    def _key(self, best: int) -> str:
+    def _depends_on(self, best: int) -> str:
         settings = (self.network.card.preprocessing, self.layers, self.side, best)
-        text = f"{weights_hash(self.network)} {fingerprint(self.folder, self.files)} {settings}"
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return f"{weights_hash(self.network)} {fingerprint(self.folder, self.files)} {settings}"
 
     def _save(self) -> None:
         arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {
@@ -215,6 +215,7 @@ class PatchSearch:
         with suppress(OSError, BadInput):  # a full disk costs the next search time, not this one
             self.cache_file.parent.mkdir(parents=True, exist_ok=True)
             write_npz(self.cache_file, {"state": state, "squares": self._squares, **arrays})
+            make_room(self.cache_file)
 
     def _take_up(self) -> None:
         try:
@@ -228,6 +229,7 @@ class PatchSearch:
                 }  # fmt: skip
         except Exception:  # missing or damaged: there is no common type; start from the beginning
             return
+        used(self.cache_file)
         self._best, self._squares, self.done = best, squares, int(state["done"])
         self.unreadable = {self.folder / name: text for name, text in state["unreadable"].items()}
 
@@ -240,12 +242,3 @@ def patch_picture(patch: Patch, side: int) -> Tensor:
     whole = open_picture(patch.path).tensor()
     top, left, bottom, right = patch.box
     return from_tensor(whole[:, top:bottom, left:right]).resized(side).tensor()
-
-
-def weights_hash(network: Network) -> str:
-    """Return a hash of a network's weights and of their precision."""
-    digest = hashlib.sha256(network.card.name.encode())
-    for name, tensor in network.module.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()

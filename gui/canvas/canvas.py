@@ -71,7 +71,7 @@ class Canvas(ToolView):
         if image is not None and image.isNull():
             image = None
         self._image = image
-        self._picture.set_image(image)
+        self._picture.set_image(image, self._original)
         if image is None:
             size = QSize()
         elif size is None or size.isEmpty():
@@ -84,7 +84,7 @@ class Canvas(ToolView):
 
     def set_original(self, image: QImage | None) -> None:
         """Set the photo for before/after; may come before or after the picture."""
-        self._original.set_image(image)
+        self._original.set_image(image, self._picture)
         self._arrange()
 
     def set_overlay(self, key: str, image: QImage | None, opacity: float = 0.6) -> None:

@@ -13,6 +13,17 @@ def _shrunk(size: QSize, factor: float) -> QSize:
     return QSize(max(1, round(size.width() / factor)), max(1, round(size.height() / factor)))
 
 
+def _prepared(image: QImage) -> QPixmap:
+    long_side = max(image.width(), image.height())
+    if long_side > LONGEST_SIDE:
+        image = image.scaled(
+            _shrunk(image.size(), long_side / LONGEST_SIDE),
+            Qt.AspectRatioMode.IgnoreAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
+    return QPixmap.fromImage(image)
+
+
 class Layer(QGraphicsItem):
     """An image stretched over a rectangle at the origin; may show only a vertical part of it."""
 
@@ -20,21 +31,23 @@ class Layer(QGraphicsItem):
         super().__init__()
         self.setZValue(height)
         self._levels: list[QPixmap] = []
+        self._key = 0
+        """Of the image that the levels are of, by which another layer knows the same one."""
         self._rect = QRectF()
         self._span = (0.0, 1.0)
 
-    def set_image(self, image: QImage | None) -> None:
-        """Show another image in the same place; None shows nothing."""
-        self._levels = []
-        if image is not None and not image.isNull():
-            long_side = max(image.width(), image.height())
-            if long_side > LONGEST_SIDE:
-                image = image.scaled(
-                    _shrunk(image.size(), long_side / LONGEST_SIDE),
-                    Qt.AspectRatioMode.IgnoreAspectRatio,
-                    Qt.TransformationMode.SmoothTransformation,
-                )
-            self._levels = [QPixmap.fromImage(image)]
+    def set_image(self, image: QImage | None, other: "Layer | None" = None) -> None:
+        """Show another image in the same place; None shows nothing.
+
+        What was prepared of the same image, here or in the `other` layer, is shared: to prepare a
+        large photo takes longer than a frame.
+        """
+        if image is None or image.isNull():
+            self._levels, self._key = [], 0
+        elif other is not None and other._key == image.cacheKey():
+            self._levels, self._key = other._levels, other._key
+        elif self._key != image.cacheKey():
+            self._levels, self._key = [_prepared(image)], image.cacheKey()
         self.update()
 
     def set_size(self, size: QSize) -> None:

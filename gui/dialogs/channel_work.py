@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QRect, QRectF, Qt
+from PySide6.QtCore import QCoreApplication, QRect, QRectF, Qt
 from PySide6.QtGui import QImage, QPainter
 
 from engine.colour_map import colourised, display_range
@@ -115,7 +115,8 @@ def guided(image: QImage, channel: Channel, networks: Networks) -> Guided:
     try:
         gradient = guided_backprop(network.module, network.prepare(picture), unit)[0].float().cpu()
     except ValueError as error:
-        raise BadInput(f"guided backprop on {network.card.name}: {error}") from error
+        text = QCoreApplication.translate("ChannelWindow", "Guided backprop on {0}: {1}")
+        raise BadInput(text.format(network.card.name, error)) from error
     if network.card.preprocessing.order == "BGR":
         gradient = gradient.flip(0)
     seen = _part(box, width, height)
@@ -135,9 +136,10 @@ def _answer(network: "Network", picture: "Tensor", channel: Channel) -> tuple[An
 
     maps = activations(network, picture, channel.layer)
     if not 0 <= channel.number < len(maps):
-        raise BadInput(
-            f"{channel.layer} has no channel {channel.number}; it has 0 to {len(maps) - 1}"
+        text = QCoreApplication.translate(
+            "ChannelWindow", "{0} has no channel {1}; it has 0 to {2}"
         )
+        raise BadInput(text.format(channel.layer, channel.number, len(maps) - 1))
     values = maps[channel.number].numpy()
     place = np.unravel_index(int(values.argmax()), values.shape)
     height, width = picture.shape[2], picture.shape[3]

@@ -1,12 +1,13 @@
 """A figure: the result with what explains it, to be looked at closely and saved."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from engine.image import Picture
-from gui.canvas.layers import Layer
-from gui.canvas.zoom_view import ZoomView
+from gui.canvas.figure_view import FigureView, zoom_buttons
 
 
 class FigureWindow(QDialog):
@@ -16,24 +17,20 @@ class FigureWindow(QDialog):
     """The figure, a `Picture`."""
 
     def __init__(
-        self, figure: Picture, image: QImage, title: str, parent: QWidget | None = None
+        self, figure: Picture, levels: Sequence[QImage], title: str, parent: QWidget | None = None
     ) -> None:
+        """`levels`: the figure as `levels_of` returns it."""
         super().__init__(parent)
         self.setObjectName("figureWindow")
         self.setWindowTitle(title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowFlag(Qt.WindowType.WindowMaximizeButtonHint)
         self.figure = figure
-        self.view = _View(image)
+        self.view = FigureView()
+        self.view.show_levels(levels)
         self.view.setAccessibleName(title)
         line = QHBoxLayout()
-        for text, act in (
-            (self.tr("&Fit"), self.view.fit),
-            (self.tr("&100 %"), self.view.actual_size),
-        ):
-            button = QPushButton(text)
-            button.setAutoDefault(False)
-            button.clicked.connect(act)
+        for button in zoom_buttons(self.view):
             line.addWidget(button)
         line.addStretch(1)
         self.save = QPushButton(self.tr("&Save…"))
@@ -46,20 +43,10 @@ class FigureWindow(QDialog):
         column.addLayout(line)
         room = self.screen().availableSize() * 0.8
         margins = column.contentsMargins()
-        wanted = image.size().grownBy(margins)
+        wanted = levels[0].size().grownBy(margins)
         wanted.setHeight(wanted.height() + self.save.sizeHint().height() + column.spacing() + 8)
         self.resize(wanted.boundedTo(room).expandedTo(self.minimumSizeHint()))
 
     @Slot()
     def _on_save(self) -> None:
         self.save_requested.emit(self.figure)
-
-
-class _View(ZoomView):
-    def __init__(self, image: QImage) -> None:
-        super().__init__()
-        layer = Layer()
-        layer.set_image(image)
-        layer.set_size(image.size())
-        self.scene().addItem(layer)
-        self._set_logical_size(image.size())

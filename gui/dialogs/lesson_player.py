@@ -1,18 +1,15 @@
 """A lesson full screen: one step at a time, moved by keys, maps revealed when they are asked for."""
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QPoint, QRect, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt, Signal, Slot
 from PySide6.QtGui import (
     QCloseEvent,
     QColor,
     QFont,
     QFontMetrics,
     QImage,
-    QImageReader,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -21,28 +18,24 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
-from engine.lesson import Lesson, Step
+from engine.lesson import Lesson
 from gui.background import Background, Ticket
+from gui.dialogs.lesson_layout import (
+    CAPTION,
+    FOOTER,
+    PROMPT,
+    TEXT,
+    TITLE,
+    Scene,
+    pictures_of,
+    scene_of,
+)
+from gui.dialogs.lesson_text import LEAST, draw_text
 
-BACK, TEXT, FAINT, ACCENT = (QColor(name) for name in ("#101114", "#f4f4f7", "#b4b6c2", "#9db9ff"))
-SMALLEST = 0.55
-"""To this part of its size a text may be reduced that is too long for its place."""
+BACK, INK, FAINT, ACCENT = (QColor(name) for name in ("#101114", "#f4f4f7", "#b4b6c2", "#9db9ff"))
 CENTRE = Qt.AlignmentFlag.AlignHCenter
-WRAP = Qt.TextFlag.TextWordWrap
 Key = tuple[int, bool]
 """Which step, and whether its maps are shown."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Where everything of a step lies, in the widget's coordinates."""
-
-    title: QRect
-    cells: tuple[QRect, ...]
-    """One for each picture, the places of their captions not among them."""
-    caption_height: int
-    text: QRect
-    footer: QRect
 
 
 class LessonPlayer(QWidget):
@@ -67,6 +60,7 @@ class LessonPlayer(QWidget):
         self.shown: Key | None = None
         """What can be seen; differs from `wanted` while pictures are being opened."""
         self._images: dict[Key, list[QImage]] = {}
+        self._scenes: dict[Key, Scene] = {}
         self._tickets: dict[Key, Ticket] = {}
 
     # -- moving ---------------------------------------------------------------------------
@@ -134,7 +128,15 @@ class LessonPlayer(QWidget):
         super().resizeEvent(event)
         self._forget()
         self._images.clear()
+        self._scenes.clear()
         self._want(self.wanted)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Lay the texts out anew in another font."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._scenes.clear()
+            self.update()
 
     def _forget(self) -> None:
         for ticket in self._tickets.values():
@@ -183,43 +185,19 @@ class LessonPlayer(QWidget):
 
     # -- layout and painting --------------------------------------------------------------
 
-    def _font(self, part: float, bold: bool = False) -> QFont:
-        """Return a font whose height is this part of the screen's."""
+    def _font(self, part: float) -> QFont:
+        """Return a font whose height is this part of the screen's; the title's is bold."""
         font = QFont(self.font())
-        font.setPixelSize(max(9, round(part * min(self.height(), 0.7 * self.width()))))
-        font.setBold(bold)
+        font.setPixelSize(max(LEAST, round(part * min(self.height(), 0.7 * self.width()))))
+        font.setBold(part == TITLE)
         return font
 
     def scene(self, key: Key) -> Scene:
         """Return where the things of a step lie."""
-        step = self.lesson.steps[key[0]]
-        margin = max(8, self.height() // 36)
-        inside = self.rect().adjusted(margin, margin, -margin, -margin)
-        footer = QFontMetrics(self._font(0.024)).height()
-        bottom = inside.bottom() - footer - margin // 2
-        top = inside.top()
-        height = self._height(step.title, self._font(0.05, True), inside.width(), 0.14)
-        title = QRect(inside.left(), top, inside.width(), height)
-        if height:
-            top += height + margin // 2
-        words = self._height(step.text, self._font(0.032), inside.width(), 0.26)
-        if not key[1]:
-            words += QFontMetrics(self._font(0.04)).height() + margin // 2
-        text = QRect(inside.left(), bottom - words, inside.width(), words)
-        area = QRect(inside.left(), top, inside.width(), text.top() - top - margin // 2)
-        captions = 3 * QFontMetrics(self._font(0.026)).lineSpacing() if key[1] else 0
-        captions = captions if step.figures else 0
-        pictures = pictures_of(step, key[1])
-        size = size_of(pictures[0])
-        cells = cells_of(len(pictures), size.width() / size.height(), area, captions, margin)
-        line = QRect(inside.left(), inside.bottom() - footer, inside.width(), footer)
-        return Scene(title, cells, captions, text, line)
-
-    def _height(self, text: str, font: QFont, width: int, most: float) -> int:
-        if not text.strip():
-            return 0
-        bounds = QFontMetrics(font).boundingRect(QRect(0, 0, width, 100_000), int(WRAP), text)
-        return min(bounds.height() + 2, round(most * self.height()))
+        if key not in self._scenes:
+            step = self.lesson.steps[key[0]]
+            self._scenes[key] = scene_of(step, key[1], self.rect(), self._font)
+        return self._scenes[key]
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the step."""
@@ -229,7 +207,7 @@ class LessonPlayer(QWidget):
             return
         index, revealed = self.shown
         step, scene = self.lesson.steps[index], self.scene(self.shown)
-        draw_text(painter, scene.title, step.title, self._font(0.05, True), TEXT, CENTRE)
+        draw_text(painter, scene.title, step.title, self._font(TITLE), INK, CENTRE)
         captions = [self.tr("The picture"), *(f.caption for f in step.figures)]
         captions = captions if scene.caption_height else [""]
         images = self._images[self.shown]
@@ -241,16 +219,16 @@ class LessonPlayer(QWidget):
             gap = scene.caption_height // 12
             top, high = at.y() + size.height() + gap, scene.caption_height - gap
             under = QRect(cell.left(), top, cell.width(), high)
-            draw_text(painter, under, caption, self._font(0.026), FAINT, CENTRE)
+            draw_text(painter, under, caption, self._font(CAPTION), FAINT, CENTRE)
         text = QRect(scene.text)
         if not revealed:
-            font = self._font(0.04)
+            font = self._font(PROMPT)
             line = QRect(text.left(), text.top(), text.width(), QFontMetrics(font).height())
             words = self.tr("{0}   Press R").format(self._prompt())
             draw_text(painter, line, words, font, ACCENT, CENTRE)
             text.setTop(text.bottom() + 1 - (text.height() - line.height()))
-        draw_text(painter, text, step.text, self._font(0.032), TEXT, CENTRE)
-        small = self._font(0.024)
+        draw_text(painter, text, step.text, self._font(TEXT), INK, CENTRE)
+        small = self._font(FOOTER)
         place = self.tr("{0} / {1}").format(index + 1, len(self.lesson.steps))
         right = QFontMetrics(small).horizontalAdvance(place) + 24
         draw_text(
@@ -258,44 +236,6 @@ class LessonPlayer(QWidget):
             Qt.AlignmentFlag.AlignLeft,
         )  # fmt: skip
         draw_text(painter, scene.footer, place, small, FAINT, Qt.AlignmentFlag.AlignRight)
-
-
-def pictures_of(step: Step, revealed: bool) -> list[bytes]:
-    """Return the files of the pictures that can be seen of a step."""
-    return [step.picture, *(f.picture for f in step.figures)] if revealed else [step.picture]
-
-
-def size_of(data: bytes) -> QSize:
-    """Return the size that a picture file says; it is not decoded."""
-    buffer = QBuffer()
-    buffer.setData(QByteArray(data))
-    buffer.open(QIODevice.OpenModeFlag.ReadOnly)
-    size = QImageReader(buffer).size()
-    return size if size.isValid() and not size.isEmpty() else QSize(1, 1)
-
-
-def cells_of(
-    count: int, aspect: float, area: QRect, captions: int, gap: int
-) -> tuple[QRect, ...]:  # fmt: skip
-    """Return the places of pictures of one aspect (width / height), as large as the area allows."""
-
-    def cell(columns: int) -> tuple[float, float, float]:
-        rows = math.ceil(count / columns)
-        width = (area.width() - gap * (columns - 1)) / columns
-        height = (area.height() - gap * (rows - 1)) / rows - captions
-        return min(width, height * aspect), width, height
-
-    columns = max(range(1, count + 1), key=lambda n: cell(n)[0])
-    _, width, height = cell(columns)
-    width, height = max(1, int(width)), max(1, int(height))
-    found = []
-    for place in range(count):
-        row, column = divmod(place, columns)
-        left = area.left() + column * (width + gap)
-        in_row = min(columns, count - row * columns)  # the last row lies in the middle
-        left += (columns - in_row) * (width + gap) // 2
-        found.append(QRect(left, area.top() + row * (height + captions + gap), width, height))
-    return tuple(found)
 
 
 def opened(files: list[bytes], sizes: list[QSize], ratio: float) -> list[QImage]:
@@ -309,24 +249,3 @@ def opened(files: list[bytes], sizes: list[QSize], ratio: float) -> list[QImage]
         image.setDevicePixelRatio(ratio)
         images.append(image)
     return images
-
-
-def draw_text(
-    painter: QPainter, place: QRect, text: str, font: QFont, colour: QColor,
-    align: Qt.AlignmentFlag,
-) -> None:  # fmt: skip
-    """Draw a text into its place, smaller if it is too long for it."""
-    if not text.strip() or place.height() <= 0:
-        return
-    font, flags, largest = QFont(font), int(align) | int(WRAP), font.pixelSize()
-    while font.pixelSize() > max(9, SMALLEST * largest):
-        bounds = QFontMetrics(font).boundingRect(place, flags, text)
-        if bounds.height() <= place.height() and bounds.width() <= place.width():
-            break
-        font.setPixelSize(font.pixelSize() - 1)
-    painter.save()
-    painter.setClipRect(place)
-    painter.setFont(font)
-    painter.setPen(colour)
-    painter.drawText(place, flags, text)
-    painter.restore()

@@ -11,6 +11,7 @@ from gui.dialogs.commands import Command, CommandPalette, ShortcutSheet, command
 from gui.dialogs.preferences import PreferencesDialog
 
 if TYPE_CHECKING:
+    from engine.networks.network import Layer
     from gui.main_window import MainWindow
 
 
@@ -51,8 +52,8 @@ class DialogsFlow(QObject):
 
         w = self.window
         current, here = w.showing.current, w.layers.here
-        if current is None or here is None or not here.network.classes:
-            w.status.say(self.tr("There is no picture, or the network has no classes."))
+        if current is None or here is None:
+            w.status.say(self.tr("There is no picture to compare methods on."))
             return None
         job = w.studio.job
         dialog = CompareDialog(
@@ -60,10 +61,10 @@ class DialogsFlow(QObject):
             w.networks, w.background, w,
         )  # fmt: skip
         wish, names = w.sight.wish(), here.network.classes
-        target = "" if wish.target is None else names[wish.target]
+        target = "" if wish.unit or wish.target is None else names[wish.target]
         if "," in target:  # commas part classes there
             target = str(wish.target)
-        dialog.set_question(target, wish.layer, names)
+        dialog.set_question(target, wish.unit, wish.layer, names, units_in(here.layers))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         return dialog
 
@@ -151,3 +152,13 @@ class DialogsFlow(QObject):
             "MIT licence. Sample pictures and networks: resources/CREDITS.md."
         )
         QMessageBox.about(self.window, self.tr("About Pareidolia"), text.format(number))
+
+
+def units_in(layers: "tuple[Layer, ...]") -> list[str]:
+    """Return the names of all layers that have channels."""
+    return [
+        layer.field_name or layer.name
+        for top in layers
+        for layer in top.flat()
+        if layer.channels is not None
+    ]

@@ -1,25 +1,22 @@
 """Figures of results in windows of their own."""
 
-import logging
 from functools import partial
-from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QAction, QImage
-from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
-from engine.errors import BadInput, PareidoliaError
-from engine.image import Picture, save_picture
-from engine.job import figure_of
+from engine.errors import PareidoliaError
+from engine.image import Picture
+from engine.job import Job
 from gui.background import Background
+from gui.canvas.figure_view import levels_of
 from gui.dialogs.figure import FigureWindow
-from gui.flow.files import PICTURES, FilesFlow
+from gui.flow.files import FilesFlow, made_figure
 from gui.flow.running import RunFlow
 from gui.pictures import image_of
 from gui.run.networks import Networks
 from gui.run.worker import Result
-
-log = logging.getLogger("pareidolia.files")
 
 
 class FigureFlow(QObject):
@@ -60,33 +57,18 @@ class FigureFlow(QObject):
             return
         self.said.emit(self.tr("Making the figure…"))
         work = partial(_made, result, self.networks)
-        done = partial(self._on_made, result.job.technique.title)
+        done = partial(self._on_made, result.job)
         self.background.submit(work, done, self._on_failed)
 
-    def _on_made(self, title: str, made: tuple[Picture, QImage]) -> None:
+    def _on_made(self, job: Job, made: tuple[Picture, tuple[QImage, ...]]) -> None:
         self.said.emit("")
-        window = FigureWindow(*made, self.tr("Figure: {0}").format(title), self.window)
-        window.save_requested.connect(self._on_save)
+        title = self.tr("Figure: {0}").format(job.technique.title)
+        window = FigureWindow(*made, title, self.window)
+        window.save_requested.connect(partial(self._on_save, job))
         window.show()
 
-    @Slot(object)
-    def _on_save(self, figure: Picture) -> None:
-        name = self.files.suggestion().with_suffix(".figure.png")
-        path, _ = QFileDialog.getSaveFileName(
-            QApplication.activeWindow() or self.window, self.tr("Save figure"), str(name), PICTURES
-        )
-        target = self.files.with_suffix(path, ".png")
-        if target is not None:
-            self.write(figure, target)
-
-    def write(self, figure: Picture, path: Path) -> None:
-        """Write a figure."""
-        work = partial(save_picture, figure, path)
-        self.background.submit(work, self._on_saved, self._on_failed, keep=True)
-
-    def _on_saved(self, path: Path) -> None:
-        log.info("saved %s", path)
-        self.said.emit(self.tr("Saved {0}").format(path))
+    def _on_save(self, job: Job, figure: Picture) -> None:
+        self.files.save_figure_of(job, lambda: figure)
 
     def _on_failed(self, error: BaseException) -> None:
         if isinstance(error, (PareidoliaError, OSError)):
@@ -95,10 +77,7 @@ class FigureFlow(QObject):
             raise error
 
 
-def _made(result: Result, networks: Networks) -> tuple[Picture, QImage]:
-    job = result.job
-    network = networks.get(job.network, job.weights)
-    figure = figure_of(job, result.picture.tensor(), network)
-    if figure is None:
-        raise BadInput(f"{job.technique.title} has no figure besides its picture")
-    return figure, image_of(figure)
+def _made(result: Result, networks: Networks) -> tuple[Picture, tuple[QImage, ...]]:
+    network = networks.get(result.job.network, result.job.weights)
+    figure = made_figure(result, network)
+    return figure, levels_of(image_of(figure))

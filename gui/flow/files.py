@@ -1,14 +1,15 @@
 """Pictures and projects to and from files; reading and writing happens behind the window."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QObject, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 
 from engine import settings
 from engine.errors import BadInput, PareidoliaError
@@ -21,10 +22,15 @@ from gui.flow.pictures_in import kept
 from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
 from gui.panels.editors import commit_typed
+from gui.run.worker import Result
 from gui.session import Session, with_paths
 from gui.studio import Studio
 
-PICTURES = "PNG (*.png);;JPEG (*.jpg);;WebP (*.webp);;TIFF (*.tif);;PNG, 16 bit (*.png)"
+if TYPE_CHECKING:
+    from engine.networks.network import Network
+
+FIGURES = "PNG (*.png);;JPEG (*.jpg);;WebP (*.webp);;TIFF (*.tif)"
+PICTURES = f"{FIGURES};;PNG, 16 bit (*.png)"
 log = logging.getLogger("pareidolia.files")
 
 
@@ -56,7 +62,7 @@ class FilesFlow(QObject):
         path, chosen = QFileDialog.getSaveFileName(
             self.window, self.tr("Save picture"), str(self.suggestion()), PICTURES
         )
-        target = self.with_suffix(path, "." + chosen.rpartition("*.")[2].rstrip(")"))
+        target = self.with_suffix(path, _suffix(chosen))
         if target is not None:
             self._write(ready, target, 16 if "16" in chosen else 8)
 
@@ -97,21 +103,28 @@ class FilesFlow(QObject):
     def save_figure(self) -> None:
         """Ask where to, then write the figure that explains the last result."""
         result = self.running.result
-        if result is None:
-            return
+        if result is not None:
+            self.save_figure_of(result.job, partial(made_figure, result))
+
+    def save_figure_of(self, job: Job, make: Callable[[], Picture]) -> None:
+        """Ask where to, then write the figure of a job's result, which `make` returns."""
         name = self.suggestion().with_suffix(".figure.png")
-        path, _ = QFileDialog.getSaveFileName(
-            self.window, self.tr("Save figure"), str(name), PICTURES
+        path, chosen = QFileDialog.getSaveFileName(
+            QApplication.activeWindow() or self.window, self.tr("Save figure"), str(name), FIGURES
         )
-        target = self.with_suffix(path, ".png")
+        target = self.with_suffix(path, _suffix(chosen))
         if target is not None:
-            self.write_figure(target)
+            self._write_figure(job, make, target)
 
     def write_figure(self, path: Path) -> None:
         """Write the figure of the last result."""
         result = self.running.result
-        if result is not None and not self._is_an_input(path, result.job):
-            work = partial(write_figure, result.picture, path, result.job)
+        if result is not None:
+            self._write_figure(result.job, partial(made_figure, result), path)
+
+    def _write_figure(self, job: Job, make: Callable[[], Picture], path: Path) -> None:
+        if not self._is_an_input(path, job):
+            work = partial(_written, make, path)
             self.background.submit(work, self._on_saved, self._on_failed, keep=True)
 
     def suggestion(self) -> Path:
@@ -223,6 +236,11 @@ class FilesFlow(QObject):
             raise error
 
 
+def _suffix(chosen: str) -> str:
+    """Return the suffix of a file dialog's filter: ".jpg" of "JPEG (*.jpg)"."""
+    return "." + chosen.rpartition("*.")[2].rstrip(")")
+
+
 def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> Path:
     """Write a picture with its recipe; a moment taken from the screen gets the photo's EXIF."""
     content = job.inputs.content
@@ -236,9 +254,17 @@ def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> 
     return save_picture(picture, path, recipe=job.recipe(), bits=bits)
 
 
-def write_figure(picture: Picture, path: Path, job: Job) -> Path:
-    """Write the figure of a job's result."""
-    figure = figure_of(job, picture.tensor())
+def made_figure(result: Result, network: "Network | None" = None) -> Picture:
+    """Return the figure that explains a result; without its network, that is loaded again."""
+    figure = figure_of(result.job, result.picture.tensor(), network)
     if figure is None:
-        raise BadInput(f"{job.technique.title} has no figure besides its picture")
-    return save_picture(figure, path)
+        raise BadInput(
+            QCoreApplication.translate("FilesFlow", "{0} has no figure besides its picture").format(
+                result.job.technique.title
+            )
+        )
+    return figure
+
+
+def _written(make: Callable[[], Picture], path: Path) -> Path:
+    return save_picture(make(), path)

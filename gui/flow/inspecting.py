@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QSignalBlocker, Signal, Slot
 from PySide6.QtWidgets import QDockWidget, QTabWidget, QWidget
 
 from gui.background import Background
@@ -47,11 +47,14 @@ class InspectFlow(QObject):
         self.panels: dict[str, InspectionPanel] = {}
         self.channel_window: ChannelWindow | None = None
         self._layer = ""
+        self.folder = FolderChoice(self)
         for name, title, panel in panels(networks, background, self):
             self.panels[name] = panel
+            panel.setWindowTitle(title)
             panel.open_requested.connect(self.open_picture)
             panel.channel_requested.connect(self.show_channel)
             tabs.addTab(panel, title)
+        tabs.currentChanged.connect(self._on_tab)
         dock = tabs.parentWidget()
         self._watched = not isinstance(dock, QDockWidget)
         if isinstance(dock, QDockWidget):
@@ -65,6 +68,20 @@ class InspectFlow(QObject):
         activations.wish_changed.connect(maps.want_activations)
         maps.maps.answered.connect(activations.on_answer)
         activations.watch(self._watched)
+
+    def tab(self) -> str:
+        """Return the name of the panel in front."""
+        return next(name for name, p in self.panels.items() if p is self.tabs.currentWidget())
+
+    def put_in_front(self, name: str) -> None:
+        """Bring a panel to the front, as it was at the last start: that asks for no reading."""
+        with QSignalBlocker(self.tabs):
+            self.tabs.setCurrentWidget(self.panels[name])
+
+    @Slot(int)
+    def _on_tab(self, _index: int) -> None:
+        """Somebody turned to another tab, and wants to see what it has to show."""
+        self.folder.wanted = True
 
     @Slot(object)
     def _on_network(self, _loaded: object) -> None:
@@ -165,7 +182,7 @@ def panels(
     networks: Networks, background: Background, flow: InspectFlow
 ) -> list[tuple[str, str, InspectionPanel]]:
     """Return (name, title, panel) of all tabs, in their order."""
-    folder, albums = FolderChoice(flow), Albums(networks)
+    folder, albums = flow.folder, Albums(networks)
     embedding = EmbeddingPanel(networks, background, folder, albums)
     embedding.open_requested.connect(flow.show_saliency)
     return [

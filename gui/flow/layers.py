@@ -12,6 +12,7 @@ from engine import settings
 from engine.errors import BadInput, PareidoliaError, WeightsMissing
 from engine.job import Job
 from engine.networks import catalogue
+from engine.task import Technique
 from gui.background import Background, Ticket
 from gui.flow.showing import Showing
 from gui.flow.words import in_this_window
@@ -33,6 +34,8 @@ class Loaded:
 
     network: "Network"
     layers: "tuple[Layer, ...]"
+    size: Size
+    """Height and width of the picture that the layers' sizes are for."""
 
 
 class LayersFlow(QObject):
@@ -41,7 +44,7 @@ class LayersFlow(QObject):
     loaded = Signal(object)
     """`Loaded`: another network is there."""
     choices = Signal(dict)
-    """Names of the network's classes and layers, for settings that ask for one."""
+    """Names of networks here, the network's classes and layers, for settings that ask for one."""
     status = Signal(str)
     weights_missing = Signal(str)
 
@@ -80,6 +83,7 @@ class LayersFlow(QObject):
     def _on_names(self, names: list[str]) -> None:
         self.names = names
         self._fill_box()
+        self.choices.emit({"network": names})
 
     def _fill_box(self) -> None:
         names = list(self.names)
@@ -118,7 +122,7 @@ class LayersFlow(QObject):
         if other:
             self.tree.set_message(self.tr("Loading {0}…").format(job.network))
             self.status.emit(self.tr("Loading {0}…").format(job.network))
-        work = partial(load, self.networks, *key)
+        work = partial(load, self.networks, job.technique, *key)
         self._ticket = self.background.submit(work, self._on_loaded, self._on_failed)
 
     def forget(self) -> None:
@@ -131,7 +135,7 @@ class LayersFlow(QObject):
     def _on_loaded(self, loaded: Loaded) -> None:
         another = self.here is None or self.here.network is not loaded.network
         self.here = loaded
-        self.tree.set_network(loaded.layers, loaded.network.card.layers)
+        self.tree.set_network(loaded.layers, loaded.network.card.layers, loaded.size)
         self._show_roles()
         if another:
             self.status.emit("")
@@ -207,14 +211,17 @@ class LayersFlow(QObject):
         self.refresh()
 
 
-def load(networks: Networks, name: str, weights: str | None, size: Size | None) -> Loaded:
+def load(
+    networks: Networks, technique: Technique, name: str, weights: str | None, size: Size | None
+) -> Loaded:
     """Load a network and trace its layers; for pictures that it cannot take, at its own size."""
     network = networks.get(name, weights)
+    technique.suggested_layers(network)  # imports what the window will need to ask for them
+    own = network.card.input_size, network.card.input_size
     try:
-        layers = network.layers(size)
+        return Loaded(network, network.layers(size), size or own)
     except BadInput:
-        layers = network.layers()
-    return Loaded(network, layers)
+        return Loaded(network, network.layers(), own)
 
 
 def networks_here() -> list[str]:

@@ -1,5 +1,6 @@
 """The file of a lesson: opened, saved, exported; nothing unsaved is thrown away unasked."""
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,8 @@ from engine.lesson import SUFFIX, Lesson, read_lesson, write_lesson
 from engine.lesson_html import export_html
 from gui.background import Background
 from gui.flow.files import FilesFlow
+
+log = logging.getLogger("pareidolia.lessons")
 
 
 class LessonDocument(QObject):
@@ -28,6 +31,7 @@ class LessonDocument(QObject):
         self.lesson = Lesson("")
         self._saved = self.lesson
         self._path: Path | None = None
+        self._reopening: Path | None = None
         self._box: QMessageBox | None = None
         self._then: Callable[[], object] | None = None
 
@@ -35,6 +39,11 @@ class LessonDocument(QObject):
     def changed(self) -> bool:
         """Whether the lesson holds anything that no file does."""
         return self.lesson is not self._saved
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the lesson was read from or written to, or is being read from."""
+        return self._path or self._reopening
 
     def set_lesson(self, lesson: Lesson, path: Path | None = None) -> None:
         """Take over a lesson as it is in a file (None: a new one)."""
@@ -97,6 +106,24 @@ class LessonDocument(QObject):
         if self.may_leave(partial(self._on_opened, path, lesson)):  # a step may have come meanwhile
             self.set_lesson(lesson, path)
             self.said.emit(self.tr("Opened {0}").format(path))
+
+    def reopen(self, path: Path) -> None:
+        """Open the lesson of the last session, unless another is begun before it has been read."""
+        self._reopening = path
+        self.background.submit(
+            partial(read_lesson, path), partial(self._on_reopened, self.lesson, path), self._on_gone
+        )
+
+    def _on_reopened(self, before: Lesson, path: Path, lesson: Lesson) -> None:
+        self._reopening = None
+        if self.lesson is before:
+            self.set_lesson(lesson, path)
+
+    def _on_gone(self, error: BaseException) -> None:
+        self._reopening = None
+        if not isinstance(error, (PareidoliaError, OSError)):
+            raise error
+        log.warning("the lesson of the last session is left out: %s", error)
 
     @Slot()
     def save(self) -> None:

@@ -106,10 +106,15 @@ def wish_values(wish: Wish) -> dict[str, Any]:
 
 
 def wish_from(values: Mapping[str, Any], present: Wish) -> Wish:
-    """Return the wish that plain values tell; what they do not tell is as at present."""
+    """Return the wish that plain values tell; what they do not tell is as at present.
+
+    But steps of before there were settings of occlusion were made with what now is the default.
+    """
     told: dict[str, Any] = {}
     for each in fields(present):
-        value = values.get(each.name, getattr(present, each.name))
+        of_old = bool(values) and each.name.startswith("occlusion_")
+        without = each.default if of_old else getattr(present, each.name)
+        value = values.get(each.name, without)
         kind = type(getattr(present, each.name))
         if each.name == "target":
             good = value is None or (isinstance(value, int) and not isinstance(value, bool))

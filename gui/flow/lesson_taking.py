@@ -11,7 +11,7 @@ from engine.errors import PareidoliaError
 from engine.heat import percent
 from gui.background import Background, Ticket
 from gui.flow.lesson_state import Seen, SeenMap, step_of, wish_values
-from gui.flow.sight import KINDS, SightFlow
+from gui.flow.sight import KINDS, SightFlow, as_wished
 from gui.run.maps import Answer
 from gui.session import job_to_values
 from gui.studio import Studio
@@ -90,8 +90,10 @@ class LessonTaking(QObject):
     def _is_answer(self, answer: Answer) -> bool:
         """Whether an answer is a whole one about the network, class, methods and layer chosen."""
         asked, wish, job = answer.question, self.sight.panel.wish(), self.studio.job
-        same = (asked.target, asked.unit, asked.saliency, asked.grad_cam, asked.layer) == (
+        about = (asked.target, asked.unit, asked.saliency, asked.grad_cam, asked.layer)
+        same = (*about, asked.occlusion) == (
             wish.target, self.sight.panel.target.unit(), wish.saliency, wish.grad_cam, wish.layer,
+            wish.square,
         )  # fmt: skip
         network = (asked.network, asked.weights) == (job.network, job.weights)
         return same and network and not answer.unfinished
@@ -102,7 +104,7 @@ class LessonTaking(QObject):
             return
         if self.sight.showing.run_active and not self.sight.panel.wish().of_content:
             # The run is further already: the step shows the picture that the maps are about.
-            self._make(answer.question.image, answer)
+            self._make(answer.question.image, as_wished(answer, self.sight.panel.wish()))
         elif not answer.top and answer.activation is None:
             current = self.sight.showing.current
             if current is not None:
@@ -147,10 +149,12 @@ class LessonTaking(QObject):
         heat = getattr(answer, kind)
         activation = answer.activation
         size = percent(answer.probability) if activation is None else f"{activation:.4g}"
-        parts = [self.tr("{0} for {1} ({2})").format(heat.method.title, answer.target_name, size)]
+        parts = [self.tr("{0} for {1} ({2})").format(heat.title, answer.target_name, size)]
         if heat.method.of_layer and heat.method.command != "cam" and answer.layer:
             parts.append(self.tr("layer {0}").format(answer.layer))
         parts.append(self.tr("network {0}").format(answer.question.network))
+        if heat.key:  # a figure has no legend
+            parts.append(heat.key)
         current = self.sight.showing.current
         if self.sight.panel.wish().of_content and current and current.kind != "content":
             parts.append(self.tr("looking at the content photo"))

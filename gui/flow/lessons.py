@@ -15,7 +15,7 @@ from gui.background import Background
 from gui.dialogs.lesson_player import LessonPlayer
 from gui.flow.files import FilesFlow
 from gui.flow.lesson_document import LessonDocument
-from gui.flow.lesson_state import WayBack, thumbnail, way_back, wish_from
+from gui.flow.lesson_state import WayBack, thumbnail, way_back, wish_from, wish_values
 from gui.flow.lesson_taking import LessonTaking
 from gui.flow.sight import SightFlow
 from gui.panels.lesson import THUMB, LessonPanel
@@ -171,6 +171,19 @@ class LessonsFlow(QObject):
             self.sight.showing.show_input(back.path)
         else:
             self.sight.showing.show_content()
+        if self.sight.layers.here is not None:
+            self._on_network(None)
+
+    def asked(self) -> tuple[str, str | None, Mapping[str, Any]]:
+        """Return the network, its weights and what is asked of the maps, or going to be."""
+        if self._wish is not None:
+            return *self._wish[0], self._wish[1]
+        job = self.studio.job
+        return job.network, job.weights, wish_values(self.sight.panel.wish())
+
+    def ask_when_there(self, network: Network, wish: Mapping[str, Any]) -> None:
+        """Ask the maps for what plain values tell, as soon as that network is there."""
+        self._wish = network, wish
         if self.sight.layers.here is not None:
             self._on_network(None)
 

@@ -1,93 +1,67 @@
-"""The occluder: a square that follows the pointer over the picture, and the classes meanwhile."""
+"""The occluder: a square that follows the pointer over the picture; classes and unit meanwhile."""
 
 from functools import partial
 
 from PySide6.QtCore import QObject, QPointF, QRectF, QSizeF, Slot
 from PySide6.QtGui import QAction, QImage
 
-from engine.errors import PareidoliaError
 from engine.heat import percent
 from gui.background import Background
 from gui.canvas.canvas import Canvas
 from gui.canvas.tools import Mark
+from gui.flow.canvas_tool import CanvasToolFlow
 from gui.flow.pointer import looked_at
 from gui.flow.sight import SightFlow
 from gui.run.networks import Networks
-from gui.run.newest import Newest
-from gui.run.pointing import About, Covered, Eye, covered
+from gui.run.pointing import About, Covered, covered
 
 MARK = "occluder"
 STEP = 0.25
 """An arrow moves the square by this part of its side."""
 
 
-class OccludingFlow(QObject):
+class OccludingFlow(CanvasToolFlow):
     """Connects canvas, switches and network."""
+
+    tool = "drag"
 
     def __init__(
         self, sight: SightFlow, networks: Networks, background: Background, canvas: Canvas,
         parent: QObject | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(parent)
-        self.sight, self.canvas = sight, canvas
+        super().__init__(sight, networks, background, canvas, parent)
         self.group = sight.panel.occluder
         self.covered: Covered | None = None
         """What is shown."""
-        self._action: QAction | None = None
         self._centre: QPointF | None = None  # in parts of the picture's width and height
         self._cover: tuple[str, QImage] | None = None
-        self._eye = Eye(networks)
-        self._newest = Newest(background, self._on_covered, self._on_failed, self)
         canvas.tool_dragged.connect(self._on_dragged)
         canvas.tool_stepped.connect(self._on_stepped)
         canvas.tool_resized.connect(self.group.grow)
-        canvas.tool_ended.connect(self._on_ended)
-        self.group.changed.connect(self._ask)
-        sight.panel.changed.connect(self._ask)
-        sight.layers.loaded.connect(self._on_other)
-        sight.showing.changed.connect(self._on_other)
+        self.group.changed.connect(self.renew)
+        sight.panel.changed.connect(self.renew)
 
     def bind(self, action: QAction) -> None:
         """Keep the menu's switch in step with the panel's."""
-        self._action = action
+        super().bind(action)
         self.group.toggled.connect(action.setChecked)
-
-    @property
-    def on(self) -> bool:
-        """Whether the square is on the picture."""
-        return self._action is not None and self._action.isChecked()
 
     @Slot(bool)
     def switch(self, on: bool) -> None:
         """Begin with the square in the middle, or end."""
-        self._clear()
+        self.clear()
+        self.take_tool(on)
         if on:
             self._centre = QPointF(0.5, 0.5)
-            self.canvas.set_tool("drag")
-            self.canvas.setFocus()
-            self._ask()
-        elif self.canvas.tool() == "drag":
-            self.canvas.set_tool("")
+            self.renew()
         self.group.set_on(on)
 
-    @Slot()
-    def _on_ended(self) -> None:
-        if self._action is not None and self.canvas.tool() == "drag":
-            self._action.setChecked(False)
-
-    def _clear(self) -> None:
-        self._newest.forget()
+    def clear(self) -> None:
+        """Take the square away."""
+        super().clear()
         self.covered = self._cover = None
         self.canvas.set_mark(MARK, None)
-        self.canvas.set_note("")
         self.sight.panel.top.end_covered()
-
-    @Slot()
-    def _on_other(self) -> None:
-        """Another picture or network."""
-        if self.on:
-            self._clear()
-            self._ask()
 
     # -- the square -----------------------------------------------------------------------
 
@@ -119,10 +93,11 @@ class OccludingFlow(QObject):
     def _move_to(self, x: float, y: float) -> None:
         """Put the square's middle somewhere; it stays within the picture."""
         self._centre = QPointF(min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0))
-        self._ask()
+        self.renew()
 
     @Slot()
-    def _ask(self) -> None:
+    def renew(self) -> None:
+        """Draw the square where it is now, and ask what the network says."""
         image, size = looked_at(self.sight), self.canvas.logical_size()
         if not self.on or image is None or size.isEmpty():
             return
@@ -132,9 +107,15 @@ class OccludingFlow(QObject):
             square.x() / size.width(), square.y() / size.height(),
             square.width() / size.width(), square.height() / size.height(),
         )  # fmt: skip
+        panel, here = self.sight.panel, self.sight.layers.here
+        unit = panel.target.unit()
+        if unit is None and here is not None and not here.network.classes:
+            self._newest.forget()
+            self.show_problem(panel.target.problem or panel.no_classes())
+            return
         about = About(image, job.network, job.weights, job.device)
-        target = self.sight.panel.wish().target
-        self._newest.ask(partial(covered, self._eye, about, self.group.fill(), shares, target))
+        target = panel.wish().target if unit is None else unit
+        self.ask(partial(covered, self._eye, about, self.group.fill(), shares, target))
 
     def _draw(self, square: QRectF) -> None:
         fill = self.group.fill()
@@ -144,24 +125,32 @@ class OccludingFlow(QObject):
 
     # -- what the network says ------------------------------------------------------------
 
-    def _on_covered(self, found: Covered) -> None:
-        if not self.on:
-            return
+    def show_found(self, found: Covered) -> None:
+        """Show what the network says now."""
         self.covered, self._cover = found, (found.kind, found.cover)
         self._draw(self.square())
         self.sight.panel.top.show_covered(found.top, found.before)
-        words = self.tr("{0}: logit {1:.2f} → {2:.2f} ({3:+.2f}), {4} → {5}")
-        text = words.format(
-            found.target_name,
-            *found.logits,
-            found.logits[1] - found.logits[0],
-            *map(percent, found.chances),
-        )
-        self.canvas.set_note(text.replace("-", "−"))
+        before, now = found.answers
+        if found.chances is None:
+            text = self.tr("{0}: {1} → {2} ({3})").format(
+                found.target_name, *map(_number, (f"{before:.4g}", f"{now:.4g}")),
+                _number(f"{now - before:+.3g}"),
+            )  # fmt: skip
+        else:
+            text = self.tr("{0}: logit {1} → {2} ({3}), {4} → {5}").format(
+                found.target_name, *map(_number, (f"{before:.2f}", f"{now:.2f}")),
+                _number(f"{now - before:+.2f}"), *map(percent, found.chances),
+            )  # fmt: skip
+        self.canvas.set_note(text)
 
-    def _on_failed(self, error: BaseException) -> None:
-        if not isinstance(error, PareidoliaError):
-            raise error
-        if self.on:
-            self._clear()
-            self.canvas.set_note(str(error))
+    def show_problem(self, text: str) -> None:
+        """Say why there is no answer; the square stays, to be moved when there is one again."""
+        self.covered = self._cover = None
+        self.sight.panel.top.end_covered()
+        self._draw(self.square())
+        self.canvas.set_note(text)
+
+
+def _number(text: str) -> str:
+    """Return a number with a minus sign of the width of a plus."""
+    return text.replace("-", "−")

@@ -10,7 +10,6 @@ from engine import settings
 from engine.job import Job
 from engine.settings import Setting
 from engine.techniques import TECHNIQUES
-from gui.flow.layers import networks_here
 from gui.panels.settings_form import SettingsForm
 from gui.session import Session
 from gui.studio import Studio
@@ -99,7 +98,6 @@ class OptionsFlow(QObject):
         self.form.describe(self.described())
         self._show_values()
         self._show_presets()
-        self.form.set_choices({"network": networks_here()})
 
     def _show_values(self) -> None:
         job = self.studio.job

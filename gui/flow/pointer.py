@@ -3,18 +3,17 @@
 from functools import partial
 
 from PySide6.QtCore import QObject, QPointF, QRectF, QTimer, Slot
-from PySide6.QtGui import QAction, QImage
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QLabel, QStatusBar
 
-from engine.errors import PareidoliaError
 from engine.heat import Heat
 from gui.background import Background
 from gui.canvas.canvas import Canvas
 from gui.canvas.tools import Mark
+from gui.flow.canvas_tool import CanvasToolFlow
 from gui.flow.sight import KINDS, SightFlow
 from gui.run.networks import Networks
-from gui.run.newest import Newest
-from gui.run.pointing import SHARE, About, Eye, SeenField, cell_on, seen_field
+from gui.run.pointing import SHARE, About, SeenField, cell_on, seen_field
 
 FIELD, THEORETICAL, EFFECTIVE = "receptive_field", "theoretical", "effective"
 """Names of what lies on the canvas."""
@@ -23,72 +22,51 @@ EVERY_MS = 40
 OPACITY = 0.8
 
 
-class PointerFlow(QObject):
+class PointerFlow(CanvasToolFlow):
     """Connects the pointer with the maps shown and with the network."""
+
+    tool = "point"
 
     def __init__(
         self, sight: SightFlow, networks: Networks, background: Background, canvas: Canvas,
         bar: QStatusBar, parent: QObject | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(parent)
-        self.sight, self.canvas = sight, canvas
+        super().__init__(sight, networks, background, canvas, parent)
         self.value = QLabel()
         self.value.setObjectName("valueLabel")
         self.value.setAccessibleName(self.tr("Maps' values under the pointer"))
         bar.insertPermanentWidget(0, self.value)
         self.seen: SeenField | None = None
         """The receptive field that is shown."""
-        self._action: QAction | None = None
         self._at: QPointF | None = None
-        self._eye = Eye(networks)
-        self._newest = Newest(background, self._on_seen, self._on_failed, self)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(EVERY_MS)
         self._timer.timeout.connect(self._ask)
         canvas.hovered.connect(self._on_hover)
         canvas.left.connect(self._on_left)
-        canvas.tool_ended.connect(self._on_ended)
         sight.maps.answered.connect(self._on_answer)
-        sight.panel.layer.currentIndexChanged.connect(self._again)
-        sight.panel.target.changed.connect(self._again)
-        sight.layers.loaded.connect(self._on_other)
-        sight.showing.changed.connect(self._on_other)
-
-    def bind(self, action: QAction) -> None:
-        """Take the switch of the receptive field."""
-        self._action = action
-
-    @property
-    def on(self) -> bool:
-        """Whether receptive fields are shown."""
-        return self._action is not None and self._action.isChecked()
+        sight.panel.recoloured.connect(self._on_recoloured)
+        sight.panel.layer.currentIndexChanged.connect(self.renew)
+        sight.panel.target.changed.connect(self.renew)
 
     @Slot(bool)
     def switch(self, on: bool) -> None:
         """Begin or end to show the receptive field under the pointer."""
-        self._clear()
+        self.clear()
+        self.take_tool(on)
         if on:
-            self.canvas.set_tool("point")
-            self.canvas.setFocus()
             self.canvas.set_note(self.tr("Point at the picture. Escape ends."))
-            self._again()
-        elif self.canvas.tool() == "point":
-            self.canvas.set_tool("")
+            self.renew()
 
-    @Slot()
-    def _on_ended(self) -> None:
-        if self._action is not None and self.canvas.tool() == "point":
-            self._action.setChecked(False)
-
-    def _clear(self) -> None:
-        self._newest.forget()
+    def clear(self) -> None:
+        """Take the field away."""
+        super().clear()
         self._timer.stop()
         self.seen = None
         self.canvas.set_overlay(FIELD, None)
         for key in (THEORETICAL, EFFECTIVE):
             self.canvas.set_mark(key, None)
-        self.canvas.set_note("")
 
     # -- the pointer ----------------------------------------------------------------------
 
@@ -96,7 +74,7 @@ class PointerFlow(QObject):
     def _on_hover(self, x: int, y: int) -> None:
         self._at = QPointF(x + 0.5, y + 0.5)
         self._tell_values()
-        self._again()
+        self.renew()
 
     @Slot()
     def _on_left(self) -> None:
@@ -107,17 +85,15 @@ class PointerFlow(QObject):
     def _on_answer(self, _answer: object) -> None:
         self._tell_values()
 
-    @Slot()
-    def _again(self) -> None:
-        if self.on and self._at is not None and not self._timer.isActive():
-            self._timer.start()
+    @Slot(str)
+    def _on_recoloured(self, _kind: str) -> None:
+        self._tell_values()  # perhaps another of an occlusion's maps is shown
 
     @Slot()
-    def _on_other(self) -> None:
-        """Another picture or network: what is shown is no longer true."""
-        if self.on:
-            self._clear()
-            self._again()
+    def renew(self) -> None:
+        """Ask for the field under the pointer, in a moment."""
+        if self.on and self._at is not None and not self._timer.isActive():
+            self._timer.start()
 
     def _shares(self) -> tuple[float, float] | None:
         """Return where the pointer is in parts of the picture's width and height."""
@@ -137,13 +113,13 @@ class PointerFlow(QObject):
             heat = getattr(answer, kind, None)
             if at is None or answer is None or heat is None or kind not in shown:
                 continue
-            text = f"{heat.method.title} {value_at(heat, at):.4g}"
+            text = heat.said(value_at(heat, at))
             if kind == "grad_cam" and answer.grid is not None:
                 row, column = cell_on(answer.grid[0], 1, at[1]), cell_on(answer.grid[1], 1, at[0])
                 where = self.tr("{0} cell {1}, {2}").format(answer.layer, row, column)
                 text = f"{text} ({where})"
             parts.append(text)
-        self.value.setText("   ".join(parts))
+        self.value.setText("   ".join(filter(None, parts)))
 
     # -- receptive fields -----------------------------------------------------------------
 
@@ -156,12 +132,11 @@ class PointerFlow(QObject):
         layer, unit = panel.wish().layer, panel.target.unit()
         channel = unit.channel if unit is not None and unit.layer == layer else None
         about = About(image, job.network, job.weights, job.device)
-        self._newest.ask(partial(seen_field, self._eye, about, layer, channel, at))
+        self.ask(partial(seen_field, self._eye, about, layer, channel, at))
 
-    def _on_seen(self, seen: SeenField) -> None:
-        if not self.on:
-            return
-        self.seen = seen
+    def show_found(self, found: SeenField) -> None:
+        """Show a field."""
+        self.seen = seen = found
         self.canvas.set_overlay(FIELD, seen.overlay, OPACITY)
         boxes = ((THEORETICAL, seen.theoretical, False), (EFFECTIVE, seen.effective, True))
         for key, box, dashed in boxes:
@@ -188,13 +163,6 @@ class PointerFlow(QObject):
         return self.tr("{0} at {1}, {2}: theoretical {3}, effective {4}; of {5}x{6} px").format(
             seen.layer, *seen.unit, theoretical, effective, seen.size[1], seen.size[0]
         )
-
-    def _on_failed(self, error: BaseException) -> None:
-        if not isinstance(error, PareidoliaError):
-            raise error
-        if self.on:
-            self._clear()
-            self.canvas.set_note(str(error))
 
 
 def value_at(heat: Heat, at: tuple[float, float]) -> float:

@@ -2,26 +2,23 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
-from PySide6.QtGui import QImage
 
 from engine import settings
-from engine.image import Picture
 from engine.job import Job
+from gui.flow.readiness import missing, waiting
 from gui.flow.showing import Showing
+from gui.flow.shown_run import Record, ShownRun
 from gui.flow.words import in_this_window
 from gui.panels.editors import commit_typed
 from gui.panels.losses import LossPanel
 from gui.panels.run_bar import RunBar
 from gui.panels.timeline import TimelinePanel
-from gui.pixels import to_array
 from gui.run.controller import RunController, State
 from gui.run.mailbox import Point, Shown
 from gui.run.pace import words
-from gui.run.reel import Reel
 from gui.run.worker import Result
 from gui.session import path_of
 from gui.studio import Studio
@@ -40,17 +37,7 @@ BAR_MS = 250
 log = logging.getLogger("pareidolia.run")
 
 
-@dataclass
-class Record:
-    """What is known of a run: its job, how it was steered, what it left."""
-
-    job: Job
-    changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
-    result: Result | None = None
-    reel: Reel | None = None
-
-
-class RunFlow(QObject):
+class RunFlow(ShownRun):
     """Connects the controller with what shows a run."""
 
     notes_changed = Signal(dict)
@@ -65,11 +52,9 @@ class RunFlow(QObject):
         self, studio: Studio, controller: RunController, showing: Showing, bar: RunBar,
         losses: LossPanel, timeline: TimelinePanel, parent: QObject | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(parent)
-        self.studio, self.controller, self.showing = studio, controller, showing
+        super().__init__(showing, parent)
+        self.studio, self.controller = studio, controller
         self.bar, self.losses, self.timeline = bar, losses, timeline
-        self.record: Record | None = None
-        """The run whose pictures are in the timeline and on the canvas."""
         self._coming: Record | None = None
         """A run that has not shown anything yet: until then the last one stays."""
         self._sentence = ""
@@ -109,9 +94,9 @@ class RunFlow(QObject):
     def start(self) -> None:
         """Begin a run with what is set up, or say what is missing."""
         commit_typed()
-        missing = self.missing()
-        if missing:
-            self.bar.say(missing)
+        lacks = self.missing()
+        if lacks:
+            self.bar.say(lacks)
         else:
             self._begin()
             self.controller.start(self.studio.job)
@@ -120,9 +105,9 @@ class RunFlow(QObject):
     def step(self) -> None:
         """Do a single iteration, beginning a held run where there is none."""
         commit_typed()
-        missing = self.missing()
-        if missing:
-            self.bar.say(missing)
+        lacks = self.missing()
+        if lacks:
+            self.bar.say(lacks)
             return
         if not self.controller.active:
             self._begin()
@@ -139,18 +124,7 @@ class RunFlow(QObject):
 
     def missing(self) -> str:
         """Return what keeps the job from running, in a sentence; empty: nothing."""
-        job, takes = self.studio.job, self.studio.technique.inputs
-        if "content" in takes and not job.inputs.content:
-            return self.tr("Open a photo first (Ctrl+O).")
-        if "styles" in takes and not job.inputs.styles:
-            return self.tr("Add a style picture first (Ctrl+Shift+O).")
-        start = getattr(self.studio.technique, "start", None)
-        if "start" in takes and start == "picture" and not job.inputs.start:
-            return self.tr("The start is a picture, and there is none: choose another start.")
-        for name, described in settings.describe(self.studio.technique).items():
-            if described.picks == "folder" and not getattr(self.studio.technique, name).strip():
-                return self.tr("Choose a folder of photos first (in the settings).")
-        return ""
+        return missing(self.studio.job)
 
     def _begin(self) -> None:
         if self.controller.active:
@@ -196,26 +170,6 @@ class RunFlow(QObject):
             self.record, self._coming = self._coming, None
             self.showing.run_content = path_of(self.record.job.inputs.content)
             self.timeline.clear()
-
-    @property
-    def result(self) -> Result | None:
-        """What the run on the canvas has left; None while it is under way."""
-        return self.record.result if self.record else None
-
-    @property
-    def job(self) -> Job | None:
-        """The job of the run on the canvas."""
-        return self.record.job if self.record else None
-
-    @property
-    def reel(self) -> Reel | None:
-        """The film of the run on the canvas, as far as it is."""
-        return self.record.reel if self.record else None
-
-    @property
-    def changes(self) -> list[tuple[int, Mapping[str, Any]]]:
-        """The live changes of the run on the canvas."""
-        return self.record.changes if self.record else []
 
     @Slot(list)
     def _on_points(self, points: list[Point]) -> None:
@@ -307,23 +261,7 @@ class RunFlow(QObject):
             self.said.emit(self.tr("The next run takes {0}.").format(after.network))
         elif before.inputs != after.inputs:
             self.said.emit(self.tr("The next run takes the new pictures."))
-        self.notes_changed.emit(self._waiting(running, after))
-
-    def _waiting(self, running: Job, wanted: Job) -> dict[str, str]:
-        """Return the settings that take effect only in the next run."""
-        word = self.tr("next run")
-        if type(running.technique) is not type(wanted.technique):
-            return {}
-        pairs: list[tuple[Any, Any, Any]] = [
-            (running, wanted, settings.describe(Job)),
-            (running.technique, wanted.technique, settings.describe(wanted.technique)),
-        ]
-        return {
-            name: word
-            for old, new, described in pairs
-            for name, d in described.items()
-            if not d.live and getattr(old, name) != getattr(new, name)
-        }
+        self.notes_changed.emit(waiting(running, after))
 
     def wait_for_forecast(self) -> None:
         """Measure the job once it is left alone for a moment."""
@@ -335,9 +273,9 @@ class RunFlow(QObject):
     def _ask_forecast(self) -> None:
         if self.controller.active or not self.forecasts:
             return
-        missing = self.missing()
-        if missing:
-            self.bar.tell(missing)
+        lacks = self.missing()
+        if lacks:
+            self.bar.tell(lacks)
             return
         self.bar.tell(self.tr("measuring…"))
         self.controller.ask_forecast(self.studio.job)
@@ -352,34 +290,3 @@ class RunFlow(QObject):
         if not answer.fits:
             text = self.tr("will not fit: {0:.0f} MiB needed, {1:.0f} there").format(memory, room)
         self.bar.tell(text)
-
-    # -- what the picture on the canvas can become ----------------------------------------
-
-    def recipe_job(self, iteration: int) -> Job | None:
-        """Return the job whose recipe makes the picture of `iteration` of the last run."""
-        if self.result is not None and self.result.iteration == iteration:
-            return self.result.job
-        if self.job is None:
-            return None
-        done = self.result.job if self.result is not None else self.job
-        changes = tuple(c for c in self.changes if c[0] < iteration)
-        return replace(done, changes=changes, stop_after=iteration)
-
-    def picture(self) -> Picture | None:
-        """Return the picture on the canvas in full precision where there is one."""
-        current = self.showing.current
-        if current is None or current.kind not in ("frame", "moment"):
-            return None
-        if self.result is not None and current.iteration == self.result.iteration:
-            return self.result.picture
-        return picture_of(current.image)
-
-    def content_path(self) -> str | None:
-        """Return the path of the photo that the last run worked on."""
-        return path_of(self.job.inputs.content) if self.job else None
-
-
-def picture_of(image: QImage) -> Picture:
-    """Return a picture of an image's pixels."""
-    pixels = to_array(image)[..., :3].astype("float32") / 255
-    return Picture(pixels)

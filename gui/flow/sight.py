@@ -1,15 +1,16 @@
 """The live maps: which picture and class they are about, when they are made, where they show."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction
 
-from engine.heat import UnitName, percent
+from engine.heat import SHOWN, UnitName, percent
 from gui.canvas.canvas import Canvas
 from gui.flow.layers import LayersFlow, Loaded
 from gui.flow.showing import Showing
-from gui.panels.sight import SightPanel
+from gui.panels.sight import SightPanel, Wish
 from gui.pixels import heat_image
 from gui.run.activation_grid import GridWish
 from gui.run.controller import RunController, State
@@ -85,6 +86,8 @@ class SightFlow(QObject):
         for kind in KINDS:
             if not getattr(wish, kind):
                 self.canvas.set_overlay(kind, None)
+        if not wish.saliency:
+            self.panel.occlusion.show_key(None)
         here = self.layers.here
         classes = here is not None and bool(here.network.classes or wish.unit)
         if not classes:
@@ -106,7 +109,7 @@ class SightFlow(QObject):
             Question(
                 image, job.network, job.weights, job.device, wish.target,
                 wish.saliency, wish.grad_cam, wish.layer, self._activations, looked,
-                self.panel.target.unit(),
+                self.panel.target.unit(), wish.square,
             )
         )  # fmt: skip
 
@@ -118,6 +121,7 @@ class SightFlow(QObject):
             self.answer = None
             for kind in KINDS:
                 self.canvas.set_overlay(kind, None)
+            self.panel.occlusion.show_key(None)
             self.panel.say(answer.problem)
             return
         of_unit = answer.activation is not None
@@ -143,9 +147,13 @@ class SightFlow(QObject):
     def _show_map(self, kind: str) -> None:
         """Lay a map over the picture in the colours wished for."""
         wish = self.panel.wish()
+        if self.answer is not None:
+            self.answer = as_wished(self.answer, wish)
         heat = getattr(self.answer, kind, None)
         if heat is None and self.answer is not None and self.answer.unfinished:
             return  # the map before stays until this one has begun
+        if kind == "saliency":
+            self.panel.occlusion.show_key(heat if wish.saliency else None)
         if heat is None or not getattr(wish, kind):
             self.canvas.set_overlay(kind, None)
             return
@@ -175,11 +183,18 @@ class SightFlow(QObject):
         for kind in KINDS:
             self.canvas.set_overlay(kind, None)
         self.panel.show_top((), None)
+        self.panel.occlusion.show_key(None)
         here = self.layers.here
         if here is not None:
             answerable = here.network.classes or self.panel.wish().unit
             without = "" if answerable else self.panel.no_classes()
             self.panel.say(self.panel.target.problem or without)
+
+
+def as_wished(answer: Answer, wish: Wish) -> Answer:
+    """Return an answer with the one of an occlusion's maps that is wished for."""
+    found = answer.occlusion.get(wish.occlusion_shown, answer.occlusion.get(SHOWN[0]))
+    return answer if found is None else replace(answer, saliency=found)
 
 
 def maps_of(layers: "tuple[Layer, ...]") -> list[tuple[str, str]]:

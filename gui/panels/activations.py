@@ -1,20 +1,13 @@
 """What every channel of a layer answers to the picture, following it as it changes."""
 
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import (
-    QComboBox,
-    QFormLayout,
-    QHBoxLayout,
-    QSizePolicy,
-    QSlider,
-    QStackedWidget,
-    QWidget,
-)
+from PySide6.QtWidgets import QFormLayout, QSlider, QStackedWidget, QWidget
 
 from gui.background import Background
 from gui.flow.words import in_this_window
-from gui.panels.inspection import InspectionPanel, LayerChoice
+from gui.panels.inspection import InspectionPanel
+from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile, TileGrid
 from gui.panels.unit_bars import Bar, UnitBars
 from gui.run.activation_grid import LARGEST, ActivationGrid, GridWish
@@ -41,15 +34,12 @@ class ActivationsPanel(InspectionPanel):
         self.setObjectName("activationsPanel")
         self.grid_shown: ActivationGrid | None = None
         self._order: list[int] = []
-        self._choices: tuple[LayerChoice, ...] = ()
-        self._selected = ""
-        self._layer = ""
         self._wish: GridWish | None = None
-        self.layer = QComboBox()
+        self.layer = LayerBox()
         self.layer.setObjectName("activationsLayer")
-        self.scale = QComboBox()
-        self.scale.addItems([self.tr("one for all"), self.tr("each its own")])
-        self.order = QComboBox()
+        self.scale = narrow_box(self.tr("Scale"))
+        self.scale.addItems([self.tr("one for all channels"), self.tr("each its own")])
+        self.order = narrow_box(self.tr("Order"))
         self.order.addItems([self.tr("by number"), self.tr("by strength")])
         self.order.setToolTip(self.tr("Strength: the mean over the channel's map"))
         self.side = QSlider(Qt.Orientation.Horizontal)
@@ -64,7 +54,7 @@ class ActivationsPanel(InspectionPanel):
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._tell)
         self._lay_out()
-        self.layer.activated.connect(self._on_layer)
+        self.layer.activated.connect(self._tell)
         self.scale.activated.connect(self._tell)
         self.order.activated.connect(self._show_grid)
         self.side.valueChanged.connect(self.grid.set_side)
@@ -78,19 +68,11 @@ class ActivationsPanel(InspectionPanel):
             (self.tr("Scale"), self.scale),
             (self.tr("Order"), self.order),
             (self.tr("Tiles"), self.side),
-            (self.tr("Channels"), self.grid),
-            (self.tr("Units"), self.bars),
         ):
             widget.setAccessibleName(title)
-        for box in (self.layer, self.scale, self.order):
-            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        form.addRow(self.tr("Layer"), self.layer)
-        for title, left, right in ((self.tr("Scale"), self.scale, self.order),):
-            line = QHBoxLayout()
-            line.addWidget(left, 1)
-            line.addWidget(right, 1)
-            form.addRow(title, line)
-        form.addRow(self.tr("Tiles"), self.side)
+            form.addRow(title, widget)
+        self.grid.setAccessibleName(self.tr("Channels"))
+        self.bars.setAccessibleName(self.tr("Units"))
         self.pages.addWidget(self.grid)
         self.pages.addWidget(self.bars)
         self.body.addLayout(form)
@@ -100,9 +82,9 @@ class ActivationsPanel(InspectionPanel):
 
     def wish(self) -> GridWish | None:
         """Return what is to be worked out for what is seen now."""
-        if not (self._watched and self.isVisible()):
+        if not (self._watched and self.isVisible() and self.layer.chosen()):
             return None
-        return GridWish(self._layer, self.scale.currentIndex() == 0)
+        return GridWish(self.layer.chosen(), self.scale.currentIndex() == 0)
 
     @Slot()
     def _tell(self) -> None:
@@ -135,36 +117,12 @@ class ActivationsPanel(InspectionPanel):
         """Take over the network's layers and the one that is selected in the tree."""
         subject = self.subject
         assert subject is not None
-        if subject.layers != self._choices:
-            names = [choice.name for choice in subject.layers]
-            if names != [choice.name for choice in self._choices]:
-                self._layer = ""
-                with QSignalBlocker(self.layer):
-                    self.layer.clear()
-                    for choice in subject.layers:
-                        self.layer.addItem(choice.shown, choice.name)
-            self._choices = subject.layers
-        if subject.layer != self._selected:
-            self._selected = subject.layer
-            if subject.layer:
-                self._layer = subject.layer
-        self._show_layer(self._layer)
+        self.layer.follow(subject)
         if subject.image is None or not subject.layers:
             self._clear()
             if subject.image is None:
                 self.say(self.tr("Open a picture to see what the channels answer to it."))
         self._soon.start()
-
-    @Slot(int)
-    def _on_layer(self, _index: int) -> None:
-        self._layer = self.layer.currentData()
-        self._tell()
-
-    def _show_layer(self, name: str) -> None:
-        at = self.layer.findData(name)
-        if at >= 0:
-            with QSignalBlocker(self.layer):
-                self.layer.setCurrentIndex(at)
 
     # -- what comes -----------------------------------------------------------------------
 
@@ -182,7 +140,6 @@ class ActivationsPanel(InspectionPanel):
             self.say(in_this_window(answer.activations_problem or answer.problem))
         elif answer.activations is not self.grid_shown:
             self.grid_shown = answer.activations
-            self._show_layer(self.grid_shown.layer)
             self._show_grid()
 
     def _clear(self) -> None:
@@ -217,14 +174,19 @@ class ActivationsPanel(InspectionPanel):
             )
             for c in order
         ])  # fmt: skip
-        height, width = shown.size
         silent = sum(peak <= 0 for peak in peaks)
-        said = self.tr("{0} channels, {1}x{2} positions; highest {3:.3g}").format(
-            count, width, height, max(peaks)
+        said = self.tr("{0} channels of {1} (picture at {2}); highest {3:.3g}").format(
+            count, *(f"{width}x{height}" for height, width in (shown.size, shown.seen)), max(peaks)
         )
         if silent:
             said += "; " + self.tr("{0} nowhere above zero").format(silent)
-        self.say(said)
+        tip = self.tr("The network looks at the picture at this size; its tree has the result's.")
+        self.say(said, tip)
+
+    def say(self, text: str, tip: str = "") -> None:
+        """Show a sentence below the body; `tip` says more about it."""
+        super().say(text)
+        self.said.setToolTip(tip)
 
     @Slot(object)
     def _on_chosen(self, channel: int) -> None:

@@ -17,18 +17,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QApplication, QWidget
 
+from gui.panels.embedding_thumbnails import Floats, Place, Thumbnails, arranged
 from gui.panels.losses import COLOURS
 from gui.panels.picture_hover import PictureHover
 from gui.pixels import Bytes, to_image
 
-Floats = npt.NDArray[np.float32]
-MOST_THUMBNAILS = 300
-SIDES = (24, 32, 44, 60, 84)
-"""Thumbnails' sides in pixels: the fewer pictures are in view, the larger."""
-APART = 0.6
-"""Of a side: how far thumbnails lie from each other at least."""
-AT_ONCE = 40
-"""Thumbnails that are made in one go; the window has something else to do as well."""
 DOT = 7
 NEAR = 12
 """Pixels between the pointer and a dot that it is said to be on."""
@@ -56,8 +49,8 @@ class MapView(pg.PlotWidget):
         self._names: Sequence[str] = ()
         self._colours: list[QColor] = []
         self._fitting = False
-        self._places: list[tuple[int, QRectF]] = []
-        self._made: dict[tuple[int, int], QPixmap] = {}
+        self._places: list[Place] = []
+        self._thumbnails = Thumbnails(self._pixels)
         self._pressed: QPointF | None = None
         self._current = -1
         self.thumbnails = True
@@ -87,7 +80,7 @@ class MapView(pg.PlotWidget):
         self._positions, self._pixels, self._names = positions, pixels, names
         colours = {label: colour_of(label) for label in set(labels)}
         self._colours = [colours[label] for label in labels]
-        self._made.clear()
+        self._thumbnails = Thumbnails(pixels)
         self._current = -1
         self.hover.hide()
         brushes = {label: pg.mkBrush(colour) for label, colour in colours.items()}
@@ -138,60 +131,15 @@ class MapView(pg.PlotWidget):
             return  # `fit` comes here by itself when it has chosen the range
         self._places = []
         if self.thumbnails and len(self._positions) and self.isVisible():
-            rect = self._box.sceneBoundingRect()
-            places = self.on_screen(self._positions)
-            inside = (
-                (places[:, 0] >= rect.left()) & (places[:, 0] <= rect.right())
-                & (places[:, 1] >= rect.top()) & (places[:, 1] <= rect.bottom())
-            ).nonzero()[0]  # fmt: skip
-            side = self._side(len(inside), rect)
-            apart = APART * side
-            step = apart * self._box.viewPixelSize()[0]
-            # Cells of the map, not of the screen: while it is moved, the same ones stay.
-            cells = np.floor(self._positions[inside] / step).astype(np.int64)
-            _, first = np.unique(cells, axis=0, return_index=True)
-            taken: dict[tuple[int, int], tuple[float, float]] = {}
-            for i in np.sort(first):
-                x, y = places[inside[i]]
-                column, row = (int(v) for v in cells[i])
-                around = (
-                    taken.get((column + dx, row + dy)) for dx in (-1, 0, 1) for dy in (-1, 0, 1)
-                )
-                if any(o and abs(o[0] - x) < apart and abs(o[1] - y) < apart for o in around):
-                    continue
-                taken[column, row] = x, y
-                place = QRectF(x - side / 2, y - side / 2, side, side)
-                self._places.append((int(inside[i]), place))
-                if len(self._places) == MOST_THUMBNAILS:
-                    break
+            self._places = arranged(
+                self._positions, self.on_screen(self._positions), self._box.sceneBoundingRect(),
+                self._box.viewPixelSize()[0],
+            )  # fmt: skip
         self.viewport().update()
-
-    def _side(self, count: int, rect: QRectF) -> int:
-        room = 0.7 * (rect.width() * rect.height() / max(count, 1)) ** 0.5
-        return max([SIDES[0], *(side for side in SIDES if side <= room)])
-
-    def _pixmap(self, number: int, side: int) -> QPixmap:
-        ratio = self.devicePixelRatioF()
-        pixmap = QPixmap.fromImage(to_image(self._pixels[number])).scaled(
-            round(side * ratio), round(side * ratio),
-            Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation,
-        )  # fmt: skip
-        pixmap.setDevicePixelRatio(ratio)
-        return pixmap
 
     @Slot()
     def _make_more(self) -> None:
-        made = 0
-        for number, place in self._places:
-            key = number, int(place.width())
-            if key not in self._made:
-                self._made[key] = self._pixmap(*key)
-                made += 1
-                if made == AT_ONCE:
-                    break
-        while len(self._made) > 4 * MOST_THUMBNAILS:
-            del self._made[next(iter(self._made))]
-        if made:
+        if self._thumbnails.make_some(self._places, self.devicePixelRatioF()):
             self.viewport().update()
 
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
@@ -201,7 +149,7 @@ class MapView(pg.PlotWidget):
         painter.setClipRect(self._box.sceneBoundingRect())
         missing = False
         for number, place in self._places:
-            pixmap = self._made.get((number, int(place.width())))
+            pixmap = self._thumbnails.get((number, place))
             if pixmap is None:
                 missing = True
                 continue

@@ -5,10 +5,11 @@ from functools import partial
 
 from PySide6.QtCore import QSignalBlocker, Slot
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QComboBox, QFormLayout, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QFormLayout, QPushButton, QSpinBox, QWidget
 
 from gui.background import Background
-from gui.panels.inspection import InspectionPanel, Stopped, Tell
+from gui.panels.inspection import InspectionPanel, LayerChoice, Stopped, Tell
+from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile, TileGrid
 from gui.panels.tile_rows import TileRow, TileRows
 from gui.pixels import to_image
@@ -53,8 +54,8 @@ class FiltersPanel(InspectionPanel):
     ) -> None:
         super().__init__(networks, background, parent)
         self.setObjectName("filtersPanel")
-        self.layer_box = _box(self.tr("Layer"))
-        self.scale_box = _box(self.tr("Scale"))
+        self.layer_box = LayerBox(_has_filters, from_first=True)  # whose filters are pictures
+        self.scale_box = narrow_box(self.tr("Scale"))
         self.scale_box.addItems([self.tr("one for all filters"), self.tr("each its own")])
         self.first_input = QSpinBox()
         self.first_input.setAccessibleName(self.tr("First input"))
@@ -85,18 +86,11 @@ class FiltersPanel(InspectionPanel):
         self.table.heading_chosen.connect(self._on_channel)
 
     def subject_changed(self) -> None:
-        """Offer the network's convolutions; take the one selected in the tree."""
+        """Offer the network's convolutions; take the one selected in the tree, or below it."""
         subject = self.subject
         assert subject is not None
-        names = [layer.name for layer in subject.layers if layer.kind == "Conv2d"]
-        before = self.layer_box.currentText()
-        if names != [self.layer_box.itemText(i) for i in range(self.layer_box.count())]:
-            with QSignalBlocker(self.layer_box):
-                self.layer_box.clear()
-                self.layer_box.addItems(names)
-        wanted = subject.layer if subject.layer in names else before
-        self.layer_box.setCurrentIndex(max(0, self.layer_box.findText(wanted)))
-        if names:
+        self.layer_box.follow(subject)
+        if self.layer_box.count():
             self._show_layer()
         elif subject.layers:
             self._give_up()
@@ -109,7 +103,7 @@ class FiltersPanel(InspectionPanel):
         self._show_layer()
 
     def _show_layer(self) -> None:
-        other = self._asked is None or self._asked.layer != self.layer_box.currentText()
+        other = self._asked is None or self._asked.layer != self.layer_box.chosen()
         if other:
             self._rows = ROWS
             with QSignalBlocker(self.first_input):
@@ -130,7 +124,7 @@ class FiltersPanel(InspectionPanel):
         if subject is None or not self.layer_box.count():
             return
         wish = FilterWish(
-            subject.network, subject.weights, self.layer_box.currentText(),
+            subject.network, subject.weights, self.layer_box.chosen(),
             self.scale_box.currentIndex() == 0, self._rows, self.first_input.value(),
         )  # fmt: skip
         if wish != self._asked:
@@ -220,9 +214,5 @@ def shown_filters(
     return ShownFilters(wish.layer, shape, float(shown.abs().max()), coloured, slices)
 
 
-def _box(name: str) -> QComboBox:
-    box = QComboBox()
-    box.setAccessibleName(name)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
-    return box
+def _has_filters(layer: LayerChoice) -> bool:
+    return layer.kind == "Conv2d"

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from gui.background import Background
 from gui.panels.elided import ElidedLabel
 from gui.panels.inspection import InspectionPanel
 from gui.run.networks import Networks
+from gui.run.telling import NotRead
 from gui.window_settings import window_settings
 
 KEY = "inspected_folder"
@@ -26,13 +28,21 @@ class FolderChoice(QObject):
         self._settings = window_settings()
         kept = self._settings.value(KEY)
         self.path = Path(kept) if isinstance(kept, str) and kept else None
+        self.wanted = False
+        """Whether anybody asked in this session for its pictures to be read, should it need that."""
 
     def choose(self, path: Path) -> None:
         """Take another folder, also for the next start."""
+        self.wanted = True
         if path != self.path:
             self.path = path
             self._settings.setValue(KEY, str(path))
             self.changed.emit()
+
+    def leave(self) -> None:
+        """Be about no folder: it is not there now; at the next start it may be."""
+        self.path = None
+        self.changed.emit()
 
 
 class FolderLine(QWidget):
@@ -71,7 +81,8 @@ class FolderLine(QWidget):
 class FolderPanel(InspectionPanel):
     """A panel about a folder. A sub-class overrides `look`, which is called only while it is seen.
 
-    After Cancel a button goes on from there.
+    After Cancel a button goes on from there. A folder of the last session is not read before anybody
+    asks for it; what is known of it is shown.
     """
 
     def __init__(
@@ -85,6 +96,8 @@ class FolderPanel(InspectionPanel):
         self.again = QPushButton(self.tr("Go on"))
         self.again.clicked.connect(self._go_on)
         self.again.hide()
+        self._offers = False
+        """Whether the button is there because nobody has asked for the folder yet."""
         column = self.layout()
         assert column is not None
         column.addWidget(self.again)
@@ -99,7 +112,7 @@ class FolderPanel(InspectionPanel):
     def refresh(self) -> None:
         """Begin anew, if there is something to look through; else say what is missing."""
         self._give_up()
-        self.again.hide()
+        self._hide_again()
         if self.subject is None or not self.subject.layers:
             return  # the network is still being loaded
         if self.folder.path is None:
@@ -112,15 +125,50 @@ class FolderPanel(InspectionPanel):
         """Give up what is under way, and offer to go on."""
         if self.busy:
             super().cancel()
-            self.again.show()
+            self._show_again(self.tr("Go on"))
+
+    def may_read(self) -> bool:
+        """Only a folder that was asked for."""
+        return self.folder.wanted
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Read what was only offered, if it has been asked for elsewhere."""
+        super().showEvent(event)
+        if self._offers and self.folder.wanted:
+            self.refresh()
+
+    def _on_failed(self, error: BaseException) -> None:
+        super()._on_failed(error)
+        if not isinstance(error, NotRead):
+            return
+        if self.folder.wanted:  # meanwhile
+            self.refresh()
+            return
+        self.say(
+            self.tr("{0} of {1} pictures have not been read yet.").format(
+                error.total - error.done, error.total
+            )
+        )
+        self._show_again(self.tr("Read the folder"))
+        self._offers = True
+
+    def _show_again(self, text: str) -> None:
+        self.again.setText(text)
+        self.again.show()
+
+    def _hide_again(self) -> None:
+        self.again.hide()
+        self._offers = False
 
     @Slot()
     def _go_on(self) -> None:
+        self.folder.wanted = True
         self.refresh()
 
     @Slot()
     def _on_folder(self) -> None:
         self._give_up()
+        self._hide_again()
         self.clear()
         if self.isVisible():
             self.refresh()

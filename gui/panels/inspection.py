@@ -12,11 +12,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QV
 from engine.errors import PareidoliaError
 from gui.background import Background, Ticket
 from gui.run.networks import Networks
+from gui.run.telling import Tell as Tell
 
 PROGRESS_AFTER = 500
 """Milliseconds; shorter work shows no progress."""
-Tell = Callable[[int, int], None]
-"""Takes how much is done and how much there is."""
 Stopped = Callable[[], bool]
 Work = Callable[[Tell, Stopped], Any]
 
@@ -53,8 +52,8 @@ class Subject:
 class _Relay(QObject):
     """Brings progress from a worker to the panel."""
 
-    told = Signal(int, int, int)
-    """Number of the work, done, total."""
+    told = Signal(int, int, int, str)
+    """Number of the work, done, total, and who has to end first, if anybody."""
 
 
 class InspectionPanel(QWidget):
@@ -78,6 +77,8 @@ class InspectionPanel(QWidget):
         self._ticket: Ticket | None = None
         self._number = 0
         self._stale = False
+        self._waiting = False
+        """Whether the panel says that another one has to end first."""
         self._relay = _Relay(self)
         self._relay.told.connect(self._on_told, Qt.ConnectionType.QueuedConnection)
         self.body = QVBoxLayout()
@@ -134,6 +135,10 @@ class InspectionPanel(QWidget):
         """Whether work is under way."""
         return self._ticket is not None
 
+    def may_read(self) -> bool:
+        """Whether work may read a folder; else only what is known of it."""
+        return True
+
     def start(self, work: Work, done: Callable[[Any], None]) -> None:
         """Do `work(tell, stopped)` behind the window, then `done(result)` here.
 
@@ -146,13 +151,15 @@ class InspectionPanel(QWidget):
         def stopped() -> bool:
             return bool(tickets) and tickets[0].cancelled.is_set()
 
-        tell = partial(self._relay.told.emit, self._number)
+        emit = partial(self._relay.told.emit, self._number)
+        tell = Tell(emit, self.windowTitle(), self.may_read())
         self._ticket = self.background.submit(
             partial(work, tell, stopped), partial(self._on_done, done), self._on_failed
         )
         tickets.append(self._ticket)
         self.progress.setRange(0, 0)
         self._late.start()
+        self._waiting = False
         self.say("")
 
     @Slot()
@@ -185,11 +192,17 @@ class InspectionPanel(QWidget):
             raise error  # the last-resort dialog shows it
         self.say(str(error))
 
-    @Slot(int, int, int)
-    def _on_told(self, number: int, count: int, total: int) -> None:
+    @Slot(int, int, int, str)
+    def _on_told(self, number: int, count: int, total: int, waits_for: str) -> None:
         if number == self._number and self.busy:
             self.progress.setRange(0, total)
             self.progress.setValue(count)
+            if waits_for and self.progress.isVisible():
+                self.say(self.tr("“{0}” is reading the folder; this tab waits.").format(waits_for))
+                self._waiting = True
+            elif self._waiting and not waits_for:
+                self.say("")
+                self._waiting = False
 
     @Slot()
     def _show_progress(self) -> None:

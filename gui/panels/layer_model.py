@@ -4,14 +4,15 @@ The model shows state that lives elsewhere: an edit is announced as the complete
 only when it comes back through `set_weights` or `set_channels`.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, Qt, Signal
+from PySide6.QtCore import QModelIndex, QObject, Qt, Signal
 from PySide6.QtGui import QFont
 
 from engine.networks.network import Layer
+from gui.panels.layer_rows import CHANNELS, ROOT, LayerRows
 
 LOWEST, HIGHEST, DECIMALS = -1000.0, 1000.0, 3
 AUTOMATIC = Qt.ItemDataRole.UserRole
@@ -25,9 +26,6 @@ _WEIGHT = _BOX | _Flag.ItemIsEditable
 _CHANNEL_ROW = _PLAIN | _Flag.ItemNeverHasChildren
 _CHANNEL_BOX = _BOX | _Flag.ItemNeverHasChildren
 _SPOKEN = (_Data.ToolTipRole, _Data.AccessibleTextRole)
-_ROOT = QModelIndex()
-_CHANNELS = 1 << 24
-"""The internal id of a layer's row is its number; channel rows add this to their layer's."""
 FACTS = 4
 """Columns that every network has, after the roles: kind, channels, size, what a unit sees."""
 
@@ -38,16 +36,6 @@ class Role:
 
     field: str
     label: str
-
-
-@dataclass
-class _Node:
-    layer: Layer
-    parent: int | None
-    row: int
-    below: list[int] = field(default_factory=list)
-    unfolded: bool = False
-    """Whether the channel rows have been fetched."""
 
 
 def number_text(value: float) -> str:
@@ -63,15 +51,7 @@ def layer_key(layer: Layer) -> str:
     return layer.field_name or layer.name
 
 
-def _structure(layers: tuple[Layer, ...]) -> tuple[Any, ...]:
-    """Return all that decides which rows there are; sizes of pictures change only their texts."""
-    return tuple(
-        (x.name, x.field_name, x.kind, x.channels, x.size is None, _structure(x.children))
-        for x in layers
-    )
-
-
-class LayerModel(QAbstractItemModel):
+class LayerModel(LayerRows):
     """Layers, their roles and weights, and optionally single channels under every leaf."""
 
     role_edited = Signal(str, object)
@@ -82,53 +62,27 @@ class LayerModel(QAbstractItemModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.roles: tuple[Role, ...] = ()
-        self._with_channels = False
-        self._structure: tuple[Any, ...] = ()
-        self._nodes: list[_Node] = []
-        self._top: list[int] = []
-        self._numbers: dict[str, int] = {}
+        self._columns = 1 + FACTS
         self._weights: dict[str, dict[str, float]] = {}
         self._automatic: frozenset[str] = frozenset()
         self._channels: frozenset[int] = frozenset()
 
     # -- state comes in -------------------------------------------------------------------
 
-    def set_layers(self, layers: tuple[Layer, ...]) -> bool:
-        """Show these layers; return whether the rows stayed the same (only sizes differ)."""
-        structure = _structure(layers)
-        flat = [layer for top in layers for layer in top.flat()]
-        if structure == self._structure:
-            for node, layer in zip(self._nodes, flat, strict=True):
-                node.layer = layer
-            for index in self.indexes():
-                self._announce(index, 0, self.columnCount() - 1)
-            return True
-        self.beginResetModel()
-        self._structure, self._nodes = structure, []
-        self._top = [self._add(layer, None, row) for row, layer in enumerate(layers)]
-        self._numbers = {layer.field_name: i for i, layer in enumerate(flat) if layer.field_name}
-        for number, layer in enumerate(flat):
-            self._numbers.setdefault(layer.name, number)
-        self.endResetModel()
-        return False
-
-    def _add(self, layer: Layer, parent: int | None, row: int) -> int:
-        """Append a layer and all below it, in the order of `Layer.flat`; return its number."""
-        number = len(self._nodes)
-        node = _Node(layer, parent, row)
-        self._nodes.append(node)
-        node.below = [self._add(child, number, i) for i, child in enumerate(layer.children)]
-        return number
-
     def set_roles(self, roles: tuple[Role, ...], channels: bool) -> None:
         """Offer these roles as columns; `channels`: whether single channels can be picked."""
-        if (roles, channels) == (self.roles, self._with_channels):
+        if self.offers(roles, channels):
             return
         self.beginResetModel()
         self.roles, self._with_channels = roles, channels
+        self._columns = 1 + len(roles) + FACTS
         for node in self._nodes:
             node.unfolded = False
         self.endResetModel()
+
+    def offers(self, roles: tuple[Role, ...], channels: bool) -> bool:
+        """Return whether these are the columns that there are."""
+        return (roles, channels) == (self.roles, self._with_channels)
 
     def set_weights(self, weights: dict[str, dict[str, float]], automatic: set[str]) -> None:
         """Show which layers play which role; those of `automatic` are the network's suggestion."""
@@ -151,86 +105,15 @@ class LayerModel(QAbstractItemModel):
         keys = [(role.field, self._key(role, layer)) for role in self.roles]
         return [k and (self._weights[f][k], f in self._automatic) for f, k in keys]
 
-    def _announce(self, index: QModelIndex, first: int, last: int) -> None:
-        self.dataChanged.emit(index.siblingAtColumn(first), index.siblingAtColumn(last))
-
     def _announce_channels(self, layer: QModelIndex, channels: Iterable[int]) -> None:
         if self._nodes[layer.internalId()].unfolded:
             for cell in (self.index(channel, 0, layer) for channel in channels):
                 if cell.isValid():
                     self.dataChanged.emit(cell, cell)
 
-    # -- rows -----------------------------------------------------------------------------
-
-    def layer(self, index: QModelIndex) -> Layer:
-        """Return the layer of a row; of a channel's row, the layer that has the channel."""
-        return self._nodes[index.internalId() % _CHANNELS].layer
-
-    def channel(self, index: QModelIndex) -> int | None:
-        """Return the number of a channel's row, None for a layer's."""
-        return index.row() if index.internalId() >= _CHANNELS else None
-
-    def find(self, name: str) -> QModelIndex:
-        """Return the row of a layer by either of its names; invalid when there is none."""
-        number = self._numbers.get(name)
-        return _ROOT if number is None else self._index_of(number)
-
-    def indexes(self) -> Iterator[QModelIndex]:
-        """Yield the rows of all layers, from the top."""
-        return (self._index_of(number) for number in range(len(self._nodes)))
-
-    def _index_of(self, number: int) -> QModelIndex:
-        return self.createIndex(self._nodes[number].row, 0, number)
-
-    def index(self, row: int, column: int, parent: QModelIndex = _ROOT) -> QModelIndex:
-        """Return a cell."""
-        if not (0 <= row < self.rowCount(parent) and 0 <= column < self.columnCount()):
-            return QModelIndex()
-        if not parent.isValid():
-            return self.createIndex(row, column, self._top[row])
-        number = parent.internalId()
-        below = self._nodes[number].below
-        return self.createIndex(row, column, below[row] if below else _CHANNELS + number)
-
-    def parent(self, index: QModelIndex) -> QModelIndex:
-        """Return the row above."""
-        if not index.isValid():
-            return QModelIndex()
-        number = index.internalId()
-        above = number - _CHANNELS if number >= _CHANNELS else self._nodes[number].parent
-        return QModelIndex() if above is None else self._index_of(above)
-
-    def rowCount(self, parent: QModelIndex = _ROOT) -> int:
-        """Return how many rows are there now; channels are there once they were fetched."""
-        if not parent.isValid():
-            return len(self._top)
-        if parent.column() > 0 or self.channel(parent) is not None:
-            return 0
-        node = self._nodes[parent.internalId()]
-        return (node.layer.channels or 0) if node.unfolded else len(node.below)
-
-    def columnCount(self, _parent: QModelIndex = _ROOT) -> int:
+    def columnCount(self, _parent: QModelIndex = ROOT) -> int:
         """Return the number of columns."""
-        return 1 + len(self.roles) + FACTS
-
-    def hasChildren(self, parent: QModelIndex = _ROOT) -> bool:
-        """Return whether a row can be unfolded."""
-        return self.rowCount(parent) > 0 or self.canFetchMore(parent)
-
-    def canFetchMore(self, parent: QModelIndex) -> bool:
-        """Return whether a row has channels that nobody has looked at."""
-        if not self._with_channels or not parent.isValid() or parent.column() > 0:
-            return False
-        node, layer = self._nodes[parent.internalId() % _CHANNELS], self.layer(parent)
-        leaf = self.channel(parent) is None and not node.below
-        return leaf and not node.unfolded and bool(layer.size and layer.channels)
-
-    def fetchMore(self, parent: QModelIndex) -> None:
-        """Add a layer's channels."""
-        if self.canFetchMore(parent):
-            self.beginInsertRows(parent, 0, (self.layer(parent).channels or 1) - 1)
-            self._nodes[parent.internalId()].unfolded = True
-            self.endInsertRows()
+        return self._columns
 
     # -- cells ----------------------------------------------------------------------------
 
@@ -247,7 +130,7 @@ class LayerModel(QAbstractItemModel):
         """Maps can play roles; so can whatever plays one already, to be taken out."""
         if not index.isValid():
             return _Flag.NoItemFlags
-        if self.channel(index) is not None:
+        if index.internalId() >= CHANNELS:
             return _CHANNEL_ROW if index.column() else _CHANNEL_BOX
         role, layer = self.role_at(index.column()), self.layer(index)
         if role and self._key(role, layer) is not None:
@@ -266,24 +149,41 @@ class LayerModel(QAbstractItemModel):
             return self._check_state(index)
         if self.channel(index) is not None:
             shown = column == 0 and role == _Data.DisplayRole
-            return self.tr("channel {0}").format(index.row()) if shown else None
+            return self._channel_text(index.row()) if shown else None
         if purpose:
             return self._role_data(purpose, layer, role)
         if role == _Data.DisplayRole:
-            return self._fact(layer, column) if column else self._title(index)
+            if column == 0:
+                return self._title(index)
+            return self._facts(layer)[column - 1 - len(self.roles)]
         return layer.name if role == _Data.ToolTipRole and column == 0 else None
+
+    def texts(self, index: QModelIndex) -> list[str | None]:
+        """Return what the cells of a row say; None for one without text or box."""
+        if self.channel(index) is not None:
+            return [self._channel_text(index.row())] + [None] * (self.columnCount() - 1)
+        layer = self.layer(index)
+        texts: list[str | None] = [self._title(index)]
+        for role in self.roles:
+            key = self._key(role, layer)
+            boxed = "" if layer.size else None
+            texts.append(boxed if key is None else number_text(self._weights[role.field][key]))
+        return texts + self._facts(layer)
+
+    def _channel_text(self, number: int) -> str:
+        return self.tr("channel {0}").format(number)
 
     def _title(self, index: QModelIndex) -> str:
         """Return a layer's name without what the row above says already."""
-        layer, above = self.layer(index), self.parent(index)
-        prefix = f"{self.layer(above).name}." if above.isValid() else ""
-        return layer.field_name or layer.name.removeprefix(prefix)
+        node = self._nodes[index.internalId()]
+        prefix = "" if node.parent is None else f"{self._nodes[node.parent].layer.name}."
+        return node.layer.field_name or node.layer.name.removeprefix(prefix)
 
-    def _fact(self, layer: Layer, column: int) -> str:
+    def _facts(self, layer: Layer) -> list[str]:
         size = f"{layer.size[1]}x{layer.size[0]}" if layer.size else ""
         channels = "" if layer.channels is None else str(layer.channels)
         sees = self.tr("all") if layer.receptive_field is None else str(layer.receptive_field)
-        return (layer.kind, channels, size, sees)[column - 1 - len(self.roles)]
+        return [layer.kind, channels, size, sees]
 
     def _role_data(self, purpose: Role, layer: Layer, role: int) -> Any:
         key = self._key(purpose, layer)

@@ -1,14 +1,13 @@
-"""The tree of layers itself: its filter, its spin box for weights, its keys and menus."""
+"""The tree of layers itself: its spin box for weights, its columns, its keys and menus."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from PySide6.QtCore import (
     QAbstractItemModel,
+    QEvent,
     QModelIndex,
-    QObject,
     QPersistentModelIndex,
     QPoint,
-    QSortFilterProxyModel,
     Qt,
     QTimer,
     Slot,
@@ -24,61 +23,20 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.networks.network import Layer
+from gui.panels.layer_columns import ColumnWidths
+from gui.panels.layer_filter import LayerFilter
 from gui.panels.layer_model import (
     AUTOMATIC,
     DECIMALS,
     FACTS,
     HIGHEST,
     LOWEST,
-    LayerModel,
     number_text,
 )
 
 Index = QModelIndex | QPersistentModelIndex
 LEAST_NAME = 20
 """Characters: how wide the column of names is at least."""
-
-
-class LayerFilter(QSortFilterProxyModel):
-    """Keeps the layers that match the words of a search, and what is above and below them."""
-
-    def __init__(self, model: LayerModel, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.model = model
-        self._words: list[str] = []
-        self._only: frozenset[str] | None = None
-        self.setRecursiveFilteringEnabled(True)
-        self.setSourceModel(model)
-
-    @property
-    def active(self) -> bool:
-        """Whether anything may be left out."""
-        return bool(self._words) or self._only is not None
-
-    def search(self, text: str, only: frozenset[str] | None) -> None:
-        """Keep layers with all words in their names and kind; of those, only the ones named."""
-        self._words, self._only = text.casefold().split(), only
-        self.invalidate()
-
-    def matches(self, layer: Layer) -> bool:
-        """Return whether a layer itself, not one above or below it, is what is looked for."""
-        names = {layer.name, layer.field_name}
-        if self._only is not None and not names & self._only:
-            return False
-        text = f"{layer.field_name} {layer.name} {layer.kind}".casefold()
-        return all(word in text for word in self._words)
-
-    def filterAcceptsRow(self, row: int, parent: Index) -> bool:
-        """Return whether a row matches or belongs to one that does."""
-        if not self.active:
-            return True
-        index = self.model.index(row, 0, parent)
-        if self._only is None:
-            while index.isValid() and not self.matches(self.model.layer(index)):
-                index = index.parent()
-            return index.isValid()
-        return self.matches(self.model.layer(index))
 
 
 class _WeightBox(QDoubleSpinBox):
@@ -143,6 +101,7 @@ class LayerTree(QTreeView):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._widths: ColumnWidths | None = None
         self.setObjectName("networkTree")
         self.setAccessibleName(self.tr("Layers of the network"))
         self.setUniformRowHeights(True)
@@ -173,6 +132,17 @@ class LayerTree(QTreeView):
         self.expanded.connect(self._fitting.start)
         self.collapsed.connect(self._fitting.start)
 
+    def show_layers(self, rows: LayerFilter) -> None:
+        """Show what a filter lets through."""
+        self.setModel(rows)
+        self._widths = ColumnWidths(self, rows, rows.model)
+
+    def unfold(self, rows: Iterable[QModelIndex]) -> None:
+        """Unfold many rows of the filter; they are laid out once, not after each."""
+        self.scheduleDelayedItemsLayout()
+        for row in rows:
+            self.expand(row)
+
     def role_columns(self) -> list[int]:
         """Return the columns between the name and the facts."""
         return list(range(1, self.model().columnCount() - FACTS))
@@ -184,22 +154,22 @@ class LayerTree(QTreeView):
     @Slot()
     def fit_columns(self) -> None:
         """Fit columns to what they show; the names take what is left, but never too little."""
-        header, count = self.header(), self.model().columnCount()
-        if count != header.count():
+        header = self.header()
+        if self._widths is None or header.count() != self.model().columnCount():
             return
+        top = (self.model().index(row, 0) for row in range(self.model().rowCount()))
+        self.setRootIsDecorated(any(self.model().hasChildren(index) for index in top))
+        count, (whole, *needed) = header.count(), self._widths.measure()
         header.setMinimumSectionSize(self.fontMetrics().horizontalAdvance("0"))
         widths = []
         for column in range(1, count):
             fact = column - (count - FACTS)
             self.setColumnHidden(column, fact >= 0 and not self._facts[fact].isChecked())
             if not self.isColumnHidden(column):
-                widths.append(max(self.sizeHintForColumn(column), header.sectionSizeHint(column)))
+                widths.append(max(needed[column - 1], header.sectionSizeHint(column)))
                 header.resizeSection(column, widths[-1])
-        top = (self.model().index(row, 0) for row in range(self.model().rowCount()))
-        self.setRootIsDecorated(any(self.model().hasChildren(index) for index in top))
         # Long names may push the facts out of sight, but not the roles.
         room = self.viewport().width()
-        whole = self.sizeHintForColumn(0)
         names = min(whole, room - sum(widths[: len(self.role_columns())]))
         least = min(whole, LEAST_NAME * self.fontMetrics().averageCharWidth())
         header.resizeSection(0, max(names, least, room - sum(widths)))
@@ -208,6 +178,13 @@ class LayerTree(QTreeView):
         """Let the names take the new width."""
         super().resizeEvent(event)
         self.fit_columns()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Measure texts anew in another font or style."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and self._widths:
+            self._widths.forget()
+            self.fit_soon()
 
     def toggle(self, column: int | None = None) -> None:
         """Switch the current row's role in `column` (else its first); or the current channel."""
@@ -234,14 +211,24 @@ class LayerTree(QTreeView):
                 return
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Space switches a role, F2 edits a weight."""
+        """Space switches a role, F2 edits a weight, * unfolds all layers below (not channels)."""
         plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
         if plain and event.key() == Qt.Key.Key_Space:
             self.toggle()
         elif plain and event.key() == Qt.Key.Key_F2:
             self.edit_weight()
+        elif event.key() == Qt.Key.Key_Asterisk and (below := self._layers_below()):
+            self.unfold(below)
         else:
             super().keyPressEvent(event)
+
+    def _layers_below(self) -> list[QModelIndex]:
+        """Return the rows from the current one down that have layers under them."""
+        rows, current = self.model(), self.currentIndex()
+        if not isinstance(rows, LayerFilter) or not current.isValid():
+            return []
+        source = rows.mapToSource(current.siblingAtColumn(0))
+        return [rows.mapFromSource(row) for row in rows.model.with_layers(source)]
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """Offer the current row's roles and weights, and the columns."""

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6 import QtGui
 from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtWidgets import QWidget
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,6 +56,12 @@ class Series:
         found = i < self.count and self._rows[0, i] == iteration
         return float(self._rows[1, i]) if found else None
 
+    def nearest(self, iteration: float) -> float:
+        """Return the iteration with a value that is nearest; there is one."""
+        i = int(np.searchsorted(self.iterations, iteration).clip(1, max(self.count - 1, 1)))
+        near = self.iterations[max(i - 1, 0) : i + 1]
+        return float(near[np.abs(near - iteration).argmin()])
+
     def thinned(self, low: float, high: float, pixels: int, log: bool) -> tuple[Floats, Floats]:
         """Points to draw between two iterations: the least and greatest of each few.
 
@@ -74,6 +81,17 @@ class Series:
         ends[:, 0] = np.fmin.reduceat(y[:last], starts)
         ends[:, 1] = np.fmax.reduceat(y[:last], starts)
         return np.repeat(x[starts], 2), ends.ravel()
+
+
+def ends_of(columns: list[Floats], log: bool) -> tuple[float, float] | None:
+    """Return the least and greatest value of some columns; None if there are none."""
+    low = min((float(np.fmin.reduce(c, initial=np.inf)) for c in columns), default=np.inf)
+    high = max((float(np.fmax.reduce(c, initial=-np.inf)) for c in columns), default=-np.inf)
+    if low > high:
+        return None
+    # A flat curve has no height of its own.
+    room = 0.0 if high > low else 0.1 if log else max(abs(low) / 10, 1e-6)
+    return low - room, high + room
 
 
 class LogAxis(pg.AxisItem):
@@ -108,6 +126,47 @@ class Plot(pg.PlotWidget):
     asked = Signal(object)
     """A key of `KEYS`; 0 also for a double click; End also when Tab comes here."""
 
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent, axisItems={"left": LogAxis("left")})
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.showGrid(y=True, alpha=0.15)
+        for side in ("left", "bottom"):
+            self.getAxis(side).enableAutoSIPrefix(False)
+        self.getAxis("left").setLogMode(False, True)
+        self.setLimits(minXRange=2)
+        self._spare: list[pg.InfiniteLine] = []
+
+    def add_mark(
+        self, iteration: int, text: str, style: Qt.PenStyle, height: float
+    ) -> pg.InfiniteLine:
+        """Return a line across the plot, named at a part of its height."""
+        width = 24 * self.fontMetrics().averageCharWidth()
+        short = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width)
+        # Single braces would be taken for a place where the line's value goes.
+        label = short.replace("{", "{{").replace("}", "}}")
+        if self._spare:
+            line = self._spare.pop()
+            line.setPos(iteration)
+            line.setPen(pg.mkPen(style=style))
+            line.label.setFormat(label)
+            line.label.setPosition(height)
+        else:
+            line = pg.InfiniteLine(
+                iteration, 90, pg.mkPen(style=style), label=label, labelOpts={"position": height}
+            )
+        line.setToolTip(text)
+        line.label.setToolTip(text)
+        self.addItem(line, ignoreBounds=True)
+        return line
+
+    def take_mark(self, line: pg.InfiniteLine) -> None:
+        """Take a mark away."""
+        self.removeItem(line)
+        # Kept for the next marks: pyqtgraph's labels fail when they are collected as garbage
+        # while Qt still has something to paint of them.
+        self._spare.append(line)
+
     def mouseMoveEvent(self, event: QtGui.QMouseEvent) -> None:
         """Say which iteration is under the mouse."""
         super().mouseMoveEvent(event)
@@ -141,3 +200,24 @@ class Plot(pg.PlotWidget):
             self.asked.emit(Qt.Key(event.key()))
         else:
             super().keyPressEvent(event)
+
+
+def paint_mark(line: pg.InfiniteLine, back: str, front: str) -> None:
+    """Give a mark the theme's colours."""
+    line.setPen(pg.mkPen(front, style=line.pen.style()))
+    line.label.setColor(front)
+    fill = QtGui.QColor(back)
+    fill.setAlpha(190)  # readable over the curves
+    line.label.fill = pg.mkBrush(fill)
+
+
+def moved(key: Qt.Key, at: int, page: int, last: int) -> int:
+    """Return the place, 0 to `last`, to which a key moves the cursor from `at`."""
+    wanted = {
+        Qt.Key.Key_Left: at - 1,
+        Qt.Key.Key_Right: at + 1,
+        Qt.Key.Key_PageUp: at - page,
+        Qt.Key.Key_PageDown: at + page,
+        Qt.Key.Key_Home: 0,
+    }.get(key, last)
+    return min(max(wanted, 0), last)

@@ -4,7 +4,6 @@ Every value is kept; what is drawn is thinned to the plot's pixels first, so tha
 100,000 iterations costs no more to show than a short one.
 """
 
-import numpy as np
 import pyqtgraph as pg
 from PySide6 import QtGui
 from PySide6.QtCore import Qt, Slot
@@ -19,7 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.panels.loss_plot import LogAxis, Plot, Series
+from gui.panels.loss_legend import LossLegend
+from gui.panels.loss_plot import Plot, Series, ends_of, moved, paint_mark
 
 LIGHT = ("#ffffff", "#202020")
 DARK = ("#19232d", "#dfe1e2")
@@ -41,9 +41,7 @@ class LossPanel(QWidget):
         self._steps = Series()
         self._series: dict[str, Series] = {}
         self._curves: dict[str, pg.PlotCurveItem] = {}
-        self._boxes: dict[str, QCheckBox] = {}
         self._marks: list[tuple[int, str, pg.InfiniteLine]] = []
-        self._spare: list[pg.InfiniteLine] = []
         self._cursor: float | None = None
         self._following = True
         self._fitting = False
@@ -53,16 +51,9 @@ class LossPanel(QWidget):
         self.clear()
 
     def _build(self) -> None:
-        self._plot = Plot(self, axisItems={"left": LogAxis("left")})
+        self._plot = Plot(self)
         self._plot.setObjectName("lossPlot")
         self._plot.setAccessibleName(self.tr("Losses"))
-        self._plot.setMenuEnabled(False)
-        self._plot.hideButtons()
-        self._plot.showGrid(y=True, alpha=0.15)
-        for side in ("left", "bottom"):
-            self._plot.getAxis(side).enableAutoSIPrefix(False)
-        self._plot.getAxis("left").setLogMode(False, True)
-        self._plot.setLimits(minXRange=2)
         self._view = self._plot.getViewBox()
         self._line = pg.InfiniteLine(angle=90)
         self._line.setZValue(10)
@@ -72,18 +63,13 @@ class LossPanel(QWidget):
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
         self._empty.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self._legend = QWidget(self)
-        # Not asking for width: else the panel could not be made narrower again.
-        self._legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
-        self._grid = QGridLayout(self._legend)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setVerticalSpacing(2)
         self._log = QCheckBox(self.tr("Log"), self)
         self._log.setToolTip(self.tr("Logarithmic scale"))
         self._log.setChecked(True)
         self._fit = QToolButton(self)
         self._fit.setText(self.tr("Fit"))
         self._fit.setToolTip(self.tr("Show the whole run and follow it (0 or a double click)"))
+        self._legend = LossLegend(TOTAL, self._fit, self)
         self._readout = QLabel(self)
         self._readout.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
@@ -103,6 +89,7 @@ class LossPanel(QWidget):
 
         self._log.toggled.connect(self._change_scale)
         self._fit.clicked.connect(self._follow)
+        self._legend.switched.connect(self._redraw)
         self._plot.pointed.connect(self._point)
         self._plot.asked.connect(self._act)
         self._view.sigRangeChangedManually.connect(self._stay)
@@ -114,16 +101,10 @@ class LossPanel(QWidget):
         for curve in self._curves.values():
             self._plot.removeItem(curve)
         for _, _, line in self._marks:
-            self._plot.removeItem(line)
-            # Kept for the next marks: pyqtgraph's labels fail when they are collected as garbage
-            # while Qt still has something to paint of them.
-            self._spare.append(line)
-        for box in self._boxes.values():
-            self._grid.removeWidget(box)
-            box.hide()
-            box.deleteLater()
+            self._plot.take_mark(line)
+        self._legend.clear()
         self._steps, self._cursor = Series(), None
-        for kept in (self._series, self._curves, self._boxes, self._marks):
+        for kept in (self._series, self._curves, self._marks):
             kept.clear()
         self._tell()
         self._follow()
@@ -172,17 +153,17 @@ class LossPanel(QWidget):
         for term in self._series:
             self._paint(term)
         for _, _, line in self._marks:
-            self._paint_mark(line)
+            paint_mark(line, *self._theme)
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         """Lay the legend out for the new width."""
         super().resizeEvent(event)
-        self._arrange()
+        self._legend.arrange()
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         """Draw what came in while the panel was hidden."""
         super().showEvent(event)
-        self._arrange()
+        self._legend.arrange()
         self._redraw()
 
     def _add_term(self, term: str) -> None:
@@ -190,17 +171,9 @@ class LossPanel(QWidget):
         self._curves[term] = pg.PlotCurveItem(connect="finite")
         self._curves[term].setZValue(1 if term == TOTAL else 0)
         self._plot.addItem(self._curves[term], ignoreBounds=True)
-        name = term.replace("_", " ")
-        width = 14 * self.fontMetrics().averageCharWidth()
-        text = self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, width)
-        box = QCheckBox(text, self._legend)
-        box.setAccessibleName(name)
-        box.setToolTip(self.tr("Show or hide {0}").format(name))
-        box.setChecked(True)
-        box.toggled.connect(self._redraw)
-        self._boxes[term] = box
+        self._legend.add(term)
         self._paint(term)
-        self._arrange()
+        self._legend.arrange()
 
     def _paint(self, term: str) -> None:
         """Give a term's curve and legend entry their colour, width and dashes."""
@@ -210,56 +183,12 @@ class LossPanel(QWidget):
         dash = DASHES[n // len(COLOURS) % len(DASHES)]
         pen = pg.mkPen(colour, width=2 if term == TOTAL else 1, style=dash)
         self._curves[term].setPen(pen)
-        size = self._boxes[term].iconSize()
-        ratio = self.devicePixelRatioF()
-        swatch = QtGui.QPixmap(size * ratio)
-        swatch.setDevicePixelRatio(ratio)
-        swatch.fill(QtGui.QColor(0, 0, 0, 0))
-        painter = QtGui.QPainter(swatch)
-        painter.setPen(QtGui.QPen(QtGui.QColor(colour), 4 if term == TOTAL else 3, dash))
-        painter.drawLine(0, size.height() // 2, size.width(), size.height() // 2)
-        painter.end()
-        self._boxes[term].setIcon(QtGui.QIcon(swatch))
-
-    def _arrange(self) -> None:
-        """Put the legend into as many columns as there is room for, the total first."""
-        boxes = [self._boxes[t] for t in sorted(self._boxes, key=lambda t: t != TOTAL)]
-        if not boxes:
-            return
-        columns = max(1, self._legend.width() // (max(b.sizeHint().width() for b in boxes) + 6))
-        before: QWidget = self._fit
-        for n, box in enumerate(boxes):
-            self._grid.addWidget(box, n // columns, n % columns, Qt.AlignmentFlag.AlignLeft)
-            QWidget.setTabOrder(before, box)
-            before = box
+        self._legend.paint(term, colour, 4 if term == TOTAL else 3, dash)
 
     def _mark(self, iteration: int, text: str, style: Qt.PenStyle, height: float) -> None:
-        width = 24 * self.fontMetrics().averageCharWidth()
-        short = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width)
-        # Single braces would be taken for a place where the line's value goes.
-        label = short.replace("{", "{{").replace("}", "}}")
-        if self._spare:
-            line = self._spare.pop()
-            line.setPos(iteration)
-            line.setPen(pg.mkPen(style=style))
-            line.label.setFormat(label)
-            line.label.setPosition(height)
-        else:
-            line = pg.InfiniteLine(
-                iteration, 90, pg.mkPen(style=style), label=label, labelOpts={"position": height}
-            )
-        line.setToolTip(text)
-        line.label.setToolTip(text)
-        self._paint_mark(line)
-        self._plot.addItem(line, ignoreBounds=True)
+        line = self._plot.add_mark(iteration, text, style, height)
+        paint_mark(line, *self._theme)
         self._marks.append((iteration, text, line))
-
-    def _paint_mark(self, line: pg.InfiniteLine) -> None:
-        line.setPen(pg.mkPen(self._theme[1], style=line.pen.style()))
-        line.label.setColor(self._theme[1])
-        fill = QtGui.QColor(self._theme[0])
-        fill.setAlpha(190)  # readable over the curves
-        line.label.fill = pg.mkBrush(fill)
 
     # ------------------------------------------------------------ what is in view
 
@@ -284,8 +213,8 @@ class LossPanel(QWidget):
         if not self.isVisible():
             return
         log = self._log.isChecked()
-        shown = [t for t, box in self._boxes.items() if box.isChecked()]
-        ends = self._ends(shown, log)
+        shown = self._legend.terms()
+        ends = ends_of([self._series[term].values(log) for term in shown], log)
         if self._following:
             steps = self._steps.iterations
             first, last = (steps[0], steps[-1]) if self._steps.count else (0, 0)
@@ -305,23 +234,13 @@ class LossPanel(QWidget):
         if self._fitting or not self.isVisible():
             return  # `_redraw` comes here by itself when it has chosen the range
         (low, high), _ = self._view.viewRange()
+        shown = self._legend.terms()
         for term, curve in self._curves.items():
-            on = self._boxes[term].isChecked()
+            on = term in shown
             curve.setVisible(on)
             if on:
                 pixels, log = int(self._view.width()), self._log.isChecked()
                 curve.setData(*self._series[term].thinned(low, high, pixels, log))
-
-    def _ends(self, terms: list[str], log: bool) -> tuple[float, float] | None:
-        """The least and greatest value of some terms; None if there are none."""
-        columns = [self._series[term].values(log) for term in terms]
-        low = min((float(np.fmin.reduce(c, initial=np.inf)) for c in columns), default=np.inf)
-        high = max((float(np.fmax.reduce(c, initial=-np.inf)) for c in columns), default=-np.inf)
-        if low > high:
-            return None
-        # A flat curve has no height of its own.
-        room = 0.0 if high > low else 0.1 if log else max(abs(low) / 10, 1e-6)
-        return low - room, high + room
 
     # ------------------------------------------------------------ the cursor
 
@@ -332,9 +251,7 @@ class LossPanel(QWidget):
         if iteration is None or not len(steps):
             self._cursor = None
         else:
-            i = int(np.searchsorted(steps, iteration).clip(1, max(len(steps) - 1, 1)))
-            near = steps[max(i - 1, 0) : i + 1]
-            self._cursor = float(near[np.abs(near - iteration).argmin()])
+            self._cursor = self._steps.nearest(iteration)
         self._tell()
 
     @Slot(object)
@@ -354,14 +271,7 @@ class LossPanel(QWidget):
         else:
             at = len(steps) if self._cursor is None else int(steps.searchsorted(self._cursor))
             page = max(1, int(steps.searchsorted(high) - steps.searchsorted(low)) // 10)
-            moved = {
-                Qt.Key.Key_Left: at - 1,
-                Qt.Key.Key_Right: at + 1,
-                Qt.Key.Key_PageUp: at - page,
-                Qt.Key.Key_PageDown: at + page,
-                Qt.Key.Key_Home: 0,
-            }.get(key, len(steps) - 1)
-            self._point(float(steps[min(max(moved, 0), len(steps) - 1)]))
+            self._point(float(steps[moved(key, at, page, len(steps) - 1)]))
 
     def _tell(self) -> None:
         """Say in words what is under the cursor, and to screen readers what came last."""

@@ -20,7 +20,7 @@ from gui.run.albums import Albums
 from gui.run.networks import Networks
 
 if TYPE_CHECKING:
-    from engine.inspection.neighbors import Metric, Neighbor, Neighbors
+    from engine.inspection.distances import Metric, Neighbor, Neighbors
 
 COUNT = 9
 

@@ -20,12 +20,13 @@ from PySide6.QtWidgets import (
 )
 
 from engine.networks.network import Layer
+from gui.panels.layer_filter import LayerFilter
 from gui.panels.layer_model import (
     LayerModel,
     Role,
     layer_key,
 )
-from gui.panels.layer_tree import LayerFilter, LayerTree
+from gui.panels.layer_tree import LayerTree
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -49,6 +50,7 @@ class NetworkTreePanel(QWidget):
         self.model.channel_edited.connect(self.channel_edited)
         self._filter = LayerFilter(self.model, self)
         self._offered: tuple[str, ...] = ()
+        self._picture: tuple[int, int] | None = None
         self._selected: tuple[str, int | None] | None = None
         self._message = self.tr("No network is loaded.")
         self._open_before: list[str] = []
@@ -68,7 +70,7 @@ class NetworkTreePanel(QWidget):
         self._key.toggled.connect(self._apply_filter)
 
         self.tree = LayerTree(self)
-        self.tree.setModel(self._filter)
+        self.tree.show_layers(self._filter)
         self.tree.selectionModel().currentRowChanged.connect(self._select_row)
         self.tree.activated.connect(self._activate)
         self._notice = QLabel(self)
@@ -100,20 +102,34 @@ class NetworkTreePanel(QWidget):
 
     # -- state comes in -------------------------------------------------------------------
 
-    def set_network(self, layers: tuple[Layer, ...], offered: tuple[str, ...]) -> None:
-        """Show a network's layers; `offered` are those worth trying first."""
-        self._offered, self._message = offered, ""
-        if not self.model.set_layers(layers):
+    def set_network(
+        self,
+        layers: tuple[Layer, ...],
+        offered: tuple[str, ...],
+        picture: tuple[int, int] | None = None,
+    ) -> None:
+        """Show a network's layers; `offered` are those worth trying first.
+
+        `picture` is the height and width of the picture that the sizes are for.
+        """
+        before, self._offered, self._message, self._picture = self._offered, offered, "", picture
+        same_rows = self.model.set_layers(layers)
+        if not same_rows:
             self._selected, self._open_before = None, []
             self._unfold_to(offered)
-        self._key.setEnabled(bool(offered))
-        if not offered:
-            self._key.setChecked(False)
-        self._apply_filter()
+        if same_rows and offered == before:
+            self._show_page()  # what is found and unfolded stays
+        else:
+            self._key.setEnabled(bool(offered))
+            if not offered:
+                self._key.setChecked(False)
+            self._apply_filter()
         self._show_details()
 
     def set_roles(self, roles: tuple[Role, ...], channels: bool) -> None:
         """Offer these roles as columns; `channels`: whether single channels can be picked."""
+        if self.model.offers(roles, channels):
+            return
         unfolded, selected = self._unfolded(), self._selected
         self.model.set_roles(roles, channels)
         self._unfold(unfolded)
@@ -178,20 +194,24 @@ class NetworkTreePanel(QWidget):
 
     def _unfolded(self) -> list[str]:
         """Return the names of the layers whose rows below can be seen."""
-        rows = ((i, self._filter.mapFromSource(i)) for i in self.model.indexes())
+        rows = ((i, self._filter.mapFromSource(i)) for i in self.model.parents())
         return [self.model.layer(i).name for i, row in rows if self.tree.isExpanded(row)]
 
     def _unfold(self, names: Iterable[str]) -> None:
-        for name in names:
-            self.tree.expand(self._filter.mapFromSource(self.model.find(name)))
+        rows = [self.model.find(name) for name in names]
+        for row in rows:
+            self.model.fetchMore(row)
+        self.tree.unfold([self._filter.mapFromSource(row) for row in rows])
 
     def _unfold_to(self, names: Iterable[str]) -> None:
         """Unfold what stands above these layers."""
+        rows: dict[int, QModelIndex] = {}
         for name in names:
             above = self.model.find(name).parent()
-            while above.isValid():
-                self.tree.expand(self._filter.mapFromSource(above))
+            while above.isValid() and above.internalId() not in rows:
+                rows[above.internalId()] = above
                 above = above.parent()
+        self.tree.unfold([self._filter.mapFromSource(row) for row in rows.values()])
 
     def _show_page(self) -> None:
         text, none = self._message, self.tr("This network has no layers.")
@@ -240,7 +260,10 @@ class NetworkTreePanel(QWidget):
         if layer.channels is not None:
             facts.append(self.tr("{0} channels").format(layer.channels))
         if layer.size:
-            facts.append(self.tr("{0}x{1} positions").format(layer.size[1], layer.size[0]))
+            size = self.tr("{0}x{1} positions").format(layer.size[1], layer.size[0])
+            if self._picture:
+                size = self.tr("{0} at {1}x{2} px").format(size, *self._picture[::-1])
+            facts.append(size)
         if layer.receptive_field is None:
             facts.append(self.tr("sees the whole picture"))
         else:

@@ -1,11 +1,22 @@
 """The square that a person drags over the picture: its switch, size and fill."""
 
-from PySide6.QtCore import QSignalBlocker, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QSpinBox, QWidget
 
 SMALLEST, LARGEST, AT_FIRST = 2, 100, 25
 """Side of the square in percent of the picture's short side."""
 STEP = 3
+
+
+def fills() -> list[tuple[str, str]]:
+    """Return every one of `engine.attribution.fills.FILLS` with the words for it."""
+    words = QCoreApplication.translate
+    return [
+        ("mean", words("OccluderGroup", "mean colour of the training pictures")),
+        ("gray", words("OccluderGroup", "gray")),
+        ("black", words("OccluderGroup", "black")),
+        ("blur", words("OccluderGroup", "the picture, blurred")),
+    ]
 
 
 class OccluderGroup(QGroupBox):
@@ -30,12 +41,7 @@ class OccluderGroup(QGroupBox):
         self.size_box.setToolTip(self.tr("Also: the wheel with Shift over the picture"))
         self.fill_box = QComboBox()
         self.fill_box.setAccessibleName(self.tr("Fill of the occluder"))
-        for name, text in (
-            ("mean", self.tr("mean colour of the training pictures")),
-            ("gray", self.tr("gray")),
-            ("black", self.tr("black")),
-            ("blur", self.tr("the picture, blurred")),
-        ):
+        for name, text in fills():
             self.fill_box.addItem(text, name)
         self.fill_box.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon

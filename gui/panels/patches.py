@@ -3,11 +3,12 @@
 from functools import partial
 
 from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal, Slot
-from PySide6.QtWidgets import QComboBox, QFormLayout, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QFormLayout, QPushButton, QSpinBox, QWidget
 
 from gui.background import Background
 from gui.panels.folder_line import FolderChoice, FolderPanel
 from gui.panels.inspection import LayerChoice, Stopped, Tell
+from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile
 from gui.panels.tile_rows import TileRow, TileRows
 from gui.run.networks import Networks
@@ -33,8 +34,8 @@ class PatchesPanel(FolderPanel):
     ) -> None:  # fmt: skip
         super().__init__(networks, background, folder, parent)
         self.setObjectName("patchesPanel")
-        self.layer_box = _box(self.tr("Layer"))
-        self.order_box = _box(self.tr("Channels"))
+        self.layer_box = LayerBox(_has_channels)
+        self.order_box = narrow_box(self.tr("Channels"))
         self.order_box.addItems([self.tr("the strongest first"), self.tr("by number")])
         self.channel_box = QSpinBox()
         self.channel_box.setAccessibleName(self.tr("Find channel"))
@@ -73,24 +74,14 @@ class PatchesPanel(FolderPanel):
         """Offer the network's layers; take the one selected in the tree."""
         subject = self.subject
         assert subject is not None
-        layers = [layer for layer in subject.layers if layer.channels is not None]
-        names = list(dict.fromkeys(layer.name for layer in layers))
-        before = self.layer_box.currentText()
-        if names != [self.layer_box.itemText(i) for i in range(self.layer_box.count())]:
-            with QSignalBlocker(self.layer_box):
-                self.layer_box.clear()
-                self.layer_box.addItems(names)
-        wanted = subject.layer if subject.layer in names else before
-        if wanted not in names:
-            wanted = usual_layer(layers)
-        self.layer_box.setCurrentIndex(max(0, self.layer_box.findText(wanted)))
+        self.layer_box.follow(subject)
         if self._wanted() != self._asked:  # another picture on the canvas changes nothing here
             self.refresh()
 
     def _wanted(self) -> tuple[object, ...]:
         subject = self.subject
         network = (subject.network, subject.weights) if subject is not None else ()
-        return *network, self.folder.path, self.layer_box.currentText()
+        return *network, self.folder.path, self.layer_box.chosen()
 
     def _rows_wanted(self) -> Rows:
         only = self.channel_box.value()
@@ -124,12 +115,12 @@ class PatchesPanel(FolderPanel):
             with QSignalBlocker(self.channel_box):
                 self.channel_box.setValue(-1)
             channels = next(
-                (c.channels for c in subject.layers if c.name == self.layer_box.currentText()), 1
+                (c.channels for c in subject.layers if c.name == self.layer_box.chosen()), 1
             )
             self.channel_box.setMaximum(max(0, (channels or 1) - 1))
             self._finder = Finder(
                 self.networks, subject.network, subject.weights, folder,
-                self.layer_box.currentText(), self._rows_wanted(),
+                self.layer_box.chosen(), self._rows_wanted(),
             )  # fmt: skip
         finder = self._finder
         finder.rows = self._rows_wanted()
@@ -169,7 +160,7 @@ class PatchesPanel(FolderPanel):
 
     def _show(self, found: Found) -> None:
         self.found = found
-        layer = self.layer_box.currentText()
+        layer = self.layer_box.chosen()
         self.rows.set_rows([
             TileRow(
                 self.tr("Channel {0}").format(channel),
@@ -201,30 +192,12 @@ class PatchesPanel(FolderPanel):
 
     @Slot(object)
     def _on_channel(self, channel: int) -> None:
-        self.channel_requested.emit(self.layer_box.currentText(), channel)
+        self.channel_requested.emit(self.layer_box.chosen(), channel)
 
 
 def _look(finder: Finder, _tell: Tell, stopped: Stopped) -> Found | None:
     return finder.look(stopped)
 
 
-def usual_layer(layers: list[LayerChoice]) -> str:
-    """Return the deepest ReLU whose map is at most 8 times smaller than the first layer's.
-
-    There patches are parts of things: deeper, a unit sees the whole picture.
-    """
-    maps = [layer for layer in layers if layer.size is not None]
-    if not maps:
-        return layers[0].name if layers else ""
-    first = max(min(layer.size) for layer in maps if layer.size is not None)
-    fine = [layer for layer in maps if layer.size is not None and 8 * min(layer.size) >= first]
-    rectified = [layer for layer in fine if layer.kind.startswith("ReLU")]
-    return (rectified or fine or maps)[-1].name
-
-
-def _box(name: str) -> QComboBox:
-    box = QComboBox()
-    box.setAccessibleName(name)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
-    return box
+def _has_channels(layer: LayerChoice) -> bool:
+    return layer.channels is not None

@@ -45,15 +45,36 @@ class SettingsForm(QScrollArea):
         self._groups: dict[str, FoldingGroup] = {}
         self._folded: dict[str, bool] = {}
         self._shape: tuple[Setting, ...] = ()
+        self._pages: dict[tuple[Setting, ...], _Page] = {}
         self._choices: dict[str, Sequence[str]] = {}
 
     def describe(self, settings: Mapping[str, Setting]) -> None:
-        """Build the rows for these settings (kept when they are the same ones)."""
+        """Show the rows for these settings; they are built once."""
         shape = tuple(settings.values())
         if shape == self._shape:
             return
+        before = self.takeWidget()
+        if before is not None:
+            before.hide()
+            before.setParent(self)
+        if shape not in self._pages:
+            self._pages[shape] = self._built(shape)
         self._shape = shape
-        self._rows, self._groups = {}, {}
+        page, self._rows, self._groups = self._pages[shape]
+        for title, group in self._groups.items():
+            if title in self._folded:
+                group.set_open(not self._folded[title])
+        self.setWidget(page)
+        page.show()
+        self.set_choices(self._choices)
+        # Never narrower than its rows: there is no scrolling sideways.
+        self.setMinimumWidth(
+            page.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
+        )
+
+    def _built(self, shape: tuple[Setting, ...]) -> "_Page":
+        rows: dict[str, _Row] = {}
+        groups: dict[str, FoldingGroup] = {}
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(6, 4, 6, 4)
@@ -68,20 +89,14 @@ class SettingsForm(QScrollArea):
             grid.setVerticalSpacing(3)
             grid.setColumnStretch(1, 1)
             for entry in entries:
-                self._rows[entry.name] = self._add_row(entry, grid, body)
+                rows[entry.name] = self._add_row(entry, grid, body)
             group = FoldingGroup(in_words(title) or self.tr("Settings"), body)
+            group.set_open(not groups or title in OPEN_AT_FIRST)
             group.folded.connect(partial(self._on_folded, title))
-            at_first = not self._groups or title in OPEN_AT_FIRST
-            group.set_open(not self._folded.get(title, not at_first))
-            self._groups[title] = group
+            groups[title] = group
             column.addWidget(group)
         column.addStretch(1)
-        self.setWidget(page)
-        self.set_choices(self._choices)
-        # Never narrower than its rows: there is no scrolling sideways.
-        self.setMinimumWidth(
-            page.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
-        )
+        return page, rows, groups
 
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Show values; nothing is emitted."""
@@ -156,6 +171,10 @@ class SettingsForm(QScrollArea):
         for row in self._rows.values():
             row.editor.setFocus(Qt.FocusReason.ShortcutFocusReason)
             return
+
+
+_Page = tuple[QWidget, "dict[str, _Row]", dict[str, FoldingGroup]]
+"""With its rows by setting and its groups by title."""
 
 
 class _Row:

@@ -9,18 +9,16 @@ from PySide6.QtWidgets import (
     QCompleter,
     QFormLayout,
     QFrame,
-    QGroupBox,
     QLabel,
     QScrollArea,
-    QSizePolicy,
-    QSlider,
     QVBoxLayout,
     QWidget,
 )
 
-from engine.colour_map import SEQUENTIAL
-from engine.heat import METHODS
+from engine.heat import METHODS, SHOWN, Square
+from gui.panels.map_group import MapGroup, narrow
 from gui.panels.occluder import OccluderGroup
+from gui.panels.occlusion import OcclusionRows
 from gui.panels.target import TargetRows
 from gui.panels.top_classes import TopClass, TopClasses
 
@@ -46,6 +44,17 @@ class Wish:
     layer: str
     unit: str = ""
     """In place of the class, as `UnitName.parse` takes it; empty: the class."""
+    occlusion_side: float = Square.side
+    """As `engine.heat.Square`; so for step and fill."""
+    occlusion_step: float = Square.step
+    occlusion_fill: str = Square.fill
+    occlusion_shown: str = SHOWN[0]
+    """Which of an occlusion's maps, one of `engine.heat.SHOWN`."""
+
+    @property
+    def square(self) -> Square:
+        """What an occlusion covers."""
+        return Square(self.occlusion_side, self.occlusion_step, self.occlusion_fill)
 
 
 class SightPanel(QScrollArea):
@@ -68,7 +77,7 @@ class SightPanel(QScrollArea):
         self.class_box.setAccessibleName(self.tr("Class"))
         self.class_box.setEditable(True)
         self.class_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        _narrow(self.class_box)
+        narrow(self.class_box)
         completer = self.class_box.completer()
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
@@ -80,15 +89,17 @@ class SightPanel(QScrollArea):
         self.source = QComboBox()
         self.source.addItems([self.tr("the picture shown"), self.tr("the content photo")])
         self.source.setAccessibleName(self.tr("Look at"))
-        _narrow(self.source)
+        narrow(self.source)
         self.source.activated.connect(self.changed)
         self.top = TopClasses()
         self.top.chosen.connect(self.choose_class)
-        self.saliency = _MapGroup("saliencyPanel", self.tr("Saliency"), PIXEL_METHODS)
-        self.grad_cam = _MapGroup("gradCamPanel", self.tr("Grad-CAM"), LAYER_METHODS)
+        self.saliency = MapGroup("saliencyPanel", self.tr("Saliency"), PIXEL_METHODS)
+        self.grad_cam = MapGroup("gradCamPanel", self.tr("Grad-CAM"), LAYER_METHODS)
+        self.occlusion = OcclusionRows(self.saliency)
+        self.occlusion.changed.connect(self._on_square)
         self.layer = QComboBox()
         self.layer.setAccessibleName(self.tr("Layer"))
-        _narrow(self.layer)
+        narrow(self.layer)
         self.layer.activated.connect(self.changed)
         self.grad_cam.form.addRow(self.tr("Layer"), self.layer)
         self.said = QLabel()
@@ -99,7 +110,7 @@ class SightPanel(QScrollArea):
         column.setContentsMargins(6, 4, 6, 4)
         form = QFormLayout()
         self.target = TargetRows(form, self.class_box)
-        self.target.changed.connect(self.changed)
+        self.target.changed.connect(self._on_target)
         form.addRow(self.tr("Look at"), self.source)
         column.addLayout(form)
         column.addWidget(self.top)
@@ -126,7 +137,7 @@ class SightPanel(QScrollArea):
             self.class_box.setCurrentIndex(0)
         self.class_box.setEnabled(bool(names))
         self.target.set_classes(bool(names))
-        self.occluder.setEnabled(bool(names))
+        self.occlusion.set_of_unit(self.target.of_unit)
         self.top.show_classes((), None)
         self.say("" if names else self.no_classes())
 
@@ -171,6 +182,7 @@ class SightPanel(QScrollArea):
             self.grad_cam.threshold.value() / 100,
             self.layer.currentData() or "",
             str(self.target.unit() or ""),
+            *self.occlusion.values(),
         )
 
     def set_wish(self, wish: Wish) -> None:
@@ -189,6 +201,7 @@ class SightPanel(QScrollArea):
                 group.opacity.setValue(round(100 * getattr(wish, f"{kind}_opacity")))
                 group.threshold.setValue(round(100 * getattr(wish, f"{kind}_threshold")))
                 group.setChecked(bool(method))
+            self.occlusion.set_values(wish.square, wish.occlusion_shown)
         self.changed.emit()
 
     def show_top(self, top: Sequence[TopClass], target: int | None) -> None:
@@ -207,6 +220,16 @@ class SightPanel(QScrollArea):
         if at >= 0 and at != self.class_box.currentIndex():
             self.class_box.setCurrentIndex(at)
             self.changed.emit()
+
+    @Slot()
+    def _on_square(self) -> None:
+        if self.saliency.isChecked():
+            self.changed.emit()
+
+    @Slot()
+    def _on_target(self) -> None:
+        self.occlusion.set_of_unit(self.target.of_unit)
+        self.changed.emit()
 
     @Slot(int)
     def _on_class(self, _index: int) -> None:
@@ -228,72 +251,3 @@ class SightPanel(QScrollArea):
         if index != before:
             self.class_box.setCurrentIndex(index)
             self.changed.emit()
-
-
-class _MapGroup(QGroupBox):
-    """Switch, colours and opacity of one kind of map."""
-
-    changed = Signal()
-    recoloured = Signal(str)
-    opacity_changed = Signal(str, float)
-
-    def __init__(self, name: str, title: str, methods: Sequence[str]) -> None:
-        super().__init__(title)
-        self.key = ""
-        self.setObjectName(name)
-        self.setAccessibleName(title)
-        self.setCheckable(True)
-        self.setChecked(False)
-        self.method = QComboBox()
-        self.method.addItems(list(methods))
-        self.method.setAccessibleName(self.tr("{0}: method").format(title))
-        _narrow(self.method)
-        self.colours = QComboBox()
-        self.colours.addItems(SEQUENTIAL)
-        self.colours.setAccessibleName(self.tr("{0}: colours").format(title))
-        _narrow(self.colours)
-        self.opacity = QSlider(Qt.Orientation.Horizontal)
-        self.opacity.setRange(0, 100)
-        self.opacity.setValue(60)
-        self.opacity.setAccessibleName(self.tr("{0}: opacity").format(title))
-        self.threshold = QSlider(Qt.Orientation.Horizontal)
-        self.threshold.setRange(0, 100)
-        self.threshold.setAccessibleName(self.tr("{0}: threshold").format(title))
-        self.threshold.setToolTip(self.tr("Only what is at least so strong is shown"))
-        self.form = QFormLayout(self)
-        self.form.addRow(self.tr("Method"), self.method)
-        self.form.addRow(self.tr("Opacity"), self.opacity)
-        self.form.addRow(self.tr("Threshold"), self.threshold)
-        self.form.addRow(self.tr("Colours"), self.colours)
-        self.toggled.connect(self._on_toggled)
-        self.method.activated.connect(self._on_choice)
-        self.colours.activated.connect(self._on_look)
-        self.threshold.valueChanged.connect(self._on_look)
-        self.opacity.valueChanged.connect(self._on_opacity)
-
-    def chosen(self) -> str:
-        """Return the method to show; empty when the group is switched off."""
-        return self.method.currentText() if self.isChecked() else ""
-
-    @Slot(bool)
-    def _on_toggled(self, _on: bool) -> None:
-        self.changed.emit()
-
-    @Slot(int)
-    def _on_choice(self, _index: int) -> None:
-        self.changed.emit()
-
-    @Slot(int)
-    def _on_look(self, _value: int) -> None:
-        self.recoloured.emit(self.key)
-
-    @Slot(int)
-    def _on_opacity(self, value: int) -> None:
-        self.opacity_changed.emit(self.key, value / 100)
-
-
-def _narrow(box: QComboBox) -> None:
-    """Let a combo box be narrower than its longest entry."""
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
-    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

@@ -4,20 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import (
-    QAbstractListModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    QSize,
-    Qt,
-    Signal,
-    Slot,
-)
-from PySide6.QtGui import QImage, QKeyEvent, QPainter, QPixmap
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QImage, QPainter, QPixmap
 from PySide6.QtWidgets import QListView, QWidget
 
-DATA = Qt.ItemDataRole.UserRole
-Index = QModelIndex | QPersistentModelIndex
+from gui.panels.choosing_list import DATA, ChoosingList, Items
+
 KEPT = 512
 """Drawn tiles that are kept: more than fit on a screen."""
 
@@ -33,14 +25,11 @@ class GridTile:
     """What `chosen` hands out for it."""
 
 
-class TileGrid(QListView):
+class TileGrid(ChoosingList):
     """Tiles in reading order; a click, Enter or the space bar chooses one.
 
     Thousands cost nothing before they are scrolled to: only what is seen is drawn and scaled.
     """
-
-    chosen = Signal(object)
-    """The tile's data."""
 
     def __init__(self, side: int = 96, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -49,13 +38,9 @@ class TileGrid(QListView):
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setMovement(QListView.Movement.Static)
-        self.setUniformItemSizes(True)
         self.setSpacing(2)
         self.setWordWrap(True)
-        self.setEditTriggers(QListView.EditTrigger.NoEditTriggers)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.clicked.connect(self._on_chosen)
-        self.activated.connect(self._on_chosen)
         self.side = side
         self._lines = 2
         self.set_side(side)
@@ -79,32 +64,16 @@ class TileGrid(QListView):
         self._tiles.set_side(self.side, self.devicePixelRatioF())  # of the screen it is on now
         self._tiles.replace(tiles)
 
-    def count(self) -> int:
-        """Return how many tiles there are."""
-        return len(self._tiles.tiles)
-
     def data_at(self, row: int) -> Any:
         """Return what a tile stands for."""
-        return self._tiles.tiles[row].data
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """The space bar chooses as Enter does."""
-        if event.key() == Qt.Key.Key_Space and self.currentIndex().isValid():
-            self._on_chosen(self.currentIndex())
-        else:
-            super().keyPressEvent(event)
-
-    @Slot(QModelIndex)
-    def _on_chosen(self, index: QModelIndex) -> None:
-        self.chosen.emit(index.data(DATA))
+        return self._tiles.items[row].data
 
 
-class _Tiles(QAbstractListModel):
+class _Tiles(Items):
     """The tiles, and pixmaps of those that have been seen."""
 
     def __init__(self, parent: TileGrid) -> None:
         super().__init__(parent)
-        self.tiles: tuple[GridTile, ...] = ()
         self._side, self._ratio = 1, 1.0
         self._pixmaps: dict[int, QPixmap] = {}
 
@@ -113,36 +82,18 @@ class _Tiles(QAbstractListModel):
         self._side, self._ratio = side, ratio
         self._pixmaps.clear()
 
-    def replace(self, tiles: Sequence[GridTile]) -> None:
+    def replace(self, items: Sequence[GridTile]) -> None:
         """Take other tiles."""
-        before, after = len(self.tiles), len(tiles)
         self._pixmaps.clear()
-        if after < before:
-            self.beginRemoveRows(QModelIndex(), after, before - 1)
-            self.tiles = tuple(tiles)
-            self.endRemoveRows()
-        elif after > before:
-            self.beginInsertRows(QModelIndex(), before, after - 1)
-            self.tiles = tuple(tiles)
-            self.endInsertRows()
-        else:
-            self.tiles = tuple(tiles)
-        if kept := min(before, after):
-            self.dataChanged.emit(self.index(0), self.index(kept - 1))
+        super().replace(items)
 
-    def rowCount(self, parent: Index | None = None) -> int:
-        """Return how many tiles there are."""
-        return 0 if parent is not None and parent.isValid() else len(self.tiles)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def shown(self, row: int, role: int) -> Any:
         """Return what the view asks about a tile."""
-        if not index.isValid() or index.row() >= len(self.tiles):
-            return None
-        tile = self.tiles[index.row()]
+        tile = self.items[row]
         if role == Qt.ItemDataRole.DisplayRole:
             return tile.caption
         if role == Qt.ItemDataRole.DecorationRole:
-            return self._pixmap(index.row())
+            return self._pixmap(row)
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
             return tile.tip or tile.caption
         return tile.data if role == DATA else None
@@ -155,11 +106,8 @@ class _Tiles(QAbstractListModel):
         found = self._pixmaps.get(row)
         if found is not None:
             return found
-        image, side = self.tiles[row].image, max(1, round(self._side * self._ratio))
-        large = max(image.width(), image.height()) > side
-        kind = Qt.TransformationMode
-        mode = kind.SmoothTransformation if large else kind.FastTransformation
-        scaled = image.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio, mode)
+        image, side = self.items[row].image, max(1, round(self._side * self._ratio))
+        scaled = fitted(image, side, max(image.width(), image.height()) > side)
         found = QPixmap(side, side)
         found.fill(Qt.GlobalColor.transparent)
         painter = QPainter(found)
@@ -170,3 +118,10 @@ class _Tiles(QAbstractListModel):
             self._pixmaps.clear()
         self._pixmaps[row] = found
         return found
+
+
+def fitted(image: QImage, side: int, smooth: bool) -> QImage:
+    """Return an image as large as a square of `side` pixels takes; not `smooth`: its pixels show."""
+    kind = Qt.TransformationMode
+    mode = kind.SmoothTransformation if smooth else kind.FastTransformation
+    return image.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio, mode)

@@ -16,7 +16,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QToolTip, QWidget
 
-from gui.panels.tile_grid import GridTile
+from gui.panels.tile_grid import GridTile, fitted
 
 GAP = 3
 LEAST, MOST = 56, 112
@@ -66,9 +66,9 @@ class TileRows(QAbstractScrollArea):
     def set_rows(self, rows: Sequence[TileRow]) -> None:
         """Show these instead; what is in view stays there."""
         self._rows = tuple(rows)
-        if self._current not in {(r, c) for r, c in self._order()}:
-            self._current = (0, HEADING)
         self._lay_out()
+        if self._current not in self._places:
+            self._current = (0, HEADING)
         self._describe()
 
     def rows(self) -> tuple[TileRow, ...]:
@@ -86,13 +86,6 @@ class TileRows(QAbstractScrollArea):
     def minimumSizeHint(self) -> QSize:
         """One row."""
         return QSize(120, 90)
-
-    def _order(self) -> list[tuple[int, int]]:
-        return [
-            (row, column)
-            for row, shown in enumerate(self._rows)
-            for column in range(HEADING, len(shown.tiles))
-        ]
 
     def _offset(self) -> QPoint:
         return QPoint(self.horizontalScrollBar().value(), self.verticalScrollBar().value())
@@ -200,12 +193,7 @@ class TileRows(QAbstractScrollArea):
         ratio = self.devicePixelRatioF()
         pixels = max(1, round(side * ratio))
         tiny = max(tile.image.width(), tile.image.height()) * 2 <= pixels
-        mode = Qt.TransformationMode.SmoothTransformation
-        if tiny or not self._wrapped:
-            mode = Qt.TransformationMode.FastTransformation
-        pixmap = QPixmap.fromImage(
-            tile.image.scaled(pixels, pixels, Qt.AspectRatioMode.KeepAspectRatio, mode)
-        )
+        pixmap = QPixmap.fromImage(fitted(tile.image, pixels, self._wrapped and not tiny))
         pixmap.setDevicePixelRatio(ratio)
         return pixmap
 

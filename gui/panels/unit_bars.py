@@ -4,27 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import (
-    QAbstractListModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    QRectF,
-    QSize,
-    Qt,
-    Signal,
-    Slot,
-)
-from PySide6.QtGui import QKeyEvent, QPainter, QPalette
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QPainter, QPalette
 from PySide6.QtWidgets import (
-    QListView,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QWidget,
 )
 
-UNIT = Qt.ItemDataRole.UserRole
-Index = QModelIndex | QPersistentModelIndex
+from gui.panels.choosing_list import DATA, ChoosingList, Index, Items
+
+UNIT = DATA + 1
+"""Role of the `Bar` itself."""
 STRENGTH = 110
 """Opacity of a bar, of 255: text is read on it."""
 
@@ -44,77 +36,43 @@ class Bar:
         return f"{self.number} {self.name}".strip()
 
 
-class UnitBars(QListView):
-    """A line for each unit; a click, Enter or the space bar chooses one."""
-
-    chosen = Signal(object)
-    """The unit's number."""
+class UnitBars(ChoosingList):
+    """A line for each unit, whose number is handed out when it is chosen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bars = _Bars(self)
         self.setModel(self._bars)
         self.setItemDelegate(_Painter(self))
-        self.setUniformItemSizes(True)
-        self.setEditTriggers(QListView.EditTrigger.NoEditTriggers)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.clicked.connect(self._on_chosen)
-        self.activated.connect(self._on_chosen)
 
     def set_bars(self, bars: Sequence[Bar]) -> None:
         """Show these instead; as many as before keep the place that is looked at."""
         self._bars.replace(bars)
 
-    def count(self) -> int:
-        """Return how many units there are."""
-        return len(self._bars.bars)
-
     def bar_at(self, row: int) -> Bar:
         """Return a line's unit."""
-        return self._bars.bars[row]
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """The space bar chooses as Enter does."""
-        if event.key() == Qt.Key.Key_Space and self.currentIndex().isValid():
-            self._on_chosen(self.currentIndex())
-        else:
-            super().keyPressEvent(event)
-
-    @Slot(QModelIndex)
-    def _on_chosen(self, index: QModelIndex) -> None:
-        self.chosen.emit(index.data(UNIT).number)
+        bar: Bar = self._bars.items[row]
+        return bar
 
 
-class _Bars(QAbstractListModel):
+class _Bars(Items):
     def __init__(self, parent: UnitBars) -> None:
         super().__init__(parent)
-        self.bars: tuple[Bar, ...] = ()
         self.low = self.high = 0.0
 
-    def replace(self, bars: Sequence[Bar]) -> None:
-        values = [bar.value for bar in bars]
+    def replace(self, items: Sequence[Bar]) -> None:
+        values = [bar.value for bar in items]
         self.low, self.high = min([0.0, *values]), max([0.0, *values])
-        if len(bars) == len(self.bars):
-            self.bars = tuple(bars)
-            if bars:
-                self.dataChanged.emit(self.index(0), self.index(len(bars) - 1))
-            return
-        self.beginResetModel()
-        self.bars = tuple(bars)
-        self.endResetModel()
+        super().replace(items)
 
-    def rowCount(self, parent: Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.bars)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if not index.isValid() or index.row() >= len(self.bars):
-            return None
-        bar = self.bars[index.row()]
+    def shown(self, row: int, role: int) -> Any:
+        bar = self.items[row]
         if role == Qt.ItemDataRole.DisplayRole:
             return bar.text
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
             return f"{bar.text}: {bar.value:.4g}"
-        return bar if role == UNIT else None
+        return {DATA: bar.number, UNIT: bar}.get(role)
 
 
 class _Painter(QStyledItemDelegate):

@@ -39,6 +39,8 @@ class ActivationGrid:
     """As the layer tree names it."""
     size: tuple[int, int]
     """Height and width of each map; (1, 1) for vectors."""
+    seen: tuple[int, int]
+    """Height and width of the picture as the network saw it."""
     means: Floats
     """(C,), over the map's positions."""
     peaks: Floats
@@ -49,24 +51,36 @@ class ActivationGrid:
     """The classes, where each channel stands for one."""
 
 
-def activation_grid(network: "Network", picture: "Tensor", wish: GridWish) -> ActivationGrid:
-    """Return the channels of a layer for a picture (1, 3, H, W) at the network's size.
+def layer_wished(network: "Network", size: tuple[int, int], wish: GridWish) -> str:
+    """Return the layer that is wished for, as the layer tree shows it.
 
-    Raises `BadInput` for layers that have no channels (tokens), and as `Network.taps`.
+    `size` is the picture's height and width. Raises as `Network.taps` for layers that cannot be
+    looked at there.
     """
-    from engine.inspection.activations import activations
     from engine.networks.fitting import last_map
 
-    size = (picture.shape[2], picture.shape[3])
     layer = wish.layer or shown_name(network, last_map(network, size))
-    maps = activations(network, picture, layer)
+    network.tapping([layer], size)
+    return layer
+
+
+def activation_grid(
+    network: "Network", found: "Tensor", layer: str, size: tuple[int, int], together: bool
+) -> ActivationGrid:
+    """Return the channels of a layer, of what it gave to one picture of `size` (height, width).
+
+    Raises `BadInput` for layers that have no channels (tokens).
+    """
+    from engine.inspection.activations import channels_of
+
+    maps = channels_of(found, layer)[0].float().cpu()
     flat = maps.flatten(1)
     means, peaks = flat.mean(1).numpy(), flat.amax(1).numpy()
     names = network.classes if of_classes(network, layer, size) else ()
     extent = (maps.shape[1], maps.shape[2])
     if extent == (1, 1):
-        return ActivationGrid(layer, extent, means, peaks, names=names)
-    return ActivationGrid(layer, extent, means, peaks, pictures(maps, wish.together), names)
+        return ActivationGrid(layer, extent, size, means, peaks, names=names)
+    return ActivationGrid(layer, extent, size, means, peaks, pictures(maps, together), names)
 
 
 def pictures(maps: "Tensor", together: bool) -> tuple[QImage, ...]:

@@ -1,11 +1,16 @@
-"""The folder that was read last, as vectors: the neighbours and the map share one reading."""
+"""The folder that was read last, as vectors: the neighbours and the map share one reading.
+
+What was read in earlier sessions is known: `engine.inspection.album` keeps it.
+"""
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gui.run.networks import Networks
+from gui.run.telling import Tell
 
 if TYPE_CHECKING:
     from engine.inspection.album import Album
@@ -22,14 +27,17 @@ class Albums:
         self._networks = networks
         self._reading = threading.Lock()
         self._kept: tuple[Network, Path, str, Album] | None = None
+        self._reader = ("", 0, 0)
+        """Who is reading, how much of it is done, and how much there is."""
 
     def read(
         self, folder: Path, network: str, weights: str | None,
-        tell: Callable[[int, int], None], stopped: Callable[[], bool],
+        tell: Tell, stopped: Callable[[], bool],
     ) -> "Album | None":  # fmt: skip
         """Return a folder's album; None when stopped, then the next call goes on from there.
 
-        Raises `PareidoliaError`s: no folder, no pictures in it, no such network.
+        Raises `PareidoliaError`s: no folder, no pictures in it, no such network; `NotRead` when
+        files would have to be read that nobody has asked for.
         """
         from engine.inspection.album import Album
         from engine.inspection.features import Features
@@ -41,10 +49,19 @@ class Albums:
         while not self._reading.acquire(timeout=WAIT):  # the other panel is reading
             if stopped():
                 return None
+            tell.waits(*self._reader)
         try:
+            self._reader = tell.who, 0, 0
             kept = self._kept
             if kept is None or kept[0] is not shared or kept[1:3] != (folder, mark):
-                self._kept = kept = shared, folder, mark, Album(Features(shared.twin()), files)
-            return kept[3] if kept[3].read(tell, stopped) else None
+                album = Album(Features(shared.twin()), files, folder)
+                self._kept = kept = shared, folder, mark, album
+            album = kept[3]
+            tell.check(album.done, len(files))
+            return album if album.read(partial(self._on_read, tell), stopped) else None
         finally:
             self._reading.release()
+
+    def _on_read(self, tell: Tell, done: int, total: int) -> None:
+        self._reader = tell.who, done, total
+        tell(done, total)

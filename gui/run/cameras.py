@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import PySide6
-from PySide6.QtCore import QObject, Qt, QUrl, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QObject, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QImage
 
 from engine.errors import BadInput
@@ -38,10 +38,10 @@ def cameras() -> "list[QCameraDevice]":
     Raises `BadInput` where Qt Multimedia is not installed.
     """
     if not has_multimedia():
-        raise BadInput(
-            "A camera needs Qt Multimedia, which is not installed: "
-            f"pip install PySide6-Addons=={PySide6.__version__}"
+        text = QCoreApplication.translate(
+            "CameraSource", "A camera needs Qt Multimedia, which is not installed: {0}"
         )
+        raise BadInput(text.format(f"pip install PySide6-Addons=={PySide6.__version__}"))
     from PySide6.QtMultimedia import QMediaDevices
 
     return sorted(QMediaDevices.videoInputs(), key=lambda device: not device.isDefault())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gui.pixels import Bytes
 from gui.run.albums import Albums
+from gui.run.telling import Tell
 
 if TYPE_CHECKING:
     from engine.image import Picture
@@ -52,7 +53,7 @@ class FolderMap:
 
 
 def make_map(
-    albums: Albums, wish: MapWish, tell: Callable[[int, int], None], stopped: Callable[[], bool]
+    albums: Albums, wish: MapWish, tell: Tell, stopped: Callable[[], bool]
 ) -> FolderMap | None:
     """Read and lay out; None when stopped. Raises `PareidoliaError`s. Not for the GUI thread."""
     from engine.inspection.embedding import Embedding, label_of

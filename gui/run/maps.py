@@ -5,7 +5,8 @@ a tenth of the time.
 """
 
 import time
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,15 +16,22 @@ from PySide6.QtGui import QImage
 from engine.errors import PareidoliaError
 from engine.heat import Heat, Method, UnitName, find_method
 from gui.pixels import to_array
-from gui.run.activation_grid import ActivationGrid, GridWish, activation_grid
+from gui.run.activation_grid import layer_wished
+from gui.run.map_answers import Answer, Question
+from gui.run.map_parts import grad_cam_layer, with_classes, with_grid, with_occlusion
 from gui.run.networks import Networks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.attribution.cam import GradCamPass
+    from engine.attribution.methods import Question as About
+    from engine.attribution.occlusion import Occluded
     from engine.attribution.unit import Unit
     from engine.networks.network import Network
 
+Size = tuple[int, int]
+"""Height and width in pixels."""
 AT_MOST_EVERY = 0.5
 """Seconds between two maps during a run."""
 SHARE = 0.1
@@ -31,58 +39,6 @@ SHARE = 0.1
 TOP = 5
 PARTIAL_EVERY = 0.2
 """Seconds between two states of a map that grows."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is to be looked at, with what."""
-
-    image: QImage
-    network: str
-    weights: str | None
-    device: str
-    target: int | None
-    """A class by number; None: the most likely one."""
-    saliency: str = ""
-    """A method of `engine.heat.METHODS` that looks at pixels; empty: none."""
-    grad_cam: str = ""
-    """One that looks at a layer; empty: none."""
-    layer: str = ""
-    """Empty: the last layer that has a map."""
-    activations: GridWish | None = None
-    """Whose channels are wanted."""
-    classes: bool = True
-    """Whether classes and maps are wanted, not the activations alone."""
-    unit: UnitName | None = None
-    """What the maps are about instead of the class."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Most likely classes, the maps, and a layer's activations."""
-
-    question: Question
-    top: tuple[tuple[int, str, float], ...] = ()
-    """Number, name, probability."""
-    target: int = 0
-    target_name: str = ""
-    probability: float = 0.0
-    layer: str = ""
-    saliency: Heat | None = None
-    grad_cam: Heat | None = None
-    problem: str = ""
-    """Why a map, or everything when `top` is empty, is missing."""
-    unfinished: bool = False
-    """Whether more is to come: of an occlusion map, or the maps after the activations."""
-    activations: ActivationGrid | None = None
-    activations_problem: str = ""
-    """Why they are missing."""
-    activation: float | None = None
-    """Of the unit that the maps are about; then `target_name` is the unit's, with its place."""
-    grid: tuple[int, int] | None = None
-    """Rows and columns of the layer that Grad-CAM looked at."""
-    plain: tuple[str, ...] = ()
-    """Activations for which a map's method has no rule."""
 
 
 class MapsWorker(QObject):
@@ -98,8 +54,12 @@ class MapsWorker(QObject):
         self._networks = networks
         self.stopped = False
         """Set by the window's thread when nobody waits for an answer any more."""
+        self.given_up = False
+        """Set by it when something else is wanted instead of the answer under way."""
         self._published = 0.0
         self._twin: tuple[Network, str, Network] | None = None
+        self._before: dict[tuple[str, Size], str] = {}
+        """Where Grad-CAM looks for units of a layer in pictures of a size: found by trying."""
 
     @Slot(object)
     def answer(self, question: Question) -> None:
@@ -114,33 +74,28 @@ class MapsWorker(QObject):
         self.answered.emit(answer, time.perf_counter() - began)
 
     def _answer(self, question: Question) -> Answer:
-        import torch
+        from engine.attribution.one_pass import one_pass
 
         network = self._network(question)
         picture = fitting(question.image, network)
-        answer = Answer(question)
+        size = (picture.shape[2], picture.shape[3])
+        answer, layer = Answer(question), ""
         if question.activations is not None:
             try:
-                grid = activation_grid(network, picture, question.activations)
-                answer = replace(answer, activations=grid)
+                layer = layer_wished(network, size, question.activations)
             except PareidoliaError as error:  # classes and maps may do
                 answer = replace(answer, activations_problem=str(error))
+        seen = None
+        if question.classes and (network.classes or question.unit is None):
+            cam_layer = grad_cam_layer(question, network, size)
+            seen = one_pass(network, picture, [layer] if layer else [], cam_layer)
+        if layer:
+            answer = with_grid(answer, layer, network, picture, seen)
         if not question.classes:
             return answer
         x = network.prepare(picture)
-        if network.classes or question.unit is None:
-            with torch.no_grad():
-                probabilities = network.logits(picture)[0].cpu().double().softmax(0)
-            values, indices = probabilities.topk(min(TOP, len(probabilities)))
-            top = tuple(
-                (int(i), network.classes[int(i)], float(p))
-                for i, p in zip(indices, values, strict=True)
-            )
-            target = top[0][0] if question.target is None else question.target
-            if not 0 <= target < len(network.classes):
-                target = top[0][0]
-            name, chance = network.classes[target], float(probabilities[target])
-            answer = replace(answer, top=top, target=target, target_name=name, probability=chance)
+        if seen is not None:
+            answer = with_classes(answer, network, seen.logits[0], TOP)
         if question.unit is not None:
             from engine.attribution.methods import located
 
@@ -149,48 +104,76 @@ class MapsWorker(QObject):
             answer = replace(answer, target_name=name, activation=activation)
         if question.activations is not None and question.saliency:  # which may take long
             self.grown.emit(replace(answer, unfinished=True))
+        known = None if seen is None else seen.cam
+        del seen
         for kind in ("grad_cam", "saliency"):  # what may take long comes last
             if getattr(question, kind):
                 try:
-                    answer = self._with_map(answer, kind, network, x)
+                    answer = self._with_map(answer, kind, network, x, known)
                 except PareidoliaError as error:  # the other map may do
                     answer = replace(answer, problem=str(error))
+            known = None  # its graph takes memory
         return answer
 
-    def _with_map(self, answer: Answer, kind: str, network: "Network", x: "Tensor") -> Answer:
+    def _with_map(
+        self, answer: Answer, kind: str, network: "Network", x: "Tensor",
+        known: "GradCamPass | None",
+    ) -> Answer:  # fmt: skip
         """Return the answer with a map added; without it when stopped."""
         from engine.attribution.methods import Question as About
-        from engine.attribution.methods import attribute, layer_of, without_rule
+        from engine.attribution.methods import attribute, without_rule
 
         method, unit = find_method(getattr(answer.question, kind)), answer.question.unit
-        about = About(answer.target if unit is None else unit_of(unit), answer.question.layer)
+        square = answer.question.occlusion
+        about = About(
+            answer.target if unit is None else unit_of(unit), answer.question.layer,
+            *square.pixels((x.shape[2], x.shape[3])), square.fill,
+        )  # fmt: skip
         if method.of_layer and method.command != "cam":
-            about = replace(about, layer=layer_of(network, x, about))
+            about = replace(about, layer=self._layer_of(network, x, about))
+        covered: deque[Occluded] = deque(maxlen=1)
         values = attribute(
-            method, network, x, about,
-            publish=partial(self._publish, answer, kind, method), stopped=self._is_stopped,
+            method, network, x, about, stopped=self._is_stopped,
+            publish=partial(self._publish, answer, method, network, covered), known=known,
         )  # fmt: skip
         if values is None:
-            return answer
+            return replace(answer, unfinished=True)
         if about.layer and method.of_layer:
             call = network.calls((x.shape[2], x.shape[3]))[network.resolve(about.layer)]
             grid = (call.shape[2], call.shape[3]) if method.command == "grad-cam" else None
             answer = replace(answer, layer=about.layer, grid=grid)
         plain = dict.fromkeys((*answer.plain, *without_rule(method, network, x)))
         answer = replace(answer, plain=tuple(plain))
+        if covered:
+            return with_occlusion(answer, method, network, covered[0])
         return replace(answer, **{kind: Heat.of(method, values)})
 
-    def _publish(self, answer: Answer, kind: str, method: Method, values: "Tensor") -> None:
-        """Hand out a map that is still growing, at most every so often."""
+    def _layer_of(self, network: "Network", x: "Tensor", about: "About") -> str:
+        """Return the layer that the CAM family looks at."""
+        from engine.attribution.methods import layer_of
+
+        if about.layer or isinstance(about.target, int):
+            return layer_of(network, x, about)
+        key = (about.target.layer, (x.shape[2], x.shape[3]))
+        if key not in self._before:
+            self._before[key] = layer_of(network, x, about)
+        return self._before[key]
+
+    def _publish(
+        self, answer: Answer, method: Method, network: "Network", covered: "deque[Occluded]",
+        found: "Occluded",
+    ) -> None:  # fmt: skip
+        """Keep what an occlusion has found; hand out its maps as they grow, every so often."""
+        covered.append(found)
         now = time.perf_counter()
-        if now - self._published < PARTIAL_EVERY:
-            return
-        self._published = now
-        heat = Heat.of(method, values)
-        self.grown.emit(replace(answer, unfinished=True, **{kind: heat}))
+        if now - self._published >= PARTIAL_EVERY:
+            self._published = now
+            self.grown.emit(
+                replace(with_occlusion(answer, method, network, found), unfinished=True)
+            )
 
     def _is_stopped(self) -> bool:
-        return self.stopped
+        return self.stopped or self.given_up
 
     def _network(self, question: Question) -> "Network":
         import torch
@@ -202,6 +185,7 @@ class MapsWorker(QObject):
         if self._twin is None or self._twin[:2] != (shared, device.type):
             own = shared.twin() if device.type == "cpu" else shared
             self._twin = (shared, device.type, own.at(device, torch.float32))
+            self._before.clear()
         return self._twin[2]
 
 
@@ -244,6 +228,7 @@ class MapsController(QObject):
         self._worker.answered.connect(self._on_answered)
         self._worker.grown.connect(self._on_grown)
         self._pending: Question | None = None
+        self._under_way: Question | None = None
         self._busy = False
         self._not_before = 0.0
         self._timer = QTimer(self)
@@ -252,8 +237,16 @@ class MapsController(QObject):
         self._thread.start()
 
     def ask(self, question: Question) -> None:
-        """Have a question answered when the worker is free and it is time."""
+        """Have a question answered when the worker is free and it is time.
+
+        An occlusion under way is given up for it; during a run only if other maps are wanted, or
+        none would ever be finished.
+        """
         self._pending = question
+        now = self._under_way
+        if now is not None:
+            other = question.image.cacheKey() != now.image.cacheKey() and not self.run_active
+            self._worker.given_up = other or not question.asks_for_the_same(now)
         self._schedule()
 
     def forget(self) -> None:
@@ -272,9 +265,10 @@ class MapsController(QObject):
     def _send(self) -> None:
         if self._pending is None or self._busy:
             return
-        question, self._pending = self._pending, None
+        self._under_way, self._pending = self._pending, None
         self._busy = True
-        self._asked.emit(question)
+        self._worker.given_up = False
+        self._asked.emit(self._under_way)
 
     @Slot(object)
     def _on_grown(self, answer: Answer) -> None:
@@ -283,7 +277,7 @@ class MapsController(QObject):
 
     @Slot(object, float)
     def _on_answered(self, answer: Answer, seconds: float) -> None:
-        self._busy = False
+        self._busy, self._under_way = False, None
         pause = max(AT_MOST_EVERY - seconds, seconds / SHARE - seconds) if self.run_active else 0.0
         self._not_before = time.monotonic() + max(0.0, pause)
         self.answered.emit(answer)

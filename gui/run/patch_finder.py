@@ -11,6 +11,7 @@ from PySide6.QtGui import QImage
 from engine.errors import PareidoliaError
 from gui.pixels import to_image
 from gui.run.networks import Networks
+from gui.run.telling import Tell
 
 if TYPE_CHECKING:
     from engine.inspection.patches import Patch, PatchSearch
@@ -67,16 +68,17 @@ class Finder:
     def run(
         self,
         publish: Callable[[Found], None],
-        tell: Callable[[int, int], None],
+        tell: Tell,
         stopped: Callable[[], bool],
     ) -> Found | None:
-        """Search on to the end; None when stopped. Raises `PareidoliaError`s."""
+        """Search on to the end; None when stopped. Raises `PareidoliaError`s, as `Albums.read`."""
         if self._search is None:
             from engine.inspection.patches import PatchSearch
 
             network = self._networks.get(self._network, self._weights).twin()
             self._search = PatchSearch(network, self._folder, [self.layer])
             self._taken_up = self._search.done
+        tell.check(self._search.done, len(self._search.files))
         running = self._search.run()
         shown = time.monotonic() - SHOW_EVERY / 2
         try:

@@ -4,22 +4,24 @@ For a thread of its own; nothing here belongs into the GUI's.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QRectF
+from PySide6.QtCore import QCoreApplication, QRectF
 from PySide6.QtGui import QImage
 
 from engine.colour_map import colourised
 from engine.errors import BadInput
+from engine.heat import UnitName
 from gui.pixels import to_image
-from gui.run.maps import TOP, fitting
+from gui.run.maps import TOP, fitting, unit_of
 from gui.run.networks import Networks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.attribution.unit import Located
     from engine.inspection.receptive_field import Axis, Field
     from engine.networks.network import Network
 
@@ -139,7 +141,10 @@ def seen_field(
     layer = layer or last_map(network, size)
     shape = network.calls(size)[network.resolve(layer)].shape
     if len(shape) != 4:
-        raise BadInput(f"{layer} gives no map, so that no unit of it has a place in the picture")
+        words = QCoreApplication.translate(
+            "Pointing", "{0} gives no map, so that no unit of it has a place in the picture."
+        )
+        raise BadInput(words.format(layer))
     field: Field = eye.kept(("field", layer), lambda: fields(network, [layer], size)[layer])
     row = unit_on(field.vertical, shape[2], size[0], at[1] * size[0])
     column = unit_on(field.across, shape[3], size[1], at[0] * size[1])
@@ -162,14 +167,15 @@ class Covered:
     """What the network says while a square is covered."""
 
     top: tuple[tuple[int, str, float], ...]
-    """Number, name, probability: the most likely classes now."""
+    """Number, name, probability: the most likely classes now; () without classes."""
     before: dict[int, float]
     """Probability of each of them with nothing covered."""
-    target: int
     target_name: str
-    logits: tuple[float, float]
-    """Of the target, before and now."""
-    chances: tuple[float, float]
+    """The class's; of a unit with the place where it is looked at."""
+    answers: tuple[float, float]
+    """The class's logit or the unit's activation, before and now."""
+    chances: tuple[float, float] | None
+    """The class's probability, before and now; None: the target is a unit."""
     kind: str
     """One of `engine.attribution.fills.FILLS`."""
     size: Size
@@ -179,7 +185,9 @@ class Covered:
     """What covers, of the whole picture; of one pixel where it is one colour."""
 
 
-def covered(eye: Eye, about: About, kind: str, square: QRectF, target: int | None) -> Covered:
+def covered(
+    eye: Eye, about: About, kind: str, square: QRectF, target: int | UnitName | None
+) -> Covered:
     """Return what the network says with a square covered.
 
     Args:
@@ -187,35 +195,68 @@ def covered(eye: Eye, about: About, kind: str, square: QRectF, target: int | Non
         about: the picture.
         kind: one of `engine.attribution.fills.FILLS`.
         square: in parts of the picture's width and height; may reach beyond it.
-        target: the class; None: the most likely one with nothing covered.
+        target: a unit, without a position where it is highest with nothing covered; or the class;
+            None: the most likely one with nothing covered.
 
     Raises:
-        BadInput: the network has no classes.
+        BadInput: the network has no classes, or no such unit.
     """
     from engine.attribution.fills import fill
     from engine.attribution.occlusion import occluded_logits
 
     network, picture = eye.look(about)
-    if not network.classes:
+    if not network.classes and not isinstance(target, UnitName):
         network.logits(picture)  # says that it has no classes
     size = (picture.shape[2], picture.shape[3])
     x = eye.kept("x", lambda: network.prepare(picture))
     base = eye.kept(("fill", kind), lambda: fill(network, x, kind))
     cover = eye.kept(("cover", kind), lambda: _shown(network, base))
     box = pixels_of(square, size)
-    whole = eye.kept("before", lambda: network.module(x).detach())
-    answers = occluded_logits(network.module, x, box, base, before=whole)
-    before, after = answers.before[0].cpu().double(), answers.after[0, 0].cpu().double()
-    was, now = before.softmax(0), after.softmax(0)
-    if target is None or not 0 <= target < len(network.classes):
-        target = int(before.argmax())
-    top = [int(i) for i in now.topk(min(TOP, len(now))).indices]
-    return Covered(
-        tuple((i, network.classes[i], float(now[i])) for i in top),
-        {i: float(was[i]) for i in top}, target, network.classes[target],
-        (float(before[target]), float(after[target])), (float(was[target]), float(now[target])),
-        kind, size, box, cover,
-    )  # fmt: skip
+    top: tuple[tuple[int, str, float], ...] = ()
+    shares: dict[int, float] = {}
+    if network.classes:
+        whole = eye.kept("before", lambda: network.module(x).detach())
+        said = occluded_logits(network.module, x, box, base, before=whole)
+        before, after = said.before[0].cpu().double(), said.after[0, 0].cpu().double()
+        was, now = before.softmax(0), after.softmax(0)
+        likely = [int(i) for i in now.topk(min(TOP, len(now))).indices]
+        top = tuple((i, network.classes[i], float(now[i])) for i in likely)
+        shares = {i: float(was[i]) for i in likely}
+    if isinstance(target, UnitName):
+        name, answers = _unit_covered(eye, network, x, box, base, target)
+        chances = None
+    else:
+        if target is None or not 0 <= target < len(network.classes):
+            target = int(before.argmax())
+        name = network.classes[target]
+        answers = float(before[target]), float(after[target])
+        chances = float(was[target]), float(now[target])
+    return Covered(top, shares, name, answers, chances, kind, size, box, cover)
+
+
+def _unit_covered(
+    eye: Eye, network: "Network", x: "Tensor", box: Box, base: "Tensor", unit: UnitName
+) -> tuple[str, tuple[float, float]]:
+    """Return the unit with its place, and its activation there before and with a box covered."""
+    from engine.attribution.methods import located
+    from engine.attribution.state import values_of_unit, without_gradients
+    from engine.networks.fitting import call_name
+
+    def settled() -> "tuple[str, float, Located]":
+        """Look for the unit with nothing covered: it stays at that place."""
+        found, answer = located(network, x, unit_of(unit))
+        called = replace(found, layer=call_name(network, found.layer, (x.shape[2], x.shape[3])))
+        with without_gradients(network.module):
+            _, place = values_of_unit(network.module, x.clone(), called)
+        return UnitName(found.layer, found.channel, found.position).words, answer, place
+
+    name, before, place = eye.kept(("unit", unit), settled)
+    left, top, right, bottom = (max(0, edge) for edge in box)  # a slice counts them from the end
+    hidden = x.clone()
+    hidden[..., top:bottom, left:right] = base.expand_as(x)[..., top:bottom, left:right]
+    with without_gradients(network.module):
+        now, _ = values_of_unit(network.module, hidden, place)
+    return name, (before, float(now[0]))
 
 
 def pixels_of(square: QRectF, size: Size) -> Box:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QSize, Qt, QThread, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QObject, QSize, Qt, QThread, Signal, Slot
 from PySide6.QtGui import QImage, QTransform
 
 from engine.errors import BadInput
@@ -242,4 +242,7 @@ def film_source(path: Path, parent: QObject | None = None) -> FrameSource:
 
     if has_multimedia():
         return PlayerSource(path, parent)
-    raise BadInput(f"{path} needs the package av to be played: pip install av")
+    text = QCoreApplication.translate(
+        "VideoSource", "{0} needs the package av to be played: pip install av"
+    )
+    raise BadInput(text.format(path))

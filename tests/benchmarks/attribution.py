@@ -1,4 +1,4 @@
-"""Seconds that every method of attribution takes, and pictures a second of the search for patches."""
+"""Seconds that every method of attribution takes; pictures a second of live maps and of patches."""
 
 import statistics
 import tarfile
@@ -25,10 +25,14 @@ PICTURES = 512
 TRAINING = "training/caltech101-train-128px.tar"
 LEAST_RATE = 60.0
 """Pictures a second."""
+LIVE_SIZE = (320, 240)
+"""Width and height of a camera's picture."""
+LEAST_LIVE_RATE = 5.0
+"""Pictures a second that the live maps answer about."""
 
 
 def rows(device: torch.device) -> Iterator[Row]:
-    """Yield a row for each network and method, and one for the patches."""
+    """Yield a row for each network and method, one for the patches, and two for the live maps."""
     for name in CLASSES:
         try:
             found = loaded_network(name, device, torch.float32)
@@ -37,6 +41,7 @@ def rows(device: torch.device) -> Iterator[Row]:
             continue
         yield from _method_rows(found)
     yield _patches_row(network("slim_vgg", device, torch.float32))
+    yield from _live_rows(device)
 
 
 def _method_rows(found: Network) -> Iterator[Row]:
@@ -86,3 +91,36 @@ def _patches_row(found: Network) -> Row:
     return Row(
         what, rate, "pictures/s", target=(LEAST_RATE, float("inf")), note=f"{len(files)} files"
     )
+
+
+def _live_rows(device: torch.device) -> Iterator[Row]:
+    """Yield what the window's maps' thread takes for one answer of all, and its rate."""
+    what = "slim_vgg: live classes, grid of activations and Grad-CAM"
+    try:
+        from PySide6.QtGui import QImage
+
+        from gui.pixels import to_image
+        from gui.run.activation_grid import GridWish
+        from gui.run.maps import MapsWorker, Question, fitting
+        from gui.run.networks import Networks
+    except ImportError:
+        yield Row(what, None, note="PySide6 is not installed")
+        return
+    pixels = photo(max(LIVE_SIZE)).tensor().permute(1, 2, 0).mul(255).byte().numpy()
+    image: QImage = to_image(pixels).scaled(*LIVE_SIZE)
+    asked = Question(
+        image, "slim_vgg", None, device.type, None, grad_cam="Grad-CAM", activations=GridWish()
+    )
+    worker = MapsWorker(Networks())
+    problems: list[str] = []
+    worker.answered.connect(lambda answer, _seconds: problems.append(answer.problem))
+    found = worker._network(asked)
+    picture = fitting(image, found)
+    with torch.no_grad():
+        forward = _seconds(lambda: found.logits(picture))
+    seconds = _seconds(lambda: worker.answer(asked))
+    assert not any(problems), problems[0]
+    note = f"{picture.shape[3]}x{picture.shape[2]} px; the floor is one forward pass"
+    yield Row(what, 1000 * seconds, "ms", floor=1000 * forward, note=note)
+    limits = (LEAST_LIVE_RATE, float("inf"))
+    yield Row(what, 1 / seconds, "pictures/s", target=limits)

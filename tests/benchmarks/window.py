@@ -1,7 +1,7 @@
 """python -m tests.benchmarks.window: how the window behaves while the engine runs.
 
-Lateness of a timer in the GUI thread, from an iterate to its pixels, what the window costs the
-run, how soon a stop is a stop, memory over runs, and the start.
+How long its thread works without a pause, lateness of a timer there, from an iterate to its pixels,
+what the window costs the run, how soon a stop is a stop, memory over runs, and the start.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -20,18 +19,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import psutil
-from PySide6.QtCore import QEventLoop, QObject, Qt, QTimer, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Slot
 from PySide6.QtWidgets import QApplication
 
-from engine.job import Inputs, Job, run
-from engine.techniques.style_transfer import StyleTransfer
-from gui import theme
+from engine.job import Job, run
 from gui.main_window import MainWindow
 from gui.run.controller import State
 from gui.run.mailbox import Shown
-from gui.session import Session
-from gui.studio import SAMPLES
-from tests.benchmarks.inputs import ROOT, weights
+from tests.benchmarks.inputs import ROOT
+from tests.benchmarks.opened import closed, job, opened, spin
+from tests.benchmarks.stretches import stretch_rows
 from tests.benchmarks.table import Row, at_most, render, write_json
 
 START = """
@@ -50,18 +47,6 @@ print(time.perf_counter() - began)
 window.close()
 os._exit(0)
 """
-
-
-def spin(until: Callable[[], bool], seconds: float = 600) -> None:
-    """Let the window live until a condition holds."""
-    loop, timer = QEventLoop(), QTimer()
-    deadline = time.monotonic() + seconds
-    timer.timeout.connect(lambda: loop.quit() if until() or time.monotonic() > deadline else None)
-    timer.start(5)
-    loop.exec()
-    timer.stop()
-    if not until():
-        raise TimeoutError("what was waited for did not happen")
 
 
 class Lateness(QObject):
@@ -113,36 +98,6 @@ class Marks(QObject):
     @Slot(object)
     def on_shown(self, shown: Shown) -> None:
         self.shown.append(shown)
-
-
-def job(network: str, size: int, iterations: int) -> Job:
-    """Return the job that all rows share."""
-    technique = StyleTransfer(
-        iterations=iterations, smallest_scale=65536, style_statistic="gram", start="content"
-    )
-    inputs = Inputs(str(SAMPLES / "cat.jpg"), ((str(SAMPLES / "mosaic.jpg"), 1.0),))
-    file = weights(network)
-    return Job(technique, inputs, network, None if file is None else str(file), size=size)
-
-
-def opened(wanted: Job) -> MainWindow:
-    """Open the window as a person would, its network loaded."""
-    app = QApplication.instance()
-    assert isinstance(app, QApplication)
-    window = MainWindow(Session(job=wanted), lambda name: theme.apply(app, name))
-    window.running.forecasts = False
-    window.running._forecast_timer.stop()
-    window.resize(1280, 800)
-    window.show()
-    spin(lambda: window.layers.here is not None and window.showing.content() is not None)
-    return window
-
-
-def closed(window: MainWindow) -> None:
-    """Close the window and let it go."""
-    window.close()
-    spin(lambda: not window.isVisible())
-    window.deleteLater()
 
 
 def run_rows(wanted: Job, iterations: int) -> list[Row]:
@@ -256,6 +211,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ["PAREIDOLIA_HOME"] = home
         wanted = job(options.network, options.size, options.iterations)
+        rows += stretch_rows()  # first of all, so that its start is one
         rows += run_rows(wanted, options.iterations)
         rows.append(maps_row(job("slim_vgg", options.size, 40)))  # these weights have classes
         rows.append(memory_row(job("slim_vgg", 256, 12)))

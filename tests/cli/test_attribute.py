@@ -67,23 +67,14 @@ def test_a_map_can_lie_over_the_photo(in_process):
             ["--method", "gradient", "--sanity", "--class", "1", "--class", "2", "-o", "x.png"],
             "--sanity takes one",
         ),
-        (
-            [
-                "--method",
-                "occlusion",
-                "--class",
-                "1",
-                "--class",
-                "2",
-                "--window",
-                "999",
-                "-o",
-                "x.png",
-            ],
-            "999",
-        ),
+        (["--method", "occlusion", "--class", "1", "--class", "2", "--window", "999", "-o", "x.png"],
+         "999"),
+        (["--method", "gradient", "--companions", "-o", "x.png"], "for --method occlusion"),
+        (["--method", "occlusion", "--companions", "--sanity", "-o", "x.png"], "choose one"),
+        (["--method", "occlusion", "--companions", "--unit", "relu1_1:2", "-o", "x.png"],
+         "a unit has no probability"),
     ],
-)
+)  # fmt: skip
 def test_bad_input_is_one_sentence(in_process, arguments, words):
     before = Path("photo.png").read_bytes()
     done = in_process("attribute", "photo.png", "--size", "64", *arguments)
@@ -197,3 +188,22 @@ def test_an_occlusion_tells_probability_and_class_at_each_place(in_process):
     assert raw["probability"].shape == raw["label"].shape
     assert abs(float(raw["probability"][0, 0]) - float(chances[7])) < 1e-4
     assert int(raw["label"][0, 0]) == int(chances.argmax())
+
+
+def test_the_companions_are_a_figure_with_a_legend(in_process):
+    from engine.attribution.companions import PALETTE
+
+    arguments = ("attribute", "photo.png", "--method", "occlusion", "--class", "7", "--size", "64",
+                 "--window", "32", "--stride", "32", "--raw", "m.npz", "-o")  # fmt: skip
+    done = in_process(*arguments, "m.png", "--companions", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["class"] == [7]
+    raw, figure = np.load("m.npz"), open_picture("m.png")
+    keys = {key.partition(" - ")[0]: raw[key] for key in raw}
+    assert set(keys) == {"occlusion", "occlusion probability", "occlusion most likely class"}
+    assert keys["occlusion probability"].shape == keys["occlusion most likely class"].shape
+    blue = np.abs(figure.rgb - np.array(PALETTE[0][1]) / 255).max(-1) < 0.01
+    rows, columns = np.nonzero(blue)
+    assert rows.min() > figure.height / 2, "the most likely class comes last"
+    chip = figure.rgb[rows.max(), columns[rows == rows.max()][-1] + 4 :]
+    assert np.ptp(chip) > 0.5, "its name stands beside it"

@@ -77,6 +77,21 @@ def test_embedding(in_process):
     assert said(in_process, *arguments, "--method", "pca")["perplexity"] == 0
 
 
+def test_map_and_neighbors_read_a_folder_once(in_process, monkeypatch):
+    from engine.inspection import folder as folders
+
+    opened, read = [], folders.square_of
+    monkeypatch.setattr(folders, "square_of", lambda p, s: opened.append(p.name) or read(p, s))
+    said(in_process, "many", "--what", "embedding", "--size", "40", "--method", "pca")
+    assert len(opened) == 9
+    opened.clear()
+    near = ("many/3.png", "--what", "neighbors", "--among", "many", "--size", "40")
+    first = said(in_process, *near)
+    assert opened == ["broken.jpg"] and first["unreadable"] == [str(Path("many/broken.jpg"))]
+    said(in_process, *near, "--layer", "relu2_1")
+    assert len(opened) == 1 + 9, "another layer is another reading"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

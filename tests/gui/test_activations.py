@@ -444,8 +444,8 @@ def shows(qtbot: QtBot, panel: ActivationsPanel, layer: str) -> ActivationGrid:
 
 def test_the_grid_follows_the_layer_that_is_selected(window: MainWindow, qtbot: QtBot) -> None:
     panel = panel_of(window, qtbot)
-    shows(qtbot, panel, "relu5_4")
-    assert panel.layer.currentText() == "relu5_4"
+    shows(qtbot, panel, "relu4_2")
+    assert panel.layer.currentText() == "relu4_2"
     assert panel.grid.count() == 256
     window.tree.select("relu3_1")
     grid = shows(qtbot, panel, "relu3_1")
@@ -458,6 +458,10 @@ def test_the_grid_follows_the_layer_that_is_selected(window: MainWindow, qtbot: 
         maps = network.taps(picture, ["relu3_1"])["relu3_1"][0]
     assert np.allclose(grid.means, maps.mean((1, 2)), rtol=1e-5)
     assert np.allclose(grid.peaks, maps.amax((1, 2)), rtol=1e-5)
+    height, width = maps.shape[1:]
+    size = f"{width}x{height} (picture at {picture.shape[3]}x{picture.shape[2]})"
+    assert f"{len(maps)} channels of {size}" in panel.said.text()
+    assert (width, height) == (48, 32), "of 451 x 300 px, whose short side becomes 128"
     panel.order.setCurrentIndex(1)
     panel.order.activated.emit(1)
     numbers = [panel.grid.data_at(row) for row in range(panel.grid.count())]
@@ -476,7 +480,7 @@ def test_vectors_are_bars_and_the_layer_can_be_chosen_here(
     window: MainWindow, qtbot: QtBot
 ) -> None:
     panel = panel_of(window, qtbot)
-    shows(qtbot, panel, "relu5_4")
+    shows(qtbot, panel, "relu4_2")
     panel.layer.setCurrentText("classifier")
     panel.layer.activated.emit(panel.layer.currentIndex())
     grid = shows(qtbot, panel, "classifier")
@@ -495,7 +499,7 @@ def test_vectors_are_bars_and_the_layer_can_be_chosen_here(
 
 def test_another_photo_has_other_activations(window: MainWindow, qtbot: QtBot) -> None:
     panel = panel_of(window, qtbot)
-    before = shows(qtbot, panel, "relu5_4")
+    before = shows(qtbot, panel, "relu4_2")
     window.pictures_in.put(Place("content"), MOSAIC)
     until(qtbot, lambda: panel.grid_shown is not before)
     assert panel.grid_shown is not None
@@ -505,7 +509,7 @@ def test_another_photo_has_other_activations(window: MainWindow, qtbot: QtBot) -
 def test_tokens_and_networks_without_classes(window: MainWindow, qtbot: QtBot) -> None:
     window.networks.get = NETWORKS.get  # type: ignore[method-assign]
     panel = panel_of(window, qtbot)
-    shows(qtbot, panel, "relu5_4")
+    shows(qtbot, panel, "relu4_2")
     window.layers.choose("bare")
     shows(qtbot, panel, "back")
     assert [panel.layer.itemText(i) for i in range(3)] == ["conv", "relu", "tokens"]
@@ -523,7 +527,7 @@ def test_tokens_and_networks_without_classes(window: MainWindow, qtbot: QtBot) -
 
 def test_without_a_picture_there_is_nothing_to_see(window: MainWindow, qtbot: QtBot) -> None:
     panel = panel_of(window, qtbot)
-    shows(qtbot, panel, "relu5_4")
+    shows(qtbot, panel, "relu4_2")
     window.studio.set_technique("class-visualization")
     until(qtbot, lambda: "Open a picture" in panel.said.text())
     assert panel.grid.count() == 0
@@ -531,7 +535,7 @@ def test_without_a_picture_there_is_nothing_to_see(window: MainWindow, qtbot: Qt
 
 def test_the_grid_follows_a_run_at_its_leisure(window: MainWindow, qtbot: QtBot) -> None:
     panel = panel_of(window, qtbot)
-    photo = shows(qtbot, panel, "relu5_4")
+    photo = shows(qtbot, panel, "relu4_2")
     window.studio.load(quick_job(iterations=100_000))
     window.running.start()
     until(qtbot, lambda: window.controller.state is State.RUNNING)

@@ -22,7 +22,7 @@ def opened(window: MainWindow) -> CompareDialog:
 
 
 def choose(dialog: CompareDialog, *methods: str) -> None:
-    for name, box in dialog.boxes.items():
+    for name, box in dialog.choices.boxes.items():
         box.setChecked(name in methods)
 
 
@@ -31,10 +31,10 @@ def test_methods_and_classes_make_a_grid_that_can_be_exported(
 ) -> None:
     dialog = opened(window)
     choose(dialog, "gradient", "guided backprop", "Grad-CAM", "CAM")
-    dialog.classes.setText("pizza, dalmatian")
+    dialog.choices.classes.setText("pizza, dalmatian")
     qtbot.mouseClick(dialog.go, Qt.MouseButton.LeftButton)
     until(qtbot, lambda: dialog.result_shown is not None)
-    assert not dialog.view.pixmap().isNull()
+    assert dialog.view.has_image()
     shown = dialog.result_shown
     assert shown is not None
     names = {key.partition(" - ")[2].casefold() for key in shown.values}
@@ -54,10 +54,10 @@ def test_methods_and_classes_make_a_grid_that_can_be_exported(
 def test_every_layer_and_class_is_a_column(window: MainWindow, qtbot: QtBot) -> None:
     dialog = opened(window)
     choose(dialog, "Grad-CAM")
-    dialog.classes.setText("pizza, dalmatian")
+    dialog.choices.classes.setText("pizza, dalmatian")
     wanted = {"relu3_3", "relu4_2"}
-    for row in range(dialog.layers.count()):
-        item = dialog.layers.item(row)
+    for row in range(dialog.choices.layers.count()):
+        item = dialog.choices.layers.item(row)
         if item.data(Qt.ItemDataRole.UserRole) in wanted:
             item.setCheckState(Qt.CheckState.Checked)
             wanted.discard(item.data(Qt.ItemDataRole.UserRole))
@@ -78,11 +78,11 @@ def test_the_figure_can_show_photo_and_colours_without_changing_the_values(
 ) -> None:
     dialog = opened(window)
     choose(dialog, "guided backprop", "Grad-CAM")
-    dialog.classes.setText("pizza")
+    dialog.choices.classes.setText("pizza")
     figures, values = [], []
     for on in (False, True):
-        dialog.over.setChecked(on)
-        dialog.own_colours.setChecked(on)
+        dialog.choices.over.setChecked(on)
+        dialog.choices.own_colours.setChecked(on)
         dialog.result_shown = None
         dialog.start()
         until(qtbot, lambda: dialog.result_shown is not None)
@@ -96,11 +96,34 @@ def test_the_figure_can_show_photo_and_colours_without_changing_the_values(
     dialog.close()
 
 
+def test_occlusion_comes_with_its_companions_when_asked(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = opened(window)
+    choose(dialog)
+    assert not dialog.choices.companions.isEnabled()
+    choose(dialog, "occlusion")
+    dialog.choices.classes.setText("pizza")
+    dialog.choices.companions.setChecked(True)
+    dialog.start()
+    until(qtbot, lambda: dialog.result_shown is not None)
+    assert dialog.result_shown is not None
+    values = dialog.result_shown.values
+    assert len(values) == 3
+    maps = {name.split(" - ")[0]: raw for name, raw in values.items()}
+    drop, probability, label = (
+        next(raw for name, raw in maps.items() if word in name)
+        for word in ("occlusion", "probability", "most likely")
+    )
+    assert probability.shape == label.shape < drop.shape
+    assert 0 <= probability.min() <= probability.max() <= 1
+    assert set(label.ravel()) <= set(range(101))
+    dialog.close()
+
+
 def test_too_many_columns_are_refused(window: MainWindow, qtbot: QtBot) -> None:
     dialog = opened(window)
     for row in range(13):
-        dialog.layers.item(row).setCheckState(Qt.CheckState.Checked)
-    dialog.classes.setText("pizza")
+        dialog.choices.layers.item(row).setCheckState(Qt.CheckState.Checked)
+    dialog.choices.classes.setText("pizza")
     dialog.start()
     until(qtbot, lambda: "13 columns" in dialog.said.text())
     dialog.close()
@@ -108,7 +131,7 @@ def test_too_many_columns_are_refused(window: MainWindow, qtbot: QtBot) -> None:
 
 def test_a_class_that_is_none_is_said(window: MainWindow, qtbot: QtBot) -> None:
     dialog = opened(window)
-    dialog.classes.setText("unicorn")
+    dialog.choices.classes.setText("unicorn")
     dialog.start()
     until(qtbot, lambda: "unicorn" in dialog.said.text())
     assert dialog.go.isEnabled()
@@ -138,8 +161,8 @@ def test_the_dialog_fits_a_low_screen_also_while_it_works(window: MainWindow, qt
     dialog.start()
     until(qtbot, lambda: dialog.stop.isVisible())
     assert (dialog.width(), dialog.height()) == (900, 500)
-    inner = dialog.one_scale.parentWidget()
-    assert dialog.one_scale.sizeHint().width() <= inner.width(), "no words are cut off"
+    inner = dialog.choices.one_scale.parentWidget()
+    assert dialog.choices.one_scale.sizeHint().width() <= inner.width(), "no words are cut off"
     dialog.cancel()
     until(qtbot, lambda: not window.background.busy)
     dialog.close()
@@ -172,12 +195,12 @@ def test_it_asks_what_the_window_asks(window: MainWindow, qtbot: QtBot) -> None:
     window.sight.select_layer("relu3_3")
     dialog = opened(window)
     name = window.networks.get("slim_vgg").classes[7]
-    order = dialog.order()
+    order = dialog.choices.order(dialog._image)
     assert order.classes == (name,)
     assert order.layers == ("relu3_3",)
-    dialog.classes.clear()
-    qtbot.keyClicks(dialog.classes, "pizza, dalm")
-    completer = dialog.classes.completer()
+    dialog.choices.classes.clear()
+    qtbot.keyClicks(dialog.choices.classes, "pizza, dalm")
+    completer = dialog.choices.classes.completer()
     assert completer.currentCompletion() == "pizza, dalmatian"
     dialog.close()
 
@@ -188,7 +211,7 @@ def test_a_file_is_written_though_the_dialog_has_gone(
     dialog = opened(window)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     choose(dialog, "gradient")
-    dialog.classes.setText("pizza")
+    dialog.choices.classes.setText("pizza")
     dialog.start()
     until(qtbot, lambda: dialog.result_shown is not None)
     dialog.write(tmp_path / "figure.png")

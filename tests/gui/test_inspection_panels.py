@@ -189,9 +189,9 @@ def test_patches_are_the_strongest_and_open_their_picture(
     panel.more.click()
     settled(qtbot, panel)
     assert [c for c, _ in panel.found.channels] == list(range(24))
-    panel.channel_box.setValue(40)
+    panel.channel_box.setValue(20)
     settled(qtbot, panel)
-    assert [c for c, _ in panel.found.channels] == [40]
+    assert [c for c, _ in panel.found.channels] == [20]
     window.tree.layer_selected.emit("relu2_1", None)
     until(qtbot, lambda: panel.found is not None and not panel.busy)
     assert panel.layer_box.currentText() == "relu2_1"
@@ -241,6 +241,9 @@ def test_a_search_broken_off_by_closing_is_taken_up_again(
     other = opened_window(qtbot)
     panel = shown(other, qtbot, "patches")
     assert isinstance(panel, PatchesPanel)
+    until(qtbot, panel.again.isVisible)
+    assert panel.said.text() == "8 of 24 pictures have not been read yet."
+    panel.again.click()
     until(qtbot, lambda: panel.found is not None and not panel.busy)
     assert "Taken up again after 16" in panel.said.text()
     closed(qtbot, other)

@@ -15,9 +15,11 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox,
 from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
+from engine.heat import Square
 from engine.lesson import Figure, Lesson, Step, picture_bytes, read_lesson, write_lesson
 from gui.background import Background
-from gui.dialogs.lesson_player import LessonPlayer, cells_of
+from gui.dialogs.lesson_layout import cells_of
+from gui.dialogs.lesson_player import LessonPlayer
 from gui.flow.lesson_state import SeenMap, composed, way_back, wish_from, wish_values
 from gui.main_window import MainWindow
 from gui.panels.lesson import LessonPanel
@@ -577,3 +579,24 @@ def test_pictures_lie_beside_each_other_as_large_as_they_can(
         assert not any(cell.intersects(other) for other in cells[:place])
     if count == 3:
         assert cells[2].left() == 105, "the last row lies in the middle"
+
+
+def test_a_step_shows_the_occlusion_map_that_is_wished(
+    lesson_window: MainWindow, qtbot: QtBot
+) -> None:
+    window, sight = lesson_window, lesson_window.sight
+    sight.saliency.method.setCurrentText("occlusion")
+    sight.occlusion.set_values(Square(0.5, 1.0, "black"), "label")
+    sight.saliency.opacity.setValue(100)
+    sight.saliency.setChecked(True)
+    step = add(qtbot, window)
+    (figure,) = step.figures
+    assert figure.caption.startswith("occlusion most likely class for ")
+    assert "blue: " in figure.caption, "a figure has no legend"
+    assert step.state["sight"]["occlusion_shown"] == "label"
+    sight.occlusion.side.setValue(40.0)  # and at once: the step waits for that square's map
+    second = add(qtbot, window)
+    assert second.state["sight"]["occlusion_side"] == 0.4
+    assert window.sight_flow.answer is not None
+    assert window.sight_flow.answer.question.occlusion.side == 0.4
+    assert second.figures != step.figures

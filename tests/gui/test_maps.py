@@ -1,17 +1,25 @@
 """The live maps: every method answers about the same class, at the run's leisure."""
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
+from captum.attr import LayerGradCam
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
+from torch import nn
+from torch.nn.functional import interpolate
 
+from engine.heat import UnitName
 from gui.panels.sight import LAYER_METHODS, PIXEL_METHODS
 from gui.pictures import open_for_screen
 from gui.pixels import heat_image
 from gui.run import maps as module
-from gui.run.maps import Answer, MapsController, MapsWorker, Question
+from gui.run.activation_grid import GridWish
+from gui.run.maps import Answer, MapsController, MapsWorker, Question, fitting
 from gui.run.networks import Networks
 from tests.gui.stories import CAT
 
@@ -134,3 +142,66 @@ def test_only_the_newest_question_counts(qtbot: QtBot, cat: QImage) -> None:
         maps.close()
     assert heard[-1].target == 5
     assert len(heard) <= 2
+
+
+# -- as few passes as can be ------------------------------------------------------------------
+
+
+@pytest.fixture
+def runs(worker: MapsWorker, cat: QImage) -> Iterator[list[int]]:
+    """A list that grows with every run of the worker's network as far as its first layer."""
+    network = worker._network(question(cat))
+    network.calls()  # the copy of the network that finds out sizes shall not count
+    first = next(m for m in network.module.modules() if isinstance(m, nn.Conv2d))
+    found: list[int] = []
+    handle = first.register_forward_pre_hook(lambda *_: found.append(1))
+    yield found
+    handle.remove()
+
+
+def test_grid_classes_and_grad_cam_are_one_pass(
+    worker: MapsWorker, cat: QImage, runs: list[int]
+) -> None:
+    worker._answer(question(cat))
+    one = len(runs)
+    answer = worker._answer(
+        question(cat, grad_cam="Grad-CAM", layer="relu4_2", activations=GridWish("relu3_1"))
+    )
+    assert (one, len(runs)) == (1, 2)
+    network = NETWORKS.get("slim_vgg")
+    picture = fitting(cat, network)
+    with torch.no_grad():
+        shares = network.logits(picture)[0].double().softmax(0)
+        maps = network.taps(picture, ["relu3_1"])["relu3_1"][0]
+    assert answer.top[0] == (int(shares.argmax()), answer.target_name, float(shares.max()))
+    assert answer.activations is not None
+    assert np.array_equal(answer.activations.peaks, maps.amax((1, 2)).numpy())
+    assert answer.grad_cam is not None
+    plain = network.twin().module
+    layer = plain.get_submodule(network.resolve("relu4_2"))
+    theirs = LayerGradCam(plain, layer).attribute(
+        network.prepare(picture), answer.target, relu_attributions=True
+    )
+    bigger = interpolate(theirs, picture.shape[2:], mode="bilinear", align_corners=False)
+    assert np.allclose(answer.grad_cam.values, bigger[0, 0].detach().numpy(), atol=1e-5)
+    assert answer.grid == tuple(theirs.shape[2:])
+
+
+def test_where_a_units_map_is_looked_for_is_found_out_once(
+    worker: MapsWorker, cat: QImage, runs: list[int]
+) -> None:
+    about = {"grad_cam": "Grad-CAM", "unit": UnitName("relu4_2", 17)}
+    first = worker._answer(question(cat, **about))
+    tried = len(runs)
+    runs.clear()
+    mirrored = cat.flipped(Qt.Orientation.Horizontal)
+    second = worker._answer(question(mirrored, **about))
+    assert len(runs) == 3 < tried, "the classes, where the unit is, the map"
+    assert first.layer == second.layer == "conv4_2"
+    fresh = MapsWorker(NETWORKS)._answer(question(mirrored, **about))
+    assert fresh.grad_cam is not None
+    assert second.grad_cam is not None
+    assert np.array_equal(second.grad_cam.values, fresh.grad_cam.values)
+    assert second.activation == fresh.activation != first.activation
+    third = worker._answer(question(mirrored, grad_cam="Grad-CAM", unit=UnitName("relu3_1", 2)))
+    assert third.layer == "conv3_1", "another layer's units are another matter"

@@ -115,7 +115,7 @@ def test_covered_pictures_are_asked_as_a_person_sees_them(qapp: QApplication) ->
     before = network.logits(picture)[0].double()
     picture[..., 64:96, 64:96] = 0.5
     after = network.logits(picture)[0].double()
-    assert found.logits == pytest.approx((float(before[3]), float(after[3])), abs=1e-4)
+    assert found.answers == pytest.approx((float(before[3]), float(after[3])), abs=1e-4)
     assert [row[0] for row in found.top] == after.topk(5).indices.tolist()
     assert [row[2] for row in found.top] == pytest.approx(after.softmax(0).topk(5).values.tolist())
     likely = int(after.argmax())

@@ -47,6 +47,18 @@ class Gelu(nn.Module):
         return self.fc(F.silu(F.gelu(self.conv(x))).mean((2, 3)))
 
 
+class Joined(nn.Module):
+    """Two branches whose maps are joined by a module, as in SqueezeNet and GoogLeNet."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = (nn.Conv2d(3, 3, 3, padding=1) for _ in range(2))
+        self.joined = nn.Identity()
+
+    def forward(self, x):
+        return self.joined(torch.cat((self.one(x), self.two(x)), 1))
+
+
 class Branches(nn.Module):
     """Two branches beside each other: none is on the way to the other."""
 
@@ -146,6 +158,12 @@ def test_the_layer_of_a_unit_is_the_last_on_the_way_to_it(make_net, x):
     assert layer_of(named(make_net()), x, Question(Unit("conv2", 1), "conv1")) == "conv1"
     branches = named(Branches(), classes=())
     assert layer_of(branches, x, Question(Unit("two", 0))) == "stem"  # not "one", beside it
+    joined = named(Joined())
+    assert layer_of(joined, x, Question(Unit("joined", 5))) == "two"
+    assert layer_of(joined, x, Question(Unit("joined", 2))) == "one"  # "two" gives others' channels
+    joined.module.one.weight.data.zero_()
+    joined.module.one.bias.data.zero_()
+    assert layer_of(joined, x, Question(Unit("joined", 2))) == "two", "all are silent: the last"
     with pytest.raises(BadInput, match="no layer before stem"):
         layer_of(branches, x, Question(Unit("stem", 0)))
 

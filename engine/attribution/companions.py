@@ -1,0 +1,187 @@
+"""Zeiler and Fergus's companions of an occlusion map: the target's probability, the likely class.
+
+Their figure 7 (d) and (e): one number for each place of the square. A pixel shows the place whose
+middle is nearest, so that every place is a block, larger at the borders, which no middle reaches.
+Spread over all pixels that the square covers, as the drop is, numbers of many places would mix; and
+there is no mean of classes.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from engine.attribution.occlusion import Occluded
+from engine.colour_map import Bytes, colourised
+from engine.heat import SHOWN, Heat, LegendLine, Method, percent
+
+Grid = npt.NDArray[np.float32]
+
+PALETTE = (
+    ("blue", (0x00, 0x72, 0xB2)), ("orange", (0xE6, 0x9F, 0x00)), ("green", (0x00, 0x9E, 0x73)),
+    ("purple", (0xCC, 0x79, 0xA7)), ("yellow", (0xF0, 0xE4, 0x42)), ("red", (0xD5, 0x5E, 0x00)),
+)  # fmt: skip
+"""Colours of classes that the colour-blind tell apart too, of Okabe and Ito 2008."""
+OTHERS = ("gray", (0x55, 0x55, 0x55))
+"""Of all classes beyond those."""
+
+
+@dataclass(frozen=True)
+class PlaceMap(Heat):
+    """A number for each place of the square, in blocks."""
+
+    grid: Grid
+    """(rows, columns)"""
+
+    def seen(self, threshold: float) -> npt.NDArray[np.bool_] | None:
+        """Return (H, W): what is known and to be shown with that threshold; None: all of it."""
+        shown = self.beyond(threshold)
+        return None if shown.all() else shown
+
+
+@dataclass(frozen=True)
+class ChanceMap(PlaceMap):
+    """How probable the target is with the square at each place; NaN where that is not known yet."""
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return f"{self.method.title} probability"
+
+    def said(self, value: float) -> str:
+        """Return a probability in words."""
+        return "" if np.isnan(value) else f"{self.title} {percent(value)}"
+
+    @property
+    def range(self) -> str:
+        """The least and the highest that are known."""
+        known = self.grid[~np.isnan(self.grid)]
+        return f"{percent(float(known.min(initial=1.0)))} to {percent(self.reach)}"
+
+    @property
+    def key(self) -> str:
+        """The range, and where the scale begins."""
+        return f"{self.range}, colours from 0 up"
+
+    @property
+    def reach(self) -> float:
+        """The highest; the scale begins at 0."""
+        return float(np.nanmax(self.grid, initial=0.0))
+
+    def coloured(self, colours: str, reach: float | None = None) -> Bytes:
+        """Return (H, W, 3) bytes, in `colours` from 0 up."""
+        limit = max(self.reach if reach is None else reach, 1e-12)
+        return colourised(self.values, colours, 0.0, limit)
+
+    def beyond(self, threshold: float, reach: float | None = None) -> npt.NDArray[np.bool_]:
+        """Return (H, W): where it is known and at least that part of the reach."""
+        return self.values >= threshold * (self.reach if reach is None else reach)
+
+
+@dataclass(frozen=True)
+class ClassMap(PlaceMap):
+    """Which class is the most likely one with the square at each place; -1: not known yet."""
+
+    names: Mapping[int, str]
+    """Of the classes in it."""
+    order: tuple[int, ...]
+    """Classes by the colours of `PALETTE`; those beyond it are alike."""
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return f"{self.method.title} most likely class"
+
+    def said(self, value: float) -> str:
+        """Return a class's name."""
+        return "" if value < 0 else f"{self.title}: {self.names[int(value)]}"
+
+    @property
+    def legend(self) -> tuple[LegendLine, ...]:
+        """The classes with their colours; those that have none of their own together at the end."""
+        places = _counted(self.grid)
+        total = max(places.total(), 1)
+        lines = []
+        for number, (word, colour) in zip(self.order, PALETTE, strict=False):
+            if count := places.pop(number, 0):
+                lines.append(LegendLine(self.names[number], colour, word, count / total))
+        if places:
+            name = f"{len(places)} other classes" if len(places) > 1 else "another class"
+            lines.append(LegendLine(name, OTHERS[1], OTHERS[0], places.total() / total))
+        return tuple(lines)
+
+    @property
+    def key(self) -> str:
+        """The legend in words."""
+        return ", ".join(f"{line.colour_name}: {line}" for line in self.legend)
+
+    @property
+    def reach(self) -> float:
+        """Nothing: classes are no sizes."""
+        return 0.0
+
+    def coloured(self, colours: str, reach: float | None = None) -> Bytes:
+        """Return (H, W, 3) bytes: each class in its own colour, whatever the arguments."""
+        pixels = np.empty((*self.values.shape, 3), np.uint8)
+        pixels[:] = OTHERS[1]
+        for number, (_, colour) in zip(self.order, PALETTE, strict=False):
+            pixels[self.values == number] = colour
+        return pixels
+
+    def beyond(self, threshold: float, reach: float | None = None) -> npt.NDArray[np.bool_]:
+        """Return (H, W): where it is known."""
+        return self.values >= 0
+
+
+def heats(method: Method, found: Occluded, names: Sequence[str]) -> dict[str, Heat]:
+    """Return the maps of the first picture, by `SHOWN`; of a unit the drop alone.
+
+    Args:
+        method: occlusion.
+        found: what is known so far.
+        names: of the network's classes.
+    """
+    made = [Heat.of(method, found.map()[0].float()), *companions_of(method, found, names)]
+    return dict(zip(SHOWN, made, strict=False))
+
+
+def companions_of(
+    method: Method, found: Occluded, names: Sequence[str]
+) -> tuple[ChanceMap, ClassMap] | tuple[()]:
+    """Return both companions of the first picture; nothing of a unit. Arguments as in `heats`."""
+    if bool((found.label < 0).all()):
+        return ()
+    down, across = (_nearest(axis) for axis in found.covers)
+    chance, label = (
+        grid[0].numpy().astype(np.float32) for grid in (found.probability, found.label)
+    )
+    order = ranked([label])
+    named = {number: names[number] for number in _counted(label)}
+    return (
+        ChanceMap(method, chance[down[:, None], across], chance),
+        ClassMap(method, label[down[:, None], across], label, named, order),
+    )
+
+
+def ranked(grids: Iterable[Grid]) -> tuple[int, ...]:
+    """Return the classes in maps, those of the most places first, equals by their number."""
+    places: Counter[int] = Counter()
+    for grid in grids:
+        places.update(_counted(grid))
+    return tuple(sorted(places, key=lambda number: (-places[number], number)))
+
+
+def _counted(label: Grid) -> Counter[int]:
+    """Return at how many places each class is the most likely one."""
+    return Counter(label[label >= 0].astype(int).tolist())
+
+
+def _nearest(covers: Tensor) -> npt.NDArray[np.intp]:
+    """Return (side,): of the windows (count, side) along a side, the nearest to each pixel."""
+    along = covers.numpy()
+    pixels = np.arange(along.shape[1])
+    middles = along @ pixels / along.sum(1)
+    return np.abs(pixels - middles[:, None]).argmin(0)

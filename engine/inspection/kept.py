@@ -1,0 +1,125 @@
+"""What was read of folders, kept in the data folder for the next time; the oldest gives way."""
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine import places
+from engine.errors import BadInput
+from engine.files import replacing
+from engine.inspection.folder import Mark
+from engine.networks.network import Network
+
+FORMAT = 1
+"""Raised when pictures are read otherwise: what was kept before is not used then."""
+LIMIT = 1 << 30
+"""Bytes that all kept files together may take."""
+STALE = 3600.0
+"""Seconds after which a file that was never finished is taken for what a crash left."""
+log = logging.getLogger("pareidolia.inspection")
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Pictures as vectors and small squares, each with the mark of its file."""
+
+    marks: Sequence[Mark]
+    vectors: Tensor
+    """(N, D) float32."""
+    pixels: Tensor
+    """(N, 3, side, side) uint8."""
+
+
+def kept_file(kind: str, text: str) -> Path:
+    """Return where something of a kind is kept; `text` tells all that it depends on."""
+    key = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return places.data_folder() / "cache" / f"{kind}-{key}.npz"
+
+
+def save(file: Path, rows: Rows) -> None:
+    """Keep rows; a full disk costs the next reading time, not this one."""
+    state = np.array(json.dumps({"format": FORMAT, "marks": list(rows.marks)}))
+    with suppress(OSError, BadInput):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as opened:  # not compressed: pixels hardly shrink, and it takes long
+            np.savez(opened, state=state, vectors=rows.vectors.numpy(), pixels=rows.pixels.numpy())
+        make_room(file)
+
+
+def load(file: Path) -> Rows | None:
+    """Return the rows that are kept; None when there are none, or they are damaged."""
+    try:
+        with file.open("rb") as opened, np.load(opened) as arrays:
+            state = json.loads(str(arrays["state"]))
+            vectors, pixels = (torch.from_numpy(arrays[name]) for name in ("vectors", "pixels"))
+        if state["format"] != FORMAT:
+            return None
+        marks = [(str(name), int(size), int(when)) for name, size, when in state["marks"]]
+        if not _fit(len(marks), vectors, pixels):
+            raise ValueError("its parts do not fit each other")
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # a damaged file fails in many ways, and is then worth nothing
+        log.info("%s cannot be used (%s): the folder is read anew", file, error)
+        return None
+    used(file)
+    return Rows(marks, vectors, pixels)
+
+
+def _fit(count: int, vectors: Tensor, pixels: Tensor) -> bool:
+    return (
+        vectors.dim() == 2
+        and vectors.dtype == torch.float32
+        and pixels.dtype == torch.uint8
+        and pixels.shape == (count, 3, *pixels.shape[-1:] * 2)
+        and len(vectors) == count > 0
+        and bool(torch.isfinite(vectors).all())
+    )
+
+
+def used(file: Path) -> None:
+    """Note that a kept file was of use: it is the last to give way."""
+    with suppress(OSError):
+        os.utime(file)
+
+
+def make_room(newest: Path) -> None:
+    """Delete the kept files that were not used for longest until all are within the limit.
+
+    `newest`, just written, stays whatever its size.
+    """
+    folder, now = newest.parent, time.time()
+    found = []
+    for file in (*folder.glob("features-*.npz"), *folder.glob("patches-*.npz")):
+        with suppress(OSError):  # another program deletes, too
+            status = file.stat()
+            found.append((status.st_mtime, status.st_size, file))
+    total = sum(size for _, size, _ in found)
+    for _, size, file in sorted(found):
+        if total > LIMIT and file != newest:
+            with suppress(OSError):
+                file.unlink()
+                total -= size
+    for file in folder.glob(".*.part"):
+        with suppress(OSError):
+            if now - file.stat().st_mtime > STALE:
+                file.unlink()
+
+
+def weights_hash(network: Network) -> str:
+    """Return a hash of a network's weights and of their precision."""
+    digest = hashlib.sha256(network.card.name.encode())
+    for name, tensor in network.module.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

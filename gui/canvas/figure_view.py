@@ -1,0 +1,77 @@
+"""A view on a figure: zoomed and panned as the canvas is, made ready off the GUI thread."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtGui import QImage, QPixmap
+from PySide6.QtWidgets import QPushButton, QWidget
+
+from gui.canvas.layers import Layer
+from gui.canvas.zoom_view import ZoomView
+
+SMALLEST_LEVEL = 256
+"""Long side below which halving an image takes no time."""
+
+
+def levels_of(image: QImage) -> tuple[QImage, ...]:
+    """Return an image, its half, its quarter and so on, as `FigureView.show_levels` takes it.
+
+    For a thread other than the GUI's: halving a large figure takes longer than a frame.
+    """
+    opaque = QImage.Format.Format_RGB32  # what the screen takes without converting it
+    with_alpha = QImage.Format.Format_ARGB32_Premultiplied
+    levels = [image.convertToFormat(with_alpha if image.hasAlphaChannel() else opaque)]
+    while max(levels[-1].width(), levels[-1].height()) > SMALLEST_LEVEL:
+        last = levels[-1]
+        levels.append(
+            last.scaled(
+                max(1, round(last.width() / 2)), max(1, round(last.height() / 2)),
+                Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation,
+            )
+        )  # fmt: skip
+    return tuple(levels)
+
+
+class FigureView(ZoomView):
+    """Shows a figure; wheel, double click and keys zoom."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._layer = _Levels()
+        self.scene().addItem(self._layer)
+
+    def show_levels(self, levels: Sequence[QImage]) -> None:
+        """Show what `levels_of` returned; the zoom stays for a figure of the same size."""
+        self._layer.set_levels(levels)
+        self._layer.set_size(levels[0].size())
+        self._set_logical_size(levels[0].size())
+
+    def has_image(self) -> bool:
+        """Whether a figure is shown."""
+        return self._layer.has_image()
+
+
+class _Levels(Layer):
+    def set_levels(self, levels: Sequence[QImage]) -> None:
+        self._levels = [QPixmap.fromImage(level) for level in levels]
+        self.update()
+
+
+def zoom_buttons(view: ZoomView) -> tuple[QPushButton, ...]:
+    """Return the buttons that a view on a figure has besides wheel and keys."""
+    words = QCoreApplication.translate
+    buttons = []
+    for text, hint, act in (
+        (words("FigureView", "&Fit"), words("FigureView", "All of the figure (key 0)"), view.fit),
+        (
+            words("FigureView", "&100 %"),
+            words("FigureView", "One pixel of the figure per pixel of the screen (key 1)"),
+            view.actual_size,
+        ),
+    ):
+        button = QPushButton(text)
+        button.setToolTip(hint)
+        button.setAutoDefault(False)
+        button.clicked.connect(act)
+        buttons.append(button)
+    return tuple(buttons)

@@ -1,0 +1,154 @@
+"""What a comparison of methods is about and how it is drawn: the choices beside the figure."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.colour_map import SEQUENTIAL
+from engine.errors import BadInput
+from engine.heat import METHODS
+from gui.dialogs.completing import SeveralCompleter, UnitsCompleter
+from gui.run.comparing import Named, Order, units_of
+
+OVER = 0.6
+"""How strongly maps lie over the photo, when they do."""
+AT_FIRST = ("gradient", "guided backprop", "Grad-CAM", "guided Grad-CAM")
+
+
+class CompareChoices(QWidget):
+    """Methods, classes, units, layers, a second network, colours."""
+
+    def __init__(
+        self, network: Named, layers: Sequence[tuple[str, str]], others: Sequence[str],
+        parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
+        """`layers`: (shown name, name) of those with a map; `others`: networks by name."""
+        super().__init__(parent)
+        self._network = network
+        self._has_classes = False
+        self.boxes = {name: QCheckBox(name) for name in (m.title for m in METHODS)}
+        for name, box in self.boxes.items():
+            box.setChecked(name in AT_FIRST)
+        self.classes = QLineEdit()
+        self.classes.setToolTip(self.tr("Names or numbers, separated by commas"))
+        self.units = QLineEdit()
+        self.units.setPlaceholderText(self.tr("layer:channel:row,column"))
+        self.units.setToolTip(
+            self.tr(
+                "Also ask about units inside the network, separated by commas: relu4_2:17 is a "
+                "channel\nwhere it is highest, relu4_2:17:12,5 the same channel in row 12, column 5"
+            )
+        )
+        self.layers = QListWidget()
+        self.layers.setAccessibleName(self.tr("Layers"))
+        self.layers.setToolTip(
+            self.tr("For the CAM family; with none ticked, the last one that has a map")
+        )
+        for shown, name in layers:
+            item = QListWidgetItem(shown, self.layers)
+            item.setData(Qt.ItemDataRole.UserRole, name)
+            item.setCheckState(Qt.CheckState.Unchecked)
+        self.layers.setMaximumHeight(7 * self.layers.sizeHintForRow(0) + 4)
+        self.second = QComboBox()
+        self.second.setAccessibleName(self.tr("Second network"))
+        self.second.addItems([self.tr("none"), *(n for n in others if n != network[0])])
+        self.colours = QComboBox()
+        self.colours.addItems(SEQUENTIAL)
+        self.one_scale = QCheckBox(self.tr("one scale in each row"))
+        self.one_scale.setToolTip(
+            self.tr(
+                "A method's maps can be compared by colour; each network has its own scale,\n"
+                "and so has each layer whose units are asked about"
+            )
+        )
+        self.one_scale.setChecked(True)
+        self.over = QCheckBox(self.tr("over the photo"))
+        self.own_colours = QCheckBox(self.tr("guided maps in their colours"))
+        self.own_colours.setToolTip(
+            self.tr(
+                "Guided backprop, deconvnet and guided Grad-CAM around gray, as in their papers"
+            )
+        )
+        self.companions = QCheckBox(self.tr("occlusion with its companions"))
+        self.companions.setToolTip(
+            self.tr(
+                "Below the occlusion maps: the probability of the class, and the most likely class,\n"
+                "for each place of the square (Zeiler and Fergus 2014)"
+            )
+        )
+        self.boxes["occlusion"].toggled.connect(self.companions.setEnabled)
+        self.companions.setEnabled(self.boxes["occlusion"].isChecked())
+        form = QFormLayout()
+        form.addRow(self.tr("Classes"), self.classes)
+        form.addRow(self.tr("Units"), self.units)
+        form.addRow(self.tr("Layers"), self.layers)
+        form.addRow(self.tr("Also by"), self.second)
+        form.addRow(self.tr("Colours"), self.colours)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        for box in self.boxes.values():
+            column.addWidget(box)
+        column.addLayout(form)
+        for box in (self.one_scale, self.over, self.own_colours, self.companions):
+            column.addWidget(box)
+        column.addStretch(1)
+        self.units.textChanged.connect(self._tell_default)
+        self._tell_default()
+
+    def set_names(self, classes: Sequence[str], layers: Sequence[str]) -> None:
+        """Complete these names of classes, none of which there may be, and of layers with units."""
+        self.classes.setCompleter(SeveralCompleter(classes, self.classes))
+        self.units.setCompleter(UnitsCompleter(layers, self.units))
+        self._has_classes = bool(classes)
+        self._tell_default()
+
+    def tick_layer(self, name: str) -> None:
+        """Let the CAM family look at this layer, if it has a map."""
+        for row in range(self.layers.count()):
+            item = self.layers.item(row)
+            if name and item.data(Qt.ItemDataRole.UserRole) == name:
+                item.setCheckState(Qt.CheckState.Checked)
+                self.layers.scrollToItem(item)
+
+    def order(self, image: QImage) -> Order:
+        """Return what is asked for. Raises `BadInput`, which says what is missing or wrong."""
+        methods = tuple(name for name, box in self.boxes.items() if box.isChecked())
+        if not methods:
+            raise BadInput(self.tr("Choose a method first."))
+        classes = tuple(part.strip() for part in self.classes.text().split(",") if part.strip())
+        units = units_of(self.units.text())
+        if not (classes or units or self._has_classes):
+            raise BadInput(
+                self.tr("This network has no classes: name a unit, for example relu4_2:17.")
+            )
+        second = self.second.currentText() if self.second.currentIndex() > 0 else ""
+        items = [self.layers.item(row) for row in range(self.layers.count())]
+        return Order(
+            image, methods, (self._network, (second, None)) if second else (self._network,),
+            classes,
+            tuple(
+                item.data(Qt.ItemDataRole.UserRole)
+                for item in items
+                if item.checkState() is Qt.CheckState.Checked
+            ),
+            self.colours.currentText(), self.one_scale.isChecked(),
+            OVER if self.over.isChecked() else 0.0, self.own_colours.isChecked(), units,
+            self.companions.isChecked() and self.companions.isEnabled(),
+        )  # fmt: skip
+
+    @Slot()
+    def _tell_default(self) -> None:
+        """Say in the line of classes which are taken when it is left empty."""
+        default = self.tr("none") if self.units.text().strip() else self.tr("the three most likely")
+        self.classes.setPlaceholderText(default if self._has_classes else self.tr("none"))

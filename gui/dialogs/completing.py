@@ -1,0 +1,39 @@
+"""Completing the name that is being typed in a line of several."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtWidgets import QCompleter, QLineEdit
+
+
+class SeveralCompleter(QCompleter):
+    """Completes the last of several names with commas between them."""
+
+    def __init__(self, names: Sequence[str], line: QLineEdit) -> None:
+        super().__init__(list(names), line)
+        self.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.setFilterMode(Qt.MatchFlag.MatchContains)
+
+    def splitPath(self, path: str) -> list[str]:
+        """Return what is being typed now."""
+        return [path.rpartition(",")[2].strip()]
+
+    def pathFromIndex(self, index: QModelIndex | QPersistentModelIndex) -> str:
+        """Return the line with the name that was taken in place of what was typed of it."""
+        line = self.widget()
+        before = line.text().rpartition(",")[0] if isinstance(line, QLineEdit) else ""
+        return (
+            f"{before}, {super().pathFromIndex(index)}" if before else super().pathFromIndex(index)
+        )
+
+
+class UnitsCompleter(SeveralCompleter):
+    """Completes the layer of the last of several units, as LAYER:CHANNEL or with :ROW,COLUMN."""
+
+    def __init__(self, layers: Sequence[str], line: QLineEdit) -> None:
+        super().__init__([f"{layer}:" for layer in layers], line)
+
+    def splitPath(self, path: str) -> list[str]:
+        """Return what is being typed of a layer; of a unit's column all, which is no layer."""
+        before = path.rpartition(",")[0].rpartition(",")[2]
+        return [path] if before.count(":") == 2 else super().splitPath(path)

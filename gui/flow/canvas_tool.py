@@ -1,0 +1,103 @@
+"""A tool on the canvas that a network answers: on and off, and only the newest request counts."""
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject, Slot
+from PySide6.QtGui import QAction
+
+from engine.errors import PareidoliaError
+from gui.background import Background
+from gui.canvas.canvas import Canvas
+from gui.flow.sight import SightFlow
+from gui.run.networks import Networks
+from gui.run.newest import Newest
+from gui.run.pointing import Eye
+
+
+class CanvasToolFlow(QObject):
+    """Connects a switch, the canvas's tool and the network; a sub-class knows what to ask.
+
+    It overrides `renew`, `show_found` and `clear`, and gives the canvas its tool by `take_tool`.
+    """
+
+    tool = ""
+    """The canvas's name of the tool."""
+
+    def __init__(
+        self, sight: SightFlow, networks: Networks, background: Background, canvas: Canvas,
+        parent: QObject | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(parent)
+        self.sight, self.canvas = sight, canvas
+        self._action: QAction | None = None
+        self._eye = Eye(networks)
+        self._newest = Newest(background, self._on_found, self._on_failed, self)
+        canvas.tool_ended.connect(self._on_ended)
+        sight.layers.loaded.connect(self._on_other)
+        sight.showing.changed.connect(self._on_other)
+
+    # -- what a sub-class says ------------------------------------------------------------
+
+    def renew(self) -> None:
+        """Ask for what is to be shown now."""
+
+    def show_found(self, found: Any) -> None:
+        """Show what was asked for, while the tool is on."""
+
+    def show_problem(self, text: str) -> None:
+        """Say why there is no answer."""
+        self.clear()
+        self.canvas.set_note(text)
+
+    def clear(self) -> None:
+        """Take away what is shown, and what is still being worked out."""
+        self._newest.forget()
+        self.canvas.set_note("")
+
+    # -- on and off -----------------------------------------------------------------------
+
+    def bind(self, action: QAction) -> None:
+        """Take the switch."""
+        self._action = action
+
+    @property
+    def on(self) -> bool:
+        """Whether the tool is in use."""
+        return self._action is not None and self._action.isChecked()
+
+    def take_tool(self, on: bool) -> None:
+        """Give the canvas the tool and the keys, or take it away."""
+        if on:
+            self.canvas.set_tool(self.tool)
+            self.canvas.setFocus()
+        elif self.canvas.tool() == self.tool:
+            self.canvas.set_tool("")
+
+    @Slot()
+    def _on_ended(self) -> None:
+        if self._action is not None and self.canvas.tool() == self.tool:
+            self._action.setChecked(False)
+
+    # -- requests and answers -------------------------------------------------------------
+
+    def ask(self, work: Callable[[], Any]) -> None:
+        """Work this out behind the window, unless something newer comes first."""
+        self._newest.ask(work)
+
+    @Slot()
+    def _on_other(self) -> None:
+        """Another picture or network: what is shown is no longer true."""
+        if self.on:
+            self.clear()
+            self.renew()
+
+    def _on_found(self, found: Any) -> None:
+        if self.on:
+            self.show_found(found)
+
+    def _on_failed(self, error: BaseException) -> None:
+        if not isinstance(error, PareidoliaError):
+            raise error
+        if self.on:
+            self.show_problem(str(error))

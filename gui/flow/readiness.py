@@ -1,0 +1,45 @@
+"""What keeps a job from running, and which of its settings wait for the next run."""
+
+from typing import Any
+
+from PySide6.QtCore import QCoreApplication
+
+from engine import settings
+from engine.job import Job
+
+
+def missing(job: Job) -> str:
+    """Return what keeps the job from running, in a sentence; empty: nothing."""
+    technique, inputs, takes = job.technique, job.inputs, job.technique.inputs
+    if "content" in takes and not inputs.content:
+        return QCoreApplication.translate("RunFlow", "Open a photo first (Ctrl+O).")
+    if "styles" in takes and not inputs.styles:
+        return QCoreApplication.translate("RunFlow", "Add a style picture first (Ctrl+Shift+O).")
+    start = getattr(technique, "start", None)
+    if "start" in takes and start == "picture" and not inputs.start:
+        return QCoreApplication.translate(
+            "RunFlow", "The start is a picture, and there is none: choose another start."
+        )
+    for name, described in settings.describe(technique).items():
+        if described.picks == "folder" and not getattr(technique, name).strip():
+            return QCoreApplication.translate(
+                "RunFlow", "Choose a folder of photos first (in the settings)."
+            )
+    return ""
+
+
+def waiting(running: Job, wanted: Job) -> dict[str, str]:
+    """Return the settings that take effect only in the next run, with a word to show beside."""
+    if type(running.technique) is not type(wanted.technique):
+        return {}
+    word = QCoreApplication.translate("RunFlow", "next run")
+    pairs: list[tuple[Any, Any, Any]] = [
+        (running, wanted, settings.describe(Job)),
+        (running.technique, wanted.technique, settings.describe(wanted.technique)),
+    ]
+    return {
+        name: word
+        for old, new, described in pairs
+        for name, d in described.items()
+        if not d.live and getattr(old, name) != getattr(new, name)
+    }

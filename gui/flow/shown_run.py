@@ -1,0 +1,85 @@
+"""The run whose pictures are in the timeline and on the canvas, and what they can become."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QImage
+
+from engine.image import Picture
+from engine.job import Job
+from gui.flow.showing import Showing
+from gui.pixels import to_array
+from gui.run.reel import Reel
+from gui.run.worker import Result
+from gui.session import path_of
+
+
+@dataclass
+class Record:
+    """What is known of a run: its job, how it was steered, what it left."""
+
+    job: Job
+    changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
+    result: Result | None = None
+    reel: Reel | None = None
+
+
+class ShownRun(QObject):
+    """Keeps the record of the run that is shown, and makes recipes and pictures from it."""
+
+    def __init__(self, showing: Showing, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.showing = showing
+        self.record: Record | None = None
+        """The run whose pictures are in the timeline and on the canvas."""
+
+    @property
+    def result(self) -> Result | None:
+        """What the run on the canvas has left; None while it is under way."""
+        return self.record.result if self.record else None
+
+    @property
+    def job(self) -> Job | None:
+        """The job of the run on the canvas."""
+        return self.record.job if self.record else None
+
+    @property
+    def reel(self) -> Reel | None:
+        """The film of the run on the canvas, as far as it is."""
+        return self.record.reel if self.record else None
+
+    @property
+    def changes(self) -> list[tuple[int, Mapping[str, Any]]]:
+        """The live changes of the run on the canvas."""
+        return self.record.changes if self.record else []
+
+    def recipe_job(self, iteration: int) -> Job | None:
+        """Return the job whose recipe makes the picture of `iteration` of the last run."""
+        if self.result is not None and self.result.iteration == iteration:
+            return self.result.job
+        if self.job is None:
+            return None
+        done = self.result.job if self.result is not None else self.job
+        changes = tuple(c for c in self.changes if c[0] < iteration)
+        return replace(done, changes=changes, stop_after=iteration)
+
+    def picture(self) -> Picture | None:
+        """Return the picture on the canvas in full precision where there is one."""
+        current = self.showing.current
+        if current is None or current.kind not in ("frame", "moment"):
+            return None
+        if self.result is not None and current.iteration == self.result.iteration:
+            return self.result.picture
+        return picture_of(current.image)
+
+    def content_path(self) -> str | None:
+        """Return the path of the photo that the last run worked on."""
+        return path_of(self.job.inputs.content) if self.job else None
+
+
+def picture_of(image: QImage) -> Picture:
+    """Return a picture of an image's pixels."""
+    pixels = to_array(image)[..., :3].astype("float32") / 255
+    return Picture(pixels)

@@ -1,0 +1,34 @@
+"""The tool bar of the window: technique, network and preset of the job."""
+
+from PySide6.QtWidgets import QComboBox, QLabel, QToolBar, QToolButton, QWidget
+
+
+class JobBar(QToolBar):
+    """Boxes to choose from; others fill them."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Job"))
+        self.setObjectName("jobBar")
+        self.setMovable(False)
+        self.technique_box = self._box("techniqueBox", self.tr("Technique"), 16)
+        self.network_box = self._box("networkBox", self.tr("Network"), 14)
+        self.networks_button = QToolButton()
+        self.networks_button.setObjectName("networksButton")
+        self.networks_button.setText("…")
+        self.networks_button.setToolTip(self.tr("All networks"))
+        self.networks_button.setAccessibleName(self.tr("All networks"))
+        self.addWidget(self.networks_button)
+        self.preset_box = self._box("presetBox", self.tr("Preset"), 18)
+
+    def _box(self, name: str, text: str, letters: int) -> QComboBox:
+        label = QLabel(f" {text} ")
+        box = QComboBox()
+        box.setObjectName(name)
+        box.setAccessibleName(text)
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(letters)
+        label.setBuddy(box)
+        self.addWidget(label)
+        self.addWidget(box)
+        return box

@@ -1,0 +1,77 @@
+"""The settings of one kind of map: whether it is shown, by which method, in which look."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QSizePolicy, QSlider
+
+from engine.colour_map import SEQUENTIAL
+
+
+class MapGroup(QGroupBox):
+    """Switch, colours and opacity of one kind of map."""
+
+    changed = Signal()
+    recoloured = Signal(str)
+    opacity_changed = Signal(str, float)
+
+    def __init__(self, name: str, title: str, methods: Sequence[str]) -> None:
+        super().__init__(title)
+        self.key = ""
+        self.setObjectName(name)
+        self.setAccessibleName(title)
+        self.setCheckable(True)
+        self.setChecked(False)
+        self.method = QComboBox()
+        self.method.addItems(list(methods))
+        self.method.setAccessibleName(self.tr("{0}: method").format(title))
+        narrow(self.method)
+        self.colours = QComboBox()
+        self.colours.addItems(SEQUENTIAL)
+        self.colours.setAccessibleName(self.tr("{0}: colours").format(title))
+        narrow(self.colours)
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.opacity.setValue(60)
+        self.opacity.setAccessibleName(self.tr("{0}: opacity").format(title))
+        self.threshold = QSlider(Qt.Orientation.Horizontal)
+        self.threshold.setRange(0, 100)
+        self.threshold.setAccessibleName(self.tr("{0}: threshold").format(title))
+        self.threshold.setToolTip(self.tr("Only what is at least so strong is shown"))
+        self.form = QFormLayout(self)
+        self.form.addRow(self.tr("Method"), self.method)
+        self.form.addRow(self.tr("Opacity"), self.opacity)
+        self.form.addRow(self.tr("Threshold"), self.threshold)
+        self.form.addRow(self.tr("Colours"), self.colours)
+        self.toggled.connect(self._on_toggled)
+        self.method.activated.connect(self._on_choice)
+        self.colours.activated.connect(self._on_look)
+        self.threshold.valueChanged.connect(self._on_look)
+        self.opacity.valueChanged.connect(self._on_opacity)
+
+    def chosen(self) -> str:
+        """Return the method to show; empty when the group is switched off."""
+        return self.method.currentText() if self.isChecked() else ""
+
+    @Slot(bool)
+    def _on_toggled(self, _on: bool) -> None:
+        self.changed.emit()
+
+    @Slot(int)
+    def _on_choice(self, _index: int) -> None:
+        self.changed.emit()
+
+    @Slot(int)
+    def _on_look(self, _value: int) -> None:
+        self.recoloured.emit(self.key)
+
+    @Slot(int)
+    def _on_opacity(self, value: int) -> None:
+        self.opacity_changed.emit(self.key, value / 100)
+
+
+def narrow(box: QComboBox) -> None:
+    """Let a combo box be narrower than its longest entry."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

@@ -1,0 +1,72 @@
+"""What the live maps are asked, and what is answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from PySide6.QtGui import QImage
+
+from engine.heat import Heat, Square, UnitName
+from gui.run.activation_grid import ActivationGrid, GridWish
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be looked at, with what."""
+
+    image: QImage
+    network: str
+    weights: str | None
+    device: str
+    target: int | None
+    """A class by number; None: the most likely one."""
+    saliency: str = ""
+    """A method of `engine.heat.METHODS` that looks at pixels; empty: none."""
+    grad_cam: str = ""
+    """One that looks at a layer; empty: none."""
+    layer: str = ""
+    """Empty: the last layer that has a map."""
+    activations: GridWish | None = None
+    """Whose channels are wanted."""
+    classes: bool = True
+    """Whether classes and maps are wanted, not the activations alone."""
+    unit: UnitName | None = None
+    """What the maps are about instead of the class."""
+    occlusion: Square = field(default_factory=Square)
+    """What an occlusion covers."""
+
+    def asks_for_the_same(self, other: "Question") -> bool:
+        """Whether the same is asked, about whatever picture."""
+        blank = QImage()
+        return replace(self, image=blank) == replace(other, image=blank)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Most likely classes, the maps, and a layer's activations."""
+
+    question: Question
+    top: tuple[tuple[int, str, float], ...] = ()
+    """Number, name, probability."""
+    target: int = 0
+    target_name: str = ""
+    probability: float = 0.0
+    layer: str = ""
+    saliency: Heat | None = None
+    """Of an occlusion one of `occlusion`."""
+    occlusion: Mapping[str, Heat] = field(default_factory=dict)
+    """All that one occlusion makes, by names of `engine.heat.SHOWN`; of a unit the drop alone."""
+    grad_cam: Heat | None = None
+    problem: str = ""
+    """Why a map, or everything when `top` is empty, is missing."""
+    unfinished: bool = False
+    """Whether more is to come: of an occlusion map, or the maps after the activations; or would
+    have come, had not something else been asked for meanwhile."""
+    activations: ActivationGrid | None = None
+    activations_problem: str = ""
+    """Why they are missing."""
+    activation: float | None = None
+    """Of the unit that the maps are about; then `target_name` is the unit's, with its place."""
+    grid: tuple[int, int] | None = None
+    """Rows and columns of the layer that Grad-CAM looked at."""
+    plain: tuple[str, ...] = ()
+    """Activations for which a map's method has no rule."""

@@ -1,0 +1,72 @@
+"""Parts of what the live maps answer; for their thread."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from engine.errors import PareidoliaError
+from engine.heat import SHOWN, Method, find_method
+from gui.run.activation_grid import activation_grid
+from gui.run.map_answers import Answer, Question
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.attribution.occlusion import Occluded
+    from engine.attribution.one_pass import Seen
+    from engine.networks.network import Network
+
+
+def grad_cam_layer(question: Question, network: "Network", size: tuple[int, int]) -> str:
+    """Return where Grad-CAM of a class is wanted; empty: nowhere, or there is no such place."""
+    from engine.networks.fitting import last_map
+
+    if question.unit is not None or not question.grad_cam:
+        return ""
+    try:
+        wanted = find_method(question.grad_cam).command == "grad-cam"
+        return (question.layer or last_map(network, size)) if wanted else ""
+    except PareidoliaError:  # said with the map
+        return ""
+
+
+def with_grid(
+    answer: Answer, layer: str, network: "Network", picture: "Tensor", seen: "Seen | None"
+) -> Answer:
+    """Return the answer with a layer's activations: those `seen`, or of a pass of their own."""
+    import torch
+
+    wish = answer.question.activations
+    assert wish is not None
+    if seen is None:
+        with torch.no_grad():
+            found = network.taps(picture, [layer])[layer]
+    else:
+        found = seen.activations[layer]
+    size = (picture.shape[2], picture.shape[3])
+    try:
+        grid = activation_grid(network, found, layer, size, wish.together)
+    except PareidoliaError as error:  # classes and maps may do
+        return replace(answer, activations_problem=str(error))
+    return replace(answer, activations=grid)
+
+
+def with_classes(answer: Answer, network: "Network", logits: "Tensor", most: int) -> Answer:
+    """Return the answer with so many of the most likely classes, and the one that the maps are about."""
+    probabilities = logits.cpu().double().softmax(0)
+    values, indices = probabilities.topk(min(most, len(probabilities)))
+    top = tuple(
+        (int(i), network.classes[int(i)], float(p)) for i, p in zip(indices, values, strict=True)
+    )
+    target = top[0][0] if answer.question.target is None else answer.question.target
+    if not 0 <= target < len(network.classes):
+        target = top[0][0]
+    name, chance = network.classes[target], float(probabilities[target])
+    return replace(answer, top=top, target=target, target_name=name, probability=chance)
+
+
+def with_occlusion(answer: Answer, method: Method, network: "Network", found: "Occluded") -> Answer:
+    """Return the answer with the maps of an occlusion."""
+    from engine.attribution.companions import heats
+
+    maps = heats(method, found, network.classes)
+    return replace(answer, saliency=maps[SHOWN[0]], occlusion=maps)
