@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from engine.device import choose_device, choose_precision, name_of
-from tests.benchmarks import ascent, attribution, floor, program, quality, speed
+from tests.benchmarks import ascent, attribution, floor, program, quality, speed, style
 from tests.benchmarks.inputs import ROOT
 from tests.benchmarks.table import Row, gather, processor, render, write_json
 
@@ -63,6 +63,8 @@ def parts(device: torch.device, quick: bool, race_size: int) -> list[Part]:
         add(f"memory {name}", partial(program.memory_rows, name, device, 512))
     add("ascent", partial(ascent.rows, device))
     add("attribution", partial(attribution.rows, device))
+    if not quick:
+        add("style", partial(style.rows, device))
     add("precision", partial(quality.precision_rows, device, side, iterations))
     add("race", partial(quality.race_rows, device, race, 40 if quick else 300))
     add("forecast", partial(program.forecast_rows, device, 30 if quick else 150))
