@@ -16,7 +16,10 @@ EVERY = 250
 FROZEN_AT_MOST = 2
 """Times: when the first network has come, and after the first run has brought the rest."""
 MANY = 10_000
-"""Objects come together between two looks: modules that are being imported, they stay for good."""
+"""Objects that come together between two looks: modules being imported, most likely."""
+BURSTS_AT_MOST = 3
+"""Times that so many are left out too. What is garbage among them is never given back, so that
+there must be an end to it."""
 _freeze = threading.Event()
 _collect = threading.Event()
 
@@ -38,7 +41,7 @@ def collect_soon() -> None:
 class Garbage(QObject):
     """Collects by a timer, when as much has come together as Python itself waits for."""
 
-    _frozen = 0
+    _frozen = _bursts = 0
     _to_unfreeze = False
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -65,7 +68,8 @@ class Garbage(QObject):
         if due:
             many = gc.get_count()[0] > MANY
             gc.collect(max(due))
-            if many and Garbage._frozen < FROZEN_AT_MOST:
+            if many and Garbage._bursts < BURSTS_AT_MOST and Garbage._frozen < FROZEN_AT_MOST:
+                Garbage._bursts += 1
                 self._leave_out()
 
     def _freeze_all(self) -> None:

@@ -21,6 +21,8 @@ LONGEST = 1600
 """Long side of the pictures of a step; no projector shows much more."""
 SMALLEST_FIGURE = 448
 """Long side that a composed map has at least, or it would be coarser than the map itself."""
+MOST_CLASSES = 1 << 31
+"""Qt's lists count no further."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def wish_from(values: Mapping[str, Any], present: Wish) -> Wish:
         value = values.get(each.name, without)
         kind = type(getattr(present, each.name))
         if each.name == "target":
-            good = value is None or (isinstance(value, int) and not isinstance(value, bool))
+            good = value is None or (type(value) is int and 0 <= value < MOST_CLASSES)
         elif kind is float:
             good = isinstance(value, (int, float)) and 0 <= value <= 1
         else:

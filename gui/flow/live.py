@@ -34,7 +34,8 @@ class LiveFlow(QObject):
         pictures_in: PicturesInFlow, window: QMainWindow,
     ) -> None:  # fmt: skip
         super().__init__(window)
-        self.controller, self.showing, self.pictures_in = controller, showing, pictures_in
+        self.controller, self.maps = controller, maps
+        self.showing, self.pictures_in = showing, pictures_in
         self.window = window
         self._source: FrameSource | None = None
         self._leaving: list[FrameSource] = []
@@ -120,6 +121,7 @@ class LiveFlow(QObject):
         self._counted_from = time.monotonic()
         self._say(self.tr("{0}: starting").format(self._name()))
         self._counter.start()
+        self.maps.live = True
         source.start()
         self.changed.emit(True)
 
@@ -154,6 +156,7 @@ class LiveFlow(QObject):
         self.label.hide()
         self._leaving.append(source)
         source.stop()
+        self.maps.live = False
         self.changed.emit(False)
 
     # -- what happens ---------------------------------------------------------------------

@@ -41,8 +41,8 @@ class Restoring(QObject):
     def restore(self, settings: QSettings) -> None:
         """Look at the same again; files are looked for behind the window."""
         tab = settings.value(TAB)
-        if tab in self.inspecting.panels:
-            self.inspecting.put_in_front(str(tab))
+        if isinstance(tab, str) and tab in self.inspecting.panels:
+            self.inspecting.put_in_front(tab)
         self._restore_maps(settings.value(MAPS))
         lesson = settings.value(LESSON)
         if isinstance(lesson, str) and lesson:

@@ -45,6 +45,8 @@ class SettingsForm(QScrollArea):
         self._groups: dict[str, FoldingGroup] = {}
         self._folded: dict[str, bool] = {}
         self._shape: tuple[Setting, ...] = ()
+        self._notes: Mapping[str, str] = {}
+        self._leaving = False
         self._pages: dict[tuple[Setting, ...], _Page] = {}
         self._choices: dict[str, Sequence[str]] = {}
 
@@ -53,10 +55,7 @@ class SettingsForm(QScrollArea):
         shape = tuple(settings.values())
         if shape == self._shape:
             return
-        before = self.takeWidget()
-        if before is not None:
-            before.hide()
-            before.setParent(self)
+        self._put_away()
         if shape not in self._pages:
             self._pages[shape] = self._built(shape)
         self._shape = shape
@@ -67,10 +66,20 @@ class SettingsForm(QScrollArea):
         self.setWidget(page)
         page.show()
         self.set_choices(self._choices)
+        self.set_notes(self._notes)
         # Never narrower than its rows: there is no scrolling sideways.
         self.setMinimumWidth(
             page.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
         )
+
+    def _put_away(self) -> None:
+        """Take the present page away; text that is still being typed there is not taken."""
+        self._leaving = True
+        before = self.takeWidget()
+        if before is not None:
+            before.hide()  # takes the focus from it, and so ends the typing
+            before.setParent(self)
+        self._leaving = False
 
     def _built(self, shape: tuple[Setting, ...]) -> "_Page":
         rows: dict[str, _Row] = {}
@@ -107,6 +116,7 @@ class SettingsForm(QScrollArea):
 
     def set_notes(self, notes: Mapping[str, str]) -> None:
         """Show a word beside settings by name ("next run"); others show none."""
+        self._notes = notes
         for name, row in self._rows.items():
             row.set_note(notes.get(name, ""))
         self._show_headings()
@@ -150,14 +160,21 @@ class SettingsForm(QScrollArea):
         row.editor.edited.connect(partial(self._on_edited, entry.name))
         row.reset.clicked.connect(partial(self._on_reset, entry))
         if isinstance(row.editor, TextEditor):
-            row.editor.refused.connect(self.refused)
+            row.editor.refused.connect(self._on_refused)
         return row
 
     def _on_folded(self, title: str, folded: bool) -> None:
         self._folded[title] = folded
         self._show_headings()
 
+    @Slot(str)
+    def _on_refused(self, why: str) -> None:
+        if not self._leaving:
+            self.refused.emit(why)
+
     def _on_edited(self, name: str, value: Any) -> None:
+        if self._leaving:
+            return
         self._rows[name].show_changed()
         self.edited.emit(name, value)
 

@@ -58,8 +58,8 @@ class MapsWorker(QObject):
         """Set by it when something else is wanted instead of the answer under way."""
         self._published = 0.0
         self._twin: tuple[Network, str, Network] | None = None
-        self._before: dict[tuple[str, Size], str] = {}
-        """Where Grad-CAM looks for units of a layer in pictures of a size: found by trying."""
+        self._before: dict[tuple[str, int, Size], str] = {}
+        """Where Grad-CAM looks for a layer's channel in pictures of a size: found by trying."""
 
     @Slot(object)
     def answer(self, question: Question) -> None:
@@ -138,6 +138,8 @@ class MapsWorker(QObject):
         )  # fmt: skip
         if values is None:
             return replace(answer, unfinished=True)
+        if method.of_layer and not values.any():
+            self._before.clear()  # of a unit that is silent here, the layer was a guess
         if about.layer and method.of_layer:
             call = network.calls((x.shape[2], x.shape[3]))[network.resolve(about.layer)]
             grid = (call.shape[2], call.shape[3]) if method.command == "grad-cam" else None
@@ -154,7 +156,7 @@ class MapsWorker(QObject):
 
         if about.layer or isinstance(about.target, int):
             return layer_of(network, x, about)
-        key = (about.target.layer, (x.shape[2], x.shape[3]))
+        key = (about.target.layer, about.target.channel, (x.shape[2], x.shape[3]))
         if key not in self._before:
             self._before[key] = layer_of(network, x, about)
         return self._before[key]
@@ -220,6 +222,8 @@ class MapsController(QObject):
     def __init__(self, networks: Networks, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.run_active = False
+        self.live = False
+        """Whether a camera or a film changes the picture all the time."""
         self._thread = QThread(self)
         self._thread.setObjectName("maps")
         self._worker = MapsWorker(networks)
@@ -239,13 +243,14 @@ class MapsController(QObject):
     def ask(self, question: Question) -> None:
         """Have a question answered when the worker is free and it is time.
 
-        An occlusion under way is given up for it; during a run only if other maps are wanted, or
-        none would ever be finished.
+        An occlusion under way is given up for it; where pictures come by themselves, only if other
+        maps are wanted, or none would ever be finished.
         """
         self._pending = question
         now = self._under_way
         if now is not None:
-            other = question.image.cacheKey() != now.image.cacheKey() and not self.run_active
+            moving = self.run_active or self.live
+            other = question.image.cacheKey() != now.image.cacheKey() and not moving
             self._worker.given_up = other or not question.asks_for_the_same(now)
         self._schedule()
 
@@ -272,7 +277,7 @@ class MapsController(QObject):
 
     @Slot(object)
     def _on_grown(self, answer: Answer) -> None:
-        if self._pending is None:  # nobody has asked for something else meanwhile
+        if not self._worker.given_up:
             self.answered.emit(answer)
 
     @Slot(object, float)

@@ -3,11 +3,14 @@
 import gc
 import threading
 import weakref
+from itertools import pairwise
 
+import pytest
 from PySide6.QtCore import QObject, QThread
 from pytestqt.qtbot import QtBot
 
-from gui.garbage import Garbage, collect_soon
+from gui import garbage as module
+from gui.garbage import BURSTS_AT_MOST, MANY, Garbage, collect_soon
 
 
 class Cycle(QObject):
@@ -31,6 +34,13 @@ class Busy(QThread):
     def run(self) -> None:
         make_garbage(200_000)
         collect_soon()
+
+
+@pytest.fixture(autouse=True)
+def nothing_asked_before() -> None:
+    """A network that was loaded without a window has asked for what is there to be left out."""
+    module._freeze.clear()
+    module._collect.clear()
 
 
 def test_a_workers_allocations_do_not_end_objects_of_the_window(qtbot: QtBot) -> None:
@@ -57,3 +67,29 @@ def test_garbage_does_not_pile_up(qtbot: QtBot) -> None:
         qtbot.waitUntil(lambda: gc.get_count()[0] < 5_000, timeout=5_000)
     finally:
         garbage.close()
+
+
+def test_only_a_few_bursts_are_left_out_of_the_rounds_for_good(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Garbage, "_frozen", 0)
+    monkeypatch.setattr(Garbage, "_bursts", 0)
+    garbage = Garbage()
+    ended_in: list[int] = []
+    kept: list[list[list[int]]] = []
+    frozen = [gc.get_freeze_count()]
+    try:
+        for _ in range(BURSTS_AT_MOST + 1):
+            kept.append([[] for _ in range(2 * MANY)])
+            garbage.look()
+            frozen.append(gc.get_freeze_count())
+        assert all(after > before for before, after in pairwise(frozen[:-1]))
+        assert frozen[-1] <= frozen[-2]
+        Cycle(ended_in)
+        make_garbage(2 * MANY)
+        garbage.look()
+        gc.collect()
+        assert ended_in, "what comes later is collected as ever"
+    finally:
+        garbage.close()
+        gc.unfreeze()

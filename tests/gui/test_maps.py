@@ -13,7 +13,9 @@ from pytestqt.qtbot import QtBot
 from torch import nn
 from torch.nn.functional import interpolate
 
-from engine.heat import UnitName
+from engine.heat import Square, UnitName
+from engine.networks.card import BYTES, Card
+from engine.networks.network import Network
 from gui.panels.sight import LAYER_METHODS, PIXEL_METHODS
 from gui.pictures import open_for_screen
 from gui.pixels import heat_image
@@ -205,3 +207,62 @@ def test_where_a_units_map_is_looked_for_is_found_out_once(
     assert second.activation == fresh.activation != first.activation
     third = worker._answer(question(mirrored, grad_cam="Grad-CAM", unit=UnitName("relu3_1", 2)))
     assert third.layer == "conv3_1", "another layer's units are another matter"
+
+
+class Joined(nn.Module):
+    """Two branches of two channels each, side by side, and four classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = (nn.Conv2d(3, 2, 1) for _ in range(2))
+        self.joined = nn.Identity()
+        self.pool, self.flat = nn.AdaptiveAvgPool2d(1), nn.Flatten()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.joined(torch.cat((self.one(x), self.two(x)), 1))
+        return self.flat(self.pool(x))
+
+
+def test_each_channel_has_a_layer_of_its_own_where_branches_meet(cat: QImage) -> None:
+    torch.manual_seed(3)
+    module = Joined()
+    for branch in (module.one, module.two):
+        branch.weight.data.abs_()
+        branch.bias.data.fill_(5.0)
+    networks = Networks()
+    found = Network(module, Card("joined", "Joined", "some", BYTES, input_size=32), tuple("abcd"))
+    networks.get = lambda name, weights=None: found  # type: ignore[method-assign]
+    worker = MapsWorker(networks)
+
+    def answer(channel: int) -> Answer:
+        about = {"grad_cam": "Grad-CAM", "unit": UnitName("joined", channel)}
+        return worker._answer(question(cat, network="joined", **about))
+
+    for channel, layer in ((0, "one"), (3, "two"), (1, "one"), (2, "two")):
+        made = answer(channel)
+        assert made.layer == layer
+        assert made.grad_cam is not None
+        assert made.grad_cam.values.any()
+
+
+def test_an_occlusion_map_is_finished_also_when_pictures_keep_coming(
+    qtbot: QtBot, cat: QImage
+) -> None:
+    maps = MapsController(NETWORKS)
+    answers: list[Answer] = []
+    maps.answered.connect(answers.append)
+    shown = [cat.flipped(Qt.Orientation.Horizontal), cat]
+    maps.live = True
+
+    def next_picture() -> None:
+        shown.append(shown[-2].copy())
+        maps.ask(question(shown[-1], saliency="occlusion", occlusion=Square(0.5, 1.0)))
+
+    def whole() -> bool:
+        next_picture()
+        return any(answer.occlusion and not answer.unfinished for answer in answers)
+
+    try:
+        qtbot.waitUntil(whole, timeout=30_000)
+    finally:
+        maps.close()

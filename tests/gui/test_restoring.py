@@ -1,5 +1,6 @@
 """The window comes back as it was left; what has gone is left out with a line in the log."""
 
+import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -185,6 +186,18 @@ def test_odd_settings_start_with_none_of_it(
     assert "maps of the last session are left out" in caplog.text
     assert no_dialogs()
     assert not window.sight.saliency.isChecked()
+    closed(qtbot, window)
+
+
+def test_numbers_and_lists_that_are_out_of_the_ordinary(qtbot: QtBot) -> None:
+    kept = window_settings()
+    kept.setValue("inspect_tab", ["a", "b"])
+    wish = {"target": 10**30, "saliency": "gradient"}
+    kept.setValue("maps", json.dumps({"network": "slim_vgg", "weights": None, "wish": wish}))
+    kept.sync()
+    window = opened_window(qtbot)
+    until(qtbot, lambda: window.sight.saliency.isChecked())
+    assert window.sight.wish().target is None
     closed(qtbot, window)
 
 

@@ -56,6 +56,37 @@ def typed(qtbot: QtBot, box: QWidget, text: str) -> None:
     qtbot.keyClick(box, Qt.Key.Key_Return)
 
 
+@dataclass(frozen=True)
+class Other:
+    count: int = setting(9, "Count", "How many others.", low=1, high=100, group="Run")
+
+
+def test_a_page_that_is_left_takes_nothing_with_it_and_brings_nothing_back(
+    form: SettingsForm, edits: list[tuple[str, Any]], qtbot: QtBot
+) -> None:
+    refused: list[str] = []
+    form.refused.connect(refused.append)
+    first = settings.describe(Sample)
+    for name, text in (("count", "7"), ("layers", "relu1_1:x")):
+        editor = form.editor(name)
+        assert isinstance(editor, (NumberEditor, TextEditor))
+        editor.box.setFocus()
+        editor.box.selectAll()
+        qtbot.keyClicks(editor.box, text)
+        form.set_notes({"count": "next run"})
+        form.describe(settings.describe(Other))
+        assert "next run" in form._rows["count"].label.text()
+        form.set_values({"count": 11})
+        form.set_notes({})
+        form.describe(first)
+        form.set_values(settings.values(Sample()))
+    assert (edits, refused) == ([], [])
+    assert form.editor("count").value() == 5
+    assert form._rows["count"].label.text() == "Count"
+    form.describe(settings.describe(Other))
+    assert form.editor("count").value() == 11
+
+
 def test_every_field_of_every_technique_has_an_editor_with_its_name(
     form: SettingsForm, qtbot: QtBot
 ) -> None:
