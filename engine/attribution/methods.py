@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import torch
+
 from engine.attribution.activations import plain_activations
 from engine.attribution.cam import GradCamPass, cam, grad_cam, guided_grad_cam
 from engine.attribution.fills import fill
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from engine.networks.network import Network
 
+NOISE = 0.15
+"""SmoothGrad's, as a part of the range from black to white: amid the paper's 10 to 20 %."""
 OF_RELUS = ("guided-backprop", "deconvnet", "guided-grad-cam")
 """Methods, by their commands, with a rule for ReLUs."""
 
@@ -89,11 +93,19 @@ def attribute(
                 publish(step)
         return None if step is None else step.map()
 
+    def noisy() -> "Tensor":
+        # Networks take pictures in numbers of their own: of some white is 4 above black, of others
+        # 255. Always the same noise, so that a figure can be made again.
+        p = network.card.preprocessing
+        sigma = NOISE * p.scale * len(p.std) / sum(p.std)
+        generator = torch.Generator().manual_seed(0)
+        return smooth_grad(module, x, target, sigma=sigma, generator=generator)
+
     calls: dict[str, Callable[[], Tensor | None]] = {
         "gradient": lambda: saliency(module, x, target),
         "signed-gradient": lambda: saliency(module, x, target, signed=True),
         "gradient-x-input": lambda: gradient_times_input(module, x, target),
-        "smoothgrad": lambda: smooth_grad(module, x, target),
+        "smoothgrad": noisy,
         "guided-backprop": lambda: guided_backprop(module, x, target),
         "deconvnet": lambda: deconvnet(module, x, target),
         "occlusion": occluded,

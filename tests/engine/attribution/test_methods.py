@@ -114,6 +114,26 @@ def test_a_unit_without_a_place_is_where_its_channel_is_highest(make_net, x):
     assert logit == pytest.approx(float(net(x)[0, 3].detach()), rel=1e-5)
 
 
+class Cube(nn.Module):
+    """Its only logit is the sum of the first colour's third powers."""
+
+    def forward(self, x):
+        return x[:, 0].pow(3).sum((1, 2))[:, None]
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "white"),
+    [(RGB, 1.0), (Preprocessing("RGB", 255.0, (0.0,) * 3, (1.0,) * 3), 255.0)],
+)
+def test_the_noise_of_smooth_grad_is_a_part_of_the_networks_own_range(preprocessing, white):
+    network = named(Cube(), preprocessing, classes=("sum",))
+    black = torch.zeros(1, 3, *SIZE)
+    found = asked(network, "smoothgrad", black, 0)
+    # The gradient is 3 x², whose mean at x = 0 is three times the variance of the noise.
+    assert float(found.mean()) == pytest.approx(3 * (0.15 * white) ** 2, rel=0.1)
+    assert torch.equal(found, asked(network, "smoothgrad", black, 0)), "the same figure again"
+
+
 @pytest.mark.parametrize("method", [m for m in METHODS if m.command != "cam"], ids=str)
 def test_every_method_but_cam_takes_a_unit_of_a_network_without_classes(make_net, x, method):
     network = named(make_net(), classes=())
