@@ -25,6 +25,16 @@ class OutOfMemory(PareidoliaError):
     exit_code = 1
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether `error` says that memory ran out (torch has several ways of saying it)."""
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in words)
+
+
 class Diverged(PareidoliaError):
     """NaN or infinity appeared; the last good picture is kept by whoever consumed the frames."""
 

@@ -163,12 +163,12 @@ class Heat:
 
     def said(self, value: float) -> str:
         """Return one of the values in words; empty where there is nothing to say."""
-        return f"{self.title} {value:.4g}"
+        return f"{self.title} {value:.4g}".replace(" -", " \N{MINUS SIGN}")
 
     @property
     def key(self) -> str:
         """What its colours mean, where that needs words; else empty."""
-        return ""
+        return "red speaks for it, blue against it" if self.method.signed else ""
 
     @property
     def legend(self) -> tuple[LegendLine, ...]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from traceback import clear_frames
 
 from engine.device import MIB, available_memory
-from engine.errors import OutOfMemory
+from engine.errors import OutOfMemory, is_out_of_memory
 from engine.settings import describe
 from engine.task import Task
 
@@ -39,16 +39,6 @@ def explained(task: Task) -> Iterator[None]:
         clear_frames(error.__traceback__)  # or what failed would still hold its memory
         smaller = task.size * 3 // 4  # the estimate had let this size pass
         raise _too_much(task, max(min(size_that_fits(task), smaller), 1)) from None
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether `error` says that memory ran out (torch has several ways of saying it)."""
-    import torch
-
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in words)
 
 
 def size_that_fits(task: Task) -> int:

@@ -2,11 +2,17 @@
 
 from itertools import pairwise
 
-from PySide6.QtCore import QObject, Qt, QTimer, Slot
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Slot
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
 
 TOGETHER = ("settings", "sight", "inspect", "lesson")
 """One behind the other, the first in front."""
+
+
+LOW = 52
+"""Lines of text: a window lower than that has its docks at the bottom as low as they can be."""
+NARROW = 0.32
+"""Of the window's width: the docks at the left take no more at first."""
 
 
 class Docks(QObject):
@@ -27,6 +33,15 @@ class Docks(QObject):
         self._laid_out = QTimer(self)
         self._laid_out.setSingleShot(True)
         self._laid_out.timeout.connect(self._hide_strays)
+        self._given: dict[str, int] = {}
+        """Docks that follow the window's size, with the size that each was given."""
+        self._resized = QTimer(self)
+        self._resized.setSingleShot(True)
+        self._resized.timeout.connect(self._follow)
+        self._settled = QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.timeout.connect(self._on_settled)
+        window.installEventFilter(self)
 
     def add(self, name: str, title: str, area: Qt.DockWidgetArea, widget: QWidget) -> None:
         """Put a widget into a dock of its own."""
@@ -57,12 +72,47 @@ class Docks(QObject):
         window, docks = self.window, self.by_name
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         letter = window.fontMetrics().averageCharWidth()
-        wide = [48 * letter, 46 * letter]
-        window.resizeDocks([docks["inputs"], docks["settings"]], wide, across)
+        window.resizeDocks([docks["settings"]], [46 * letter], across)
         window.resizeDocks([docks["timeline"], docks["losses"]], [1, 1], across)
         window.resizeDocks([docks["inputs"], docks["network"]], [2, 3], down)
-        window.resizeDocks([docks["timeline"]], [12 * window.fontMetrics().height()], down)
+        self._given = dict.fromkeys(("inputs", "timeline"), 0)
+        self._follow()
         self.tidy_soon()
+
+    @Slot()
+    def _follow(self) -> None:
+        """Give docks their part of the window: in a small one the canvas needs most."""
+        window, fonts = self.window, self.window.fontMetrics()
+        room = LOW * fonts.height() <= window.height()
+        sizes = {
+            # Layer names beside their roles.
+            "inputs": min(54 * fonts.averageCharWidth(), round(NARROW * window.width())),
+            "timeline": 12 * fonts.height() if room else 1,  # as low as it can be
+        }
+        for name in self._given:
+            window.resizeDocks([self.by_name[name]], [sizes[name]], self._along(name))
+        self._settled.start()
+
+    @Slot()
+    def _on_settled(self) -> None:
+        self._given = {name: self._size(name) for name in self._given}
+
+    def _along(self, name: str) -> Qt.Orientation:
+        bottom = self._areas[name] == self.BOTTOM
+        return Qt.Orientation.Vertical if bottom else Qt.Orientation.Horizontal
+
+    def _size(self, name: str) -> int:
+        dock = self.by_name[name]
+        return dock.height() if self._along(name) == Qt.Orientation.Vertical else dock.width()
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        """Follow the window's size, but for docks that a person has made larger or smaller."""
+        if event.type() == QEvent.Type.Resize and self._given:
+            self._resized.start()
+        elif event.type() == QEvent.Type.MouseButtonRelease:  # perhaps of a bar between docks
+            kept = {name: size for name, size in self._given.items() if size == self._size(name)}
+            self._given = kept
+        return False
 
     def tidy_soon(self) -> None:
         """Hide tabs that lead nowhere, once the window is laid out."""
@@ -82,8 +132,10 @@ class Docks(QObject):
 
     def reset(self) -> None:
         """Put them back to where and how they were at the first start."""
+        before = self.window.size()
         for dock in self.by_name.values():
             dock.setFloating(False)
             dock.show()
         self.arrange()
         self.size()
+        self.window.resize(before)  # docks that come one above the other make a low window higher

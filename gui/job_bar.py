@@ -2,6 +2,8 @@
 
 from PySide6.QtWidgets import QComboBox, QLabel, QToolBar, QToolButton, QWidget
 
+from gui.panels.narrow import narrow
+
 
 class JobBar(QToolBar):
     """Boxes to choose from; others fill them."""
@@ -26,8 +28,7 @@ class JobBar(QToolBar):
         box = QComboBox()
         box.setObjectName(name)
         box.setAccessibleName(text)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        box.setMinimumContentsLength(letters)
+        narrow(box, letters)
         label.setBuddy(box)
         self.addWidget(label)
         self.addWidget(box)

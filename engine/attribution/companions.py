@@ -7,8 +7,8 @@ there is no mean of classes.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from engine.colour_map import Bytes, colourised
 from engine.heat import SHOWN, Heat, LegendLine, Method, percent
 
 Grid = npt.NDArray[np.float32]
+Words = Callable[[str], str]
+"""Returns words of this module in another language, with the same places {0} to be filled in."""
 
 PALETTE = (
     ("blue", (0x00, 0x72, 0xB2)), ("orange", (0xE6, 0x9F, 0x00)), ("green", (0x00, 0x9E, 0x73)),
@@ -35,6 +37,7 @@ class PlaceMap(Heat):
 
     grid: Grid
     """(rows, columns)"""
+    words: Words = field(default=str, kw_only=True)
 
     def seen(self, threshold: float) -> npt.NDArray[np.bool_] | None:
         """Return (H, W): what is known and to be shown with that threshold; None: all of it."""
@@ -49,7 +52,7 @@ class ChanceMap(PlaceMap):
     @property
     def title(self) -> str:
         """Its name for people."""
-        return f"{self.method.title} probability"
+        return self.words("{0} probability").format(self.method.title)
 
     def said(self, value: float) -> str:
         """Return a probability in words."""
@@ -59,12 +62,13 @@ class ChanceMap(PlaceMap):
     def range(self) -> str:
         """The least and the highest that are known."""
         known = self.grid[~np.isnan(self.grid)]
-        return f"{percent(float(known.min(initial=1.0)))} to {percent(self.reach)}"
+        least = percent(float(known.min(initial=1.0)))
+        return self.words("{0} to {1}").format(least, percent(self.reach))
 
     @property
     def key(self) -> str:
         """The range, and where the scale begins."""
-        return f"{self.range}, colours from 0 up"
+        return self.words("{0}, colours from 0 up").format(self.range)
 
     @property
     def reach(self) -> float:
@@ -87,13 +91,13 @@ class ClassMap(PlaceMap):
 
     names: Mapping[int, str]
     """Of the classes in it."""
-    order: tuple[int, ...]
-    """Classes by the colours of `PALETTE`; those beyond it are alike."""
+    order: tuple[str, ...]
+    """Names of classes by the colours of `PALETTE`; those beyond it are alike."""
 
     @property
     def title(self) -> str:
         """Its name for people."""
-        return f"{self.method.title} most likely class"
+        return self.words("{0} most likely class").format(self.method.title)
 
     def said(self, value: float) -> str:
         """Return a class's name."""
@@ -102,15 +106,18 @@ class ClassMap(PlaceMap):
     @property
     def legend(self) -> tuple[LegendLine, ...]:
         """The classes with their colours; those that have none of their own together at the end."""
-        places = _counted(self.grid)
+        places = _counted(self.grid, self.names)
         total = max(places.total(), 1)
         lines = []
-        for number, (word, colour) in zip(self.order, PALETTE, strict=False):
-            if count := places.pop(number, 0):
-                lines.append(LegendLine(self.names[number], colour, word, count / total))
+        for name, (word, colour) in zip(self.order, PALETTE, strict=False):
+            if count := places.pop(name, 0):
+                lines.append(LegendLine(name, colour, self.words(word), count / total))
         if places:
-            name = f"{len(places)} other classes" if len(places) > 1 else "another class"
-            lines.append(LegendLine(name, OTHERS[1], OTHERS[0], places.total() / total))
+            name, *more = places
+            if more:
+                name = self.words("{0} other classes").format(len(places))
+            share = places.total() / total
+            lines.append(LegendLine(name, OTHERS[1], self.words(OTHERS[0]), share))
         return tuple(lines)
 
     @property
@@ -127,8 +134,10 @@ class ClassMap(PlaceMap):
         """Return (H, W, 3) bytes: each class in its own colour, whatever the arguments."""
         pixels = np.empty((*self.values.shape, 3), np.uint8)
         pixels[:] = OTHERS[1]
-        for number, (_, colour) in zip(self.order, PALETTE, strict=False):
-            pixels[self.values == number] = colour
+        chosen = {name: colour for name, (_, colour) in zip(self.order, PALETTE, strict=False)}
+        for number, name in self.names.items():
+            if name in chosen:
+                pixels[self.values == number] = chosen[name]
         return pixels
 
     def beyond(self, threshold: float, reach: float | None = None) -> npt.NDArray[np.bool_]:
@@ -136,20 +145,23 @@ class ClassMap(PlaceMap):
         return self.values >= 0
 
 
-def heats(method: Method, found: Occluded, names: Sequence[str]) -> dict[str, Heat]:
+def heats(
+    method: Method, found: Occluded, names: Sequence[str], words: Words = str
+) -> dict[str, Heat]:
     """Return the maps of the first picture, by `SHOWN`; of a unit the drop alone.
 
     Args:
         method: occlusion.
         found: what is known so far.
         names: of the network's classes.
+        words: the language that the maps are explained in; by default as it is written here.
     """
-    made = [Heat.of(method, found.map()[0].float()), *companions_of(method, found, names)]
-    return dict(zip(SHOWN, made, strict=False))
+    drop = Heat.of(method, found.map()[0].float())
+    return dict(zip(SHOWN, (drop, *companions_of(method, found, names, words)), strict=False))
 
 
 def companions_of(
-    method: Method, found: Occluded, names: Sequence[str]
+    method: Method, found: Occluded, names: Sequence[str], words: Words = str
 ) -> tuple[ChanceMap, ClassMap] | tuple[()]:
     """Return both companions of the first picture; nothing of a unit. Arguments as in `heats`."""
     if bool((found.label < 0).all()):
@@ -158,25 +170,36 @@ def companions_of(
     chance, label = (
         grid[0].numpy().astype(np.float32) for grid in (found.probability, found.label)
     )
-    order = ranked([label])
-    named = {number: names[number] for number in _counted(label)}
+    named = {int(number): names[int(number)] for number in np.unique(label[label >= 0])}
+    order = ranked([(label, named)])
     return (
-        ChanceMap(method, chance[down[:, None], across], chance),
-        ClassMap(method, label[down[:, None], across], label, named, order),
+        ChanceMap(method, chance[down[:, None], across], chance, words=words),
+        ClassMap(method, label[down[:, None], across], label, named, order, words=words),
     )
 
 
-def ranked(grids: Iterable[Grid]) -> tuple[int, ...]:
-    """Return the classes in maps, those of the most places first, equals by their number."""
-    places: Counter[int] = Counter()
-    for grid in grids:
-        places.update(_counted(grid))
-    return tuple(sorted(places, key=lambda number: (-places[number], number)))
+def ranked(maps: Iterable[tuple[Grid, Mapping[int, str]]]) -> tuple[str, ...]:
+    """Return the names of the classes in maps, those of the most places first.
+
+    Not the numbers, which mean other classes in other networks. Of equals the one that comes first
+    stays first, in a map that of the least number.
+
+    Args:
+        maps: each a grid of class numbers, with the names of its network's classes.
+    """
+    places: Counter[str] = Counter()
+    for grid, names in maps:
+        places.update(_counted(grid, names))
+    return tuple(name for name, _ in places.most_common())
 
 
-def _counted(label: Grid) -> Counter[int]:
-    """Return at how many places each class is the most likely one."""
-    return Counter(label[label >= 0].astype(int).tolist())
+def _counted(label: Grid, names: Mapping[int, str]) -> Counter[str]:
+    """Return at how many places each class is the most likely one, by their numbers' order."""
+    numbers, counts = np.unique(label[label >= 0], return_counts=True)
+    places: Counter[str] = Counter()
+    for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+        places[names[int(number)]] += count
+    return places
 
 
 def _nearest(covers: Tensor) -> npt.NDArray[np.intp]:

@@ -102,13 +102,13 @@ def compare(
     lines: list[tuple[str, Sequence[Tile]]] = []
     raw: dict[str, Floats] = {}
     notes = Notes()
-    names = _told_apart(prepared)
     networks = list(dict.fromkeys(each.column.network.card.title for each in prepared))
     for row, method in enumerate(methods):
         found: list[Found] = []
         chances: list[Found] = []
         labels: list[Found] = []
         beside = companions and method.command == "occlusion"
+        names = _told_apart(method, prepared)
         for number, each in enumerate(prepared):
             progress(row * len(prepared) + number, len(methods) * len(prepared))
             last: deque[Occluded] = deque(maxlen=1)
@@ -195,7 +195,7 @@ class _Prepared:
             f"{self.name}: {self.answer:.4g}" if of_unit else f"{self.name} {percent(self.answer)}"
         )
         parts = [self.name if self.problem else said]
-        if method.of_layer and method.command != "cam" and not self.problem:
+        if _looks_at_layer(method) and not self.problem:
             parts.append(self.column.question.layer)
         if with_network:
             parts.append(self.column.network.card.name)
@@ -220,16 +220,24 @@ def _label(method: Method, prepared: Sequence[_Prepared]) -> str:
     return f"{method.title} (no rule for {', '.join(dict.fromkeys(plain))})"
 
 
-def _told_apart(prepared: Sequence[_Prepared]) -> list[str]:
-    """Return a name for each column, of what differs between them."""
-    parts = [
-        [each.name for each in prepared],
-        [each.column.question.layer for each in prepared],
-        [each.column.network.card.name for each in prepared],
-    ]
+def _looks_at_layer(method: Method) -> bool:
+    """Return whether a method's map depends on the layer asked about; CAM has only one."""
+    return method.of_layer and method.command != "cam"
+
+
+def _told_apart(method: Method, prepared: Sequence[_Prepared]) -> list[str]:
+    """Return a name for each column's map, of what differs between them; equal maps share one."""
+    columns, looks = [each.column for each in prepared], _looks_at_layer(method)
+    layers = [column.question.layer if looks else "" for column in columns]
+    networks = [column.network.card.name for column in columns]
+    parts = [[each.name for each in prepared], layers, networks]
     telling = [part for part in parts if len(set(part)) > 1] or parts[:1]
     names = [" - ".join(words) for words in zip(*telling, strict=True)]
-    return [n if names.count(n) == 1 else f"{n} ({i + 1})" for i, n in enumerate(names)]
+    maps = [(c.network, c.question.target, at) for c, at in zip(columns, layers, strict=True)]
+    first = [maps.index(each) for each in maps]
+    labels = list(zip(names, first, strict=True))
+    taken = [name for name, _ in set(labels)]
+    return [name if taken.count(name) == 1 else f"{name} ({i + 1})" for name, i in labels]
 
 
 def sanity_check(

@@ -7,6 +7,7 @@ noise". Shrikumar et al. 2016, "Not Just a Black Box" (gradient times input).
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +63,7 @@ def smooth_grad(
     sigma: float = 0.5,
     generator: torch.Generator | None = None,
     signed: bool = False,
+    before_each: Callable[[], object] | None = None,
 ) -> Tensor:
     """Return the mean of the gradients at noisy copies of the pictures.
 
@@ -75,6 +77,7 @@ def smooth_grad(
             standard deviation of 1.
         generator: draws the noise; a CPU one makes the same map on every device.
         signed: return the mean itself instead of the maximum over colours of its size.
+        before_each: called before each copy is looked at; what it raises ends the work.
 
     Returns:
         As `saliency`. A unit without a position stays where it is highest without noise.
@@ -95,6 +98,8 @@ def smooth_grad(
                 _, goal = values_of_unit(model, clean.clone(), target)
         device = generator.device if generator else torch.device("cpu")
         for _ in range(samples):
+            if before_each is not None:
+                before_each()
             # One draw for all pictures, so that none depends on who else is in the batch; in float32
             # for every precision, so that float64 looks at the same pictures.
             noise = torch.randn(clean.shape[1:], generator=generator, device=device)

@@ -46,6 +46,10 @@ class Question:
     """What it is filled with: one of `engine.heat.FILLS`."""
 
 
+class _GivenUp(Exception):
+    """Nobody waits for the map any more."""
+
+
 Publish = Callable[[Occluded], None]
 Stopped = Callable[[], bool]
 
@@ -93,13 +97,20 @@ def attribute(
                 publish(step)
         return None if step is None else step.map()
 
-    def noisy() -> "Tensor":
+    def noisy() -> "Tensor | None":
         # Networks take pictures in numbers of their own: of some white is 4 above black, of others
         # 255. Always the same noise, so that a figure can be made again.
         p = network.card.preprocessing
         sigma = NOISE * p.scale * len(p.std) / sum(p.std)
         generator = torch.Generator().manual_seed(0)
-        return smooth_grad(module, x, target, sigma=sigma, generator=generator)
+        try:
+            return smooth_grad(module, x, target, sigma=sigma, generator=generator, before_each=ask)
+        except _GivenUp:
+            return None
+
+    def ask() -> None:
+        if stopped():
+            raise _GivenUp
 
     calls: dict[str, Callable[[], Tensor | None]] = {
         "gradient": lambda: saliency(module, x, target),

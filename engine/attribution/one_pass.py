@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from traceback import clear_frames
 
 import torch
 from torch import Tensor
 
 from engine.attribution.cam import GradCamPass
-from engine.errors import BadInput
+from engine.attribution.state import Target
+from engine.errors import BadInput, OutOfMemory, is_out_of_memory
 from engine.networks.fitting import call_name
 from engine.networks.network import Network
 
@@ -22,13 +24,18 @@ class Seen:
     activations: dict[str, Tensor]
     """By the layers' names as asked, what `Network.taps` returns."""
     cam: GradCamPass | None = None
-    """For Grad-CAM of any class at the layer asked for; None: it has no map, or no gradient."""
+    """For Grad-CAM of any class at the layer asked for; None: it has no map, or no gradient.
+
+    Where memory is too small for a graph it raises `OutOfMemory` instead of giving maps.
+    """
 
 
 def one_pass(
     network: Network, picture: Tensor, layers: Sequence[str] = (), cam_layer: str = ""
 ) -> Seen:
     """Return what `network` makes of a picture (N, 3, H, W), RGB in [0, 1], in one forward pass.
+
+    In two where memory is too small for a graph: the second one keeps none.
 
     Args:
         network: with classes.
@@ -41,13 +48,62 @@ def one_pass(
         BadInput: the network has no classes, or no such layers to be kept.
     """
     size = (picture.shape[2], picture.shape[3])
+    no_room = False
     if cam_layer and network.classes and _has_map(network, cam_layer, size):
-        with suppress(ValueError), network.tapping(layers, size) as kept:
-            name = call_name(network, cam_layer, size)
-            cam = GradCamPass(network.module, network.prepare(picture), name)
-            return Seen(cam.logits.float(), {k: found.detach() for k, found in kept.items()}, cam)
+        try:
+            with suppress(ValueError):
+                return _with_graph(network, picture, layers, cam_layer)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            clear_frames(error.__traceback__)  # or what failed would still hold its memory
+            no_room = True
     with torch.no_grad(), network.tapping(layers, size) as kept:
-        return Seen(network.logits(picture), kept)
+        logits = network.logits(picture)
+    return Seen(logits, kept, _NoRoom(logits, _too_much(network, size)) if no_room else None)
+
+
+def _with_graph(network: Network, picture: Tensor, layers: Sequence[str], cam_layer: str) -> Seen:
+    """Raises `ValueError` where there can be no Grad-CAM."""
+    size = (picture.shape[2], picture.shape[3])
+    with network.tapping(layers, size) as kept:
+        name = call_name(network, cam_layer, size)
+        cam = _Pass(network, picture, name)
+    return Seen(cam.logits.float(), {k: found.detach() for k, found in kept.items()}, cam)
+
+
+class _Pass(GradCamPass):
+    """One that says what is wrong when the way back does not fit into memory."""
+
+    def __init__(self, network: Network, picture: Tensor, layer: str) -> None:
+        super().__init__(network.module, network.prepare(picture), layer)
+        self._problem = _too_much(network, (picture.shape[2], picture.shape[3]))
+
+    def grad_cam(self, target: Target, relu: bool = True, upsample: bool = True) -> Tensor:
+        try:
+            return super().grad_cam(target, relu, upsample)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            clear_frames(error.__traceback__)
+            raise OutOfMemory(self._problem) from None
+
+
+class _NoRoom(GradCamPass):
+    """In place of a pass that itself did not fit: it refuses the map of every class."""
+
+    def __init__(self, logits: Tensor, problem: str) -> None:
+        self._logits, self._problem = logits, problem
+
+    def grad_cam(self, target: Target, relu: bool = True, upsample: bool = True) -> Tensor:
+        raise OutOfMemory(self._problem)
+
+
+def _too_much(network: Network, size: tuple[int, int]) -> str:
+    return (
+        f"Grad-CAM on {network.card.name} at {size[1]}x{size[0]} pixels needs more memory than is "
+        f"free on {network.device.type}: end other programs, or choose a smaller network"
+    )
 
 
 def _has_map(network: Network, layer: str, size: tuple[int, int]) -> bool:

@@ -61,7 +61,7 @@ class Look:
             f"{caption}\n{heat.range}" if isinstance(heat, ChanceMap) else caption
             for heat, caption in zip(chances, captions, strict=True)
         ]
-        order = ranked(heat.grid for heat in labels if isinstance(heat, ClassMap))
+        order = ranked((heat.grid, heat.names) for heat in labels if isinstance(heat, ClassMap))
         alike = [
             replace(each, order=order) if isinstance(each, ClassMap) else each for each in labels
         ]

@@ -58,6 +58,7 @@ class Album:
         self._vectors: list[Tensor] = []
         self._pixels: list[Tensor] = []
         self._marks: dict[Path, Mark] = {}
+        self._folder = folder
         self._file: Path | None = None
         self._unsaved = False
         if folder is not None:
@@ -160,8 +161,7 @@ class Album:
         )
 
     def _kept(self, pictures: Tensor) -> Tensor:
-        small = F.adaptive_avg_pool2d(pictures, self.side)
-        return (small * 255).round().clamp(0, 255).to(torch.uint8).cpu()
+        return _small(pictures, self.side)
 
     def _readable(self, parts: list[Tensor]) -> list[Tensor]:
         if not parts:
@@ -177,7 +177,7 @@ class Album:
 
     def _take_up(self, file: Path) -> None:
         """Take what is known of files that have not changed; forget those that have gone."""
-        rows = load(file)
+        rows = load(file, self._width)
         if rows is None:
             return
         known = {each: i for i, each in enumerate(rows.marks)}
@@ -187,20 +187,55 @@ class Album:
             self._unread = [path for path in self.files if self._marks[path] not in known]
             at = [known[self._marks[path]] for path in self.paths]
             pixels = _chosen(rows.pixels, at)
-            self.side = min(self.side, pixels.shape[-1])
-            if pixels.shape[-1] > self.side:  # the folder has grown since
-                chunks = [self._kept(chunk.float() / 255) for chunk in pixels.split(CHUNK)]
-                pixels = torch.cat(chunks)
-            self._vectors, self._pixels = [_chosen(rows.vectors, at)], [pixels]
+            self.side = min(self.side, pixels.shape[-1])  # larger where the folder has grown since
+            self._vectors = [_chosen(rows.vectors, at)]
+            self._pixels = [_shrunk(pixels, self.side)]
+
+    def _width(self) -> int:
+        """Return how long the vectors are, by making one."""
+        blank = torch.zeros(1, 3, self.seen_side, self.seen_side)
+        return self.features(blank.to(self.features.network.device)).shape[1]
 
     def _save(self) -> float:
         """Keep what has been read so far; return how many seconds that took."""
         began = time.monotonic()
-        if self._file is not None and self.paths:
+        if self._folder is not None and self._file is not None and self.paths:
             marks = [self._marks[path] for path in self.paths]
-            save(self._file, Rows(marks, _joined(self._vectors), _joined(self._pixels)))
+            rows = Rows(marks, _joined(self._vectors), _joined(self._pixels))
+            save(self._file, with_others(rows, self._file, self._folder))
         self._unsaved = False
         return time.monotonic() - began
+
+
+def with_others(rows: Rows, file: Path, folder: Path) -> Rows:
+    """Return rows, and those that another window has kept meanwhile of files as they are now."""
+    ours = set(rows.marks)
+    kept = load(file, lambda: rows.vectors.shape[1], ours)
+    if kept is None:
+        return rows
+    others = [i for i, each in enumerate(kept.marks) if each not in ours]
+    at = [i for i in others if kept.marks[i] == mark(folder, folder / kept.marks[i][0])]
+    if not at:
+        return rows
+    side = min(rows.pixels.shape[-1], kept.pixels.shape[-1])
+    pixels = _shrunk(rows.pixels, side), _shrunk(_chosen(kept.pixels, at), side)
+    return Rows(
+        [*rows.marks, *(kept.marks[i] for i in at)],
+        torch.cat((rows.vectors, _chosen(kept.vectors, at))), torch.cat(pixels),
+    )  # fmt: skip
+
+
+def _small(pictures: Tensor, side: int) -> Tensor:
+    """Return pictures (N, 3, H, W) in [0, 1] as bytes of `side` pixels."""
+    small = F.adaptive_avg_pool2d(pictures, side)
+    return (small * 255).round().clamp(0, 255).to(torch.uint8).cpu()
+
+
+def _shrunk(pixels: Tensor, side: int) -> Tensor:
+    """Return squares (N, 3, H, H) of bytes at a side of `side` pixels, at most their own."""
+    if pixels.shape[-1] == side:
+        return pixels
+    return torch.cat([_small(chunk.float() / 255, side) for chunk in pixels.split(CHUNK)])
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,17 +56,27 @@ def save(file: Path, rows: Rows) -> None:
         make_room(file)
 
 
-def load(file: Path) -> Rows | None:
-    """Return the rows that are kept; None when there are none, or they are damaged."""
+def load(file: Path, width: Callable[[], int], known: Collection[Mark] = ()) -> Rows | None:
+    """Return the rows that are kept; None when there are none, or they are damaged.
+
+    Args:
+        file: as `kept_file` returns it.
+        width: tells how long the vectors have to be; asked only where there are any.
+        known: where there are no rows but of these files, there are none.
+    """
     try:
         with file.open("rb") as opened, np.load(opened) as arrays:
             state = json.loads(str(arrays["state"]))
+            if state["format"] != FORMAT:
+                return None
+            marks = [(str(name), int(size), int(when)) for name, size, when in state["marks"]]
+            if set(marks) <= set(known):
+                return None
             vectors, pixels = (torch.from_numpy(arrays[name]) for name in ("vectors", "pixels"))
-        if state["format"] != FORMAT:
-            return None
-        marks = [(str(name), int(size), int(when)) for name, size, when in state["marks"]]
         if not _fit(len(marks), vectors, pixels):
             raise ValueError("its parts do not fit each other")
+        if vectors.shape[1] != width():
+            raise ValueError("its vectors are not of this length")
     except FileNotFoundError:
         return None
     except Exception as error:  # a damaged file fails in many ways, and is then worth nothing
@@ -82,6 +92,7 @@ def _fit(count: int, vectors: Tensor, pixels: Tensor) -> bool:
         and vectors.dtype == torch.float32
         and pixels.dtype == torch.uint8
         and pixels.shape == (count, 3, *pixels.shape[-1:] * 2)
+        and pixels.shape[-1] > 0
         and len(vectors) == count > 0
         and bool(torch.isfinite(vectors).all())
     )

@@ -1,6 +1,8 @@
 """The classes of a network, asked for by name or number."""
 
 import difflib
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.errors import BadInput
@@ -22,10 +24,8 @@ def find_class(network: "Network", text: str) -> int:
         )
     wanted = text.strip().casefold()
     folded = [name.casefold() for name in names]
-    if wanted in folded:
-        return folded.index(wanted)
-    if wanted.isdecimal() and int(wanted) < len(names):
-        return int(wanted)
+    if (found := _exactly(folded, wanted)) is not None:
+        return found
     inside = [i for i, name in enumerate(folded) if wanted and wanted in name]
     if len(inside) == 1:
         return inside[0]
@@ -38,3 +38,31 @@ def find_class(network: "Network", text: str) -> int:
         f"{network.card.name} has no class {text.strip()!r}; {hint} "
         f"(or a number from 0 to {len(names) - 1})"
     )
+
+
+def meant_by(names: Sequence[str], text: str) -> list[int]:
+    """Return the numbers of the classes that `text` fits best, in their order; [] for none.
+
+    A class's whole name or its number; else names with it as a word, else those with a word that
+    begins with it, else those with it anywhere.
+    """
+    wanted = text.strip().casefold()
+    folded = [name.casefold() for name in names]
+    if not wanted:
+        return []
+    if (found := _exactly(folded, wanted)) is not None:
+        return [found]
+    part = re.escape(wanted)
+    for pattern in (rf"(?<!\w){part}(?!\w)", rf"(?<!\w){part}", part):
+        if fitting := [i for i, name in enumerate(folded) if re.search(pattern, name)]:
+            return fitting
+    return []
+
+
+def _exactly(folded: Sequence[str], wanted: str) -> int | None:
+    """Return the number of the class of that name or number, both in folded case."""
+    if wanted in folded:
+        return folded.index(wanted)
+    if wanted.isdecimal() and int(wanted) < len(folded):
+        return int(wanted)
+    return None

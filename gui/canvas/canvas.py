@@ -14,6 +14,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from gui.canvas import decoration
+from gui.canvas.caption import Caption
 from gui.canvas.layers import Layer
 from gui.canvas.tools import ToolView
 
@@ -49,6 +50,7 @@ class Canvas(ToolView):
         self._divider = 0.5
         self._grip: float | None = None  # from the pointer to the divider while it is dragged
         self._focus_by_key = False
+        self.caption = Caption(self.viewport())
         self._hint = self.tr("Drop a photo here, or press Ctrl+O")
         self._description = ""
         self._arrange()
@@ -284,6 +286,7 @@ class Canvas(ToolView):
                 decoration.draw_hint(painter, self._hint, visible, self.palette())
             elif not self._whole_original():
                 self.draw_tools(painter, self._picture_rect())
+                self.caption.draw(painter, visible, self.note())
             if self._comparing():
                 seen = self._picture_rect().intersected(QRectF(visible))
                 decoration.draw_divider(painter, self._divider_x(), seen.top(), seen.bottom())

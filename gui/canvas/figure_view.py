@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication, Qt
-from PySide6.QtGui import QImage, QPixmap
+from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QPushButton, QWidget
 
+from gui.canvas import decoration
 from gui.canvas.layers import Layer
 from gui.canvas.zoom_view import ZoomView
 
@@ -39,12 +40,30 @@ class FigureView(ZoomView):
         super().__init__(parent)
         self._layer = _Levels()
         self.scene().addItem(self._layer)
+        self._hint = ""
 
     def show_levels(self, levels: Sequence[QImage]) -> None:
-        """Show what `levels_of` returned; the zoom stays for a figure of the same size."""
+        """Show what `levels_of` returned: all of it; a figure of the same size keeps the zoom."""
+        other = levels[0].size() != self.logical_size()
         self._layer.set_levels(levels)
         self._layer.set_size(levels[0].size())
         self._set_logical_size(levels[0].size())
+        if other:
+            self.fit()
+
+    def set_hint(self, text: str) -> None:
+        """Say what to do while there is no figure."""
+        self._hint = text
+        self.setAccessibleDescription(text)
+        self.viewport().update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the figure, or the hint where there is none."""
+        super().paintEvent(event)
+        if self._hint and not self.has_image():
+            with QPainter(self.viewport()) as painter:
+                visible = self.viewport().rect()
+                decoration.draw_hint(painter, self._hint, visible, self.palette())
 
     def has_image(self) -> bool:
         """Whether a figure is shown."""

@@ -25,6 +25,7 @@ from gui.dialogs.channel_ascent import MaximizedPart
 from gui.dialogs.channel_parts import ChannelPart, GuidedPart, MapPart
 from gui.dialogs.channel_patches import PatchesPart
 from gui.dialogs.channel_work import Channel, write_figure
+from gui.dialogs.sizing import open_within
 from gui.panels.folder_line import FolderChoice
 from gui.panels.inspection import Subject
 from gui.run.networks import Networks
@@ -87,7 +88,7 @@ class ChannelWindow(QDialog):
         self.patches.open_requested.connect(self.open_requested)
         self.maximized.job_requested.connect(self._on_job)
         self.on_picture.changed.connect(self._show_name)
-        self.resize(1000, 720)
+        open_within(self, 1000, 720)
 
     @property
     def parts(self) -> tuple[ChannelPart, ...]:

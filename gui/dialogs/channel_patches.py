@@ -26,6 +26,7 @@ class PatchesPart(ChannelPart):
         self.grid.setAccessibleName(self.title)
         self.again = QPushButton(self.tr("Go on"))
         self.again.hide()
+        self.head.setStretch(self.head.count() - 1, 0)  # a folder's path needs all the room
         self.head.addWidget(FolderLine(folder), 1)
         self.head.addWidget(self.again)
         self.body.addWidget(self.grid, 1)

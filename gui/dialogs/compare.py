@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +27,7 @@ from gui.background import Background, Ticket
 from gui.canvas.figure_view import FigureView, zoom_buttons
 from gui.dialogs.compare_choices import CompareChoices
 from gui.dialogs.saving import Saver, asked_path
+from gui.dialogs.sizing import open_within
 from gui.run.comparing import Made, Named, drawn
 from gui.run.networks import Networks
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from engine.attribution.comparison import Compared
 
 
+WIDE = 58
+"""Characters: the choices' column at first, so that the longest words in empty fields fit."""
 MOST_SAID = 3
 """Sentences about what is missing; there is little room beside the figure."""
 
@@ -78,7 +82,16 @@ class CompareDialog(QDialog):
         self.said.setWordWrap(True)
         self.view = FigureView()
         self.view.setAccessibleName(self.tr("Figure"))
+        self.view.set_hint(
+            self.tr(
+                "Choose methods, classes, units and layers; then press Compare or Sanity check."
+            )
+        )
+        self.older = QLabel(self.tr("This is the figure of an order before the last one."))
+        self._stale = False
+        """Whether the figure is not of the last order, which was refused, or is not done."""
         self.zooms = zoom_buttons(self.view)
+        self.parts = QSplitter()
         self._lay_out()
         self.go.clicked.connect(self.start)
         self.check.clicked.connect(self.start_check)
@@ -87,7 +100,9 @@ class CompareDialog(QDialog):
         self.save_raw.clicked.connect(self._on_save_raw)
         self._saver.failed.connect(self.said.setText)
         self._show_state()
-        self.resize(980, 720)
+        open_within(self, 980, 720)
+        wide = WIDE * self.fontMetrics().averageCharWidth()
+        self.parts.setSizes([wide, max(1, self.width() - wide)])
 
     def set_question(
         self, classes: str, units: str, layer: str, names: Sequence[str], layers: Sequence[str]
@@ -115,17 +130,24 @@ class CompareDialog(QDialog):
             side.addWidget(widget)
         left = QWidget()
         left.setLayout(side)
-        left.setMaximumWidth(40 * self.fontMetrics().averageCharWidth())
         zooms = QHBoxLayout()
         for button in self.zooms:
             zooms.addWidget(button)
+        zooms.addWidget(self.older)
         zooms.addStretch(1)
-        right = QVBoxLayout()
-        right.addWidget(self.view, 1)
-        right.addLayout(zooms)
+        right = QWidget()
+        column = QVBoxLayout(right)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.view, 1)
+        column.addLayout(zooms)
+        self.parts.setChildrenCollapsible(False)
+        self.parts.addWidget(left)
+        self.parts.addWidget(right)
+        self.parts.setStretchFactor(1, 1)
+        scroll_bar = chosen.verticalScrollBar().sizeHint().width()
+        chosen.setMinimumWidth(self.choices.minimumSizeHint().width() + scroll_bar)
         line = QHBoxLayout(self)
-        line.addWidget(left)
-        line.addLayout(right, 1)
+        line.addWidget(self.parts)
 
     @Slot()
     def start(self) -> None:
@@ -138,10 +160,12 @@ class CompareDialog(QDialog):
         self._begin(sanity=True)
 
     def _begin(self, sanity: bool) -> None:
+        self._stale = True
         try:
             order = self.choices.order(self._image)
         except BadInput as error:
             self.said.setText(str(error))
+            self._show_state()
             return
         self.cancel()
         tickets: list[Ticket] = []
@@ -177,6 +201,7 @@ class CompareDialog(QDialog):
         self.progress.setVisible(busy)
         for button in (self.save, self.save_raw, *self.zooms):
             button.setEnabled(self.result_shown is not None)
+        self.older.setVisible(self._stale and self.result_shown is not None)
 
     @Slot(int, int)
     def _on_progress(self, count: int, total: int) -> None:
@@ -186,7 +211,7 @@ class CompareDialog(QDialog):
     def _on_done(self, made: Made | None) -> None:
         self._ticket = None
         if made is not None:
-            self.result_shown = made.compared
+            self.result_shown, self._stale = made.compared, False
             self.view.show_levels(made.levels)
             first, rest = made.refusals[:MOST_SAID], len(made.refusals) - MOST_SAID
             more = [self.tr("… and {0} more").format(rest)] if rest > 0 else []
@@ -227,4 +252,5 @@ class CompareDialog(QDialog):
 
     @Slot(str)
     def _on_written(self, name: str) -> None:
-        self.said.setText(self.tr("Saved {0}").format(name))
+        words = self.tr("Saved {0}: of an order before the last one")
+        self.said.setText((words if self._stale else self.tr("Saved {0}")).format(name))

@@ -23,6 +23,8 @@ from gui.run.comparing import Named, Order, units_of
 
 OVER = 0.6
 """How strongly maps lie over the photo, when they do."""
+SEEN = 8
+"""Rows of the list of layers."""
 AT_FIRST = ("gradient", "guided backprop", "Grad-CAM", "guided Grad-CAM")
 
 
@@ -59,7 +61,14 @@ class CompareChoices(QWidget):
             item = QListWidgetItem(shown, self.layers)
             item.setData(Qt.ItemDataRole.UserRole, name)
             item.setCheckState(Qt.CheckState.Unchecked)
-        self.layers.setMaximumHeight(7 * self.layers.sizeHintForRow(0) + 4)
+        self.layers.setFixedHeight(
+            SEEN * max(self.layers.sizeHintForRow(0), self.fontMetrics().height()) + 4
+        )
+        self.search = QLineEdit()
+        self.search.setPlaceholderText(self.tr("Search layers"))
+        self.search.setAccessibleName(self.tr("Search layers by name"))
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self._find_layers)
         self.second = QComboBox()
         self.second.setAccessibleName(self.tr("Second network"))
         self.second.addItems([self.tr("none"), *(n for n in others if n != network[0])])
@@ -92,7 +101,11 @@ class CompareChoices(QWidget):
         form = QFormLayout()
         form.addRow(self.tr("Classes"), self.classes)
         form.addRow(self.tr("Units"), self.units)
-        form.addRow(self.tr("Layers"), self.layers)
+        listed = QVBoxLayout()
+        listed.setSpacing(2)
+        listed.addWidget(self.search)
+        listed.addWidget(self.layers)
+        form.addRow(self.tr("Layers"), listed)
         form.addRow(self.tr("Also by"), self.second)
         form.addRow(self.tr("Colours"), self.colours)
         column = QVBoxLayout(self)
@@ -119,6 +132,7 @@ class CompareChoices(QWidget):
             item = self.layers.item(row)
             if name and item.data(Qt.ItemDataRole.UserRole) == name:
                 item.setCheckState(Qt.CheckState.Checked)
+                item.setHidden(False)
                 self.layers.scrollToItem(item)
 
     def order(self, image: QImage) -> Order:
@@ -146,6 +160,16 @@ class CompareChoices(QWidget):
             OVER if self.over.isChecked() else 0.0, self.own_colours.isChecked(), units,
             self.companions.isChecked() and self.companions.isEnabled(),
         )  # fmt: skip
+
+    @Slot(str)
+    def _find_layers(self, text: str) -> None:
+        """Show the layers with all these words in their names, and those that are ticked."""
+        words = text.casefold().split()
+        for row in range(self.layers.count()):
+            item = self.layers.item(row)
+            found = all(word in item.text().casefold() for word in words)
+            item.setHidden(not found and item.checkState() is Qt.CheckState.Unchecked)
+        self.layers.scrollToTop()
 
     @Slot()
     def _tell_default(self) -> None:

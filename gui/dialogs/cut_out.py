@@ -22,6 +22,7 @@ from engine.errors import BadInput, PareidoliaError
 from gui.background import Background
 from gui.canvas import decoration
 from gui.dialogs.saving import Saver, asked_path
+from gui.dialogs.sizing import open_within
 from gui.pixels import to_array, to_image
 from gui.run.maps import unit_of
 from gui.run.networks import Networks
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from engine.heat import UnitName
     from engine.image import Picture
 
+METHOD = "gradient"
+"""What `engine.attribution.cut_out` looks by."""
 DIMMED = 150
 """How opaque the dark is over what is not selected, of 255."""
 EDGE = QColor(255, 210, 60)
@@ -56,6 +59,9 @@ class CutOutDialog(QDialog):
         self._pointing = Newest(background, self._on_pointed, self._on_failed, self)
         self._cutting = Newest(background, self._on_selected, self._on_failed, self)
         self.view = _View()
+        self.whose = QLabel()
+        self.whose.setWordWrap(True)
+        self.whose.setTextFormat(Qt.TextFormat.PlainText)
         self.foreground = _slider(self.tr("Object from"), 95)
         self.backdrop = _slider(self.tr("Background up to"), 30)
         self.foreground_text, self.backdrop_text = QLabel(), QLabel()
@@ -74,7 +80,7 @@ class CutOutDialog(QDialog):
         self.save_cut.clicked.connect(self._on_save_cut)
         self._show_state()
         self._tell_quantiles()
-        self.resize(860, 620)
+        open_within(self, 860, 620)
         self._pointing.ask(partial(_pointed, networks, about, target))
 
     def _lay_out(self) -> None:
@@ -83,6 +89,7 @@ class CutOutDialog(QDialog):
         form.addRow(self.foreground_text, self.foreground)
         form.addRow(self.backdrop_text, self.backdrop)
         side = QVBoxLayout()
+        side.addWidget(self.whose)
         side.addLayout(form)
         side.addWidget(self.said)
         side.addStretch(1)
@@ -115,8 +122,14 @@ class CutOutDialog(QDialog):
 
     # -- what is selected -----------------------------------------------------------------
 
-    def _on_pointed(self, pointed: "Pointed") -> None:
+    def _on_pointed(self, found: "tuple[Pointed, UnitName | str]") -> None:
+        pointed, target = found
         self._pointed = pointed
+        of_unit = not isinstance(target, str)
+        words = self.tr("{0} of unit {1}") if of_unit else self.tr("{0} of class {1}")
+        name = target if isinstance(target, str) else target.words
+        self.whose.setText(self.tr("Saliency: {0}").format(words.format(METHOD, name)))
+        self.setWindowTitle(self.tr("Cut out the object: {0}").format(name))
         self.view.show_picture(to_image(pointed.pixels))
         self._on_slider(0)
 
@@ -237,8 +250,10 @@ def _slider(name: str, value: int) -> QSlider:
     return slider
 
 
-def _pointed(networks: Networks, about: About, target: "int | UnitName | None") -> "Pointed":
-    """Return what the target answers to; for a thread of its own."""
+def _pointed(
+    networks: Networks, about: About, target: "int | UnitName | None"
+) -> "tuple[Pointed, UnitName | str]":
+    """Return what the target answers to, and the unit or the class's name; for a thread."""
     from engine.attribution.cut_out import pointed_at
     from engine.device import choose_device
     from engine.heat import UnitName
@@ -247,12 +262,12 @@ def _pointed(networks: Networks, about: About, target: "int | UnitName | None") 
     network = (shared.twin() if device.type == "cpu" else shared).at(device, shared.dtype)
     photo = _picture(about.image)
     if isinstance(target, UnitName):
-        return pointed_at(network, photo, unit_of(target))
+        return pointed_at(network, photo, unit_of(target)), target
     if target is None:
         from engine.attribution.comparison import fitted
 
         target = int(network.logits(fitted(network, photo.tensor()[None]))[0].argmax())
-    return pointed_at(network, photo, target)
+    return pointed_at(network, photo, target), network.classes[target]
 
 
 def _picture(image: QImage) -> "Picture":

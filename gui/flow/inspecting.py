@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSignalBlocker, Signal, Slot
-from PySide6.QtWidgets import QDockWidget, QTabWidget, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
 from gui.background import Background
 from gui.dialogs.channel import ChannelWindow
@@ -12,6 +12,7 @@ from gui.flow.layers import LayersFlow
 from gui.flow.pictures_in import PicturesInFlow
 from gui.flow.showing import Showing
 from gui.flow.sight import SightFlow
+from gui.flow.status import MESSAGE_MS
 from gui.panels.activations import ActivationsPanel
 from gui.panels.embedding import EmbeddingPanel
 from gui.panels.filters import FiltersPanel
@@ -157,12 +158,30 @@ class InspectFlow(QObject):
             )  # fmt: skip
             self.channel_window.open_requested.connect(self.open_picture)
             self.channel_window.job_requested.connect(self.maximize)
-            self.channel_window.target_requested.connect(self.maps.on_unit)
+            self.channel_window.target_requested.connect(self.ask_about)
             self.subject_changed.connect(self.channel_window.follow)
         self.channel_window.show_channel(self.subject(), layer, channel, self.studio.job.device)
 
     def _running(self) -> bool:
         return self.showing.run_active
+
+    @Slot(str, object)
+    def ask_about(self, layer: str, channel: int) -> None:
+        """Let the maps be about a channel, and bring them into view."""
+        wish = self.sight.wish()
+        on = bool(wish.saliency or wish.grad_cam)
+        self.maps.on_unit(layer, channel)
+        if not on:
+            self.sight.saliency.setChecked(True)
+        dock, window = self.sight.parentWidget(), self.parent()
+        if isinstance(dock, QDockWidget):
+            dock.show()
+            dock.raise_()
+        if isinstance(window, QMainWindow):
+            words = self.tr("The maps are about channel {0} of {1}.")
+            if not on:
+                words = self.tr("The maps are about channel {0} of {1}: Saliency is switched on.")
+            window.statusBar().showMessage(words.format(channel, layer), MESSAGE_MS)
 
     @Slot(object)
     def maximize(self, channel: Channel) -> None:

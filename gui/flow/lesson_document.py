@@ -31,7 +31,7 @@ class LessonDocument(QObject):
         self.lesson = Lesson("")
         self._saved = self.lesson
         self._path: Path | None = None
-        self._reopening: Path | None = None
+        self._awaited: Path | None = None
         self._box: QMessageBox | None = None
         self._then: Callable[[], object] | None = None
 
@@ -42,13 +42,16 @@ class LessonDocument(QObject):
 
     @property
     def file(self) -> Path | None:
-        """The file that the lesson was read from or written to, or is being read from."""
-        return self._path or self._reopening
+        """The file that the lesson was read from or written to.
+
+        Or the last session's: it is being read, or not there now, and at the next start may be.
+        """
+        return self._path or self._awaited
 
     def set_lesson(self, lesson: Lesson, path: Path | None = None) -> None:
         """Take over a lesson as it is in a file (None: a new one)."""
         self.lesson = self._saved = lesson
-        self._path = path
+        self._path, self._awaited = path, None
         self.opened.emit()
 
     def may_leave(self, then: Callable[[], object]) -> bool:
@@ -109,20 +112,21 @@ class LessonDocument(QObject):
 
     def reopen(self, path: Path) -> None:
         """Open the lesson of the last session, unless another is begun before it has been read."""
-        self._reopening = path
+        self._awaited = path
         self.background.submit(
             partial(read_lesson, path), partial(self._on_reopened, self.lesson, path), self._on_gone
         )
 
     def _on_reopened(self, before: Lesson, path: Path, lesson: Lesson) -> None:
-        self._reopening = None
+        self._awaited = None
         if self.lesson is before:
             self.set_lesson(lesson, path)
 
     def _on_gone(self, error: BaseException) -> None:
-        self._reopening = None
         if not isinstance(error, (PareidoliaError, OSError)):
             raise error
+        if not isinstance(error.__cause__ or error, OSError):  # it is there, but no lesson
+            self._awaited = None
         log.warning("the lesson of the last session is left out: %s", error)
 
     @Slot()

@@ -109,7 +109,8 @@ class OccludingFlow(CanvasToolFlow):
         )  # fmt: skip
         panel, here = self.sight.panel, self.sight.layers.here
         unit = panel.target.unit()
-        if unit is None and here is not None and not here.network.classes:
+        lacking = here is not None and not here.network.classes
+        if unit is None and (panel.target.of_unit or lacking):
             self._newest.forget()
             self.show_problem(panel.target.problem or panel.no_classes())
             return

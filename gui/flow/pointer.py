@@ -1,6 +1,7 @@
 """What is under the pointer: the maps' values there, and what a layer's unit there sees."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPointF, QRectF, QTimer, Slot
 from PySide6.QtGui import QImage
@@ -13,7 +14,10 @@ from gui.canvas.tools import Mark
 from gui.flow.canvas_tool import CanvasToolFlow
 from gui.flow.sight import KINDS, SightFlow
 from gui.run.networks import Networks
-from gui.run.pointing import SHARE, About, SeenField, cell_on, seen_field
+from gui.run.pointing import SHARE, About, Eye, SeenField, cell_on, seen_field
+
+if TYPE_CHECKING:
+    from engine.networks.network import Network
 
 FIELD, THEORETICAL, EFFECTIVE = "receptive_field", "theoretical", "effective"
 """Names of what lies on the canvas."""
@@ -56,7 +60,9 @@ class PointerFlow(CanvasToolFlow):
         self.clear()
         self.take_tool(on)
         if on:
-            self.canvas.set_note(self.tr("Point at the picture. Escape ends."))
+            self.canvas.set_note(
+                self.tr("Point at the picture. Escape ends.") + "\n" + self._where_layers_are()
+            )
             self.renew()
 
     def clear(self) -> None:
@@ -132,7 +138,7 @@ class PointerFlow(CanvasToolFlow):
         layer, unit = panel.wish().layer, panel.target.unit()
         channel = unit.channel if unit is not None and unit.layer == layer else None
         about = About(image, job.network, job.weights, job.device)
-        self.ask(partial(seen_field, self._eye, about, layer, channel, at))
+        self.ask(partial(_seen, self._eye, about, layer, channel, at))
 
     def show_found(self, found: SeenField) -> None:
         """Show a field."""
@@ -160,9 +166,38 @@ class PointerFlow(CanvasToolFlow):
             top, left, bottom, right = seen.effective
             sides = _sides(bottom - top, right - left)
             effective = self.tr("{0} px ({1:.0%})").format(sides, SHARE)
-        return self.tr("{0} at {1}, {2}: theoretical {3}, effective {4}; of {5}x{6} px").format(
+        words = self.tr("{0} at {1}, {2}: theoretical {3}, effective {4}; of {5}x{6} px").format(
             seen.layer, *seen.unit, theoretical, effective, seen.size[1], seen.size[0]
         )
+        return f"{words}\n{self._where_layers_are()}"
+
+    def _where_layers_are(self) -> str:
+        return self.tr("Another layer: select it in the network tree.")
+
+
+def last_layer(network: "Network", size: tuple[int, int]) -> str:
+    """Return the last layer with a map by the name that the tree shows.
+
+    A Sequential without a name in the literature stands for the layer that it ends with.
+    """
+    from engine.networks.fitting import last_map
+
+    wanted = last_map(network, size)
+    flat = (layer for top in network.layers(size) for layer in top.flat())
+    layer = next(layer for layer in flat if layer.name == wanted)
+    while layer.kind == "Sequential" and layer.children and not layer.field_name:
+        layer = layer.children[-1]
+    return layer.field_name or layer.name
+
+
+def _seen(
+    eye: Eye, about: About, layer: str, channel: int | None, at: tuple[float, float]
+) -> SeenField:
+    """Return the field of a layer's unit; of the last layer's without one. For a thread."""
+    if not layer:
+        network, picture = eye.look(about)
+        layer = last_layer(network, (picture.shape[2], picture.shape[3]))
+    return seen_field(eye, about, layer, channel, at)
 
 
 def value_at(heat: Heat, at: tuple[float, float]) -> float:

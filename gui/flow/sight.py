@@ -3,13 +3,15 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
-from PySide6.QtGui import QAction
+from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtGui import QAction, QImage
 
-from engine.heat import SHOWN, UnitName, percent
+from engine.heat import SHOWN, UnitName
+from engine.job import Job
 from gui.canvas.canvas import Canvas
 from gui.flow.layers import LayersFlow, Loaded
 from gui.flow.showing import Showing
+from gui.flow.sight_words import SightWords
 from gui.panels.sight import SightPanel, Wish
 from gui.pixels import heat_image
 from gui.run.activation_grid import GridWish
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from engine.networks.network import Layer
 
 KINDS = ("saliency", "grad_cam")
+PATIENCE = 300
+"""Milliseconds after which it is said that maps are under way: quick ones come without a word."""
 
 
 class SightFlow(QObject):
@@ -38,6 +42,15 @@ class SightFlow(QObject):
         self._activations: GridWish | None = None
         self.answer: Answer | None = None
         """What is shown."""
+        self._newest: Question | None = None
+        self._open = False
+        """Whether the newest question has no whole answer yet."""
+        self._captions: dict[str, str] = {}
+        self._words = SightWords(self)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(PATIENCE)
+        self._patience.timeout.connect(self._tell)
         panel.changed.connect(self.refresh)
         panel.recoloured.connect(self._show_map)
         panel.opacity_changed.connect(canvas.set_overlay_opacity)
@@ -45,6 +58,7 @@ class SightFlow(QObject):
         layers.loaded.connect(self._on_network)
         maps.answered.connect(self._on_answer)
         controller.state_changed.connect(self._on_state)
+        studio.changed.connect(self._on_job)
 
     def bind(self, actions: dict[str, QAction]) -> None:
         """Keep the menu's switches of the maps in step with the panel's."""
@@ -69,9 +83,14 @@ class SightFlow(QObject):
 
     @Slot(object)
     def _on_network(self, loaded: Loaded) -> None:
-        self.panel.set_classes(loaded.network.classes)
         self.panel.set_layers(maps_of(loaded.layers))
+        self.panel.set_classes(loaded.network.classes)
         self.refresh()
+
+    @Slot(object, object)
+    def _on_job(self, before: Job, after: Job) -> None:
+        if (before.network, before.weights) != (after.network, after.weights):
+            self._clear()
 
     @Slot(object)
     def _on_state(self, state: State) -> None:
@@ -82,19 +101,17 @@ class SightFlow(QObject):
     @Slot()
     def refresh(self) -> None:
         """Ask for maps and activations of what is on the canvas, if anybody looks."""
-        wish = self.panel.wish()
+        wish, target = self.panel.wish(), self.panel.target
         for kind in KINDS:
             if not getattr(wish, kind):
-                self.canvas.set_overlay(kind, None)
-        if not wish.saliency:
-            self.panel.occlusion.show_key(None)
+                self._lay(kind, None)
         here = self.layers.here
         classes = here is not None and bool(here.network.classes or wish.unit)
         if not classes:
             self._clear()
         looked = classes and bool(self._watched or wish.saliency or wish.grad_cam)
         if here is None or not (looked or self._activations):
-            self.maps.forget()
+            self._forget()
             return
         current = self.showing.current
         image = current.image if current is not None else None
@@ -104,44 +121,80 @@ class SightFlow(QObject):
         if image is None or image.isNull():
             self._clear()
             return
-        job = self.studio.job
-        self.maps.ask(
-            Question(
-                image, job.network, job.weights, job.device, wish.target,
-                wish.saliency, wish.grad_cam, wish.layer, self._activations, looked,
-                self.panel.target.unit(), wish.square,
-            )
+        job, unit = self.studio.job, target.unit()
+        question = Question(
+            image, job.network, job.weights, job.device, wish.target,
+            wish.saliency, wish.grad_cam, wish.layer, self._activations, looked,
+            unit, wish.square, target.of_unit and unit is None,
         )  # fmt: skip
+        self._drop_what_is_over(question)
+        if looked and not self._open:
+            self._patience.start()
+        self._newest, self._open = question, looked
+        self.maps.ask(question)
+
+    # -- what is no longer true -----------------------------------------------------------
+
+    @property
+    def _moving(self) -> bool:
+        """Whether pictures come by themselves: maps then stay until the next ones, or they flicker."""
+        return self.maps.run_active or self.maps.live
+
+    def _drop_what_is_over(self, now: Question) -> None:
+        """Take away what is shown of another picture, target or method than is asked for now."""
+        shown = self.answer
+        if shown is not None and not self._fits(shown, now):
+            if not shown.of_picture(now):
+                self.panel.show_top((), None)
+            self.answer = None
+        for kind in KINDS:
+            if self.answer is None or not self.answer.has_method(kind, now):
+                self._lay(kind, None)
+        self.answer = without_others(self.answer, now)
+        if self.answer is not shown:
+            self._tell()
+
+    def _fits(self, answer: Answer, now: Question) -> bool:
+        """Whether an answer is about what is asked for now, though perhaps by another method."""
+        return answer.of_target(now) and (self._moving or answer.of_picture(now))
+
+    @Slot()
+    def _tell(self) -> None:
+        """Say what is shown, what is missing, and what is under way for a while."""
+        asked, progress = self._newest, ""
+        slow = self._open and not self._patience.isActive()
+        if asked is not None and slow and (not self._moving or self.answer is None):
+            progress = self._words.progress(asked, self.answer)
+        problem = self.panel.target.problem
+        if not problem and self.answer is not None:
+            problem = self.answer.problem
+        wanted = asked is not None and any(asked.wants(kind) for kind in KINDS)
+        self.panel.say(self._words.line(self.answer, problem, progress), bool(progress) and wanted)
+
+    # -- what comes -----------------------------------------------------------------------
 
     @Slot(object)
     def _on_answer(self, answer: Answer) -> None:
-        if answer.question.network != self.studio.job.network or not answer.question.classes:
+        now, asked = self._newest, answer.question
+        if now is None or asked.network != self.studio.job.network or not asked.classes:
             return
+        if not self._fits(answer, now):
+            return
+        if not answer.unfinished and (asked is now or self._moving):
+            self._open = False
+            self._patience.stop()
         if not answer.top and answer.activation is None:
             self.answer = None
             for kind in KINDS:
-                self.canvas.set_overlay(kind, None)
-            self.panel.occlusion.show_key(None)
+                self._lay(kind, None)
             self.panel.say(answer.problem)
             return
-        of_unit = answer.activation is not None
-        self.panel.show_top(answer.top, None if of_unit else answer.target)
-        self.answer = answer
+        of_class = asked.unit is None and not asked.nameless
+        self.panel.show_top(answer.top, answer.target if of_class else None)
+        self.answer = without_others(answer, now)
         for kind in KINDS:
             self._show_map(kind)
-        parts = [self.tr("{0}: {1}").format(answer.target_name, percent(answer.probability))]
-        if of_unit:
-            parts = [self.tr("{0}: {1:.4g}").format(answer.target_name, answer.activation)]
-        if answer.grad_cam is not None:
-            where = self.tr("{0} at {1}").format(answer.question.grad_cam, answer.layer)
-            parts.append(answer.question.grad_cam if answer.question.grad_cam == "CAM" else where)
-        said = ", ".join(parts)
-        plain = ", ".join(answer.plain)
-        if plain:
-            words = self.tr("No rule for {0}: these keep their ordinary gradient.")
-            said = f"{said}\n{words.format(plain)}"
-        problem = self.panel.target.problem or answer.problem
-        self.panel.say(f"{said}\n{problem}" if problem else said)
+        self._tell()
 
     @Slot(str)
     def _show_map(self, kind: str) -> None:
@@ -152,13 +205,27 @@ class SightFlow(QObject):
         heat = getattr(self.answer, kind, None)
         if heat is None and self.answer is not None and self.answer.unfinished:
             return  # the map before stays until this one has begun
-        if kind == "saliency":
-            self.panel.occlusion.show_key(heat if wish.saliency else None)
-        if heat is None or not getattr(wish, kind):
-            self.canvas.set_overlay(kind, None)
+        if self.answer is None or heat is None or not getattr(wish, kind):
+            self._lay(kind, None)
             return
+        if kind == "saliency":
+            self.panel.occlusion.show_key(heat)
         look = getattr(wish, f"{kind}_colours"), getattr(wish, f"{kind}_threshold")
-        self.canvas.set_overlay(kind, heat_image(heat, *look), getattr(wish, f"{kind}_opacity"))
+        self._lay(
+            kind, heat_image(heat, *look), getattr(wish, f"{kind}_opacity"),
+            self._words.caption(self.answer, heat),
+        )  # fmt: skip
+
+    def _lay(
+        self, kind: str, image: QImage | None, opacity: float = 1.0, caption: str = ""
+    ) -> None:
+        """Lay a map's image over the picture with words about it, or take both away."""
+        self.canvas.set_overlay(kind, image, opacity)
+        self._captions[kind] = caption
+        shown = (self._captions.get(each, "") for each in KINDS)
+        self.canvas.caption.set_text("   ".join(filter(None, shown)))
+        if kind == "saliency" and image is None:
+            self.panel.occlusion.show_key(None)
 
     @Slot(str, object)
     def on_layer(self, name: str, _channel: object) -> None:
@@ -176,19 +243,29 @@ class SightFlow(QObject):
         group = getattr(self.panel, kind)
         group.setChecked(not group.isChecked())
 
+    def _forget(self) -> None:
+        """Wait for no answer any more."""
+        self.maps.forget()
+        self._open = False
+        self._patience.stop()
+
     def _clear(self) -> None:
         """Take away what was said of another picture or network."""
-        self.maps.forget()
-        self.answer = None
+        self._forget()
+        self.answer = self._newest = None
         for kind in KINDS:
-            self.canvas.set_overlay(kind, None)
+            self._lay(kind, None)
         self.panel.show_top((), None)
-        self.panel.occlusion.show_key(None)
-        here = self.layers.here
-        if here is not None:
-            answerable = here.network.classes or self.panel.wish().unit
-            without = "" if answerable else self.panel.no_classes()
-            self.panel.say(self.panel.target.problem or without)
+        self._tell()
+
+
+def without_others(answer: Answer | None, now: Question) -> Answer | None:
+    """Return an answer without the maps that are made another way than is asked for now."""
+    if answer is None:
+        return None
+    if not answer.has_method("saliency", now):
+        answer = replace(answer, saliency=None, occlusion={})
+    return answer if answer.has_method("grad_cam", now) else replace(answer, grad_cam=None)
 
 
 def as_wished(answer: Answer, wish: Wish) -> Answer:

@@ -180,7 +180,10 @@ class ActivationsPanel(InspectionPanel):
         )
         if silent:
             said += "; " + self.tr("{0} nowhere above zero").format(silent)
-        tip = self.tr("The network looks at the picture at this size; its tree has the result's.")
+        tip = self.tr(
+            "The network looks at the picture at this size. The network tree gives sizes for the "
+            "result's picture."
+        )
         self.say(said, tip)
 
     def say(self, text: str, tip: str = "") -> None:

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from engine.settings import Setting
 from gui.panels.editor import Editor
+from gui.panels.narrow import narrow
 from gui.panels.text_editors import FolderEditor, PickEditor, TextEditor
 
 SLIDER_STEPS = 1000
@@ -200,10 +201,7 @@ class ChoiceEditor(Editor):
         super().__init__(setting, parent)
         self.box = QComboBox()
         self.box.addItems(list(setting.choices))
-        self.box.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.box.setMinimumContentsLength(8)
+        narrow(self.box)
         self._adopt(self.box)
         self.box.textActivated.connect(self._on_text)
         self.set_value(setting.default)

@@ -15,6 +15,11 @@ class ElidedLabel(QLabel):
         self._mode = mode
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
+    def set_mode(self, mode: Qt.TextElideMode) -> None:
+        """Leave something out elsewhere from now on."""
+        self._mode = mode
+        self.update()
+
     def minimumSizeHint(self) -> QSize:
         """As low as a line, and as narrow as can be."""
         return QSize(0, super().minimumSizeHint().height())

@@ -51,7 +51,7 @@ class FolderLine(QWidget):
     def __init__(self, folder: FolderChoice, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._folder = folder
-        self.shown = ElidedLabel(Qt.TextElideMode.ElideLeft)
+        self.shown = ElidedLabel()
         self.shown.setAccessibleName(self.tr("Folder"))
         self.button = QPushButton(self.tr("Choose folder…"))
         self.button.clicked.connect(self.ask)
@@ -74,6 +74,9 @@ class FolderLine(QWidget):
     @Slot()
     def _show(self) -> None:
         path = self._folder.path
+        # A path says most at its end, a sentence at its beginning.
+        mode = Qt.TextElideMode
+        self.shown.set_mode(mode.ElideLeft if path is not None else mode.ElideRight)
         self.shown.setText(str(path) if path is not None else self.tr("No folder yet"))
         self.shown.setToolTip(str(path) if path is not None else "")
 

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QComboBox, QWidget
 from engine.errors import BadInput
 from engine.networks import catalogue
 from gui.panels.inspection import LayerChoice, Subject
+from gui.panels.narrow import narrow
 
 
 def narrow_box(name: str, box: QComboBox | None = None) -> QComboBox:
@@ -17,8 +18,7 @@ def narrow_box(name: str, box: QComboBox | None = None) -> QComboBox:
     """
     box = box or QComboBox()
     box.setAccessibleName(name)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
+    narrow(box)
     return box
 
 

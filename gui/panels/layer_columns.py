@@ -7,7 +7,7 @@ tens of milliseconds. Here texts are measured, and only the widest cell of a col
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from PySide6.QtCore import QModelIndex, QPoint, QSortFilterProxyModel
+from PySide6.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt
 from PySide6.QtWidgets import QTreeView
 
 from gui.panels.layer_model import LayerModel
@@ -30,10 +30,20 @@ class ColumnWidths:
     def __init__(self, tree: QTreeView, rows: QSortFilterProxyModel, layers: LayerModel) -> None:
         self._tree, self._rows, self._layers = tree, rows, layers
         self._known: dict[str, int] = {}
+        self._titles: dict[str, int] = {}
 
     def forget(self) -> None:
         """Texts are written in another font from now on."""
         self._known.clear()
+        self._titles.clear()
+
+    def title(self, column: int) -> int:
+        """Return the width that a column's title needs; one not measured before is shown for it."""
+        title = self._layers.headerData(column, Qt.Orientation.Horizontal)
+        if title not in self._titles:
+            self._tree.setColumnHidden(column, False)  # Qt says 0 for a hidden one
+            self._titles[title] = self._tree.header().sectionSizeHint(column)
+        return self._titles[title]
 
     def measure(self) -> list[int]:
         """Return the width that the unfolded rows about the visible ones need in every column."""

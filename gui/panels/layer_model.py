@@ -51,6 +51,12 @@ def layer_key(layer: Layer) -> str:
     return layer.field_name or layer.name
 
 
+def full_name(layer: Layer) -> str:
+    """Return a layer's name as settings use it, and the one in the module tree if it differs."""
+    key = layer_key(layer)
+    return key if key == layer.name else f"{key} ({layer.name})"
+
+
 class LayerModel(LayerRows):
     """Layers, their roles and weights, and optionally single channels under every leaf."""
 
@@ -156,7 +162,7 @@ class LayerModel(LayerRows):
             if column == 0:
                 return self._title(index)
             return self._facts(layer)[column - 1 - len(self.roles)]
-        return layer.name if role == _Data.ToolTipRole and column == 0 else None
+        return full_name(layer) if role in _SPOKEN and column == 0 else None
 
     def texts(self, index: QModelIndex) -> list[str | None]:
         """Return what the cells of a row say; None for one without text or box."""
@@ -176,8 +182,14 @@ class LayerModel(LayerRows):
     def _title(self, index: QModelIndex) -> str:
         """Return a layer's name without what the row above says already."""
         node = self._nodes[index.internalId()]
-        prefix = "" if node.parent is None else f"{self._nodes[node.parent].layer.name}."
-        return node.layer.field_name or node.layer.name.removeprefix(prefix)
+        name, own = node.layer.field_name, node.layer.name
+        if node.parent is None:
+            return name or own
+        above = self._nodes[node.parent].layer
+        if name:  # inception_3a/1x1 below inception_3a/output
+            block, slash, _ = above.field_name.rpartition("/")
+            return name.removeprefix(block + slash)
+        return own.removeprefix(f"{above.name}.")
 
     def _facts(self, layer: Layer) -> list[str]:
         size = f"{layer.size[1]}x{layer.size[0]}" if layer.size else ""

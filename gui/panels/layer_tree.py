@@ -107,7 +107,8 @@ class LayerTree(QTreeView):
         self.setUniformRowHeights(True)
         self.setAlternatingRowColors(True)
         self.setAllColumnsShowFocus(True)
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        # Layers of one block differ at their ends: conv2/3x3_reduce, conv2/relu_3x3_reduce.
+        self.setTextElideMode(Qt.TextElideMode.ElideLeft)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
         self.setItemDelegate(WeightDelegate(self))
@@ -119,8 +120,9 @@ class LayerTree(QTreeView):
         self._facts = [self._columns.addAction(title) for title in titles]
         for action in self._facts:
             action.setCheckable(True)
-            action.setChecked(True)
-            action.toggled.connect(self.fit_columns)
+        self._wanted: dict[QAction, bool] = {}
+        """Facts that a person has shown or hidden; the others are shown where there is room."""
+        self._columns.triggered.connect(self._choose_column)
         header = self.header()
         header.setSectionsMovable(False)
         header.setStretchLastSection(False)
@@ -153,7 +155,7 @@ class LayerTree(QTreeView):
 
     @Slot()
     def fit_columns(self) -> None:
-        """Fit columns to what they show; the names take what is left, but never too little."""
+        """Fit columns to what they show: names and roles first, then the facts that have room."""
         header = self.header()
         if self._widths is None or header.count() != self.model().columnCount():
             return
@@ -161,18 +163,29 @@ class LayerTree(QTreeView):
         self.setRootIsDecorated(any(self.model().hasChildren(index) for index in top))
         count, (whole, *needed) = header.count(), self._widths.measure()
         header.setMinimumSectionSize(self.fontMetrics().horizontalAdvance("0"))
-        widths = []
-        for column in range(1, count):
-            fact = column - (count - FACTS)
-            self.setColumnHidden(column, fact >= 0 and not self._facts[fact].isChecked())
+        widths = [max(n, self._widths.title(c)) for c, n in enumerate(needed, 1)]
+        roles, facts = widths[:-FACTS], dict(zip(self._facts, widths[-FACTS:], strict=True))
+        room = self.viewport().width() - sum(roles)
+        left = room - whole - sum(facts[fact] for fact, wanted in self._wanted.items() if wanted)
+        for fact, width in facts.items():
+            if fact not in self._wanted:
+                fact.setChecked(width <= left)
+                left -= width if fact.isChecked() else 0
+        for column, width in enumerate(widths, 1):
+            number = column - (count - FACTS)
+            self.setColumnHidden(column, number >= 0 and not self._facts[number].isChecked())
             if not self.isColumnHidden(column):
-                widths.append(max(needed[column - 1], header.sectionSizeHint(column)))
-                header.resizeSection(column, widths[-1])
-        # Long names may push the facts out of sight, but not the roles.
-        room = self.viewport().width()
-        names = min(whole, room - sum(widths[: len(self.role_columns())]))
+                header.resizeSection(column, width)
+        # Facts that a person wants may be out of sight, but not the roles.
         least = min(whole, LEAST_NAME * self.fontMetrics().averageCharWidth())
-        header.resizeSection(0, max(names, least, room - sum(widths)))
+        shown = sum(width for fact, width in facts.items() if fact.isChecked())
+        header.resizeSection(0, max(min(whole, room), least, room - shown))
+
+    @Slot(QAction)
+    def _choose_column(self, fact: QAction) -> None:
+        """Show or hide a column from now on, whether there is room or not."""
+        self._wanted[fact] = fact.isChecked()
+        self.fit_columns()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Let the names take the new width."""

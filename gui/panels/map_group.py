@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QSizePolicy, QSlider
+from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QSlider
 
 from engine.colour_map import SEQUENTIAL
+from gui.panels.narrow import narrow
 
 
 class MapGroup(QGroupBox):
@@ -68,10 +69,3 @@ class MapGroup(QGroupBox):
     @Slot(int)
     def _on_opacity(self, value: int) -> None:
         self.opacity_changed.emit(self.key, value / 100)
-
-
-def narrow(box: QComboBox) -> None:
-    """Let a combo box be narrower than its longest entry."""
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
-    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

@@ -24,6 +24,7 @@ from gui.panels.layer_filter import LayerFilter
 from gui.panels.layer_model import (
     LayerModel,
     Role,
+    full_name,
     layer_key,
 )
 from gui.panels.layer_tree import LayerTree
@@ -253,7 +254,7 @@ class NetworkTreePanel(QWidget):
             return
         name, channel = self._selected
         layer = self.model.layer(self.model.find(name))
-        title = name if name == layer.name else f"{name} ({layer.name})"
+        title = full_name(layer)
         if channel is not None:
             title = self.tr("{0}, channel {1}").format(title, channel)
         facts = [layer.kind]

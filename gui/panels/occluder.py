@@ -3,6 +3,8 @@
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QSpinBox, QWidget
 
+from gui.panels.narrow import narrow
+
 SMALLEST, LARGEST, AT_FIRST = 2, 100, 25
 """Side of the square in percent of the picture's short side."""
 STEP = 3
@@ -43,10 +45,7 @@ class OccluderGroup(QGroupBox):
         self.fill_box.setAccessibleName(self.tr("Fill of the occluder"))
         for name, text in fills():
             self.fill_box.addItem(text, name)
-        self.fill_box.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.fill_box.setMinimumContentsLength(8)
+        narrow(self.fill_box)
         form = QFormLayout(self)
         form.addRow(self.tr("Size"), self.size_box)
         form.addRow(self.tr("Fill"), self.fill_box)

@@ -3,12 +3,13 @@
 from dataclasses import astuple
 from itertools import pairwise
 
-from PySide6.QtCore import QRect, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QRect, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QSizePolicy, QSpinBox, QWidget
 
 from engine.heat import SHOWN, Heat, LegendLine, Square, find_method, percent
-from gui.panels.map_group import MapGroup, narrow
+from gui.panels.map_group import MapGroup
+from gui.panels.narrow import narrow
 from gui.panels.occluder import fills
 
 SMALLEST_SIDE, LARGEST_SIDE = 2.0, 100.0
@@ -138,10 +139,12 @@ class OcclusionRows(QWidget):
         form, on = self._group.form, self._on
         for widget in self._settings:
             form.setRowVisible(widget, on)
-        form.setRowVisible(self.legend, on and not self.legend.empty)
+        form.setRowVisible(self.legend, not self.legend.empty)
         by_class = on and self.shown.currentData() == "label"  # classes are no sizes
-        for widget in (self._group.threshold, self._group.colours):
-            form.setRowVisible(widget, not by_class)
+        form.setRowVisible(self._group.threshold, not by_class)
+        beside = on and self.shown.currentData() != SHOWN[0]
+        signed = find_method(self._group.method.currentText()).signed and not beside
+        form.setRowVisible(self._group.colours, not (by_class or signed))  # red and blue
 
     @Slot(str)
     def _on_method(self, _text: str) -> None:
@@ -183,7 +186,7 @@ class Legend(QWidget):
     def show_key(self, heat: Heat | None) -> None:
         """Explain a map."""
         self.lines = heat.legend if heat is not None else ()
-        told = heat.key if heat is not None else ""
+        told = QCoreApplication.translate("Maps", heat.key) if heat is not None else ""
         self.words = "" if self.lines else told
         self.setAccessibleDescription(told)
         self.setToolTip("\n".join(map(str, self.lines)) or told)

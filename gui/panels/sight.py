@@ -9,14 +9,18 @@ from PySide6.QtWidgets import (
     QCompleter,
     QFormLayout,
     QFrame,
+    QHBoxLayout,
     QLabel,
+    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
 from engine.heat import METHODS, SHOWN, Square
-from gui.panels.map_group import MapGroup, narrow
+from engine.networks.classes import meant_by
+from gui.panels.map_group import MapGroup
+from gui.panels.narrow import narrow
 from gui.panels.occluder import OccluderGroup
 from gui.panels.occlusion import OcclusionRows
 from gui.panels.target import TargetRows
@@ -91,6 +95,7 @@ class SightPanel(QScrollArea):
         self.source.setAccessibleName(self.tr("Look at"))
         narrow(self.source)
         self.source.activated.connect(self.changed)
+        self._likely: list[int] = []  # classes, the most likely first
         self.top = TopClasses()
         self.top.chosen.connect(self.choose_class)
         self.saliency = MapGroup("saliencyPanel", self.tr("Saliency"), PIXEL_METHODS)
@@ -105,6 +110,18 @@ class SightPanel(QScrollArea):
         self.said = QLabel()
         self.said.setWordWrap(True)
         self.said.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.cancel = QPushButton(self.tr("Cancel"))
+        self.cancel.setObjectName("cancelMap")
+        self.cancel.setAccessibleName(self.tr("Cancel the map"))
+        self.cancel.setToolTip(self.tr("Give up the map under way: this switches it off"))
+        self.cancel.clicked.connect(self._on_cancel)
+        self.cancel.hide()
+        line_of_words = QWidget()  # as high as the button: nothing moves when that comes
+        line_of_words.setMinimumHeight(self.cancel.sizeHint().height())
+        words = QHBoxLayout(line_of_words)
+        words.setContentsMargins(0, 0, 0, 0)
+        words.addWidget(self.said, 1)
+        words.addWidget(self.cancel, 0, Qt.AlignmentFlag.AlignTop)
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(6, 4, 6, 4)
@@ -114,7 +131,7 @@ class SightPanel(QScrollArea):
         form.addRow(self.tr("Look at"), self.source)
         column.addLayout(form)
         column.addWidget(self.top)
-        column.addWidget(self.said)
+        column.addWidget(line_of_words)
         for name, group in (("saliency", self.saliency), ("grad_cam", self.grad_cam)):
             column.addWidget(group)
             group.changed.connect(self.changed)
@@ -138,15 +155,13 @@ class SightPanel(QScrollArea):
         self.class_box.setEnabled(bool(names))
         self.target.set_classes(bool(names))
         self.occlusion.set_of_unit(self.target.of_unit)
-        self.top.show_classes((), None)
+        self.top.setVisible(bool(names))
+        self.show_top((), None)
         self.say("" if names else self.no_classes())
 
     def no_classes(self) -> str:
         """Return what to do with a network that has no classes."""
-        return self.tr(
-            "This network has no classes. Ask about a unit: choose Target: unit, or click a channel "
-            "under Inspect."
-        )
+        return self.target.which()
 
     def set_layers(self, names: Sequence[tuple[str, str]]) -> None:
         """Offer layers (shown name, name) for Grad-CAM, the last map by itself."""
@@ -206,20 +221,33 @@ class SightPanel(QScrollArea):
 
     def show_top(self, top: Sequence[TopClass], target: int | None) -> None:
         """Show the most likely classes; `target` is the one asked about."""
+        self._likely = [number for number, _, _ in top]
         self.top.show_classes(top, target)
 
-    def say(self, text: str) -> None:
-        """Put the maps into words."""
+    def say(self, text: str, may_cancel: bool = False) -> None:
+        """Put the maps into words; offer to give up the one under way."""
         self.said.setText(text)
         self.said.setVisible(bool(text))
+        self.cancel.setVisible(may_cancel)
 
     @Slot(int)
     def choose_class(self, index: int) -> None:
         """Ask about this class."""
         at = self.class_box.findData(index)
-        if at >= 0 and at != self.class_box.currentIndex():
-            self.class_box.setCurrentIndex(at)
+        if at < 0:
+            return
+        other = at != self.class_box.currentIndex()
+        self.class_box.setCurrentIndex(at)
+        if self.target.of_unit:
+            self.target.set_of_class()  # which asks
+        elif other:
             self.changed.emit()
+
+    @Slot()
+    def _on_cancel(self) -> None:
+        """Switch off the map under way: where both are wanted, saliency is the slow one."""
+        group = self.saliency if self.saliency.isChecked() else self.grad_cam
+        group.setChecked(False)
 
     @Slot()
     def _on_square(self) -> None:
@@ -238,15 +266,14 @@ class SightPanel(QScrollArea):
     @Slot()
     def _on_class_typed(self) -> None:
         """Take a typed name or number; go back to the present one when there is none such."""
-        text = self.class_box.currentText().strip().casefold()
+        text = self.class_box.currentText()
         names = [self.class_box.itemText(i) for i in range(self.class_box.count())]
-        exact = [i for i, name in enumerate(names) if name.casefold() == text]
-        if not exact and text.isdigit():
-            at = self.class_box.findData(int(text))
-            exact = [at] if at >= 0 else []
-        within = exact or [i for i, name in enumerate(names) if text and text in name.casefold()]
-        before = self.class_box.currentIndex()
-        index = within[0] if within else before
+        before = index = self.class_box.currentIndex()
+        if text.strip().casefold() == names[0].casefold():
+            index = 0
+        elif meant := meant_by(names[1:], text):
+            order = {number: place for place, number in enumerate(self._likely)}
+            index = 1 + min(meant, key=lambda number: order.get(number, len(order)))
         self.class_box.setEditText(names[index])
         if index != before:
             self.class_box.setCurrentIndex(index)

@@ -8,6 +8,9 @@ from PySide6.QtWidgets import QComboBox, QCompleter, QFormLayout, QLineEdit, QWi
 from engine.errors import BadInput
 from engine.heat import UnitName
 
+EXAMPLE = "relu4_2"
+"""Layer of the unit that is named as an example, where there is such a layer."""
+
 
 class TargetRows(QWidget):
     """Rows of a form: class or unit, and the one chosen; the class's box is the form's own."""
@@ -21,8 +24,6 @@ class TargetRows(QWidget):
         self._form, self._class_box = form, class_box
         self._has_classes = False
         self._before = ""
-        self.problem = ""
-        """Why what is typed is no unit."""
         self.kind = QComboBox()
         self.kind.setObjectName("targetKind")
         self.kind.setAccessibleName(self.tr("Target"))
@@ -39,6 +40,7 @@ class TargetRows(QWidget):
             )
         )
         self._layers = QStringListModel(self)
+        self._example = f"{EXAMPLE}:17"
         completer = QCompleter(self._layers, self)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         self.line.setCompleter(completer)
@@ -52,12 +54,14 @@ class TargetRows(QWidget):
     def set_layers(self, names: Sequence[str]) -> None:
         """Complete these names."""
         self._layers.setStringList([f"{name}:" for name in names])
+        deep = names[2 * len(names) // 3] if names else EXAMPLE
+        self._example = f"{EXAMPLE if EXAMPLE in names else deep}:17"
 
     def set_classes(self, any_there: bool) -> None:
         """Another network: it has classes or not; a unit of the one before is forgotten."""
         self._has_classes = any_there
         self.line.clear()
-        self._before = self.problem = ""
+        self._before = ""
         self.kind.setEnabled(any_there)
         self.kind.blockSignals(True)
         self.kind.setCurrentIndex(0 if any_there else 1)
@@ -78,6 +82,36 @@ class TargetRows(QWidget):
         except BadInput:
             return None
 
+    @property
+    def problem(self) -> str:
+        """Why there is no unit although one is asked about."""
+        if not self.of_unit:
+            return ""
+        if not self.line.text().strip():
+            return self.which()
+        try:
+            UnitName.parse(self.line.text())
+        except BadInput as error:
+            return str(error)
+        return ""
+
+    def which(self) -> str:
+        """Return the words that ask for a unit."""
+        if self._has_classes:
+            words = self.tr(
+                "Which unit? Type one, for example {0}, or click a channel under Inspect."
+            )
+        else:
+            words = self.tr(
+                "This network has no classes. Type a unit, for example {0}, or click a channel "
+                "under Inspect."
+            )
+        return words.format(self._example)
+
+    def set_of_class(self) -> None:
+        """Ask about the class; the unit stays in its line."""
+        self.kind.setCurrentIndex(0)
+
     def set_unit(self, text: str) -> None:
         """Ask about a unit, as `UnitName.parse` takes it; "": about a class, where there are any."""
         self.line.setText(text)
@@ -95,7 +129,6 @@ class TargetRows(QWidget):
     @Slot(int)
     def _on_kind(self, _index: int) -> None:
         self._show_rows()
-        self._read()
         self.changed.emit()
 
     @Slot()
@@ -103,14 +136,4 @@ class TargetRows(QWidget):
         text = self.line.text().strip()
         if text != self._before:
             self._before = text
-            self._read()
             self.changed.emit()
-
-    def _read(self) -> None:
-        self.problem = ""
-        text = self.line.text()
-        if self.of_unit and text.strip():
-            try:
-                UnitName.parse(text)
-            except BadInput as error:
-                self.problem = str(error)

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from PySide6.QtGui import QImage
 
-from engine.heat import Heat, Square, UnitName
+from engine.heat import Heat, Square, UnitName, find_method
 from gui.run.activation_grid import ActivationGrid, GridWish
+
+SLOW = ("occlusion", "smoothgrad")
+"""Methods, by their commands, that take seconds."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,17 @@ class Question:
     """What the maps are about instead of the class."""
     occlusion: Square = field(default_factory=Square)
     """What an occlusion covers."""
+    nameless: bool = False
+    """Whether a unit is wanted, and not yet said which: then there are no maps."""
+
+    @property
+    def slow(self) -> bool:
+        """Whether a map is wanted that takes seconds."""
+        return self.wants("saliency") and find_method(self.saliency).command in SLOW
+
+    def wants(self, kind: str) -> bool:
+        """Whether saliency or grad_cam is to be made."""
+        return bool(getattr(self, kind)) and not self.nameless
 
     def asks_for_the_same(self, other: "Question") -> bool:
         """Whether the same is asked, about whatever picture."""
@@ -70,3 +84,30 @@ class Answer:
     """Rows and columns of the layer that Grad-CAM looked at."""
     plain: tuple[str, ...] = ()
     """Activations for which a map's method has no rule."""
+    share: float = 0.0
+    """Of an occlusion's work that is done."""
+
+    def of_picture(self, now: Question) -> bool:
+        """Whether this is what the network now asked says of the picture now asked about."""
+        asked = self.question
+        network = (asked.network, asked.weights) == (now.network, now.weights)
+        return network and asked.image.cacheKey() == now.image.cacheKey()
+
+    def of_target(self, now: Question) -> bool:
+        """Whether this is about the class or unit now asked about."""
+        asked = self.question
+        if (asked.unit, asked.nameless) != (now.unit, now.nameless):
+            return False
+        likely = self.top[0][0] if self.top else self.target
+        meant = likely if now.target is None else now.target
+        return asked.target == now.target or now.unit is not None or meant == self.target
+
+    def has_method(self, kind: str, now: Question) -> bool:
+        """Whether saliency or grad_cam is made the way that is now asked for."""
+        asked = self.question
+        if kind == "grad_cam":
+            return (asked.grad_cam, asked.layer) == (now.grad_cam, now.layer)
+        if asked.saliency != now.saliency:
+            return False
+        covers = bool(now.saliency) and find_method(now.saliency).command == "occlusion"
+        return asked.occlusion == now.occlusion or not covers

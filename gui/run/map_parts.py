@@ -3,8 +3,10 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QCoreApplication
+
 from engine.errors import PareidoliaError
-from engine.heat import SHOWN, Method, find_method
+from engine.heat import SHOWN, Method, UnitName, find_method
 from gui.run.activation_grid import activation_grid
 from gui.run.map_answers import Answer, Question
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from engine.attribution.occlusion import Occluded
     from engine.attribution.one_pass import Seen
+    from engine.attribution.unit import Unit
     from engine.networks.network import Network
 
 
@@ -20,7 +23,7 @@ def grad_cam_layer(question: Question, network: "Network", size: tuple[int, int]
     """Return where Grad-CAM of a class is wanted; empty: nowhere, or there is no such place."""
     from engine.networks.fitting import last_map
 
-    if question.unit is not None or not question.grad_cam:
+    if question.unit is not None or not question.wants("grad_cam"):
         return ""
     try:
         wanted = find_method(question.grad_cam).command == "grad-cam"
@@ -68,5 +71,23 @@ def with_occlusion(answer: Answer, method: Method, network: "Network", found: "O
     """Return the answer with the maps of an occlusion."""
     from engine.attribution.companions import heats
 
-    maps = heats(method, found, network.classes)
-    return replace(answer, saliency=maps[SHOWN[0]], occlusion=maps)
+    maps = heats(method, found, network.classes, in_words)
+    share = found.done / found.total
+    return replace(answer, saliency=maps[SHOWN[0]], occlusion=maps, share=share)
+
+
+def with_unit(answer: Answer, network: "Network", x: "Tensor", unit: "Unit") -> Answer:
+    """Return the answer with what a unit says of a picture, as `network.prepare` returns it.
+
+    Raises `BadInput` where there is no such unit.
+    """
+    from engine.attribution.methods import located
+
+    found, activation = located(network, x, unit)
+    name = UnitName(found.layer, found.channel, found.position).words
+    return replace(answer, target_name=name, activation=activation)
+
+
+def in_words(text: str) -> str:
+    """Return words of the engine's about a map in the person's language. Any thread may ask."""
+    return QCoreApplication.translate("Maps", text)

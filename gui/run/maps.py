@@ -18,7 +18,7 @@ from engine.heat import Heat, Method, UnitName, find_method
 from gui.pixels import to_array
 from gui.run.activation_grid import layer_wished
 from gui.run.map_answers import Answer, Question
-from gui.run.map_parts import grad_cam_layer, with_classes, with_grid, with_occlusion
+from gui.run.map_parts import grad_cam_layer, with_classes, with_grid, with_occlusion, with_unit
 from gui.run.networks import Networks
 
 if TYPE_CHECKING:
@@ -97,17 +97,16 @@ class MapsWorker(QObject):
         if seen is not None:
             answer = with_classes(answer, network, seen.logits[0], TOP)
         if question.unit is not None:
-            from engine.attribution.methods import located
-
-            unit, activation = located(network, x, unit_of(question.unit))
-            name = UnitName(unit.layer, unit.channel, unit.position).words
-            answer = replace(answer, target_name=name, activation=activation)
-        if question.activations is not None and question.saliency:  # which may take long
+            try:
+                answer = with_unit(answer, network, x, unit_of(question.unit))
+            except PareidoliaError as error:  # classes may do
+                return replace(answer, problem=str(error))
+        if question.slow or (question.activations is not None and question.wants("saliency")):
             self.grown.emit(replace(answer, unfinished=True))
         known = None if seen is None else seen.cam
         del seen
         for kind in ("grad_cam", "saliency"):  # what may take long comes last
-            if getattr(question, kind):
+            if question.wants(kind):
                 try:
                     answer = self._with_map(answer, kind, network, x, known)
                 except PareidoliaError as error:  # the other map may do

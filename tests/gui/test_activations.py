@@ -461,6 +461,7 @@ def test_the_grid_follows_the_layer_that_is_selected(window: MainWindow, qtbot: 
     height, width = maps.shape[1:]
     size = f"{width}x{height} (picture at {picture.shape[3]}x{picture.shape[2]})"
     assert f"{len(maps)} channels of {size}" in panel.said.text()
+    assert panel.said.toolTip().endswith("tree gives sizes for the result's picture.")
     assert (width, height) == (48, 32), "of 451 x 300 px, whose short side becomes 128"
     panel.order.setCurrentIndex(1)
     panel.order.activated.emit(1)

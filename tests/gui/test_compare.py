@@ -221,3 +221,125 @@ def test_a_file_is_written_though_the_dialog_has_gone(
     assert not isValid(dialog)
     until(qtbot, lambda: not window.background.busy)
     assert open_picture(tmp_path / "figure.png").width > 100
+
+
+def tick(dialog: CompareDialog, *layers: str) -> None:
+    for layer in layers:
+        dialog.choices.tick_layer(layer)
+
+
+def compared(qtbot: QtBot, dialog: CompareDialog) -> set[str]:
+    dialog.result_shown = None
+    dialog.start()
+    until(qtbot, lambda: dialog.result_shown is not None)
+    assert dialog.result_shown is not None
+    return {key.casefold() for key in dialog.result_shown.values}
+
+
+def test_only_maps_of_a_layer_are_named_after_it(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = opened(window)
+    choose(dialog, "gradient", "Grad-CAM")
+    dialog.choices.classes.setText("pizza, dalmatian")
+    tick(dialog, "relu3_3", "relu4_2")
+    assert compared(qtbot, dialog) == {
+        "gradient - pizza", "gradient - dalmatian", "grad-cam - pizza - relu3_3",
+        "grad-cam - pizza - relu4_2", "grad-cam - dalmatian - relu3_3",
+        "grad-cam - dalmatian - relu4_2",
+    }  # fmt: skip
+    dialog.choices.classes.setText("pizza")
+    assert compared(qtbot, dialog) == {
+        "gradient - pizza", "grad-cam - relu3_3", "grad-cam - relu4_2",
+    }  # fmt: skip
+    dialog.close()
+
+
+def test_what_an_empty_field_takes_can_be_read(window: MainWindow) -> None:
+    dialog = opened(window)
+    for field in (dialog.choices.classes, dialog.choices.units):
+        words = field.fontMetrics().horizontalAdvance(field.placeholderText())
+        assert words + 8 <= field.width(), field.placeholderText()
+    dialog.close()
+
+
+def test_layers_are_found_by_words(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = opened(window)
+    layers = dialog.choices.layers
+    tick(dialog, "relu1_1")
+
+    def seen() -> list[str]:
+        items = [layers.item(row) for row in range(layers.count())]
+        return [item.text() for item in items if not item.isHidden()]
+
+    all_of_them = seen()
+    qtbot.keyClicks(dialog.choices.search, "RELU 4_")
+    found = ["relu4_1", "relu4_2", "relu4_3", "relu4_4"]
+    assert seen() == ["relu1_1", *found], "what is ticked stays in sight"
+    dialog.choices.search.clear()
+    assert seen() == all_of_them
+    dialog.close()
+
+
+def test_an_empty_figure_says_what_to_do_until_there_is_one(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    dialog = opened(window)
+    dialog.resize(900, 500)
+    assert "press Compare" in dialog.view.accessibleDescription()
+    hinted = dialog.view.grab().toImage()
+    dialog.view.set_hint("")
+    assert dialog.view.grab().toImage() != hinted
+    dialog.close()
+
+
+def test_a_figure_of_another_size_is_seen_whole(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = opened(window)
+    choose(dialog, "gradient")
+    dialog.choices.classes.setText("pizza")
+    compared(qtbot, dialog)
+    first = dialog.view.logical_size()
+    dialog.view.actual_size()
+    dialog.result_shown = None
+    dialog.start_check()
+    until(qtbot, lambda: dialog.result_shown is not None)
+    assert dialog.view.logical_size() != first
+    assert dialog.view.fitted()
+    dialog.close()
+
+
+def test_the_figure_of_an_order_before_is_told_from_that_of_the_last(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    dialog = opened(window)
+    assert not dialog.older.isVisible()
+    choose(dialog, "gradient")
+    dialog.choices.classes.setText("pizza")
+    compared(qtbot, dialog)
+    assert not dialog.older.isVisible()
+    dialog.choices.classes.setText("unicorn")
+    dialog.start()
+    until(qtbot, lambda: "unicorn" in dialog.said.text())
+    assert dialog.older.isVisible()
+    dialog.write(tmp_path / "figure.png")
+    until(qtbot, lambda: "figure.png: of an order before" in dialog.said.text())
+    dialog.choices.classes.setText("pizza")
+    compared(qtbot, dialog)
+    assert not dialog.older.isVisible()
+    dialog.write(tmp_path / "figure.png")
+    until(qtbot, lambda: dialog.said.text() == "Saved figure.png")
+    choose(dialog)
+    dialog.start()
+    assert dialog.older.isVisible(), "an order without methods"
+    choose(dialog, "occlusion")
+    dialog.start()
+    dialog.cancel()
+    assert dialog.older.isVisible(), "a cancelled one"
+    until(qtbot, lambda: not window.background.busy)
+    dialog.close()
+
+
+def test_it_opens_within_the_window(window: MainWindow) -> None:
+    window.resize(700, 600)
+    dialog = opened(window)
+    assert dialog.width() <= window.width()
+    assert dialog.height() <= window.height() == 600
+    dialog.close()

@@ -108,3 +108,75 @@ def test_the_asterisk_unfolds_all_layers_below_but_no_channels(
     panel.select("features.3.squeeze")
     qtbot.keyClick(panel.tree, Qt.Key.Key_Asterisk)
     assert names(panel).count("channel 15") == 1
+
+
+# -- names of blocks: GoogLeNet's ------------------------------------------------------------------
+
+
+def block(name: str) -> Layer:
+    below = tuple(
+        Layer(f"{name}.{own}", f"{name}/{shown}", "Conv2d", 16, (28, 28), 91)
+        for own, shown in (("conv_1x1", "1x1"), ("relu_5x5_reduce", "relu_5x5_reduce"))
+    )
+    return Layer(name, f"{name}/output", "Inception", 256, (28, 28), 91, below)
+
+
+BLOCKS = (
+    Layer("conv2_3x3_reduce", "conv2/3x3_reduce", "Conv2d", 64, (56, 56), 11),
+    Layer("conv2_relu_3x3_reduce", "conv2/relu_3x3_reduce", "ReLU", 64, (56, 56), 11),
+    *(block(f"inception_{which}") for which in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a")),
+)
+
+
+@pytest.fixture
+def blocks(panel: NetworkTreePanel) -> NetworkTreePanel:
+    panel.set_network(BLOCKS, ())
+    QApplication.processEvents()
+    return panel
+
+
+def test_rows_below_a_block_do_not_repeat_its_name(blocks: NetworkTreePanel) -> None:
+    blocks.select("inception_4c/relu_5x5_reduce")
+    shown = names(blocks)
+    at = shown.index("inception_4c/output")
+    assert shown[at + 1 : at + 3] == ["1x1", "relu_5x5_reduce"]
+    whole = "inception_4c/relu_5x5_reduce (inception_4c.relu_5x5_reduce)"
+    row = blocks.tree.currentIndex()
+    assert row.data(Qt.ItemDataRole.ToolTipRole) == whole
+    assert row.data(Qt.ItemDataRole.AccessibleTextRole) == whole
+
+
+def test_names_come_before_facts_and_nothing_is_out_of_sight(blocks: NetworkTreePanel) -> None:
+    tree, facts = blocks.tree, range(3, 7)
+    blocks.resize(330, 600)
+    QApplication.processEvents()
+    assert tree.columnWidth(0) >= QTreeView.sizeHintForColumn(tree, 0), "no name is shortened"
+    assert tree.horizontalScrollBar().maximum() == 0
+    assert any(tree.isColumnHidden(column) for column in facts)
+    blocks.resize(900, 600)
+    QApplication.processEvents()
+    assert not any(tree.isColumnHidden(column) for column in facts)
+    kind = tree._facts[0]
+    assert kind.isChecked()
+    blocks.resize(330, 600)
+    QApplication.processEvents()
+    assert not kind.isChecked(), "the menu tells what is shown"
+    kind.trigger()
+    QApplication.processEvents()
+    assert not tree.isColumnHidden(3), "what a person asks for is shown, room or not"
+    assert tree.horizontalScrollBar().maximum() > 0
+    kind.trigger()
+    blocks.resize(900, 600)
+    QApplication.processEvents()
+    assert [tree.isColumnHidden(column) for column in facts] == [True, False, False, False]
+
+
+def test_shortened_names_still_differ(blocks: NetworkTreePanel) -> None:
+    tree = blocks.tree
+    blocks.resize(150, 600)  # names are as narrow as they get
+    QApplication.processEvents()
+    room = tree.columnWidth(0) - tree.indentation() - 8
+    metrics, mode = tree.fontMetrics(), tree.textElideMode()
+    seen = [metrics.elidedText(name, mode, room) for name in names(blocks)]
+    assert any(text != name for text, name in zip(seen, names(blocks), strict=True))
+    assert len(set(seen)) == len(seen)

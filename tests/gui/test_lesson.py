@@ -24,7 +24,16 @@ from gui.flow.lesson_state import SeenMap, composed, way_back, wish_from, wish_v
 from gui.main_window import MainWindow
 from gui.panels.lesson import LessonPanel
 from gui.panels.sight import SightPanel
-from tests.gui.stories import CAT, MOSAIC, STROKES, click, until, until_idle
+from tests.gui.stories import (
+    CAT,
+    MOSAIC,
+    STROKES,
+    click,
+    closed,
+    opened_window,
+    until,
+    until_idle,
+)
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 160, 30), (30, 30, 200)
 Key = Qt.Key
@@ -352,6 +361,49 @@ def test_an_unsaved_lesson_is_not_thrown_away_unasked(
     assert read_lesson(tmp_path / "last.pareidolia-lesson").title == "renamed"
     window.deleteLater()
     QApplication.sendPostedEvents(window, 52)
+
+
+def test_a_lesson_on_a_drive_that_is_away_is_remembered_until_it_is_back(
+    lesson_window: MainWindow, qtbot: QtBot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    file = drive / "three.lesson"
+    write_lesson(a_lesson(), file)
+    lesson_window.lessons.document.open(file)
+    until(qtbot, lambda: lesson_window.lesson.list.count() == 3)
+    closed(qtbot, lesson_window)
+    drive.rename(tmp_path / "pulled out")
+    for _ in range(2):
+        other = opened_window(qtbot)
+        until(qtbot, lambda: "the lesson of the last session is left out" in caplog.text)
+        assert other.lesson.list.count() == 0
+        until(qtbot, lambda other=other: is_idle(other))
+        closed(qtbot, other)
+        caplog.clear()
+    (tmp_path / "pulled out").rename(drive)
+    back = opened_window(qtbot)
+    until(qtbot, lambda: back.lesson.list.count() == 3)
+    assert back.lessons.document.file == file
+    until(qtbot, lambda: is_idle(back))
+    closed(qtbot, back)
+
+
+def test_a_new_lesson_takes_the_place_of_one_that_is_away(
+    lesson_window: MainWindow, qtbot: QtBot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = lesson_window.lessons.document
+    away = tmp_path / "away.lesson"
+    document.reopen(away)
+    until(qtbot, lambda: "the lesson of the last session is left out" in caplog.text)
+    assert document.file == away
+    document.write(tmp_path / "other.lesson")
+    until(qtbot, lambda: document.file == tmp_path / "other.lesson")
+    document.reopen(away)
+    document.new()
+    caplog.clear()
+    until(qtbot, lambda: "the lesson of the last session is left out" in caplog.text)
+    assert document.file is None
 
 
 def test_a_window_that_cannot_save_its_lesson_stays_open(

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTranslator
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine.heat import SHOWN, Heat, Square, find_method
@@ -214,6 +214,7 @@ def test_maps_grow_and_what_is_unknown_is_transparent(
     worker, states = MapsWorker(NETWORKS), list[Answer]()
     worker.grown.connect(states.append)
     answer = worker._answer(question(cat, Square(0.14, 0.5)))
+    states = [state for state in states if state.occlusion]  # the classes come first
     assert len(states) > 1
     for name in ("probability", "label"):
         grown = [heat_image(state.occlusion[name], "viridis") for state in states]
@@ -252,9 +253,11 @@ def test_the_legend_tells_every_class(occluded: MainWindow, qtbot: QtBot) -> Non
     window = occluded
     legend = window.findChild(Legend, "occlusionLegend")
     assert legend is not None
-    assert not legend.isVisibleTo(window.sight)
+    colours = window.sight.saliency.colours
+    assert legend.words == "red speaks for it, blue against it"
+    assert not colours.isVisibleTo(window.sight), "they are red and blue whatever is chosen"
     choose(window.sight.occlusion.shown, "probability")
-    assert legend.isVisibleTo(window.sight)
+    assert legend.isVisibleTo(window.sight) and colours.isVisibleTo(window.sight)
     assert "%" in legend.words and not legend.lines
     choose(window.sight.occlusion.shown, "label")
     assert window.sight_flow.answer is not None
@@ -271,6 +274,46 @@ def test_the_legend_tells_every_class(occluded: MainWindow, qtbot: QtBot) -> Non
     assert image.pixelColor(chip, legend._row_height() // 2).getRgb()[:3] == legend.lines[0].colour
     window.sight.saliency.setChecked(False)
     assert not legend.isVisibleTo(window.sight)
+
+
+class German(QTranslator):
+    """Knows some words about maps."""
+
+    def translate(
+        self, context: str, source: str, disambiguation: str | None = None, n: int = -1
+    ) -> str:
+        words = {
+            "{0} most likely class": "wahrscheinlichste Klasse ({0})",
+            "{0} probability": "Wahrscheinlichkeit ({0})",
+            "{0}, colours from 0 up": "{0}, Farben ab 0", "blue": "blau",
+        }  # fmt: skip
+        return words.get(source, source) if context == "Maps" else source
+
+    def isEmpty(self) -> bool:  # noqa: N802
+        return False
+
+
+def test_legend_and_pointer_speak_the_persons_language(
+    qapp: QApplication, window: MainWindow, qtbot: QtBot
+) -> None:
+    german = German()
+    qapp.installTranslator(german)
+    try:
+        window.docks["sight"].raise_()
+        window.sight.saliency.method.setCurrentText("occlusion")
+        window.sight.occlusion.set_values(COARSE, "probability")
+        window.sight.saliency.setChecked(True)
+        until(qtbot, lambda: finished(window))
+        legend, label = window.sight.occlusion.legend, window.pointing.value
+        assert legend.words.endswith("%, Farben ab 0")
+        QTest.mouseMove(window.canvas.viewport(), place(window, 0.3, 0.3))
+        QTest.mouseMove(window.canvas.viewport(), place(window, 0.7, 0.4))
+        assert label.text().startswith("Wahrscheinlichkeit (occlusion) ")
+        choose(window.sight.occlusion.shown, "label")
+        assert legend.accessibleDescription().startswith("blau: ")
+        assert label.text().startswith("wahrscheinlichste Klasse (occlusion): ")
+    finally:
+        qapp.removeTranslator(german)
 
 
 def test_the_pointer_says_the_probability_and_the_class(occluded: MainWindow, qtbot: QtBot) -> None:

@@ -1,5 +1,7 @@
 """What the pointer does on the picture: values, receptive fields, the occluder; other targets."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
@@ -13,7 +15,7 @@ from engine.image import open_picture
 from engine.inspection.receptive_field import Axis
 from gui.dialogs.cut_out import CutOutDialog
 from gui.flow.cutting import cut_out_dialog
-from gui.flow.pointer import EFFECTIVE, FIELD, THEORETICAL, value_at
+from gui.flow.pointer import EFFECTIVE, FIELD, THEORETICAL, last_layer, value_at
 from gui.main_window import MainWindow
 from gui.panels.top_classes import TopClasses
 from gui.run.maps import MapsWorker, Question
@@ -215,7 +217,9 @@ def test_the_receptive_field_follows_the_pointer(window: MainWindow, qtbot: QtBo
     assert flow._at is not None
     assert box.contains(flow._at)
     assert marks[THEORETICAL].rect.contains(marks[EFFECTIVE].rect)
+    assert canvas.note().startswith("relu3_1 at ")
     assert "theoretical 24 px, effective" in canvas.note()
+    assert "Another layer: select it in the network tree." in canvas.note()
     QTest.mouseMove(canvas.viewport(), place(window, 0.8, 0.3))
     until(qtbot, lambda: flow.seen is not first and not flow._newest.busy)
     assert flow.seen is not None
@@ -377,11 +381,15 @@ def test_a_unit_needs_no_classes(qapp: QApplication, monkeypatch: pytest.MonkeyP
 def test_the_object_is_cut_out_and_written(
     window: MainWindow, qtbot: QtBot, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    name = window.networks.get("slim_vgg").classes[7]
+    window.sight.choose_class(7)
     dialog = cut_out_dialog(window)
     assert isinstance(dialog, CutOutDialog)
     dialog.show()
     until(qtbot, lambda: dialog.selection is not None)
     assert dialog.selection is not None
+    assert dialog.whose.text() == f"Saliency: gradient of class {name}"
+    assert dialog.windowTitle() == f"Cut out the object: {name}"
     first = dialog.selection
     dialog.foreground.setValue(60)
     until(qtbot, lambda: dialog.selection is not first and not dialog._cutting.busy)
@@ -404,3 +412,31 @@ def test_the_object_is_cut_out_and_written(
     dialog.write(folder / "mask.jpg", mask=True)
     until(qtbot, lambda: "must end in .png" in dialog.said.text())
     dialog.close()
+
+
+def test_the_cut_out_of_a_unit_names_it(window: MainWindow, qtbot: QtBot) -> None:
+    window.sight.target.set_unit("relu3_1:5")
+    dialog = cut_out_dialog(window)
+    assert isinstance(dialog, CutOutDialog)
+    dialog.show()
+    until(qtbot, lambda: dialog.whose.text())
+    assert dialog.whose.text() == "Saliency: gradient of unit relu3_1 channel 5"
+    dialog.close()
+    until(qtbot, lambda: not window.background.busy)
+
+
+# -- the layer that is looked at by itself ----------------------------------------------------------
+
+
+def test_the_last_map_is_a_layer_and_no_container_of_layers() -> None:
+    from torch import nn
+
+    from engine.networks.card import Card
+    from engine.networks.network import Network
+
+    inner = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)))
+    module = nn.Sequential(OrderedDict(features=inner, flat=nn.Flatten()))
+    card = Card("nested", "Nested", "some", input_size=16)
+    assert last_layer(Network(module, card), (16, 16)) == "features.1.1"
+    named = Network(module, card, aliases={"end": "features.1"})
+    assert last_layer(named, (16, 16)) == "end", "a name in the literature is a layer's"

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def named(module, classes=CLASSES):
 def class_map(grid, names=None):
     grid = np.array(grid, np.float32)
     names = names or {n: f"class {n}" for n in range(20)}
-    return ClassMap(OCCLUSION, grid, grid, names, ranked([grid]))
+    return ClassMap(OCCLUSION, grid, grid, names, ranked([(grid, names)]))
 
 
 class Columns(nn.Module):
@@ -165,7 +166,7 @@ def test_everybody_tells_the_classes_apart(seen):
 
 def test_colours_go_by_area_and_names_by_the_legend():
     heat = class_map([[7, 7, 7, 2], [2, 9, 4, -1]])
-    assert heat.order == (7, 2, 4, 9)
+    assert heat.order == ("class 7", "class 2", "class 4", "class 9")
     pixels = heat.coloured("viridis")
     for at, word in (((0, 0), "blue"), ((1, 0), "orange"), ((1, 2), "green"), ((1, 1), "purple")):
         assert tuple(pixels[at]) == dict(PALETTE)[word]
@@ -182,7 +183,12 @@ def test_classes_beyond_the_colours_are_gray_together():
     assert rest == LegendLine("3 other classes", OTHERS[1], "gray", 3 / 10)
     assert sum(line.share for line in heat.legend) == pytest.approx(1)
     assert tuple(heat.coloured("")[0, 8]) == OTHERS[1]
-    assert class_map([list(range(7))]).legend[-1].name == "another class"
+
+
+def test_one_class_beyond_the_colours_keeps_its_name():
+    alone = class_map([[*range(7), 0]])
+    assert alone.legend[-1] == LegendLine("class 6", OTHERS[1], "gray", 1 / 8)
+    assert alone.key.endswith("gray: class 6 12.5%")
 
 
 def test_the_probability_is_drawn_from_zero_to_its_highest():
@@ -192,6 +198,27 @@ def test_the_probability_is_drawn_from_zero_to_its_highest():
     assert gray[:3] == [0, 128, 255]
     assert heat.coloured("gray", 1.2)[0, 2, 0] == 128
     assert heat.range == "0.0% to 60.0%"
+
+
+def test_all_words_of_the_companions_can_be_said_in_another_language(make_net):
+    said = {
+        "{0} probability": "Wahrscheinlichkeit ({0})", "{0} to {1}": "{0} bis {1}",
+        "{0}, colours from 0 up": "{0}, Farben ab 0",
+        "{0} most likely class": "wahrscheinlichste Klasse ({0})",
+        "{0} other classes": "{0} andere", "blue": "blau", "gray": "grau",
+    }  # fmt: skip
+    x = torch.randn(1, 3, 12, 10, generator=torch.Generator().manual_seed(1))
+    *_, last = occlusion_steps(make_net(), x, 3, 4, 2)
+    chance = heats(OCCLUSION, last, CLASSES, said.get)["probability"]
+    low, high = f"{chance.grid.min():.1%}", f"{chance.grid.max():.1%}"
+    assert chance.key == f"{low} bis {high}, Farben ab 0"
+    assert chance.said(0.25) == "Wahrscheinlichkeit (occlusion) 25.0%"
+    words = {**said, **dict.fromkeys(("orange", "green", "purple", "yellow", "red"), "bunt")}
+    label = replace(class_map([list(range(8))], dict(enumerate("abcdefgh"))), words=words.get)
+    assert label.said(2) == "wahrscheinlichste Klasse (occlusion): c"
+    assert (label.legend[0].name, label.legend[0].colour_name) == ("a", "blau")
+    assert str(label.legend[-1]) == "2 andere 25.0%"
+    assert label.key.endswith("grau: 2 andere 25.0%")
 
 
 # -- the figure ------------------------------------------------------------------------------------
@@ -223,6 +250,29 @@ def test_the_figure_shows_the_companions_and_keeps_their_numbers(make_net):
     assert PALETTE[0][1] in colours_in(made.figure)
     assert PALETTE[0][1] not in colours_in(plain.figure)
     assert made.figure.height > plain.figure.height
+
+
+def test_a_class_has_the_same_colour_under_other_networks_numbers():
+    """Two networks that see the same, but number it otherwise; ant is 0 here and 4 there."""
+    here = dict(enumerate(CLASSES))
+    there = dict(enumerate(reversed(CLASSES)))
+    numbers = {name: number for number, name in there.items()}
+    seen = np.array([["ant", "ant", "bee"], ["ant", "cow", "elk"]])
+    maps = [
+        class_map([[number_of[name] for name in row] for row in seen], names)
+        for number_of, names in (({n: i for i, n in here.items()}, here), (numbers, there))
+    ]
+    # A third, in which what is 0 elsewhere, and most of all, is another class.
+    maps.append(class_map([[0, 0], [0, 1]], {0: "yak", 1: "bee"}))
+    look = tiles.Look(torch.rand(3, 40, 60))
+    rows = look.companion_rows(maps, maps, ["here", "there", "third"], False)
+    first, second, third = (tile.picture for tile in rows[1][1])
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+    colour = {name: first[:, 20 * (at // 3) + 10, 20 * (at % 3) + 10]
+              for at, name in enumerate(seen.flat)}  # fmt: skip
+    assert torch.equal(third[:, 30, 45], colour["bee"])
+    assert not any(torch.equal(third[:, 10, 10], each) for each in colour.values())
 
 
 def test_a_unit_beside_a_class_has_words_in_place_of_companions(make_net, monkeypatch):

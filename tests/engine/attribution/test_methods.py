@@ -134,6 +134,20 @@ def test_the_noise_of_smooth_grad_is_a_part_of_the_networks_own_range(preprocess
     assert torch.equal(found, asked(network, "smoothgrad", black, 0)), "the same figure again"
 
 
+def test_smooth_grad_can_be_stopped_between_its_copies(make_net, x):
+    asked_so_far = []
+
+    def stopped():
+        asked_so_far.append(None)
+        return len(asked_so_far) == 3
+
+    network = named(make_net())
+    assert attribute(find_method("smoothgrad"), network, x, Question(1), stopped=stopped) is None
+    assert len(asked_so_far) == 3
+    assert not any(p.requires_grad for p in network.module.parameters())
+    assert not network.module._forward_hooks
+
+
 @pytest.mark.parametrize("method", [m for m in METHODS if m.command != "cam"], ids=str)
 def test_every_method_but_cam_takes_a_unit_of_a_network_without_classes(make_net, x, method):
     network = named(make_net(), classes=())
@@ -210,12 +224,34 @@ def test_columns_may_be_classes_and_units(make_net):
     network, picture = named(make_net()), torch.rand(1, 3, 14, 12)
     columns = [Column(network, Question(t)) for t in (3, Unit("relu2", 5, (2, 1)))]
     made = compare(picture, columns, [find_method("gradient")])
-    keys = ["gradient - dog - relu2", "gradient - relu2 channel 5 at 2, 1 - conv2"]
+    keys = ["gradient - dog", "gradient - relu2 channel 5 at 2, 1"]
     assert list(made.values) == keys
     small = F.interpolate(picture, (14, 12), mode="bilinear")
     for key, column in zip(keys, columns, strict=True):
         wanted = saliency(make_net(), small, column.question.target)[0]
         assert np.allclose(made.values[key], wanted, atol=1e-6)
+
+
+def test_values_are_named_after_what_their_method_depends_on(make_net):
+    """The layer is no part of a gradient's name, and no two different maps have the same name."""
+    first, second = named(make_net()), named(make_net())
+    with torch.no_grad():
+        for weight in second.module.parameters():
+            weight.mul_(1.5)
+    columns = [
+        Column(network, Question(3, layer))
+        for network in (first, second)
+        for layer in ("relu1", "relu2")
+    ]
+    methods = [find_method(name) for name in ("gradient", "grad-cam")]
+    made = compare(torch.rand(1, 3, 12, 12), columns, methods).values
+    assert list(made) == [
+        "gradient - dog (1)", "gradient - dog (3)", "Grad-CAM - relu1 (1)", "Grad-CAM - relu2 (2)",
+        "Grad-CAM - relu1 (3)", "Grad-CAM - relu2 (4)",
+    ]  # fmt: skip
+    assert len({values.tobytes() for values in made.values()}) == len(made)
+    one = compare(torch.rand(1, 3, 12, 12), columns[:2], methods).values
+    assert list(one) == ["gradient - dog", "Grad-CAM - relu1", "Grad-CAM - relu2"]
 
 
 def test_networks_whose_inputs_have_other_units_keep_scales_of_their_own(make_net):

@@ -1,5 +1,8 @@
 """One forward pass for logits, activations and Grad-CAM, against the same by hand in torch."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from captum.attr import LayerGradCam
@@ -10,7 +13,7 @@ from torch.nn.modules import module as torch_module
 from engine.attribution.cam import GradCamPass, grad_cam
 from engine.attribution.methods import Question, attribute
 from engine.attribution.one_pass import one_pass
-from engine.errors import BadInput
+from engine.errors import BadInput, OutOfMemory
 from engine.heat import find_method
 from engine.networks.card import Card, Preprocessing
 from engine.networks.loading import load_network
@@ -156,12 +159,12 @@ class Broken(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv, self.broken = nn.Conv2d(3, 5, 3), False
+        self.conv, self.broken = nn.Conv2d(3, 5, 3), ""
 
     def forward(self, x):
         x = self.conv(x)
         if self.broken:
-            raise RuntimeError("broken")
+            raise RuntimeError(str(self.broken))
         return x.mean((2, 3))
 
 
@@ -208,11 +211,68 @@ def test_what_cannot_be_kept_is_said(make_net, pictures):
         one_pass(named(make_net(), classes=0), pictures[:1], ["conv1"], "conv1")
 
 
+class Cramped(nn.Module):
+    """Runs out of memory where a graph is kept, or on its way back."""
+
+    def __init__(self, error, backwards):
+        super().__init__()
+        self.conv, self.error, self.backwards = nn.Conv2d(3, 5, 3), None, backwards
+        self.later, self.held = error, []
+
+    def forward(self, x):
+        x = self.conv(x)
+        if not torch.is_grad_enabled() or self.error is None:
+            assert not [ref for ref in self.held if ref() is not None], "the first pass is kept"
+            return x.mean((2, 3))
+        if self.backwards:
+            x.register_hook(self._fail)
+            return x.mean((2, 3))
+        self.held.append(weakref.ref(x))
+        raise self.error
+
+    def _fail(self, _gradient):
+        raise self.error
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."), MemoryError(),
+     RuntimeError("DefaultCPUAllocator: can't allocate memory")],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_without_memory_for_a_graph_the_map_alone_is_refused(pictures, error, backwards):
+    network = named(Cramped(error, backwards))
+    network.calls((12, 10))
+    network.module.error = error
+    gc.disable()  # as in the window, where nothing but the count of references frees in time
+    try:
+        seen = one_pass(network, pictures[:1], ["conv"], "conv")
+    finally:
+        gc.enable()
+    with torch.no_grad():
+        maps = network.module.conv(pictures[:1])
+    assert torch.equal(seen.activations["conv"], maps)
+    assert torch.equal(seen.logits, maps.mean((2, 3)))
+    sentence = "Grad-CAM on some at 10x12 pixels needs more memory than is free on cpu: end other "
+    with pytest.raises(OutOfMemory, match=sentence):
+        attribute(GRAD_CAM, network, pictures[:1], Question(0, "conv"), known=seen.cam)
+    assert not any(t.requires_grad for t in (seen.logits, *seen.activations.values()))
+
+
+def test_without_memory_for_any_pass_the_error_is_said(pictures):
+    network = named(Broken())
+    network.calls((12, 10))
+    network.module.broken = "out of memory"
+    with pytest.raises(RuntimeError, match="out of memory"):
+        one_pass(network, pictures[:1], ["conv"], "conv")
+
+
 @pytest.mark.parametrize("cam_layer", ["", "conv"])
 def test_after_an_error_nothing_is_left_on_the_network(pictures, cam_layer):
     network = named(Broken())
     network.calls((12, 10))
-    network.module.broken = True
+    network.module.broken = "broken"
     network.module.conv.training = True
     before = hooks_of(network.module)
     with pytest.raises(RuntimeError, match="broken"):

@@ -125,6 +125,47 @@ def test_a_reading_broken_off_goes_on_from_there(network, folder, opened, monkey
     same(second, afresh(network, folder))
 
 
+def test_nothing_another_window_has_read_meanwhile_is_lost(network, folder, opened, monkeypatch):
+    (folder / BROKEN).unlink()
+    plain = folders.batches
+    monkeypatch.setattr(albums, "batches", lambda files, side: plain(files, side, 4))
+    first = made(network, folder)
+    shutil.copy(folder / "00.png", folder / "zz.png")  # which the first one does not know of
+    whole = read(network, folder)
+    # Since then one has changed, and one has gone.
+    Image.new("RGB", (32, 32), (200, 30, 30)).save(folder / "08.png")
+    (folder / "below" / "10.png").unlink()
+    assert not first.read(stopped=lambda: first.done >= 4)
+    opened.clear()
+    third = made(network, folder)
+    assert third.done == 11
+    assert third.read()
+    assert opened == ["08.png"]
+    same(third, afresh(network, folder))
+    assert len(whole.paths) == 13
+    with np.load(cache_files(folder.parent / "home")[0]) as arrays:
+        assert len(arrays["vectors"]) == 12
+
+
+def test_what_two_windows_keep_at_two_sides_is_kept_at_the_smaller_one(
+    network, folder, monkeypatch
+):
+    (folder / BROKEN).unlink()
+    plain = folders.batches
+    monkeypatch.setattr(albums, "batches", lambda files, side: plain(files, side, 4))
+    larger = made(network, folder)
+    with monkeypatch.context() as scarce:
+        scarce.setattr(albums, "PIXEL_BYTES", 3 * 16 * 16 * 20)
+        smaller = made(network, folder)
+        assert not smaller.read(stopped=lambda: smaller.done >= 8)
+    assert not larger.read(stopped=lambda: larger.done >= 4)
+    assert (larger.pixels().shape, smaller.pixels().shape) == ((4, 32, 32, 3), (8, 16, 16, 3))
+    found = made(network, folder)
+    assert (found.done, found.side) == (8, 16)
+    np.testing.assert_array_equal(found.paths, smaller.paths)
+    np.testing.assert_allclose(found.pixels(), smaller.pixels(), atol=2)  # rounded once more
+
+
 def test_an_error_on_the_way_loses_nothing(network, folder, opened, monkeypatch):
     plain = folders.batches
     monkeypatch.setattr(albums, "batches", lambda files, side: plain(files, side, 4))
@@ -148,7 +189,8 @@ def test_what_was_read_on_the_way_is_saved_before_a_crash(network, folder, home,
 
 
 @pytest.mark.parametrize(
-    "how", ["cut", "junk", "empty", "flipped", "other format", "pixels", "vectors"]
+    "how",
+    ["cut", "junk", "empty", "flipped", "other format", "pixels", "vectors", "no side", "width"],
 )
 def test_a_damaged_cache_is_read_anew_and_said_in_the_log(
     network, folder, home, opened, caplog, how
@@ -157,11 +199,15 @@ def test_a_damaged_cache_is_read_anew_and_said_in_the_log(
     first = read(network, folder)
     (file,) = cache_files(home)
     whole = file.read_bytes()
-    if how in ("other format", "pixels", "vectors"):
+    if how in ("other format", "pixels", "vectors", "no side", "width"):
         with np.load(file) as arrays:
             parts = dict(arrays)
         if how in parts:
             parts[how] = parts[how][:-1]
+        elif how == "no side":
+            parts["pixels"] = parts["pixels"][..., :0, :0]
+        elif how == "width":
+            parts["vectors"] = parts["vectors"][:, :-1]
         else:
             parts["state"] = np.array(str(parts["state"]).replace('"format": 1', '"format": 0'))
         np.savez(file, **parts)

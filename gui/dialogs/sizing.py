@@ -1,0 +1,17 @@
+"""How large dialogs open."""
+
+from PySide6.QtCore import QSize
+from PySide6.QtWidgets import QDialog, QWidget
+
+OF_SCREEN = 0.9
+"""What is left of a screen beside panels and the dialog's own frame."""
+
+
+def open_within(dialog: QDialog, width: int, height: int) -> None:
+    """Give a dialog its first size: no larger than the window it belongs to, or than the screen."""
+    room = dialog.screen().availableSize() * OF_SCREEN
+    parent = dialog.parentWidget()
+    window: QWidget | None = parent.window() if parent is not None else None
+    if window is not None:
+        room = room.boundedTo(window.size())
+    dialog.resize(QSize(width, height).boundedTo(room))

@@ -1,0 +1,9 @@
+"""Combo boxes that long entries do not widen."""
+
+from PySide6.QtWidgets import QComboBox
+
+
+def narrow(box: QComboBox, letters: int = 8) -> None:
+    """Let a combo box be narrower than its longest entry: as narrow as about so many letters."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(letters)

@@ -1,0 +1,40 @@
+"""Live maps where memory is short: what fits is there, what does not is said."""
+
+import sys
+
+import pytest
+import torch
+from PySide6.QtWidgets import QApplication
+
+from gui.pictures import open_for_screen
+from gui.run.activation_grid import GridWish
+from gui.run.maps import MapsWorker, Question
+from gui.run.networks import Networks
+from tests.gui.stories import CAT
+
+NETWORKS = Networks()
+
+
+def test_classes_channels_and_the_other_map_are_there_without_grad_cam(
+    qapp: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, image = MapsWorker(NETWORKS), open_for_screen(CAT).image
+    wish = GridWish("relu4_2")
+    asked = Question(image, "slim_vgg", None, "cpu", None, "gradient", "Grad-CAM", "", wish)
+    whole = worker._answer(asked)
+    assert whole.grad_cam is not None
+
+    def full(*_arguments: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    # The name `engine.attribution.cam` is the method's; Grad-CAM alone comes this way.
+    monkeypatch.setattr(sys.modules["engine.attribution.cam"], "differentiable_logits", full)
+    answer = worker._answer(asked)
+    assert answer.grad_cam is None
+    assert answer.problem.startswith("Grad-CAM on slim_vgg at ")
+    assert "needs more memory than is free on cpu" in answer.problem
+    assert answer.top == whole.top
+    assert answer.activations is not None
+    assert whole.activations is not None
+    assert (answer.activations.peaks == whole.activations.peaks).all()
+    assert answer.saliency is not None

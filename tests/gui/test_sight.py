@@ -1,0 +1,475 @@
+"""What is said and shown of the network's view stays true: picture, target and method asked for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QColor, QImage, QPainter
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+
+from engine.heat import Square, UnitName, percent
+from engine.networks.classes import meant_by
+from gui.canvas.caption import Caption
+from gui.flow import sight as flow_module
+from gui.main_window import MainWindow
+from gui.panels.inputs import Place
+from gui.panels.sight import SightPanel
+from gui.pixels import to_array
+from gui.run.map_answers import Answer, Question
+from gui.run.maps import MapsController, MapsWorker
+from tests.gui.stories import CAT, STROKES, until
+
+COARSE, FINE = Square(0.5, 1.0), Square(0.1, 0.2)
+
+
+@pytest.fixture
+def sight(window: MainWindow, qtbot: QtBot) -> MainWindow:
+    """The window with the panel in front and the classes of the cat in it."""
+    window.docks["sight"].raise_()
+    window.sight_flow.watch(True)
+    until(qtbot, lambda: window.sight_flow.answer and not window.maps._busy)
+    return window
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Question]]:
+    """Lets questions be collected instead of answered, from the call on."""
+    asked: list[Question] = []
+
+    def hold() -> list[Question]:
+        monkeypatch.setattr(MapsController, "ask", lambda _self, question: asked.append(question))
+        return asked
+
+    return hold
+
+
+def gradient_on(window: MainWindow, qtbot: QtBot) -> None:
+    window.sight.saliency.method.setCurrentText("gradient")
+    window.sight.saliency.setChecked(True)
+    until(qtbot, lambda: "saliency" in window.canvas.overlays() and not window.sight_flow._open)
+
+
+def other_photo(window: MainWindow, qtbot: QtBot) -> None:
+    before = window.showing.current
+    assert before is not None
+    window.pictures_in.put(Place("content"), STROKES)
+    until(qtbot, lambda: window.showing.current and window.showing.current.path == STROKES)
+
+
+# -- what is no longer true ------------------------------------------------------------------------
+
+
+def test_another_photo_takes_map_and_classes_away_until_it_is_answered(
+    sight: MainWindow, qtbot: QtBot, silent: Callable[[], list[Question]]
+) -> None:
+    window = sight
+    gradient_on(window, qtbot)
+    old = window.sight_flow.answer
+    assert old is not None
+    asked = silent()
+    other_photo(window, qtbot)
+    assert window.canvas.overlays() == []
+    assert window.canvas.caption.text() == ""
+    assert window.sight.top.rows() == []
+    assert window.sight.said.text() == "", "quick answers come without a word"
+    until(qtbot, lambda: window.sight.said.text() == "gradient: working…")
+    assert window.sight.cancel.isVisible()
+    window.sight_flow._on_answer(old)  # which was under way
+    assert window.canvas.overlays() == []
+    assert window.sight.top.rows() == []
+    answer = MapsWorker(window.networks)._answer(asked[-1])
+    window.sight_flow._on_answer(answer)
+    assert window.canvas.overlays() == ["saliency"]
+    assert [row[0] for row in window.sight.top.rows()] == list(answer.top)
+    assert window.sight.said.text().startswith(answer.target_name)
+    assert not window.sight.cancel.isVisible()
+
+
+def test_what_is_quick_is_answered_without_a_word(
+    sight: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, said = sight, list[str]()
+    window.sight_flow._patience.setInterval(600_000)
+    say = SightPanel.say
+    monkeypatch.setattr(
+        SightPanel, "say", lambda self, text, *more: (said.append(text), say(self, text, *more))
+    )
+    gradient_on(window, qtbot)
+    other_photo(window, qtbot)
+    until(qtbot, lambda: not window.sight_flow._open)
+    assert said
+    assert not any("…" in text for text in said)
+    assert 250 <= flow_module.PATIENCE <= 400
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [
+        (lambda sight: sight.choose_class(7), ()),
+        (lambda sight: sight.target.set_unit("relu3_1:5"), ()),
+        (lambda sight: QTest.keyClick(sight.saliency.method, Qt.Key.Key_Down), ("grad_cam",)),
+        (lambda sight: sight.select_layer("relu3_3"), ("saliency",)),
+        (lambda sight: sight.saliency.opacity.setValue(20), ("saliency", "grad_cam")),
+        (lambda sight: sight.saliency.threshold.setValue(30), ("saliency", "grad_cam")),
+        (lambda sight: QTest.keyClick(sight.grad_cam.colours, Qt.Key.Key_Down),
+         ("saliency", "grad_cam")),
+    ],
+)  # fmt: skip
+def test_maps_that_are_about_something_else_go_at_once(
+    sight: MainWindow, qtbot: QtBot, silent: Callable[[], list[Question]],
+    change: Callable[[SightPanel], None], stays: tuple[str, ...],
+) -> None:  # fmt: skip
+    window = sight
+    window.sight.grad_cam.setChecked(True)
+    gradient_on(window, qtbot)
+    until(qtbot, lambda: set(window.canvas.overlays()) == {"saliency", "grad_cam"})
+    rows = window.sight.top.rows()
+    silent()
+    change(window.sight)
+    assert set(window.canvas.overlays()) == set(stays)
+    assert window.sight.top.rows() == rows, "the picture is the same"
+    for kind in ("gradient of", "Grad-CAM at"):
+        kept = {"gradient of": "saliency", "Grad-CAM at": "grad_cam"}[kind] in stays
+        assert (kind in window.canvas.caption.text()) == kept
+
+
+def test_to_choose_the_class_that_is_the_most_likely_takes_nothing_away(
+    sight: MainWindow, qtbot: QtBot, silent: Callable[[], list[Question]]
+) -> None:
+    window = sight
+    gradient_on(window, qtbot)
+    asked = silent()
+    first = window.sight.top.rows()[0][0]
+    QTest.mouseClick(window.sight.top, Qt.MouseButton.LeftButton, pos=QPoint(5, 5))
+    assert asked[-1].target == first[0]
+    assert window.canvas.overlays() == ["saliency"]
+
+
+@pytest.mark.parametrize("moving", ["live", "run_active"])
+def test_where_pictures_come_by_themselves_the_last_map_stays(
+    sight: MainWindow, qtbot: QtBot, silent: Callable[[], list[Question]], moving: str
+) -> None:
+    window = sight
+    gradient_on(window, qtbot)
+    rows = window.sight.top.rows()
+    asked = silent()
+    setattr(window.maps, moving, True)
+    image = QImage(64, 48, QImage.Format.Format_RGB32)
+    image.fill(QColor(90, 140, 30))
+    window.sight_flow._patience.setInterval(0)
+    window.showing.show_live(image, "a film")
+    QTest.qWait(20)
+    assert asked[-1].image.cacheKey() == image.cacheKey()
+    assert window.canvas.overlays() == ["saliency"]
+    assert window.sight.top.rows() == rows
+    assert "…" not in window.sight.said.text()
+    setattr(window.maps, moving, False)
+    window.sight_flow.refresh()
+    assert window.canvas.overlays() == [], "now it is another picture's"
+
+
+def test_another_network_takes_the_maps_away(sight: MainWindow, qtbot: QtBot) -> None:
+    window = sight
+    gradient_on(window, qtbot)
+    window.studio.set_network("squeezenet1_1")
+    assert window.canvas.overlays() == []
+    assert window.sight.top.rows() == []
+
+
+# -- slow maps -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "ahead"), [("occlusion", True), ("SmoothGrad", True), ("gradient", False)]
+)
+def test_classes_are_sent_ahead_of_slow_maps(
+    window: MainWindow, method: str, ahead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, states = MapsWorker(window.networks), list[Answer]()
+    worker.grown.connect(states.append)
+    image = QImage(CAT)
+    answer = worker._answer(
+        Question(image, "slim_vgg", None, "cpu", None, method, occlusion=COARSE)
+    )
+    assert (bool(states) and states[0].saliency is None) is ahead
+    assert all(state.top == answer.top and state.unfinished for state in states)
+
+
+def test_an_occlusion_tells_its_progress_and_is_given_up(sight: MainWindow, qtbot: QtBot) -> None:
+    window, panel = sight, sight.sight
+    shares: list[float] = []
+    window.maps.answered.connect(lambda answer: shares.append(answer.share))
+    panel.saliency.method.setCurrentText("occlusion")
+    panel.occlusion.set_values(FINE, "drop")
+    panel.saliency.setChecked(True)
+    until(qtbot, lambda: panel.said.text().endswith("%") and shares and shares[-1] > 0)
+    name = window.sight.top.rows()[0][0][1]
+    until(qtbot, lambda: panel.said.text() == f"occlusion: {100 * shares[-1]:.0f}\u00a0%")
+    assert 0 < shares[-1] < 1
+    assert shares == sorted(shares)
+    button = window.findChild(QPushButton, "cancelMap")
+    assert button is not None and button.isVisible() and button.accessibleName()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert not panel.saliency.isChecked()
+    assert window.canvas.overlays() == []
+    until(qtbot, lambda: not window.maps._busy and not window.sight_flow._open)
+    assert max(shares) < 1, "it was given up"
+    assert not button.isVisible()
+    assert panel.said.text().startswith(f"{name}: ")
+    assert "occlusion" not in panel.said.text()
+
+
+def test_the_share_is_that_of_the_windows_covered(window: MainWindow) -> None:
+    worker = MapsWorker(window.networks)
+    question = Question(QImage(CAT), "slim_vgg", None, "cpu", None, "occlusion", occlusion=COARSE)
+    assert worker._answer(question).share == 1.0
+
+
+# -- units -----------------------------------------------------------------------------------------
+
+
+def test_without_a_unit_there_is_no_map_and_the_line_asks(sight: MainWindow, qtbot: QtBot) -> None:
+    window, panel = sight, sight.sight
+    gradient_on(window, qtbot)
+    QTest.keyClick(panel.target.kind, Qt.Key.Key_Down)
+    assert panel.target.of_unit
+    assert window.canvas.overlays() == []
+    until(qtbot, lambda: not window.sight_flow._open)
+    assert window.canvas.overlays() == []
+    assert panel.said.text() == (
+        "Which unit? Type one, for example relu4_2:17, or click a channel under Inspect."
+    )
+    assert len(panel.top.rows()) == 5, "the classes are true all the same"
+    for text in ("relu3_1:banana", "relu3_1:9999", "nowhere:3"):
+        panel.target.line.clear()
+        QTest.keyClicks(panel.target.line, text)
+        QTest.keyClick(panel.target.line, Qt.Key.Key_Return)
+        word = text.split(":")[text[0] != "n"]
+        until(qtbot, lambda word=word: word in panel.said.text() and not window.sight_flow._open)
+        assert window.canvas.overlays() == []
+        assert len(panel.top.rows()) == 5
+        assert "%" not in panel.said.text(), "nothing of the class"
+    panel.target.line.clear()
+    QTest.keyClicks(panel.target.line, "relu3_1:5")
+    QTest.keyClick(panel.target.line, Qt.Key.Key_Return)
+    until(qtbot, lambda: window.canvas.overlays() == ["saliency"])
+    assert panel.said.text().startswith("relu3_1 channel 5 at ")
+    panel.target.line.clear()
+    QTest.keyClick(panel.target.line, Qt.Key.Key_Return)
+    assert window.canvas.overlays() == []
+    assert "Which unit?" in panel.said.text()
+
+
+@pytest.mark.parametrize("row", [0, 2])
+def test_a_click_on_a_class_turns_from_the_unit_to_it(
+    sight: MainWindow, qtbot: QtBot, row: int
+) -> None:
+    window, panel = sight, sight.sight
+    panel.choose_class(panel.top.rows()[0][0][0])  # current in the box, and hidden then
+    panel.target.set_unit("relu3_1:5")
+    until(qtbot, lambda: not window.sight_flow._open and panel.top.rows())
+    number = panel.top.rows()[row][0][0]
+    height = panel.top.height() // 5
+    place = QPoint(5, row * height + height // 2)
+    QTest.mouseClick(panel.top, Qt.MouseButton.LeftButton, pos=place)
+    assert not panel.target.of_unit
+    assert panel.target.line.text() == "relu3_1:5", "kept for the way back"
+    until(qtbot, lambda: not window.sight_flow._open)
+    answer = window.sight_flow.answer
+    assert answer is not None
+    assert (answer.target, answer.activation) == (number, None)
+
+
+def test_a_network_without_classes_asks_for_a_unit(
+    window: MainWindow, qtbot: QtBot, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAREIDOLIA_NETWORKS", str(data_folder / "weights"))
+    window.docks["sight"].raise_()
+    window.sight.saliency.setChecked(True)
+    window.studio.set_network("vgg19")
+    until(qtbot, lambda: window.layers.here and not window.layers.here.network.classes)
+    panel = window.sight
+    wanted = (
+        "This network has no classes. Type a unit, for example relu4_2:17, or click a channel "
+        "under Inspect."
+    )
+    assert panel.said.text() == wanted
+    assert not panel.top.isVisible()
+    QTest.qWait(1)
+    gap = panel.said.mapTo(panel, QPoint()).y()
+    gap -= panel.source.mapTo(panel, QPoint(0, panel.source.height())).y()
+    assert gap < panel.source.height(), "nothing is left free for classes"
+    window.studio.set_network("slim_vgg")
+    until(qtbot, lambda: panel.top.rows())
+    assert panel.top.isVisible()
+
+
+def test_the_example_is_a_unit_of_the_network(qtbot: QtBot) -> None:
+    panel = SightPanel()
+    qtbot.addWidget(panel)
+    panel.set_layers([(name, name) for name in ("conv1", "conv2", "fire9", "conv10")])
+    panel.set_classes([])
+    example = panel.said.text().partition("for example ")[2].partition(",")[0]
+    assert UnitName.parse(example).layer == "fire9"
+
+
+# -- classes by name -------------------------------------------------------------------------------
+
+NAMES = [
+    "oystercatcher", "tiger cat", "catamaran", "Persian cat", "cat shark", "polecat", "ant",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("cat", [1, 3, 4]), ("CAT ", [1, 3, 4]), ("cata", [2]), ("catcher", [0]), ("ant", [6]),
+        ("persian cat", [3]), ("2", [2]), ("7", []), ("", []), ("dog", []), ("(", []),
+        ("olec", [5]), ("tiger c", [1]),
+    ],
+)  # fmt: skip
+def test_a_text_means_words_before_parts_of_words(text: str, found: list[int]) -> None:
+    assert meant_by(NAMES, text) == found
+
+
+@pytest.mark.parametrize(
+    ("top", "text", "meant"),
+    [
+        ([], "cat", 1), ([0, 3, 1], "cat", 3), ([4, 3], "cat", 4), ([0], "cat", 1), ([3], "ant", 6),
+        ([], "persian cat", 3), ([], "4", 4), ([], "zebra", None), ([], "most likely", None),
+    ],
+)  # fmt: skip
+def test_of_equal_names_the_most_likely_class_is_taken(
+    qtbot: QtBot, top: list[int], text: str, meant: int | None
+) -> None:
+    panel = SightPanel()
+    qtbot.addWidget(panel)
+    panel.set_classes(NAMES)
+    panel.show()
+    panel.show_top([(number, NAMES[number], 0.1) for number in top], None)
+    line = panel.class_box.lineEdit()
+    assert line is not None
+    line.setFocus()
+    line.selectAll()
+    QTest.keyClicks(line, text)
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    assert panel.wish().target == meant
+    assert line.text() == ("most likely" if meant is None else NAMES[meant])
+
+
+# -- from Inspect ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_to_ask_the_maps_about_a_channel_brings_them_into_view(
+    window: MainWindow, qtbot: QtBot, on: bool
+) -> None:
+    window.docks["inspect"].raise_()
+    window.sight.grad_cam.setChecked(on)
+    window.inspecting.show_channel("relu3_1", 5)
+    channel = window.inspecting.channel_window
+    assert channel is not None
+    qtbot.mouseClick(channel.target, Qt.MouseButton.LeftButton)
+    channel.close()
+    until(qtbot, lambda: not window.sight.visibleRegion().isEmpty())
+    assert window.sight.saliency.isChecked() is not on, "only where no map is on"
+    message = window.statusBar().currentMessage()
+    assert "channel 5 of relu3_1" in message
+    assert ("Saliency" in message) is not on
+    until(qtbot, lambda: window.canvas.overlays() and not window.sight_flow._open)
+    assert window.sight_flow.answer is not None
+    assert window.sight_flow.answer.activation is not None
+
+
+# -- the caption -----------------------------------------------------------------------------------
+
+
+def test_the_caption_tells_method_target_size_and_range(sight: MainWindow, qtbot: QtBot) -> None:
+    window, panel = sight, sight.sight
+    caption = window.canvas.caption
+    assert caption.text() == ""
+    gradient_on(window, qtbot)
+    answer = window.sight_flow.answer
+    assert answer is not None and answer.saliency is not None
+    name, share = answer.target_name, percent(answer.probability)
+    most = float(caption.text().removeprefix(f"gradient of {name} ({share}): 0 to "))
+    assert 0 < most <= answer.saliency.values.max() * 1.001
+    panel.grad_cam.setChecked(True)
+    until(qtbot, lambda: "grad_cam" in window.canvas.overlays())
+    answer = window.sight_flow.answer
+    assert answer is not None and answer.grad_cam is not None
+    highest = answer.grad_cam.values.max()
+    words = f"   Grad-CAM at {answer.layer} of {name} ({share}): 0 to {highest:.3g}"
+    assert caption.text().endswith(words)
+    panel.grad_cam.setChecked(False)
+    assert "Grad-CAM" not in caption.text()
+    panel.occlusion.set_values(COARSE, "probability")
+    panel.saliency.method.setCurrentText("occlusion")
+    panel.changed.emit()
+    until(qtbot, lambda: caption.text() and not window.sight_flow._open)
+    answer = window.sight_flow.answer
+    assert answer is not None
+    top = percent(float(np.nanmax(answer.occlusion["probability"].values)))
+    assert caption.text() == f"occlusion, probability of {name}: 0 to {top}"
+    QTest.keyClick(panel.occlusion.shown, Qt.Key.Key_Up)
+    assert caption.text().startswith(f"occlusion, drop of the logit of {name} ({share}): −")
+    panel.target.set_unit("relu3_1:5:2,3")
+    until(qtbot, lambda: caption.text() and not window.sight_flow._open)
+    start = "occlusion, drop of the activation of relu3_1 channel 5 at 2, 3 ("
+    assert caption.text().startswith(start)
+    panel.saliency.setChecked(False)
+    assert caption.text() == ""
+
+
+def painted(note: str, text: str, colour: QColor) -> QRect:
+    """Return where a caption lies that is painted over that colour."""
+    from gui.canvas.decoration import draw_note
+
+    image = QImage(300, 200, QImage.Format.Format_RGB32)
+    image.fill(colour)
+    panel = SightPanel()
+    caption = Caption(panel)
+    caption.set_text(text)
+    with QPainter(image) as painter:
+        caption.draw(painter, image.rect(), note)
+    rows, columns = np.nonzero((to_array(image)[..., :3] != to_array(image)[0, 0, :3]).any(2))
+    lighter = to_array(image)[rows, columns, :3].astype(int).sum(1)
+    assert lighter.max() > 700, "white letters"
+    assert lighter.min() < 300, "on a dark plate"
+    if note:
+        lone = QImage(300, 200, QImage.Format.Format_RGB32)
+        lone.fill(colour)
+        with QPainter(lone) as painter:
+            draw_note(painter, note, lone.rect())
+        taken = np.nonzero((to_array(lone)[..., :3] != to_array(lone)[0, 0, :3]).any(2))[0]
+        assert rows.max() < taken.min(), "above the note"
+    return QRect(QPoint(columns.min(), rows.min()), QPoint(columns.max(), rows.max()))
+
+
+@pytest.mark.parametrize("colour", [QColor(250, 250, 250), QColor(120, 160, 60)])
+def test_the_caption_is_one_line_whatever_is_below(qtbot: QtBot, colour: QColor) -> None:
+    short = painted("", "gradient of a cat", colour)
+    long = painted("", "gradient of a cat and of many other animals " * 9, colour)
+    assert long.height() == short.height()
+    assert long.left() >= 0 and long.right() < 300
+    above = painted("Point at the picture. " * 5, "gradient of a cat", colour)
+    assert above.bottom() < short.top()
+    assert short.bottom() > 180, "at the lower border"
+
+
+def test_the_caption_is_on_the_canvas_with_the_map(sight: MainWindow, qtbot: QtBot) -> None:
+    window = sight
+    gradient_on(window, qtbot)
+    with_caption = window.canvas.grab().toImage()
+    window.canvas.caption.set_text("")
+    without = window.canvas.grab().toImage()
+    assert with_caption != without
+    window.canvas.set_original(window.canvas.picture())
+    window.canvas.set_showing_original(True)
+    bare = window.canvas.grab().toImage()
+    window.canvas.caption.set_text("gradient of a cat")
+    assert window.canvas.grab().toImage() == bare, "the photo alone"
