@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 def data_folder() -> Path:
     """The folder of real photographs and weights, which the repository does not carry."""
     root = Path(__file__).parents[1]
-    folder = Path(os.environ.get("PAREIDOLIA_TEST_DATA", root.parent / "shared" / "data"))
+    folder = Path(os.environ.get("PAREIDOLIA_TEST_DATA") or root.parent / "shared" / "data")
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}: set PAREIDOLIA_TEST_DATA to its folder")
     return folder
