@@ -52,16 +52,24 @@ class Method:
     """Whether its values speak for the target or against it; else only their size counts."""
     of_layer: bool = False
     """Whether it looks at a layer's map (the CAM family); else at pixels."""
+    key: str = ""
+    """What red and blue mean, of a signed one."""
 
 
+FOR_AND_AGAINST = "red speaks for it, blue against it"
 METHODS = (
     Method("gradient", "gradient"),
-    Method("signed-gradient", "signed gradient", signed=True),
-    Method("gradient-x-input", "gradient x input", signed=True),
+    Method(  # it tells what a change would do, not what is there
+        "signed-gradient",
+        "signed gradient",
+        signed=True,
+        key="brighter raises it where red, lowers it where blue",
+    ),
+    Method("gradient-x-input", "gradient x input", signed=True, key=FOR_AND_AGAINST),
     Method("smoothgrad", "SmoothGrad"),
     Method("guided-backprop", "guided backprop"),
     Method("deconvnet", "deconvnet"),
-    Method("occlusion", "occlusion", signed=True),
+    Method("occlusion", "occlusion", signed=True, key=FOR_AND_AGAINST),
     Method("cam", "CAM", of_layer=True),
     Method("grad-cam", "Grad-CAM", of_layer=True),
     Method("guided-grad-cam", "guided Grad-CAM", of_layer=True),
@@ -168,7 +176,7 @@ class Heat:
     @property
     def key(self) -> str:
         """What its colours mean, where that needs words; else empty."""
-        return "red speaks for it, blue against it" if self.method.signed else ""
+        return self.method.key
 
     @property
     def legend(self) -> tuple[LegendLine, ...]:

@@ -143,6 +143,7 @@ class SightPanel(QScrollArea):
         column.addStretch(1)
         self.setWidget(page)
         self.set_classes(())
+        self.say("")  # there is no network yet that could lack them
 
     def set_classes(self, names: Sequence[str]) -> None:
         """Offer these classes; none: the network has no classifier."""

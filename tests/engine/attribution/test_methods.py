@@ -11,7 +11,7 @@ from engine.attribution.comparison import Column, _label, _Prepared, compare, sa
 from engine.attribution.cut_out import enlarged, mask_picture, pointed_at, without_background
 from engine.attribution.methods import Question, attribute, layer_of, located, without_rule
 from engine.errors import BadInput
-from engine.heat import METHODS, UnitName, find_method
+from engine.heat import METHODS, Heat, UnitName, find_method
 from engine.image import Picture
 from engine.networks.card import Card, Preprocessing
 from engine.networks.network import Network
@@ -132,6 +132,18 @@ def test_the_noise_of_smooth_grad_is_a_part_of_the_networks_own_range(preprocess
     # The gradient is 3 x², whose mean at x = 0 is three times the variance of the noise.
     assert float(found.mean()) == pytest.approx(3 * (0.15 * white) ** 2, rel=0.1)
     assert torch.equal(found, asked(network, "smoothgrad", black, 0)), "the same figure again"
+
+
+def test_what_red_and_blue_mean_is_said_of_signed_maps_and_is_so(x):
+    assert [bool(method.key) for method in METHODS] == [method.signed for method in METHODS]
+    method = find_method("signed-gradient")
+    network = named(Cube(), classes=("sum",))
+    halves = torch.full((1, 3, *SIZE), 0.5)
+    values = attribute(method, network, halves, Question(0))
+    red, _, blue = Heat.of(method, values).coloured("viridis")[0, 0].tolist()
+    assert red > blue
+    raised = network.module(halves + 0.1), network.module(halves)
+    assert raised[0] > raised[1], "brighter raises it"
 
 
 def test_smooth_grad_can_be_stopped_between_its_copies(make_net, x):
