@@ -3,6 +3,14 @@
 One gradient per step, no line search: the first step is as long as the learning rate allows
 (min(1, 1/|g|₁), as in torch and neural-style), later ones are the full quasi-Newton step.
 Updates with too little curvature are left out, which keeps the direction a descent direction.
+
+The losses of pictures are rough: ReLU and max-pooling switch so often along a step (on VGG-19, 0.001
+of a pixel's range changes half the gradient) that most of a gradient's change has nothing to do with
+curvature. The usual initial matrix, sᵀy / yᵀy, takes all of it for curvature, and its steps are too
+short. Towards sᵀs / sᵀy, the longer of the two steps of Barzilai & Borwein 1988 (Dai, Al-Baali and
+Yang 2015 take the geometric mean of both), they are longer in just these directions. Measured on
+VGG-19 and the shipped network with seven kinds of style loss: at 0.3 it needs a tenth to a third
+fewer steps for the same loss; from 0.5 on some runs never settle.
 """
 
 from collections import deque
@@ -16,9 +24,20 @@ from engine.optimization.adam import Closure
 class LBFGS:
     """L-BFGS on a tensor changed in place."""
 
-    def __init__(self, variable: Tensor, learning_rate: float = 1.0, history: int = 10) -> None:
-        """Optimize `variable`, remembering `history` pairs of steps and gradient changes."""
+    def __init__(
+        self,
+        variable: Tensor,
+        learning_rate: float = 1.0,
+        history: int = 10,
+        longer_steps: float = 0.0,
+    ) -> None:
+        """Optimize `variable`, remembering `history` pairs of steps and gradient changes.
+
+        Where no pair tells the curvature, the last pair (s, y) gives it: `longer_steps` goes from
+        sᵀy / yᵀy (0, the usual) to sᵀs / sᵀy (1) geometrically.
+        """
         self.variable = variable
+        self.longer_steps = longer_steps
         self.learning_rate = learning_rate
         self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=history)
         self.gradient: Tensor | None = None
@@ -50,10 +69,15 @@ class LBFGS:
         for moved, change, inverse in reversed(self.pairs):
             factor = inverse * (moved @ q)
             factors.append(factor)
-            q = q - factor * change
+            q.addcmul_(factor, change, value=-1)
         if self.pairs:
-            moved, change, inverse = self.pairs[-1]
-            q = q / (inverse * (change @ change))
+            q *= self._scale(*self.pairs[-1])
         for (moved, change, inverse), factor in zip(self.pairs, reversed(factors), strict=True):
-            q = q + (factor - inverse * (change @ q)) * moved
+            q.addcmul_(factor - inverse * (change @ q), moved)
         return q
+
+    def _scale(self, moved: Tensor, change: Tensor, inverse: Tensor) -> Tensor:
+        """Return the inverse curvature in the directions that no pair describes."""
+        shorter = 1 / (inverse * (change @ change))
+        longer = inverse * (moved @ moved)
+        return shorter * (longer / shorter) ** self.longer_steps

@@ -21,6 +21,7 @@ GATYS = {
     "style_statistic": "gram",
     "optimizer": "lbfgs",
     "learning_rate": 1.0,
+    "longer_steps": 0.0,
     "start": "noise",
     "pooling": "average",
     "averaging": 0.0,
@@ -144,6 +145,11 @@ class StyleTransfer:
     history: int = setting(
         10, "History", "Steps that L-BFGS remembers; each takes memory for two pictures.",
         low=1, high=200, group="Optimizer",
+    )  # fmt: skip
+    longer_steps: float = setting(
+        0.3, "Longer steps", "How far L-BFGS leaves its usual step, where it knows no curvature, for "
+        "the longer one of Barzilai and Borwein: 0.3 gets there sooner; 0 is the textbook's.",
+        low=0.0, high=1.0, step=0.05, group="Optimizer",
     )  # fmt: skip
     averaging: float = style_settings.averaging(0.97)
     clamp: bool = setting(

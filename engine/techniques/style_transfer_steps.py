@@ -247,7 +247,7 @@ class StyleTransferRun:
     def _optimizer(self, before: Adam | LBFGS | None, variable: Tensor) -> Adam | LBFGS:
         s = self.settings
         if s.optimizer == "lbfgs":
-            return LBFGS(variable, s.learning_rate, s.history)
+            return LBFGS(variable, s.learning_rate, s.history, s.longer_steps)
         if isinstance(before, Adam):
             size = (variable.shape[-2], variable.shape[-1])
             return before.carry(variable, lambda t: resize(t, size, "bilinear"))

@@ -5,7 +5,7 @@ nothing of the engine but the weights' container, so that what it measures is an
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,9 +88,15 @@ class Baseline:
             return float("inf")  # a coarser scale's
         return float(self.loss(picture.to(self.content.device)[None].clamp(0, 1)))
 
-    def minimise(self, iterations: int) -> tuple[Tensor, float]:
-        """Return the picture (3, H, W), and the seconds that it took."""
-        x = self.content.clone().requires_grad_(True)
+    def noise(self, seed: int) -> Tensor:
+        """Return white noise (1, 3, H, W) with the photo's mean and standard deviation."""
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(self.content.shape, generator=generator).to(self.content)
+        return (noise * self.content.std() + self.content.mean()).clamp(0, 1)
+
+    def minimise(self, start: Tensor, iterations: int) -> tuple[Tensor, float]:
+        """Return the picture (3, H, W) from a start (1, 3, H, W), and the seconds that it took."""
+        x = start.clone().requires_grad_(True)
         # Tolerances of 0: the losses are means, whose gradients torch's defaults take for zero.
         optimizer = torch.optim.LBFGS(
             [x], lr=1, max_iter=1, tolerance_grad=0, tolerance_change=0, history_size=100
@@ -141,10 +147,11 @@ class Reached:
 
 
 def reach(
-    frames: Iterator[Any], judge: Callable[[Tensor], float], loss: float, every: int
-) -> Reached:
-    """Draw frames until `judge` finds a picture at or below `loss`; judging is not counted."""
+    frames: Iterator[Any], judge: Callable[[Tensor], float], losses: Sequence[float], every: int
+) -> list[Reached]:
+    """Draw frames until `judge` finds a picture at or below each of `losses`; judging is not counted."""
     spent, lowest, iteration = 0.0, float("inf"), 0
+    found: dict[float, Reached] = {}
     began = time.perf_counter()
     for frame in frames:
         iteration = frame.iteration
@@ -152,7 +159,11 @@ def reach(
             picture = frame.picture
             spent += time.perf_counter() - began
             lowest = min(lowest, judge(picture))
-            if lowest <= loss:
-                return Reached(iteration, spent, lowest)
+            for loss in losses:
+                if lowest <= loss and loss not in found:
+                    found[loss] = Reached(iteration, spent, lowest)
+            if len(found) == len(set(losses)):
+                break
             began = time.perf_counter()
-    return Reached(iteration, None, lowest)
+    never = Reached(iteration, None, lowest)
+    return [found.get(loss, never) for loss in losses]

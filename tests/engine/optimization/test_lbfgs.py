@@ -83,6 +83,39 @@ def test_the_same_steps_as_torch(history, rate):
     assert ours.abs().max() > 0.05
 
 
+@pytest.mark.parametrize(("longer", "scale"), [(0.0, 3 / 5), (0.5, 0.4**0.5), (1.0, 2 / 3)])
+def test_longer_steps_go_from_one_of_barzilai_and_borweins_to_the_other(longer, scale):
+    # One pair: s = (1, 1, 0), y = (1, 2, 0); so sᵀs = 2, sᵀy = 3, yᵀy = 5.
+    points = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 0.0]], dtype=torch.float64)
+    gradients = torch.tensor([[-1.0, -3.0, -3.0], [0.0, -1.0, -3.0]], dtype=torch.float64)
+    x = points[0].clone()
+    optimizer = LBFGS(x, longer_steps=longer)
+    optimizer.step(lambda _: gradients[0])
+    x.copy_(points[1])
+    optimizer.step(lambda _: gradients[1])
+
+    s, y = (torch.tensor(v, dtype=torch.float64) for v in ([1.0, 1.0, 0.0], [1.0, 2.0, 0.0]))
+    project = torch.eye(3, dtype=torch.float64) - torch.outer(s, y) / (s @ y)
+    inverse = scale * project @ project.T + torch.outer(s, s) / (s @ y)  # Nocedal & Wright, 6.17
+    torch.testing.assert_close(x - points[1], -inverse @ gradients[1])
+    # The third coordinate, which the pair knows nothing of, moves by the scale alone.
+    assert float(x[2]) == pytest.approx(3 * scale)
+
+
+def test_longer_steps_pay_where_the_gradient_is_rough():
+    # A bowl with ripples too small to matter, whose slopes change at every step, as ReLUs do.
+    scale = torch.from_numpy(np.geomspace(0.01, 1, 400))
+    goal = torch.from_numpy(np.random.default_rng(0).normal(size=400))
+    heights = []
+    for longer in (0.0, 0.3):
+        x = torch.zeros(400, dtype=torch.float64)
+        optimizer = LBFGS(x, history=20, longer_steps=longer)
+        for _ in range(60):
+            optimizer.step(lambda x: scale * (x - goal) + 0.03 * (300 * x).sin())
+        heights.append(float((scale * (x - goal).square()).sum() / 2))
+    assert heights[1] < 0.8 * heights[0]
+
+
 def test_the_first_step_is_no_longer_than_the_learning_rate():
     steep = torch.zeros(4, dtype=torch.float64)
     gradient = torch.tensor([1.0, -2.0, 4.0, 3.0], dtype=torch.float64)

@@ -344,6 +344,18 @@ def test_the_total_falls(optimizer, statistic, scaling, style_task):
     assert min(losses[-3:]) < 0.6 * losses[0]
 
 
+def test_lbfgs_is_the_textbooks_in_the_presets_named_after_papers_alone(style_task, pictures_of):
+    lbfgs = replace(ONE_SCALE, iterations=4, optimizer="lbfgs", learning_rate=1.0, averaging=0.0)
+    longer, usual = (
+        pictures_of(style_task(replace(lbfgs, longer_steps=share))) for share in (0.3, 0.0)
+    )
+    for iteration, same in enumerate([True, False, False, False]):  # no pair at the first step
+        assert torch.equal(longer[iteration][1], usual[iteration][1]) == same
+    for name in ("Gatys 2015", "Johnson's neural-style"):
+        assert make(StyleTransfer, StyleTransfer.presets[name]).longer_steps == 0
+    assert StyleTransfer().longer_steps > 0
+
+
 def test_every_preset_runs(style_task):
     for values in StyleTransfer.presets.values():
         settings = replace(make(StyleTransfer, values), iterations=3)
