@@ -60,7 +60,9 @@ def one_pass(
             no_room = True
     with torch.no_grad(), network.tapping(layers, size) as kept:
         logits = network.logits(picture)
-    return Seen(logits, kept, _NoRoom(logits, _too_much(network, size)) if no_room else None)
+    return Seen(
+        logits, kept, _NoRoom(logits, too_much("Grad-CAM", network, size)) if no_room else None
+    )
 
 
 def _with_graph(network: Network, picture: Tensor, layers: Sequence[str], cam_layer: str) -> Seen:
@@ -77,7 +79,7 @@ class _Pass(GradCamPass):
 
     def __init__(self, network: Network, picture: Tensor, layer: str) -> None:
         super().__init__(network.module, network.prepare(picture), layer)
-        self._problem = _too_much(network, (picture.shape[2], picture.shape[3]))
+        self._problem = too_much("Grad-CAM", network, (picture.shape[2], picture.shape[3]))
 
     def grad_cam(self, target: Target, relu: bool = True, upsample: bool = True) -> Tensor:
         try:
@@ -99,9 +101,10 @@ class _NoRoom(GradCamPass):
         raise OutOfMemory(self._problem)
 
 
-def _too_much(network: Network, size: tuple[int, int]) -> str:
+def too_much(what: str, network: Network, size: tuple[int, int]) -> str:
+    """Return the sentence that says what does not fit into memory for a picture (height, width)."""
     return (
-        f"Grad-CAM on {network.card.name} at {size[1]}x{size[0]} pixels needs more memory than is "
+        f"{what} on {network.card.name} at {size[1]}x{size[0]} pixels needs more memory than is "
         f"free on {network.device.type}: end other programs, or choose a smaller network"
     )
 

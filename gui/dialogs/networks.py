@@ -16,6 +16,7 @@ from gui.dialogs.network_downloads import TIMEOUT, Downloads, Stage, Transfer
 from gui.dialogs.network_facts import Facts
 from gui.dialogs.network_layout import NetworksLayout
 from gui.dialogs.network_table import Row
+from gui.dialogs.sizing import open_within
 
 
 class NetworksDialog(QDialog):
@@ -45,7 +46,7 @@ class NetworksDialog(QDialog):
         self._connect()
         self._update()
         self.refresh()
-        self.resize(1010, 640)
+        open_within(self, 1010, 640)
         self._ui.search.setFocus()
 
     def _connect(self) -> None:

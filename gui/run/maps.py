@@ -8,12 +8,13 @@ import time
 from collections import deque
 from dataclasses import replace
 from functools import partial
+from traceback import clear_frames
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 from PySide6.QtGui import QImage
 
-from engine.errors import PareidoliaError
+from engine.errors import PareidoliaError, is_out_of_memory
 from engine.heat import Heat, Method, UnitName, find_method
 from gui.pixels import to_array
 from gui.run.activation_grid import layer_wished
@@ -74,7 +75,7 @@ class MapsWorker(QObject):
         self.answered.emit(answer, time.perf_counter() - began)
 
     def _answer(self, question: Question) -> Answer:
-        from engine.attribution.one_pass import one_pass
+        from engine.attribution.one_pass import one_pass, too_much
 
         network = self._network(question)
         picture = fitting(question.image, network)
@@ -111,6 +112,12 @@ class MapsWorker(QObject):
                     answer = self._with_map(answer, kind, network, x, known)
                 except PareidoliaError as error:  # the other map may do
                     answer = replace(answer, problem=str(error))
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    clear_frames(error.__traceback__)
+                    method = find_method(getattr(question, kind)).title
+                    answer = replace(answer, problem=too_much(method, network, size))
             known = None  # its graph takes memory
         return answer
 

@@ -1,11 +1,13 @@
 """Live maps where memory is short: what fits is there, what does not is said."""
 
 import sys
+from typing import Any
 
 import pytest
 import torch
 from PySide6.QtWidgets import QApplication
 
+from engine.heat import Method, UnitName
 from gui.pictures import open_for_screen
 from gui.run.activation_grid import GridWish
 from gui.run.maps import MapsWorker, Question
@@ -38,3 +40,29 @@ def test_classes_channels_and_the_other_map_are_there_without_grad_cam(
     assert whole.activations is not None
     assert (answer.activations.peaks == whole.activations.peaks).all()
     assert answer.saliency is not None
+
+
+def test_grad_cam_of_a_unit_is_there_without_saliency(
+    qapp: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    methods = sys.modules["engine.attribution.methods"]
+    whole = methods.attribute
+
+    def narrow(method: Method, *rest: Any, **named: Any) -> torch.Tensor | None:
+        if not method.of_layer:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:114] err == 0. Not enough memory")
+        found: torch.Tensor | None = whole(method, *rest, **named)
+        return found
+
+    monkeypatch.setattr(methods, "attribute", narrow)
+    worker, image = MapsWorker(NETWORKS), open_for_screen(CAT).image
+    unit = UnitName("relu4_2", 3)
+    asked = Question(
+        image, "slim_vgg", None, "cpu", None, "smoothgrad", "Grad-CAM", "relu3_2", unit=unit
+    )
+    answer = worker._answer(asked)
+    assert answer.saliency is None
+    assert answer.problem.startswith("SmoothGrad on slim_vgg at ")
+    assert answer.grad_cam is not None
+    assert len(answer.top) == 5
+    assert answer.activation is not None
