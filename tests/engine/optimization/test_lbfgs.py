@@ -126,6 +126,17 @@ def test_the_first_step_is_no_longer_than_the_learning_rate():
     torch.testing.assert_close(shallow, -0.5 * gradient / 100)
 
 
+def test_with_longer_steps_the_first_is_visible_however_steep_it_is():
+    gradient = torch.tensor([1.0, -2.0, 4.0, 3.0], dtype=torch.float64)
+    for steepness in (1e-6, 1.0, 1e9):
+        x = torch.full((4,), 0.5, dtype=torch.float64)
+        LBFGS(x, 0.5, longer_steps=0.3).step(lambda _, s=steepness: s * gradient)
+        torch.testing.assert_close(x - 0.5, -0.5 * 4e-3 * gradient / 10)  # 0.0005 on average
+    flat = torch.ones(4)
+    LBFGS(flat, longer_steps=0.3).step(torch.zeros_like)
+    assert torch.equal(flat, torch.ones(4))
+
+
 def test_nothing_moves_where_there_is_no_slope():
     x = torch.ones(3)
     optimizer = LBFGS(x)
