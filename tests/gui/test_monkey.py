@@ -50,6 +50,10 @@ def test_two_thousand_random_actions(window: MainWindow, qtbot: QtBot, monkeypat
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *a: ""))
     monkeypatch.setattr(QInputDialog, "getText", staticmethod(lambda *a: ("mine", True)))
     monkeypatch.setattr(QInputDialog, "getItem", staticmethod(lambda *a: ("mine", True)))
+    for action in window.actions_table.by_name.values():
+        if action.objectName() in NEVER:
+            action.setEnabled(False)  # also out of reach of the keys
+    window.networks_button.setEnabled(False)
     random.seed(SEED)
     done: dict[str, int] = {}
     for step in range(STEPS):
@@ -89,10 +93,7 @@ def _enabled(window: MainWindow, kind: type) -> list[Any]:
 
 
 def an_action(window: MainWindow) -> str:
-    actions = [
-        a for a in window.actions_table.by_name.values()
-        if a.isEnabled() and a.objectName() not in NEVER
-    ]  # fmt: skip
+    actions = [a for a in window.actions_table.by_name.values() if a.isEnabled()]
     action = random.choice(actions)
     action.trigger()
     return str(action.objectName())
@@ -103,7 +104,7 @@ def a_button(window: MainWindow) -> str:
     if not found:  # their panels are hidden
         return "nothing there"
     button: QAbstractButton = random.choice(found)
-    if button.objectName() in ("networksButton",) or button.parent() is None:
+    if button.parent() is None:
         return "no button"
     titles = ("Float", "Close", "qt_dockwidget")
     if any(button.objectName().startswith(t) or button.accessibleName() == t for t in titles):
