@@ -33,7 +33,7 @@ install: ## set up .venv with everything, and the command .venv/bin/pareidolia
 	@echo "Ready: .venv/bin/pareidolia --help"
 
 test: ## run the tests (PYTEST_ARGS="-k gram -x" to choose)
-	$(SETUP) --extra test --qt
+	$(SETUP) --extra test --extra video --qt
 	@QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest $(PYTEST_ARGS)
 
 bench: ## measure speed and memory
