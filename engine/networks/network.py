@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from engine.errors import BadInput
 from engine.networks.card import Card
+from engine.networks.frugal import frugally
 from engine.networks.rewiring import PADDINGS, POOLINGS, Rewired
-from engine.networks.tapping import tapping
+from engine.networks.tapping import Visit, tapping, visiting
 from engine.networks.tracing import Call, trace, unwatched_copy, without_memory
 
 
@@ -208,17 +209,43 @@ class Network:
         how the first convolution continues the picture beyond its border. Raises `BadInput` for
         unknown names and for pictures that are too small.
         """
+        found: dict[str, Tensor] = {}
+
+        def keep(name: str, activations: Tensor) -> Tensor:
+            found[name] = activations
+            return activations
+
+        names = list(dict.fromkeys(names))
+        self.visit(picture, names, keep, pooling=pooling, padding=padding)
+        return {name: found[name] for name in names}
+
+    def visit(
+        self,
+        picture: Tensor,
+        names: Iterable[str],
+        visit: Visit,
+        *,
+        pooling: str = "max",
+        padding: str = "zeros",
+        everywhere: bool = False,
+    ) -> None:
+        """Call `visit` with each of the layers `names` and its activations as soon as they are there.
+
+        Otherwise as `taps`, but that `padding` may be for convolutions `everywhere` (a picture on a
+        torus, whose opposite borders meet, needs it). What `visit` returns goes on in their place;
+        what it does not keep is given back, and the gradient of what it computes from a layer comes
+        when the way back passes there: both spare memory.
+        """
         if pooling not in POOLINGS or padding not in PADDINGS:
             known = f"{', '.join(POOLINGS)}; {', '.join(PADDINGS)}"
             raise BadInput(f"no pooling and padding are {pooling}, {padding}; there are {known}")
-        names = list(dict.fromkeys(names))
         x = self.prepare(picture)
-        taps = self.tapping(names, (x.shape[2], x.shape[3]), no_deeper=True)
-        if not names:
-            return {}
-        with self._rewired(pooling, padding), taps as found:
+        wanted, calls = self._wanted(names, (x.shape[2], x.shape[3]))
+        if not wanted:
+            return
+        visits = visiting(self.module, calls, wanted, True, visit)
+        with frugally(), self._rewired(pooling, padding, everywhere), visits:
             self.module(x)
-        return {name: found[name] for name in names}
 
     def tapping(
         self, names: Iterable[str], size: tuple[int, int], *, no_deeper: bool = False
@@ -228,6 +255,13 @@ class Network:
         For one run on a picture of `size` (height, width), which `no_deeper` ends at the deepest of
         the layers; then it holds what `taps` returns. Raises as `taps`, at once.
         """
+        wanted, calls = self._wanted(names, size)
+        return tapping(self.module, calls, wanted, no_deeper)
+
+    def _wanted(
+        self, names: Iterable[str], size: tuple[int, int]
+    ) -> tuple[dict[str, list[str]], dict[str, Call]]:
+        """Return the names by call, and all calls, for a picture of `size`. Raises as `taps`."""
         calls, refused = self._traced(size)
         wanted: dict[str, list[str]] = {}
         for name in dict.fromkeys(names):
@@ -235,7 +269,7 @@ class Network:
             if dotted not in calls:
                 raise self._cannot_take(size, name) from refused
             wanted.setdefault(dotted, []).append(name)
-        return tapping(self.module, calls, wanted, no_deeper)
+        return wanted, calls
 
     def logits(self, picture: Tensor) -> Tensor:
         """Return logits (N, classes) in float32 for (N, 3, H, W) or (3, H, W) RGB in [0, 1].
@@ -252,9 +286,11 @@ class Network:
         logits: Tensor = self.module(x)
         return logits.float()
 
-    def _rewired(self, pooling: str, padding: str) -> AbstractContextManager[Any]:
+    def _rewired(self, pooling: str, padding: str, everywhere: bool) -> AbstractContextManager[Any]:
         if pooling == "max" and padding == "zeros":
             return nullcontext()
+        if everywhere:
+            return Rewired(pooling, padding)
         first = next(m for m in self.module.modules() if isinstance(m, nn.Conv2d))
         return Rewired(pooling, padding, first.weight)
 

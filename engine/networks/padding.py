@@ -1,32 +1,10 @@
-"""Running a network whose every convolution continues its input beyond the border in another way.
-
-`Network.taps` can do so for the first convolution; a picture on a torus, whose opposite borders
-meet, needs it of all.
-"""
+"""Convolutions that continue their input beyond its border in another way than by zeros."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
-
-
-class PaddedEverywhere(TorchFunctionMode):
-    """While active in this thread, convolutions pad by a mode of `F.pad` in place of zeros."""
-
-    def __init__(self, mode: str) -> None:
-        """`mode` is circular or replicate."""
-        super().__init__()
-        self.mode = mode
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Replace convolutions that pad by a number of pixels; hand all other calls on."""
-        if func is torch.conv2d:
-            return padded_convolution(self.mode, *args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
 
 
 def padded_convolution(

@@ -19,14 +19,14 @@ PADDINGS = ("zeros", "replicate", "circular")
 
 
 class Rewired(TorchFunctionMode):
-    """While active in this thread, pools and the first convolution behave as asked."""
+    """While active in this thread, pools and convolutions behave as asked."""
 
-    def __init__(self, pooling: str, padding: str, first_weight: Tensor) -> None:
-        """`padding` (a mode of F.pad) is that of the convolution with `first_weight`."""
+    def __init__(self, pooling: str, padding: str, weight: Tensor | None = None) -> None:
+        """`padding` (a mode of F.pad) is that of the convolution with `weight`; None: of all."""
         super().__init__()
         self.average = pooling == "average"
         self.padding = padding
-        self.first_weight = first_weight
+        self.weight = weight
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -37,7 +37,7 @@ class Rewired(TorchFunctionMode):
             return self._average(*args, **kwargs)
         if self.padding != "zeros" and func is torch.conv2d:
             weight = args[1] if len(args) > 1 else kwargs["weight"]
-            if weight is self.first_weight:
+            if self.weight is None or weight is self.weight:
                 return padded_convolution(self.padding, *args, **kwargs)
         return func(*args, **kwargs)
 

@@ -1,11 +1,15 @@
 """Activations that are kept while a network runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from torch import Tensor, nn
 
 from engine.networks.tracing import Call, watching
+
+Visit = Callable[[str, Tensor], Tensor]
+"""Takes the name of a layer and its activations; returns what goes on in their place: the same
+numbers, through a function that has a word in their gradient, or simply the same."""
 
 
 class _Reached(Exception):
@@ -27,16 +31,37 @@ def tapping(
         wanted: names of calls, and the keys under which each is kept.
         no_deeper: end the run at the deepest of them.
     """
-    deepest = next((name for name in reversed(calls) if name in wanted), "") if no_deeper else ""
     found: dict[str, Tensor] = {}
 
-    def keep(name: str, _module: nn.Module, output: Tensor) -> None:
+    def keep(name: str, activations: Tensor) -> Tensor:
+        found[name] = activations
+        return activations
+
+    with visiting(module, calls, wanted, no_deeper, keep):
+        yield found
+
+
+@contextmanager
+def visiting(
+    module: nn.Module,
+    calls: dict[str, Call],
+    wanted: Mapping[str, Sequence[str]],
+    no_deeper: bool,
+    visit: Visit,
+) -> Iterator[None]:
+    """Call `visit` with what some calls give, as `tapping` would keep it, as soon as it is there."""
+    deepest = next((name for name in reversed(calls) if name in wanted), "") if no_deeper else ""
+
+    def see(name: str, _module: nn.Module, output: Tensor) -> Tensor | None:
         if name not in wanted:
-            return
+            return None
         overwritten = calls[name].changed_later and name != deepest
-        found.update(dict.fromkeys(wanted[name], output.clone() if overwritten else output))
+        onward = output.clone() if overwritten else output
+        for key in wanted[name]:
+            onward = visit(key, onward)
         if name == deepest:
             raise _Reached
+        return None if overwritten else onward
 
-    with suppress(_Reached), watching(module, {name.split("#")[0] for name in wanted}, keep):
-        yield found
+    with suppress(_Reached), watching(module, {name.split("#")[0] for name in wanted}, see):
+        yield

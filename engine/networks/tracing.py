@@ -38,8 +38,9 @@ EVERYTHING = {
 WHOLE = 10**9
 """Receptive field of a layer that sees the whole picture whatever its size."""
 
-Seen = Callable[[str, nn.Module, Tensor], None]
-"""Takes the name of a call ("layer1.0.relu#2"), the module and its output (the first, if several)."""
+Seen = Callable[[str, nn.Module, Tensor], Tensor | None]
+"""Takes the name of a call ("layer1.0.relu#2"), the module and its output (the first, if several).
+May return what goes on in the place of a single output."""
 
 
 @dataclass(frozen=True)
@@ -165,13 +166,15 @@ def watching(module: nn.Module, names: Iterable[str], seen: Seen) -> Iterator[No
     owner = threading.get_ident()
     counts: dict[str, int] = {}
 
-    def hook_for(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(called: nn.Module, _inputs: Any, output: Any) -> None:
+    def hook_for(name: str) -> Callable[[nn.Module, Any, Any], Tensor | None]:
+        def hook(called: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
             found = tensors_in(output)
             if threading.get_ident() != owner or not found:
-                return
+                return None
             counts[name] = counts.get(name, 0) + 1
-            seen(name if counts[name] == 1 else f"{name}#{counts[name]}", called, found[0])
+            call = name if counts[name] == 1 else f"{name}#{counts[name]}"
+            onward = seen(call, called, found[0])
+            return onward if isinstance(output, Tensor) else None
 
         return hook
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from engine.networks.frugal import sole
 
 BLOCK = 16384
 """Positions of half-precision activations that are taken to float32 at once."""
@@ -24,7 +27,7 @@ def moments(features: Tensor) -> tuple[Tensor, Tensor]:
 
     float64 in, float64 out; anything else gives float32. Both together cost one pass backwards.
     """
-    mean, second = _Moments.apply(features)
+    _, mean, second = passing_moments(features)
     return mean, second
 
 
@@ -33,39 +36,56 @@ def second_moments(features: Tensor) -> Tensor:
 
     Faster than `moments` on half-precision activations, and rounded by up to 0.2 %.
     """
-    second: Tensor = _SecondMoments.apply(features)
-    return second
+    return passing_second_moments(features)[1]
+
+
+def passing_moments(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the activations before their `moments`.
+
+    Where a network goes on with the activations returned, what the moments have to say about their
+    gradient is added in place to what comes back from there, when it comes.
+    """
+    onward, mean, second = _Moments.apply(features)
+    return onward, mean, second
+
+
+def passing_second_moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the activations before their `second_moments`, as `passing_moments` does."""
+    onward, second = _SecondMoments.apply(features)
+    return onward, second
 
 
 class _Moments(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(features)
-        return _precise(_rows(features))
+        return features, *_precise(_rows(features))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> Tensor | None:
         (features,) = ctx.saved_tensors
-        of_mean, of_second = gradients
-        rows = _rows(features)
-        same = (of_mean / rows.shape[1]).to(rows.dtype).unsqueeze(1)
-        return _maps(torch.baddbmm(same, rows, _symmetric(of_second, rows)), features)
+        onward, of_mean, of_second = gradients
+        return _gradient(features, onward, of_second, of_mean)
 
 
 class _SecondMoments(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, features: Tensor) -> Tensor:
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(features)
         rows = _rows(features)
         if rows.dtype != torch.bfloat16:  # float16 would overflow before it rounds
-            return _precise(rows)[1]
-        return torch.stack([_rounded_products(one) for one in rows]) / rows.shape[1]
+            return features, _precise(rows)[1]
+        return features, torch.stack([_rounded_products(one) for one in rows]) / rows.shape[1]
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> Tensor | None:
         (features,) = ctx.saved_tensors
-        rows = _rows(features)
-        return _maps(torch.bmm(rows, _symmetric(gradients[0], rows)), features)
+        onward, of_second = gradients
+        return _gradient(features, onward, of_second)
 
 
 def _precise(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,9 +110,28 @@ def _rounded_products(rows: Tensor) -> Tensor:
     return torch.bmm(blocks.mT, blocks).sum(0, dtype=torch.float32) + rest.mT @ rest
 
 
-def _symmetric(of_second: Tensor, rows: Tensor) -> Tensor:
-    """Return what the rows are multiplied with in the gradient of E[f fᵀ]."""
-    return ((of_second + of_second.mT) / rows.shape[1]).to(rows.dtype)
+def _gradient(
+    features: Tensor, onward: Tensor | None, of_second: Tensor | None, of_mean: Tensor | None = None
+) -> Tensor | None:
+    """Return the gradient of activations: that of what comes after them and that of their moments."""
+    if of_second is None:
+        if of_mean is None:
+            return onward
+        of_second = of_mean.new_zeros(*of_mean.shape, of_mean.shape[1])
+    rows = _rows(features)
+    matrix = ((of_second + of_second.mT) / rows.shape[1]).to(rows.dtype)
+    same = None if of_mean is None else (of_mean / rows.shape[1]).to(rows.dtype).unsqueeze(1)
+    if onward is None:
+        made = torch.bmm(rows, matrix) if same is None else torch.baddbmm(same, rows, matrix)
+        return _maps(made, features)
+    if not onward.is_contiguous(memory_format=torch.channels_last):
+        onward = onward.contiguous(memory_format=torch.channels_last)
+    elif not sole(onward):
+        onward = onward.clone()
+    ahead = _rows(onward).baddbmm_(rows, matrix)
+    if same is not None:
+        ahead += same
+    return onward
 
 
 def _rows(features: Tensor) -> Tensor:

@@ -13,7 +13,13 @@ import torch
 from torch import Tensor
 
 from engine.objectives.content import scaled_difference
-from engine.objectives.moments import double, moments, second_moments
+from engine.objectives.moments import (
+    double,
+    moments,
+    passing_moments,
+    passing_second_moments,
+    second_moments,
+)
 
 COVARIANCE_FLOOR = 1e-3
 """Added to the diagonal of covariances, relative to the style's mean second moment: keeps square
@@ -66,10 +72,14 @@ class GramLoss:
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return the scalar loss of activations (N, C, H, W)."""
-        gram = gram_matrix(features)
+        return self.passing(features)[1]
+
+    def passing(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the activations, for what comes after them (see `passing_moments`), and the loss."""
+        onward, gram = passing_second_moments(features)
         if self.normalised:
-            return scaled_difference(gram, self.target)
-        return (gram - self.target).square().mean()
+            return onward, scaled_difference(gram, self.target)
+        return onward, (gram - self.target).square().mean()
 
 
 class WassersteinLoss:
@@ -91,13 +101,17 @@ class WassersteinLoss:
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return the scalar loss of activations (N, C, H, W)."""
-        mean, second = moments(features)
+        return self.passing(features)[1]
+
+    def passing(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the activations, for what comes after them (see `passing_moments`), and the loss."""
+        onward, mean, second = passing_moments(features)
         covariance = self._covariance(mean, second)
         channels = features.shape[1]
         means = (mean - self.mean).square().mean(-1)
         trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1) + self.trace
         fidelity: Tensor = _RootFidelity.apply(covariance, self.root)
-        return (means + (trace - 2 * fidelity) / channels).mean()
+        return onward, (means + (trace - 2 * fidelity) / channels).mean()
 
     def _covariance(self, mean: Tensor, second: Tensor) -> Tensor:
         identity = torch.eye(mean.shape[-1], dtype=mean.dtype, device=mean.device)

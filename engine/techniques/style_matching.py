@@ -1,13 +1,16 @@
 """What style transfer and texture synthesis share: scaled losses of statistics, shares of scales."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from engine.networks.tapping import Visit
 from engine.objectives.style import GramLoss, Statistics, WassersteinLoss
 
-Loss = Callable[[Tensor], Tensor]
+Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Takes a layer's activations; returns them, for what comes after, and their scalar loss."""
 
 
 def shared_out(iterations: int, scales: int, first_share: float) -> list[int]:
@@ -41,24 +44,45 @@ def style_loss(target: Statistics, statistic: str, scaling: str) -> Loss:
     if statistic == "gram":
         gram = GramLoss(target, normalised=scaling == "gradient")
         size = float(target.second.square().mean())
-        return (lambda f: gram(f) / max(size, 1e-12)) if scaling == "relative" else gram
+        return _scaled(gram, size) if scaling == "relative" else gram.passing
     wasserstein = WassersteinLoss(target)
     # tr E[f fᵀ] / C: the Wasserstein distance to features that are all zero
     size = float(target.second.diagonal(dim1=-2, dim2=-1).mean())
     if scaling == "relative":
-        return lambda f: wasserstein(f) / max(size, 1e-12)
+        return _scaled(wasserstein, size)
     if scaling == "gradient":
-        # W2 itself: its gradient keeps its size as the distance shrinks
-        return lambda f: wasserstein(f).clamp_min(1e-12).sqrt()
-    return wasserstein
+        return partial(_distance, wasserstein)
+    return wasserstein.passing
 
 
-def weighted(
-    losses: dict[str, Loss], weights: dict[str, float], taps: dict[str, Tensor], none: Tensor
-) -> Tensor:
+def _scaled(loss: GramLoss | WassersteinLoss, size: float) -> Loss:
+    def passing(features: Tensor) -> tuple[Tensor, Tensor]:
+        onward, value = loss.passing(features)
+        return onward, value / max(size, 1e-12)
+
+    return passing
+
+
+def _distance(loss: WassersteinLoss, features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return W2 itself: its gradient keeps its size as the distance shrinks."""
+    onward, value = loss.passing(features)
+    return onward, value.clamp_min(1e-12).sqrt()
+
+
+def heard(losses: dict[str, Loss], noted: dict[str, Tensor]) -> Visit:
+    """Return what takes layers' losses into `noted` while a network runs."""
+
+    def visit(name: str, features: Tensor) -> Tensor:
+        features, noted[name] = losses[name](features)
+        return features
+
+    return visit
+
+
+def weighted(values: dict[str, Tensor], weights: dict[str, float], none: Tensor) -> Tensor:
     """Return the weighted mean of the layers' losses; `none`, a zero, without layers."""
     total = sum(weights.values()) or 1.0
-    terms = [weights[n] / total * loss(taps[n]) for n, loss in losses.items() if weights[n] != 0]
+    terms = [weights[name] / total * value for name, value in values.items()]
     return torch.stack(terms).sum() if terms else none
 
 

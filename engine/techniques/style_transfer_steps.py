@@ -1,7 +1,7 @@
 """The steps of a style transfer: targets, start, scales, and one gradient per iteration."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import cast
 
@@ -12,6 +12,7 @@ from engine import colour
 from engine.errors import BadInput
 from engine.image import Picture
 from engine.networks.network import Network
+from engine.networks.tapping import Visit
 from engine.objectives.content import ContentLoss
 from engine.objectives.priors import smoothness
 from engine.objectives.style import Statistics
@@ -62,29 +63,56 @@ class Objective:
         self.style_layers = style_layers(settings, network)
         scaling = settings.loss_scaling
         with torch.no_grad():
-            kept = self._taps(content, self.content_layers)
-            self.content_losses = {n: _content_loss(t, scaling) for n, t in kept.items()}
-            del kept
-            parts = []
-            for picture, _ in styles:
-                taps = self._taps(picture, self.style_layers)
-                parts.append({name: Statistics.of(taps.pop(name)) for name in list(taps)})
-            weights = [weight for _, weight in styles]
-            kind = settings.style_statistic
-            self.style_losses = {
-                name: style_loss(Statistics.blend([p[name] for p in parts], weights), kind, scaling)
-                for name in self.style_layers
+            self.losses_by_kind = {
+                "content": self._content_losses(content, scaling),
+                "style": self._style_losses(styles, settings.style_statistic, scaling),
             }
 
-    def _taps(self, picture: Tensor, names: dict[str, float]) -> dict[str, Tensor]:
-        return self.network.taps(picture, names, pooling=self.pooling, padding=self.padding)
+    def _content_losses(self, content: Tensor, scaling: str) -> dict[str, Loss]:
+        losses: dict[str, Loss] = {}
+
+        def visit(name: str, features: Tensor) -> Tensor:
+            losses[name] = _content_loss(features, scaling)
+            return features
+
+        self._visit(content, self.content_layers, visit)
+        return losses
+
+    def _style_losses(
+        self, styles: list[tuple[Tensor, float]], statistic: str, scaling: str
+    ) -> dict[str, Loss]:
+        parts: dict[str, list[Statistics]] = {name: [] for name in self.style_layers}
+
+        def visit(name: str, features: Tensor) -> Tensor:
+            parts[name].append(Statistics.of(features))
+            return features
+
+        for picture, _ in styles:
+            self._visit(picture, self.style_layers, visit)
+        weights = [weight for _, weight in styles]
+        return {
+            name: style_loss(Statistics.blend(of_each, weights), statistic, scaling)
+            for name, of_each in parts.items()
+        }
+
+    def _visit(self, picture: Tensor, names: Iterable[str], visit: Visit) -> None:
+        self.network.visit(picture, names, visit, pooling=self.pooling, padding=self.padding)
 
     def losses(self, picture: Tensor, settings: StyleTransfer) -> dict[str, Tensor]:
         """Return the weighted terms and their sum, `total`, for a picture (1, 3, H, W)."""
-        taps = self._taps(picture, {**self.content_layers, **self.style_layers})
+        weights = {"content": self.content_layers, "style": self.style_layers}
+        values: dict[str, dict[str, Tensor]] = {kind: {} for kind in weights}
+
+        def visit(name: str, features: Tensor) -> Tensor:
+            for kind, noted in values.items():
+                if weights[kind].get(name):
+                    features, noted[name] = self.losses_by_kind[kind][name](features)
+            return features
+
+        counted = [name for layers in weights.values() for name, weight in layers.items() if weight]
+        self._visit(picture, counted, visit)
         none = picture.new_zeros(())
-        content = weighted(self.content_losses, self.content_layers, taps, none)
-        style = weighted(self.style_losses, self.style_layers, taps, none)
+        content, style = (weighted(values[kind], weights[kind], none) for kind in weights)
         terms = {
             "content": settings.content_weight * content,
             "style": settings.style_weight * style,
@@ -108,10 +136,10 @@ class Objective:
 
 def _content_loss(target: Tensor, scaling: str) -> Loss:
     loss = ContentLoss(target, normalised=scaling == "gradient")
-    if scaling != "relative":
-        return loss
-    size = float(target.float().square().mean().clamp_min(1e-12))
-    return lambda features: loss(features) / size
+    size = 1.0
+    if scaling == "relative":
+        size = float(target.float().square().mean().clamp_min(1e-12))
+    return lambda features: (features, loss(features) / size)
 
 
 def style_layers(settings: StyleTransfer, network: Network) -> dict[str, float]:

@@ -14,7 +14,7 @@ from engine import colour
 from engine.errors import BadInput
 from engine.image import Picture
 from engine.networks.network import Network
-from engine.networks.padding import PaddedEverywhere
+from engine.networks.tapping import Visit
 from engine.objectives.priors import smoothness
 from engine.objectives.style import Statistics
 from engine.optimization.adam import Adam
@@ -29,7 +29,9 @@ from engine.parameterization.scales import (
 from engine.parameterization.sheet import sheet, sheet_size
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.style_matching import (
+    Loss,
     fetched,
+    heard,
     shared_out,
     style_loss,
     usual_weights,
@@ -135,18 +137,21 @@ class _Texture:
         self.task, self.pooling = task, settings.pooling
         self.seamless = settings.seamless
         self.layers = style_layers(settings, task.network)
-        with torch.no_grad():
-            taps = self._taps(sample, "replicate")
-            self.losses = {
-                name: style_loss(Statistics.of(taps.pop(name)), settings.method, "relative")
-                for name in list(taps)
-            }
+        self.losses: dict[str, Loss] = {}
 
-    def _taps(self, picture: Tensor, padding: str) -> dict[str, Tensor]:
+        def visit(name: str, features: Tensor) -> Tensor:
+            self.losses[name] = style_loss(Statistics.of(features), settings.method, "relative")
+            return features
+
+        with torch.no_grad():
+            self._visit(sample, "replicate", visit)
+
+    def _visit(self, picture: Tensor, padding: str, visit: Visit) -> None:
         # Zeros beyond the borders of deep layers would be part of the statistics: more of them the
         # smaller the picture is, and different ones at a seam than elsewhere.
-        with PaddedEverywhere(padding):
-            return self.task.network.taps(picture, self.layers, pooling=self.pooling)
+        self.task.network.visit(
+            picture, self.layers, visit, pooling=self.pooling, padding=padding, everywhere=True
+        )
 
     def gradient(
         self,
@@ -167,9 +172,11 @@ class _Texture:
     def _terms(self, picture: Tensor, settings: TextureSynthesis) -> dict[str, Tensor]:
         if self.seamless:
             picture = self._turned(picture)
-        taps = self._taps(picture, "circular" if self.seamless else "replicate")
+        noted: dict[str, Tensor] = {}
+        padding = "circular" if self.seamless else "replicate"
+        self._visit(picture, padding, heard(self.losses, noted))
         terms = {
-            "style": weighted(self.losses, self.layers, taps, picture.new_zeros(())),
+            "style": weighted(noted, self.layers, picture.new_zeros(())),
             "variation": settings.tv_weight * smoothness(picture),
         }
         terms["total"] = terms["style"] + terms["variation"]

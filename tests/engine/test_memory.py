@@ -72,7 +72,8 @@ def test_only_layers_down_to_the_deepest_one_count(
 ) -> None:
     task = task_for(network, technique)
     assert memory.numbers_needed(task) == numbers * 32 * 32
-    each = 4 + memory.ON_TOP
+    # A whole network gives logits, and keeps what PyTorch keeps.
+    each = memory.FRUGAL[4] if memory.layers_needed(task) else 4 + memory.ON_TOP
     assert memory.bytes_at(task, 100) == 100 * 100 * numbers * each
 
 
@@ -81,7 +82,9 @@ def test_shape_precision_styles_and_history(network: Network) -> None:
     square = task_for(network, DeepDream())
     assert memory.bytes_at(dream, 200) == memory.bytes_at(square, 200) / 4
     half = replace(square, network=network.at("cpu", torch.bfloat16))
-    assert memory.bytes_at(half, 200) == memory.bytes_at(square, 200) * 6 / 8
+    assert memory.bytes_at(half, 200) == pytest.approx(
+        memory.bytes_at(square, 200) * 3.5 / 4.5, abs=1
+    )
     # A large style at twice the result's size counts half.
     inputs: dict[str, Any] = {"content": gray(50, 50), "styles": [(gray(500, 500), 1.0)]}
     same = memory.bytes_at(task_for(network, StyleTransfer(), **inputs), 100)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from engine.networks.padding import PaddedEverywhere
+from engine.networks.rewiring import Rewired
 
 NUMPY = {"circular": "wrap", "replicate": "edge"}
 
@@ -25,7 +25,7 @@ def numbers(random, *shape):
 def test_a_convolution_pads_as_numpy_does(mode, padding, random):
     x, weight = numbers(random, 2, 3, 6, 5), numbers(random, 4, 3, 3, 3)
     bias = numbers(random, 4)
-    with PaddedEverywhere(mode):
+    with Rewired("max", mode):
         found = F.conv2d(x, weight, bias, padding=padding)
     down, right = (padding, padding) if isinstance(padding, int) else padding
     around = np.pad(x.numpy(), ((0, 0), (0, 0), (down, down), (right, right)), NUMPY[mode])
@@ -36,7 +36,7 @@ def test_a_convolution_pads_as_numpy_does(mode, padding, random):
 def test_stride_dilation_and_groups_stay(random):
     x, weight = numbers(random, 1, 4, 9, 9), numbers(random, 4, 2, 3, 3)
     options = {"stride": 2, "dilation": 2, "groups": 2}
-    with PaddedEverywhere("circular"):
+    with Rewired("max", "circular"):
         found = F.conv2d(x, weight, None, padding=2, **options)
     around = torch.from_numpy(np.pad(x.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), "wrap"))
     torch.testing.assert_close(found, F.conv2d(around, weight, None, **options))
@@ -50,7 +50,7 @@ def test_a_network_on_a_torus_is_one_on_a_tiled_picture(random):
             nn.Conv2d(4, 4, 5, padding=2), nn.ReLU(), nn.Conv2d(4, 2, 3, padding=1),
         ).double()  # fmt: skip
     x = numbers(random, 1, 3, 16, 16)
-    with PaddedEverywhere("circular"):
+    with Rewired("max", "circular"):
         found = module(x)
     middle = module(x.repeat(1, 1, 3, 3))[..., 8:16, 8:16]
     torch.testing.assert_close(found, middle)
@@ -59,7 +59,7 @@ def test_a_network_on_a_torus_is_one_on_a_tiled_picture(random):
 
 def test_maps_smaller_than_the_reach_go_around_again(random):
     x, weight = numbers(random, 1, 1, 1, 2), numbers(random, 1, 1, 7, 7)
-    with PaddedEverywhere("circular"):
+    with Rewired("max", "circular"):
         found = F.conv2d(x, weight, padding=3)
     around = torch.from_numpy(np.pad(x.numpy(), ((0, 0), (0, 0), (3, 3), (3, 3)), "wrap"))
     torch.testing.assert_close(found, F.conv2d(around, weight))
@@ -67,7 +67,7 @@ def test_maps_smaller_than_the_reach_go_around_again(random):
 
 def test_other_calls_are_left_alone(random):
     x, weight = numbers(random, 1, 1, 6, 6), numbers(random, 1, 1, 3, 3)
-    with PaddedEverywhere("circular"):
+    with Rewired("max", "circular"):
         assert torch.equal(F.conv2d(x, weight), F.conv2d(x, weight, padding="valid"))
         pooled = F.avg_pool2d(x, 3, padding=1)
     assert torch.equal(pooled, F.avg_pool2d(x, 3, padding=1))

@@ -1,6 +1,7 @@
 """Activations that are kept of a run which somebody else makes."""
 
 import threading
+import weakref
 
 import pytest
 import torch
@@ -84,3 +85,75 @@ def test_runs_of_other_threads_are_not_kept_and_errors_leave_no_hook(network, pi
         assert kept == {}
         raise ZeroDivisionError
     assert hooks(network.module) == 0
+
+
+@torch.no_grad()
+def test_a_visitor_sees_layers_in_order_and_says_what_goes_on(network, picture):
+    layers = network.module
+    first = layers[0](picture).clone()
+    seen = {}
+
+    def visit(name, activations):
+        seen[name] = activations.clone()
+        return 10 * activations
+
+    network.visit(picture, ["1#2", "first", "1", "2"], visit)
+    assert list(seen) == ["first", "1", "2", "1#2"]
+    assert torch.equal(seen["first"], first)
+    # The first layer's output is overwritten by a ReLU in place: nothing else can go on there.
+    assert torch.equal(seen["1"], first.relu())
+    torch.testing.assert_close(seen["2"], layers[2](10 * first.relu()))
+    assert hooks(layers) == 0
+
+
+@torch.no_grad()
+def test_two_names_of_one_layer_are_visited_one_after_the_other(network, picture):
+    seen = {}
+
+    def visit(name, activations):
+        seen[name] = activations.clone()
+        return activations + 1
+
+    network.visit(picture, ["0", "first"], visit)
+    assert torch.equal(seen["first"], seen["0"] + 1)
+
+
+@torch.no_grad()
+def test_what_a_visitor_does_not_keep_is_given_back(network, picture):
+    seen, alive = [], []
+
+    def visit(name, activations):
+        alive.append(sum(w() is not None for w in seen))
+        seen.append(weakref.ref(activations))
+        return activations
+
+    network.visit(picture, ["1", "2", "1#2"], visit)
+    # The convolution still holds what it was given; the second was a copy of what is overwritten.
+    assert alive == [0, 1, 0]
+
+
+def test_a_visitor_that_fails_leaves_no_hook(network, picture):
+    def visit(name, activations):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        network.visit(picture, ["1"], visit)
+    assert hooks(network.module) == 0
+    with pytest.raises(BadInput, match="no layer 'nothing'"):
+        network.visit(picture, ["nothing"], visit)
+    network.visit(picture, [], visit)
+
+
+def test_the_gradient_passes_through_a_visitor(network, picture):
+    x = picture.clone().requires_grad_(True)
+    found = []
+
+    def visit(name, activations):
+        found.append(activations.sum())
+        return activations * 2 if name == "1" else activations
+
+    network.visit(x, ["1", "2"], visit)
+    (gradient,) = torch.autograd.grad(found[1], x)
+    layers = network.module
+    plain = layers[2](layers[0](x).relu() * 2).sum()
+    torch.testing.assert_close(gradient, torch.autograd.grad(plain, x)[0])

@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from engine.objectives.moments import moments, second_moments
+from engine.objectives.moments import (
+    moments,
+    passing_moments,
+    passing_second_moments,
+    second_moments,
+)
 
 
 def gradient_of(function, x):
@@ -60,3 +65,47 @@ def test_half_precision_gradients_do_not_under_or_overflow():
     gradient = gradient_of(lambda x: 1e-6 * second_moments(x).sum(), f)
     exact = gradient_of(lambda x: 1e-6 * second_moments(x).sum(), f.double())
     torch.testing.assert_close(gradient.double(), exact, rtol=0.1, atol=0)
+
+
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("kind", ["first", "second"])
+def test_they_add_to_the_gradient_of_what_comes_after(kind, last, features):
+    f = features(2, 3, 4, 5)
+    if last:
+        f = f.to(memory_format=torch.channels_last)
+    weights = features(2, 3, 4, 5, seed=9).to(memory_format=torch.channels_last)
+    of_second = features(2, 3, 1, 3, seed=10)[:, :, 0]
+    passing = passing_moments if kind == "first" else passing_second_moments
+
+    def along(x):
+        onward, *means, second = passing(x * 1)
+        after = (onward.sin() * weights).sum() + sum(mean.square().sum() for mean in means)
+        return after + (second * of_second).sum()
+
+    def by_hand(x):
+        rows = x.flatten(2)
+        second = rows @ rows.mT / 20
+        after = (x.sin() * weights).sum() + (second * of_second).sum()
+        return after + (rows.mean(2).square().sum() if kind == "first" else 0)
+
+    torch.testing.assert_close(gradient_of(along, f), gradient_of(by_hand, f))
+
+
+def test_a_gradient_that_others_hold_is_not_changed(features):
+    f, ahead = features(1, 3, 4, 5).to(memory_format=torch.channels_last), features(1, 3, 4, 5)
+    ahead = ahead.to(memory_format=torch.channels_last)
+    kept = ahead.clone()
+    x = f.requires_grad_(True)
+    onward, second = passing_second_moments(x)
+    both = torch.autograd.grad((onward, second.sum()), x, (ahead, None))[0]
+    assert torch.equal(ahead, kept)
+    expected = kept + gradient_of(lambda t: second_moments(t).sum(), f)
+    torch.testing.assert_close(both, expected)
+
+
+def test_moments_that_nobody_uses_change_nothing(features):
+    f = features(1, 3, 4, 5)
+    assert torch.equal(gradient_of(lambda x: passing_moments(x)[0].sum(), f), torch.ones_like(f))
+    torch.testing.assert_close(
+        gradient_of(lambda x: moments(x)[0].sum(), f), torch.full_like(f, 1 / 20)
+    )
