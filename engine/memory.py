@@ -12,9 +12,9 @@ from engine.task import Task
 ON_TOP = 4
 """Bytes for each activation beside its own: gradients, statistics of layers in float32, workspace
 of convolutions (measured: 1 to 2 for DeepDream, 4 to 5 for style transfer)."""
-FRUGAL = {2: 3.5, 4: 4.5}
+FRUGAL = {2: 4.5, 4: 5.5}
 """Bytes for each activation, all in all, by the bytes of a number, where `Network.taps` runs layers
-that keep little (measured: 2.2 to 3.3 and 3.0 to 4.3)."""
+that keep little (measured: 2.2 to 4.3 and 2.9 to 5.2)."""
 UPFRONT = 200 * MIB
 """What a first run takes whatever its size: the mathematics libraries, matrices of channels."""
 STYLE_SHARE = 0.5
