@@ -18,7 +18,8 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from engine.errors import BadInput
 from engine.networks.card import BYTES, CAFFE_BVLC, CAFFE_VGG, IMAGENET, Card, Preprocessing
 from engine.networks.loading import load_network
-from engine.networks.network import Network, vgg_names
+from engine.networks.network import Network
+from engine.networks.vgg_names import vgg_names
 
 PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
