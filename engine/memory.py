@@ -14,7 +14,7 @@ ON_TOP = 4
 of convolutions (measured: 1 to 2 for DeepDream, 4 to 5 for style transfer)."""
 FRUGAL = {2: 4.5, 4: 5.5}
 """Bytes for each activation, all in all, by the bytes of a number, where `Network.taps` runs layers
-that keep little (measured: 2.2 to 4.3 and 2.9 to 5.2)."""
+that keep little (measured: 2.6 to 4.2 and 3.1 to 4.5)."""
 UPFRONT = 200 * MIB
 """What a first run takes whatever its size: the mathematics libraries, matrices of channels."""
 STYLE_SHARE = 0.5
