@@ -63,6 +63,21 @@ def test_bf16_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device._bf16_is_faster("mps") is False
 
 
+@pytest.mark.parametrize(("half", "faster"), [(1.0, True), (1.9, False), (3.0, False)])
+@pytest.mark.parametrize("busy", [range(6), range(6, 30), range(0)])
+def test_other_work_meanwhile_does_not_decide_the_precision(monkeypatch, half, faster, busy):
+    clock, calls = [0.0], [0]
+
+    def convolution(x, weight, padding):
+        seconds = half if x.dtype == torch.bfloat16 else 2.0
+        clock[0] += seconds * (4 if calls[0] in busy else 1)
+        calls[0] += 1
+
+    monkeypatch.setattr(device.F, "conv2d", convolution)
+    monkeypatch.setattr(device.time, "perf_counter", lambda: clock[0])
+    assert device._bf16_is_faster.__wrapped__("cpu") is faster
+
+
 def test_available_memory_is_what_the_system_says() -> None:
     there_is = psutil.virtual_memory()
     assert 0 < device.available_memory(CPU) <= there_is.total
