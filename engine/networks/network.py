@@ -14,7 +14,7 @@ from engine.errors import BadInput
 from engine.networks.card import Card
 from engine.networks.frugal import frugally
 from engine.networks.rewiring import PADDINGS, POOLINGS, Rewired
-from engine.networks.tapping import Visit, tapping, visiting
+from engine.networks.tapping import Visit, keeping, tapping, visiting
 from engine.networks.tracing import Call, trace, unwatched_copy, without_memory
 from engine.networks.vgg_names import VGG_FIELD, vgg_names
 
@@ -210,14 +210,9 @@ class Network:
         how the first convolution continues the picture beyond its border. Raises `BadInput` for
         unknown names and for pictures that are too small.
         """
-        found: dict[str, Tensor] = {}
-
-        def keep(name: str, activations: Tensor) -> Tensor:
-            found[name] = activations
-            return activations
-
         names = list(dict.fromkeys(names))
-        self.visit(picture, names, keep, pooling=pooling, padding=padding)
+        found: dict[str, Tensor] = {}
+        self.visit(picture, names, keeping(found), pooling=pooling, padding=padding)
         return {name: found[name] for name in names}
 
     def visit(

@@ -32,13 +32,18 @@ def tapping(
         no_deeper: end the run at the deepest of them.
     """
     found: dict[str, Tensor] = {}
+    with visiting(module, calls, wanted, no_deeper, keeping(found)):
+        yield found
+
+
+def keeping(found: dict[str, Tensor]) -> Visit:
+    """Return a visitor that puts activations into `found` and changes nothing."""
 
     def keep(name: str, activations: Tensor) -> Tensor:
         found[name] = activations
         return activations
 
-    with visiting(module, calls, wanted, no_deeper, keep):
-        yield found
+    return keep
 
 
 @contextmanager

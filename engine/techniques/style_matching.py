@@ -6,7 +6,6 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from engine.networks.tapping import Visit
 from engine.objectives.style import GramLoss, Statistics, WassersteinLoss
 
 Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -44,39 +43,28 @@ def style_loss(target: Statistics, statistic: str, scaling: str) -> Loss:
     if statistic == "gram":
         gram = GramLoss(target, normalised=scaling == "gradient")
         size = float(target.second.square().mean())
-        return _scaled(gram, size) if scaling == "relative" else gram.passing
+        return partial(_relative, gram, size) if scaling == "relative" else gram.passing
     wasserstein = WassersteinLoss(target)
     # tr E[f fᵀ] / C: the Wasserstein distance to features that are all zero
     size = float(target.second.diagonal(dim1=-2, dim2=-1).mean())
     if scaling == "relative":
-        return _scaled(wasserstein, size)
+        return partial(_relative, wasserstein, size)
     if scaling == "gradient":
         return partial(_distance, wasserstein)
     return wasserstein.passing
 
 
-def _scaled(loss: GramLoss | WassersteinLoss, size: float) -> Loss:
-    def passing(features: Tensor) -> tuple[Tensor, Tensor]:
-        onward, value = loss.passing(features)
-        return onward, value / max(size, 1e-12)
-
-    return passing
+def _relative(
+    loss: GramLoss | WassersteinLoss, size: float, features: Tensor
+) -> tuple[Tensor, Tensor]:
+    onward, value = loss.passing(features)
+    return onward, value / max(size, 1e-12)
 
 
 def _distance(loss: WassersteinLoss, features: Tensor) -> tuple[Tensor, Tensor]:
     """Return W2 itself: its gradient keeps its size as the distance shrinks."""
     onward, value = loss.passing(features)
     return onward, value.clamp_min(1e-12).sqrt()
-
-
-def heard(losses: dict[str, Loss], noted: dict[str, Tensor]) -> Visit:
-    """Return what takes layers' losses into `noted` while a network runs."""
-
-    def visit(name: str, features: Tensor) -> Tensor:
-        features, noted[name] = losses[name](features)
-        return features
-
-    return visit
 
 
 def weighted(values: dict[str, Tensor], weights: dict[str, float], none: Tensor) -> Tensor:

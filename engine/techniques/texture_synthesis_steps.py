@@ -31,7 +31,6 @@ from engine.task import Frame, Stage, Task, finite
 from engine.techniques.style_matching import (
     Loss,
     fetched,
-    heard,
     shared_out,
     style_loss,
     usual_weights,
@@ -172,11 +171,15 @@ class _Texture:
     def _terms(self, picture: Tensor, settings: TextureSynthesis) -> dict[str, Tensor]:
         if self.seamless:
             picture = self._turned(picture)
-        noted: dict[str, Tensor] = {}
-        padding = "circular" if self.seamless else "replicate"
-        self._visit(picture, padding, heard(self.losses, noted))
+        values: dict[str, Tensor] = {}
+
+        def visit(name: str, features: Tensor) -> Tensor:
+            features, values[name] = self.losses[name](features)
+            return features
+
+        self._visit(picture, "circular" if self.seamless else "replicate", visit)
         terms = {
-            "style": weighted(noted, self.layers, picture.new_zeros(())),
+            "style": weighted(values, self.layers, picture.new_zeros(())),
             "variation": settings.tv_weight * smoothness(picture),
         }
         terms["total"] = terms["style"] + terms["variation"]
