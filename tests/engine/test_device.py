@@ -1,8 +1,11 @@
 """Device, precision and memory, as far as a machine without a card can tell."""
 
+import ctypes
 import os
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -132,3 +135,67 @@ def test_peak_memory_counts_what_is_gone_again() -> None:
 
 def test_cores() -> None:
     assert 1 <= device.cores() <= (os.cpu_count() or 1)
+
+
+KEPT = """
+import subprocess
+import sys
+import psutil, torch
+from engine.device import MIB, return_large_blocks
+
+torch.ones(31 * MIB, dtype=torch.uint8)  # freeing it lifts glibc's own limit to as much
+if sys.argv[1] == "ours":
+    return_large_blocks()
+resident = psutil.Process().memory_info
+before = resident().rss
+blocks = [
+    (torch.ones(16 * MIB, dtype=torch.uint8), torch.ones(MIB // 16, dtype=torch.uint8))
+    for _ in range(8)
+]
+small = [block.pop() for block in map(list, blocks)]  # lie between the large ones, and stay
+del blocks
+print((resident().rss - before) / MIB)
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="needs glibc"
+)
+def test_large_blocks_return_to_the_system() -> None:
+    def left(how: str) -> float:
+        done = subprocess.run(
+            [sys.executable, "-c", KEPT, how], capture_output=True, text=True, check=True,
+            cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+        return float(done.stdout)
+
+    assert left("ours") < 16
+    assert left("glibc") > 100
+
+
+@linux
+@pytest.mark.parametrize(
+    ("name", "value", "calls"),
+    [
+        ("MALLOC_MMAP_THRESHOLD_", "65536", 0),
+        ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=65536", 0),
+        ("GLIBC_TUNABLES", "glibc.malloc.arena_max=2", 1),
+    ],
+)
+def test_a_limit_for_blocks_that_the_user_has_set_stays(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, calls: int
+) -> None:
+    asked: list[tuple[int, int]] = []
+    library = SimpleNamespace(mallopt=lambda *to: asked.append(to))
+    monkeypatch.setattr(device.ctypes, "CDLL", lambda _name: library)
+    monkeypatch.setenv(name, value)
+    device.return_large_blocks.__wrapped__()
+    assert asked == [(-3, device.LARGE_BLOCK)] * calls
+
+
+@linux
+def test_a_library_without_the_call_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    monkeypatch.setattr(device.ctypes, "CDLL", lambda _name: SimpleNamespace())
+    device.return_large_blocks.__wrapped__()
