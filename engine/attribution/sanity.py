@@ -57,7 +57,7 @@ def rank_correlation(a: Tensor, b: Tensor) -> float:
     """Return Spearman's rank correlation of all values, ties sharing their ranks; 0 if one is flat."""
     from scipy.stats import rankdata
 
-    ranks = [torch.from_numpy(rankdata(t.detach().double().cpu().numpy().ravel())) for t in (a, b)]
+    ranks = [torch.from_numpy(rankdata(t.detach().cpu().double().numpy().ravel())) for t in (a, b)]
     first, second = (r - r.mean() for r in ranks)
     size = first.norm() * second.norm()
     return float(first @ second / size) if size > 0 else 0.0

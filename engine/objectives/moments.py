@@ -147,4 +147,4 @@ def _maps(rows: Tensor, like: Tensor) -> Tensor:
 
 def double(x: Tensor) -> Tensor:
     """Return `x` in float64: on its device, or on the CPU where the device (MPS) has no float64."""
-    return x.to("cpu" if x.device.type == "mps" else x.device, torch.float64)
+    return (x.cpu() if x.device.type == "mps" else x).double()

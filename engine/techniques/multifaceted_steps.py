@@ -71,7 +71,7 @@ def features_of(network: Network, layer: str, files: list[Path]) -> Floats:
         batch = torch.cat([square(path, side) for path in files[first : first + BATCH]])
         features = network.taps(batch, [layer])[layer].float()
         found.append(features.flatten(2).mean(2) if features.dim() > 2 else features)
-    return torch.cat(found).double().cpu().numpy()
+    return torch.cat(found).cpu().double().numpy()
 
 
 def grouped(features: Floats, count: int, seed: int) -> list[list[int]]:
