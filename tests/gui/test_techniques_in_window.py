@@ -336,13 +336,18 @@ def test_the_folder_of_photos_is_asked_for(
     assert answers == []
 
 
-def test_a_second_network_is_picked_from_those_that_are_here(window: MainWindow) -> None:
+def test_a_second_network_is_picked_from_those_that_are_here(
+    window: MainWindow, qtbot: QtBot
+) -> None:
     window.studio.set_technique("adversarial")
     editor = window.form.editor("other_network")
     assert isinstance(editor, PickEditor)
-    model = editor._completer.model()
-    offered = [model.index(row, 0).data() for row in range(model.rowCount())]
-    assert "slim_vgg" in offered
+
+    def offered() -> list[str]:
+        model = editor._completer.model()
+        return [model.index(row, 0).data() for row in range(model.rowCount())]
+
+    qtbot.waitUntil(lambda: "slim_vgg" in offered())  # the folders are read in the background
     assert editor.box.placeholderText() == "none"
 
 
