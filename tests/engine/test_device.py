@@ -138,7 +138,6 @@ def test_cores() -> None:
 
 
 KEPT = """
-import subprocess
 import sys
 import psutil, torch
 from engine.device import MIB, return_large_blocks
@@ -162,10 +161,13 @@ print((resident().rss - before) / MIB)
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="needs glibc"
 )
 def test_large_blocks_return_to_the_system() -> None:
+    limits = ("MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+    plain = {name: value for name, value in os.environ.items() if name not in limits}
+
     def left(how: str) -> float:
         done = subprocess.run(
             [sys.executable, "-c", KEPT, how], capture_output=True, text=True, check=True,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[2], env=plain,
         )  # fmt: skip
         return float(done.stdout)
 
@@ -188,6 +190,8 @@ def test_a_limit_for_blocks_that_the_user_has_set_stays(
     asked: list[tuple[int, int]] = []
     library = SimpleNamespace(mallopt=lambda *to: asked.append(to))
     monkeypatch.setattr(device.ctypes, "CDLL", lambda _name: library)
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     monkeypatch.setenv(name, value)
     device.return_large_blocks.__wrapped__()
     assert asked == [(-3, device.LARGE_BLOCK)] * calls
