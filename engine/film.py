@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CODECS = {".mp4": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9"}
-
+HD_LINES = 720
+"""From here on the matrix is BT.709's, below BT.601's: what a player takes that reads no tags."""
+# Code points of ITU-T H.273, which all three containers carry. sRGB has the primaries of BT.709 in
+# films of any size, and its samples are shown as BT.709's by every common player.
+_BT709, _SMPTE170M, _LIMITED = 1, 6, 1
 
 Take = Callable[["Tensor"], None]
 """Takes the next frame, (3, H, W) in [0, 1]."""
@@ -145,7 +149,15 @@ class _Video:
             self.stream.height, self.stream.width = pixels.shape[:2]
             self.stream.pix_fmt = "yuv420p"
             self.stream.options = {"crf": "18"}
-        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            codec = self.stream.codec_context
+            codec.colorspace = _BT709 if len(pixels) >= HD_LINES else _SMPTE170M
+            codec.color_primaries = codec.color_trc = _BT709
+            codec.color_range = _LIMITED
+        # Converted here, as the tags say: encoding an RGB frame converts by BT.601 whatever they say.
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=self.stream.codec_context.colorspace,
+            dst_color_range=_LIMITED,
+        )  # fmt: skip
         self.container.mux(self.stream.encode(frame))
 
     def finish(self) -> None:

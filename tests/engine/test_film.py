@@ -1,7 +1,9 @@
 """Films: numbered pictures, or a video whose frames are what went in."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -39,6 +41,43 @@ def test_a_video_holds_the_frames_in_order(tmp_path: Path, suffix: str) -> None:
     for frame, level in zip(frames, levels, strict=True):
         assert frame.mean() / 255 == pytest.approx(level, abs=0.03)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+# Luma weights of red and blue: Rec. ITU-R BT.601 and BT.709.
+MATRICES = {1: (0.2126, 0.0722), 6: (0.299, 0.114)}
+
+
+def colours_by_tags(frame: Any, matrix: int) -> Any:
+    """The RGB of a limited-range frame by its matrix, from the standards' own formula."""
+    planes = frame.to_ndarray(format="yuv444p").astype(np.float64)
+    red, blue = MATRICES[matrix]
+    luma = (planes[0] - 16) / 219
+    from_blue, from_red = (planes[1] - 128) / 224, (planes[2] - 128) / 224
+    r = luma + 2 * (1 - red) * from_red
+    b = luma + 2 * (1 - blue) * from_blue
+    g = (luma - red * r - blue * b) / (1 - red - blue)
+    return np.stack([r, g, b], -1) * 255
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+@pytest.mark.parametrize(("lines", "matrix"), [(720, 1), (96, 6)])
+def test_a_video_says_its_colours_and_keeps_to_them(
+    tmp_path: Path, suffix: str, lines: int, matrix: int
+) -> None:
+    av = pytest.importorskip("av")
+    colours = [(230, 51, 26), (0, 255, 0), (26, 51, 230), (128, 128, 128)]
+    stripes = np.repeat(np.uint8(colours), 32, 0)[None].repeat(lines, 0)
+    with film(tmp_path / f"film{suffix}") as take:
+        take(torch.from_numpy(stripes).permute(2, 0, 1) / 255)
+    with av.open(str(tmp_path / f"film{suffix}")) as container:
+        codec = container.streams.video[0].codec_context
+        frame = next(container.decode(video=0))
+        tags = codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range
+    assert tags == (matrix, 1, 1, 1)
+    seen = colours_by_tags(frame, matrix)
+    for index, colour in enumerate(colours):
+        middle = seen[lines // 2, 32 * index + 16]
+        assert np.abs(middle - colour).max() <= 3, (colour, middle)
 
 
 def test_a_film_that_broke_off_leaves_the_old_one(tmp_path: Path) -> None:
