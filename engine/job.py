@@ -11,6 +11,7 @@ from engine import settings
 from engine.errors import BadInput
 from engine.image import Picture, open_picture
 from engine.settings import setting
+from engine.steering import STYLE_WEIGHTS, Changes, Steering
 from engine.task import Frame, Task, Technique
 from engine.techniques import TECHNIQUES
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the recipe; readers refuse higher ones."""
-
-Changes = tuple[tuple[int, Mapping[str, Any]], ...]
 
 Source = str | Path | Picture
 """An input picture: where it lies, or the picture itself."""
@@ -62,7 +61,9 @@ class Job:
         choices=("auto", "fp32", "bf16"), group="Output",
     )  # fmt: skip
     changes: Changes = ()
-    """Live settings that were changed during the run: after which iteration, which values."""
+    """Live settings that were changed during the run: after which iteration, which values.
+
+    Besides a technique's settings there are the weights of its styles (`STYLE_WEIGHTS`)."""
     stop_after: int | None = None
     """The iteration after which a person stopped the run."""
 
@@ -123,17 +124,27 @@ class Job:
                 _whole(recipe["seed"]),
                 _text(recipe["device"]),
                 _text(recipe["precision"]),
-                tuple(_change(TECHNIQUES[command], c) for c in recipe.get("changes", ())),
+                tuple(
+                    _change(TECHNIQUES[command], len(inputs["styles"]), c)
+                    for c in recipe.get("changes", ())
+                ),
                 None if stop is None else _whole(stop),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadInput(f"the recipe is damaged ({error!r}); the job cannot be read") from error
 
 
-def _change(kind: type[Technique], entry: Any) -> tuple[int, dict[str, Any]]:
+def _change(kind: type[Technique], styles: int, entry: Any) -> tuple[int, dict[str, Any]]:
     iteration, values = entry
-    settings.make(kind, values)  # raises `BadInput` for what is no setting
-    return _whole(iteration), dict(values)
+    others = {name: value for name, value in values.items() if name != STYLE_WEIGHTS}
+    checked = settings.values(settings.make(kind, others))  # raises `BadInput` for no settings
+    own: dict[str, Any] = {name: checked[name.replace("-", "_")] for name in others}
+    if STYLE_WEIGHTS in values:
+        weights = [float(weight) for weight in values[STYLE_WEIGHTS]]
+        if len(weights) != styles or not all(w > 0 and math.isfinite(w) for w in weights):
+            raise ValueError(f"{STYLE_WEIGHTS} are {weights}, of {styles} styles")
+        own[STYLE_WEIGHTS] = weights
+    return _whole(iteration), own
 
 
 def _text(value: Any) -> str:
@@ -237,44 +248,14 @@ def prepare(job: Job, network: "Network | None" = None) -> Task:
     )
 
 
-class Steering:
-    """Changes to live settings of a running job, from any thread; taken at the next iteration."""
-
-    def __init__(self) -> None:
-        """Start with nothing changed."""
-        self._wanted: deque[Technique] = deque(maxlen=1)
-        self.applied: list[tuple[int, dict[str, Any]]] = []
-        """What has taken effect: after which iteration, which values (`Job.changes`)."""
-
-    def change(self, technique: Technique) -> None:
-        """Ask for the live settings of `technique`; the others wait for the next run."""
-        self._wanted.append(technique)
-
-    def apply(self, task: Task, iteration: int) -> None:
-        """Put what was asked for into the task, whose `iteration` is done."""
-        try:
-            wanted: Any = self._wanted.pop()
-        except IndexError:
-            return
-        if type(wanted) is not type(task.technique):
-            return  # a person has turned to another technique meanwhile
-        live = {
-            name: getattr(wanted, name)
-            for name, described in settings.describe(wanted).items()
-            if described.live and getattr(wanted, name) != getattr(task.technique, name)
-        }
-        if live:
-            task.technique = replace(task.technique, **live)
-            self.applied.append((iteration, live))
-
-
 def run(
     job: Job, network: "Network | None" = None, steering: Steering | None = None
 ) -> Iterator[Frame]:
     """Yield a `Frame` per iteration. Closing the generator stops the work.
 
     Same job, device and precision give the same picture, also of a run that was steered or stopped:
-    `job.changes` and `job.stop_after` say how. Raises `BadInput`, `WeightsMissing`, `OutOfMemory`
+    `job.changes` and `job.stop_after` say how; `steering.applied` gets what has been changed, anew
+    and again. Raises `BadInput`, `WeightsMissing`, `OutOfMemory`
     with the size that would fit, and `Diverged` when numbers stop being finite: the last frame's
     picture is then the last good one.
     """
@@ -284,6 +265,7 @@ def run(
     task = prepare(job, network)
     check_fits(task)
     changes = deque(job.changes)
+    steering = steering or Steering()
     if (changes or job.stop_after is not None) and getattr(task.technique, "resume", False):
         # Done again from its beginning, where the changes and the stop are counted from.
         task.technique = replace(task.technique, resume=False)
@@ -294,9 +276,8 @@ def run(
                 if frame.iteration == job.stop_after:
                     break
                 while changes and changes[0][0] <= frame.iteration:
-                    task.technique = replace(task.technique, **changes.popleft()[1])
-                if steering is not None:
-                    steering.apply(task, frame.iteration)
+                    steering.take(task, *changes.popleft())
+                steering.apply(task, frame.iteration)
     finally:
         release_memory(task.device)
 

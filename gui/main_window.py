@@ -86,7 +86,7 @@ class MainWindow(QMainWindow):
 
     def _make_models(self) -> None:
         self.garbage = Garbage(self)
-        self.studio = Studio(self.session.job, self)
+        self.studio = Studio(self.session.job, self, self.session.techniques)
         self.background = Background(self)
         self.networks = Networks()
         self.pictures = Pictures(self.background, self)
@@ -238,7 +238,8 @@ class MainWindow(QMainWindow):
         kept.setValue("state", self.saveState(LAYOUT_VERSION))
         self.restoring.save(kept)
         kept.sync()
-        self.session.job = self.studio.job
+        self.session.job = self.studio.own_job()
+        self.session.techniques = self.studio.left()
         self.session.folded = self.form.folded()
         try:
             sessions.save(self.session)

@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from engine.image import Picture
 from engine.job import Inputs, Job, Source
 from engine.places import data_folder
 from engine.settings import setting
+from engine.task import Technique
 from engine.techniques import TECHNIQUES
 
 VERSION = 1
@@ -59,6 +60,8 @@ class Session:
     preferences: Preferences = field(default_factory=Preferences)
     folded: list[str] | None = None
     """Titles of the folded groups of settings; None: as at the first start."""
+    techniques: dict[str, tuple[Technique, int]] = field(default_factory=dict)
+    """Settings and size that the techniques were left with, by command."""
 
     def remember_file(self, path: str) -> None:
         """Put a picture or project in front of the recent ones."""
@@ -89,13 +92,15 @@ def load() -> Session:
         return session
     for name, read in (
         ("job", job_from_values),
+        ("techniques", _techniques),
         ("recent", _texts),
         ("presets", _presets),
         ("preferences", _preferences),
         ("folded", _maybe_texts),
     ):
         try:
-            setattr(session, name, read(values[name]))
+            if name in values:  # an older version knew nothing of some of them
+                setattr(session, name, read(values[name]))
         except (KeyError, TypeError, ValueError, AttributeError, BadInput) as error:
             log.warning("%s in %s is left out: %r", name, file(), error)
     return session
@@ -106,6 +111,10 @@ def save(session: Session) -> None:
     values = {
         "version": VERSION,
         "job": job_to_values(session.job) if session.job else None,
+        "techniques": {
+            command: {"settings": settings.values(technique), "size": size}
+            for command, (technique, size) in session.techniques.items()
+        },
         "recent": session.recent,
         "presets": session.presets,
         "preferences": settings.values(session.preferences),
@@ -128,10 +137,7 @@ def with_paths(job: Job) -> Job:
     i = job.inputs
     styles = tuple((path, weight) for p, weight in i.styles if (path := path_of(p)) is not None)
     inputs = Inputs(path_of(i.content), styles, path_of(i.guide), path_of(i.start))
-    return Job(
-        job.technique, inputs, job.network, job.weights, job.size, job.seed, job.device,
-        job.precision,
-    )  # fmt: skip
+    return replace(job, inputs=inputs)
 
 
 def job_to_values(job: Job) -> dict[str, Any]:
@@ -194,6 +200,18 @@ def _presets(values: Any) -> dict[str, dict[str, dict[str, Any]]]:
             with suppress(BadInput, KeyError, TypeError, AttributeError):
                 settings.make(TECHNIQUES[command], preset)
                 kept.setdefault(command, {})[name] = preset
+    return kept
+
+
+def _techniques(values: Any) -> dict[str, tuple[Technique, int]]:
+    kept: dict[str, tuple[Technique, int]] = {}
+    size = settings.describe(Job)["size"]
+    for command, left in values.items():
+        try:
+            technique = settings.make(TECHNIQUES[command], left["settings"])
+            kept[command] = technique, size.check(left["size"])
+        except (BadInput, KeyError, TypeError, AttributeError) as error:
+            log.warning("the settings of %s are left out: %r", command, error)
     return kept
 
 

@@ -24,6 +24,12 @@ UNDO_LIMIT = 500
 MERGE_SECONDS = 1.5
 """Changes of one setting that follow each other this quickly are one drag of a slider."""
 
+PINNED = ("device", "precision")
+"""What a recipe says of the machine: of no other job."""
+
+Left = tuple[Technique, int]
+"""A technique with its settings, and the size of its results."""
+
 
 def first_job() -> Job:
     """Return what is set up at the very first start: one click on Run gives a picture."""
@@ -38,10 +44,16 @@ class Studio(QObject):
     changed = Signal(object, object)
     """Job before, job after."""
 
-    def __init__(self, job: Job | None = None, parent: QObject | None = None) -> None:
+    def __init__(
+        self, job: Job | None = None, parent: QObject | None = None,
+        others: Mapping[str, Left] | None = None,
+    ) -> None:  # fmt: skip
+        """`others`: how the techniques were left, by command."""
         super().__init__(parent)
         self._job = job or first_job()
-        self._others: dict[str, Technique] = {}
+        self._others: dict[str, Left] = dict(others or {})
+        self._opened: list[tuple[Job, dict[str, Any]]] = []
+        """Jobs from recipes, with what was set up before of that which they pin."""
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(UNDO_LIMIT)
 
@@ -55,11 +67,38 @@ class Studio(QObject):
         """The chosen technique with its settings."""
         return self._job.technique
 
+    def own_job(self) -> Job:
+        """Return the job without what belongs to an opened recipe alone.
+
+        That is its changes and its stop, which are of one run, and the device and precision that it
+        was computed with.
+        """
+        for opened, own in reversed(self._opened):
+            if opened == self._job:
+                return replace(self._job, changes=(), stop_after=None, **own)
+        return self._job
+
+    def left(self) -> dict[str, Left]:
+        """Return settings and size of each technique, as they are or as it was left."""
+        return {**self._others, self.technique.command: (self.technique, self._job.size)}
+
     def edit(self, text: str, merge: str = "", **changes: Any) -> None:
-        """Replace fields of the job. Edits in a row with the same `merge` are undone as one."""
-        job = replace(self._job, **changes)
+        """Replace fields of the job. Edits in a row with the same `merge` are undone as one.
+
+        An opened job that is edited is the person's own: see `own_job`.
+        """
+        if replace(self._job, **changes) != self._job:
+            self._push(text, merge, replace(self.own_job(), **changes))
+
+    def open(self, text: str, job: Job) -> None:
+        """Take over a job from a recipe; until it is edited, it is done again as it was."""
+        own = self.own_job()
+        self._opened.append((job, {name: getattr(own, name) for name in PINNED}))
         if job != self._job:
-            self.undo_stack.push(_Edit(self, text, merge, self._job, job))
+            self._push(text, "", job)
+
+    def _push(self, text: str, merge: str, job: Job) -> None:
+        self.undo_stack.push(_Edit(self, text, merge, self._job, job))
 
     def set_setting(self, name: str, value: Any) -> None:
         """Change a setting of the technique, or one of the job's own (size, seed …)."""
@@ -79,12 +118,12 @@ class Studio(QObject):
         self.edit(text, technique=technique)
 
     def set_technique(self, command: str) -> None:
-        """Turn to another technique, with the settings that it had when it was left."""
+        """Turn to another technique, with the settings and the size that it was left with."""
         if command == self.technique.command:
             return
         kind = TECHNIQUES[command]
-        technique = self._others.get(command) or kind()
-        self.edit(self.tr("Choose {0}").format(kind.title), technique=technique)
+        technique, size = self._others.get(command) or (kind(), Job(kind()).size)
+        self.edit(self.tr("Choose {0}").format(kind.title), technique=technique, size=size)
 
     def apply_preset(self, name: str, values: Mapping[str, Any]) -> None:
         """Take a preset: its settings, and the defaults for all that it does not name.
@@ -106,7 +145,10 @@ class Studio(QObject):
 
     def set_network(self, name: str, weights: str | None = None) -> None:
         """Choose a network; layers chosen for another are left to the new one's suggestion."""
-        self._others = {key: _without_layers(other) for key, other in self._others.items()}
+        self._others = {
+            command: (_without_layers(technique), size)
+            for command, (technique, size) in self._others.items()
+        }
         text = self.tr("Choose {0}").format(name)
         technique = _without_layers(self.technique)
         self.edit(text, network=name, weights=weights, technique=technique)
@@ -115,6 +157,7 @@ class Studio(QObject):
         """Take over a whole job: nothing before it can be undone."""
         before = self._job
         self._others.clear()
+        self._opened.clear()
         self._set(job)
         self.undo_stack.clear()
         if before == job:
@@ -122,7 +165,7 @@ class Studio(QObject):
 
     def _set(self, job: Job) -> None:
         before, self._job = self._job, job
-        self._others[before.technique.command] = before.technique
+        self._others[before.technique.command] = before.technique, before.size
         if before != job:
             self.changed.emit(before, job)
 

@@ -61,11 +61,23 @@ class Objective:
         self.pooling, self.padding = settings.pooling, settings.padding
         self.content_layers = content_layers(settings, network)
         self.style_layers = style_layers(settings, network)
-        scaling = settings.loss_scaling
+        self._statistic, self._scaling = settings.style_statistic, settings.loss_scaling
+        self.weights: list[float] = []
+        """Of the styles, relative to each other."""
         with torch.no_grad():
-            self.losses_by_kind = {
-                "content": self._content_losses(content, scaling),
-                "style": self._style_losses(styles, settings.style_statistic, scaling),
+            self.losses_by_kind = {"content": self._content_losses(content, self._scaling)}
+            self._statistics = self._statistics_of([picture for picture, _ in styles])
+        self.weigh([weight for _, weight in styles])
+
+    def weigh(self, weights: list[float]) -> None:
+        """Mix the styles by these weights from now on."""
+        if weights == self.weights:
+            return
+        self.weights = weights
+        with torch.no_grad():
+            self.losses_by_kind["style"] = {
+                name: style_loss(Statistics.blend(each, weights), self._statistic, self._scaling)
+                for name, each in self._statistics.items()
             }
 
     def _content_losses(self, content: Tensor, scaling: str) -> dict[str, Loss]:
@@ -78,22 +90,17 @@ class Objective:
         self._visit(content, self.content_layers, visit)
         return losses
 
-    def _style_losses(
-        self, styles: list[tuple[Tensor, float]], statistic: str, scaling: str
-    ) -> dict[str, Loss]:
+    def _statistics_of(self, styles: list[Tensor]) -> dict[str, list[Statistics]]:
+        """Return each style layer's statistics of each style."""
         parts: dict[str, list[Statistics]] = {name: [] for name in self.style_layers}
 
         def visit(name: str, features: Tensor) -> Tensor:
             parts[name].append(Statistics.of(features))
             return features
 
-        for picture, _ in styles:
+        for picture in styles:
             self._visit(picture, self.style_layers, visit)
-        weights = [weight for _, weight in styles]
-        return {
-            name: style_loss(Statistics.blend(of_each, weights), statistic, scaling)
-            for name, of_each in parts.items()
-        }
+        return parts
 
     def _visit(self, picture: Tensor, names: Iterable[str], visit: Visit) -> None:
         self.network.visit(picture, names, visit, pooling=self.pooling, padding=self.padding)
@@ -207,6 +214,7 @@ class StyleTransferRun:
             for _ in range(stage.iterations):
                 settings = cast(StyleTransfer, self.task.technique)
                 optimizer.learning_rate = settings.learning_rate
+                objective.weigh([weight for _, weight in self.task.styles])
                 noted: dict[str, float] = {}
                 optimizer.step(partial(objective.gradient, settings, done + 1, noted))
                 if settings.clamp:

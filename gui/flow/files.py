@@ -218,9 +218,9 @@ class FilesFlow(QObject):
 
     def _on_project(self, path: Path, job: Job) -> None:
         self.session.remember_file(str(path))
-        new = with_paths(job)
-        fields = {f: getattr(new, f) for f in new.__dataclass_fields__}
-        self.studio.edit(self.tr("Open {0}").format(path.name), **fields)
+        self.studio.open(self.tr("Open {0}").format(path.name), with_paths(job))
+        if path.suffix.lower() != ".json":
+            self.showing.show_opened(str(path))
         self.said.emit(self.tr("Opened {0}").format(path))
 
     # -- what happened --------------------------------------------------------------------

@@ -5,7 +5,8 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication
 
 from engine import settings
-from engine.job import Job
+from engine.job import Inputs, Job
+from gui.session import path_of
 
 
 def missing(job: Job) -> str:
@@ -43,3 +44,14 @@ def waiting(running: Job, wanted: Job) -> dict[str, str]:
         for name, d in described.items()
         if not d.live and getattr(old, name) != getattr(new, name)
     }
+
+
+def same_pictures(one: Inputs, other: Inputs) -> bool:
+    """Whether two jobs take the same pictures, however the styles are weighed."""
+
+    def pictures(i: Inputs) -> list[str | None]:
+        return [
+            path_of(p) for p in (i.content, i.guide, i.start, *(style for style, _ in i.styles))
+        ]
+
+    return pictures(one) == pictures(other)

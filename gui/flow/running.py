@@ -8,7 +8,8 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine import settings
 from engine.job import Job
-from gui.flow.readiness import missing, waiting
+from engine.steering import STYLE_WEIGHTS
+from gui.flow.readiness import missing, same_pictures, waiting
 from gui.flow.showing import Showing
 from gui.flow.shown_run import Record, ShownRun
 from gui.flow.words import in_this_window
@@ -170,6 +171,9 @@ class RunFlow(ShownRun):
             self.record, self._coming = self._coming, None
             self.showing.run_content = path_of(self.record.job.inputs.content)
             self.timeline.clear()
+            for iteration, values in self.record.changes:
+                for text in self._in_short(values):
+                    self.timeline.mark_change(iteration, text)
 
     @Slot(list)
     def _on_points(self, points: list[Point]) -> None:
@@ -200,11 +204,21 @@ class RunFlow(ShownRun):
         record = self._coming or self.record
         if record is not None:
             record.changes.append((iteration, values))
+        for text in self._in_short(values):
+            self.losses.mark_change(iteration, text)
+            self.timeline.mark_change(iteration, text)
+            log.info("from iteration %d: %s", iteration + 1, text)
+
+    def _in_short(self, values: Mapping[str, Any]) -> list[str]:
+        """Return changed settings as they are named on marks."""
         described = settings.describe(self.studio.technique)
+        texts = []
         for name, value in values.items():
             label = described[name].label if name in described else name
-            self.losses.mark_change(iteration, f"{label} {value}")
-            log.info("from iteration %d: %s %s", iteration + 1, label, value)
+            if name == STYLE_WEIGHTS:
+                label, value = self.tr("Styles"), " : ".join(f"{weight:g}" for weight in value)
+            texts.append(f"{label} {value}")
+        return texts
 
     @Slot(object)
     def _on_ended(self, result: Result | None) -> None:
@@ -256,11 +270,14 @@ class RunFlow(ShownRun):
         if running is None:
             self.wait_for_forecast()
             return
-        self.controller.steer(after.technique)
+        self.controller.steer(after.technique, before.technique)
         if before.network != after.network:
             self.said.emit(self.tr("The next run takes {0}.").format(after.network))
         elif before.inputs != after.inputs:
-            self.said.emit(self.tr("The next run takes the new pictures."))
+            if same_pictures(running.inputs, after.inputs):
+                self.controller.weigh([weight for _, weight in after.inputs.styles])
+            else:
+                self.said.emit(self.tr("The next run takes the new pictures."))
         self.notes_changed.emit(waiting(running, after))
 
     def wait_for_forecast(self) -> None:

@@ -121,6 +121,15 @@ class Showing(QObject):
             size = QSize(opened.width, opened.height)
             self._put(Showable("input", opened.image, path=path), size)
 
+    def show_opened(self, path: str) -> None:
+        """Show a picture whose recipe was opened, beside the photo that it was made of."""
+        self._compare_with(self._content_path())
+        self.show_input(path)
+
+    def _content_path(self) -> str | None:
+        takes = "content" in self._studio.technique.inputs
+        return path_of(self._studio.job.inputs.content) if takes else None
+
     def show_live(self, image: QImage, name: str) -> None:
         """Show the newest picture of a camera or film."""
         if self.current is None or self.current.kind != "live":

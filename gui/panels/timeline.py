@@ -49,6 +49,7 @@ class TimelineStrip(QWidget):
         super().__init__(parent)
         self._moments: Sequence[Moment] = ()
         self._chosen = -1
+        self._marks: list[tuple[int, str]] = []
         self._thumbnails: dict[tuple[int, int], QPixmap] = {}
         self._scaled_for = (0, 0.0)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
@@ -65,6 +66,23 @@ class TimelineStrip(QWidget):
         kept = {_key(m) for m in moments}
         self._thumbnails = {k: p for k, p in self._thumbnails.items() if k in kept}
         self.update()
+
+    def show_marks(self, marks: Sequence[tuple[int, str]]) -> None:
+        """Show a line where something was changed: after which iteration, and what in words."""
+        self._marks = list(marks)
+        self.update()
+
+    def _marked(self) -> dict[int, list[str]]:
+        """Return what changed between each thumbnail shown and the one before, by its index."""
+        found: dict[int, list[str]] = {}
+        before = 0
+        for index, _ in self.places():
+            here = self._moments[index].iteration
+            texts = [text for iteration, text in self._marks if before <= iteration < here]
+            if texts:
+                found[index] = texts
+            before = here
+        return found
 
     def places(self) -> list[tuple[int, QRect]]:
         """Return the index of each moment shown, and where."""
@@ -95,6 +113,11 @@ class TimelineStrip(QWidget):
             if index == self._chosen:
                 painter.setPen(QPen(self.palette().highlight().color(), 3))
                 painter.drawRect(area)
+        marked = self._marked()
+        painter.setPen(QPen(self.palette().text().color(), 2, Qt.PenStyle.DashLine))
+        for index, place in self.places():
+            if index in marked:
+                painter.drawLine(place.topLeft(), place.bottomLeft())
         painter.end()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -113,6 +136,7 @@ class TimelineStrip(QWidget):
             for index, place in self.places():
                 if place.contains(event.pos()):
                     text = self.tr("Iteration {0}").format(self._moments[index].iteration)
+                    text = "\n".join([text, *self._marked().get(index, [])])
                     QToolTip.showText(event.globalPos(), text, self)
                     return True
             QToolTip.hideText()
@@ -162,6 +186,7 @@ class TimelinePanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._moments: list[Moment] = []
+        self._changes: list[tuple[int, str]] = []
         self._live = True
         self._iteration = 0
         self._said = ""
@@ -216,7 +241,15 @@ class TimelinePanel(QWidget):
     def clear(self) -> None:
         """Forget the run; the next is followed live."""
         self._live = True
+        self._changes.clear()
+        self._strip.show_marks(self._changes)
         self.set_moments([])
+
+    def mark_change(self, iteration: int, text: str) -> None:
+        """Show that something was changed after an iteration."""
+        self._changes.append((iteration, text))
+        self._strip.show_marks(self._changes)
+        self._show()
 
     def set_moments(self, moments: list[Moment]) -> None:
         """Show these moments, in order of iteration, in place of those shown now."""
@@ -283,7 +316,8 @@ class TimelinePanel(QWidget):
         self._said = ""
         if moment is not None:
             parts = self.tr("iteration {0} of {1}").format(moment.iteration, moment.total)
-            self._said = " · ".join(filter(None, (parts, moment.stage)))
+            changed = [text for iteration, text in self._changes if iteration < moment.iteration]
+            self._said = " · ".join(filter(None, (parts, moment.stage, *changed[-1:])))
         self._slider.setAccessibleDescription(self._said)
         self._elide()
         for widget in (self._slider, self._go_live, self._compare, self._save, self._branch):

@@ -4,7 +4,7 @@ Owns the engine's thread and its worker. Panels and tests connect to this, never
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -110,8 +110,11 @@ class RunController(QObject):
         """The film of the run under way."""
         return self._order.reel if self._order else None
 
-    def start(self, job: Job, *, paused: bool = False, replay: bool = False) -> None:
-        """Begin a run; `paused` holds it before its first iteration. Ignored while one is active."""
+    def start(self, job: Job, *, paused: bool = False) -> None:
+        """Begin a run; `paused` holds it before its first iteration. Ignored while one is active.
+
+        Changes and a stop that the job brings along from its recipe are done again.
+        """
         if self.active:
             return
         self.cancel_forecast()
@@ -119,7 +122,7 @@ class RunController(QObject):
         self.history.clear()
         self.pace = Pace()
         self._number += 1
-        self._order = Order(self._number, job, self.threads, replay=replay)
+        self._order = Order(self._number, job, self.threads)
         if paused:
             self._order.control.pause(True)
             self._order.control.step()
@@ -155,10 +158,18 @@ class RunController(QObject):
             self._order.control.stop()
             self._set_state(State.STOPPING)
 
-    def steer(self, technique: Technique) -> None:
-        """Let a changed technique's live settings take effect at the next iteration."""
+    def steer(self, technique: Technique, before: Technique | None = None) -> None:
+        """Let a changed technique's live settings take effect at the next iteration.
+
+        With `before`, those alone that are not as they were there.
+        """
         if self._order and self.active:
-            self._order.steering.change(technique)
+            self._order.steering.change(technique, before)
+
+    def weigh(self, weights: Sequence[float]) -> None:
+        """Let other weights of the styles take effect at the next iteration."""
+        if self._order and self.active:
+            self._order.steering.weigh(weights)
 
     def ask_forecast(self, job: Job) -> None:
         """Measure what `job` would take, unless a run is active; the last question counts."""

@@ -87,8 +87,6 @@ class Order:
     control: Control = field(default_factory=Control)
     reel: Reel = field(default_factory=Reel)
     """Takes the frames that finish one of a film."""
-    replay: bool = False
-    """Whether the job's recorded changes and stop are carried out again."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +152,6 @@ class EngineWorker(QObject):
         self._become_nice(order.threads)
         began = time.perf_counter()
         job = opened(order.job)
-        if not order.replay:
-            job = replace(job, changes=(), stop_after=None)
         device = choose_device(job.device)
         dtype = choose_precision(job.precision, device)
         network = self.networks.get(job.network, job.weights).at(device, dtype)
@@ -248,10 +244,8 @@ class _Drawn:
         content = self.job.inputs.content
         like = content if isinstance(content, Picture) else None
         picture = from_tensor(self.frame.picture, like)
-        job = self.job
-        if not order.replay:
-            stop = None if complete else self.frame.iteration
-            job = replace(job, changes=tuple(order.steering.applied), stop_after=stop)
+        stop = None if complete else self.frame.iteration
+        job = replace(self.job, changes=tuple(order.steering.applied), stop_after=stop)
         frame, seconds = self.frame, time.perf_counter() - self.began
         return Result(order.number, job, picture, frame.iteration, frame.total, seconds, complete)
 

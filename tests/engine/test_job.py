@@ -328,6 +328,40 @@ def test_steering_leaves_other_techniques_and_other_settings_alone() -> None:
     assert task.technique == Fake(strength=3.0), "a change is taken once"
 
 
+def test_weights_of_styles_are_steered_and_done_again(style_job: Job, network: Network) -> None:
+    steering = Steering()
+    for frame in run(style_job, network, steering):
+        if frame.iteration == 2:
+            steering.weigh([1.0, 1.0, 1.0])  # of other styles: left alone
+        if frame.iteration == 3:
+            steering.weigh([1.0, 8.0])
+    assert steering.applied == [(3, {"style_weights": [1.0, 8.0]})]
+    steered = replace(style_job, changes=tuple(steering.applied))
+    again = Job.from_recipe(through_json(steered.recipe()))
+    assert again.changes == steered.changes
+    assert torch.equal(last_picture(again, network), frame.picture)
+    assert not torch.equal(last_picture(style_job, network), frame.picture)
+
+
+def test_a_run_that_is_done_again_can_be_steered_besides(network: Network) -> None:
+    """A person who changes one setting keeps what the recipe changes by itself."""
+    job = replace(fake_job(iterations=4), changes=((1, {"strength": 4.0}),))
+    before = Fake(iterations=4)
+    steering = Steering()
+    for frame in run(job, network, steering):
+        if frame.iteration == 2:
+            steering.change(replace(before, offset=0.5), before)
+    assert steering.applied == [(1, {"strength": 4.0})]  # the offset is not live
+    assert round(float(frame.picture.mean()) * 100) == 1 + 3 * 4
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, float("nan")], ["x", 1.0], 3])
+def test_damaged_weights_of_styles_are_refused(style_job: Job, weights: object) -> None:
+    recipe = {**style_job.recipe(), "changes": [[1, {"style_weights": weights}]]}
+    with pytest.raises(BadInput):
+        Job.from_recipe(recipe)
+
+
 # -- when it goes wrong ----------------------------------------------------------------------------
 
 

@@ -426,6 +426,23 @@ def test_two_styles_share_by_weight(style_task, noise_picture):
     assert mixed < brightness(3, 1) < only_bright
 
 
+def test_live_weights_of_styles_take_effect_at_the_next_iteration(style_task, noise_picture):
+    bright, dark = noise_picture(40, 36, seed=5, low=0.5), noise_picture(40, 36, seed=6, high=0.4)
+    settings = replace(ONE_SCALE, iterations=20, content_weight=0.0, learning_rate=0.06)
+
+    def frames_of(changed=None):
+        task = style_task(settings, styles=[(bright, 1.0), (dark, 1.0)])
+        for frame in settings.frames(task):
+            yield frame.losses["style"], float(frame.picture.mean())
+            if frame.iteration == 3 and changed:
+                task.styles = [(p, w) for (p, _), w in zip(task.styles, changed, strict=True)]
+
+    mixed, brighter, darker = (list(frames_of(w)) for w in (None, (9.0, 1.0), (1.0, 9.0)))
+    assert mixed[:3] == brighter[:3] == darker[:3]
+    assert mixed[3][0] != brighter[3][0]
+    assert darker[-1][1] + 0.05 < mixed[-1][1] < brighter[-1][1] - 0.05
+
+
 def test_the_order_of_styles_does_not_matter(style_task, pictures_of, noise_picture):
     a, b = (noise_picture(40, 36, seed=5), 1.0), (noise_picture(33, 50, seed=6, high=0.4), 3.0)
     forth = pictures_of(style_task(ONE_SCALE, styles=[a, b]))[-1][1]
