@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.options import PROGRAM, Parser, add_device, add_network, add_output
+from cli.options import PROGRAM, Parser, add_device, add_network, add_output, positive
 from engine.colour_map import SEQUENTIAL
 from engine.errors import BadInput
 from engine.heat import FILLS, METHODS, Heat, Method, UnitName, around_gray, find_method
@@ -53,6 +53,8 @@ def run(argv: list[str]) -> int:
     several = max(len(options.method), targets, len(options.layer), len(networks)) > 1
     if options.companions:
         _check_companions(options)
+    for network in networks:
+        _check_memory(options, network, photo)
     chosen = _figure if several or options.sanity or options.companions else _single
     said, target = chosen(options, photo, networks)
     if options.cut:
@@ -161,6 +163,18 @@ def _figure(
     return said, columns[0].question.target
 
 
+def _check_memory(options: Any, network: "Network", photo: "Picture") -> None:
+    """See that all methods fit into memory at the size that the network looks at."""
+    from engine.attribution.occlusion import BATCH
+    from engine.memory import check_look
+    from engine.networks.fitting import looking_size
+
+    size = looking_size(network, photo.width, photo.height, options.size)
+    check_look(network, size)
+    if "occlusion" in options.method:
+        check_look(network, size, graph=False, count=BATCH)
+
+
 def _check_companions(options: Any) -> None:
     """See that an occlusion of a class is asked for."""
     if "occlusion" not in options.method:
@@ -225,8 +239,20 @@ def _parser() -> Parser:
         "be repeated")  # fmt: skip
     add("--layer", action="append", metavar="NAME", default=[],
         help="for grad-cam (default: the last map)")  # fmt: skip
-    add("--window", type=int, default=0, metavar="PX", help="for occlusion (default: a seventh)")
-    add("--stride", type=int, default=0, metavar="PX", help="for occlusion (default: half of it)")
+    add(
+        "--window",
+        type=positive,
+        default=0,
+        metavar="PX",
+        help="for occlusion (default: a seventh)",
+    )
+    add(
+        "--stride",
+        type=positive,
+        default=0,
+        metavar="PX",
+        help="for occlusion (default: half of it)",
+    )
     add("--fill", choices=FILLS, default=FILLS[0], metavar="WHAT",
         help="for occlusion: mean (of the network's training), gray, black, blur")  # fmt: skip
     add("--companions", action="store_true",
@@ -250,7 +276,7 @@ def _parser() -> Parser:
         help="a figure of what is left of the maps as the weights are made random from the top "
         "layer down (Adebayo et al. 2018)")  # fmt: skip
     add_network(add, several=True)
-    add("--size", type=int, default=0, metavar="PX",
+    add("--size", type=positive, metavar="PX",
         help="long side of the photo for the network (default: what it was made for)")  # fmt: skip
     add_device(add, "auto")
     add("--json", action="store_true", help="what was found as one line of JSON")

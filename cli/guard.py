@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from engine.errors import PareidoliaError
+from engine.errors import OutOfMemory, PareidoliaError, is_out_of_memory
 from engine.places import log_folder
 
 INTERRUPTED = 130
@@ -31,6 +31,9 @@ def guarded(action: Callable[[], int]) -> int:
         _close_quietly()
         return 1
     except Exception as error:  # nobody should see a traceback
+        if is_out_of_memory(error):
+            _say("there is not enough free memory for this: close other programs and try again")
+            return OutOfMemory.exit_code
         _say(f"unexpected error ({error!r}); details in {log_error()}")
         return 1
 

@@ -13,6 +13,7 @@ from cli.options import (
     add_network,
     add_output,
     add_output_options,
+    positive,
 )
 from engine.errors import BadInput
 
@@ -45,12 +46,14 @@ def run(argv: list[str]) -> int:
     if options.source is not None:
         keep_apart([output], [options.source])
     from engine.device import choose_device, choose_precision
+    from engine.inspection.folder import BATCH
     from engine.networks.loading import load_network
 
     device = choose_device(options.device)
     network = load_network(options.network, options.weights, device)
     if options.what in ("patches", "neighbors", "embedding"):
         network = network.at(device, choose_precision(options.precision, device))
+        _check_memory(network, options.size or network.card.input_size, BATCH)
     figures: dict[str, Callable[[Any, Network], Found]] = {
         "filters": _filters,
         "activations": _activations,
@@ -83,7 +86,7 @@ def _parser() -> Parser:
     add("--among", type=Path, metavar="FOLDER", help="for neighbors: the pictures to choose from")
     add("--channel", type=int, action="append", default=[], metavar="K",
         help="for patches: which channel; may be repeated (default: those that answer most)")  # fmt: skip
-    add("--top", type=int, default=0, metavar="N",
+    add("--top", type=positive, default=0, metavar="N",
         help="how many: channels of activations (default: all) and of patches (8), "
         "filters of a deep layer (16), neighbors (8)")  # fmt: skip
     add("--each", action="store_true",
@@ -94,7 +97,7 @@ def _parser() -> Parser:
         help="for embedding by tsne, 1 or more (default: 30)")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help="for embedding: same seed, same map")
     add_network(add)
-    add("--size", type=int, default=0, metavar="PX",
+    add("--size", type=positive, default=0, metavar="PX",
         help="side of the pictures for the network (default: what it was made for)")  # fmt: skip
     add_device(add, "auto")
     add("--precision", default="auto", metavar="PRECISION",
@@ -108,10 +111,6 @@ def _check(options: Any) -> None:
     what = options.what
     if len(options.layer) > 1 and what != "patches":
         raise BadInput(f"--what {what} takes one --layer, not {len(options.layer)}")
-    if options.top < 0:
-        raise BadInput(f"--top is {options.top}; it takes 1 or more")
-    if options.size < 0:
-        raise BadInput(f"--size is {options.size}; it takes 1 or more")
     if what == "neighbors" and options.among is None:
         raise BadInput("--what neighbors needs --among FOLDER, the pictures to choose from")
     if options.among is not None and what != "neighbors":
@@ -133,6 +132,13 @@ def _check_source(options: Any) -> None:
         raise BadInput(f"--what {what} needs {kind}; give its path")
     if what in ("patches", "embedding") and source.is_file():
         raise BadInput(f"{source} is a file; --what {what} needs a folder of pictures")
+
+
+def _check_memory(network: "Network", side: int, count: int) -> None:
+    """See that so many squares at a time fit into memory; a picture is no larger than a square."""
+    from engine.memory import check_look
+
+    check_look(network, (side, side), graph=False, count=count)
 
 
 def _layer(network: "Network", side: int) -> str:
@@ -192,6 +198,7 @@ def _activations(options: Any, network: "Network") -> Found:
     photo = open_picture(options.source)
     stretch = min(max(photo.width, photo.height) / min(photo.width, photo.height), 3.0)
     side = options.size or round(network.card.input_size * stretch)
+    _check_memory(network, side, 1)
     picture = photo.resized(side).tensor()
     layer = options.layer[0] if options.layer else _layer(network, network.card.input_size)
     maps = activations(network, picture.to(network.device), layer)

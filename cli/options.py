@@ -84,6 +84,14 @@ def _whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
 
 
+def positive(text: str) -> int:
+    """Return a whole number from 1 upwards, for argparse."""
+    value = _whole(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is too small: it takes 1 or more")
+    return value
+
+
 def technique_parser(kind: type[Technique]) -> Parser:
     """Return the parser of one technique's command, every setting an option."""
     parser = Parser(

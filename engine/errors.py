@@ -1,5 +1,7 @@
 """What can go wrong for a person: one clear sentence each, and the exit code that it ends with."""
 
+import errno
+
 
 class PareidoliaError(Exception):
     """A failure explained in one sentence: what is wrong where, and what would be right."""
@@ -26,13 +28,18 @@ class OutOfMemory(PareidoliaError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether `error` says that memory ran out (torch has several ways of saying it)."""
-    import torch
-
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+    """Return whether `error` says that memory ran out: Python, torch and the system's own ways."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in words)
+    words = (
+        "out of memory",  # also torch.OutOfMemoryError, which may be asked for before torch is there
+        "can't allocate memory",
+        "cannot allocate memory",
+        "not enough memory",
+        "failed to map segment",  # of a library
+    )
+    kinds = (RuntimeError, OSError, ImportError)
+    return isinstance(error, kinds) and any(w in str(error).lower() for w in words)
 
 
 class Diverged(PareidoliaError):

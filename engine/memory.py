@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from traceback import clear_frames
+from typing import TYPE_CHECKING
 
 from engine.device import MIB, available_memory
 from engine.errors import OutOfMemory, is_out_of_memory
 from engine.settings import describe
 from engine.task import Task
+
+if TYPE_CHECKING:
+    from engine.networks.network import Network
 
 ON_TOP = 4
 """Bytes for each activation beside its own: gradients, statistics of layers in float32, workspace
@@ -17,6 +22,10 @@ FRUGAL = {2: 4.5, 4: 5.5}
 that keep little (measured: 2.6 to 4.2 and 3.1 to 4.5)."""
 UPFRONT = 200 * MIB
 """What a first run takes whatever its size: the mathematics libraries, matrices of channels."""
+KEPT = 1
+"""Bytes on top for each activation where nothing but a map is made (measured: -1 to 0.5)."""
+BESIDE = 50
+"""Bytes for each pixel of a picture that is looked at: in its file's colours, resized, its map."""
 STYLE_SHARE = 0.5
 """A style's activations are not kept for a gradient, only those of the layers compared."""
 
@@ -29,6 +38,30 @@ def check_fits(task: Task) -> None:
     fitting = size_that_fits(task)
     if fitting < task.size:
         raise _too_much(task, fitting)
+
+
+def check_look(
+    network: "Network", size: tuple[int, int], *, graph: bool = True, count: int = 1
+) -> None:
+    """Raise `OutOfMemory` where looking at pictures through a network needs more than is free.
+
+    Args:
+        network: all of it is run, at once on what it is given.
+        size: height and width of a picture as the network is given it.
+        graph: whether activations are kept for a gradient.
+        count: pictures at a time.
+    """
+    side = network.card.input_size
+    calls = network.calls().values()
+    each = network.dtype.itemsize
+    used = max(call.numbers for call in calls) * (each + KEPT)
+    if not graph:  # a layer's input, its output, and a copy of what was asked for
+        used = min(used, max(prod(call.shape) for call in calls) * (2 * each + KEPT))
+    needed = size[0] * size[1] * count * (used / side**2 + BESIDE)
+    free = 0.9 * available_memory(network.device) - UPFRONT
+    if needed > free:
+        fitting = int(max(size) * (max(free, 0) / needed) ** 0.5) // 16 * 16
+        raise OutOfMemory(_sentence(network, max(size), max(fitting, 16)))
 
 
 @contextmanager
@@ -66,7 +99,18 @@ def bytes_at(task: Task, size: int) -> int:
         long_side = min(size * scale, max(picture.height, picture.width))
         at_scale = long_side**2 * _shape_factor(picture.height, picture.width)
         pixels = max(pixels, STYLE_SHARE * at_scale)
+    pixels = max(pixels, STYLE_SHARE * _sample_pixels(task, size))
     return int(pixels * per_pixel) + remembered(task, pixels)
+
+
+def _sample_pixels(task: Task, size: int) -> float:
+    """Return the pixels of the sample of a texture where a scale of its own is set; else 0."""
+    side = getattr(task.technique, "sample_size", None)
+    if side is None or task.content is None:
+        return 0.0
+    # A smaller result is compared with a sample that is as much smaller.
+    side *= size / task.size
+    return float(side**2 * _shape_factor(task.content.height, task.content.width))
 
 
 def bytes_each(task: Task) -> float:
@@ -112,7 +156,11 @@ def _shape_factor(height: int, width: int) -> float:
 
 
 def _too_much(task: Task, fitting: int) -> OutOfMemory:
-    return OutOfMemory(
-        f"{task.network.card.name} at {task.size} pixels needs more memory than is free on "
-        f"{task.device.type}; --size {fitting} would fit"
+    return OutOfMemory(_sentence(task.network, task.size, fitting))
+
+
+def _sentence(network: "Network", size: int, fitting: int) -> str:
+    return (
+        f"{network.card.name} at {size} pixels needs more memory than is free on "
+        f"{network.device.type}; --size {fitting} would fit"
     )

@@ -21,6 +21,8 @@ from engine.image_decoding import opened
 from engine.networks.square import middle_square
 
 SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"])
+BATCH = 16
+"""Pictures that a network sees at a time."""
 AHEAD = 2
 """Batches that are decoded while one is worked on."""
 Mark = tuple[str, int, int]
@@ -90,7 +92,7 @@ def mark(folder: Path, path: Path) -> Mark:
     return name, status.st_size, status.st_mtime_ns
 
 
-def batches(files: Sequence[Path], side: int, size: int = 16, start: int = 0) -> Iterator[Batch]:
+def batches(files: Sequence[Path], side: int, size: int = BATCH, start: int = 0) -> Iterator[Batch]:
     """Yield `files` from place `start` on as squares of `side` pixels, `size` files at a time."""
     starts = iter(range(start, len(files), size))
     # Two threads: Pillow works without Python's lock, and one core decodes too slowly for a GPU.

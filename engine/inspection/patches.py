@@ -20,7 +20,7 @@ from engine.errors import BadInput, Diverged
 from engine.files import write_npz
 from engine.image import from_tensor, open_picture
 from engine.inspection.activations import channels_of
-from engine.inspection.folder import Batch, batches, fingerprint, picture_files
+from engine.inspection.folder import BATCH, Batch, batches, fingerprint, picture_files
 from engine.inspection.kept import kept_file, make_room, used
 from engine.inspection.kept import weights_hash as weights_hash
 from engine.inspection.receptive_field import Box, fields
@@ -89,7 +89,7 @@ class PatchSearch:
         *,
         best: int = BEST,
         side: int = 0,
-        batch: int = 16,
+        batch: int = BATCH,
     ) -> None:
         """List the folder and take up what an earlier search found there.
 

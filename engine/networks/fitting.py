@@ -27,6 +27,16 @@ def fitting_size(network: "Network", width: int, height: int) -> tuple[int, int]
     return size
 
 
+def looking_size(
+    network: "Network", width: int, height: int, long_side: int | None = None
+) -> tuple[int, int]:
+    """Return `fitting_size`, or that of a picture's shape with a long side that is asked for."""
+    if long_side is None:
+        return fitting_size(network, width, height)
+    scale = long_side / max(width, height)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
 def last_map(network: "Network", size: tuple[int, int] | None = None) -> str:
     """Return the last layer whose output is a map of more than one position.
 

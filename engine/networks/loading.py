@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.errors import BadInput
+from engine.errors import BadInput, OutOfMemory, is_out_of_memory
 from engine.networks import catalogue
 from engine.networks import weights as weight_files
 from engine.networks.card import KNOWN, Card, Preprocessing
@@ -29,13 +29,22 @@ def load_network(
 
     `weights` is a file or a folder to take instead of the usual places; `preprocessing` (a key of
     `card.KNOWN`) overrides what the weights seem to have been trained with. Raises `BadInput` for
-    unknown names and unsuitable files, `WeightsMissing` when there is no file.
+    unknown names and unsuitable files, `WeightsMissing` when there is no file, `OutOfMemory` where
+    there is too little memory for them.
     """
     from engine.networks.network import Network
 
-    card, found, state = read(name, weights, preprocessing)
-    module = assemble(state, found, card.input_size).to(device)
-    return Network(module, card, card.classes, aliases(card.architecture))
+    try:
+        card, found, state = read(name, weights, preprocessing)
+        module = assemble(state, found, card.input_size).to(device)
+        return Network(module, card, card.classes, aliases(card.architecture))
+    except (RuntimeError, MemoryError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(
+            f"there is not enough free memory to load {name}: close other programs, or choose a "
+            "smaller network such as slim_vgg"
+        ) from None
 
 
 def read(

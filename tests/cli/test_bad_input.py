@@ -108,6 +108,77 @@ def test_missing_weights_name_the_command(program: Program) -> None:
     assert "get them with: python main.py networks download vgg16" in one_line(done)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("attribute", "photo.png", "--method", "gradient"),
+        ("attribute", "photo.png", "--method", "gradient", "--method", "occlusion"),
+        ("inspect", "photo.png", "--what", "activations"),
+        ("inspect", "many", "--what", "patches"),
+        ("inspect", "many", "--what", "embedding"),
+        ("inspect", "photo.png", "--what", "neighbors", "--among", "many"),
+    ],
+)
+def test_no_look_begins_that_never_fits(
+    in_process: Program, folder: Path, command: tuple[str, ...]
+) -> None:
+    (folder / "many").mkdir(exist_ok=True)
+    (folder / "many" / "1.png").write_bytes((folder / "photo.png").read_bytes())
+    done = in_process(*command, "-o", "x.png", "--size", "500000", "--precision", "fp32"
+                      ) if command[0] == "inspect" else in_process(
+                          *command, "-o", "x.png", "--size", "500000")  # fmt: skip
+    assert done.returncode == 1
+    assert re.search(r"needs more memory than is free on cpu; --size \d+ would fit", one_line(done))
+    assert not (folder / "x.png").exists()
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "some"])
+@pytest.mark.parametrize("command", ["attribute", "inspect"])
+def test_a_look_takes_a_size_from_1(in_process: Program, command: str, size: str) -> None:
+    what = {"attribute": ["--method", "gradient"], "inspect": ["--what", "activations"]}[command]
+    done = in_process(command, "photo.png", *what, "-o", "x.png", f"--size={size}")
+    assert done.returncode == 2
+    assert "--size: " in one_line(done)
+
+
+def test_too_little_memory_for_the_network_is_a_sentence(
+    in_process: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.networks import loading
+
+    def full(*_: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] can't allocate memory")
+
+    monkeypatch.setattr(loading, "assemble", full)
+    for command in (
+        ["deep-dream", "photo.png"],
+        ["attribute", "photo.png", "--method", "gradient"],
+    ):
+        done = in_process(*command, "-o", "x.png")
+        assert done.returncode == 1
+        assert "not enough free memory to load slim_vgg" in one_line(done)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(12, "Cannot allocate memory"),
+        ImportError("libx.so: failed to map segment from shared object"),
+    ],
+)
+def test_memory_that_ran_out_anywhere_is_a_sentence(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cli.guard import guarded
+
+    def fail() -> int:
+        raise error
+
+    assert guarded(fail) == 1
+    assert capsys.readouterr().err.startswith("pareidolia: there is not enough free memory")
+
+
 def test_a_size_that_never_fits(in_process: Program) -> None:
     done = in_process(*STYLE, "-o", "x.png", "--size", "1000000")
     assert done.returncode == 1

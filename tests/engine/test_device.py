@@ -100,6 +100,13 @@ def container(folder: Path, version: int, limit: str, used: int, cache: int) -> 
     return folder
 
 
+def container_of(folder: Path, version: int, limit: str, used: int, cache: int) -> Path:
+    """The files of one group alone."""
+    folder.mkdir(parents=True)
+    made = container(folder, version, limit, used, cache)
+    return made if version == 2 else made / "memory"
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_container_s_limit_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
@@ -109,6 +116,47 @@ def test_a_container_s_limit_counts(
     folder = container(tmp_path, version, str(500 * mib), 450 * mib, 30 * mib)
     monkeypatch.setattr(device, "CGROUPS", folder)
     assert device.available_memory(CPU) == 80 * mib
+
+
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [(2, "0::/work.slice/job.scope"), (1, "7:cpu,memory:/work.slice/job.scope")],
+)
+@pytest.mark.parametrize("tightest", [0, 1, 2])
+def test_the_smallest_limit_of_nested_groups_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, line: str, tightest: int
+) -> None:
+    mib = device.MIB
+    sides, root = tmp_path / "sides", tmp_path / "root"
+    folders = [root, root / "work.slice", root / "work.slice" / "job.scope"]
+    for depth, folder in enumerate(folders):
+        limit = (70 if depth == tightest else 900 + depth) * mib
+        made = container_of(sides / str(depth), version, str(limit), 50 * mib, 10 * mib)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in made.iterdir():
+            if file.is_file():
+                (folder / file.name).write_text(file.read_text())
+    (tmp_path / "own").write_text(f"1:name=systemd:/elsewhere\n{line}\n")
+    if version == 1:
+        (tmp_path / "mounted").mkdir()
+        root.rename(tmp_path / "mounted" / "memory")
+        root = tmp_path / "mounted"
+    monkeypatch.setattr(device, "CGROUPS", root)
+    monkeypatch.setattr(device, "OWN_GROUPS", tmp_path / "own")
+    assert device.available_memory(CPU) == 30 * mib
+
+
+def test_a_group_outside_of_what_is_mounted_leaves_the_roots_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container the kernel may name groups of the machine around it."""
+    mib = device.MIB
+    folder = container(tmp_path, 2, str(60 * mib), 50 * mib, 10 * mib)
+    monkeypatch.setattr(device, "CGROUPS", folder)
+    for line in ("0::/../../other", "0::/system.slice/docker-1.scope"):
+        (tmp_path / "own").write_text(f"{line}\n")
+        monkeypatch.setattr(device, "OWN_GROUPS", tmp_path / "own")
+        assert device.available_memory(CPU) == 20 * mib
 
 
 def test_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

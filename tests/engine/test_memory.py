@@ -23,6 +23,7 @@ from engine.networks.network import Network
 from engine.task import Task
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.style_transfer import StyleTransfer
+from engine.techniques.texture_synthesis import TextureSynthesis
 from tests.engine.fake_technique import Fake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,6 +119,34 @@ def test_the_size_that_fits(network: Network, monkeypatch: pytest.MonkeyPatch) -
     assert memory.size_that_fits(replace(task, size=9)) == 9
 
 
+def test_a_textures_sample_counts_at_its_own_size(network: Network) -> None:
+    plain = task_for(network, TextureSynthesis(style_layers={"a": 1.0}), content=gray(50, 100))
+    large = replace(plain, technique=replace(plain.technique, sample_size=4000))
+    each = 8 * memory.FRUGAL[4]
+    # Half of a sample's activations are kept; it is half as high as wide.
+    assert memory.bytes_at(large, 100) == pytest.approx(0.5 * 4000 * 2000 * each)
+    assert memory.bytes_at(large, 50) == pytest.approx(0.5 * 2000 * 1000 * each)
+    assert memory.bytes_at(plain, 100) < memory.bytes_at(large, 100) / 100
+
+
+def test_a_look_is_checked_before_it_begins(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 8 + 4 + 16 numbers a pixel, of 5 bytes, and what a pixel itself takes.
+    needed = 300 * 400 * (28 * (4 + memory.KEPT) + memory.BESIDE)
+    free(monkeypatch, int((needed + memory.UPFRONT) / 0.9) + 100)
+    memory.check_look(network, (300, 400))
+    free(monkeypatch, int((needed / 4 + memory.UPFRONT) / 0.9) + 1000)
+    sentence = r"small at 400 pixels needs more memory than is free on cpu; --size 192 would fit"
+    with pytest.raises(OutOfMemory, match=sentence):
+        memory.check_look(network, (300, 400))
+    memory.check_look(network, (150, 200))
+    # Without a gradient a layer is gone as soon as the next one is there, but many are seen at once.
+    memory.check_look(network, (150, 200), graph=False)
+    with pytest.raises(OutOfMemory):
+        memory.check_look(network, (150, 200), graph=False, count=100)
+
+
 def test_networks_of_large_least_sizes_and_long_pictures(network: Network) -> None:
     """The estimate itself must not run the network at a size that it refuses."""
     card = replace(network.card, input_size=64)
@@ -174,6 +203,7 @@ from engine.image import Picture
 from engine.job import Inputs, Job, prepare
 from engine.memory import bytes_at
 from engine.techniques.style_transfer import StyleTransfer
+from engine.techniques.texture_synthesis import TextureSynthesis
 
 noise = Picture(np.random.default_rng(0).random((256, 256, 3), dtype=np.float32))
 technique = StyleTransfer(iterations=2, smallest_scale=65536)
