@@ -8,61 +8,73 @@ from typing import TYPE_CHECKING
 from engine.errors import BadInput
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engine.networks.network import Network
+
+MOST_TOLD = 6
+"""Classes that a sentence lists where several fit."""
 
 
 def find_class(network: "Network", text: str) -> int:
-    """Return the number of the class that `text` means: a name, a number or part of one name.
+    """Return the number of the class that `text` means, as `class_number` does.
 
-    Raises `BadInput` with near names where there is none or more than one.
+    Raises `BadInput` also for a network without classes.
     """
-    names = network.classes
-    if not names:
+    if not network.classes:
         raise BadInput(
             f"the weights of {network.card.name} on this machine hold no classifier; "
             "use a network with classes"
         )
-    wanted = text.strip().casefold()
+    return class_number(network.classes, text, network.card.name)
+
+
+def probabilities(logits: "Tensor") -> "Tensor":
+    """Return the probabilities (…, classes) that `logits` of that shape stand for.
+
+    The softmax; of a single output, which has nothing to be compared with, the logistic function.
+    """
+    return logits.sigmoid() if logits.shape[-1] == 1 else logits.softmax(-1)
+
+
+def class_number(names: Sequence[str], text: str, owner: str) -> int:
+    """Return the number of the class that `text` means: a name, a number or part of one name.
+
+    A name spelled exactly so goes first, then a number, then a name in other capitals, then a part
+    of a name. Raises `BadInput` in the name of `owner`, whose classes they are: with the numbers
+    where several fit, with near names where none does.
+    """
+    wanted = text.strip()
+    fitting = _fitting(names, wanted)
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        told = ", ".join(f"{i} {names[i]}" for i in fitting[:MOST_TOLD])
+        more = f" and {len(fitting) - MOST_TOLD} more" if len(fitting) > MOST_TOLD else ""
+        raise BadInput(
+            f"{owner} has several classes that {wanted!r} fits: {told}{more}; "
+            "give the number of one"
+        )
     folded = [name.casefold() for name in names]
-    if (found := _exactly(folded, wanted)) is not None:
-        return found
-    inside = [i for i, name in enumerate(folded) if wanted and wanted in name]
-    if len(inside) == 1:
-        return inside[0]
-    near = [names[i] for i in inside[:5]]
-    near = near or [
-        names[folded.index(n)] for n in difflib.get_close_matches(wanted, folded, 3, 0.4)
-    ]
-    hint = f"near it are {', '.join(near)}" if near else f"for example {', '.join(names[:3])}"
+    close = difflib.get_close_matches(wanted.casefold(), folded, 3, 0.4)
+    near = ", ".join(names[folded.index(name)] for name in close)
+    hint = f"near it are {near}" if near else f"for example {', '.join(names[:3])}"
     raise BadInput(
-        f"{network.card.name} has no class {text.strip()!r}; {hint} "
-        f"(or a number from 0 to {len(names) - 1})"
+        f"{owner} has no class {wanted!r}; {hint} (or a number from 0 to {len(names) - 1})"
     )
 
 
-def meant_by(names: Sequence[str], text: str) -> list[int]:
-    """Return the numbers of the classes that `text` fits best, in their order; [] for none.
-
-    A class's whole name or its number; else names with it as a word, else those with a word that
-    begins with it, else those with it anywhere.
-    """
-    wanted = text.strip().casefold()
-    folded = [name.casefold() for name in names]
+def _fitting(names: Sequence[str], wanted: str) -> list[int]:
+    """Return the numbers of the classes that `wanted` may mean, those with it as a word first."""
     if not wanted:
         return []
-    if (found := _exactly(folded, wanted)) is not None:
-        return [found]
-    part = re.escape(wanted)
-    for pattern in (rf"(?<!\w){part}(?!\w)", rf"(?<!\w){part}", part):
-        if fitting := [i for i, name in enumerate(folded) if re.search(pattern, name)]:
-            return fitting
-    return []
-
-
-def _exactly(folded: Sequence[str], wanted: str) -> int | None:
-    """Return the number of the class of that name or number, both in folded case."""
-    if wanted in folded:
-        return folded.index(wanted)
-    if wanted.isdecimal() and int(wanted) < len(folded):
-        return int(wanted)
-    return None
+    if exact := [i for i, name in enumerate(names) if name == wanted]:
+        return exact
+    if wanted.isdecimal() and int(wanted) < len(names):
+        return [int(wanted)]
+    folded, wanted = [name.casefold() for name in names], wanted.casefold()
+    if same := [i for i, name in enumerate(folded) if name == wanted]:
+        return same
+    word = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
+    inside = [i for i, name in enumerate(folded) if wanted in name]
+    return sorted(inside, key=lambda i: word.search(folded[i]) is None)

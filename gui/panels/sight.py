@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
-    QCompleter,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -18,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.heat import METHODS, SHOWN, Square
-from engine.networks.classes import meant_by
+from gui.panels.class_box import ClassBox
 from gui.panels.map_group import MapGroup
 from gui.panels.narrow import narrow
 from gui.panels.occluder import OccluderGroup
@@ -76,26 +75,15 @@ class SightPanel(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.class_box = QComboBox()
-        self.class_box.setObjectName("classBox")
-        self.class_box.setAccessibleName(self.tr("Class"))
-        self.class_box.setEditable(True)
-        self.class_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        narrow(self.class_box)
-        completer = self.class_box.completer()
-        completer.setFilterMode(Qt.MatchFlag.MatchContains)
-        completer.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
-        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.class_box = ClassBox()
         self.class_box.activated.connect(self._on_class)
-        line = self.class_box.lineEdit()
-        assert line is not None
-        line.editingFinished.connect(self._on_class_typed)
+        self.class_box.typed.connect(self.changed)
+        self.class_box.refused.connect(self.say)
         self.source = QComboBox()
         self.source.addItems([self.tr("the picture shown"), self.tr("the content photo")])
         self.source.setAccessibleName(self.tr("Look at"))
         narrow(self.source)
         self.source.activated.connect(self.changed)
-        self._likely: list[int] = []  # classes, the most likely first
         self.top = TopClasses()
         self.top.chosen.connect(self.choose_class)
         self.saliency = MapGroup("saliencyPanel", self.tr("Saliency"), PIXEL_METHODS)
@@ -147,13 +135,7 @@ class SightPanel(QScrollArea):
 
     def set_classes(self, names: Sequence[str]) -> None:
         """Offer these classes; none: the network has no classifier."""
-        with QSignalBlocker(self.class_box):
-            self.class_box.clear()
-            self.class_box.addItem(self.tr("most likely"), None)
-            for index, name in enumerate(names):
-                self.class_box.addItem(name, index)
-            self.class_box.setCurrentIndex(0)
-        self.class_box.setEnabled(bool(names))
+        self.class_box.set_classes(names)
         self.target.set_classes(bool(names))
         self.occlusion.set_of_unit(self.target.of_unit)
         self.top.setVisible(bool(names))
@@ -222,9 +204,9 @@ class SightPanel(QScrollArea):
 
     def show_top(self, top: Sequence[TopClass], target: int | None) -> None:
         """Show the most likely classes; `target` is the one asked about."""
-        self._likely = [number for number, _, _ in top]
         self.top.show_classes(top, target)
 
+    @Slot(str)
     def say(self, text: str, may_cancel: bool = False) -> None:
         """Put the maps into words; offer to give up the one under way."""
         self.said.setText(text)
@@ -263,19 +245,3 @@ class SightPanel(QScrollArea):
     @Slot(int)
     def _on_class(self, _index: int) -> None:
         self.changed.emit()
-
-    @Slot()
-    def _on_class_typed(self) -> None:
-        """Take a typed name or number; go back to the present one when there is none such."""
-        text = self.class_box.currentText()
-        names = [self.class_box.itemText(i) for i in range(self.class_box.count())]
-        before = index = self.class_box.currentIndex()
-        if text.strip().casefold() == names[0].casefold():
-            index = 0
-        elif meant := meant_by(names[1:], text):
-            order = {number: place for place, number in enumerate(self._likely)}
-            index = 1 + min(meant, key=lambda number: order.get(number, len(order)))
-        self.class_box.setEditText(names[index])
-        if index != before:
-            self.class_box.setCurrentIndex(index)
-            self.changed.emit()

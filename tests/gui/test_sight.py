@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from engine.heat import Square, UnitName, percent
-from engine.networks.classes import meant_by
 from gui.canvas.caption import Caption
 from gui.flow import sight as flow_module
 from gui.main_window import MainWindow
@@ -325,32 +324,20 @@ NAMES = [
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "meant", "told"),
     [
-        ("cat", [1, 3, 4]), ("CAT ", [1, 3, 4]), ("cata", [2]), ("catcher", [0]), ("ant", [6]),
-        ("persian cat", [3]), ("2", [2]), ("7", []), ("", []), ("dog", []), ("(", []),
-        ("olec", [5]), ("tiger c", [1]),
+        ("persian CAT", 3, ""), ("ant", 6, ""), ("4", 4, ""), ("olec", 5, ""), ("ANT", None, "6"),
+        ("cat", None, "1 tiger cat, 3 Persian cat, 4 cat shark, 0 oystercatcher"),
+        ("zebra", None, "no class 'zebra'"), ("most likely", None, ""), ("Ant", 7, ""),
     ],
 )  # fmt: skip
-def test_a_text_means_words_before_parts_of_words(text: str, found: list[int]) -> None:
-    assert meant_by(NAMES, text) == found
-
-
-@pytest.mark.parametrize(
-    ("top", "text", "meant"),
-    [
-        ([], "cat", 1), ([0, 3, 1], "cat", 3), ([4, 3], "cat", 4), ([0], "cat", 1), ([3], "ant", 6),
-        ([], "persian cat", 3), ([], "4", 4), ([], "zebra", None), ([], "most likely", None),
-    ],
-)  # fmt: skip
-def test_of_equal_names_the_most_likely_class_is_taken(
-    qtbot: QtBot, top: list[int], text: str, meant: int | None
+def test_a_typed_class_is_taken_where_it_is_the_only_one_that_fits(
+    qtbot: QtBot, text: str, meant: int | None, told: str
 ) -> None:
     panel = SightPanel()
     qtbot.addWidget(panel)
-    panel.set_classes(NAMES)
+    panel.set_classes([*NAMES, "Ant"])
     panel.show()
-    panel.show_top([(number, NAMES[number], 0.1) for number in top], None)
     line = panel.class_box.lineEdit()
     assert line is not None
     line.setFocus()
@@ -358,7 +345,23 @@ def test_of_equal_names_the_most_likely_class_is_taken(
     QTest.keyClicks(line, text)
     QTest.keyClick(line, Qt.Key.Key_Return)
     assert panel.wish().target == meant
-    assert line.text() == ("most likely" if meant is None else NAMES[meant])
+    assert line.text() == ("most likely" if meant is None else [*NAMES, "Ant"][meant])
+    assert told in panel.said.text() and bool(told) == bool(panel.said.text())
+
+
+def test_of_two_classes_of_one_name_each_can_be_chosen(qtbot: QtBot) -> None:
+    panel = SightPanel()
+    qtbot.addWidget(panel)
+    panel.set_classes(["crane", "heron", "crane"])
+    panel.show()
+    line = panel.class_box.lineEdit()
+    assert line is not None
+    for text, meant in (("crane", None), ("crane (2)", 2)):
+        line.selectAll()
+        QTest.keyClicks(line, text)
+        QTest.keyClick(line, Qt.Key.Key_Return)
+        assert panel.wish().target == meant
+    assert "0 crane, 2 crane" in panel.said.text()
 
 
 # -- from Inspect ----------------------------------------------------------------------------------
