@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from engine.networks.network import Network
 
 
+PAINTERS = ("transformer_net",)
+"""Architectures whose networks make pictures instead of looking at them."""
+
+
 def load_network(
     name: str,
     weights: str | os.PathLike[str] | None = None,
@@ -29,13 +33,20 @@ def load_network(
 
     `weights` is a file or a folder to take instead of the usual places; `preprocessing` (a key of
     `card.KNOWN`) overrides what the weights seem to have been trained with. Raises `BadInput` for
-    unknown names and unsuitable files, `WeightsMissing` when there is no file, `OutOfMemory` where
-    there is too little memory for them.
+    unknown names, unsuitable files and networks that paint, `WeightsMissing` when there is no file,
+    `OutOfMemory` where there is too little memory for them.
     """
     from engine.networks.network import Network
 
     try:
         card, found, state = read(name, weights, preprocessing)
+        if card.architecture in PAINTERS:
+            raise BadInput(
+                f"{name} is a fast style network: it paints its one style in a single pass and "
+                "cannot judge a picture, which this needs. Take a network such as "
+                f"{catalogue.DEFAULT}; what {name} is made of is told by: "
+                f"python main.py networks show {name}"
+            )
         module = assemble(state, found, card.input_size).to(device)
         return Network(module, card, card.classes, aliases(card.architecture))
     except (RuntimeError, MemoryError, OSError) as error:

@@ -9,6 +9,7 @@ from torchvision import models
 
 from engine.errors import BadInput, WeightsMissing
 from engine.networks.card import CAFFE_VGG, IMAGENET
+from engine.networks.importing import import_file
 from engine.networks.loading import load_module, load_network
 from engine.networks.weights import load_state
 
@@ -161,3 +162,11 @@ def test_half_precision_is_exact(data_folder, home):
     stored = state["inception_4c/3x3.weight"]
     assert stored.dtype == torch.float16
     assert torch.equal(module.get_submodule("inception_4c.conv_3x3").weight, stored.float())
+
+
+def test_a_network_that_paints_is_no_judge(data_folder, home):
+    import_file(data_folder / "weights" / "style_mosaic.pth")
+    with pytest.raises(BadInput, match="style_mosaic is a fast style network: it paints"):
+        load_network("style_mosaic")
+    module = load_module(data_folder / "weights" / "style_mosaic.pth")
+    assert module(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
