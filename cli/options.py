@@ -153,19 +153,27 @@ def read_job(kind: type[Technique], options: argparse.Namespace) -> "Job":
 
     described = settings.describe(kind)
     chosen = dict(preset(kind, options.preset)) if options.preset else {}
+    named: set[str] = set()
     for pair in options.set:
         key, equals, text = pair.partition("=")
         if not equals:
             raise BadInput(f"--set {pair!r} is no KEY=VALUE, such as --set iterations=300")
         name = key.strip().replace("-", "_")
+        if name in named:
+            raise BadInput(f"--set gives {key.strip()} twice; give it once")
+        named.add(name)
         chosen[name] = described[name].parse(text) if name in described else text
     for name, entry in described.items():
         text = getattr(options, f"setting_{name}")
         if text is not None:
+            if name == "layers" and getattr(options, "layer", []):
+                raise BadInput(
+                    f"{entry.option} and --layer give the same setting; take one of them"
+                )
             chosen[name] = entry.parse(text)
     layers = getattr(options, "layer", [])
     if layers:
-        chosen["layers"] = dict(settings.parse_layer(text) for text in layers)
+        chosen["layers"] = settings.parse_layers(layers, "--layer")
     inputs = Inputs(
         getattr(options, "content", None),
         tuple(parse_style(text) for text in getattr(options, "style", [])),

@@ -74,6 +74,24 @@ def keep_apart(outputs: Sequence[Path], sources: Sequence[Path]) -> None:
             raise BadInput(f"{output} would be written twice: choose another path for one of them.")
 
 
+def read_json(text: str | bytes) -> Any:
+    """Return the values in JSON that a person may have edited.
+
+    Raises `ValueError` for what is no JSON, and for a name that stands twice in one object, of
+    which the last would win silently.
+    """
+    return json.loads(text, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands there twice")
+    return values
+
+
 def write_json(path: Path, values: Any) -> Path:
     """Write plain values as JSON (UTF-8); return the path. Raises what `replacing` raises."""
     with replacing(path) as file:

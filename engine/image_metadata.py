@@ -18,6 +18,7 @@ from PIL import Image
 from PIL.ExifTags import IFD, Base
 
 from engine.errors import BadInput
+from engine.files import read_json
 from engine.image_decoding import opened
 
 RECIPE_KEY = "pareidolia"
@@ -162,7 +163,7 @@ def read_recipe(path: str | Path) -> dict[str, Any] | None:
         if text.startswith("zlib:"):
             unpacker = zlib.decompressobj()
             text = unpacker.decompress(base64.b64decode(text[5:]), RECIPE_LIMIT).decode()
-        recipe = json.loads(text)
+        recipe = read_json(text)
         if not isinstance(recipe, dict):
             raise ValueError("not an object")
     except (ValueError, zlib.error, ElementTree.ParseError, RecursionError) as error:

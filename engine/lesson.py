@@ -7,7 +7,6 @@ pictures that have been decoded once to see that they are some, and plain values
 import base64
 import binascii
 import io
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from engine.errors import BadInput
-from engine.files import write_json
+from engine.files import read_json, write_json
 
 SUFFIX = ".pareidolia-lesson"
 FORMAT = "pareidolia lesson"
@@ -207,7 +206,7 @@ def _read_values(path: Path) -> Any:
     if len(data) > MAX_FILE_BYTES:
         raise BadInput(f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB, more than a lesson is.")
     try:
-        return json.loads(data)
+        return read_json(data)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path} is no lesson, or damaged: it cannot be read as JSON.") from error
 

@@ -1,10 +1,9 @@
 """Jobs in files: projects, and the recipes that exported pictures carry."""
 
-import json
 from pathlib import Path
 
 from engine.errors import BadInput
-from engine.files import keep_apart, write_json
+from engine.files import keep_apart, read_json, write_json
 from engine.image import Picture, read_recipe
 from engine.job import Inputs, Job
 
@@ -20,7 +19,7 @@ def read_job(path: Path) -> Job:
             raise BadInput(f"{path} carries no recipe; only pictures that this program wrote do")
         return Job.from_recipe(recipe)
     try:
-        recipe = json.loads(path.read_text("utf-8"))
+        recipe = read_json(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise BadInput(f"{path} cannot be read as a project ({reason})") from error

@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -113,7 +113,7 @@ class Setting:
             words |= {"off": False, "false": False, "no": False, "0": False}
             return self.check(words.get(text.lower(), text))
         if self.kind == "layers":
-            return self.check(dict(parse_layer(part) for part in text.split(",") if part))
+            return self.check(parse_layers(text.split(","), self.option))
         if self.kind in ("int", "float"):
             try:
                 return self.check(float(text))
@@ -157,6 +157,25 @@ def parse_layer(text: str) -> tuple[str, float]:
         raise BadInput(
             f"layer {text!r} has the weight {weight!r}; a number such as {name}:1.5 would be right"
         ) from None
+
+
+def parse_layers(texts: Iterable[str], option: str) -> dict[str, float]:
+    """Return the weights of layers "NAME" or "NAME:WEIGHT"; empty texts are left out.
+
+    Raises `BadInput`, also for a layer that stands there twice: which weight is meant?
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        if not text.strip():
+            continue
+        name, weight = parse_layer(text)
+        if name in found:
+            raise BadInput(
+                f"{option} names the layer {name} twice, with the weights {found[name]:g} and "
+                f"{weight:g}; give it once"
+            )
+        found[name] = weight
+    return found
 
 
 def describe(technique: Any) -> dict[str, Setting]:

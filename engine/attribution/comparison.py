@@ -29,6 +29,7 @@ from engine.errors import BadInput, PareidoliaError
 from engine.figure import Tile, rows
 from engine.heat import Heat, Method, UnitName, around_gray, percent
 from engine.image import Picture
+from engine.networks.classes import probabilities
 from engine.networks.fitting import fitting_size
 from engine.networks.network import Network
 
@@ -170,7 +171,7 @@ class _Prepared:
             question = replace(question, target=unit)
         else:
             with torch.no_grad():
-                chances = network.logits(small)[0].cpu().double().softmax(0)
+                chances = probabilities(network.logits(small)[0].cpu().double())
             answer = float(chances[question.target])
         if not question.layer:
             question = replace(question, layer=_layer(network, x, question))

@@ -20,6 +20,7 @@ from engine.attribution.state import (
     without_gradients,
 )
 from engine.attribution.unit import Located, Unit
+from engine.networks.classes import probabilities
 
 BATCH = 32
 """Covered pictures that the model sees at a time."""
@@ -236,7 +237,7 @@ def _steps(
             else:
                 logits, classes = logits_of(model, covered).cpu().double(), goal[picture]
                 drop[number] = whole[picture] - chosen_of(logits, classes)
-                probability[number] = logits.softmax(1).gather(1, classes[:, None])[:, 0]
+                probability[number] = probabilities(logits).gather(1, classes[:, None])[:, 0]
                 label[number] = logits.argmax(1)
             grids = [grid.clone().view(-1, rows, columns) for grid in (drop, probability, label)]
         yield Occluded(min(done + batch, total), total, grids[0], grids[1], grids[2], covers)

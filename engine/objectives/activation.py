@@ -23,10 +23,11 @@ def class_margin(logits: Tensor, classes: Sequence[int], rivals: float) -> Tenso
     """Return (N,): each picture's own logit less `rivals` times its highest other one.
 
     0: `class_logit`; 1: the margin by which the class wins (Carlini and Wagner 2017). In between,
-    a look-alike (the tabby's tiger cat) is not made as strong on the way.
+    a look-alike (the tabby's tiger cat) is not made as strong on the way. A network with one output
+    has no other class: its logit is the margin.
     """
     own = class_logit(logits, classes)
-    if not rivals:
+    if not rivals or logits.shape[1] == 1:
         return own
     index = torch.tensor(list(classes), device=logits.device)[:, None]
     return own - rivals * logits.scatter(1, index, -torch.inf).amax(1)

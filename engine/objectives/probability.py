@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from engine.objectives.priors import total_variation
 
@@ -9,8 +10,11 @@ from engine.objectives.priors import total_variation
 def log_probability(logits: Tensor, target: int) -> Tensor:
     """Return log p(class `target` | picture), (N,), from logits (N, classes).
 
-    It also rises when the other classes fall: the gradient is that of the whole log-softmax.
+    It also rises when the other classes fall: the gradient is that of the whole log-softmax. Of a
+    single output it is the log of the logistic function.
     """
+    if logits.shape[1] == 1:
+        return logsigmoid(logits)[:, target]
     return torch.log_softmax(logits, 1)[:, target]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import BadInput
-from engine.networks.classes import find_class
+from engine.networks.classes import find_class, probabilities
 from engine.networks.loading import load_network
 from engine.networks.network import Network
 from engine.objectives.probability import log_probability
@@ -52,7 +52,7 @@ def strip(task: Task, adversarial: Tensor) -> list[Panel]:
     before = original(task)
     after = adversarial.to(before)[None]
     with torch.no_grad():
-        sure = [task.network.logits(x).softmax(1)[0] for x in (before, after)]
+        sure = [probabilities(task.network.logits(x))[0] for x in (before, after)]
     names = task.network.classes
     seen, target = int(sure[0].argmax()), _target(task, sure[0])
     l2, largest = norms(after - before)
@@ -80,7 +80,7 @@ def _told_by_another(task: Task, target: int, pictures: Sequence[Tensor]) -> lis
     lines = []
     with torch.no_grad():
         for picture in pictures:
-            chances = other.logits(picture).softmax(1)[0]
+            chances = probabilities(other.logits(picture))[0]
             first = int(chances.argmax())
             words = [f"{other.classes[i]} {100 * float(chances[i]):.1f}%" for i in (first, same)]
             lines.append(f"\n{other.card.name}: {', '.join(dict.fromkeys(words))}")
@@ -99,10 +99,13 @@ def _another(task: Task, target: int) -> tuple[Network, int] | None:
     wanted = task.network.classes[target]
     if other.classes == task.network.classes:
         return other, target  # names may occur twice
-    folded = [n.casefold() for n in other.classes]
-    if wanted.casefold() not in folded:
-        raise BadInput(f"{other.card.name} has no class {wanted!r} that could be compared")
-    return other, folded.index(wanted.casefold())
+    named = [i for i, name in enumerate(other.classes) if name == wanted] or [
+        i for i, name in enumerate(other.classes) if name.casefold() == wanted.casefold()
+    ]
+    if len(named) != 1:
+        many = f"{len(named)} classes" if named else "no class"
+        raise BadInput(f"{other.card.name} has {many} {wanted!r}; it takes one to compare with")
+    return other, named[0]
 
 
 def norms(change: Tensor) -> tuple[float, float]:
@@ -114,9 +117,12 @@ def _target(task: Task, chances: Tensor) -> int:
     """Return the class asked for, or the second most likely one. Raises `BadInput`."""
     settings = cast(Adversarial, task.technique)
     seen = int(chances.argmax())
+    if len(chances) < 2:
+        raise BadInput(
+            f"{task.network.card.name} has one class only; an adversarial example needs a second "
+            "one that the photo can be taken for"
+        )
     if not settings.target.strip():
-        if len(chances) < 2:
-            raise BadInput(f"{task.network.card.name} knows one class only")
         return int(chances.topk(2).indices[1])
     target = find_class(task.network, settings.target)
     if target == seen:
@@ -174,7 +180,7 @@ class _Attack:
         self.task = task
         self.base = original(task)
         with torch.no_grad():
-            chances = task.network.logits(self.base).softmax(1)[0]
+            chances = probabilities(task.network.logits(self.base))[0]
         self.seen = int(chances.argmax())
         self.target = _target(task, chances)
         self.another = _another(task, self.target)
@@ -219,7 +225,7 @@ class _Attack:
     def check(self, picture: Tensor) -> tuple[dict[str, float], float]:
         """Return the losses of a rounded picture and by how much the target is ahead."""
         logits = self.task.network.logits(picture)
-        chances = logits.softmax(1)[0]
+        chances = probabilities(logits)[0]
         others = chances.clone()
         others[self.target] = -1.0
         l2, largest = norms(picture - self.base)
@@ -232,7 +238,7 @@ class _Attack:
         }
         if self.another is not None:
             other, same = self.another
-            losses["transfer probability"] = float(other.logits(picture).softmax(1)[0][same])
+            losses["transfer probability"] = float(probabilities(other.logits(picture))[0][same])
         return losses, float(chances[self.target] - others.max())
 
 

@@ -37,6 +37,11 @@ class _Own:
         "own; 0: the class's logit alone.",
         low=0.0, high=1.0, step=0.05, group="Class",
     )  # fmt: skip
+    against: bool = setting(
+        False, "Against", "What speaks against the class instead: its logit is made small, whatever "
+        "the others are.",
+        group="Class",
+    )  # fmt: skip
     shrinking: bool = setting(
         False, "Shrinking views", "Views go from the farthest to the closest during the run, "
         "instead of any of them at any time.",

@@ -48,11 +48,20 @@ class Logits:
     whole = False
 
     def __init__(
-        self, network: Network, chosen: list[int], copies: int, rivals: float = 0.0
+        self,
+        network: Network,
+        chosen: list[int],
+        copies: int,
+        rivals: float = 0.0,
+        against: bool = False,
     ) -> None:
-        """Ask for `copies` of each class `chosen`, less `rivals` of the likeliest other one."""
-        self.network, self.rivals = network, rivals
-        self.name = "logit less rivals" if rivals else "logit"
+        """Ask for `copies` of each class `chosen`, less `rivals` of the likeliest other one.
+
+        `against`: for what speaks against the class, which is its logit's negative.
+        """
+        self.network, self.against = network, against
+        self.rivals = 0.0 if against or len(network.classes) == 1 else rivals
+        self.name = "logit less rivals" if self.rivals else "logit against" if against else "logit"
         self.classes = [c for c in chosen for _ in range(copies)]
         self.copies = copies
         self.count = len(self.classes)
@@ -64,6 +73,7 @@ class Logits:
     def __call__(self, view: Tensor, diverse: bool) -> tuple[Tensor, Tensor | None]:
         """Return the pictures' logits, and how alike copies are if `diverse` asks for it."""
         values = class_margin(self.network.logits(view), self.classes, self.rivals)
+        values = -values if self.against else values
         if not diverse or self.copies == 1 or not self.layer:
             return values, None
         features = self.network.taps(view, [self.layer])[self.layer]
@@ -81,7 +91,7 @@ def frames(task: Task) -> Iterator[Frame]:
     """Yield a frame per iteration."""
     settings = cast(ClassVisualization, task.technique)
     chosen = find_classes(task.network, settings.target)
-    goal = Logits(task.network, chosen, settings.copies, settings.rivals)
+    goal = Logits(task.network, chosen, settings.copies, settings.rivals, settings.against)
     side = ascent_steps.side_of(goal.count, task)
     start = first_pictures(task, settings, goal.count, side)
 
@@ -111,8 +121,9 @@ def tiles(task: Task, picture: Tensor) -> list[Tile]:
     """
     settings = cast(ClassVisualization, task.technique)
     chosen = find_classes(task.network, settings.target)
-    goal = Logits(task.network, chosen, settings.copies)
-    names = [task.network.classes[c] for c in goal.classes]
+    goal = Logits(task.network, chosen, settings.copies, against=settings.against)
+    before = "against " if settings.against else ""
+    names = [before + task.network.classes[c] for c in goal.classes]
     pictures = tiles_of(picture, len(names), gap=ascent_steps.GAP)
     found = [Tile(p, name) for p, name in zip(pictures, names, strict=True)]
     if settings.parameterization != "phases":

@@ -22,6 +22,7 @@ from engine.parameterization.scales import fit, resize, resize_picture
 from engine.parameterization.smoothing import gaussian_blur
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.deep_dream import DeepDream
+from engine.techniques.layer_weights import each_once
 
 SMALLEST_OCTAVE = 32
 """No octave's short side falls below this: deep layers would have no positions left."""
@@ -63,7 +64,8 @@ class _Dream:
         self.task = task
         self.network = task.network
         own = self.network.card.dream_layers
-        self.layers = dict(own if settings.layers is None else settings.layers)
+        chosen = own if settings.layers is None else settings.layers
+        self.layers = each_once(self.network, chosen, "layers")
         if not self.layers:
             raise BadInput(
                 f"{self.network.card.name} suggests no layer to dream with; give --layer"

@@ -68,8 +68,12 @@ def _distance(loss: WassersteinLoss, features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def weighted(values: dict[str, Tensor], weights: dict[str, float], none: Tensor) -> Tensor:
-    """Return the weighted mean of the layers' losses; `none`, a zero, without layers."""
-    total = sum(weights.values()) or 1.0
+    """Return the weighted mean of the layers' losses; `none`, a zero, without layers.
+
+    Weights below 0, which keep a layer's loss large, keep their sign and size: the divisor is the
+    sum of what all weights are without it.
+    """
+    total = sum(map(abs, weights.values())) or 1.0
     terms = [weights[name] / total * value for name, value in values.items()]
     return torch.stack(terms).sum() if terms else none
 

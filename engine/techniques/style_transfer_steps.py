@@ -20,6 +20,7 @@ from engine.optimization.adam import Adam
 from engine.optimization.lbfgs import LBFGS
 from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture
 from engine.task import Frame, Stage, Task, finite
+from engine.techniques.layer_weights import each_once
 from engine.techniques.style_matching import (
     Loss,
     fetched,
@@ -152,14 +153,15 @@ def _content_loss(target: Tensor, scaling: str) -> Loss:
 def style_layers(settings: StyleTransfer, network: Network) -> dict[str, float]:
     """Return the style layers with weights: the settings' own, or the network's with usual ones."""
     if settings.style_layers is not None:
-        return settings.style_layers
+        return each_once(network, settings.style_layers, "style layers")
     return usual_weights(list(network.card.style_layers), settings.style_statistic)
 
 
 def content_layers(settings: StyleTransfer, network: Network) -> dict[str, float]:
     """Return the content layers with weights, shifted towards a deeper one by `content_blend`."""
     layers = settings.content_layers
-    layers = dict(network.card.content_layers if layers is None else layers)
+    layers = network.card.content_layers if layers is None else layers
+    layers = each_once(network, layers, "content layers")
     blend = settings.content_blend
     if not blend or not layers:
         return layers

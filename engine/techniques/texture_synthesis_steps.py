@@ -28,6 +28,7 @@ from engine.parameterization.scales import (
 )
 from engine.parameterization.sheet import sheet, sheet_size
 from engine.task import Frame, Stage, Task, finite
+from engine.techniques.layer_weights import each_once
 from engine.techniques.style_matching import (
     Loss,
     fetched,
@@ -117,7 +118,7 @@ def style_layers(settings: TextureSynthesis, network: Network) -> dict[str, floa
     chosen = settings.style_layers
     if chosen is None:
         chosen = usual_weights(list(network.card.style_layers), settings.method)
-    layers = dict(list(chosen.items())[: settings.depth])
+    layers = dict(list(each_once(network, chosen, "style layers").items())[: settings.depth])
     if not layers:
         raise BadInput(f"{network.card.name} suggests no style layers; give --style-layer")
     return layers

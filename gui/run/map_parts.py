@@ -55,7 +55,9 @@ def with_grid(
 
 def with_classes(answer: Answer, network: "Network", logits: "Tensor", most: int) -> Answer:
     """Return the answer with so many of the most likely classes, and the one that the maps are about."""
-    probabilities = logits.cpu().double().softmax(0)
+    from engine.networks.classes import probabilities
+
+    probabilities = probabilities(logits.cpu().double())
     values, indices = probabilities.topk(min(most, len(probabilities)))
     top = tuple(
         (int(i), network.classes[int(i)], float(p)) for i, p in zip(indices, values, strict=True)

@@ -203,6 +203,7 @@ def covered(
     """
     from engine.attribution.fills import fill
     from engine.attribution.occlusion import occluded_logits
+    from engine.networks.classes import probabilities
 
     network, picture = eye.look(about)
     if not network.classes and not isinstance(target, UnitName):
@@ -218,7 +219,7 @@ def covered(
         whole = eye.kept("before", lambda: network.module(x).detach())
         said = occluded_logits(network.module, x, box, base, before=whole)
         before, after = said.before[0].cpu().double(), said.after[0, 0].cpu().double()
-        was, now = before.softmax(0), after.softmax(0)
+        was, now = probabilities(before), probabilities(after)
         likely = [int(i) for i in now.topk(min(TOP, len(now))).indices]
         top = tuple((i, network.classes[i], float(now[i])) for i in likely)
         shares = {i: float(was[i]) for i in likely}

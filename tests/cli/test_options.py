@@ -115,6 +115,13 @@ def test_layers_of_a_dream() -> None:
         (["--clamp", "maybe"], "is 'maybe'; it takes on or off"),
         (["--optimizer", "sgd"], "it takes one of adam, lbfgs"),
         (["--preset", "Best of"], "--preset 'Best of' does not exist; there are Best"),
+        (
+            ["--style-layers", "relu3_1:1, relu3_1:-1"],
+            "--style-layers names the layer relu3_1 twice, with the weights 1 and -1; give it once",
+        ),
+        (["--content-layers", "relu4_2,relu4_2"], "--content-layers names the layer relu4_2 twice"),
+        (["--set", "style-layers=a,b,a:2"], "--style-layers names the layer a twice"),
+        (["--set", "iterations=3", "--set", "iterations=5"], "--set gives iterations twice"),
         (["--style-layers", "relu1_1:x"], "layer 'relu1_1:x' has the weight 'x'"),
         (["--size", "big"], "'big' is not a whole number"),
         (["--seed", "1.0"], "'1.0' is not a whole number"),
@@ -126,6 +133,22 @@ def test_layers_of_a_dream() -> None:
 def test_what_is_refused(arguments: list[str], words: str) -> None:
     with pytest.raises(BadInput) as raised:
         style(*arguments)
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["--layer", "relu3_1:1", "--layer", "relu3_1:-1"],
+            "--layer names the layer relu3_1 twice",
+        ),
+        (["--layer", "relu3_1", "--layers", "relu4_1"], "--layers and --layer give the same"),
+    ],
+)
+def test_layers_of_a_dream_stand_once(arguments: list[str], words: str) -> None:
+    with pytest.raises(BadInput) as raised:
+        job("deep-dream", "p.jpg", "-o", "o.png", *arguments)
     assert words in str(raised.value)
 
 
