@@ -11,6 +11,8 @@ FIT_AT_MOST = 8.0  # a picture of one pixel is to be seen, but not to fill the w
 FIT_MARGIN = 2  # keeps rounding from calling up scroll bars
 NOTCH = 120  # what one click of a common mouse wheel reports
 WHEEL_FACTOR = 1.25
+SMALLEST_OF_FIT = 1 / WHEEL_FACTOR
+"""A person cannot zoom out further than this part of what fits (or of 100 %, where that is less)."""
 # fmt: off
 STEPS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.33, 0.5, 0.67, 0.75, 1, 1.5, 2, 3, 4,
          6, 8, 12, 16, 24, 32, 48, 64)
@@ -89,14 +91,15 @@ class ZoomView(QGraphicsView):
     def fit(self) -> None:
         """Show all of it, and keep doing so when the view's size changes."""
         self._fitted = True
-        if self._logical_size.isEmpty():
-            self._zoom_to(1.0)
-            return
+        self._zoom_to(1.0 if self._logical_size.isEmpty() else self._fit_zoom())
+
+    def _fit_zoom(self) -> float:
+        """Return the zoom that shows all of it."""
         room = self.maximumViewportSize() - QSize(2 * FIT_MARGIN, 2 * FIT_MARGIN)
         scale = min(
             room.width() / self._logical_size.width(), room.height() / self._logical_size.height()
         )
-        self._zoom_to(min(scale * self.devicePixelRatioF(), FIT_AT_MOST))
+        return min(scale * self.devicePixelRatioF(), FIT_AT_MOST)
 
     @Slot()
     def actual_size(self) -> None:
@@ -115,13 +118,13 @@ class ZoomView(QGraphicsView):
 
     @Slot(float)
     def set_zoom(self, factor: float) -> None:
-        """Zoom about the middle of the view; from 1 % to 6400 %."""
+        """Zoom about the middle of the view; from a little less than what fits to 6400 %."""
         self._zoom_by_person(factor, self._viewport_middle())
 
     def _zoom_by_person(self, factor: float, anchor: QPointF) -> None:
         if not self._logical_size.isEmpty():
             self._fitted = False
-            self._zoom_to(factor, anchor)
+            self._zoom_to(max(factor, SMALLEST_OF_FIT * min(self._fit_zoom(), 1.0)), anchor)
 
     def _zoom_to(self, zoom: float, anchor: QPointF | None = None) -> None:
         """Change the zoom so that what is at `anchor`, a point of the viewport, stays there."""

@@ -151,7 +151,11 @@ class Showing(QObject):
 
     def _put(self, showable: Showable | None, size: QSize | None) -> None:
         self.current = showable
+        other = showable is not None and showable.kind == "frame"
+        other = other and size != self._canvas.logical_size()
         self._canvas.set_picture(showable.image if showable else None, size)
+        if other:  # a run at another size: what was looked at closely is elsewhere now
+            self._canvas.fit()
         self._canvas.set_description(self._words(showable))
         self.changed.emit()
 

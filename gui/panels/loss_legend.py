@@ -2,11 +2,18 @@
 
 from PySide6 import QtGui
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QSizePolicy, QWidget
+from PySide6.QtWidgets import QCheckBox, QScrollArea, QVBoxLayout, QWidget
+
+NAME = 14
+"""Characters of a term's name that are shown."""
 
 
-class LossLegend(QWidget):
-    """Terms in as many columns as there is room for; each can be switched off."""
+class LossLegend(QScrollArea):
+    """Terms one below the other; each can be switched off.
+
+    It is as wide for many as for few, and never higher than there is room: nothing beside it moves
+    when a term comes.
+    """
 
     switched = Signal()
     """A term was switched on or off."""
@@ -16,11 +23,20 @@ class LossLegend(QWidget):
         super().__init__(parent)
         self._first, self._before = first, before
         self._boxes: dict[str, QCheckBox] = {}
-        # Not asking for width: else the panel could not be made narrower again.
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setVerticalSpacing(2)
+        page = QWidget(self)
+        self._column = QVBoxLayout(page)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(2)
+        self._column.addStretch(1)
+        self.setWidget(page)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the boxes take it
+        self.setMinimumHeight(self.fontMetrics().height())
+        sample = QCheckBox("m" * (NAME * 3 // 4), self)
+        self.setFixedWidth(sample.sizeHint().width() + self.verticalScrollBar().sizeHint().width())
+        sample.deleteLater()
 
     def terms(self) -> list[str]:
         """Return the terms that are switched on, in the order in which they came."""
@@ -29,9 +45,9 @@ class LossLegend(QWidget):
     def add(self, term: str) -> None:
         """Take in another term, switched on."""
         name = term.replace("_", " ")
-        width = 14 * self.fontMetrics().averageCharWidth()
+        width = NAME * self.fontMetrics().averageCharWidth()
         text = self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, width)
-        box = QCheckBox(text, self)
+        box = QCheckBox(text, self.widget())
         box.setAccessibleName(name)
         box.setToolTip(self.tr("Show or hide {0}").format(name))
         box.setChecked(True)
@@ -41,7 +57,7 @@ class LossLegend(QWidget):
     def clear(self) -> None:
         """Forget all terms."""
         for box in self._boxes.values():
-            self._grid.removeWidget(box)
+            self._column.removeWidget(box)
             box.hide()
             box.deleteLater()
         self._boxes.clear()
@@ -59,13 +75,10 @@ class LossLegend(QWidget):
         self._boxes[term].setIcon(QtGui.QIcon(swatch))
 
     def arrange(self) -> None:
-        """Lay out for the present width."""
-        boxes = [self._boxes[t] for t in sorted(self._boxes, key=lambda t: t != self._first)]
-        if not boxes:
-            return
-        columns = max(1, self.width() // (max(b.sizeHint().width() for b in boxes) + 6))
+        """Put them into order."""
         before = self._before
+        boxes = [self._boxes[t] for t in sorted(self._boxes, key=lambda t: t != self._first)]
         for n, box in enumerate(boxes):
-            self._grid.addWidget(box, n // columns, n % columns, Qt.AlignmentFlag.AlignLeft)
+            self._column.insertWidget(n, box)
             QWidget.setTabOrder(before, box)
             before = box

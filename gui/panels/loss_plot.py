@@ -16,13 +16,20 @@ KEYS = frozenset(
      Qt.Key.Key_End, Qt.Key.Key_Plus, Qt.Key.Key_Minus, Qt.Key.Key_0, Qt.Key.Key_Escape)
 )  # fmt: skip
 
+DECADES = 3
+"""Powers of ten on each side of a symmetric scale."""
+FAR = 12
+"""Powers of ten above zero, where there is nothing below it, at most."""
+
 
 class Series:
     """One term's values; grows by doubling, so that appending stays cheap."""
 
     def __init__(self) -> None:
         self.count = 0
-        self._rows: Floats = np.empty((3, 256))  # iteration, value, its logarithm
+        self.linear = 0.0
+        """See `scaled`."""
+        self._rows: Floats = np.empty((3, 256))  # iteration, value, its place on the log scale
 
     @property
     def iterations(self) -> Floats:
@@ -30,8 +37,14 @@ class Series:
         return self._rows[0, : self.count]
 
     def values(self, log: bool) -> Floats:
-        """Values, or their logarithms; NaN where there is nothing to draw."""
+        """Values, or their places on the log scale; NaN where there is nothing to draw."""
         return self._rows[2 if log else 1, : self.count]
+
+    def rescale(self, linear: float) -> None:
+        """Take another log scale: see `scaled`."""
+        if linear != self.linear:
+            self.linear = linear
+            self._rows[2, : self.count] = scaled(self._rows[1, : self.count], linear)
 
     def cut(self, iteration: float) -> None:
         """Forget what is at or after `iteration`."""
@@ -45,9 +58,9 @@ class Series:
             grown[:, : self.count] = self._rows[:, : self.count]
             self._rows = grown
         new = self._rows[:, self.count : end]
-        new[0], new[1], new[2] = iterations, values, np.nan
+        new[0], new[1] = iterations, values
         new[1, ~np.isfinite(new[1])] = np.nan
-        np.log10(new[1], out=new[2], where=new[1] > 0)
+        new[2] = scaled(new[1], self.linear)
         self.count = end
 
     def at(self, iteration: float) -> float | None:
@@ -83,6 +96,39 @@ class Series:
         return np.repeat(x[starts], 2), ends.ravel()
 
 
+def scaled(values: Floats, linear: float) -> Floats:
+    """Return places on a log scale: the logarithm, NaN for what has none.
+
+    Where `linear` is above 0, on a symmetric one (Webber 2013): sign(v) log10(1 + |v| / linear),
+    nearly linear within `linear` of zero and a logarithm beyond on both sides.
+    """
+    if linear:
+        places: Floats = np.copysign(np.log10(1 + np.abs(values) / linear), values)
+        return places
+    places = np.full(len(values), np.nan)
+    np.log10(values, out=places, where=values > 0)
+    return places
+
+
+def linear_part(columns: list[Floats]) -> float:
+    """Return the `linear` of `scaled` with which all of some values have places; 0: logarithms do.
+
+    Where there are zeros, but nothing below, it is the power of ten under the smallest other value;
+    else it is some powers below the largest: so many are told apart on each side of zero.
+    """
+    values = np.concatenate([*columns, np.empty(0)])
+    values = values[np.isfinite(values)]
+    sizes = np.abs(values[values != 0])
+    if not sizes.size:
+        return 1.0 if values.size else 0.0
+    if values.min() > 0:
+        return 0.0
+    below = 10.0 ** (math.ceil(math.log10(sizes.max())) - DECADES)
+    if values.min() < 0:
+        return below
+    return float(max(10.0 ** math.floor(math.log10(sizes.min())), below * 10.0 ** (DECADES - FAR)))
+
+
 def ends_of(columns: list[Floats], log: bool) -> tuple[float, float] | None:
     """Return the least and greatest value of some columns; None if there are none."""
     low = min((float(np.fmin.reduce(c, initial=np.inf)) for c in columns), default=np.inf)
@@ -97,25 +143,46 @@ def ends_of(columns: list[Floats], log: bool) -> tuple[float, float] | None:
 class LogAxis(pg.AxisItem):
     """Labels powers of ten, and on short ranges plain steps; pyqtgraph's own round 3.2 to 3."""
 
+    linear = 0.0
+    """Of the scale: see `scaled`."""
+
     def logTickValues(
         self, minVal: float, maxVal: float, size: float, stdTicks: object
     ) -> list[tuple[float | None, list[float]]]:
-        """Ticks for a range of logarithms."""
+        """Ticks for a range of places on the log scale."""
         if maxVal - minVal < 1:
-            low, high = 10.0**minVal, 10.0**maxVal
+            low, high = self._value(minVal), self._value(maxVal)
             rough = (high - low) / 4
             power = 10.0 ** math.floor(math.log10(rough))
             step = power * next((n for n in (1, 2, 5) if n * power >= rough), 10)
             steps = range(math.ceil(low / step), math.floor(high / step) + 1)
-            return [(1.0, [math.log10(n * step) for n in steps if n > 0])]
+            return [(1.0, self._places([n * step for n in steps if n > 0 or self.linear]))]
+        if self.linear:
+            return [(1.0, self._symmetric(minVal, maxVal, size))]
         powers = range(math.floor(minVal), math.ceil(maxVal) + 1)
         sparse = max(1, round(len(powers) * 30 / max(size, 30)))
         minor = [p + math.log10(n) for p in powers for n in (2, 5)] if len(powers) < 5 else []
         return [(1.0, [float(p) for p in powers if p % sparse == 0]), (None, minor)]
 
+    def _symmetric(self, low: float, high: float, size: float) -> list[float]:
+        """Zero and powers of ten on both sides of it, as far as there is room."""
+        reach = max(abs(low), abs(high))
+        sparse = max(1, math.ceil((high - low) * 24 / max(size, 24)))
+        beyond = [self.linear * 10.0**n for n in range(sparse, math.ceil(reach) + 1, sparse)]
+        places = self._places([-v for v in reversed(beyond)] + [0.0] + beyond)
+        return [place for place in places if low <= place <= high]
+
+    def _places(self, values: list[float]) -> list[float]:
+        return [float(place) for place in scaled(np.array(values), self.linear)]
+
+    def _value(self, place: float) -> float:
+        if self.linear:
+            return math.copysign(self.linear * (10.0 ** abs(place) - 1), place)
+        return float(10.0**place)
+
     def logTickStrings(self, values: list[float], scale: float, spacing: float | None) -> list[str]:
-        """Texts for a range of logarithms."""
-        return [f"{10.0**v:.6g}" for v in values]
+        """Texts for places on the log scale."""
+        return [f"{self._value(v):.6g}" for v in values]
 
 
 class Plot(pg.PlotWidget):
@@ -127,7 +194,8 @@ class Plot(pg.PlotWidget):
     """A key of `KEYS`; 0 also for a double click; End also when Tab comes here."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent, axisItems={"left": LogAxis("left")})
+        self.scale_axis = LogAxis("left")
+        super().__init__(parent, axisItems={"left": self.scale_axis})
         self.setMenuEnabled(False)
         self.hideButtons()
         self.showGrid(y=True, alpha=0.15)

@@ -19,7 +19,15 @@ from PySide6.QtWidgets import (
 )
 
 from gui.panels.loss_legend import LossLegend
-from gui.panels.loss_plot import Plot, Series, ends_of, moved, paint_mark
+from gui.panels.loss_plot import (
+    Floats,
+    Plot,
+    Series,
+    ends_of,
+    linear_part,
+    moved,
+    paint_mark,
+)
 
 LIGHT = ("#ffffff", "#202020")
 DARK = ("#19232d", "#dfe1e2")
@@ -64,7 +72,9 @@ class LossPanel(QWidget):
         self._empty.setWordWrap(True)
         self._empty.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._log = QCheckBox(self.tr("Log"), self)
-        self._log.setToolTip(self.tr("Logarithmic scale"))
+        self._log.setToolTip(
+            self.tr("Logarithmic scale; on both sides of zero where values are not all above it")
+        )
         self._log.setChecked(True)
         self._fit = QToolButton(self)
         self._fit.setText(self.tr("Fit"))
@@ -76,15 +86,15 @@ class LossPanel(QWidget):
         above = QGridLayout()
         above.addWidget(self._plot, 0, 0)
         above.addWidget(self._empty, 0, 0)
+        above.addWidget(self._legend, 0, 1)
         below = QHBoxLayout()
-        below.addWidget(self._legend, 1)
+        below.addWidget(self._readout, 1)
         for widget in (self._log, self._fit):
-            below.addWidget(widget, 0, Qt.AlignmentFlag.AlignTop)
+            below.addWidget(widget)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(4, 2, 4, 2)
         rows.setSpacing(2)
         rows.addLayout(above, 1)
-        rows.addWidget(self._readout)
         rows.addLayout(below)
 
         self._log.toggled.connect(self._change_scale)
@@ -155,15 +165,9 @@ class LossPanel(QWidget):
         for _, _, line in self._marks:
             paint_mark(line, *self._theme)
 
-    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
-        """Lay the legend out for the new width."""
-        super().resizeEvent(event)
-        self._legend.arrange()
-
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         """Draw what came in while the panel was hidden."""
         super().showEvent(event)
-        self._legend.arrange()
         self._redraw()
 
     def _add_term(self, term: str) -> None:
@@ -214,6 +218,8 @@ class LossPanel(QWidget):
             return
         log = self._log.isChecked()
         shown = self._legend.terms()
+        if log:
+            self._rescale([self._series[term].values(False) for term in shown])
         ends = ends_of([self._series[term].values(log) for term in shown], log)
         if self._following:
             steps = self._steps.iterations
@@ -224,9 +230,19 @@ class LossPanel(QWidget):
             )
             self._fitting = False
         self._draw_curves()
-        hint = self.tr("Nothing above zero: switch off Log") if log and shown else ""
-        self._empty.setText(self.tr("No run yet") if not self._steps.count else hint)
+        self._empty.setText("" if self._steps.count else self.tr("No run yet"))
         self._empty.setVisible(ends is None)
+
+    def _rescale(self, columns: list[Floats]) -> None:
+        """Give every value that is shown a place: also zero and what is below it."""
+        linear = linear_part(columns)
+        axis = self._plot.scale_axis
+        if axis.linear != linear:
+            axis.linear = linear
+            axis.picture = None  # what is cached of the old scale
+            axis.update()
+        for series in self._series.values():
+            series.rescale(linear)
 
     @Slot()
     def _draw_curves(self) -> None:

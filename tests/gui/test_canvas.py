@@ -119,9 +119,9 @@ def test_a_large_picture_is_fitted_and_follows_the_size_of_the_view(canvas: Canv
     before = canvas.zoom()
     canvas.resize(800, 600)
     assert canvas.zoom() == pytest.approx(2 * before, rel=0.02)
-    canvas.set_zoom(0.3)
+    canvas.set_zoom(0.35)
     canvas.resize(400, 300)
-    assert canvas.zoom() == 0.3
+    assert canvas.zoom() == 0.35
     canvas.fit()
     assert canvas.zoom() == pytest.approx(before)
     assert canvas.fitted()
@@ -142,8 +142,24 @@ def test_zoom_is_limited_and_reported_once(canvas: Canvas) -> None:
     canvas.set_zoom(1000)
     canvas.set_zoom(2000)
     canvas.set_zoom(0)
-    assert told == [64.0, 0.01]
-    assert canvas.zoom() == 0.01
+    least = canvas.zoom()
+    canvas.set_zoom(0)
+    assert told == [64.0, least]
+    canvas.fit()
+    assert least == pytest.approx(0.8 * canvas.zoom())
+
+
+def test_the_wheel_stops_near_what_fits(canvas: Canvas) -> None:
+    canvas.set_picture(filled(4000, 3000))
+    fits = canvas.zoom()
+    for _ in range(20):
+        turn(canvas, QPointF(200, 150), -120)
+    assert canvas.zoom() == pytest.approx(0.8 * fits)
+    canvas.set_picture(filled(20, 20))
+    canvas.fit()
+    for _ in range(20):
+        turn(canvas, QPointF(200, 150), -120)
+    assert canvas.zoom() == pytest.approx(0.8), "a tiny picture can be seen at 100 %"
 
 
 def test_steps_lead_to_usual_zooms_and_end_at_the_limits(canvas: Canvas) -> None:
@@ -161,7 +177,9 @@ def test_steps_lead_to_usual_zooms_and_end_at_the_limits(canvas: Canvas) -> None
     assert canvas.zoom() == 64.0
     for _ in range(40):
         canvas.zoom_out()
-    assert canvas.zoom() == 0.01
+    least = canvas.zoom()
+    canvas.fit()
+    assert least == pytest.approx(0.8 * canvas.zoom())
 
 
 def test_keys_zoom_and_pan(canvas: Canvas, qtbot: QtBot) -> None:
@@ -362,7 +380,7 @@ def test_a_picture_shown_small_is_averaged(canvas: Canvas) -> None:
         for y in range(256):
             image.setPixelColor(x, y, QColor("white"))
     canvas.set_picture(image)
-    canvas.set_zoom(0.25)
+    canvas._zoom_to(0.25)
     red, green, blue = colour_at(canvas, 128, 128)
     assert red == green == blue
     assert red == pytest.approx(255 / 4, abs=3)

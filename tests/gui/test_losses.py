@@ -75,22 +75,55 @@ def test_values_are_drawn_as_logarithms_or_as_they_are(panel: LossPanel, qtbot: 
     assert view(panel)[1][1] >= 100
 
 
-def test_what_has_no_logarithm_leaves_a_gap(panel: LossPanel) -> None:
-    values = [1.0, 0.0, -1.0, math.nan, math.inf, -math.inf, 10.0]
+def test_values_on_both_sides_of_zero_have_places_on_a_symmetric_scale(panel: LossPanel) -> None:
+    values = [1000.0, 0.0, -1.0, 999.0, -1000.0]
     panel.add([(i, {"total": v}) for i, v in enumerate(values)])
-    np.testing.assert_allclose(drawn(panel, "total")[1], [0, *[math.nan] * 5, 1])
+    y = drawn(panel, "total")[1]
+    np.testing.assert_allclose(y, np.sign(values) * np.log10(1 + np.abs(values) / 1.0))
+    low, high = view(panel)[1]
+    assert low <= y.min() and high >= y.max()
+    axis = plot(panel).getAxis("left")
+    places = axis.logTickValues(low, high, 120, [])[0][1]
+    texts = axis.logTickStrings(places, 1, 1)
+    assert "0" in texts and len(texts) <= 7
+    assert any(float(t) > 1 for t in texts) and any(float(t) < -1 for t in texts)
+    panel.grab()
+
+
+def test_what_is_no_number_leaves_a_gap(panel: LossPanel) -> None:
+    values = [1.0, math.nan, math.inf, -math.inf, 10.0]
+    panel.add([(i, {"total": v}) for i, v in enumerate(values)])
+    np.testing.assert_allclose(drawn(panel, "total")[1], [0, *[math.nan] * 3, 1])
     box(panel, "Log").click()
-    np.testing.assert_allclose(drawn(panel, "total")[1], [1, 0, -1, *[math.nan] * 3, 10])
+    np.testing.assert_allclose(drawn(panel, "total")[1], [1, *[math.nan] * 3, 10])
     panel.grab()  # painting gaps does not warn
 
 
-def test_nothing_above_zero_is_explained(panel: LossPanel) -> None:
+def test_a_term_that_is_zero_squeezes_no_other(panel: LossPanel) -> None:
+    panel.add([(i, {"total": 10.0 ** (3 - i), "variation": 0.0}) for i in range(6)])
+    y = drawn(panel, "total")[1]
+    assert np.diff(y).max() < -0.25, "steps of a power of ten can be told apart"
+    assert set(drawn(panel, "variation")[1]) == {0.0}
+    assert view(panel)[1][0] <= 0
+
+
+def test_only_values_below_zero_are_drawn(panel: LossPanel) -> None:
     panel.add([(i, {"objective": -float(i)}) for i in range(1, 5)])
-    assert "switch off Log" in words(panel)
+    assert words(panel).strip() != "" and np.isfinite(drawn(panel, "objective")[1]).all()
+    assert not panel._empty.isVisible()
     box(panel, "Log").click()
-    assert "switch off Log" not in words(panel)
     low, high = view(panel)[1]
     assert low <= -4 and high >= -1
+
+
+def test_the_panel_stands_still_when_terms_come(panel: LossPanel) -> None:
+    panel.resize(420, 160)
+    panel.add([(1, {"total": 1.0})])
+    QApplication.processEvents()
+    before = panel.minimumSizeHint(), plot(panel).geometry()
+    panel.add([(i, {f"term {n}": 1.0 for n in range(9)}) for i in range(2, 5)])
+    QApplication.processEvents()
+    assert (panel.minimumSizeHint(), plot(panel).geometry()) == before
 
 
 def test_legend_hides_a_curve_and_its_range_by_keyboard(panel: LossPanel, qtbot: QtBot) -> None:
@@ -252,7 +285,7 @@ def test_one_call_is_one_redraw(panel: LossPanel) -> None:
 def test_of_a_long_run_few_points_are_drawn_and_no_peak_lost(panel: LossPanel) -> None:
     points = [(i, {"total": 1.0}) for i in range(100_000)]
     points[77_777] = (77_777, {"total": 1e5})
-    points[50_000] = (50_000, {"total": 0.0})
+    points[50_000] = (50_000, {"total": math.nan})
     for first in range(0, 100_000, 5_000):
         panel.add(points[first : first + 5_000])
     x, y = drawn(panel, "total")
@@ -288,3 +321,20 @@ def test_log_axis_labels_are_right_and_not_crowded(qtbot: QtBot, low: float, hig
     texts = axis.logTickStrings(shown, 1, 1)
     assert 2 <= len(shown) <= 9 and len(set(texts)) == len(texts)
     np.testing.assert_allclose([float(t) for t in texts], [10.0**t for t in shown], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "linear"), [(-3.2, 3.1, 0.1), (-3.0, -2.5, 1.0), (-0.1, 2.9, 1e-6), (-9, 9, 1)]
+)
+def test_labels_of_a_symmetric_scale_are_right(
+    qtbot: QtBot, low: float, high: float, linear: float
+) -> None:
+    axis = LogAxis("left")
+    axis.linear = linear
+    shown = [t for t in axis.logTickValues(low, high, 200, [])[0][1] if low <= t <= high]
+    texts = axis.logTickStrings(shown, 1, 1)
+    assert 2 <= len(shown) <= 9 and len(set(texts)) == len(texts)
+    values = np.array([float(t) for t in texts])
+    np.testing.assert_allclose(
+        np.sign(values) * np.log10(1 + np.abs(values) / linear), shown, atol=1e-4
+    )

@@ -183,3 +183,17 @@ def test_damaged_settings_of_a_technique_are_left_out_alone(own_folders: Path) -
     loaded = sessions.load()
     assert loaded.techniques == {}
     assert loaded.job == quick_job()
+
+
+def test_a_run_at_another_size_is_fitted(window: MainWindow, qtbot: QtBot) -> None:
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    window.canvas.set_zoom(6.0)
+    window.studio.set_setting("iterations", 3)
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    assert window.canvas.zoom() == 6.0, "at the same size one goes on looking at the same place"
+    window.studio.set_setting("size", 96)
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    assert window.canvas.fitted()
