@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 import sys
 import time
 from collections.abc import Iterator
@@ -58,10 +59,15 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 @lru_cache
 def _bf16_is_faster(device_type: str) -> bool:
-    """Measure a convolution in both precisions: instruction sets alone do not tell."""
+    """Measure a convolution in both precisions: having the instructions does not make it so.
+
+    Without them (x86 up to AVX2) it is slower for sure, by so much that measuring would take longer
+    than many a run.
+    """
     if device_type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device_type != "cpu":
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    if device_type != "cpu" or (x86 and not _has_avx512()):
         return False
     x = torch.rand(1, 64, 128, 128).to(memory_format=torch.channels_last)
     weight = torch.rand(64, 64, 3, 3).to(memory_format=torch.channels_last)
@@ -77,6 +83,10 @@ def _bf16_is_faster(device_type: str) -> bool:
                 F.conv2d(a, b, padding=1)
                 best[dtype] = min(best[dtype], time.perf_counter() - began)
     return best[torch.bfloat16] < 0.9 * best[torch.float32]
+
+
+def _has_avx512() -> bool:
+    return torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
 def name_of(dtype: torch.dtype) -> str:

@@ -22,6 +22,7 @@ from engine.networks.tracing import (
     EVERYTHING,
     POOLS,
     pair,
+    stand_ins,
     tensors_in,
     watching,
     without_memory,
@@ -82,19 +83,13 @@ def fields(network: Network, layers: Iterable[str], size: tuple[int, int]) -> di
     Raises `BadInput` for unknown layers and for pictures that are too small for one of them.
     """
     wanted = {name: network.resolve(name) for name in layers}
-    mode, found = _Fields(), dict[str, Field]()
-
-    def note(name: str, _module: nn.Module, output: Tensor) -> None:
-        found[name] = mode.of(output)
-
-    ghost = without_memory(network.module)
     watched = {dotted.split("#")[0] for dotted in wanted.values()}
-    too_small = suppress(RuntimeError, AssertionError, ValueError)  # for what comes behind them
+    found: dict[str, Field] = {}
     with torch.inference_mode(False), torch.no_grad():
-        picture = torch.empty(1, 3, *size, device="meta", dtype=network.dtype)
-        mode.known[picture] = Field()
-        with too_small, mode, watching(ghost, watched, note):
-            ghost(picture)
+        for module, batch in stand_ins(without_memory(network.module), size):
+            found = _found(module, batch, watched)
+            if found.keys() >= set(wanted.values()):
+                break
     for name, dotted in wanted.items():
         if dotted not in found:
             raise BadInput(
@@ -102,6 +97,19 @@ def fields(network: Network, layers: Iterable[str], size: tuple[int, int]) -> di
                 f"as {name}; use a larger one"
             )
     return {name: found[dotted] for name, dotted in wanted.items()}
+
+
+def _found(module: nn.Module, batch: Tensor, watched: set[str]) -> dict[str, Field]:
+    """Return the fields of the calls of the modules `watched` that `batch` gets through."""
+    mode, found = _Fields(), dict[str, Field]()
+
+    def note(name: str, _module: nn.Module, output: Tensor) -> None:
+        found[name] = mode.of(output)
+
+    mode.known[batch] = Field()
+    with suppress(Exception), mode, watching(module, watched, note):  # of what comes behind them
+        module(batch)
+    return found
 
 
 class _Fields(TorchFunctionMode):

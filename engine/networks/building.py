@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from engine.networks.architectures.googlenet_bvlc import googlenet_bvlc
 from engine.networks.architectures.slim_vgg import slim_vgg
+from engine.networks.architectures.squeezenet import squeezenet1_1
 from engine.networks.architectures.transformer_net import TransformerNet
 from engine.networks.architectures.vgg import vgg
 
@@ -39,6 +40,7 @@ class WithoutWeights(TorchFunctionMode):
 OURS: dict[str, Callable[[int], nn.Module]] = {
     "slim_vgg": slim_vgg,
     "googlenet_bvlc": googlenet_bvlc,
+    "squeezenet1_1": squeezenet1_1,
     "transformer_net": lambda _classes: TransformerNet(),
     "vgg16": partial(vgg, "vgg16"),
     "vgg19": partial(vgg, "vgg19"),
@@ -48,6 +50,7 @@ OURS: dict[str, Callable[[int], nn.Module]] = {
 LAST_LAYERS = {
     "slim_vgg": "classifier",
     "googlenet_bvlc": "loss3_classifier",
+    "squeezenet1_1": "classifier.1",
     "vgg16": "classifier.6",
     "vgg19": "classifier.6",
 }

@@ -1,7 +1,10 @@
 """What a network does to a picture of a given size, found by running a copy of it without memory.
 
-The copy lives on the meta device: shapes and in-place changes are real, values are not. Receptive
-fields follow Araujo, Norris, Sim 2019 ("Computing Receptive Fields of Convolutional Neural
+The copy gets a batch of no pictures: shapes, in-place changes and refusals are real, and nothing is
+computed. (On the meta device a batch of one would do the same, but PyTorch finds shapes there in
+Python, and imports its compiler and sympy for that: two seconds at every start. It is asked only
+where a network refuses: some cannot tell "too small" from "no picture at all".) Receptive fields
+follow Araujo, Norris, Sim 2019 ("Computing Receptive Fields of Convolutional Neural
 Networks"): a window of k (dilated) pixels at stride s adds (k - 1) * jump, then jump *= s.
 """
 
@@ -10,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import torch
@@ -35,8 +39,14 @@ EVERYTHING = {
     torch.mean,
     F.scaled_dot_product_attention,
 }
+COPYING = {Tensor.contiguous, Tensor.flatten, Tensor.reshape, torch.flatten, torch.reshape}
+"""What copies a tensor whose numbers do not lie in order; PyTorch does not where there are none."""
+RESHAPING = {*COPYING, Tensor.view}
 WHOLE = 10**9
 """Receptive field of a layer that sees the whole picture whatever its size."""
+
+EACH_ITS_OWN = (RuntimeError, AssertionError, ValueError)
+"""What networks raise where a picture is too small or has another size than theirs."""
 
 Seen = Callable[[str, nn.Module, Tensor], Tensor | None]
 """Takes the name of a call ("layer1.0.relu#2"), the module and its output (the first, if several).
@@ -88,6 +98,9 @@ class _Trace(TorchFunctionMode):
     """Carries the receptive field of every tensor along while a network runs."""
 
     reach: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
+    rows: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
+    """What stands in the place of a first dimension of 0: pictures times windows, where the network
+    cuts them into windows."""
     numbers: int = 0
 
     def __post_init__(self) -> None:
@@ -102,6 +115,8 @@ class _Trace(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
+        if func in COPYING and not result.numel() and not _contiguous(args[0]):
+            result = torch.empty_like(result, memory_format=torch.contiguous_format)
         given = [t for t in tensors_in((args, kwargs)) if self.of(t) is not None]
         if not given:
             return result
@@ -116,10 +131,44 @@ class _Trace(TorchFunctionMode):
         known = {t.untyped_storage()._cdata for t in given}
         for tensor in tensors_in(result):
             self.reach[tensor] = after
+            count = self._count(func, tensor, given)
             if tensor.untyped_storage()._cdata not in known:
                 # Max-pooling also keeps where each maximum was, as an int64.
-                self.numbers += tensor.numel() * (3 if func in POOLS else 1)
+                self.numbers += count * (3 if func in POOLS else 1)
         return result
+
+    def _count(self, func: Any, tensor: Tensor, given: list[Tensor]) -> int:
+        """Return how many numbers `tensor` would have for one picture, and remember its rows."""
+        if tensor.numel():
+            return tensor.numel()
+        rows = max(self.rows.get(t, 1) for t in given)
+        inner = _inner(tensor)
+        if func in RESHAPING:  # keeps the number of numbers, which for none is always so
+            rows, rest = divmod(rows * _inner(given[0]), inner)
+            if rest:
+                raise RuntimeError(f"the numbers of a picture do not fill {tuple(tensor.shape)}")
+        self.rows[tensor] = rows
+        return rows * inner
+
+    def shape(self, tensor: Tensor) -> tuple[int, ...]:
+        """Return the shape that `tensor` would have for one picture."""
+        rows = self.rows.get(tensor, 1)
+        return tuple(length or rows for length in tensor.shape)
+
+
+def _contiguous(tensor: Tensor) -> bool:
+    """Return whether the numbers of one picture would lie in order (of none, they always do)."""
+    step = 1
+    for length, stride in zip(reversed(tensor.shape), reversed(tensor.stride()), strict=True):
+        if length > 1 and stride != step:
+            return False
+        step *= max(length, 1)
+    return True
+
+
+def _inner(tensor: Tensor) -> int:
+    """Return the product of the dimensions that are not 0."""
+    return prod(length for length in tensor.shape if length)
 
 
 def _window(
@@ -203,15 +252,32 @@ def unwatched_copy(module: nn.Module, memo: dict[int, Any] | None = None) -> nn.
 
 
 def without_memory(module: nn.Module) -> nn.Module:
-    """Return a copy on the meta device; takes no memory for weights and leaves `module` alone."""
+    """Return a copy on the processor whose weights are zeros without memory; leaves `module` alone.
+
+    Float32 whatever the weights are.
+    """
     memo: dict[int, Any] = {}
     with torch.inference_mode(False):  # the copy is kept, and what is made there counts no changes
         for parameter in module.parameters():
-            empty = torch.empty_like(parameter, device="meta")
-            memo[id(parameter)] = nn.Parameter(empty, requires_grad=False)
+            memo[id(parameter)] = nn.Parameter(_zeros(parameter), requires_grad=False)
         for buffer in module.buffers():
-            memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+            memo[id(buffer)] = _zeros(buffer)
         return unwatched_copy(module, memo)
+
+
+def _zeros(like: Tensor) -> Tensor:
+    dtype = torch.float32 if like.is_floating_point() else like.dtype
+    return torch.zeros((), dtype=dtype).expand(like.shape)
+
+
+def stand_ins(ghost: nn.Module, size: tuple[int, int]) -> Iterator[tuple[nn.Module, Tensor]]:
+    """Yield what to run for a picture of `size` (height, width): a module and a batch for it.
+
+    The second only where the first is refused; what it raises is then the network's own reason.
+    `ghost` comes from `without_memory`.
+    """
+    yield ghost, torch.empty(0, 3, *size)
+    yield unwatched_copy(ghost).to("meta"), torch.empty(1, 3, *size, device="meta")
 
 
 def trace(ghost: nn.Module, size: tuple[int, int]) -> tuple[list[Call], Exception | None]:
@@ -221,10 +287,14 @@ def trace(ghost: nn.Module, size: tuple[int, int]) -> tuple[list[Call], Exceptio
     before that, and what it raised. Also inside `torch.inference_mode`.
     """
     with torch.inference_mode(False), torch.no_grad():  # changes in place must be counted
-        return _trace(ghost, size)
+        for module, batch in stand_ins(ghost, size):
+            calls, refused = _trace(module, batch)
+            if refused is None:
+                break
+    return calls, refused
 
 
-def _trace(ghost: nn.Module, size: tuple[int, int]) -> tuple[list[Call], Exception | None]:
+def _trace(ghost: nn.Module, batch: Tensor) -> tuple[list[Call], Exception | None]:
     seen: list[tuple[str, str, Tensor, int, _Reach | None, int]] = []
     mode = _Trace()
 
@@ -232,20 +302,24 @@ def _trace(ghost: nn.Module, size: tuple[int, int]) -> tuple[list[Call], Excepti
         kind, version = type(module).__name__, output._version
         seen.append((name, kind, output, version, mode.of(output), mode.numbers))
 
-    dtype = next(ghost.parameters()).dtype
-    picture = torch.empty(1, 3, *size, device="meta", dtype=dtype)
-    mode.reach[picture] = _Reach()
+    mode.reach[batch] = _Reach()
     refused: Exception | None = None
     with mode, watching(ghost, [n for n, _ in ghost.named_modules() if n], note):
         try:
-            ghost(picture)
-        except (RuntimeError, AssertionError, ValueError) as error:  # each network has its own
+            made = tensors_in(ghost(batch))
+            if any(mode.rows.get(tensor, 1) != 1 for tensor in made):
+                raise RuntimeError("one picture would become several")
+        except EACH_ITS_OWN as error:
             refused = error.with_traceback(None)
+        except Exception as error:
+            if batch.numel():
+                raise
+            refused = error  # of having no picture, and there is another batch to try
     calls = [
         Call(
             name,
             kind,
-            tuple(tensor.shape),
+            mode.shape(tensor),
             reach.side if reach else None,
             tensor._version != version,
             numbers,

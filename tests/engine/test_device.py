@@ -76,9 +76,18 @@ def test_other_work_meanwhile_does_not_decide_the_precision(monkeypatch, half, f
         clock[0] += seconds * (4 if calls[0] in busy else 1)
         calls[0] += 1
 
+    monkeypatch.setattr(device, "_has_avx512", lambda: True)
     monkeypatch.setattr(device.F, "conv2d", convolution)
     monkeypatch.setattr(device.time, "perf_counter", lambda: clock[0])
     assert device._bf16_is_faster.__wrapped__("cpu") is faster
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "AMD64"])
+def test_without_its_instructions_bf16_is_not_even_measured(monkeypatch, machine):
+    monkeypatch.setattr(device.platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    monkeypatch.setattr(device.F, "conv2d", lambda *_a, **_k: pytest.fail("measured"))
+    assert device._bf16_is_faster.__wrapped__("cpu") is False
 
 
 def test_available_memory_is_what_the_system_says() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision import models
 
-from engine.networks.tracing import Call, trace, without_memory
+from engine.networks.tracing import Call, _trace, trace, without_memory
 
 INCEPTION = {"aux_logits": False, "init_weights": False}
 
@@ -24,7 +24,7 @@ def torchvision_ghost(name: str) -> nn.Module:
     settings = INCEPTION if name in ("inception_v3", "googlenet") else {}
     with torch.device("meta"):
         module: nn.Module = getattr(models, name)(**settings)
-    return module.eval()
+    return without_memory(module.eval())
 
 
 # -- receptive fields ------------------------------------------------------------------------------
@@ -200,6 +200,28 @@ def test_numbers_that_a_run_computes() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "swin_t", "swin_v2_t", "vit_b_32"])
+def test_no_picture_is_traced_as_a_real_one(name: str) -> None:
+    """Windows, heads and shuffled channels: shapes, copies and numbers as with a picture in it."""
+    torch.manual_seed(0)
+    module = getattr(models, name)(num_classes=7).eval()
+    with torch.no_grad():
+        real, _ = _trace(module, torch.zeros(1, 3, 224, 224))
+    assert list(calls_of(module).values()) == real
+
+
+def test_a_network_that_needs_a_picture_gets_one() -> None:
+    """Reshaping to (1, rest) is impossible for no picture, and instance norm refuses none."""
+
+    class Fixed(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.reshape(-1, 4 * 6 * 6)
+
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.InstanceNorm2d(4), Fixed(), nn.Linear(144, 2))
+    calls = calls_of(module, (8, 8))
+    assert [c.shape for c in calls.values()] == [(1, 4, 6, 6), (1, 4, 6, 6), (1, 144), (1, 2)]
+
+
 # -- what a trace leaves behind --------------------------------------------------------------------
 
 
@@ -207,7 +229,8 @@ def test_the_network_itself_is_left_alone() -> None:
     module = models.resnet18(weights=None).eval()
     before = {n: t.clone() for n, t in module.state_dict().items()}
     ghost = without_memory(module)
-    assert all(t.is_meta for t in (*ghost.parameters(), *ghost.buffers()))
+    tensors = (*ghost.parameters(), *ghost.buffers())
+    assert all(t.untyped_storage().nbytes() <= 8 for t in tensors)
     trace(ghost, (64, 64))
     trace(ghost, (1, 1))
     assert not any(m._forward_hooks for m in (*ghost.modules(), *module.modules()))
@@ -229,6 +252,7 @@ def test_networks_of_fixed_sizes_refuse_others(name: str) -> None:
     ghost = torchvision_ghost(name)
     assert trace(ghost, (224, 224))[1] is None
     assert trace(ghost, (225, 200))[1] is not None
+    assert trace(ghost, (448, 448))[1] is not None
 
 
 def test_two_threads_trace_at_once() -> None:
@@ -241,7 +265,7 @@ def test_two_threads_trace_at_once() -> None:
             entered.wait()
             return F.relu(x)
 
-    ghost = nn.Sequential(nn.Conv2d(3, 2, 3), Meeting(), nn.Conv2d(2, 2, 3)).to("meta")
+    ghost = nn.Sequential(nn.Conv2d(3, 2, 3), Meeting(), nn.Conv2d(2, 2, 3))
     found: dict[int, list[tuple[str, tuple[int, ...]]]] = {}
 
     def work(side: int) -> None:
