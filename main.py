@@ -12,11 +12,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 def main() -> int:
     """Run the program on `sys.argv`; return the exit code."""
     try:
-        from cli.guard import guarded
+        import signal
 
-        return guarded(_chosen)
-    except KeyboardInterrupt:  # before `guarded` could take care of it
-        return 130
+        # Nothing has been begun yet: Ctrl-C just ends the program.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    except KeyboardInterrupt:
+        os._exit(130)
+    from cli.guard import guarded
+
+    return guarded(_chosen)
 
 
 def _chosen() -> int:

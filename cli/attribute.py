@@ -34,17 +34,23 @@ def run(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     from cli.running import check_output
     from engine.device import choose_device
-    from engine.files import check_place, keep_apart
+    from engine.files import check_writable
     from engine.image import open_picture
     from engine.networks.loading import load_network
+    from engine.outputs import Sources, keep_apart
 
     check_output(Path(options.output))
     if options.cut:
         check_output(Path(options.cut))
+        if Path(options.cut).suffix.lower() in (".jpg", ".jpeg"):
+            raise BadInput(f"{options.cut} blurs the edges of a mask: end it in .png")
     if options.raw:
-        check_place(Path(options.raw))
-    written = (options.output, options.cut, options.raw)
-    keep_apart([Path(path) for path in written if path], [options.photo])
+        if Path(options.raw).suffix.lower() != ".npz":
+            raise BadInput(f"{options.raw} does not say its format: end it in .npz")
+        check_writable(Path(options.raw))
+    written = [Path(path) for path in (options.output, options.cut, options.raw) if path]
+    read = [Path(path) for path in (options.photo, options.weights) if path]
+    keep_apart(written, Sources(tuple(read)))
     photo = open_picture(options.photo)
     names = options.network or ["slim_vgg"]
     device = choose_device(options.device)
@@ -99,6 +105,10 @@ def _single(
     assert values is not None  # nobody stops it
     _tell_plain(method, network, x)
     names = _named(network, x, target)
+    heat = _colours(method, values, options.colours)
+    if options.over and values.ndim == 2:
+        heat = colour.gray(picture[0].cpu()[None])[0].lerp(heat, options.over)
+    save_picture(from_tensor(heat), options.output)
     if options.raw:
         told = {"target": target, "class_name": names["name"]}
         about = {
@@ -108,10 +118,6 @@ def _single(
         # Zeiler and Fergus's companions, one number for each place of the square.
         beside = {k: getattr(c, k)[0].numpy() for c in covered for k in ("probability", "label")}
         write_npz(Path(options.raw), {"values": values.numpy(), **beside, **about})
-    heat = _colours(method, values, options.colours)
-    if options.over and values.ndim == 2:
-        heat = colour.gray(picture[0].cpu()[None])[0].lerp(heat, options.over)
-    save_picture(from_tensor(heat), options.output)
     return {**names, "method": method.command, "network": network.card.name}, target
 
 
@@ -144,9 +150,9 @@ def _figure(
             over=options.over, own_colours=True, companions=options.companions,
         )  # fmt: skip
     assert made is not None  # nobody stops it
+    save_picture(made.figure, options.output)
     if options.raw:
         write_npz(Path(options.raw), made.values)
-    save_picture(made.figure, options.output)
     inputs = {network: network.prepare(fitted(network, picture)) for network in networks}
     for network, x in inputs.items():
         for method in methods:

@@ -68,6 +68,10 @@ def usage() -> str:
             *lines,
             "",
             f"{PROGRAM} COMMAND --help lists every setting with its range, unit and default.",
+            "",
+            "Ctrl-C, SIGTERM and SIGHUP stop a run after its present iteration: the picture so far",
+            "goes beside OUT, with .partial before the suffix. The exit code is then 128 and the",
+            "signal's number: 130, 143 or 129.",
         ]
     )
 
@@ -148,12 +152,16 @@ def _render(argv: list[str]) -> int:
     add_output_options(parser.add_argument)
     options = parser.parse_args(argv)
     from cli.running import finish, run_job
+    from engine.outputs import Sources
     from engine.project import read_job as read_project
 
     job = read_project(options.source)
     if options.device:
         job = replace(job, device=options.device)
-    code, figures = run_job(job, Path(options.output), quiet=options.quiet, bits=options.bits)
+    code, figures = run_job(
+        job, Path(options.output), quiet=options.quiet, bits=options.bits,
+        read=Sources((options.source,)),
+    )  # fmt: skip
     return finish(code, figures, options.json)
 
 
@@ -171,8 +179,10 @@ def _recolour(argv: list[str]) -> int:
         raise BadInput(f"--strength is {options.strength:g}; it takes 0 to 1")
     from cli.running import check_output
     from engine.image import from_tensor, open_picture, save_picture
+    from engine.outputs import Sources, keep_apart
 
     check_output(options.output)
+    keep_apart([options.output], Sources((options.picture, options.content)))
     picture, content = open_picture(options.picture), open_picture(options.content)
     from engine import colour
 

@@ -4,11 +4,15 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
+from cli.interrupting import Ended, end, handled
 from engine.errors import OutOfMemory, PareidoliaError, is_out_of_memory
 from engine.places import log_folder
 
 INTERRUPTED = 130
+LONGEST = 1000
+"""Letters of a sentence: values of any length come in from outside."""
 
 
 def guarded(action: Callable[[], int]) -> int:
@@ -16,15 +20,18 @@ def guarded(action: Callable[[], int]) -> int:
     _print_what_can_be_printed()
     try:
         try:
-            code = action()
-        except SystemExit as end:  # argparse after --help
-            code = end.code if isinstance(end.code, int) else 0
+            with handled(end):
+                code = action()
+        except SystemExit as asked:  # argparse after --help
+            code = asked.code if isinstance(asked.code, int) else 0
         if sys.stdout:
             sys.stdout.flush()
         return code
     except PareidoliaError as error:
         _say(str(error))
         return error.exit_code
+    except Ended as ended:
+        return ended.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -39,7 +46,11 @@ def guarded(action: Callable[[], int]) -> int:
 
 
 def _say(sentence: str) -> None:
-    print("pareidolia:", " ".join(sentence.splitlines()), file=sys.stderr)
+    line = " ".join(sentence.splitlines())
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST * 2 // 3]} … {line[-LONGEST // 3 :]}"
+    with suppress(OSError):  # nobody listens any more; the exit code says it, too
+        print("pareidolia:", line, file=sys.stderr)
 
 
 def _print_what_can_be_printed() -> None:

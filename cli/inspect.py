@@ -20,6 +20,7 @@ from engine.errors import BadInput
 if TYPE_CHECKING:
     from engine.image import Picture
     from engine.networks.network import Network
+    from engine.outputs import Sources
 
 KINDS = ("filters", "activations", "patches", "neighbors", "embedding")
 SUMMARY = "what is inside a network: filters, activations, patches, neighbors, a map of a folder"
@@ -37,14 +38,13 @@ def run(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     _check(options)
     from cli.running import check_output
-    from engine.files import keep_apart
     from engine.image import save_picture
+    from engine.outputs import keep_apart
 
     output = Path(options.output)
     check_output(output)
     _check_source(options)
-    if options.source is not None:
-        keep_apart([output], [options.source])
+    keep_apart([output], _read(options))
     from engine.device import choose_device, choose_precision
     from engine.inspection.folder import BATCH
     from engine.networks.loading import load_network
@@ -139,6 +139,16 @@ def _check_memory(network: "Network", side: int, count: int) -> None:
     from engine.memory import check_look
 
     check_look(network, (side, side), graph=False, count=count)
+
+
+def _read(options: Any) -> "Sources":
+    """Return what the command reads."""
+    from engine.outputs import Sources
+
+    single = options.what in ("activations", "neighbors")
+    named = [Path(p) for p in (options.source if single else None, options.weights) if p]
+    folder = options.among if single else options.source
+    return Sources(tuple(named), trees=(folder,) if folder is not None else ())
 
 
 def _layer(network: "Network", side: int) -> str:

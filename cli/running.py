@@ -1,109 +1,178 @@
-"""Running a job from the command line: progress, Ctrl-C, the picture, the figures."""
+"""Running a job from the command line: progress, Ctrl-C, the picture, the film, the figures."""
 
 import json
 import os
-import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 from cli.guard import INTERRUPTED
-from engine.errors import BadInput, Diverged, OutOfMemory
-from engine.film import film
+from cli.interrupting import Ended, handled, let_go_of_terminal
+from engine.errors import BadInput, PareidoliaError
+from engine.files import check_writable
+from engine.film import Take, check_film, film, partial_film
 from engine.image import Picture, from_tensor, save_picture
 from engine.image_saving import check_target
 from engine.job import Job, figure_of, opened, run
-from engine.project import check_apart
+from engine.outputs import Output, Sources, keep_apart
+from engine.project import sources
+from engine.settings import describe
 from engine.task import Frame
 
 
 class _Interrupt:
-    """Ctrl-C once: stop after this iteration. Twice: stop now."""
+    """Asked to end once: stop after this iteration. Twice: stop now."""
 
     def __init__(self, quiet: bool) -> None:
         self.asked = False
         self.quiet = quiet
+        self.exit_code = INTERRUPTED
 
-    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
         if self.asked:
-            raise KeyboardInterrupt
+            raise Ended(number)
         self.asked = True
+        self.exit_code = 128 + number
         if not self.quiet:
-            # Not `print`: the bar may be in the middle of printing.
-            os.write(2, b"\nstopping after this iteration; Ctrl-C again stops at once\n")
-
-
-@contextmanager
-def _ctrl_c(quiet: bool) -> Iterator[_Interrupt]:
-    interrupt = _Interrupt(quiet)
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, before)
+            with suppress(OSError):  # the terminal may have gone
+                # Not `print`: the bar may be in the middle of printing.
+                os.write(2, b"\nstopping after this iteration; Ctrl-C again stops at once\n")
+        let_go_of_terminal(number)
 
 
 def run_job(
     job: Job, output: Path, *, quiet: bool = False, bits: int = 8, reel: Path | None = None,
-    rate: float = 24.0,
+    rate: float = 24.0, read: Sources | None = None,
 ) -> tuple[int, dict[str, Any]]:  # fmt: skip
     """Run `job`, write its picture to `output`; return the exit code and the figures.
 
-    With `reel`, the frames of a film go there as well, `rate` a second.
+    With `reel`, the frames of a film go there as well, `rate` a second. `read` is what is read
+    besides the job's own sources.
 
-    Stopped by Ctrl-C, or when numbers stop being finite or memory runs out, the picture so far is
-    written beside `output` with `.partial` before the suffix.
+    Stopped by a signal, or when numbers stop being finite or memory runs out, the picture so far is
+    written beside `output` with `.partial` before the suffix, and so is a video. What is finished is
+    written even if something else cannot be; the first failure is raised when all has been tried.
     """
-    check_output(output, bits)
-    with _ctrl_c(quiet) as interrupt:
-        job = opened(job)
-        check_apart(output, job.inputs)
-        frames = run(job)
-        frame: Frame | None = None
+    interrupt = _Interrupt(quiet)
+    with handled(interrupt):
+        check_outputs(job, output, bits, reel, read or Sources())
+        drawn = _Drawing(opened(job), interrupt)
+        drawn.draw(reel, rate, quiet)
+        job, frame = drawn.job, drawn.frame
+        if frame is None:
+            if drawn.failure is not None:
+                raise drawn.failure
+            return interrupt.exit_code, {}
+        path = _save(job, frame, _partial(output) if drawn.stopped else output, bits)
+        figures = _figures(job, frame, path)
+        if reel is not None and drawn.filmed:
+            figures["film"] = str(partial_film(reel) if drawn.stopped else reel)
+        if drawn.failure is None:
+            try:
+                explained = figure_of(job, frame.picture)
+                if explained is not None:
+                    figures["figure"] = str(save_picture(explained, _figure(path)))
+            except PareidoliaError as error:
+                drawn.failure = error
+    failed = drawn.failure or drawn.film_failure
+    if isinstance(failed, PareidoliaError):
+        kept = "the picture so far" if drawn.stopped else "the picture is finished"
+        raise type(failed)(f"{failed} ({kept}: {path})") from failed
+    if failed is not None:
+        raise failed
+    return (interrupt.exit_code if drawn.stopped else 0), figures
+
+
+class _Drawing:
+    """A run as far as it got."""
+
+    def __init__(self, job: Job, interrupt: _Interrupt) -> None:
+        self.job, self.interrupt = job, interrupt
+        self.frame: Frame | None = None
+        """The last."""
+        self.filmed = 0
+        """How many frames of the film are there."""
+        self.failure: Exception | None = None
+        self.film_failure: BadInput | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether there should have been more."""
+        complete = self.frame is not None and self.frame.iteration >= self.frame.total
+        return not complete and (self.failure is not None or self.interrupt.asked)
+
+    def draw(self, reel: Path | None, rate: float, quiet: bool) -> None:
+        """Run to the end, or until something comes in the way."""
+        frames = run(self.job)
         try:
-            with _progress(quiet, job) as show, film(reel, rate) as take:
-                for frame in frames:
-                    show(frame)
-                    if frame.film:
-                        take(frame.picture)
-                    if interrupt.asked:
-                        break
-        except (Diverged, OutOfMemory) as error:
-            if frame is None:
-                raise
-            partial = _save(job, frame, _partial(output), bits)
-            raise type(error)(f"{error} (the picture so far: {partial})") from error
+            with (
+                _progress(quiet, self.job) as show,
+                film(reel, rate, lambda: self.stopped) as take,
+            ):
+                self._draw(frames, show, take)
+        except BadInput as error:
+            if self.filmed or not self.stopped:  # else there simply is no film yet
+                self.film_failure = error
         finally:
             frames.close()  # type: ignore[attr-defined]
-        if frame is None:
-            return INTERRUPTED, {}
-        stopped = interrupt.asked and frame.iteration < frame.total
-        path = _save(job, frame, _partial(output) if stopped else output, bits)
-        figures = _figures(job, frame, path)
-        explained = figure_of(job, frame.picture)
-        if explained is not None:
-            beside = path.with_name(f"{path.stem}.figure{path.suffix}")
-            figures["figure"] = str(save_picture(explained, beside))
-    return (INTERRUPTED if stopped else 0), figures
+
+    def _draw(
+        self, frames: Iterator[Frame], show: Callable[[Frame], None], take: Take
+    ) -> None:  # fmt: skip
+        try:
+            for frame in frames:
+                self.frame = frame
+                show(frame)
+                if frame.film and self.film_failure is None:
+                    try:
+                        take(frame.picture)
+                        self.filmed += 1
+                    except BadInput as error:  # the picture can still be finished
+                        self.film_failure = error
+                if self.interrupt.asked:
+                    break
+        except Exception as error:  # raised when what there is has been saved
+            self.failure = error
 
 
-def check_output(output: Path, bits: int = 8) -> None:
+def check_outputs(job: Job, output: Path, bits: int, reel: Path | None, read: Sources) -> None:
+    """See, before hours of work, that all that a run writes can be, and replaces nothing it reads.
+
+    Raises `BadInput`.
+    """
+    check_output(output, bits, job)
+    planned = [Output(output), Output(_partial(output), "where a stopped run saves its picture")]
+    if hasattr(job.technique, "figure"):
+        planned.append(Output(_figure(output), "the figure"))
+        planned.append(Output(_figure(_partial(output)), "the figure of a stopped run"))
+    if reel is not None:
+        frames = describe(job.technique)["frame_count"]
+        if getattr(job.technique, "frame_count", 1) < 2:
+            raise BadInput(f"{reel} needs frames: set {frames.option} to 2 or more for a film")
+        check_film(reel)
+        planned.append(Output(reel))
+        if partial_film(reel) != reel:
+            planned.append(Output(partial_film(reel), "where a stopped run saves its film"))
+        else:
+            planned.append(Output(reel / "frame-00001.png", "a frame of the film"))
+    keep_apart(planned, sources(job) + read)
+
+
+def check_output(output: Path, bits: int = 8, job: Job | None = None) -> None:
     """See, before hours of work, that a picture can be saved at `output`. Raises `BadInput`."""
-    try:
-        check_target(output, bits)
-        with tempfile.TemporaryFile(dir=output.parent):
-            pass
-    except OSError as error:
-        reason = error.strerror or error
-        raise BadInput(f"{output} cannot be written ({reason}): choose another path.") from error
+    check_target(output, bits, job.size if job is not None else 0)
+    check_writable(output)
 
 
 def _partial(output: Path) -> Path:
     return output.with_name(f"{output.stem}.partial{output.suffix}")
+
+
+def _figure(output: Path) -> Path:
+    return output.with_name(f"{output.stem}.figure{output.suffix}")
 
 
 def _save(job: Job, frame: Frame, path: Path, bits: int) -> Path:
@@ -130,6 +199,24 @@ def _figures(job: Job, frame: Frame, path: Path) -> dict[str, Any]:
     }
 
 
+class _Lasting:
+    """A stream that may go away, with its terminal: that is no reason to lose a picture."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 @contextmanager
 def _progress(quiet: bool, job: Job) -> Iterator[Callable[[Frame], None]]:
     """Give a function that shows a frame in a bar on standard error."""
@@ -137,7 +224,8 @@ def _progress(quiet: bool, job: Job) -> Iterator[Callable[[Frame], None]]:
 
     title = job.technique.title
     # Without delay tqdm prints at once, also where nothing follows but one line of what is wrong.
-    with tqdm(unit="it", disable=quiet, file=sys.stderr, desc=title, delay=1e-3) as bar:
+    shown = _Lasting(sys.stderr)
+    with tqdm(unit="it", disable=quiet, file=shown, desc=title, delay=1e-3) as bar:
 
         def show(frame: Frame) -> None:
             bar.total = frame.total

@@ -1,18 +1,33 @@
-"""Files written whole or not at all: beside their place first, then renamed."""
+"""Files written whole or not at all: beside their place first, then renamed.
+
+What a killed program left beside its place is deleted by the next one that writes there. Whoever
+writes holds a lock on such a file; the system lets it go with the program, however that ended.
+"""
 
 import json
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from engine.errors import BadInput
 
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be deleted in the first place
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+_UNFINISHED = re.compile(r"\.(pareidolia-)?[0-9a-f]{16}\.part")
+_swept: set[Path] = set()
+"""Folders that this program has looked through for what others left."""
 
 
 def check_place(path: Path) -> Path:
@@ -28,6 +43,8 @@ def check_place(path: Path) -> Path:
             raise BadInput(f"{path} is a folder: give the path of a file.")
         if not target.parent.is_dir():
             raise BadInput(f"{path} cannot be written: the folder {target.parent} does not exist.")
+        if target.exists() and not target.is_file():
+            raise BadInput(f"{path} is not a plain file: choose another path.")
         if target.exists() and not os.access(target, os.W_OK):
             raise BadInput(f"{path} is write-protected: choose another path.")
     except OSError as error:  # an overlong name, say
@@ -37,41 +54,169 @@ def check_place(path: Path) -> Path:
     return target
 
 
+def check_writable(path: Path) -> None:
+    """See, before hours of work, that a file could be written at `path`. Raises `BadInput`."""
+    with unfinished(path):
+        pass
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path | Callable[[], Path]) -> Iterator[IO[bytes]]:
     """Open a new file beside a path; it takes the path's place only if all goes well.
 
-    Raises `BadInput` when it cannot be written; an existing file then stays what it was.
+    Args:
+        path: where to; or what tells it when all is written, which must lie in the folder that it
+            told at first.
+
+    Raises:
+        BadInput: it cannot be written; an existing file then stays what it was.
     """
-    target = check_place(path)
-    beside = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with beside.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+    told = path if callable(path) else lambda: path
+    with unfinished(told()) as (beside, file):
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        target = check_place(told())
         if target.exists():
             shutil.copymode(target, beside)
+        if fcntl is None:
+            file.close()
         beside.replace(target)
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Make a file beside a path, with a name of its own; if it is still there afterwards, it goes.
+
+    Raises `BadInput` when none can be written there.
+    """
+    target = check_place(path)
+    beside, file = None, None
+    try:
+        _sweep_once(target.parent)
+        beside, file = _new_file(target.parent)
+        yield beside, file
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise BadInput(f"{path} cannot be written ({reason}): choose another path.") from error
     finally:
-        with suppress(OSError):  # it never came to be: its folder cannot even be entered
-            beside.unlink(missing_ok=True)
+        if file is not None:
+            if fcntl is None:
+                file.close()
+            with suppress(OSError):  # it never came to be: its folder cannot even be entered
+                assert beside is not None
+                beside.unlink(missing_ok=True)
+            with suppress(OSError):  # a full disk, once more
+                file.close()
 
 
-def keep_apart(outputs: Sequence[Path], sources: Sequence[Path]) -> None:
-    """Refuse, by `BadInput`, to write over one of the sources, or two things into one file."""
-    for i, output in enumerate(outputs):
-        real = Path(os.path.realpath(output))
-        for source in sources:
-            if output.exists() and source.exists() and output.samefile(source):
-                raise BadInput(
-                    f"{output} is one of the pictures to work from: choose another path."
-                )
-        if real in (Path(os.path.realpath(other)) for other in outputs[:i]):
-            raise BadInput(f"{output} would be written twice: choose another path for one of them.")
+@contextmanager
+def unfinished_folder(parent: Path) -> Iterator[Path]:
+    """Make an empty folder in another one, with a name of its own; afterwards it goes.
+
+    Raises OSError.
+    """
+    _sweep_once(parent)
+    while True:
+        folder = parent / _unfinished_name()
+        folder.mkdir(mode=0o700)
+        descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
+        if descriptor is None or not _locked(descriptor) or _is_at(folder, descriptor):
+            break
+        os.close(descriptor)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _unfinished_name() -> str:
+    return f".pareidolia-{secrets.token_hex(8)}.part"
+
+
+def _new_file(folder: Path) -> tuple[Path, IO[bytes]]:
+    """Make and lock a file that nobody else has."""
+    while True:
+        beside = folder / _unfinished_name()
+        file = beside.open("xb")
+        if not _locked(file.fileno()) or _is_at(beside, file.fileno()):
+            return beside, file
+        file.close()  # somebody swept between making and locking
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock an open file or folder against `sweep`; return whether that is possible here."""
+    if fcntl is not None:
+        with suppress(OSError):  # some network file systems know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            return True
+    return False
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
+def _sweep_once(folder: Path) -> None:
+    if folder not in _swept:
+        _swept.add(folder)
+        sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed programs left unfinished in a folder; what is being written stays."""
+    with suppress(OSError):
+        for name in [e.name for e in os.scandir(folder) if _UNFINISHED.fullmatch(e.name)]:
+            with suppress(OSError):
+                _remove_if_left(folder / name)
+
+
+def _remove_if_left(path: Path) -> None:
+    if path.is_symlink():
+        return
+    if fcntl is None:
+        path.unlink()  # refused while somebody has it open
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def read_plain(path: Path, limit: int) -> bytes:
+    """Return what a plain file holds. Never waits, as a pipe or a device would let one do.
+
+    Raises:
+        BadInput: it is something else than a plain file, or longer than `limit` bytes.
+        OSError: it cannot be opened or read.
+    """
+    try:
+        # Not to wait for a writer, should it be a pipe.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+    except ValueError as error:
+        raise BadInput(f"{str(path)!r} is no path: it holds a null character.") from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise BadInput(f"{path} is not a plain file: give the path of one.")
+        if status.st_size <= limit:
+            data = file.read(limit + 1)
+            if len(data) <= limit:
+                return data
+    raise BadInput(f"{path} is larger than {limit >> 20} MiB, more than such a file ever is.")
+
+
+_BINARY = getattr(os, "O_BINARY", 0)
 
 
 def read_json(text: str | bytes) -> Any:
@@ -86,9 +231,11 @@ def read_json(text: str | bytes) -> Any:
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} stands there twice")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"{name!r} stands there twice")
+            seen.add(name)
     return values
 
 

@@ -1,7 +1,5 @@
 """Films: the finished frames of a run as numbered pictures in a folder, or as a video."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -9,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput, Cancelled
+from engine.files import check_writable, replacing, unfinished_folder
 from engine.image import from_tensor, open_picture, save_picture, to_bytes8
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 CODECS = {".mp4": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9"}
+CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm"}
 HD_LINES = 720
 """From here on the matrix is BT.709's, below BT.601's: what a player takes that reads no tags."""
 # Code points of ITU-T H.273, which all three containers carry. sRGB has the primaries of BT.709 in
@@ -25,45 +25,91 @@ Take = Callable[["Tensor"], None]
 """Takes the next frame, (3, H, W) in [0, 1]."""
 
 
-@contextmanager
-def film(path: Path | None, rate: float = 24.0) -> Iterator[Take]:
-    """Open a film: a video by its suffix (.mp4, .mkv, .webm), else a folder of PNG files.
+def check_film(path: Path) -> None:
+    """See, before hours of work, that a film could be written.
 
-    None: what is taken is dropped.
-
-    A video is written beside its place and renamed at the end. Raises `BadInput`, also when the
-    optional package for videos is not installed.
+    Raises:
+        BadInput: the suffix is no video's, what writes such videos is not installed, nothing can be
+            written there, or the folder already holds a film.
     """
-    if path is None:
-        yield lambda picture: None
+    suffix = path.suffix.lower()
+    if suffix in CODECS:
+        _check_codec(path, CODECS[suffix])
+        check_writable(path)
         return
-    if path.suffix.lower() not in CODECS:
-        if path.suffix:
-            kinds = ", ".join(CODECS)
-            raise BadInput(f"{path} is no film: end it in {kinds}, or name a folder")
-        yield _Folder(path).add
-        return
-    if not path.parent.is_dir():
-        raise BadInput(f"{path} cannot be written: the folder {path.parent} does not exist")
+    if suffix:
+        kinds = ", ".join(CODECS)
+        raise BadInput(f"{path} is no film: end it in {kinds}, or name a folder")
+    if next(path.glob("frame-*.png"), None) is not None:
+        raise BadInput(f"{path} already holds the frames of a film: name a new folder")
+    there = path
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise BadInput(f"{path} cannot be made ({there} is a file): name another folder")
+    check_writable(there / "frame-00001.png")
+
+
+def _check_codec(path: Path, codec: str) -> None:
     try:
         import av
     except ImportError:
         raise BadInput(
             f"{path} needs the package av (pip install av); or name a folder for single pictures"
         ) from None
-    beside = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        with av.open(str(beside), "w") as container:
-            video = _Video(container, CODECS[path.suffix.lower()], rate)
-            yield video.add
-            video.finish()
-        if not video.stream:
-            raise BadInput(f"{path} was not written: not a single frame was finished")
-        beside.replace(path)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written ({error.strerror or error})") from error
-    finally:
-        beside.unlink(missing_ok=True)
+        av.Codec(codec, "w")
+    except ValueError:  # av has been built without it
+        raise BadInput(
+            f"{path} needs the encoder {codec}, which the installed av lacks; choose another suffix"
+            f" of {', '.join(CODECS)}, or name a folder for single pictures"
+        ) from None
+
+
+def partial_film(path: Path) -> Path:
+    """Return where a film goes that was stopped: frames of a folder are where they are."""
+    if path.suffix.lower() not in CODECS:
+        return path
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+@contextmanager
+def film(
+    path: Path | None, rate: float = 24.0, stopped: Callable[[], bool] = bool
+) -> Iterator[Take]:
+    """Open a film: a video by its suffix (.mp4, .mkv, .webm), else a folder of PNG files.
+
+    A video is written beside its place and renamed at the end.
+
+    Args:
+        path: where to; None: what is taken is dropped.
+        rate: frames a second.
+        stopped: asked at the end whether there should have been more: then the video goes to
+            `partial_film(path)`.
+
+    Raises:
+        BadInput: as `check_film`, or there was not a single frame, or writing failed.
+    """
+    if path is None:
+        yield lambda picture: None
+        return
+    check_film(path)
+    suffix = path.suffix.lower()
+    if suffix not in CODECS:
+        yield _Folder(path).add
+        return
+    import av
+
+    try:
+        with replacing(lambda: partial_film(path) if stopped() else path) as file:
+            with av.open(file, "w", format=CONTAINERS[suffix]) as container:
+                video = _Video(container, CODECS[suffix], rate)
+                yield video.add
+                video.finish()
+            if not video.stream:
+                raise BadInput(f"{path} was not written: not a single frame was finished")
+    except av.FFmpegError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror})") from error
 
 
 def assemble(
@@ -91,17 +137,14 @@ def assemble(
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise BadInput(f"{path} exists and is not empty: name a new folder for the frames")
     try:
-        beside = Path(tempfile.mkdtemp(prefix=".", dir=path.parent))
+        with unfinished_folder(path.parent) as beside:
+            frames = beside / "frames"  # with the usual permissions, unlike the one around it
+            _fill(frames, pictures, rate, moved, cancelled)
+            if path.exists():
+                path.rmdir()
+            frames.rename(path)
     except OSError as error:
         raise BadInput(f"{path} cannot be made ({error.strerror})") from error
-    try:
-        frames = beside / "frames"  # with the usual permissions, which the one around it has not
-        _fill(frames, pictures, rate, moved, cancelled)
-        if path.exists():
-            path.rmdir()
-        frames.rename(path)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return path
 
 
@@ -142,6 +185,11 @@ class _Video:
         pixels = to_bytes8(picture)
         # The codecs keep colour at half the size: sides must be even.
         pixels = pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2]
+        if not pixels.size:
+            raise BadInput(
+                f"{picture.shape[2]} x {picture.shape[1]} pixels are too few for a video;"
+                " name a folder for single pictures"
+            )
         if self.stream is None:
             self.stream = self.container.add_stream(
                 self.codec, rate=Fraction(self.rate).limit_denominator(1000)

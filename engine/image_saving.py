@@ -110,14 +110,25 @@ def save_picture(
     return path
 
 
-def check_target(path: str | Path, bits: int = 8) -> None:
+def check_target(path: str | Path, bits: int = 8, long_side: int = 0) -> None:
     """See, before hours of work, that a picture could be saved at `path`.
+
+    Args:
+        path: where to.
+        bits: as `save_picture` takes it.
+        long_side: of the picture, in pixels, as far as it is known.
 
     Raises:
         BadInput: what `save_picture` would say of the format, the folder and the file.
     """
     path = Path(path)
-    _format(path, bits)
+    kind = _format(path, bits)
+    longest = _LONGEST_SIDE.get(kind, long_side)
+    if long_side > longest:
+        raise BadInput(
+            f"{path} cannot hold {long_side} pixels a side, {kind} ends at {longest}:"
+            " save as .png or .tiff."
+        )
     check_place(path)
 
 

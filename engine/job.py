@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of the recipe; readers refuse higher ones."""
 
+LARGEST = 2**31 - 1
+"""Long side that any picture has, in pixels."""
 Source = str | Path | Picture
 """An input picture: where it lies, or the picture itself."""
 
@@ -227,6 +229,8 @@ def prepare(job: Job, network: "Network | None" = None) -> Task:
 
     if job.size < 1:
         raise BadInput(f"--size is {job.size}; it takes a long side of at least 1 pixel")
+    if job.size > LARGEST:
+        raise BadInput(f"--size has {len(str(job.size))} digits; no picture is as large as that")
     job = opened(job)
     device = choose_device(job.device)
     dtype = choose_precision(job.precision, device)

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from engine.errors import BadInput
-from engine.files import keep_apart, read_json, write_json
+from engine.files import read_json, write_json
 from engine.image import Picture, read_recipe
 from engine.job import Inputs, Job
+from engine.outputs import Sources, keep_apart
+from engine.settings import describe
 
 
 def read_job(path: Path) -> Job:
@@ -33,8 +35,23 @@ def write_project(path: Path, job: Job) -> Path:
     return write_json(path, job.recipe())
 
 
+def sources(job: Job) -> Sources:
+    """Return everything that a job reads: pictures, weights, folders that its settings name."""
+    i = job.inputs
+    pictures = (i.content, *(style for style, _ in i.styles), i.guide, i.start)
+    files = [source.path if isinstance(source, Picture) else source for source in pictures]
+    folders = [
+        Path(text.strip()).expanduser()
+        for name, described in describe(job.technique).items()
+        if described.picks == "folder" and (text := getattr(job.technique, name)).strip()
+    ]
+    return Sources(
+        tuple(Path(path) for path in (*files, job.weights) if path), folders=tuple(folders)
+    )
+
+
 def check_apart(output: Path, inputs: Inputs) -> None:
     """Refuse, by `BadInput`, to write over a picture of the job: its recipe would lead nowhere."""
-    sources = (inputs.content, *(style for style, _ in inputs.styles), inputs.guide, inputs.start)
-    paths = (source.path if isinstance(source, Picture) else source for source in sources)
-    keep_apart([output], [Path(path) for path in paths if path])
+    pictures = (inputs.content, *(style for style, _ in inputs.styles), inputs.guide, inputs.start)
+    files = [source.path if isinstance(source, Picture) else source for source in pictures]
+    keep_apart([output], Sources(tuple(Path(path) for path in files if path)))
