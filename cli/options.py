@@ -51,7 +51,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def add_output(add: Callable[..., Any]) -> None:
     """Add --output, the picture that a command writes."""
-    text = "picture to write (png, jpg, webp, tif)"
+    text = "picture to write (png, jpg, webp, tif, avif, jxl)"
     add("-o", "--output", metavar="OUT", required=True, help=text)
 
 

@@ -8,7 +8,6 @@ smooth gradients stay smooth.
 """
 
 import struct
-from collections.abc import Callable
 from functools import cache
 from io import BytesIO
 from itertools import product
@@ -17,8 +16,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
+from engine.colour_coding import (
+    HLG,
+    PQ,
+    Coding,
+    Conversion,
+    conversion,
+    from_code_points,
+    srgb_encoded,
+    whole_steps,
+)
+
 Floats = npt.NDArray[np.float32]
-Conversion = Callable[[Floats], Floats]
 
 _CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
@@ -37,7 +46,9 @@ _SRGB_TO_XYZ_D50 = np.array(
 )
 
 
-def to_srgb(samples: Floats, profile: bytes | None, bits: int) -> Floats:
+def to_srgb(
+    samples: Floats, profile: bytes | None, bits: int, coding: Coding | None = None
+) -> Floats:
     """Convert colour samples to sRGB.
 
     A profile that is missing, broken or made for another kind of picture is passed over, as
@@ -49,19 +60,28 @@ def to_srgb(samples: Floats, profile: bytes | None, bits: int) -> Floats:
         samples: (H, W, C) in [0, 1], C being 1 (grey), 3 (RGB) or 4 (CMYK, 1 is full ink).
         profile: the ICC profile found in the file.
         bits: 8 or 16, the precision that the samples came with.
+        coding: what the file says of its colours otherwise; it counts where there is no profile.
 
     Returns:
         (H, W, 3) float32 sRGB in [0, 1].
     """
     if profile and profile[16:20] == b"RGB " and samples.shape[-1] == 1:
         samples = np.repeat(samples, 3, axis=-1)
-    convert = _conversion(profile, samples.shape[-1], bits) if profile else None
-    convert = convert or _without_profile
+    convert = converter(profile, samples.shape[-1], bits, coding)
     result = np.empty((*samples.shape[:2], 3), np.float32)
     for top in range(0, len(samples), _ROWS_AT_ONCE):  # in bands, to keep temporaries small
         rows = slice(top, top + _ROWS_AT_ONCE)
         np.clip(convert(samples[rows]), 0, 1, out=result[rows])
     return result
+
+
+def converter(
+    profile: bytes | None, channels: int, bits: int, coding: Coding | None = None
+) -> Conversion:
+    """Return what `to_srgb` does with each band of samples, for others who have them in bands."""
+    if profile and (found := _conversion(profile, channels, bits)):
+        return found
+    return (coding and conversion(coding, channels)) or _without_profile
 
 
 @cache
@@ -75,6 +95,8 @@ def srgb_profile() -> bytes:
 def _conversion(profile: bytes, channels: int, bits: int) -> Conversion | None:
     if _CHANNELS.get(profile[16:20]) != channels:
         return None
+    if (bright := _high_range(profile)) is not None:
+        return conversion(bright, channels)
     try:
         formula = _formula(profile)
     except (struct.error, KeyError, IndexError, ValueError):
@@ -110,18 +132,35 @@ def _without_profile(samples: Floats) -> Floats:
     return np.broadcast_to(samples, (*samples.shape[:-1], 3))
 
 
-def _formula(profile: bytes) -> Conversion | None:
-    """Read a curves-and-matrix profile; None if it is made of tables instead."""
+def _tags(profile: bytes) -> dict[bytes, bytes]:
     (count,) = struct.unpack_from(">I", profile, 128)
     tags: dict[bytes, bytes] = {}
     for index in range(count):
         name, start, size = struct.unpack_from(">4sII", profile, 132 + 12 * index)
         tags[name] = profile[start : start + size]
+    return tags
+
+
+def _high_range(profile: bytes) -> Coding | None:
+    """Return the coding of a profile whose cicp tag (ICC.1:2022, 9.2.17) says PQ or HLG.
+
+    The curves of such profiles only describe a stand-in for programs that know no such pictures.
+    """
+    try:
+        primaries, transfer = _tags(profile)[b"cicp"][8:10]
+    except (struct.error, KeyError, ValueError):
+        return None
+    return from_code_points(primaries, transfer) if transfer in (PQ, HLG) else None
+
+
+def _formula(profile: bytes) -> Conversion | None:
+    """Read a curves-and-matrix profile; None if it is made of tables instead."""
+    tags = _tags(profile)
     if profile[20:24] != b"XYZ " or b"A2B0" in tags or b"A2B1" in tags:
         return None
     if profile[16:20] == b"GRAY":
         grey = _curve(tags[b"kTRC"])
-        return lambda samples: _encoded(grey[_steps(samples)])
+        return lambda samples: srgb_encoded(grey[whole_steps(samples)])
     if profile[16:20] != b"RGB ":
         return None
     curves = [_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC")]
@@ -134,17 +173,11 @@ def _formula(profile: bytes) -> Conversion | None:
         matrix = np.eye(3, dtype=np.float32)
 
     def convert(samples: Floats) -> Floats:
-        steps = _steps(samples)
-        linear = np.stack([curve[steps[..., i]] for i, curve in enumerate(curves)], -1)
-        return _encoded(linear @ matrix.T)
+        places = whole_steps(samples)
+        linear = np.stack([curve[places[..., i]] for i, curve in enumerate(curves)], -1)
+        return srgb_encoded(linear @ matrix.T)
 
     return convert
-
-
-def _steps(samples: Floats) -> npt.NDArray[np.intp]:
-    # Samples come from 8- or 16-bit files: n / 255 and n / 65535 both are whole 65535ths.
-    steps: npt.NDArray[np.intp] = np.rint(samples * np.float32(65535)).astype(np.intp)
-    return steps
 
 
 def _curve(data: bytes) -> Floats:
@@ -173,13 +206,6 @@ def _curve(data: bytes) -> Floats:
     if not np.isfinite(y).all():
         raise ValueError("the curve is not finite")
     return y.astype(np.float32)
-
-
-def _encoded(linear: Floats) -> Floats:
-    """Apply the sRGB curve to linear light, clipped to [0, 1]."""
-    linear = np.clip(linear, 0, 1)
-    high = np.float32(1.055) * linear ** np.float32(1 / 2.4) - np.float32(0.055)
-    return np.where(linear <= np.float32(0.0031308), np.float32(12.92) * linear, high)
 
 
 def _by_littlecms(samples: Floats, transform: ImageCms.ImageCmsTransform) -> Floats:

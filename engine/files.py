@@ -239,6 +239,20 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
+def split_frame(path: str | Path) -> tuple[Path, int | None]:
+    """Take FILE#NUMBER apart into the file and which of its pictures is meant, from 1.
+
+    A file whose own name ends so is a file.
+    """
+    match = re.fullmatch(r"(.+)#([0-9]{1,9})", str(path), re.DOTALL)
+    try:
+        if match and not Path(path).exists() and Path(match[1]).is_file():
+            return Path(match[1]), int(match[2])
+    except (OSError, ValueError):  # no path at all
+        pass
+    return Path(path), None
+
+
 def write_json(path: Path, values: Any) -> Path:
     """Write plain values as JSON (UTF-8); return the path. Raises what `replacing` raises."""
     with replacing(path) as file:

@@ -3,18 +3,25 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from PIL.ExifTags import Base
+from PIL.ImageFile import ImageFile
 
-from engine.colour_profile import to_srgb
+from engine.colour_coding import Coding, Conversion, from_code_points, from_gamma
+from engine.colour_profile import converter
 from engine.errors import Diverged
-from engine.image_decoding import opened, read_samples
+from engine.files import split_frame
+from engine.image_decoding import Samples, of_page, opened, read_samples
+from engine.image_frames import about_frames, choose_frame
+from engine.image_headers import code_points, png_code_points
 from engine.image_metadata import read_recipe, upright_exif
+from engine.image_reduction import in_srgb, reduced_size
 from engine.image_saving import save_picture
+from engine.tiff_layouts import TiffPage
 
 if TYPE_CHECKING:
     from torch import (
@@ -48,9 +55,15 @@ class Picture:
     exif: bytes | None = None
     """The file's EXIF block, beginning with "Exif" and two zeros, its orientation reset to 1."""
     path: Path | None = None
-    """The file that the picture was opened from."""
+    """The file that the picture was opened from, with #NUMBER where a frame was chosen."""
     sha256: str = ""
     """Hexadecimal SHA-256 of that file's bytes; empty for a picture made in memory."""
+    full_size: tuple[int, int] | None = None
+    """Width and height in the file where the picture was reduced while it was opened."""
+    frame: int = 1
+    """Which of the file's pictures this is, from 1."""
+    frames: int = 1
+    """How many pictures the file holds: frames of an animation, pages."""
 
     def __post_init__(self) -> None:
         """Check the arrays and make them read-only, as threads share them."""
@@ -78,6 +91,16 @@ class Picture:
     def height(self) -> int:
         """Height in pixels."""
         return int(self.rgb.shape[0])
+
+    @property
+    def long_side(self) -> int:
+        """The longer side in pixels, of the whole picture where this is a reduced one."""
+        return max(self.full_size or (self.width, self.height))
+
+    @property
+    def note(self) -> str:
+        """What should be said of the file in a sentence: that it holds more. Mostly nothing."""
+        return about_frames(self.path, self.frame, self.frames) if self.path else ""
 
     def tensor(self) -> "Tensor":
         """Copy the colour into a tensor: (3, H, W) float32 in [0, 1], on the CPU."""
@@ -125,30 +148,68 @@ class Picture:
         return replace(self, rgb=colour, alpha=alpha)
 
 
-def open_picture(path: str | Path) -> Picture:
-    """Open a JPEG, PNG, WebP, TIFF, BMP or GIF file (its first frame), by content, not by name.
+def open_picture(
+    path: str | Path, *, long_side: int | None = None, short_side: int | None = None
+) -> Picture:
+    """Open a picture file of any format that is read, by content, not by name.
 
-    Grey, palette, CMYK and 16-bit pictures all become sRGB; the orientation is applied.
+    Grey, palette, CMYK, 16-bit and HDR pictures all become sRGB; the orientation is applied.
+
+    Args:
+        path: the file; FILE#NUMBER means that picture of an animation or of several pages, from 1.
+            Otherwise it is the first, or the one that a HEIC file itself puts first.
+        long_side: for whom this many pixels on the longer side are enough: a much larger picture is
+            reduced while it is decoded, to about that. The same file then gives the same numbers.
+        short_side: the same for the shorter side.
 
     Raises:
         BadInput: the file is missing, no picture, damaged, or of more than 200 megapixels.
         OutOfMemory: the decoded picture does not fit into memory.
     """
     path = Path(path)
+    _, wanted = split_frame(path)
+    reduce = long_side is not None or short_side is not None
+
+    def target_of(size: tuple[int, int]) -> tuple[int, int] | None:
+        return reduced_size(size, long_side, short_side) if reduce else None
+
+    extent = None
     with opened(path) as (image, file):
-        samples = read_samples(image, file)
-        profile = image.info.get("icc_profile")
-        orientation, exif = _orientation_and_exif(image)
+        if image is None:
+            page = TiffPage(split_frame(path)[0], file, wanted)
+            samples, frame, frames = of_page(page), page.frame, page.frames
+            size = samples.width, samples.height
+            target, coding, profile = target_of(size), None, page.profile
+            orientation, exif = page.orientation, None
+        else:
+            frame, frames = choose_frame(image, split_frame(path)[0], wanted)
+            size = image.size
+            coding, profile = _colours(image, file)
+            if target := target_of(size):
+                # Only JPEG files can be decoded at a smaller scale.
+                drafted = image.draft(None, target)
+                extent = drafted and drafted[1][2:]
+            samples = read_samples(image, file, target and target[0] * target[1])
+            if image.format == "TIFF" and (samples.width, samples.height) != size:
+                target = target and (target[1], target[0])  # Pillow has turned it while loading
+                size = size[1], size[0]
+            # Only now: asked before, Pillow would load a PNG in a layout of its own.
+            orientation, exif = _orientation_and_exif(image, size)
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-    rgb = to_srgb(samples.colour, profile if isinstance(profile, bytes) else None, samples.bits)
-    alpha = samples.alpha
+        rgb, alpha = in_srgb(samples, _converter(samples, profile, coding), target, extent)
+        del samples
+    if orientation in (5, 6, 7, 8):
+        size = size[1], size[0]
     return Picture(
         rgb=np.ascontiguousarray(_upright(rgb, orientation)),
         alpha=None if alpha is None else np.ascontiguousarray(_upright(alpha, orientation)),
         exif=exif,
         path=path,
         sha256=digest,
+        full_size=size if target else None,
+        frame=frame,
+        frames=frames,
     )
 
 
@@ -205,15 +266,49 @@ def _resampled(channel: Floats, size: tuple[int, int]) -> Floats:
     return resampled.clip(0, 1)  # Lanczos overshoots at edges
 
 
-def _orientation_and_exif(image: Image.Image) -> tuple[int, bytes | None]:
+def _converter(samples: Samples, profile: bytes | None, coding: Coding | None) -> Conversion:
+    channels = samples.channels
+    if profile and profile[16:20] == b"RGB " and channels == 1:
+        convert = converter(profile, 3, samples.bits)
+        return lambda values: convert(np.repeat(values, 3, axis=-1))
+    return converter(profile, channels, samples.bits, coding)
+
+
+def _colours(image: ImageFile, file: IO[bytes]) -> tuple[Coding | None, bytes | None]:
+    """Return what the numbers mean: by code points and the like, or by an ICC profile."""
+    profile = image.info.get("icc_profile")
+    profile = profile if isinstance(profile, bytes) and profile else None
+    if image.format == "PNG":  # the order of the third edition: cICP, iCCP, sRGB, cHRM and gAMA
+        place = file.tell()
+        points = png_code_points(file)
+        file.seek(place)
+        if points is not None and points[2] == 0:  # RGB, not a matrix of luma and chroma
+            coding = from_code_points(points[0], points[1], points[3])
+            if coding is not None:
+                return coding, None
+        if profile is None and "srgb" not in image.info:
+            return from_gamma(image.info.get("gamma"), image.info.get("chromaticity")), None
+        return None, profile
+    if profile is None and image.format == "AVIF":
+        file.seek(0)
+        found = code_points(file.read())
+        return found and from_code_points(*found), None
+    if profile is None and image.format == "HEIF" and (nclx := image.info.get("nclx_profile")):
+        primaries, transfer = nclx["color_primaries"], nclx["transfer_characteristics"]
+        return from_code_points(int(primaries), int(transfer)), None
+    return None, profile
+
+
+def _orientation_and_exif(image: ImageFile, size: tuple[int, int]) -> tuple[int, bytes | None]:
     try:
         exif = image.getexif()
         orientation = exif.get(Base.Orientation, 1)
+        if image.format == "JXL" and not getattr(image, "jpeg", False):
+            orientation = 1  # decoded upright; what EXIF says of it does not count (18181-2)
     except Exception:  # broken EXIF is no reason to refuse a picture
         return 1, None
     turned = orientation in (5, 6, 7, 8)
-    size = (image.height, image.width) if turned else image.size
-    return orientation, upright_exif(exif, size)
+    return orientation, upright_exif(exif, (size[1], size[0]) if turned else size)
 
 
 def _upright(array: Floats, orientation: int) -> Floats:

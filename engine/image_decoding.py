@@ -1,6 +1,6 @@
 """From a picture file to samples: one guarded way to open it, every pixel layout that is read.
 
-Pillow decodes everything. It has no mode for colour at 16 bits per channel and keeps the high
+Pillow decodes nearly everything. It has no mode for colour at 16 bits per channel and keeps the high
 bytes only (https://github.com/python-pillow/Pillow/issues/1888), so such files are decoded a second
 time in the opposite byte order, which yields the low bytes.
 """
@@ -8,10 +8,11 @@ time in the opposite byte order, which yields the low bytes.
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +20,32 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from engine.errors import BadInput, OutOfMemory, PareidoliaError
+from engine.files import split_frame
+from engine.image_formats import READABLE, TIFF_HEADS, formats_of
+from engine.image_headers import jpeg_scans, jxl_size
+from engine.image_limits import bytes_each, check_memory, check_pixels, check_scans
+from engine.tiff_layouts import TiffPage
 
 Floats = npt.NDArray[np.float32]
+Rows = tuple[Floats, Floats | None]
+"""Colour (h, W, C) in [0, 1], C being 1 (grey), 3 (RGB) or 4 (CMYK, 1 is full ink); alpha (h, W)."""
 
-MAX_MEGAPIXELS = 200
-READABLE = "JPEG, PNG, WebP, TIFF (8 or 16 bits), BMP or GIF"
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR = 258, 262, 284
+_BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _PLANAR = 258, 259, 262, 284
+_WEBP = 50001
 
 
-class Samples(NamedTuple):
-    """What a file holds, before colour management."""
+@dataclass(frozen=True)
+class Samples:
+    """What a file holds, before colour management and not yet upright; read in bands of rows."""
 
-    colour: Floats  # (H, W, C) in [0, 1]; C is 1 (grey), 3 (RGB) or 4 (CMYK, 1 is full ink)
-    alpha: Floats | None  # (H, W) in [0, 1]
-    bits: int  # 8 or 16
+    width: int
+    height: int
+    channels: int
+    """Of the colour: 1 (grey), 3 (RGB) or 4 (CMYK)."""
+    bits: int
+    """8 or 16."""
+    rows: Callable[[int, int], Rows]
+    """Gives the rows from one to before another."""
 
 
 class _PillowsLimit:
@@ -64,23 +76,41 @@ _lifted_limit = _PillowsLimit()
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[ImageFile, IO[bytes]]]:
+def opened(path: Path) -> Iterator[tuple[ImageFile | None, IO[bytes]]]:
     """Open a picture file for decoding inside the `with`: Pillow's image and the file under it.
+
+    No image: a TIFF that Pillow does not read.
 
     Raises:
         BadInput: whatever is wrong with the file, found here or while decoding, in one sentence.
         OutOfMemory: the decoded picture does not fit into memory.
     """
+    path, _ = split_frame(path)
     _check_readable(path)
     try:
-        with _lifted_limit, path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
-            megapixels = image.width * image.height / 1e6
-            if megapixels > MAX_MEGAPIXELS:
-                raise BadInput(
-                    f"{path} has {image.width} x {image.height} pixels, more than the"
-                    f" {MAX_MEGAPIXELS} megapixels that are opened: make it smaller first."
-                )
-            yield image, file
+        with _lifted_limit, path.open("rb") as file:
+            head = file.read(256)
+            formats = formats_of(path, head)
+            if formats == ("JXL",):  # decoded as a whole by opening it
+                _check_jxl(path, file)
+            file.seek(0)
+            try:
+                image = Image.open(file, formats=formats)
+            except UnidentifiedImageError:
+                if not head.startswith(TIFF_HEADS):
+                    raise
+                yield None, file
+                return
+            with image:
+                check_pixels(path, image.width, image.height)
+                if _rare(image):
+                    yield None, file
+                    return
+                if image.format in ("JPEG", "MPO") and image.info.get("progressive"):
+                    place = file.tell()
+                    check_scans(path, jpeg_scans(file))
+                    file.seek(place)
+                yield image, file
     except PareidoliaError:
         raise
     except MemoryError as error:
@@ -112,53 +142,110 @@ def _check_readable(path: Path) -> None:
         raise BadInput(f"{path} is empty: it should be a {READABLE} file.")
 
 
+def _check_jxl(path: Path, file: IO[bytes]) -> None:
+    file.seek(0)
+    size = jxl_size(file.read())
+    if size is None:
+        raise UnidentifiedImageError
+    check_pixels(path, *size)
+    check_memory(path, size[0] * size[1], bytes_each("JXL", "RGBA", False, False), 0)
+
+
+def _rare(image: ImageFile) -> bool:
+    """Whether Pillow opens a TIFF that it cannot decode, or would get wrong."""
+    tags = getattr(image, "tag_v2", {})
+    colourful = image.mode in ("RGB", "RGBA", "CMYK")
+    # Pillow takes the bytes of such planes for the pixels of 8-bit ones.
+    planes = colourful and tags.get(_PLANAR) == 2 and 16 in tags.get(_BITS_PER_SAMPLE, ())
+    return planes or tags.get(_COMPRESSION) == _WEBP
+
+
 def _reason(error: Exception) -> str:
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return text.strip().rstrip(".").replace("\n", " ") or type(error).__name__
 
 
-def read_samples(image: ImageFile, file: IO[bytes]) -> Samples:
-    """Decode the first frame of an image that `opened` gave, at the precision it has.
+def read_samples(image: ImageFile, file: IO[bytes], kept: int | None = None) -> Samples:
+    """Decode an image that `opened` gave, at its present frame and the precision it has.
 
     The orientation is not applied yet, but for TIFF files, where Pillow does it itself.
 
+    Args:
+        image: the image.
+        file: the file under it.
+        kept: how many pixels stay, where the samples are going to be reduced.
+
     Raises:
         BadInput: the layout is one of the few that Pillow opens and gets wrong.
+        OutOfMemory: there is not enough memory for it.
     """
     layout = _rawmode(image)
-    colourful = image.mode in ("RGB", "RGBA", "CMYK")
-    deep = colourful and ";16" in layout
+    deep = image.mode in ("RGB", "RGBA", "CMYK") and ";16" in layout
+    progressive = bool(image.format == "JPEG" and image.info.get("progressive"))
+    each = bytes_each(image.format or "", image.mode, deep, progressive)
+    pixels = image.width * image.height
+    check_memory(Path(file.name), pixels, each, pixels if kept is None else kept)
     tags = getattr(image, "tag_v2", {})
-    # Pillow takes the bytes of such planes for the pixels of 8-bit ones.
-    if colourful and tags.get(_PLANAR) == 2 and 16 in tags.get(_BITS_PER_SAMPLE, ()):
-        raise BadInput(f"{file.name} keeps 16-bit channels apart: save it with them interleaved.")
+    frame = image.tell()
     image.load()
     if deep:
-        return _deep_colour(image, file, layout)
+        return _deep_colour(image, file, layout, frame)
     if image.mode.startswith("I;16"):
-        values = np.asarray(image)
         bits = tags.get(_BITS_PER_SAMPLE, (16,))[0]
-        colour = _scaled(values[..., None], 2**bits - 1)
-        if tags.get(_PHOTOMETRIC) == 0:  # "white is zero", which Pillow overlooks at 16 bits
-            colour = 1 - colour
-        return Samples(colour, _keyed_alpha(values[..., None], image), 16)
+        return of_grey16(
+            np.asarray(image), 2**bits - 1,
+            # "White is zero", which Pillow overlooks at 16 bits.
+            inverted=tags.get(_PHOTOMETRIC) == 0, key=image.info.get("transparency"),
+        )  # fmt: skip
     if image.mode == "F":
-        return Samples(_clipped(np.nan_to_num(np.asarray(image)))[..., None], None, 16)
+        floats = np.asarray(image)
+
+        def rows_of_floats(top: int, bottom: int) -> Rows:
+            return _clipped(np.nan_to_num(floats[top:bottom]))[..., None], None
+
+        return Samples(image.width, image.height, 1, 16, rows_of_floats)
     if image.mode == "I":
         raise BadInput(f"{file.name} holds signed or 32-bit numbers: save it with 8 or 16 bits.")
     return _shallow(image)
 
 
+def of_page(page: TiffPage) -> Samples:
+    """Return the samples of a TIFF page that Pillow does not read."""
+    values, alpha = page.values, page.alpha
+    bits = 8 * values.itemsize
+    return _of_array(values, 2**bits - 1, bits, bool(alpha), alpha == "multiplied", None)
+
+
 def _shallow(image: Image.Image) -> Samples:
     grey = image.mode in ("1", "L", "LA", "La")
+    mode = image.mode
     if image.has_transparency_data:
-        image = image.convert("LA" if grey else "RGBA")
-    elif image.mode not in ("L", "RGB", "CMYK"):
-        image = image.convert("L" if grey else "RGB")
-    values = _scaled(np.asarray(image), 255)
-    if image.mode in ("LA", "RGBA"):
-        return Samples(values[..., :-1], values[..., -1], 8)
-    return Samples(values.reshape(*values.shape[:2], -1), None, 8)
+        mode = "LA" if grey else "RGBA"
+    elif mode not in ("L", "RGB", "CMYK"):
+        mode = "L" if grey else "RGB"
+
+    def rows(top: int, bottom: int) -> Rows:
+        band = image.crop((0, top, image.width, bottom))
+        if image.mode != mode:
+            band = band.convert(mode)
+        values = _scaled(np.asarray(band), 255)
+        if mode in ("LA", "RGBA"):
+            return values[..., :-1], values[..., -1]
+        return values.reshape(*values.shape[:2], -1), None
+
+    channels = {"L": 1, "LA": 1, "CMYK": 4}.get(mode, 3)
+    return Samples(image.width, image.height, channels, 8, rows)
+
+
+def of_grey16(values: npt.NDArray[Any], maximum: int, inverted: bool, key: Any) -> Samples:
+    """Return the samples of (H, W) whole numbers, in which one may stand for transparent."""
+
+    def rows(top: int, bottom: int) -> Rows:
+        band = values[top:bottom, :, None]
+        colour = _scaled(band, maximum)
+        return 1 - colour if inverted else colour, _keyed_alpha(band, key)
+
+    return Samples(values.shape[1], values.shape[0], 1, 16, rows)
 
 
 def _rawmode(image: ImageFile) -> str:
@@ -166,10 +253,11 @@ def _rawmode(image: ImageFile) -> str:
     return str(arguments[0] if isinstance(arguments, tuple) else arguments)
 
 
-def _decoded_as(file: IO[bytes], layout: str) -> npt.NDArray[np.uint8]:
+def _decoded_as(file: IO[bytes], layout: str, frame: int) -> npt.NDArray[np.uint8]:
     """Decode the file's bytes once more, taken as another pixel layout of the same size."""
     file.seek(0)
     with Image.open(file, formats=("PNG", "TIFF")) as image:
+        image.seek(frame)
         image.tile = [
             tile._replace(args=(layout, *tile.args[1:]) if isinstance(tile.args, tuple) else layout)
             for tile in image.tile
@@ -178,26 +266,41 @@ def _decoded_as(file: IO[bytes], layout: str) -> npt.NDArray[np.uint8]:
         return np.asarray(image)
 
 
-def _deep_colour(image: Image.Image, file: IO[bytes], layout: str) -> Samples:
+def _deep_colour(image: ImageFile, file: IO[bytes], layout: str, frame: int) -> Samples:
     channels = layout.split(";")[0]
     if layout == "LA;16B":  # as four bytes: grey high, grey low, alpha high, alpha low
-        data = _decoded_as(file, "RGBA")
+        data = _decoded_as(file, "RGBA", frame)
         high, low = data[..., ::2], data[..., 1::2]
     else:
         little = layout.endswith("L") or (layout.endswith("N") and sys.byteorder == "little")
         same, other = ("L", "B") if little else ("B", "L")
         # Colour multiplied by alpha Pillow divides in bytes; that is done below, in floats.
         raw = channels == "RGBa"
-        high = _decoded_as(file, f"RGBA;16{same}") if raw else np.asarray(image)
-        low = _decoded_as(file, f"{channels.upper()};16{other}")
-    values = high * np.uint16(256) + low
-    colour = _scaled(values, 65535)
-    if image.mode != "RGBA":
-        return Samples(colour, _keyed_alpha(values, image), 16)
-    colour, alpha = colour[..., :-1], colour[..., -1]
-    if channels == "RGBa":
-        colour = _clipped(colour / np.maximum(alpha, np.float32(1 / 65535))[..., None])
-    return Samples(colour, alpha, 16)
+        high = _decoded_as(file, f"RGBA;16{same}", frame) if raw else np.asarray(image)
+        low = _decoded_as(file, f"{channels.upper()};16{other}", frame)
+    values = high.astype(np.uint16)
+    values <<= 8
+    values |= low
+    alpha = image.mode == "RGBA"
+    key = None if alpha else image.info.get("transparency")
+    return _of_array(values, 65535, 16, alpha, channels == "RGBa", key)
+
+
+def _of_array(
+    values: npt.NDArray[Any], maximum: int, bits: int, alpha: bool, multiplied: bool, key: Any
+) -> Samples:
+    def rows(top: int, bottom: int) -> Rows:
+        band = values[top:bottom]
+        numbers = _scaled(band, maximum)
+        if not alpha:
+            return numbers, _keyed_alpha(band, key)
+        colour, opaque = numbers[..., :-1], numbers[..., -1]
+        if multiplied:
+            colour = _clipped(colour / np.maximum(opaque, np.float32(1 / maximum))[..., None])
+        return colour, opaque
+
+    height, width, channels = values.shape
+    return Samples(width, height, channels - alpha, bits, rows)
 
 
 def _scaled(values: npt.NDArray[Any], maximum: int) -> Floats:
@@ -210,9 +313,8 @@ def _clipped(values: npt.NDArray[Any]) -> Floats:
     return result
 
 
-def _keyed_alpha(values: npt.NDArray[Any], image: Image.Image) -> Floats | None:
+def _keyed_alpha(values: npt.NDArray[Any], key: Any) -> Floats | None:
     """Alpha of a 16-bit PNG in which one colour is declared to be transparent."""
-    key = image.info.get("transparency")
     if key is None:
         return None
     opaque: npt.NDArray[np.bool_] = (values != np.array(key)).any(-1)

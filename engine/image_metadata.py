@@ -1,6 +1,6 @@
 """What a picture file says beside its pixels: the EXIF of the photograph and the recipe.
 
-The recipe is JSON. PNG carries it as text (an iTXt chunk named "pareidolia"), JPEG, WebP and TIFF
+The recipe is JSON. PNG carries it as text (an iTXt chunk named "pareidolia"), all other formats
 as the property `pareidolia:recipe` of an XMP packet. There a recipe too long for the 64 KiB segment
 of JPEG is "zlib:" and the base64 of its compressed JSON.
 """
@@ -20,6 +20,7 @@ from PIL.ExifTags import IFD, Base
 from engine.errors import BadInput
 from engine.files import read_json
 from engine.image_decoding import opened
+from engine.image_headers import jxl_xmp
 
 RECIPE_KEY = "pareidolia"
 RECIPE_LIMIT = 16 * 2**20  # bytes of JSON; also guards the decompression of strangers' recipes
@@ -142,7 +143,7 @@ def recipe_xmp(text: str, limit: int | None = None) -> bytes | None:
 
 
 def read_recipe(path: str | Path) -> dict[str, Any] | None:
-    """Read the recipe that `save_picture` put into a PNG, JPEG, WebP or TIFF file.
+    """Read the recipe that `save_picture` put into a picture file.
 
     Returns:
         The recipe; None if the picture carries none.
@@ -151,10 +152,15 @@ def read_recipe(path: str | Path) -> dict[str, Any] | None:
         BadInput: the file cannot be read as a picture, or its recipe is broken.
     """
     path = Path(path)
-    with opened(path) as (image, _):
+    with opened(path) as (image, file):
+        if image is None:
+            return None
         text, packet = image.info.get(RECIPE_KEY), image.info.get("xmp")
         if text is None and packet is None and hasattr(image, "text"):
             text = image.text.get(RECIPE_KEY)  # decodes all of a PNG, for text after the pixels
+        if image.format == "JXL":
+            file.seek(0)
+            packet = jxl_xmp(file.read())
     try:
         if not isinstance(text, str):
             text = _recipe_in_xmp(packet) if isinstance(packet, bytes) else None

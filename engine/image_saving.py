@@ -13,13 +13,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, features
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from engine.colour_profile import srgb_profile
 from engine.errors import BadInput
 from engine.files import check_place, replacing
+from engine.image_formats import WRITTEN, need_jxl
 from engine.image_metadata import (
     RECIPE_KEY,
     XMP_LIMIT,
@@ -36,15 +37,8 @@ if TYPE_CHECKING:
 
 Integers = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-_FORMATS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WebP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
-_LONGEST_SIDE = {"JPEG": 65500, "WebP": 16383}  # libjpeg's and the format's limits
+_LONGEST_SIDE = {"JPEG": 65500, "WebP": 16383, "AVIF": 65536}  # libjpeg's, the formats' limits
+_DEEP = ("PNG", "TIFF")
 _BYTES_AT_ONCE = 2**20
 
 
@@ -56,7 +50,7 @@ def save_picture(
     bits: int = 8,
     quality: int = 95,
 ) -> Path:
-    """Save a picture as PNG, JPEG, WebP or TIFF, whichever the path ends in.
+    """Save a picture as PNG, JPEG, WebP, TIFF, AVIF or JPEG XL, whichever the path ends in.
 
     The file is written beside its target and then renamed, so that on any failure an existing file
     stays what it was and nothing is left over. An existing file is replaced.
@@ -66,7 +60,8 @@ def save_picture(
         path: where to; the folder must exist.
         recipe: what `engine.image.read_recipe` shall find in the file: anything that JSON can hold.
         bits: 8 or, for PNG and TIFF, 16 bits per channel.
-        quality: 1 to 100, for JPEG (always 4:4:4) and WebP; PNG and TIFF lose nothing.
+        quality: 1 to 100, for JPEG and AVIF (always 4:4:4), WebP and JPEG XL; PNG and TIFF lose
+            nothing.
 
     Returns:
         The path that was written.
@@ -98,6 +93,17 @@ def save_picture(
             options = _present(exif=exif, xmp=recipe_xmp(text) if text is not None else None)
             Image.fromarray(_integers(picture, 8)).save(
                 file, "WEBP", quality=quality, exact=True, icc_profile=srgb_profile(), **options
+            )
+        elif kind == "AVIF":
+            options = _present(exif=exif, xmp=recipe_xmp(text) if text is not None else None)
+            Image.fromarray(_integers(picture, 8)).save(
+                file, "AVIF", quality=quality, subsampling="4:4:4", icc_profile=srgb_profile(),
+                **options,
+            )  # fmt: skip
+        elif kind == "JPEG XL":  # sRGB without a profile: the format says so by itself
+            options = _present(exif=exif, xmp=recipe_xmp(text) if text is not None else None)
+            Image.fromarray(_integers(picture, 8)).save(
+                file, "JXL", quality=quality, use_container=True, **options
             )
         else:
             packet = None if text is None else recipe_xmp(text, XMP_LIMIT)
@@ -133,12 +139,18 @@ def check_target(path: str | Path, bits: int = 8, long_side: int = 0) -> None:
 
 
 def _format(path: Path, bits: int) -> str:
-    kind = _FORMATS.get(path.suffix.lower())
+    kind = WRITTEN.get(path.suffix.lower())
     if kind is None:
-        raise BadInput(f"{path} does not say a format: end it in .png, .jpg, .webp or .tiff.")
+        raise BadInput(
+            f"{path} does not say a format: end it in .png, .jpg, .webp, .tiff, .avif or .jxl."
+        )
+    if kind == "JPEG XL":
+        need_jxl(path)
+    if kind == "AVIF" and not features.check("avif"):
+        raise BadInput(f"{path} is to be AVIF, which takes Pillow 11.3 or newer: save as .webp.")
     if bits not in (8, 16):
         raise BadInput(f"{path} cannot be saved at {bits} bits per channel: 8 or 16 are possible.")
-    if bits == 16 and kind in _LONGEST_SIDE:
+    if bits == 16 and kind not in _DEEP:
         raise BadInput(f"{path} cannot hold 16 bits per channel: save as .png or .tiff.")
     return kind
 

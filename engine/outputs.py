@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import BadInput
+from engine.files import split_frame
+from engine.image_formats import WRITTEN
 
-PICTURES = frozenset([".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"])
+PICTURES = frozenset(WRITTEN)
 """What files that the program writes as pictures end in."""
 
 
@@ -61,7 +63,7 @@ def keep_apart(outputs: Sequence[Output | Path], sources: Sources) -> None:
 
 
 def _keep_apart_from_files(output: Output, files: Iterable[Path]) -> None:
-    for file in files:
+    for file in (split_frame(file)[0] for file in files):
         if _same_file(output.path, file):
             what = "pictures" if file.suffix.lower() in PICTURES else "files"
             raise BadInput(_sentence(output, f"is one of the {what} to work from"))

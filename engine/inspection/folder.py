@@ -9,18 +9,14 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import ImageOps
 from torch import Tensor
 
-from engine.colour_profile import to_srgb
 from engine.errors import BadInput, OutOfMemory
-from engine.image import Picture, open_picture
-from engine.image_decoding import opened
+from engine.image import open_picture
+from engine.image_formats import SUFFIXES
 from engine.networks.square import middle_square
 
-SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"])
 BATCH = 16
 """Pictures that a network sees at a time."""
 AHEAD = 2
@@ -143,37 +139,13 @@ def square_of(path: Path, side: int) -> tuple[Tensor, Square]:
 
     Raises `BadInput` for files that cannot be read.
     """
-    picture, (width, height) = _reduced(path, side)
+    picture = open_picture(path, short_side=2 * side)
+    width, height = picture.full_size or (picture.width, picture.height)
     whole = min(width, height)
     square = Square((height - whole) // 2, (width - whole) // 2, whole)
     return middle_square(picture, side), square
 
 
-def _reduced(path: Path, side: int) -> tuple[Picture, tuple[int, int]]:
-    """Open a picture for a short side of `side`; return it and its own width and height.
-
-    JPEGs are decoded at a half, a quarter or an eighth where that is still twice as large: many
-    times as fast for photos.
-    """
-    with opened(path) as (image, _):
-        if image.format == "JPEG" and image.mode in ("RGB", "L"):
-            own = image.size
-            short = min(own)
-            needed = [2 * side * length // short for length in own]
-            image.draft(None, (needed[0], needed[1]))
-            if image.size != own:
-                profile = image.info.get("icc_profile")
-                turned = ImageOps.exif_transpose(image)
-                swapped = (turned.width > turned.height) != (image.width > image.height)
-                samples = np.asarray(turned, np.float32) / np.float32(255)
-                samples = samples.reshape(turned.height, turned.width, -1)
-                rgb = to_srgb(samples, profile if isinstance(profile, bytes) else None, 8)
-                size = (own[1], own[0]) if swapped else own
-                return Picture(np.ascontiguousarray(rgb)), size
-    picture = open_picture(path)
-    return picture, (picture.width, picture.height)
-
-
 def thumbnail(path: Path, side: int) -> Tensor:
     """Return a picture file as (3, h, w) with the long side `side`."""
-    return _reduced(path, side)[0].resized(side).tensor()
+    return open_picture(path, long_side=2 * side).resized(side).tensor()

@@ -13,6 +13,7 @@ from torch import Tensor
 from engine.errors import BadInput
 from engine.figure import Tile
 from engine.image import open_picture
+from engine.image_formats import SUFFIXES
 from engine.networks.classes import find_class
 from engine.networks.network import Network
 from engine.networks.square import middle_square
@@ -25,7 +26,6 @@ from engine.techniques.multifaceted import Multifaceted
 
 Floats = npt.NDArray[np.float64]
 
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 BATCH = 16
 COMPONENTS = 50
 """Principal components that t-SNE is given, as in the paper."""
@@ -51,7 +51,7 @@ def photos(folder: str, least: int) -> list[Path]:
     place = Path(folder.strip()).expanduser()
     if not place.is_dir():
         raise BadInput(f"there is no folder {place}; --folder takes one with photos of the class")
-    found = sorted(p for p in place.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+    found = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     if len(found) < least:
         raise BadInput(f"{place} holds {len(found)} pictures; {least} facets take at least as many")
     return found
@@ -59,7 +59,7 @@ def photos(folder: str, least: int) -> list[Path]:
 
 def square(path: Path, side: int) -> Tensor:
     """Return the middle of a photo, (1, 3, side, side) in [0, 1]."""
-    return middle_square(open_picture(path), side)[None]
+    return middle_square(open_picture(path, short_side=2 * side), side)[None]
 
 
 @torch.no_grad()

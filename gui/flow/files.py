@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 from engine import settings
 from engine.errors import BadInput, PareidoliaError
 from engine.image import Picture, open_picture, save_picture
+from engine.image_formats import WRITTEN
 from engine.job import Job, figure_of
 from engine.project import check_apart, read_job, write_project
 from gui.background import Background
@@ -29,7 +30,7 @@ from gui.studio import Studio
 if TYPE_CHECKING:
     from engine.networks.network import Network
 
-FIGURES = "PNG (*.png);;JPEG (*.jpg);;WebP (*.webp);;TIFF (*.tif)"
+FIGURES = "PNG (*.png);;JPEG (*.jpg);;WebP (*.webp);;TIFF (*.tif);;AVIF (*.avif);;JPEG XL (*.jxl)"
 PICTURES = f"{FIGURES};;PNG, 16 bit (*.png)"
 log = logging.getLogger("pareidolia.files")
 
@@ -200,7 +201,9 @@ class FilesFlow(QObject):
     def open_project(self) -> None:
         """Ask for a project, or a picture that carries its recipe."""
         folder = str(Path(self.session.recent[0]).parent) if self.session.recent else ""
-        filters = self.tr("Projects and pictures (*.json *.png *.jpg *.jpeg *.webp *.tif *.tiff)")
+        filters = self.tr("Projects and pictures {0}").format(
+            f"(*.json {' '.join(f'*{suffix}' for suffix in WRITTEN)})"
+        )
         path, _ = QFileDialog.getOpenFileName(self.window, self.tr("Open project"), folder, filters)
         if path:
             self.read_project(Path(path))

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from engine import settings
 from engine.files import replacing
+from engine.image_formats import SUFFIXES
 from engine.job import Job
 from engine.places import data_folder
 from gui.background import Background
@@ -22,7 +23,7 @@ from gui.pictures import Pictures
 from gui.session import Session, path_of
 from gui.studio import Studio
 
-FILTER = "(*.jpg *.jpeg *.png *.webp *.tif *.tiff *.bmp *.gif)"
+FILTER = f"({' '.join(f'*{suffix}' for suffix in sorted(SUFFIXES))})"
 log = logging.getLogger("pareidolia.pictures")
 
 
