@@ -5,26 +5,21 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
 
 import psutil
 import torch
 from torch.nn import functional as F
 
 from engine.errors import BadInput
+from engine.free_memory import free_memory
 
 MIB = 1024 * 1024
 PROBES = 8
 """Times that a convolution is measured in each precision, the first to warm up."""
 LARGE_BLOCK = 4 * MIB
 """Bytes from which on a block of memory returns to the system once it is free."""
-CGROUPS = Path("/sys/fs/cgroup")
-"""Where Linux says what groups of processes (containers, services, sessions) may take."""
-OWN_GROUPS = Path("/proc/self/cgroup")
-"""Where it says in which of them this process is."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -100,53 +95,7 @@ def available_memory(device: torch.device) -> int:
         free, _total = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + cached)
-    return min(int(psutil.virtual_memory().available), _container_room())
-
-
-def _container_room() -> int:
-    """Return the bytes that are left of the smallest limit of all groups that this process is in.
-
-    A group is within others, each with a limit of its own. Without one, more than there are.
-    """
-    version_2 = ("memory.max", "memory.current", "inactive_file")
-    version_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-    root_1 = CGROUPS / "memory"
-    rooms = [
-        *(_room(folder, *version_2) for folder in _upwards(CGROUPS, _own_group(""))),
-        *(_room(folder, *version_1) for folder in _upwards(root_1, _own_group("memory"))),
-    ]
-    return min((room for room in rooms if room is not None), default=sys.maxsize)
-
-
-def _own_group(controller: str) -> str:
-    """Return the group of this process among those of a controller; "": of version 2."""
-    with suppress(OSError, ValueError):
-        for line in OWN_GROUPS.read_text().splitlines():
-            _number, controllers, group = line.split(":", 2)
-            if controller in controllers.split(",") and ".." not in PurePosixPath(group).parts:
-                return group
-    return "/"
-
-
-def _upwards(root: Path, group: str) -> Iterator[Path]:
-    """Give the folders from a group's own up to the `root` of them all."""
-    folder = root / group.lstrip("/")
-    yield folder
-    while folder != root:
-        folder = folder.parent
-        yield folder
-
-
-def _room(folder: Path, limit_name: str, used_name: str, cache_name: str) -> int | None:
-    """Return the bytes that are left of a group's limit; None: it has none that can be read."""
-    try:
-        limit = int((folder / limit_name).read_text())  # "max" when there is none
-        used = int((folder / used_name).read_text())
-        rows = (line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        cache = sum(int(row[1]) for row in rows if row and row[0] == cache_name)
-    except (OSError, ValueError, IndexError):
-        return None
-    return max(limit - used + cache, 0)  # cached files give way
+    return free_memory()
 
 
 def reset_peak_memory(device: torch.device) -> None:

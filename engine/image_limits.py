@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import psutil
-
 from engine.errors import BadInput, OutOfMemory
+from engine.free_memory import free_memory
 
 MAX_MEGAPIXELS = 200
 MAX_SCANS = 100
@@ -66,8 +65,3 @@ def bytes_each(format: str, mode: str, deep: bool, progressive: bool) -> int:
     """
     own = _IN_PILLOW.get(mode, 4) + _DECODERS.get(format, 0)
     return own + deep * _SECOND_DECODING + progressive * _PROGRESSIVE
-
-
-def free_memory() -> int:
-    """Return the bytes that could still be taken."""
-    return int(psutil.virtual_memory().available)

@@ -161,11 +161,11 @@ def imported(folder: str) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("engine", ("video",)),
+        ("engine", ("video", "formats")),
         ("gui", ("video",)),
         ("main.py", ()),
         ("tools", ()),
-        ("tests", ("test", "video")),
+        ("tests", ("test", "video", "formats")),
     ],
 )
 def test_every_imported_package_is_declared(folder: str, extras: tuple[str, ...]) -> None:
@@ -194,7 +194,7 @@ def test_bad_releases_of_pyside6_are_left_out() -> None:
 
 def test_constraints_pin_what_the_project_asks_for() -> None:
     pins = constraints()
-    for requirement in requirements("test", "video"):
+    for requirement in requirements("test", "video", "formats"):
         assert pins[canonicalize_name(requirement.name)] in requirement.specifier
     assert pins["torch"].replace(".", "").isdigit(), "not a local build such as 2.15.0+cpu"
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import torch
 
-from engine import device
+from engine import device, free_memory
 from engine.errors import BadInput
 
 CPU = torch.device("cpu")
@@ -123,7 +123,7 @@ def test_a_container_s_limit_counts(
     """What the container has read from files it can do without again."""
     mib = device.MIB
     folder = container(tmp_path, version, str(500 * mib), 450 * mib, 30 * mib)
-    monkeypatch.setattr(device, "CGROUPS", folder)
+    monkeypatch.setattr(free_memory, "CGROUPS", folder)
     assert device.available_memory(CPU) == 80 * mib
 
 
@@ -150,8 +150,8 @@ def test_the_smallest_limit_of_nested_groups_counts(
         (tmp_path / "mounted").mkdir()
         root.rename(tmp_path / "mounted" / "memory")
         root = tmp_path / "mounted"
-    monkeypatch.setattr(device, "CGROUPS", root)
-    monkeypatch.setattr(device, "OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(free_memory, "CGROUPS", root)
+    monkeypatch.setattr(free_memory, "OWN_GROUPS", tmp_path / "own")
     assert device.available_memory(CPU) == 30 * mib
 
 
@@ -161,18 +161,18 @@ def test_a_group_outside_of_what_is_mounted_leaves_the_roots_limit(
     """In a container the kernel may name groups of the machine around it."""
     mib = device.MIB
     folder = container(tmp_path, 2, str(60 * mib), 50 * mib, 10 * mib)
-    monkeypatch.setattr(device, "CGROUPS", folder)
+    monkeypatch.setattr(free_memory, "CGROUPS", folder)
     for line in ("0::/../../other", "0::/system.slice/docker-1.scope"):
         (tmp_path / "own").write_text(f"{line}\n")
-        monkeypatch.setattr(device, "OWN_GROUPS", tmp_path / "own")
+        monkeypatch.setattr(free_memory, "OWN_GROUPS", tmp_path / "own")
         assert device.available_memory(CPU) == 20 * mib
 
 
 def test_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "CGROUPS", container(tmp_path, 2, "max", 5, 5))
+    monkeypatch.setattr(free_memory, "CGROUPS", container(tmp_path, 2, "max", 5, 5))
     total = psutil.virtual_memory().total
     assert total / 100 < device.available_memory(CPU) <= total
-    monkeypatch.setattr(device, "CGROUPS", tmp_path / "nowhere")
+    monkeypatch.setattr(free_memory, "CGROUPS", tmp_path / "nowhere")
     assert total / 100 < device.available_memory(CPU) <= total
 
 
