@@ -5,8 +5,10 @@ of weight files do without it. Run again after an upgrade: python tools/make_tor
 """
 
 import json
+import re
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from torchvision.ops import Permute
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engine.networks.building import build
-from engine.networks.recognise import TABLE_FILE, fingerprints
+from engine.networks.fingerprints import TABLE_FILE, fingerprint, fingerprints
 
 
 def table() -> dict[str, Any]:
@@ -51,8 +53,34 @@ def row(name: str) -> dict[str, Any]:
         "std": list(prepare.std),
         "head": head,
         "prints": fingerprints(shapes, head),
+        "stem": next(key for key, s in shapes.items() if len(s) == 4 and s[1] == 3),
+        "tops": list(dict.fromkeys(key.partition(".")[0] for key in shapes)),
+        "slots": slots(module, size, shapes, head[0].rpartition(".")[0]),
         "stages": stages,
     }
+
+
+def slots(
+    module: nn.Module, size: int, shapes: dict[str, tuple[int, ...]], last: str
+) -> dict[str, Any]:
+    """Return where people put heads of their own: the last layer, and what it stands in.
+
+    For each: the shape of what comes in (without the number of pictures), and the fingerprint of
+    all other tensors.
+    """
+    names = [last[: m.start()] for m in re.finditer(r"\.", last)] + [last]
+    inputs: dict[str, list[int]] = {}
+
+    def hook(name: str, _part: nn.Module, given: tuple[Tensor, ...]) -> None:
+        inputs[name] = list(given[0].shape[1:])
+
+    parts = {name: module.get_submodule(name) for name in names}
+    handles = [p.register_forward_pre_hook(partial(hook, name)) for name, p in parts.items()]
+    module.to("meta").eval()(torch.empty(1, 3, size, size, device="meta"))
+    for handle in handles:
+        handle.remove()
+    rest = {n: {k: s for k, s in shapes.items() if not k.startswith(f"{n}.")} for n in names}
+    return {n: {"input": inputs[n], "print": fingerprint(rest[n])} for n in reversed(names)}
 
 
 def activation_stages(module: nn.Module, size: int) -> list[str]:

@@ -86,7 +86,7 @@ def fields(network: Network, layers: Iterable[str], size: tuple[int, int]) -> di
     watched = {dotted.split("#")[0] for dotted in wanted.values()}
     found: dict[str, Field] = {}
     with torch.inference_mode(False), torch.no_grad():
-        for module, batch in stand_ins(without_memory(network.module), size):
+        for module, batch in stand_ins(without_memory(network.module), size, network.channels):
             found = _found(module, batch, watched)
             if found.keys() >= set(wanted.values()):
                 break

@@ -1,7 +1,7 @@
 """Building an architecture without giving memory or time to random weights that nobody wants."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from engine.networks.architectures.slim_vgg import slim_vgg
 from engine.networks.architectures.squeezenet import squeezenet1_1
 from engine.networks.architectures.transformer_net import TransformerNet
 from engine.networks.architectures.vgg import vgg
+from engine.networks.own_head import HeadLayer
 
 Part = Literal["whole", "body", "features"]
 """Of a network: all; all but the last layer; only its `features`."""
@@ -62,34 +63,70 @@ def build(
     part: Part = "whole",
     last_layer: str = "",
     input_size: int = 224,
+    head: Sequence[HeadLayer] = (),
+    channels: int = 3,
 ) -> nn.Module:
     """Return the network in eval mode with parameters that have shapes and no values.
 
-    `last_layer` is the module that gives way to the identity for part "body" (default: ours);
-    `input_size` (pixels) matters to vision transformers only.
+    `last_layer` is the module that gives way to the identity for part "body" (default: ours), or
+    to `head`; `input_size` (pixels) matters to vision transformers only; `channels` are those of
+    the pictures (1: gray).
     """
     with WithoutWeights():
         if architecture in OURS:
             module = OURS[architecture](classes)
         else:
-            module = _torchvision(architecture, classes, input_size)
+            module = _torchvision(architecture, classes, input_size, channels)
+        if channels != 3:
+            _take(module, channels)
+        if head:
+            _replace(module, last_layer, _head(head))
     if part == "features":
         # Under their own name, so that layer names are the same with and without a classifier.
         module = nn.Sequential(OrderedDict(features=module.get_submodule("features")))
     elif part == "body":
-        name = last_layer or LAST_LAYERS[architecture]
-        parent, _, leaf = name.rpartition(".")
-        setattr(module.get_submodule(parent), leaf, nn.Identity())
+        _replace(module, last_layer or LAST_LAYERS[architecture], nn.Identity())
     return module.eval()
 
 
-def _torchvision(architecture: str, classes: int, input_size: int) -> nn.Module:
+def _replace(module: nn.Module, name: str, part: nn.Module) -> None:
+    parent, _, leaf = name.rpartition(".")
+    setattr(module.get_submodule(parent), leaf, part)
+
+
+def _take(module: nn.Module, channels: int) -> None:
+    """Let the first convolution take pictures of `channels` channels."""
+    first = next(m for m in module.modules() if isinstance(m, nn.Conv2d))
+    first.in_channels = channels
+    shape = first.weight.shape
+    first.weight = nn.Parameter(torch.empty(shape[0], channels, *shape[2:]))
+
+
+LAYERS: dict[str, Callable[[HeadLayer], nn.Module]] = {
+    "linear": lambda layer: nn.Linear(layer.inputs, layer.outputs, layer.bias),
+    "conv": lambda layer: nn.Conv2d(layer.inputs, layer.outputs, 1, bias=layer.bias),
+    "batch norm": lambda layer: nn.BatchNorm1d(layer.inputs),
+    "layer norm": lambda layer: nn.LayerNorm(layer.inputs),
+    "relu": lambda layer: nn.ReLU(),
+    "flatten": lambda layer: nn.Flatten(),
+}
+
+
+def _head(layers: Sequence[HeadLayer]) -> nn.Module:
+    if len(layers) == 1 and not layers[0].name:
+        return LAYERS[layers[0].kind](layers[0])
+    return nn.Sequential(OrderedDict((one.name, LAYERS[one.kind](one)) for one in layers))
+
+
+def _torchvision(architecture: str, classes: int, input_size: int, channels: int) -> nn.Module:
     from torchvision import models
 
     settings: dict[str, Any] = {"num_classes": classes}
     if architecture in ("googlenet", "inception_v3"):
         # Google's weights expect pictures scaled to [-1, 1]; torchvision's flag converts to that.
-        settings |= {"transform_input": True, "init_weights": False, "aux_logits": False}
+        # Gray pictures have no channels that it could convert.
+        colour = channels == 3
+        settings |= {"transform_input": colour, "init_weights": False, "aux_logits": False}
     elif architecture.startswith("vit_"):
         settings["image_size"] = input_size
     module: nn.Module = models.get_model(architecture, weights=None, **settings)

@@ -8,7 +8,8 @@ from typing import Any
 class Preprocessing:
     """How RGB in [0, 1] becomes what a network was trained on: (picture * scale - mean) / std.
 
-    `mean` and `std` are in the network's own channel order (`order`) and after scaling.
+    `mean` and `std` are in the network's own channel order (`order`: RGB, BGR, or gray for networks
+    that take one channel, with three times the same number) and after scaling.
     """
 
     order: str = "RGB"
@@ -22,12 +23,16 @@ CAFFE_VGG = Preprocessing("BGR", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1
 CAFFE_BVLC = Preprocessing("BGR", 255.0, (104.0, 117.0, 123.0), (1.0, 1.0, 1.0))
 BYTES = Preprocessing("RGB", 255.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 CAFFE_VGG_RGB = Preprocessing("RGB", 255.0, (123.68, 116.779, 103.939), (1.0, 1.0, 1.0))
+GRAY_SHARES = (0.299, 0.587, 0.114)
+"""Of red, green and blue in gray, by ITU-R BT.601, as Pillow and torchvision have it."""
+GRAY = Preprocessing("gray", 1.0, (0.449, 0.449, 0.449), (0.226, 0.226, 0.226))
 KNOWN = {
     "imagenet": IMAGENET,
     "caffe-vgg": CAFFE_VGG,
     "caffe-vgg-rgb": CAFFE_VGG_RGB,
     "caffe-bvlc": CAFFE_BVLC,
     "bytes": BYTES,
+    "gray": GRAY,
 }
 
 
@@ -39,6 +44,8 @@ class Card:
     title: str
     architecture: str
     preprocessing: Preprocessing = IMAGENET
+    preprocessing_source: str = ""
+    """Why this one; empty: it is the architecture's own."""
     input_size: int = 224
     layers: tuple[str, ...] = ()
     """Layers worth offering first."""

@@ -12,7 +12,7 @@ from engine.networks import weights
 from engine.networks.architectures.names import INCEPTION
 from engine.networks.card import CAFFE_BVLC, Card, Preprocessing
 from engine.networks.families import family
-from engine.networks.recognise import torchvision_table
+from engine.networks.fingerprints import torchvision_table
 
 DEFAULT = "slim_vgg"
 FEATURED = ("slim_vgg", "vgg19", "vgg16", "googlenet_bvlc", "squeezenet1_1")

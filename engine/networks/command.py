@@ -112,7 +112,7 @@ def _show(options: argparse.Namespace) -> int:
     if found:
         from engine.networks.loading import read
 
-        card, _, _ = read(card.name)  # what this very file was trained with
+        _, card, _ = read(card.name)  # what this very file was trained with
     state = catalogue.state(card.name)
     facts: dict[str, Any] = card.to_dict() | {"state": state, "path": str(found) if found else ""}
     if options.layers:

@@ -1,22 +1,23 @@
 """Networks from files of the user's own: copied into the user's folder, with a card beside them."""
 
-import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.errors import BadInput, PareidoliaError
+from engine import files
+from engine.errors import BadInput
 from engine.networks import catalogue, checksums, weights
 from engine.networks.card import Card
-from engine.networks.loading import class_names, known_preprocessing, origin
-from engine.networks.recognise import Recognised, recognise
+from engine.networks.describing import description, readable
+from engine.networks.loading import class_names, open_weights, origin
+from engine.networks.preparing import choose
+from engine.networks.recognised import Recognised
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Verified(NamedTuple):
@@ -37,57 +38,82 @@ def import_file(
     weights seem to have been trained with). Raises `BadInput` for files of unknown networks,
     damaged files and names that are taken.
     """
+    from engine.networks.assembling import check
+
     path = Path(path).expanduser()
-    if not path.is_file():
-        raise BadInput(f"{path}: there is no such file")
-    state, metadata = weights.load_state(path)
-    found = recognise(state)
-    if found is None:
-        raise BadInput(
-            f"{path} holds the weights of no known network; "
-            "known are torchvision's classifiers, BVLC GoogLeNet, SlimVGG and fast style networks"
-        )
-    if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
-        raise BadInput(f"{path} holds numbers that are not finite; the file is damaged")
-    name = name or re.sub(r"-[0-9a-f]{8,}$", "", path.stem)
-    card = _card_for(path, name, found, preprocessing)
-    card = replace(card, classes=class_names(card, found, metadata, own_file=False))
-    if existing := _existing(card, found):
+    if not _is_file(path):
+        raise BadInput(f"{readable(str(path))}: there is no such file")
+    contents, one = open_weights(path)
+    name = name or _usual_name(path)
+    base = _base(name, one.found)
+    prepared, source = choose(one.found, contents, base.preprocessing, preprocessing)
+    card = _card_for(path, name, base, one.found)
+    card = replace(card, preprocessing=prepared, preprocessing_source=source)
+    check(one.group.tensors, one.found, card.input_size, path)
+    card = replace(
+        card,
+        classes=class_names(card, one.found, contents.metadata, own_file=False),
+        notes=f"imported from {readable(path.name)}: {description(contents, one, card)}",
+    )
+    if existing := _existing(card, one.found):
         return existing
     folder = weights.user_folder()
+    copy = folder / card.file
+    fresh = not copy.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _copy(path, folder / card.file)
-        _write(folder / f"{name}.json", json.dumps(card.to_dict(), indent=1, ensure_ascii=False))
-    except OSError as error:
-        reason = error.strerror or error
-        raise PareidoliaError(f"{folder} cannot be written: {reason}") from error
+        with files.replacing(copy) as out, path.open("rb") as source_file:
+            shutil.copyfileobj(source_file, out, 1 << 20)
+        files.write_json(folder / f"{name}.json", card.to_dict())
+    except (OSError, BadInput) as error:
+        if fresh:
+            copy.unlink(missing_ok=True)  # without its card it would be nobody's
+        reason = error.strerror or error if isinstance(error, OSError) else error
+        raise BadInput(f"{path} cannot be imported: {reason}") from error
     return card
 
 
-def _card_for(path: Path, name: str, found: Recognised, preprocessing: str | None) -> Card:
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # an overlong name, or one with a null character
+        return False
+
+
+def _usual_name(path: Path) -> str:
+    """Return a file's name without its endings and the check sum in it."""
+    stem = path.stem
+    while Path(stem).suffix.lower() in weights.SUFFIXES:
+        stem = Path(stem).stem
+    return re.sub(r"-[0-9a-f]{8,}$", "", stem)
+
+
+def _base(name: str, found: Recognised) -> Card:
+    """Return the card of what a network is an instance of."""
     if not NAME.fullmatch(name):
-        raise BadInput(f"{name!r} cannot be a network's name; use letters, digits, '_', '-', '.'")
+        raise BadInput(
+            f"{readable(name)!r} cannot be a network's name; "
+            "use up to 100 letters, digits, '_', '-', '.'"
+        )
     if found.architecture == "transformer_net":
-        base = Card(name=name, title="Fast style network", architecture=found.architecture)
-        title = f"{base.title} “{name}”"
-    else:
-        base = catalogue.built_in(found.architecture)
-        title = base.title if name == base.name else f"{base.title} “{name}”"
-    key = preprocessing or found.preprocessing
+        return Card(name="", title="Fast style network", architecture=found.architecture)
+    return catalogue.built_in(found.architecture)
+
+
+def _card_for(path: Path, name: str, base: Card, found: Recognised) -> Card:
     licence, credit = origin(found)
+    suffix = path.suffix.lower() if NAME.fullmatch(path.suffix[1:]) else ""
     return replace(
         base,
         name=name,
-        title=title,
-        preprocessing=known_preprocessing(key) if key else base.preprocessing,
+        title=base.title if name == base.name else f"{base.title} “{name}”",
+        input_size=found.input_size or base.input_size,
         licence=licence,
         credit=credit,
         url="",
         bytes=path.stat().st_size,
         sha256=checksums.sha256(path),
-        file=name + path.suffix.lower(),
-        notes=f"imported from {path.name}" + ("" if found.complete else ", without classifier"),
+        file=name + suffix,
     )
 
 
@@ -111,30 +137,6 @@ def _existing(card: Card, found: Recognised) -> Card | None:
     return None
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy so that `target` is either as it was or complete."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as out, source.open("rb") as file:
-            shutil.copyfileobj(file, out, 1 << 20)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _write(target: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text + "\n")
-        Path(name).replace(target)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
 def remove(name: str) -> list[Path]:
     """Delete an imported or downloaded network from the user's folder; return what was deleted.
 
@@ -143,12 +145,12 @@ def remove(name: str) -> list[Path]:
     folder = weights.user_folder()
     card = catalogue.card(name)
     found = weights.named(card, [folder])
-    files = [f for f in (found, folder / f"{name}.json") if f and f.is_file()]
-    if not files:
+    there = [f for f in (found, folder / f"{name}.json") if f and f.is_file()]
+    if not there:
         raise BadInput(f"{name} was neither imported nor downloaded; nothing to remove in {folder}")
-    for file in files:
+    for file in there:
         file.unlink()
-    return files
+    return there
 
 
 def verify() -> list[Verified]:
@@ -157,38 +159,50 @@ def verify() -> list[Verified]:
     Files of which no check sum is known pass when they are whole, of a known network and finite.
     """
     published = {c.file: c for c in (catalogue.built_in(n) for n in catalogue.built_in_names())}
-    results = []
+    results: list[Verified] = []
     for folder in dict.fromkeys(weights.folders()):
-        results += [_verify(path, published) for path in weights.weight_files(folder)]
-        results += _without_weights(folder)
+        carded = list(_with_cards(folder))
+        known = {result.path for result in carded}
+        loose = [path for path in weights.weight_files(folder) if path not in known]
+        results += carded + [_verify(path, published.get(path.name)) for path in loose]
     return results
 
 
-def _verify(path: Path, published: dict[str, Card]) -> Verified:
-    try:
-        beside = path.with_suffix(".json")
-        card = catalogue.read_card(beside) if beside.is_file() else published.get(path.name)
-        if card and card.sha256:
-            ok = checksums.matches(path, card.sha256)
-            reason = "as its card says" if ok else "changed: the check sum is not its card's"
-            return Verified(card.name, path, ok, reason)
-        state, _ = weights.load_state(path)
-        found = recognise(state)
-    except BadInput as error:
-        return Verified(path.stem, path, False, str(error))
-    if found is None:
-        return Verified(path.stem, path, False, "holds the weights of no known network")
-    if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
-        return Verified(found.architecture, path, False, "holds numbers that are not finite")
-    return Verified(found.architecture, path, True, "no check sum is known; whole and finite")
-
-
-def _without_weights(folder: Path) -> Iterator[Verified]:
+def _with_cards(folder: Path) -> Iterator[Verified]:
+    """Check what the cards in a folder speak of, whatever it is called."""
     for file in sorted(folder.glob("*.json")) if folder.is_dir() else []:
         try:
             card = catalogue.read_card(file)
         except BadInput as error:
             yield Verified(file.stem, file, False, str(error))
             continue
-        if not (folder / card.file).is_file():
-            yield Verified(card.name, folder / card.file, False, "its weights are missing")
+        path = folder / card.file
+        if not path.is_file():
+            yield Verified(card.name, path, False, "its weights are missing")
+        else:
+            yield _verify(path, card)
+
+
+def _verify(path: Path, card: Card | None) -> Verified:
+    try:
+        if card and card.sha256:
+            ok = checksums.matches(path, card.sha256)
+            reason = "as its card says" if ok else "changed: the check sum is not its card's"
+            return Verified(card.name, path, ok, reason)
+        return _unknown(path)
+    except BadInput as error:
+        return Verified(card.name if card else path.stem, path, False, str(error))
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        return Verified(card.name if card else path.stem, path, False, reason)
+
+
+def _unknown(path: Path) -> Verified:
+    """Check a file that has no card by what is in it."""
+    from engine.networks.assembling import check
+
+    _, one = open_weights(path)
+    name = one.found.architecture
+    base = _base(name, one.found)
+    check(one.group.tensors, one.found, base.input_size, path)
+    return Verified(name, path, True, "no check sum is known; whole and finite")

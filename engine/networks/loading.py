@@ -4,17 +4,24 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import BadInput, OutOfMemory, is_out_of_memory
 from engine.networks import catalogue
 from engine.networks import weights as weight_files
-from engine.networks.card import KNOWN, Card, Preprocessing
-from engine.networks.recognise import Recognised, recognise, torchvision_table
+from engine.networks.card import Card
+from engine.networks.contents import Contents
+from engine.networks.describing import description, readable, unknown
+from engine.networks.fingerprints import torchvision_table
+from engine.networks.identify import Identified, identify
+from engine.networks.preparing import choose
+from engine.networks.reading import read_file
+from engine.networks.recognised import Recognised
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import nn
 
     from engine.networks.network import Network
 
@@ -36,10 +43,11 @@ def load_network(
     unknown names, unsuitable files and networks that paint, `WeightsMissing` when there is no file,
     `OutOfMemory` where there is too little memory for them.
     """
+    from engine.networks.assembling import assemble
     from engine.networks.network import Network
 
     try:
-        card, found, state = read(name, weights, preprocessing)
+        path, card, one = read(name, weights, preprocessing)
         if card.architecture in PAINTERS:
             raise BadInput(
                 f"{name} is a fast style network: it paints its one style in a single pass and "
@@ -47,7 +55,7 @@ def load_network(
                 f"{catalogue.DEFAULT}; what {name} is made of is told by: "
                 f"python main.py networks show {name}"
             )
-        module = assemble(state, found, card.input_size).to(device)
+        module = assemble(one.group.tensors, one.found, card.input_size, path).to(device)
         return Network(module, card, card.classes, aliases(card.architecture))
     except (RuntimeError, MemoryError, OSError) as error:
         if not is_out_of_memory(error):
@@ -62,17 +70,15 @@ def read(
     name: str,
     weights: str | os.PathLike[str] | None = None,
     preprocessing: str | None = None,
-) -> "tuple[Card, Recognised, dict[str, Tensor]]":
-    """Return what `load_network` makes a network of: its tensors, what they are, and a card.
+) -> tuple[Path, Card, Identified]:
+    """Return what `load_network` makes a network of: a file, a card, and what is in the file.
 
     The card is about the very weights found: their preprocessing, classes and licence.
     """
     card = catalogue.card(name)
     path = weight_files.find(card, weights)
-    state, metadata = weight_files.load_state(path)
-    found = recognise(state)
-    if found is None:
-        raise BadInput(f"{path} holds the weights of no known network")
+    contents, one = open_weights(path)
+    found = one.found
     if found.architecture != card.architecture:
         raise BadInput(
             f"{path} holds weights of {found.architecture}, not of {name}; "
@@ -80,14 +86,33 @@ def read(
         )
     own_file = path.with_suffix(".json") == catalogue.card_file(name)
     licence, credit = origin(found) if not own_file else ("", "")
+    own = own_file and preprocessing is None
+    prepared, source = (
+        (card.preprocessing, card.preprocessing_source)
+        if own
+        else choose(found, contents, card.preprocessing, preprocessing)
+    )
     card = replace(
         card,
         licence=licence or card.licence,
         credit=credit or card.credit,
-        preprocessing=_preprocessing(card, found, preprocessing, own_file),
-        classes=class_names(card, found, metadata, own_file),
+        preprocessing=prepared,
+        preprocessing_source=source,
+        input_size=found.input_size or card.input_size,
+        classes=class_names(card, found, contents.metadata, own_file),
     )
-    return card, found, state
+    if weights is not None:
+        card = replace(card, notes=description(contents, one, card))
+    return path, card, one
+
+
+def open_weights(path: str | os.PathLike[str]) -> tuple[Contents, Identified]:
+    """Return what a file holds, and the network in it. Raises `BadInput` if there is none."""
+    contents = read_file(path)
+    one = identify(contents)
+    if one is None:
+        raise BadInput(unknown(path, contents))
+    return contents, one
 
 
 def load_module(path: str | os.PathLike[str]) -> "nn.Module":
@@ -95,56 +120,10 @@ def load_module(path: str | os.PathLike[str]) -> "nn.Module":
 
     Raises `BadInput` for unsuitable files.
     """
-    state, _ = weight_files.load_state(path)
-    found = recognise(state)
-    if found is None:
-        raise BadInput(f"{path} holds the weights of no known network")
-    return assemble(state, found)
+    from engine.networks.assembling import assemble
 
-
-def assemble(
-    state: "Mapping[str, Tensor]", found: Recognised, input_size: int = 224
-) -> "nn.Module":
-    """Return the module for recognised tensors: they become its parameters, as float32."""
-    import torch
-
-    from engine.networks.building import build
-
-    module = build(
-        found.architecture, max(found.num_classes, 1), found.part, found.last_layer, input_size
-    )
-    wanted = module.state_dict()
-    tensors = {
-        ours: state[theirs].float() if state[theirs].is_floating_point() else state[theirs]
-        for theirs, ours in found.mapping.items()
-    }
-    # Not in old files, without meaning in eval mode, and strict loading wants them.
-    counters = {n for n in wanted.keys() - tensors.keys() if n.endswith("num_batches_tracked")}
-    tensors |= {n: torch.zeros((), dtype=torch.long) for n in counters}
-    # Names are the present ones: without this, modules take them for those of older versions.
-    module.load_state_dict(_with_versions(tensors, wanted), assign=True)
-    return module.eval().requires_grad_(False)
-
-
-def _with_versions(
-    tensors: "dict[str, Tensor]", wanted: "Mapping[str, Tensor]"
-) -> "Mapping[str, Tensor]":
-    from collections import OrderedDict
-
-    versioned: OrderedDict[str, Tensor] = OrderedDict(tensors)
-    versioned._metadata = wanted._metadata  # type: ignore[attr-defined]
-    return versioned
-
-
-def _preprocessing(
-    card: Card, found: Recognised, asked: str | None, own_file: bool
-) -> Preprocessing:
-    """What was asked for; else what an imported file's card says; else what the tensors tell."""
-    if asked is not None:
-        return known_preprocessing(asked)
-    if own_file or not found.preprocessing:
-        return card.preprocessing
-    return KNOWN[found.preprocessing]
+    _, one = open_weights(path)
+    return assemble(one.group.tensors, one.found, source=path)
 
 
 def origin(found: Recognised) -> tuple[str, str]:
@@ -154,13 +133,6 @@ def origin(found: Recognised) -> tuple[str, str]:
     return "", ""
 
 
-def known_preprocessing(name: str) -> Preprocessing:
-    """Return the preprocessing called `name`; raises `BadInput` with the names there are."""
-    if name not in KNOWN:
-        raise BadInput(f"no preprocessing is called {name!r}; there are {', '.join(KNOWN)}")
-    return KNOWN[name]
-
-
 def class_names(
     card: Card, found: Recognised, metadata: Mapping[str, str], own_file: bool = True
 ) -> tuple[str, ...]:
@@ -168,15 +140,22 @@ def class_names(
 
     `own_file`: the card was written for this very file; otherwise the file's names go first.
     """
-    try:
-        stored = json.loads(metadata.get("classes", "[]"))
-    except ValueError:
-        stored = []
-    known = [card.classes, tuple(map(str, stored))]
+    known = [card.classes, _stored_classes(metadata)]
     known = known if own_file else known[::-1]
     known.append(tuple(torchvision_table()["categories"]))
     count = found.num_classes
     return next((n for n in known if len(n) == count), tuple(f"class {i}" for i in range(count)))
+
+
+def _stored_classes(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names that the file itself gives its classes; nothing if they are none."""
+    try:
+        stored = json.loads(metadata.get("classes", "[]"))
+    except (ValueError, RecursionError):
+        return ()
+    if not isinstance(stored, list) or not all(isinstance(n, str | int) for n in stored):
+        return ()
+    return tuple(readable(str(name)) for name in stored)
 
 
 def aliases(architecture: str) -> Mapping[str, str]:

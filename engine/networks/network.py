@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import BadInput
-from engine.networks.card import Card
+from engine.networks.card import GRAY_SHARES, Card
 from engine.networks.frugal import frugally
 from engine.networks.rewiring import PADDINGS, POOLINGS, Rewired
 from engine.networks.tapping import Visit, keeping, tapping, visiting
@@ -60,8 +60,9 @@ class Network:
         self.classes = tuple(classes)
         self.aliases = {**vgg_names(module), **(aliases or {})}
         p = card.preprocessing
-        self._scale = [p.scale / s for s in p.std]
-        self._shift = [-m / s for m, s in zip(p.mean, p.std, strict=True)]
+        self.channels = 1 if p.order == "gray" else 3
+        self._scale = [p.scale / s for s in p.std][: self.channels]
+        self._shift = [-m / s for m, s in zip(p.mean, p.std, strict=True)][: self.channels]
         self._traces: dict[tuple[int, int], tuple[dict[str, Call], Exception | None]] = {}
 
     @property
@@ -121,7 +122,7 @@ class Network:
         """Return the calls that a picture of `size` gets through, and what stopped it, if anything."""
         found = self._traces.get(size)
         if found is None:
-            calls, refused = trace(self._ghost, size)
+            calls, refused = trace(self._ghost, size, self.channels)
             found = {call.name: call for call in calls}, refused
             if len(self._traces) > 32:
                 self._traces.clear()
@@ -190,8 +191,11 @@ class Network:
             raise BadInput(f"a picture is float (N, 3, H, W), not {kind} {tuple(picture.shape)}")
         if self.card.preprocessing.order == "BGR":
             picture = picture.flip(1)
-        scale = picture.new_tensor(self._scale).view(1, 3, 1, 1)
-        shift = picture.new_tensor(self._shift).view(1, 3, 1, 1)
+        elif self.channels == 1:
+            shares = picture.new_tensor(GRAY_SHARES).view(1, 3, 1, 1)
+            picture = (picture * shares).sum(1, keepdim=True)
+        scale = picture.new_tensor(self._scale).view(1, -1, 1, 1)
+        shift = picture.new_tensor(self._shift).view(1, -1, 1, 1)
         x = torch.addcmul(shift, picture, scale)
         return x.to(self.device, self.dtype, memory_format=torch.channels_last)
 

@@ -1,13 +1,8 @@
 """Which network a file of weights belongs to, told from the names and shapes of its tensors."""
 
-import hashlib
-import json
-import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from engine.networks.architectures.names import (
     VGG_BLOCKS,
@@ -16,99 +11,37 @@ from engine.networks.architectures.names import (
     slim_vgg_shapes,
     transformer_names,
 )
+from engine.networks.fingerprints import Shapes
+from engine.networks.recognise_torchvision import recognise_torchvision
+from engine.networks.recognised import Recognised
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from engine.networks.building import Part
-
-Shapes = Mapping[str, tuple[int, ...]]
-
-TABLE_FILE = Path(__file__).with_name("torchvision_table.json")
-
-IGNORED = re.compile(
-    r"\.num_batches_tracked$"  # absent from old files, unused in eval mode
-    r"|^(aux1|aux2|AuxLogits)\."  # heads that only training uses
-)
-"""Tensors that say nothing about which network it is."""
-RUNNING = re.compile(r"\.(running_mean|running_var|num_batches_tracked)$")
-
-RENAMES = (
-    # DenseNet files from before names with dots were forbidden.
-    (re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)$"), r"\1\2"),
-    # Vision transformers from before their MLP became a Sequential.
-    (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
-    (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
-)
-"""Names that torchvision used to write -> names that it writes now."""
+    from engine.networks.contents import Unusable
 
 
-@dataclass(frozen=True)
-class Recognised:
-    """What a file of weights holds."""
-
-    architecture: str
-    """One of ours, or torchvision's name."""
-    part: "Part" = "whole"
-    num_classes: int = 0
-    """0 where there is no classifier."""
-    preprocessing: str = ""
-    """A key of `card.KNOWN`, or empty: as the architecture's card says."""
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    """The file's tensor names -> ours; tensors without an entry are not needed."""
-    last_layer: str = ""
-    """Module that a body lacks."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether the classifier is there (a style network is always complete)."""
-        return self.part == "whole"
-
-
-@cache
-def torchvision_table() -> dict[str, Any]:
-    """Return the generated table: `categories` and `models`."""
-    table: dict[str, Any] = json.loads(TABLE_FILE.read_text("utf-8"))
-    return table
-
-
-def fingerprint(shapes: Shapes, head: Collection[str] = ()) -> str:
-    """Return 16 hex digits for names and shapes; in `head` the number of classes does not count."""
-    lines = (
-        f"{name} C {shape[1:]}" if name in head else f"{name} {shape}"
-        for name, shape in sorted(shapes.items())
-        if not IGNORED.search(name)
-    )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
-def fingerprints(shapes: Shapes, head: Collection[str]) -> dict[str, str]:
-    """Return fingerprints of the whole network, without its last layer, and of its features."""
-    features = {n: s for n, s in shapes.items() if n.startswith("features.")}
-    prints = {
-        "whole": fingerprint(shapes, head),
-        "body": fingerprint({n: s for n, s in shapes.items() if n not in head}),
-    }
-    if features and features.keys() != shapes.keys() - head:
-        prints["features"] = fingerprint(features)
-    elif features:
-        # Nothing but the last layer stands outside `features`: one name for both.
-        prints["features"] = prints.pop("body")
-    return prints
-
-
-def recognise(state: "Mapping[str, Tensor]") -> Recognised | None:
+def recognise(state: "Mapping[str, Tensor | Unusable]") -> Recognised | None:
     """Return what `state` (tensor name -> tensor) holds, or None for an unknown network."""
     found = recognise_shapes({name: tuple(tensor.shape) for name, tensor in state.items()})
-    if found and found.architecture in CAFFE_VGG_START and not found.preprocessing:
-        known = {ours: state[theirs] for theirs, ours in found.mapping.items()}
-        return replace(found, preprocessing=vgg_preprocessing(found.architecture, known))
-    return found
+    return with_preprocessing(found, state) if found else None
+
+
+def with_preprocessing(found: Recognised, state: "Mapping[str, Tensor | Unusable]") -> Recognised:
+    """Return what was found with the preprocessing that the values of its tensors tell."""
+    if found.architecture not in CAFFE_VGG_START or found.preprocessing or found.channels != 3:
+        return found
+    known = {ours: state[theirs] for theirs, ours in found.mapping.items()}
+    weight, bias = known["features.0.weight"], known["features.0.bias"]
+    if isinstance(weight, tuple) or isinstance(bias, tuple):
+        return found  # without values
+    first = {"features.0.weight": weight, "features.0.bias": bias}
+    return replace(found, preprocessing=vgg_preprocessing(found.architecture, first))
 
 
 def recognise_shapes(shapes: Shapes) -> Recognised | None:
     """Return what a file holds from tensor names and shapes alone (preprocessing of VGG unsure)."""
-    families = (_slim_vgg, _googlenet_bvlc, _transformer, _caffe_vgg, _torchvision)
+    families = (_slim_vgg, _googlenet_bvlc, _transformer, _caffe_vgg, recognise_torchvision)
     return next((found for family in families if (found := family(shapes))), None)
 
 
@@ -146,75 +79,27 @@ def _googlenet_bvlc(shapes: Shapes) -> Recognised | None:
 
 
 def _transformer(shapes: Shapes) -> Recognised | None:
-    names = {n for n in shapes if not RUNNING.search(n)}
-    if names == transformer_names() and shapes["deconv3.conv2d.weight"] == (3, 32, 9, 9):
-        return Recognised("transformer_net", "whole", 0, "bytes", {n: n for n in names})
+    names = transformer_names()
+    if names <= shapes.keys() and shapes["deconv3.conv2d.weight"] == (3, 32, 9, 9):
+        return Recognised("transformer_net", "whole", 0, "bytes", {n: n for n in sorted(names)})
     return None
 
 
 def _caffe_vgg(shapes: Shapes) -> Recognised | None:
     """Oxford's VGG as Caffe names it, with its classifier or without."""
-    layers = {n.removesuffix(".weight") for n in shapes if n.endswith(".weight")}
-    for architecture in VGG_BLOCKS:
+    # The longest first: the other's layers are among its own.
+    for architecture in sorted(VGG_BLOCKS, key=lambda name: -sum(VGG_BLOCKS[name])):
         modules = caffe_vgg_modules(architecture)
-        convolutions = modules.keys() - {"fc6", "fc7", "fc8"}
-        if layers not in (modules.keys(), convolutions):
-            continue
         mapping = {
-            f"{layer}.{kind}": f"{modules[layer]}.{kind}"
-            for layer in layers
+            f"{layer}.{kind}": f"{module}.{kind}"
+            for layer, module in modules.items()
             for kind in ("weight", "bias")
+            if f"{layer}.{kind}" in shapes
         }
-        found = _torchvision({mapping[n]: shape for n, shape in shapes.items() if n in mapping})
-        if found and found.architecture == architecture:
+        found = recognise_torchvision({ours: shapes[theirs] for theirs, ours in mapping.items()})
+        if found and found.architecture == architecture and not found.unread:
             return replace(found, mapping=mapping, preprocessing="caffe-vgg")
     return None
-
-
-def _torchvision(shapes: Shapes) -> Recognised | None:
-    mapping = torchvision_names(shapes)
-    renamed = {ours: shapes[theirs] for theirs, ours in mapping.items()}
-    print_of: dict[tuple[str, ...], str] = {}
-    for architecture, row in torchvision_table()["models"].items():
-        head = tuple(row["head"])
-        if head not in print_of:
-            print_of[head] = fingerprint(renamed, head)
-        for part, wanted in row["prints"].items():
-            if print_of[head] == wanted:
-                classes = renamed[head[0]][0] if part == "whole" else 0
-                last = head[0].rpartition(".")[0]
-                return Recognised(architecture, part, classes, "", mapping, last)
-    return None
-
-
-def torchvision_names(names: Iterable[str]) -> dict[str, str]:
-    """Return the file's names -> torchvision's present names, without what only training uses."""
-    mapping = {}
-    for name in names:
-        ours = name
-        for pattern, replacement in RENAMES:
-            ours = pattern.sub(replacement, ours)
-        if not IGNORED.search(ours):
-            mapping[name] = ours
-    if "classifier.1.weight" in mapping and "classifier.4.weight" in mapping:
-        mapping |= _caffe_vgg_classifier(mapping)
-    return mapping
-
-
-def _caffe_vgg_classifier(mapping: Mapping[str, str]) -> dict[str, str]:
-    """VGG converted from Caffe counts a Flatten in front: linear layers 1, 4, 6 for 0, 3, 6.
-
-    AlexNet's are 1, 4, 6 by right; it has few convolutions.
-    """
-    if "features.16.weight" not in mapping:
-        return {}
-    places = {"classifier.1.": "classifier.0.", "classifier.4.": "classifier.3."}
-    return {
-        theirs: new + ours.removeprefix(old)
-        for theirs, ours in mapping.items()
-        for old, new in places.items()
-        if ours.startswith(old)
-    }
 
 
 CAFFE_VGG_START = {

@@ -270,24 +270,28 @@ def _zeros(like: Tensor) -> Tensor:
     return torch.zeros((), dtype=dtype).expand(like.shape)
 
 
-def stand_ins(ghost: nn.Module, size: tuple[int, int]) -> Iterator[tuple[nn.Module, Tensor]]:
+def stand_ins(
+    ghost: nn.Module, size: tuple[int, int], channels: int = 3
+) -> Iterator[tuple[nn.Module, Tensor]]:
     """Yield what to run for a picture of `size` (height, width): a module and a batch for it.
 
     The second only where the first is refused; what it raises is then the network's own reason.
     `ghost` comes from `without_memory`.
     """
-    yield ghost, torch.empty(0, 3, *size)
-    yield unwatched_copy(ghost).to("meta"), torch.empty(1, 3, *size, device="meta")
+    yield ghost, torch.empty(0, channels, *size)
+    yield unwatched_copy(ghost).to("meta"), torch.empty(1, channels, *size, device="meta")
 
 
-def trace(ghost: nn.Module, size: tuple[int, int]) -> tuple[list[Call], Exception | None]:
-    """Return the module calls for one (3, *size) picture, in order of completion.
+def trace(
+    ghost: nn.Module, size: tuple[int, int], channels: int = 3
+) -> tuple[list[Call], Exception | None]:
+    """Return the module calls for one (channels, *size) picture, in order of completion.
 
     `ghost` comes from `without_memory`. Where the network refuses a picture of this size, the calls
     before that, and what it raised. Also inside `torch.inference_mode`.
     """
     with torch.inference_mode(False), torch.no_grad():  # changes in place must be counted
-        for module, batch in stand_ins(ghost, size):
+        for module, batch in stand_ins(ghost, size, channels):
             calls, refused = _trace(module, batch)
             if refused is None:
                 break

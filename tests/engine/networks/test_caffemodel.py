@@ -6,7 +6,7 @@ import torch
 from engine.errors import BadInput
 from engine.networks.architectures.names import caffe_modules
 from engine.networks.loading import load_network
-from engine.networks.weights import load_state
+from engine.networks.reading import read_file
 
 
 def varint(value):
@@ -56,14 +56,14 @@ def test_both_formats(tmp_path):
     head = message(1, b"a net") + number(5, 1) + varint(9 << 3 | 5) + struct.pack("<f", 1.5)
     path = tmp_path / "new.caffemodel"
     path.write_bytes(head + layer("data") + layer("a/1x1", weight, bias) + layer("fc", matrix))
-    state, _ = load_state(path)
+    state = read_file(path).groups[0].tensors
     assert list(state) == ["a/1x1.weight", "a/1x1.bias", "fc.weight"]
     assert torch.equal(state["a/1x1.weight"], weight) and torch.equal(state["a/1x1.bias"], bias)
     assert torch.equal(state["fc.weight"], matrix)
 
     path = tmp_path / "old.caffemodel"
     path.write_bytes(head + old_layer("conv", weight, bias) + old_layer("fc", matrix, bias))
-    state, _ = load_state(path)
+    state = read_file(path).groups[0].tensors
     assert torch.equal(state["conv.weight"], weight)
     assert torch.equal(state["fc.weight"], matrix)
     assert torch.equal(state["fc.bias"], bias)
@@ -75,7 +75,7 @@ def test_unpacked_floats(tmp_path):
     blob += message(7, message(1, varint(3)))
     path = tmp_path / "unpacked.caffemodel"
     path.write_bytes(message(100, message(1, b"x") + message(7, blob)))
-    assert load_state(path)[0]["x.weight"].tolist() == list(values)
+    assert read_file(path).groups[0].tensors["x.weight"].tolist() == list(values)
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.9, 0.999])
@@ -84,7 +84,7 @@ def test_cut_off(tmp_path, keep):
     path = tmp_path / "cut.caffemodel"
     path.write_bytes(content[: int(len(content) * keep)])
     with pytest.raises(BadInput, match="cut off or damaged"):
-        load_state(path)
+        read_file(path)
 
 
 @pytest.mark.parametrize("content", [b"<html>not found</html>", b"\xff" * 40, b"\x08\x01"])
@@ -92,12 +92,12 @@ def test_not_a_caffe_model(tmp_path, content):
     path = tmp_path / "page.caffemodel"
     path.write_bytes(content)
     with pytest.raises(BadInput, match=r"Caffe model"):
-        load_state(path)
+        read_file(path)
 
 
 def test_googlenet_from_caffe_s_own_file(data_folder, photo, home, tmp_path):
     expected = load_network("googlenet_bvlc", data_folder / "weights")
-    state, _ = load_state(data_folder / "weights" / "googlenet_bvlc.safetensors")
+    state = read_file(data_folder / "weights" / "googlenet_bvlc.safetensors").groups[0].tensors
     path = tmp_path / "bvlc_googlenet.caffemodel"
     layers = (old_layer(n, state[f"{n}.weight"], state[f"{n}.bias"]) for n in caffe_modules())
     path.write_bytes(b"".join(layers))

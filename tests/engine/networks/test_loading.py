@@ -11,7 +11,7 @@ from engine.errors import BadInput, WeightsMissing
 from engine.networks.card import CAFFE_VGG, IMAGENET
 from engine.networks.importing import import_file
 from engine.networks.loading import load_module, load_network
-from engine.networks.weights import load_state
+from engine.networks.reading import read_file
 
 
 def test_vgg19_features_equal_torchvision_s_module(data_folder, home):
@@ -157,7 +157,7 @@ def test_old_files_without_batch_counters(home, tmp_path):
 
 def test_half_precision_is_exact(data_folder, home):
     path = data_folder / "weights" / "googlenet_bvlc.safetensors"
-    state, _ = load_state(path)
+    state = read_file(path).groups[0].tensors
     module = load_module(path)
     stored = state["inception_4c/3x3.weight"]
     assert stored.dtype == torch.float16

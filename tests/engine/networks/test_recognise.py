@@ -15,10 +15,11 @@ from engine.networks.architectures.names import (
     transformer_names,
 )
 from engine.networks.architectures.slim_vgg import slim_vgg
+from engine.networks.assembling import assemble
 from engine.networks.building import build
-from engine.networks.loading import assemble
-from engine.networks.recognise import recognise, recognise_shapes, torchvision_table
-from engine.networks.weights import load_state
+from engine.networks.fingerprints import torchvision_table
+from engine.networks.reading import read_file
+from engine.networks.recognise import recognise, recognise_shapes
 
 NAMES = models.list_models(module=models)
 
@@ -84,10 +85,18 @@ def test_other_numbers_of_classes(name):
 
 def test_one_changed_shape_or_name_is_another_network():
     shapes = shapes_of("resnet18")
-    assert recognise_shapes(shapes | {"conv1.weight": (64, 1, 7, 7)}) is None
-    assert recognise_shapes(shapes | {"extra.weight": (1,)}) is None
+    assert recognise_shapes(shapes | {"conv1.weight": (64, 3, 5, 5)}) is None
+    assert recognise_shapes(shapes | {"layer1.extra.weight": (1,)}) is None
     assert recognise_shapes({n: s for n, s in shapes.items() if n != "bn1.bias"}) is None
     assert recognise_shapes({}) is None
+
+
+def test_gray_pictures_and_what_stands_beside():
+    shapes = shapes_of("resnet18")
+    assert recognise_shapes(shapes | {"conv1.weight": (64, 1, 7, 7)}).channels == 1
+    found = recognise_shapes(shapes | {"extra.weight": (1,)})
+    assert (found.architecture, found.channels) == ("resnet18", 3)
+    assert "extra.weight" not in found.mapping
 
 
 def test_real_files(data_folder):
@@ -99,13 +108,13 @@ def test_real_files(data_folder):
         "slim_vgg_pilot.safetensors": ("slim_vgg", "whole", 101, "imagenet"),
     }
     for file, facts in expected.items():
-        found = recognise(load_state(data_folder / "weights" / file)[0])
+        found = recognise(read_file(data_folder / "weights" / file).groups[0].tensors)
         assert (found.architecture, found.part, found.num_classes, found.preprocessing) == facts
     assert catalogue.card("squeezenet1_1").preprocessing.mean == (0.485, 0.456, 0.406)
 
 
 def test_colour_order_of_converted_vgg(data_folder):
-    state, _ = load_state(data_folder / "weights" / "vgg19_features.safetensors")
+    state = read_file(data_folder / "weights" / "vgg19_features.safetensors").groups[0].tensors
     first = state["features.0.weight"]
     assert recognise(state).preprocessing == "caffe-vgg"
     assert recognise(state | {"features.0.weight": first.flip(1)}).preprocessing == "caffe-vgg-rgb"

@@ -4,7 +4,7 @@ from torch.nn import functional as F
 from engine.networks.architectures.names import transformer_names
 from engine.networks.architectures.transformer_net import TransformerNet
 from engine.networks.loading import load_module
-from engine.networks.weights import load_state
+from engine.networks.reading import read_file
 
 
 def reference(state, x):
@@ -38,7 +38,7 @@ def test_real_style_network(data_folder, photo):
     assert isinstance(module, TransformerNet)
     x = 255 * photo("photos/parrot.jpg", 64)[None]
     with torch.no_grad():
-        y, expected = module(x), reference(load_state(path)[0], x)
+        y, expected = module(x), reference(read_file(path).groups[0].tensors, x)
     assert y.shape == x.shape
     assert torch.allclose(y, expected, atol=1e-2)
     assert 60 < y.mean() < 200 and y.std() > 30  # a picture in bytes, and no flat one

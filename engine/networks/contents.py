@@ -1,0 +1,56 @@
+"""What a weight file holds, before anybody asks which network it is: the seam to all formats."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.networks.card import Preprocessing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+AVERAGED = re.compile(r"(^|[._])(n_averaged|ema|swa|averaged?|shadow)($|[._])", re.IGNORECASE)
+"""What weights averaged over a training are called."""
+
+
+class Unusable(NamedTuple):
+    """A tensor that is there but cannot be used as a weight: sparse, quantized, without values."""
+
+    shape: tuple[int, ...]
+    why: str
+    """Completes "fc.weight ...": "is sparse"."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tensors by name that stand together; a checkpoint may hold several such groups."""
+
+    tensors: "Mapping[str, Tensor | Unusable]"
+    """On the CPU, in their stored precision; values may stay in the file until they are used."""
+    name: str = ""
+    """Where in the file: "state_dict_ema"; empty where the file is nothing but this group."""
+    averaged: bool = False
+    """Averaged over the training, which is what networks are usually judged by."""
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return tensor name -> shape."""
+        return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a reader of one format found. Recognition, cards and sentences follow from this."""
+
+    kind: str
+    """In words: "a PyTorch checkpoint"."""
+    groups: tuple[Group, ...]
+    """Best first: averaged ones, then the usual places, then all others."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What a person should know, each without a capital and a full stop: "x was left out"."""
+    preprocessing: Preprocessing | None = None
+    """Where the file (or one beside it) says how pictures are prepared."""
+    preprocessing_source: str = ""
+    """Who says so: "config.json beside the file"."""

@@ -1,0 +1,17 @@
+"""Caffe's models: a protocol buffer."""
+
+from pathlib import Path
+
+from engine.networks.contents import Contents, Group
+
+
+def matches(path: Path, start: bytes) -> bool:
+    """Tell whether the file is of this format; its first bytes are those of many."""
+    return path.suffix.lower() == ".caffemodel"
+
+
+def read(path: Path) -> Contents:
+    """Return the model's tensors. Raises `BadInput` if it is not whole."""
+    from engine.networks.caffemodel import read_caffemodel
+
+    return Contents("a Caffe model", (Group(read_caffemodel(path)),))
