@@ -48,7 +48,8 @@ class Job:
     network: str = "slim_vgg"
     weights: str | None = None
     size: int = setting(
-        512, "Size", "Long side of the result.",
+        512, "Size", "Long side of the result; of each picture where there is one of each class or "
+        "channel.",
         low=1, high=65536, step=64, unit="px", log=True, group="Output",
     )  # fmt: skip
     seed: int = setting(

@@ -44,7 +44,8 @@ class Setting:
     flag: str = ""
     """The command-line option, where it is not the name."""
     picks: str = ""
-    """What the text names: a class or layer of the network, another network, or a folder."""
+    """What the text names: a class or layer of the network, or several layers with commas
+    (layers), another network, or a folder."""
 
     @property
     def option(self) -> str:

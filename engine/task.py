@@ -1,7 +1,7 @@
 """What a technique gets to work with, and the frames that it gives."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -41,6 +41,20 @@ class Frame:
     def picture(self) -> "Tensor":
         """The present picture, (3, H, W) float32 in [0, 1] on the CPU."""
         return self.render()
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the pictures of a sheet are, row by row."""
+
+    texts: tuple[str, ...]
+    columns: int
+
+
+def square_labels(texts: Iterable[str]) -> Labels:
+    """Return the labels of a sheet that is about square, as `parameterization.sheet` makes it."""
+    named = tuple(texts)
+    return Labels(named, max(1, math.ceil(math.sqrt(len(named)))))
 
 
 @dataclass

@@ -196,6 +196,7 @@ class MainWindow(QMainWindow):
             flow.failed.connect(self.status.warn)
         self.running.notes_changed.connect(self.form.set_notes)
         self.layers.choices.connect(self.form.set_choices)
+        self.layers.suggested.connect(self.form.set_suggestions)
         self.tree.layer_selected.connect(self.sight_flow.on_layer)
         self.tree.layer_selected.connect(self.inspecting.on_layer)
         self.inputs.show_requested.connect(self.showing.show_input)

@@ -174,7 +174,7 @@ def _without_layers(technique: Technique) -> Technique:
     """Return a technique whose layers and channels are left to the network."""
     changed: Any = technique
     for name, described in settings.describe(technique).items():
-        names_layers = described.kind == "layers" or described.picks == "layer"
+        names_layers = described.kind == "layers" or described.picks in ("layer", "layers")
         if names_layers or name in ("channels", "channel"):
             changed = replace(changed, **{name: described.default})
     kept: Technique = changed

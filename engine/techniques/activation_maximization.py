@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.image import Picture
-    from engine.task import Frame, Stage, Task
+    from engine.networks.network import Network
+    from engine.task import Frame, Labels, Stage, Task
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,20 @@ class ActivationMaximization(Start, _Unit):
     exact: ClassVar[bool] = False
     inputs: ClassVar[tuple[str, ...]] = ("guide", "start")
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        """Return the layer that is taken where none is chosen."""
+        from engine.techniques.activation_maximization_steps import suggested_layer
+
+        layer = suggested_layer(network)
+        return {"layer": {layer: 1.0}} if layer else {}
+
+    def labels(self, task: Task) -> Labels:
+        """Return layer, channel and position of each picture."""
+        from engine.task import square_labels
+        from engine.techniques.activation_maximization_steps import names
+
+        return square_labels(names(task))
 
     def stages(self, task: Task) -> list[Stage]:
         """Return the one stage: a sheet of a picture per channel and copy."""

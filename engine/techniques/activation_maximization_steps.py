@@ -142,13 +142,17 @@ class Towards:
         return values, diversity(features) if diverse and self.copies > 1 else None
 
 
+def suggested_layer(network: Network) -> str:
+    """Return the deepest layer that the network suggests to dream with; empty: it suggests none."""
+    suggested = [*network.card.dream_layers] or [*network.card.layers]
+    return suggested[-1] if suggested else ""
+
+
 def _units(task: Task, settings: ActivationMaximization) -> Units | Towards:
     """Return what the settings ask for; an empty layer is the deepest suggested."""
-    card = task.network.card
-    suggested = [*card.dream_layers] or [*card.layers]
-    layer = settings.layer.strip() or (suggested[-1] if suggested else "")
+    layer = settings.layer.strip() or suggested_layer(task.network)
     if not layer:
-        raise BadInput(f"{card.name} suggests no layer; give --layer")
+        raise BadInput(f"{task.network.card.name} suggests no layer; give --layer")
     chosen = parse_numbers(settings.channel, "--channel", "3,5")
     if task.guide is not None:
         if chosen:
@@ -177,16 +181,21 @@ def frames(task: Task) -> Iterator[Frame]:
     yield from ascent_steps.frames(task, units, start)
 
 
-def tiles(task: Task, picture: Tensor) -> list[Tile]:
-    """Return the pictures of the sheet `picture` with layer, channel and position."""
+def names(task: Task) -> list[str]:
+    """Return layer, channel and position of each picture, in lines."""
     units = _units(task, cast(ActivationMaximization, task.technique))
     where = "" if units.position is None else "\nat " + ", ".join(map(str, units.position))
-    names = [f"{units.layer}\nchannel {c}{where}" for c in units.channels]
+    found = [f"{units.layer}\nchannel {c}{where}" for c in units.channels]
     if isinstance(units, Towards):
         path = units.guide.path
-        names = [
+        found = [
             f"{units.layer}\ntowards {path.name if path else 'the guide'}{where}"
         ] * units.count
-    names = names or [units.layer] * units.count
-    pictures = tiles_of(picture, units.count, gap=ascent_steps.GAP)
-    return [Tile(p, name) for p, name in zip(pictures, names, strict=True)]
+    return found or [units.layer] * units.count
+
+
+def tiles(task: Task, picture: Tensor) -> list[Tile]:
+    """Return the pictures of the sheet `picture` with layer, channel and position."""
+    named = names(task)
+    pictures = tiles_of(picture, len(named), gap=ascent_steps.GAP)
+    return [Tile(p, name) for p, name in zip(pictures, named, strict=True)]

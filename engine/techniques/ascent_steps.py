@@ -1,6 +1,5 @@
 """The steps of gradient ascent on pictures: views, objective, step, regularization."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -48,15 +47,12 @@ class Goal(Protocol):
 
 
 def side_of(count: int, task: Task) -> int:
-    """Return the side of each of `count` square pictures whose sheet is as long as the task asks."""
-    columns = math.ceil(math.sqrt(count))
-    side = (task.size - GAP * (columns - 1)) // columns
-    if side < LEAST_SIDE:
-        least = columns * (LEAST_SIDE + GAP) - GAP
+    """Return the side of each of `count` square pictures: the size that the task asks for."""
+    if task.size < LEAST_SIDE:
         raise BadInput(
-            f"--size is {task.size}; {count} pictures side by side take at least {least}"
+            f"--size is {task.size}; each of {count} pictures takes at least {LEAST_SIDE}"
         )
-    return side
+    return task.size
 
 
 def stages(settings: Ascent, count: int, task: Task) -> list[Stage]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.image import Picture
-    from engine.task import Frame, Stage, Task
+    from engine.task import Frame, Labels, Stage, Task
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,13 @@ class ClassVisualization(_Own, Start, _Target):
             "farthest": 0.5,
         },
     }
+
+    def labels(self, task: Task) -> Labels:
+        """Return the class of each picture."""
+        from engine.task import square_labels
+        from engine.techniques.class_visualization_steps import names_of
+
+        return square_labels(names_of(task))
 
     def stages(self, task: Task) -> list[Stage]:
         """Return the one stage: a sheet of a picture per class and copy."""

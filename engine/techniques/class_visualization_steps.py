@@ -114,6 +114,14 @@ def _shrunk(
     return replace(settings, closest=share, farthest=share)
 
 
+def names_of(task: Task) -> list[str]:
+    """Return the class of each picture, by name."""
+    settings = cast(ClassVisualization, task.technique)
+    before = "against " if settings.against else ""
+    chosen = find_classes(task.network, settings.target)
+    return [before + task.network.classes[c] for c in chosen for _ in range(settings.copies)]
+
+
 def tiles(task: Task, picture: Tensor) -> list[Tile]:
     """Return the pictures of the sheet `picture` with the names of their classes.
 
@@ -122,8 +130,7 @@ def tiles(task: Task, picture: Tensor) -> list[Tile]:
     settings = cast(ClassVisualization, task.technique)
     chosen = find_classes(task.network, settings.target)
     goal = Logits(task.network, chosen, settings.copies, against=settings.against)
-    before = "against " if settings.against else ""
-    names = [before + task.network.classes[c] for c in goal.classes]
+    names = names_of(task)
     pictures = tiles_of(picture, len(names), gap=ascent_steps.GAP)
     found = [Tile(p, name) for p, name in zip(pictures, names, strict=True)]
     if settings.parameterization != "phases":

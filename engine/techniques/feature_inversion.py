@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.image import Picture
-    from engine.task import Frame, Stage, Task
+    from engine.networks.network import Network
+    from engine.task import Frame, Labels, Stage, Task
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class FeatureInversion(Technique):
     layer: str = setting(
         "", "Layer", "The layer whose features are inverted; several, separated by commas, make a "
         "sheet; all: those that the network offers first; empty: the network's content layer.",
-        group="Features", picks="layer",
+        group="Features", picks="layers",
     )  # fmt: skip
     repeats: int = setting(
         1, "Repeats", "Runs from other noise, side by side: where they differ, the features leave "
@@ -80,6 +81,17 @@ class FeatureInversion(Technique):
     def at_one_size(self, iterations: int) -> FeatureInversion:
         """Return the same for `iterations` steps, for a measurement."""
         return replace(self, iterations=iterations)
+
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        """Return the layer that is taken where none is chosen."""
+        card = network.card
+        return {"layer": dict.fromkeys(list(card.content_layers or card.layers)[:1], 1.0)}
+
+    def labels(self, task: Task) -> Labels:
+        """Return the layer of each picture."""
+        from engine.techniques.feature_inversion_steps import labels
+
+        return labels(self, task)
 
     def stages(self, task: Task) -> list[Stage]:
         """Return the one stage: there is a single scale."""

@@ -19,7 +19,7 @@ from engine.objectives.priors import alpha_norm, total_variation
 from engine.optimization.adam import Adam
 from engine.parameterization.scales import fit, resize_picture
 from engine.parameterization.sheet import sheet, sheet_size, tiles_of
-from engine.task import Frame, Stage, Task, finite
+from engine.task import Frame, Labels, Stage, Task, finite, square_labels
 from engine.techniques.feature_inversion import FeatureInversion
 
 GRAY = 0.5
@@ -90,6 +90,13 @@ def _plan(settings: FeatureInversion, task: Task) -> _Plan:
         if max(size) <= task.size:
             return _Plan(names, settings.repeats, columns, tile, size)
     raise BadInput(f"--size {task.size} is too small for a sheet of {count} pictures")
+
+
+def labels(settings: FeatureInversion, task: Task) -> Labels:
+    """Return the layer of each picture on the sheet."""
+    plan = _plan(settings, task)
+    texts = [name for name in plan.layers for _ in range(plan.repeats)]
+    return square_labels(texts) if plan.columns is None else Labels(tuple(texts), plan.columns)
 
 
 def _photo(task: Task, plan: _Plan) -> Tensor:

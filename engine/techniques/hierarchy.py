@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.image import Picture
-    from engine.task import Frame, Stage, Task
+    from engine.networks.network import Network
+    from engine.task import Frame, Labels, Stage, Task
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class _Rows:
     layer: str = setting(
         "", "Layers", "The layers, separated by commas, a row of each; empty: those that the network "
         "offers first.",
-        picks="layer", group="Units",
+        picks="layers", group="Units",
     )  # fmt: skip
     units: str = setting(
         "6", "Channels", "How many channels of each layer, drawn by the seed; or which ones, by "
@@ -61,6 +62,16 @@ class Hierarchy(Ascent, _Rows):
     def at_one_size(self, iterations: int) -> Hierarchy:
         """Return the same for `iterations` steps of each layer, for a measurement."""
         return replace(self, iterations=iterations, resume=False)
+
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        """Return the layers that are taken where none are chosen."""
+        return {"layer": dict.fromkeys(network.card.layers, 1.0)}
+
+    def labels(self, task: Task) -> Labels:
+        """Return layer and channel of each picture."""
+        from engine.techniques.hierarchy_steps import labels
+
+        return labels(replace(task, technique=self))
 
     def parts(self, task: Task) -> list[Task]:
         """Return tasks to be measured one by one: the first and the other steps of each layer.

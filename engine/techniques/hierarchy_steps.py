@@ -15,7 +15,7 @@ from engine.errors import BadInput
 from engine.figure import Tile
 from engine.objectives.relu_redirect import FIRST_STEPS
 from engine.parameterization.sheet import GRAY, sheet, sheet_size, tiles_of
-from engine.task import Frame, Stage, Task
+from engine.task import Frame, Labels, Stage, Task
 from engine.techniques.activation_maximization_steps import Units, parse_numbers, shape_of
 from engine.techniques.ascent import Ascent
 from engine.techniques.ascent_steps import GAP, LEAST_SIDE, Climb
@@ -75,6 +75,16 @@ def stages(task: Task) -> list[Stage]:
     """Return the one stage of the run."""
     plan = _looked_at(task)
     return [Stage(plan.size, len(plan.rows) * task.technique.iterations)]
+
+
+def labels(task: Task) -> Labels:
+    """Return layer and channel of each place on the sheet; nothing where there is no picture."""
+    plan = _looked_at(task)
+    texts: list[str] = []
+    for units in plan.rows:
+        texts += [f"{units.layer}\nchannel {c}" for c in units.channels]
+        texts += [""] * (plan.columns - units.count)
+    return Labels(tuple(texts), plan.columns)
 
 
 def parts(task: Task) -> list[Task]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.image import Picture
+    from engine.networks.network import Network
     from engine.task import Frame, Stage, Task
 
 
@@ -78,6 +79,10 @@ class Multifaceted(Ascent, _Photos):
         "detail and several objects; 1: always the whole.",
         low=0.05, high=1.0, step=0.05, group="Views", live=True,
     )  # fmt: skip
+
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        """Return the layer that is taken where none is chosen."""
+        return {"layer": dict.fromkeys(network.card.layers[-1:], 1.0)}
 
     def stages(self, task: Task) -> list[Stage]:
         """Return the one stage: a sheet of a picture per facet."""

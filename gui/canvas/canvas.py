@@ -1,5 +1,7 @@
 """The picture in the middle of the window: layers, before/after, and what is dropped on it."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import (
     QContextMenuEvent,
@@ -53,6 +55,7 @@ class Canvas(ToolView):
         self.caption = Caption(self.viewport())
         self._hint = self.tr("Drop a photo here, or press Ctrl+O")
         self._description = ""
+        self._labels: tuple[decoration.Labelled, ...] = ()
         self._arrange()
 
     # ------------------------------------------------------------ pictures
@@ -112,6 +115,16 @@ class Canvas(ToolView):
         """Change the opacity of an overlay, 0 to 1; of none if there is none of that name."""
         if key in self._overlays:
             self._overlays[key].setOpacity(opacity)
+
+    def set_labels(self, labels: Sequence[decoration.Labelled]) -> None:
+        """Name parts of the picture, given as parts of its width and height."""
+        if tuple(labels) != self._labels:
+            self._labels = tuple(labels)
+            self.viewport().update()
+
+    def labels(self) -> list[str]:
+        """Return the names of the picture's parts."""
+        return [text for _, text in self._labels]
 
     def set_hint(self, text: str) -> None:
         """Set the text that is shown while there is no picture."""
@@ -285,6 +298,8 @@ class Canvas(ToolView):
             if self._image is None:
                 decoration.draw_hint(painter, self._hint, visible, self.palette())
             elif not self._whole_original():
+                if not self._comparing():
+                    decoration.draw_labels(painter, self._labels, self._picture_rect(), visible)
                 self.draw_tools(painter, self._picture_rect())
                 self.caption.draw(painter, visible, self.note())
             if self._comparing():

@@ -1,5 +1,7 @@
 """What is painted around and over the picture, in points of the viewport."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen, QPixmap, QPolygonF
 
@@ -7,6 +9,8 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen, QPixma
 LIGHT_SQUARE, DARK_SQUARE = QColor(153, 153, 153), QColor(102, 102, 102)
 SQUARE = 8
 INK, PAPER = QColor(0, 0, 0, 190), QColor(255, 255, 255)
+Labelled = tuple[QRectF, str]
+"""A part of a picture, in parts of its width and height, and what it is, in lines."""
 FLAGS = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
 
 
@@ -110,3 +114,32 @@ def draw_note(painter: QPainter, text: str, visible: QRect) -> None:
     painter.drawRoundedRect(words.adjusted(-gap, -gap / 2, gap, gap / 2), gap / 2, gap / 2)
     painter.setPen(PAPER)
     painter.drawText(words, flags, text)
+
+
+def draw_labels(
+    painter: QPainter, labels: Sequence[Labelled], picture: QRectF, visible: QRect
+) -> None:
+    """Draw white text on a dark plate in the upper left corner of each part of a picture."""
+    metrics = painter.fontMetrics()
+    gap = metrics.height() / 4
+    for part, text in labels:
+        left, top = picture.width() * part.left(), picture.height() * part.top()
+        size = picture.width() * part.width(), picture.height() * part.height()
+        area = QRectF(picture.left() + left, picture.top() + top, *size)
+        seen = area.intersected(QRectF(visible))
+        room = seen.width() - 4 * gap
+        lines = text.split("\n")
+        if area.height() < 4 * metrics.height() * len(lines):
+            lines = [", ".join(lines)]
+        lines = [metrics.elidedText(t, Qt.TextElideMode.ElideRight, int(room)) for t in lines]
+        height = metrics.height() * len(lines)
+        if room < 3 * metrics.averageCharWidth() or seen.height() < 2 * height:
+            continue
+        width = max(metrics.horizontalAdvance(line) for line in lines)
+        plate = QRectF(seen.left() + gap, seen.top() + gap, width + 2 * gap, height + gap)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(INK)
+        painter.drawRoundedRect(plate, gap, gap)
+        painter.setPen(PAPER)
+        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, "\n".join(lines))

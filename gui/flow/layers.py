@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from engine.networks.network import Layer, Network
 
 Size = tuple[int, int]
+NAMED = ("layer", "layers")
+"""What settings pick whose text names one layer, or several."""
 log = logging.getLogger("pareidolia.networks")
 
 
@@ -45,6 +47,8 @@ class LayersFlow(QObject):
     """`Loaded`: another network is there."""
     choices = Signal(dict)
     """Names of networks here, the network's classes and layers, for settings that ask for one."""
+    suggested = Signal(dict)
+    """Names of the layers that settings take when they are left to themselves, by setting."""
     status = Signal(str)
     weights_missing = Signal(str)
 
@@ -163,42 +167,72 @@ class LayersFlow(QObject):
         """Show which layers the technique uses for what."""
         technique = self.studio.technique
         described = settings.describe(technique)
-        fields = [name for name, d in described.items() if d.kind == "layers"]
+        fields = [n for n, d in described.items() if d.kind == "layers" or d.picks in NAMED]
         words = {"layers": technique.title.removeprefix("Deep")}
         roles = tuple(
-            Role(name, words.get(name, described[name].label.removesuffix(" layers")))
+            Role(
+                name, words.get(name, described[name].label.removesuffix(" layers")),
+                weighted=described[name].kind == "layers",
+            )
             for name in fields
-        )
-        chosen = {name: getattr(technique, name) for name in fields}
-        suggested: dict[str, dict[str, float]] = {}
-        if self.here is not None:
-            suggested = technique.suggested_layers(self.here.network)
+        )  # fmt: skip
+        network = self.here.network if self.here is not None else None
+        chosen = {name: layers_of(getattr(technique, name), network) for name in fields}
+        suggested = technique.suggested_layers(network) if network is not None else {}
         weights = {
             name: dict(suggested.get(name, {}) if own is None else own)
             for name, own in chosen.items()
         }
         automatic = {name for name, own in chosen.items() if own is None}
-        channels = numbers(getattr(technique, "channels", ""))
-        shown = (roles, "channels" in described, weights, automatic, channels, self.here)
+        field = channel_field(technique)
+        channels = picked(technique)
+        shown = (roles, bool(field), weights, automatic, channels, self.here)
         if shown == self._shown:
             return  # as with every step of a slider
         self._shown = shown
-        self.tree.set_roles(roles, "channels" in described)
+        self.tree.set_roles(roles, bool(field))
         self.tree.set_weights(weights, automatic)
         self.tree.set_channels(channels)
+        self.suggested.emit({name: ", ".join(layers) for name, layers in suggested.items()})
 
     @Slot(str, object)
     def _on_role(self, field: str, weights: dict[str, float]) -> None:
-        self.studio.set_setting(field, weights)
+        described = settings.describe(self.studio.technique)[field]
+        if described.kind == "layers":
+            self.studio.set_setting(field, weights)
+        elif described.picks == "layers":
+            self.studio.set_setting(field, ", ".join(weights))
+        else:  # there is one: another takes its place
+            shown = self._shown_layers(field)
+            added = [name for name in weights if name not in shown]
+            self.studio.set_setting(field, added[0] if added else "")
+
+    def _shown_layers(self, field: str) -> dict[str, float]:
+        """Return the layers that the tree shows in a role, chosen or suggested."""
+        own = layers_of(getattr(self.studio.technique, field), None)
+        if own is None and self.here is not None:
+            return self.studio.technique.suggested_layers(self.here.network).get(field, {})
+        return own or {}
 
     @Slot(str, object)
     def _on_channel(self, layer: str, channels: tuple[int, ...]) -> None:
-        """Dream of these channels; of the layer that they were picked in, if of none yet."""
+        """Take these channels; of the layer that they were picked in, if of none yet."""
         technique = self.studio.technique
-        values: dict[str, object] = {"channels": ",".join(map(str, channels))}
-        chosen = getattr(technique, "layers", None)
-        if chosen is None or layer not in chosen:
-            values["layers"] = {layer: 1.0}
+        field = channel_field(technique)
+        values: dict[str, object] = {}
+        if "layers" in settings.describe(technique):
+            chosen = getattr(technique, "layers", None)
+            if chosen is None or layer not in chosen:
+                values["layers"] = {layer: 1.0}
+        elif settings.describe(technique)["layer"].picks == "layer":
+            if layer not in self._shown_layers("layer"):  # the others were channels of another
+                channels = tuple(c for c in channels if c not in picked(technique))
+            values["layer"] = layer
+        elif layer not in self._shown_layers("layer"):
+            values["layer"] = ", ".join([*self._shown_layers("layer"), layer])
+        comma = "," if field == "units" and len(channels) == 1 else ""  # alone it would be a count
+        described = settings.describe(technique)[field]
+        values[field] = ",".join(map(str, channels)) + comma if channels else described.default
         self.studio.set_settings(self.tr("Pick channels of {0}").format(layer), values)
 
     @Slot(object, object)
@@ -209,6 +243,29 @@ class LayersFlow(QObject):
         if before.technique != after.technique:
             self._show_roles()
         self.refresh()
+
+
+def layers_of(value: object, network: "Network | None") -> dict[str, float] | None:
+    """Return the layers that a setting names, with weights; None: those that are suggested."""
+    if not isinstance(value, str):
+        return value  # type: ignore[return-value]
+    if value.strip() == "all" and network is not None:
+        return dict.fromkeys(network.card.layers, 1.0)
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    return dict.fromkeys(names, 1.0) if names else None
+
+
+def channel_field(technique: Technique) -> str:
+    """Return the setting that takes channels by number; empty where there is none."""
+    described = settings.describe(technique)
+    return next((name for name in ("channels", "channel", "units") if name in described), "")
+
+
+def picked(technique: Technique) -> tuple[int, ...]:
+    """Return the channels that a technique is set to, by number."""
+    field = channel_field(technique)
+    text = getattr(technique, field) if field else ""
+    return () if field == "units" and "," not in text else numbers(text)
 
 
 def load(

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QPoint, Slot
 from PySide6.QtWidgets import QMenu
 
 from gui.actions import Actions
+from gui.flow.layers import NAMED, channel_field
 from gui.run.controller import State
 
 if TYPE_CHECKING:
@@ -209,9 +210,10 @@ class MenusFlow(QObject):
 
         w = self.window
         described = settings.describe(w.studio.technique)
-        automatic = {name: None for name, d in described.items() if d.kind == "layers"}
-        channels = {"channels": ""} if "channels" in described else {}
-        w.studio.set_settings(self.tr("Layers by themselves"), {**automatic, **channels})
+        names = [n for n, d in described.items() if d.kind == "layers" or d.picks in NAMED]
+        names += [name for name in [channel_field(w.studio.technique)] if name]
+        automatic = {name: described[name].default for name in names}
+        w.studio.set_settings(self.tr("Layers by themselves"), automatic)
 
     @Slot()
     def _fill_recent(self) -> None:

@@ -153,6 +153,7 @@ class RunFlow(ShownRun):
         if self._coming is not None:
             self._coming.job = job
             self._coming.reel = self.controller.reel
+            self._coming.labels = self.controller.labels
         self.bar.begin(sum(stage.iterations for stage in plan), device)
         done = 1
         for stage in plan if 1 < len(plan) <= MARKED_SCALES else []:
@@ -170,6 +171,7 @@ class RunFlow(ShownRun):
         if self._coming is not None:
             self.record, self._coming = self._coming, None
             self.showing.run_content = path_of(self.record.job.inputs.content)
+            self.showing.run_labels = self.record.labels
             self.timeline.clear()
             for iteration, values in self.record.changes:
                 for text in self._in_short(values):

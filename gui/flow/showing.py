@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, QSize, Signal, Slot
+from PySide6.QtCore import QObject, QRectF, QSize, Signal, Slot
 from PySide6.QtGui import QImage
 
 from engine.job import Job
+from engine.task import Labels
 from gui.canvas.canvas import Canvas
+from gui.canvas.decoration import Labelled
 from gui.panels.timeline import Moment
 from gui.pictures import Opened, Pictures
 from gui.run.mailbox import Shown
@@ -40,6 +42,8 @@ class Showing(QObject):
         self._canvas, self._studio, self._pictures = canvas, studio, pictures
         self.run_content: str | None = None
         """The photo that the run on the canvas works on: what its pictures are compared with."""
+        self.run_labels: Labels | None = None
+        """What the pictures of the run's sheet are."""
         self._size: QSize | None = None
         self._original: str | None = None
         self._wants_content = False
@@ -154,6 +158,8 @@ class Showing(QObject):
         other = showable is not None and showable.kind == "frame"
         other = other and size != self._canvas.logical_size()
         self._canvas.set_picture(showable.image if showable else None, size)
+        made = showable is not None and showable.kind in ("frame", "moment")
+        self._canvas.set_labels(places_of(self.run_labels) if made else ())
         if other:  # a run at another size: what was looked at closely is elsewhere now
             self._canvas.fit()
         self._canvas.set_description(self._words(showable))
@@ -190,3 +196,16 @@ class Showing(QObject):
         resized = before.size != after.size and self.current and self.current.kind == "content"
         if took != takes or (takes and (other or resized)):
             self.show_content()
+
+
+def places_of(labels: Labels | None) -> tuple[Labelled, ...]:
+    """Return labels with the parts of the picture that they are about."""
+    if labels is None:
+        return ()
+    across = labels.columns
+    down = -(-len(labels.texts) // across)
+    return tuple(
+        (QRectF(n % across / across, n // across / down, 1 / across, 1 / down), text)
+        for n, text in enumerate(labels.texts)
+        if text
+    )

@@ -9,6 +9,7 @@ from PySide6.QtGui import QImage
 
 from engine.image import Picture
 from engine.job import Job
+from engine.task import Labels
 from gui.flow.showing import Showing
 from gui.pixels import to_array
 from gui.run.reel import Reel
@@ -24,6 +25,7 @@ class Record:
     changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
     result: Result | None = None
     reel: Reel | None = None
+    labels: Labels | None = None
 
 
 class ShownRun(QObject):

@@ -36,6 +36,8 @@ class Role:
 
     field: str
     label: str
+    weighted: bool = True
+    """Whether the layers have weights."""
 
 
 def number_text(value: float) -> str:
@@ -140,7 +142,7 @@ class LayerModel(LayerRows):
             return _CHANNEL_ROW if index.column() else _CHANNEL_BOX
         role, layer = self.role_at(index.column()), self.layer(index)
         if role and self._key(role, layer) is not None:
-            return _WEIGHT
+            return _WEIGHT if role.weighted else _BOX
         return _BOX if role and layer.size else _PLAIN
 
     def data(self, index: QModelIndex, role: int = _Data.DisplayRole) -> Any:
@@ -172,8 +174,9 @@ class LayerModel(LayerRows):
         texts: list[str | None] = [self._title(index)]
         for role in self.roles:
             key = self._key(role, layer)
-            boxed = "" if layer.size else None
-            texts.append(boxed if key is None else number_text(self._weights[role.field][key]))
+            boxed = "" if layer.size or key is not None else None
+            shown = key is not None and role.weighted
+            texts.append(number_text(self._weights[role.field][key or ""]) if shown else boxed)
         return texts + self._facts(layer)
 
     def _channel_text(self, number: int) -> str:
@@ -203,6 +206,9 @@ class LayerModel(LayerRows):
             return self.tr("{0}: no").format(purpose.label) if role in _SPOKEN else None
         weight = self._weights[purpose.field][key]
         automatic = purpose.field in self._automatic
+        if role in _SPOKEN and not purpose.weighted:
+            text = self.tr("{0}: yes, suggested") if automatic else self.tr("{0}: yes")
+            return text.format(purpose.label)
         if role in _SPOKEN:
             own, suggested = self.tr("{0}: weight {1}"), self.tr("{0}: weight {1}, suggested")
             text = suggested if automatic else own
@@ -211,7 +217,9 @@ class LayerModel(LayerRows):
             font = QFont()
             font.setItalic(True)
             return font
-        values = {_Data.DisplayRole: number_text(weight), _Data.EditRole: weight}
+        values: dict[int, Any] = {}
+        if purpose.weighted:
+            values = {_Data.DisplayRole: number_text(weight), _Data.EditRole: weight}
         return automatic if role == AUTOMATIC else values.get(role)
 
     def _check_state(self, index: QModelIndex) -> Qt.CheckState | None:
@@ -239,7 +247,10 @@ class LayerModel(LayerRows):
         if role not in (_Data.DisplayRole, _Data.ToolTipRole):
             return None
         if purpose := self.role_at(section):
-            meaning = self.tr("{0}: the layers used for it, with weights").format(purpose.label)
+            words = self.tr("{0}: the layers used for it, with weights")
+            if not purpose.weighted:
+                words = self.tr("{0}: what is used")
+            meaning = words.format(purpose.label)
             return purpose.label if role == _Data.DisplayRole else meaning
         columns = (
             (self.tr("Layer"), self.tr("Name, in the literature or in the module tree")),

@@ -49,6 +49,7 @@ class SettingsForm(QScrollArea):
         self._leaving = False
         self._pages: dict[tuple[Setting, ...], _Page] = {}
         self._choices: dict[str, Sequence[str]] = {}
+        self._suggestions: Mapping[str, str] = {}
 
     def describe(self, settings: Mapping[str, Setting]) -> None:
         """Show the rows for these settings; they are built once."""
@@ -67,6 +68,7 @@ class SettingsForm(QScrollArea):
         page.show()
         self.set_choices(self._choices)
         self.set_notes(self._notes)
+        self.set_suggestions(self._suggestions)
         # Never narrower than its rows: there is no scrolling sideways.
         self.setMinimumWidth(
             page.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
@@ -136,7 +138,15 @@ class SettingsForm(QScrollArea):
         self._choices = {**self._choices, **choices}
         for row in self._rows.values():
             if isinstance(row.editor, PickEditor):
-                row.editor.set_choices(self._choices.get(row.entry.picks, ()))
+                kind = "layer" if row.entry.picks == "layers" else row.entry.picks
+                row.editor.set_choices(self._choices.get(kind, ()))
+
+    def set_suggestions(self, suggestions: Mapping[str, str]) -> None:
+        """Say what settings that are left empty mean, by name."""
+        self._suggestions = suggestions
+        for name, row in self._rows.items():
+            if isinstance(row.editor, TextEditor) and name in suggestions:
+                row.editor.set_suggestion(suggestions[name])
 
     def editor(self, name: str) -> Editor:
         """Return the editor of a setting."""

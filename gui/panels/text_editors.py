@@ -38,6 +38,11 @@ class TextEditor(Editor):
         self.box.setCursorPosition(0)
         self.box.setToolTip(_as_text(value))
 
+    def set_suggestion(self, text: str) -> None:
+        """Say what an empty line means."""
+        words = self.tr("auto: {0}").format(text) if text else self.tr("auto")
+        self.box.setPlaceholderText(words)
+
     @Slot()
     def _on_finished(self) -> None:
         text = self.box.text().strip()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 
 from engine.job import Job
-from engine.task import Technique
+from engine.task import Labels, Technique
 from gui.run.history import History
 from gui.run.mailbox import Mailbox, Shown
 from gui.run.networks import Networks
@@ -109,6 +109,11 @@ class RunController(QObject):
     def reel(self) -> Reel | None:
         """The film of the run under way."""
         return self._order.reel if self._order else None
+
+    @property
+    def labels(self) -> Labels | None:
+        """What the pictures of the sheet of the run under way are; None: there is one, unnamed."""
+        return self._order.labels if self._order else None
 
     def start(self, job: Job, *, paused: bool = False) -> None:
         """Begin a run; `paused` holds it before its first iteration. Ignored while one is active.

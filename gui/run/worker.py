@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from engine.errors import Cancelled, PareidoliaError
 from engine.image import Picture, from_tensor, to_bytes8
 from engine.job import Job, Steering, opened, prepare
-from engine.task import Frame
+from engine.task import Frame, Labels
 from gui.garbage import collect_soon
 from gui.panels.timeline import Moment
 from gui.pixels import to_image
@@ -87,6 +87,8 @@ class Order:
     control: Control = field(default_factory=Control)
     reel: Reel = field(default_factory=Reel)
     """Takes the frames that finish one of a film."""
+    labels: Labels | None = None
+    """What the pictures of the sheet are; known once the run has begun."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ class EngineWorker(QObject):
         network = self.networks.get(job.network, job.weights).at(device, dtype)
         task = prepare(job, network)
         plan = task.technique.stages(task)
+        labels = getattr(task.technique, "labels", None)
+        order.labels = None if labels is None else labels(task)
         self.begun.emit(order.number, plan, f"{device.type}, {job.precision}", job)
         drawn.job, drawn.began = job, began
         del task

@@ -100,7 +100,7 @@ def test_a_unit_that_never_answers_begins_again(tiny):
     conv.weight[5], conv.bias[5] = 0, -1
     network.calls()
     technique = replace(STILL, channel="3,5", iterations=2 * PATIENCE)
-    found = run(technique, network, 66)
+    found = run(technique, network, 32)
     assert "other noise" not in found[PATIENCE - 2][0].stage
     assert found[-1][0].stage == "2 pictures, 32 x 32, 1 from other noise"
     moved = (found[PATIENCE - 1][1] - found[PATIENCE - 2][1]).abs()
@@ -117,7 +117,7 @@ def test_no_unit_of_the_network_that_ships_stays_off(data_folder):
     technique = ActivationMaximization(
         layer="relu5_1", channel=",".join(map(str, chosen)), iterations=24
     )
-    found = run(technique, network, 3 * 66 - 2)
+    found = run(technique, network, 64)
 
     def cut_out(sheet):
         corners = [(66 * (i // 3), 66 * (i % 3)) for i in range(len(chosen))]
@@ -193,7 +193,7 @@ def test_a_direction_in_a_layer_without_positions(tiny, noise_picture):
 def test_copies_of_a_direction_are_kept_apart(tiny, noise_picture):
     guide = noise_picture(32, 32, seed=3)
     technique = replace(STILL, copies=2, diversity=1.0)
-    (frame, picture), *_ = run(technique, tiny, 66, guide=guide)
+    (frame, picture), *_ = run(technique, tiny, 32, guide=guide)
     assert tuple(picture.shape) == (3, 32, 66)
     assert 0 < frame.losses["likeness"] < 1
 
@@ -244,10 +244,13 @@ def test_refused_guides(tiny, noise_picture):
 
 def test_channels_side_by_side(tiny):
     technique = replace(STILL, channel="3, 5", iterations=10)
-    task = Task(technique, tiny, 66, torch.Generator())
+    task = Task(technique, tiny, 32, torch.Generator())
     (stage,) = technique.stages(task)
-    picture = run(technique, tiny, 66)[-1][1]
-    assert stage.size == tuple(picture.shape[1:]) == (32, 66)
+    picture = run(technique, tiny, 32)[-1][1]
+    assert stage.size == tuple(picture.shape[1:]) == (32, 66), "the size is that of each picture"
+    labels = technique.labels(task)
+    assert labels.texts == ("relu3_1\nchannel 3", "relu3_1\nchannel 5")
+    assert labels.columns == 2
     left, right = features(tiny, picture[:, :, :32]), features(tiny, picture[:, :, 34:])
     assert left[3].mean() > right[3].mean()
     assert right[5].mean() > left[5].mean()

@@ -183,12 +183,15 @@ def test_presets_make_their_class_likelier(preset, slim):
 
 def test_classes_side_by_side_each_for_itself(named):
     technique = replace(STILL, target="b, 4,c", optimizer="normalised", iterations=12)
-    (stage,) = technique.stages(job(technique, named, 66))
-    found = run(technique, named, 66)
+    (stage,) = technique.stages(job(technique, named, 32))
+    found = run(technique, named, 32)
     picture = found[-1][1]
     assert picture.shape == (3, 66, 66)
     assert stage.size == (66, 66)
     assert stage.iterations == len(found) == found[0][0].total
+    labels = technique.labels(job(technique, named, 32))
+    assert labels.columns == 2
+    assert labels.texts == ("b", "e", "c")
     shown = [picture[:, :32, :32], picture[:, :32, 34:], picture[:, 34:, :32]]
     scores = torch.stack([logits(named, tile) for tile in shown])
     assert scores[:, [1, 4, 2]].argmax(0).tolist() == [0, 1, 2]
@@ -199,8 +202,8 @@ def test_diverse_copies_are_less_alike(named):
     technique = replace(
         STILL, copies=2, parameterization="fourier", optimizer="adam", iterations=20, diversity=1e-6
     )
-    alike = run(technique, named, 66)[-1][0].losses["likeness"]
-    apart = run(replace(technique, diversity=1e4), named, 66)[-1][0].losses["likeness"]
+    alike = run(technique, named, 32)[-1][0].losses["likeness"]
+    apart = run(replace(technique, diversity=1e4), named, 32)[-1][0].losses["likeness"]
     assert 0 < apart < alike <= 1.0001
 
 
@@ -252,7 +255,7 @@ def test_every_parameterization_begins_with_the_middle_of_a_photo(how, named, no
     photo = noise_picture(32, 48, seed=5, low=0.05, high=0.95)
     technique = replace(STILL, target="b, c", start="picture", parameterization=how,
                         optimizer="adam", learning_rate=1e-4)  # fmt: skip
-    task = job(technique, named, 66)
+    task = job(technique, named, 32)
     task.start = photo
     expected = photo.tensor()[:, :, 8:40]
     climb = begun(task)
@@ -270,7 +273,7 @@ def test_every_parameterization_begins_with_the_middle_of_a_photo(how, named, no
 )  # fmt: skip
 def test_starts_refused(changes, words, named):
     with pytest.raises(BadInput, match=words):
-        run(replace(STILL, **changes), named, 66)
+        run(replace(STILL, **changes), named, 32)
 
 
 def test_one_colour_has_no_phases(named):
@@ -331,23 +334,28 @@ def test_what_does_not_matter_fades_to_white():
 
 def test_phases_are_shown_with_what_matters(named):
     technique = replace(STILL, target="b, c", parameterization="phases", optimizer="adam")
-    task = job(technique, named, 66)
+    task = job(technique, named, 32)
     picture = torch.rand(3, 66, 32)
     picture = torch.cat([picture, torch.full((3, 66, 2), 0.5), picture], 2)[:, :32]
     shown = tiles(task, picture)
     assert [t.caption for t in shown] == ["b", "b\nwhat matters", "c", "c\nwhat matters"]
     assert torch.equal(shown[2].picture, picture[:, :, 34:])
-    assert technique.figure(job(technique, named, 66), picture).width > 66
+    assert technique.figure(job(technique, named, 32), picture).width > 66
 
 
 # ---------------------------------------------------------------- what cannot be
+
+
+def test_pictures_that_are_too_small_are_refused(named):
+    with pytest.raises(BadInput, match="--size is 7"):
+        run(replace(STILL, copies=2), named, 7)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [({"target": ""}, "--class is empty"), ({"target": " , "}, "--class is empty"),
      ({"target": "zebra"}, "no class 'zebra'"),
-     ({"parameterization": "fourier"}, "takes adam"), ({"copies": 16}, "--size is 32")],
+     ({"parameterization": "fourier"}, "takes adam")],
 )  # fmt: skip
 def test_refused(changes, words, named):
     technique = replace(STILL, **changes)

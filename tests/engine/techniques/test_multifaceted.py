@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
     return place
 
 
-def task_of(technique, network, size=66, seed=0):
+def task_of(technique, network, size=32, seed=0):
     return Task(technique, network, size, torch.Generator().manual_seed(seed))
 
 
