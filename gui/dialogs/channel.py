@@ -8,7 +8,6 @@ from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QHideEvent, QImage, QKeySequence
 from PySide6.QtWidgets import (
     QDialog,
-    QFileDialog,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -25,6 +24,7 @@ from gui.dialogs.channel_ascent import MaximizedPart
 from gui.dialogs.channel_parts import ChannelPart, GuidedPart, MapPart
 from gui.dialogs.channel_patches import PatchesPart
 from gui.dialogs.channel_work import Channel, write_figure
+from gui.dialogs.choosing import file_to_save
 from gui.dialogs.sizing import open_within
 from gui.panels.folder_line import FolderChoice
 from gui.panels.inspection import Subject
@@ -213,9 +213,9 @@ class ChannelWindow(QDialog):
     @Slot()
     def _on_save(self) -> None:
         title, kinds = self.tr("Save figure"), "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
-        path, _ = QFileDialog.getSaveFileName(self, title, "channel.png", kinds)
-        if path:
-            self.write(Path(path))
+        answer = file_to_save(self, "channel", title, "channel.png", kinds)
+        if answer is not None:
+            self.write(answer[0])
 
     def write(self, path: Path) -> None:
         """Write what is shown as a figure with captions."""

@@ -25,8 +25,9 @@ from engine.files import write_npz
 from engine.image import save_picture
 from gui.background import Background, Ticket
 from gui.canvas.figure_view import FigureView, zoom_buttons
+from gui.dialogs.choosing import file_to_save
 from gui.dialogs.compare_choices import CompareChoices
-from gui.dialogs.saving import Saver, asked_path
+from gui.dialogs.saving import Saver
 from gui.dialogs.sizing import open_within
 from gui.run.comparing import Made, Named, drawn
 from gui.run.networks import Networks
@@ -229,16 +230,16 @@ class CompareDialog(QDialog):
     @Slot()
     def _on_save(self) -> None:
         kinds = "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
-        path = asked_path(self, self.tr("Save figure"), "methods.png", kinds, ".png")
-        if path is not None:
-            self.write(path)
+        answer = file_to_save(self, "methods", self.tr("Save figure"), "methods.png", kinds)
+        if answer is not None:
+            self.write(answer[0])
 
     @Slot()
     def _on_save_raw(self) -> None:
         kinds = "NumPy (*.npz)"
-        path = asked_path(self, self.tr("Save values"), "methods.npz", kinds, ".npz")
-        if path is not None:
-            self.write_raw(path)
+        answer = file_to_save(self, "values", self.tr("Save values"), "methods.npz", kinds)
+        if answer is not None:
+            self.write_raw(answer[0])
 
     def write(self, path: Path) -> None:
         """Write the figure."""

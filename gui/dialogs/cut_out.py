@@ -21,7 +21,8 @@ from PySide6.QtWidgets import (
 from engine.errors import BadInput, PareidoliaError
 from gui.background import Background
 from gui.canvas import decoration
-from gui.dialogs.saving import Saver, asked_path
+from gui.dialogs.choosing import file_to_save
+from gui.dialogs.saving import Saver
 from gui.dialogs.sizing import open_within
 from gui.pixels import to_array, to_image
 from gui.run.maps import unit_of
@@ -167,15 +168,16 @@ class CutOutDialog(QDialog):
 
     @Slot()
     def _on_save_mask(self) -> None:
-        path = asked_path(self, self.tr("Save mask"), "mask.png", "PNG (*.png)", ".png")
-        if path is not None:
-            self.write(path, mask=True)
+        answer = file_to_save(self, "mask", self.tr("Save mask"), "mask.png", "PNG (*.png)")
+        if answer is not None:
+            self.write(answer[0], mask=True)
 
     @Slot()
     def _on_save_cut(self) -> None:
-        path = asked_path(self, self.tr("Save cut-out"), "cut_out.png", "PNG (*.png)", ".png")
-        if path is not None:
-            self.write(path, mask=False)
+        name, kinds = "cut_out.png", "PNG (*.png)"
+        answer = file_to_save(self, "cut-out", self.tr("Save cut-out"), name, kinds)
+        if answer is not None:
+            self.write(answer[0], mask=False)
 
     def write(self, path: Path, *, mask: bool) -> None:
         """Write the mask, or the photo without its background, in the photo's size."""

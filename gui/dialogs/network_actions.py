@@ -15,6 +15,7 @@ from engine.networks import weights
 from engine.networks.card import Card
 from engine.networks.importing import Verified, import_file, remove, verify
 from gui.background import Background, Ticket
+from gui.dialogs.choosing import last_folder, remember_folder
 from gui.dialogs.network_facts import Facts, mib
 
 NAMED = 3
@@ -51,6 +52,7 @@ class NetworkActions(QObject):
         dialog = QFileDialog(self._window, self.tr("Import weights"))
         dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setDirectory(last_folder("weights"))
         patterns = " ".join(f"*{suffix}" for suffix in weights.SUFFIXES)
         dialog.setNameFilters([self.tr("Weights ({0})").format(patterns), self.tr("All files (*)")])
         dialog.fileSelected.connect(self.ask_for_name)
@@ -60,6 +62,7 @@ class NetworkActions(QObject):
     @Slot(str)
     def ask_for_name(self, path: str) -> None:
         """Let a person name the network in this file, then import it."""
+        remember_folder("weights", Path(path).parent)
         dialog = QInputDialog(self._window)
         dialog.setWindowTitle(self.tr("Import weights"))
         dialog.setLabelText(self.tr("Name of the network (empty: as the file):"))

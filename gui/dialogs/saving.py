@@ -4,8 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QObject, Signal
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtCore import QObject, Signal
 
 from engine.errors import PareidoliaError
 from gui.background import Background
@@ -38,23 +37,3 @@ class Saver(QObject):
             raise error
         log.error("%s", error)
         self.failed.emit(str(error))
-
-
-def asked_path(parent: QWidget, title: str, name: str, kinds: str, suffix: str) -> Path | None:
-    """Ask where to save; None: nowhere. A path without a suffix gets `suffix`."""
-    path, _ = QFileDialog.getSaveFileName(parent, title, name, kinds)
-    return with_suffix(parent, path, suffix)
-
-
-def with_suffix(parent: QWidget, path: str, suffix: str) -> Path | None:
-    """Return the path with a suffix; None when there is none or the person keeps a file."""
-    if not path:
-        return None
-    if Path(path).suffix:
-        return Path(path)
-    target = Path(path + suffix)
-    if target.exists():  # the file dialog asked about another name
-        words = QCoreApplication.translate("Saver", "{0} exists. Replace it?").format(target.name)
-        if QMessageBox.question(parent, "", words) != QMessageBox.StandardButton.Yes:
-            return None
-    return target

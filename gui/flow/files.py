@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
 from engine import settings
 from engine.errors import BadInput, PareidoliaError
 from engine.image import Picture, open_picture, save_picture
 from engine.image_formats import WRITTEN
+from engine.image_saving import check_target
 from engine.job import Job, figure_of
 from engine.project import check_apart, read_job, write_project
 from gui.background import Background
-from gui.dialogs.saving import with_suffix
+from gui.dialogs.choosing import file_to_open, file_to_save
 from gui.flow.pictures_in import kept
 from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
@@ -60,12 +61,19 @@ class FilesFlow(QObject):
         if ready is None:
             self.said.emit(self.tr("There is no result to save yet: press Run."))
             return
-        path, chosen = QFileDialog.getSaveFileName(
-            self.window, self.tr("Save picture"), str(self.suggestion()), PICTURES
+        job = ready[1]
+
+        def check(path: Path, chosen: str) -> None:
+            check_target(path, _bits(chosen))
+            check_apart(path, job.inputs)
+
+        name = self.suggestion()
+        answer = file_to_save(
+            self.window, "picture", self.tr("Save picture"), name, PICTURES, check
         )
-        target = self.with_suffix(path, _suffix(chosen))
-        if target is not None:
-            self._write(ready, target, 16 if "16" in chosen else 8)
+        if answer is not None:
+            path, chosen = answer
+            self._write(ready, path, _bits(chosen))
 
     def write_picture(self, path: Path, bits: int = 8) -> None:
         """Write the picture on the canvas."""
@@ -96,10 +104,6 @@ class FilesFlow(QObject):
             return True
         return False
 
-    def with_suffix(self, path: str, suffix: str) -> Path | None:
-        """Return the path with a suffix; None when there is none or the person keeps a file."""
-        return with_suffix(self.window, path, suffix)
-
     @Slot()
     def save_figure(self) -> None:
         """Ask where to, then write the figure that explains the last result."""
@@ -109,13 +113,12 @@ class FilesFlow(QObject):
 
     def save_figure_of(self, job: Job, make: Callable[[], Picture]) -> None:
         """Ask where to, then write the figure of a job's result, which `make` returns."""
-        name = self.suggestion().with_suffix(".figure.png")
-        path, chosen = QFileDialog.getSaveFileName(
-            QApplication.activeWindow() or self.window, self.tr("Save figure"), str(name), FIGURES
-        )
-        target = self.with_suffix(path, _suffix(chosen))
-        if target is not None:
-            self._write_figure(job, make, target)
+        answer = file_to_save(
+            QApplication.activeWindow() or self.window, "figure", self.tr("Save figure"),
+            self.suggestion(".figure.png"), FIGURES, partial(_check_apart, job),
+        )  # fmt: skip
+        if answer is not None:
+            self._write_figure(job, make, answer[0])
 
     def write_figure(self, path: Path) -> None:
         """Write the figure of the last result."""
@@ -128,13 +131,12 @@ class FilesFlow(QObject):
             work = partial(_written, make, path)
             self.background.submit(work, self._on_saved, self._on_failed, keep=True)
 
-    def suggestion(self) -> Path:
-        """Return where the picture on the canvas might be saved, and under which name."""
+    def suggestion(self, suffix: str = ".png") -> str:
+        """Return the name that the picture on the canvas might be saved under."""
         content = self.running.content_path()
         stem = Path(content).stem if content else "picture"
-        folder = Path(self.session.recent[0]).parent if self.session.recent else Path.home()
         job = self.running.job or self.studio.job
-        return folder / f"{stem}-{job.technique.command}.png"
+        return f"{stem}-{job.technique.command}{suffix}"
 
     @Slot()
     def copy(self) -> None:
@@ -183,12 +185,13 @@ class FilesFlow(QObject):
     def save_project(self) -> None:
         """Ask where to, then write everything set up here as a project."""
         commit_typed()
-        name = str(self.suggestion().with_suffix(".json"))
-        filters = self.tr("Projects (*.json)")
-        path, _ = QFileDialog.getSaveFileName(self.window, self.tr("Save project"), name, filters)
-        target = self.with_suffix(path, ".json")
-        if target is not None:
-            self.write_project(target)
+        job, filters = self.studio.job, self.tr("Projects (*.json)")
+        answer = file_to_save(
+            self.window, "project", self.tr("Save project"), self.suggestion(".json"), filters,
+            partial(_check_apart, job),
+        )  # fmt: skip
+        if answer is not None:
+            self.write_project(answer[0])
 
     def write_project(self, path: Path) -> None:
         """Write the job as a project that `render` and this window read."""
@@ -200,13 +203,12 @@ class FilesFlow(QObject):
     @Slot()
     def open_project(self) -> None:
         """Ask for a project, or a picture that carries its recipe."""
-        folder = str(Path(self.session.recent[0]).parent) if self.session.recent else ""
         filters = self.tr("Projects and pictures {0}").format(
             f"(*.json {' '.join(f'*{suffix}' for suffix in WRITTEN)})"
         )
-        path, _ = QFileDialog.getOpenFileName(self.window, self.tr("Open project"), folder, filters)
-        if path:
-            self.read_project(Path(path))
+        path = file_to_open(self.window, "project", self.tr("Open project"), filters)
+        if path is not None:
+            self.read_project(path)
 
     @Slot(str)
     def open_path(self, path: str) -> None:
@@ -239,9 +241,12 @@ class FilesFlow(QObject):
             raise error
 
 
-def _suffix(chosen: str) -> str:
-    """Return the suffix of a file dialog's filter: ".jpg" of "JPEG (*.jpg)"."""
-    return "." + chosen.rpartition("*.")[2].rstrip(")")
+def _bits(chosen: str) -> int:
+    return 16 if "16" in chosen else 8
+
+
+def _check_apart(job: Job, path: Path, _chosen: str) -> None:
+    check_apart(path, job.inputs)
 
 
 def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> Path:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QDialog, QFileDialog, QProgressDialog, QWidget
+from PySide6.QtWidgets import QDialog, QProgressDialog, QWidget
 
 from engine.errors import Cancelled, PareidoliaError
 from engine.film import assemble
 from gui.background import Background
+from gui.dialogs.choosing import file_to_save
 from gui.flow.files import FilesFlow
 from gui.flow.running import RunFlow
 from gui.run.reel import Reel
@@ -90,12 +91,11 @@ class FilmFlow(QObject):
         dialog.deleteLater()
         if not accepted:
             return
-        name = self.files.suggestion().with_suffix(suffix)
+        name = self.files.suggestion(suffix)
         kinds = f"*{suffix}" if suffix else self.tr("A new folder (*)")
-        path, _ = QFileDialog.getSaveFileName(self.window, self.tr("Save film"), str(name), kinds)
-        target = self.files.with_suffix(path, suffix) if suffix else Path(path) if path else None
-        if target is not None:
-            self.write(target, rate, reel)
+        answer = file_to_save(self.window, "film", self.tr("Save film"), name, kinds)
+        if answer is not None:
+            self.write(answer[0], rate, reel)
 
     def write(self, path: Path, rate: float, reel: Reel | None = None) -> None:
         """Write the frames so far, `rate` a second, as a video by the suffix or into a folder."""

@@ -6,12 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QMessageBox, QWidget
 
 from engine.errors import PareidoliaError
 from engine.lesson import SUFFIX, Lesson, read_lesson, write_lesson
 from engine.lesson_html import export_html
 from gui.background import Background
+from gui.dialogs.choosing import file_to_open, file_to_save
 from gui.flow.files import FilesFlow
 
 log = logging.getLogger("pareidolia.lessons")
@@ -95,10 +96,9 @@ class LessonDocument(QObject):
         """Ask for a lesson to open."""
         if self.may_leave(self.choose):
             title, kinds = self.tr("Open lesson"), self.tr("Lessons (*{0})").format(SUFFIX)
-            folder = str(self._path.parent) if self._path else ""
-            path, _ = QFileDialog.getOpenFileName(self.window, title, folder, kinds)
-            if path:
-                self.open(Path(path))
+            path = file_to_open(self.window, "lesson", title, kinds)
+            if path is not None:
+                self.open(path)
 
     def open(self, path: Path) -> None:
         """Open a lesson; the present one stays when it cannot be read."""
@@ -136,16 +136,15 @@ class LessonDocument(QObject):
 
     def _save(self, then: Callable[[], object] | None) -> None:
         title, kinds = self.tr("Save lesson"), self.tr("Lessons (*{0})").format(SUFFIX)
-        path, _ = QFileDialog.getSaveFileName(self.window, title, self._suggested(SUFFIX), kinds)
-        target = self.files.with_suffix(path, SUFFIX)
-        if target is not None:
-            self.write(target, then)
+        answer = file_to_save(self.window, "lesson", title, self._suggested(SUFFIX), kinds)
+        if answer is not None:
+            self.write(answer[0], then)
 
     def _suggested(self, suffix: str) -> str:
         if self._path is not None:
             return str(self._path.with_suffix(suffix))
         plain = "".join(c if c.isalnum() or c in " -" else "_" for c in self.lesson.title)
-        return str(Path.home() / f"{plain.strip() or 'lesson'}{suffix}")
+        return f"{plain.strip() or 'lesson'}{suffix}"
 
     def write(self, path: Path, then: Callable[[], object] | None = None) -> None:
         """Write the lesson, then do what is to follow."""
@@ -167,10 +166,9 @@ class LessonDocument(QObject):
     def export(self) -> None:
         """Ask where to, then write the lesson as a page for browsers."""
         title, kinds = self.tr("Export lesson"), self.tr("Web page (*.html)")
-        path, _ = QFileDialog.getSaveFileName(self.window, title, self._suggested(".html"), kinds)
-        target = self.files.with_suffix(path, ".html")
-        if target is not None:
-            self.write_page(target)
+        answer = file_to_save(self.window, "page", title, self._suggested(".html"), kinds)
+        if answer is not None:
+            self.write_page(answer[0])
 
     def write_page(self, path: Path) -> None:
         """Write the lesson as one page."""

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QLabel, QMainWindow
+from PySide6.QtWidgets import QInputDialog, QLabel, QMainWindow
 
 from engine.errors import BadInput
+from gui.dialogs.choosing import file_to_open
 from gui.flow.pictures_in import PicturesInFlow
 from gui.flow.showing import Showing
 from gui.run.controller import TICK_MS, RunController, State
@@ -40,7 +41,6 @@ class LiveFlow(QObject):
         self._source: FrameSource | None = None
         self._leaving: list[FrameSource] = []
         """Stopped sources whose threads are about to end."""
-        self._folder = ""
         self._seen = False
         """Whether a picture of the source has been on the canvas."""
         self._pictures = self._answers = 0
@@ -93,10 +93,9 @@ class LiveFlow(QObject):
     def choose_film(self) -> None:
         """Ask for a film and play it."""
         title, filters = self.tr("Play video file"), self.tr("Films {0}").format(FILMS)
-        path, _ = QFileDialog.getOpenFileName(self.window, title, self._folder, filters)
-        if path:
-            self._folder = str(Path(path).parent)
-            self.play_film(Path(path))
+        path = file_to_open(self.window, "video", title, filters)
+        if path is not None:
+            self.play_film(path)
 
     def play_film(self, path: Path) -> None:
         """Play a film in place of a camera."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import QBuffer, QIODevice, QObject, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
 from engine import settings
 from engine.files import replacing
@@ -18,6 +18,7 @@ from engine.job import Job
 from engine.places import data_folder
 from gui.background import Background
 from gui.canvas.drops import local_paths
+from gui.dialogs.choosing import file_to_open
 from gui.panels.inputs import InputsPanel, Place
 from gui.pictures import Pictures
 from gui.session import Session, path_of
@@ -114,12 +115,10 @@ class PicturesInFlow(QObject):
     @Slot(object)
     def choose(self, place: Place) -> None:
         """Ask for a file for a place."""
-        title = self.tr("Choose a picture")
-        path, _ = QFileDialog.getOpenFileName(
-            self.window, title, self._folder(), self.tr("Pictures {0}").format(FILTER)
-        )
-        if path:
-            self.put(place, path)
+        title, kinds = self.tr("Choose a picture"), self.tr("Pictures {0}").format(FILTER)
+        path = file_to_open(self.window, place.role, title, kinds)
+        if path is not None:
+            self.put(place, str(path))
 
     @Slot()
     def choose_content(self) -> None:
@@ -130,10 +129,6 @@ class PicturesInFlow(QObject):
     def choose_style(self) -> None:
         """Ask for one more style."""
         self.choose(Place("style", len(self.studio.job.inputs.styles)))
-
-    def _folder(self) -> str:
-        recent = self.session.recent
-        return str(Path(recent[0]).parent) if recent else ""
 
     @Slot(list)
     def drop(self, paths: list[str]) -> None:

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.background import Background
+from gui.dialogs.choosing import file_to_save
 from gui.panels.embedding_view import MapView, colour_of
 from gui.panels.folder_line import FolderChoice, FolderPanel
 from gui.run.albums import Albums
@@ -231,20 +231,16 @@ class EmbeddingPanel(FolderPanel):
     @Slot()
     def _on_save(self) -> None:
         kinds = "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
-        path, _ = QFileDialog.getSaveFileName(self, self.tr("Save map"), "map.png", kinds)
-        if path:
-            self.write_figure(Path(path))
+        answer = file_to_save(self, "map", self.tr("Save map"), "map.png", kinds)
+        if answer is not None:
+            self.write_figure(answer[0])
 
     @Slot()
     def _on_save_numbers(self) -> None:
         kinds = "CSV (*.csv);;NumPy (*.npz)"
-        path, chosen = QFileDialog.getSaveFileName(
-            self, self.tr("Save coordinates"), "map.csv", kinds
-        )
-        if path:
-            suffix = ".npz" if "npz" in chosen else ".csv"
-            target = Path(path)
-            self.write_numbers(target if target.suffix else target.with_suffix(suffix))
+        answer = file_to_save(self, "coordinates", self.tr("Save coordinates"), "map.csv", kinds)
+        if answer is not None:
+            self.write_numbers(answer[0])
 
     def write_figure(self, path: Path) -> None:
         """Write the map as a picture, thumbnails at their places."""

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from gui.background import Background
+from gui.dialogs.choosing import folder_to_open
 from gui.panels.elided import ElidedLabel
 from gui.panels.inspection import InspectionPanel
 from gui.run.networks import Networks
@@ -65,11 +66,10 @@ class FolderLine(QWidget):
     @Slot()
     def ask(self) -> None:
         """Ask for a folder."""
-        path = QFileDialog.getExistingDirectory(
-            self, self.tr("A folder of pictures"), str(self._folder.path or "")
-        )
-        if path:
-            self._folder.choose(Path(path))
+        present = str(self._folder.path or "")
+        path = folder_to_open(self, "inspected", self.tr("A folder of pictures"), present)
+        if path is not None:
+            self._folder.choose(path)
 
     @Slot()
     def _show(self) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QStringListModel, Qt, Signal, Slot
-from PySide6.QtWidgets import QCompleter, QFileDialog, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QCompleter, QLineEdit, QPushButton, QWidget
 
 from engine.errors import BadInput
 from engine.settings import Setting
+from gui.dialogs.choosing import folder_to_open
 from gui.panels.editor import Editor
 
 
@@ -100,12 +101,11 @@ class FolderEditor(TextEditor):
     @Slot()
     def ask(self) -> None:
         """Ask for a folder, beginning at the present one."""
-        path = QFileDialog.getExistingDirectory(
-            self, self.setting.label, str(Path(self._value or "").expanduser())
-        )
-        if path and path != self._value:
-            self.set_value(path)
-            self.edited.emit(path)
+        present = str(Path(self._value).expanduser()) if self._value else ""
+        path = folder_to_open(self, f"setting_{self.setting.name}", self.setting.label, present)
+        if path is not None and str(path) != self._value:
+            self.set_value(str(path))
+            self.edited.emit(str(path))
 
 
 def _as_text(value: Any) -> str:

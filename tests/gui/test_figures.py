@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from engine.image import open_picture
@@ -87,13 +87,14 @@ def test_neither_way_writes_over_a_picture_of_the_job(
     window: MainWindow, qtbot: QtBot, textured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = textured.read_bytes()
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(textured), "JPEG (*.jpg)"))
+    said: list[str] = []
+    answers = iter([str(textured), "", str(textured), ""])
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (next(answers), "JPEG (*.jpg)"))
+    monkeypatch.setattr(QMessageBox, "warning", lambda *shown: said.append(shown[-1]))
     window.actions_table["show_figure"].trigger()
     until(qtbot, lambda: window.findChild(FigureWindow))
     figure = window.findChild(FigureWindow)
     assert figure is not None
-    said: list[str] = []
-    window.files.failed.connect(said.append)
     figure.save.click()
     window.files.save_figure()
     until(qtbot, lambda: not window.background.busy)
