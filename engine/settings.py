@@ -46,6 +46,8 @@ class Setting:
     picks: str = ""
     """What the text names: a class or layer of the network, or several layers with commas
     (layers), another network, or a folder."""
+    required: bool = False
+    """Whether nothing can run while the text is empty."""
 
     @property
     def option(self) -> str:

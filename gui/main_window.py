@@ -36,6 +36,7 @@ from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
 from gui.flow.sight import SightFlow
 from gui.flow.status import StatusFlow
+from gui.flow.subject import SubjectFlow
 from gui.garbage import Garbage
 from gui.job_bar import JobBar
 from gui.panels.editors import commit_typed
@@ -152,6 +153,9 @@ class MainWindow(QMainWindow):
         self.pictures_in = PicturesInFlow(
             self.studio, self.session, self.pictures, self.inputs, self.background, self
         )
+        self.subject = SubjectFlow(
+            self.studio, self.layers, self.pictures, self.networks, self.background, self
+        )
         self.running = RunFlow(
             self.studio, self.controller, self.showing, self.run_bar, self.losses, self.timeline,
             self,
@@ -197,6 +201,7 @@ class MainWindow(QMainWindow):
         self.running.notes_changed.connect(self.form.set_notes)
         self.layers.choices.connect(self.form.set_choices)
         self.layers.suggested.connect(self.form.set_suggestions)
+        self.running.wanted.connect(self._on_wanted)
         self.tree.layer_selected.connect(self.sight_flow.on_layer)
         self.tree.layer_selected.connect(self.inspecting.on_layer)
         self.inputs.show_requested.connect(self.showing.show_input)
@@ -228,6 +233,13 @@ class MainWindow(QMainWindow):
         self.restoring.restore(kept)
         return isinstance(state, QByteArray) and self.restoreState(state, LAYOUT_VERSION)
 
+    @Slot(str)
+    def _on_wanted(self, name: str) -> None:
+        """Ask for a setting where it stands."""
+        self.docks["settings"].show()
+        self.docks["settings"].raise_()
+        self.form.ask_for(name)
+
     def reset_layout(self) -> None:
         """Put the docks back to where they were at the first start."""
         self.layout_of_docks.reset()
@@ -239,6 +251,7 @@ class MainWindow(QMainWindow):
         kept.setValue("state", self.saveState(LAYOUT_VERSION))
         self.restoring.save(kept)
         kept.sync()
+        self.subject.remember()
         self.session.job = self.studio.own_job()
         self.session.techniques = self.studio.left()
         self.session.folded = self.form.folded()

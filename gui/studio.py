@@ -18,6 +18,7 @@ from engine.job import Inputs, Job
 from engine.task import Technique
 from engine.techniques import TECHNIQUES
 from engine.techniques.style_transfer import StyleTransfer
+from gui.subject import filled, named
 
 SAMPLES = Path(__file__).resolve().parent.parent / "resources" / "pictures"
 UNDO_LIMIT = 500
@@ -54,6 +55,8 @@ class Studio(QObject):
         self._others: dict[str, Left] = dict(others or {})
         self._opened: list[tuple[Job, dict[str, Any]]] = []
         """Jobs from recipes, with what was set up before of that which they pin."""
+        self.last = named(self._job.technique)
+        """The class and the folder that were last in use, for techniques that need one."""
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(UNDO_LIMIT)
 
@@ -123,7 +126,14 @@ class Studio(QObject):
             return
         kind = TECHNIQUES[command]
         technique, size = self._others.get(command) or (kind(), Job(kind()).size)
+        technique = filled(technique, self.last)
         self.edit(self.tr("Choose {0}").format(kind.title), technique=technique, size=size)
+
+    def fill_in(self, values: Mapping[str, str]) -> None:
+        """Name a class or folder where the technique needs one and has none; no edit of a person's."""
+        technique = filled(self.technique, values)
+        if technique != self.technique:
+            self._set(replace(self._job, technique=technique))
 
     def apply_preset(self, name: str, values: Mapping[str, Any]) -> None:
         """Take a preset: its settings, and the defaults for all that it does not name.
@@ -165,6 +175,7 @@ class Studio(QObject):
 
     def _set(self, job: Job) -> None:
         before, self._job = self._job, job
+        self.last.update(named(job.technique))
         self._others[before.technique.command] = before.technique, before.size
         if before != job:
             self.changed.emit(before, job)

@@ -24,7 +24,7 @@ class _Target:
     target: str = setting(
         "", "Class", "A class by name or number; several with commas, such as dalmatian, pizza: a "
         "picture of each, side by side.",
-        flag="--class", picks="class", group="Class",
+        flag="--class", picks="class", required=True, group="Class",
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ class LangevinSampling(Technique):
     )  # fmt: skip
     target: str = setting(
         "", "Class", "What the network is to see: a name or a number.",
-        flag="--class", picks="class", group="Class",
+        flag="--class", picks="class", required=True, group="Class",
     )  # fmt: skip
     sampler: str = setting(
         "ULA", "Sampler", "ULA takes every step; MALA accepts or rejects it (Metropolis-Hastings), "

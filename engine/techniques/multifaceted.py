@@ -26,11 +26,12 @@ class _Photos:
     """What comes first among the settings."""
 
     target: str = setting(
-        "", "Class", "The class, by name or number.", flag="--class", picks="class", group="Class"
-    )
+        "", "Class", "The class, by name or number.",
+        flag="--class", picks="class", required=True, group="Class",
+    )  # fmt: skip
     folder: str = setting(
         "", "Folder", "Where photos of the class are; a few dozen or more make good groups.",
-        picks="folder", group="Class",
+        picks="folder", required=True, group="Class",
     )  # fmt: skip
     layer: str = setting(
         "", "Layer", "The layer whose features, averaged over positions, say which photos are "

@@ -6,6 +6,7 @@ from PySide6.QtCore import QCoreApplication
 
 from engine import settings
 from engine.job import Inputs, Job
+from engine.task import Technique
 from gui.session import path_of
 
 
@@ -21,12 +22,21 @@ def missing(job: Job) -> str:
         return QCoreApplication.translate(
             "RunFlow", "The start is a picture, and there is none: choose another start."
         )
-    for name, described in settings.describe(technique).items():
-        if described.picks == "folder" and not getattr(technique, name).strip():
-            return QCoreApplication.translate(
-                "RunFlow", "Choose a folder of photos first (in the settings)."
-            )
+    if wanted(technique) is not None:
+        if settings.describe(technique)[str(wanted(technique))].picks == "folder":
+            text = "Choose a folder of photos first: Settings › Folder."
+        else:
+            text = "Choose a class first: type or pick its name in Settings › Class."
+        return QCoreApplication.translate("RunFlow", text)
     return ""
+
+
+def wanted(technique: Technique) -> str | None:
+    """Return the setting that has to be filled in before anything can run."""
+    for name, described in settings.describe(technique).items():
+        if described.required and not getattr(technique, name).strip():
+            return name
+    return None
 
 
 def waiting(running: Job, wanted: Job) -> dict[str, str]:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from engine import settings
 from engine.job import Job
 from engine.steering import STYLE_WEIGHTS
-from gui.flow.readiness import missing, same_pictures, waiting
+from gui.flow.readiness import missing, same_pictures, waiting, wanted
 from gui.flow.showing import Showing
 from gui.flow.shown_run import Record, ShownRun
 from gui.flow.words import in_this_window
@@ -46,6 +46,8 @@ class RunFlow(ShownRun):
     failed = Signal(str, str)
     said = Signal(str)
     """A sentence for the status bar."""
+    wanted = Signal(str)
+    """A setting that has to be filled in before the run."""
     finished = Signal()
     """A run has ended and left its result."""
 
@@ -95,20 +97,26 @@ class RunFlow(ShownRun):
     def start(self) -> None:
         """Begin a run with what is set up, or say what is missing."""
         commit_typed()
-        lacks = self.missing()
-        if lacks:
-            self.bar.say(lacks)
-        else:
+        if not self._lacks():
             self._begin()
             self.controller.start(self.studio.job)
+
+    def _lacks(self) -> bool:
+        """Whether something is missing; then it is said, and a setting is asked for in its place."""
+        lacks = self.missing()
+        if not lacks:
+            return False
+        self.bar.say(lacks)
+        name = wanted(self.studio.technique)
+        if name is not None:
+            self.wanted.emit(name)
+        return True
 
     @Slot()
     def step(self) -> None:
         """Do a single iteration, beginning a held run where there is none."""
         commit_typed()
-        lacks = self.missing()
-        if lacks:
-            self.bar.say(lacks)
+        if self._lacks():
             return
         if not self.controller.active:
             self._begin()

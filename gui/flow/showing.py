@@ -9,6 +9,7 @@ from engine.job import Job
 from engine.task import Labels
 from gui.canvas.canvas import Canvas
 from gui.canvas.decoration import Labelled
+from gui.flow.readiness import missing
 from gui.panels.timeline import Moment
 from gui.pictures import Opened, Pictures
 from gui.run.mailbox import Shown
@@ -76,13 +77,12 @@ class Showing(QObject):
     def show_content(self) -> None:
         """Show the photo, at the size that the result will have; as soon as it is open."""
         self._wants_content = False
+        self._show_hint()
         path = path_of(self._studio.job.inputs.content)
         if "content" not in self._studio.technique.inputs:
-            self._canvas.set_hint(self.tr("Press Run (F5): this technique needs no picture"))
             self._compare_with(None)
             self._put(None, None)
             return
-        self._canvas.set_hint(self.tr("Drop a photo here, or press Ctrl+O"))
         self._compare_with(path)
         opened = self.content()
         if opened is not None:
@@ -91,6 +91,14 @@ class Showing(QObject):
             self._put(None, None)
         else:
             self._wants_content = True
+
+    def _show_hint(self) -> None:
+        """Say on the empty canvas what is to be done next."""
+        if "content" in self._studio.technique.inputs:
+            self._canvas.set_hint(self.tr("Drop a photo here, or press Ctrl+O"))
+        else:
+            lacks = missing(self._studio.job)
+            self._canvas.set_hint(lacks or self.tr("Press Run (F5) to make a picture"))
 
     def _compare_with(self, path: str | None) -> None:
         """Take a photo as the one before; it may still have to be opened."""
@@ -189,6 +197,7 @@ class Showing(QObject):
 
     @Slot(object, object)
     def _on_job(self, before: Job, after: Job) -> None:
+        self._show_hint()
         if self.run_active:
             return
         took, takes = ("content" in job.technique.inputs for job in (before, after))

@@ -37,7 +37,7 @@ class InputsPanel(QScrollArea):
         self._add = QPushButton(self.tr("Add a style…"))
         self._add.clicked.connect(self._on_add)
         self._column.addWidget(self._add)
-        self._none = QLabel(self.tr("This technique needs no picture."))
+        self._none = QLabel(self.tr("This technique starts without a picture."))
         self._none.setWordWrap(True)
         self._column.addWidget(self._none)
         self._column.addStretch(1)

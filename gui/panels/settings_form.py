@@ -192,6 +192,18 @@ class SettingsForm(QScrollArea):
         self._rows[entry.name].set_value(entry.default)
         self.edited.emit(entry.name, entry.default)
 
+    @Slot(str)
+    def ask_for(self, name: str) -> None:
+        """Put the cursor into the field of a setting, and open what there is to pick from."""
+        row = self._rows.get(name)
+        if row is None:
+            return
+        self._groups[row.entry.group].set_open(True)
+        row.editor.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.ensureWidgetVisible(row.editor)
+        if isinstance(row.editor, PickEditor):
+            row.editor.offer()
+
     @Slot()
     def focus_first(self) -> None:
         """Put the cursor into the first field."""
