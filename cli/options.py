@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine import settings
 from engine.errors import BadInput
+from engine.finish import Finish
 from engine.task import Technique
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def technique_parser(kind: type[Technique]) -> Parser:
         add("--rate", type=float, default=24.0, metavar="N", help="frames a second (default: 24)")
     _add_common(parser)
     groups: dict[str, Any] = {}
-    for entry in described.values():
+    for entry in (*described.values(), *settings.describe(Finish).values()):
         if entry.group not in groups:
             groups[entry.group] = parser.add_argument_group(entry.group.lower() or "settings")
         groups[entry.group].add_argument(
@@ -180,9 +181,14 @@ def read_job(kind: type[Technique], options: argparse.Namespace) -> "Job":
         getattr(options, "guide", None),
         getattr(options, "start_picture", None),
     )
+    finish = {
+        name: entry.parse(text)
+        for name, entry in settings.describe(Finish).items()
+        if (text := getattr(options, f"setting_{name}")) is not None
+    }
     return Job(
         settings.make(kind, chosen), inputs, options.network, options.weights, options.size,
-        options.seed, options.device, options.precision,
+        options.seed, options.device, options.precision, finish=Finish(**finish),
     )  # fmt: skip
 
 

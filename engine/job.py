@@ -4,11 +4,13 @@ import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import settings
 from engine.errors import BadInput
+from engine.finish import Finish, Finisher
 from engine.image import Picture, open_picture
 from engine.settings import setting
 from engine.steering import STYLE_WEIGHTS, Changes, Steering
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
     from engine.networks.network import Network
 
-FORMAT = 1
-"""Version of the recipe; readers refuse higher ones."""
+FORMAT = 2
+"""Version of the recipe; readers refuse higher ones. What version 1 can say is written as that."""
 
 LARGEST = 2**31 - 1
 """Long side that any picture has, in pixels."""
@@ -69,6 +71,8 @@ class Job:
     Besides a technique's settings there are the weights of its styles (`STYLE_WEIGHTS`)."""
     stop_after: int | None = None
     """The iteration after which a person stopped the run."""
+    finish: Finish = Finish()  # noqa: RUF009 - it cannot be changed
+    """What is done to the result afterwards."""
 
     def recipe(self) -> dict[str, Any]:
         """Return the job as plain values for JSON; pictures by path and SHA-256."""
@@ -77,8 +81,10 @@ class Job:
             steered["changes"] = [[iteration, dict(values)] for iteration, values in self.changes]
         if self.stop_after is not None:
             steered["stop_after"] = self.stop_after
+        if self.finish != Finish():
+            steered["finish"] = settings.values(self.finish)
         return {
-            "format": FORMAT,
+            "format": 1 if self.finish == Finish() else FORMAT,
             "technique": self.technique.command,
             "settings": settings.values(self.technique),
             "inputs": {
@@ -132,6 +138,7 @@ class Job:
                     for c in recipe.get("changes", ())
                 ),
                 None if stop is None else _whole(stop),
+                settings.make(Finish, recipe.get("finish", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadInput(f"the recipe is damaged ({error!r}); the job cannot be read") from error
@@ -269,6 +276,7 @@ def run(
 
     task = prepare(job, network)
     check_fits(task)
+    finisher = Finisher(task.content)
     changes = deque(job.changes)
     steering = steering or Steering()
     if (changes or job.stop_after is not None) and getattr(task.technique, "resume", False):
@@ -277,6 +285,8 @@ def run(
     try:
         with explained(task):
             for frame in task.technique.frames(task):
+                if job.finish != Finish():
+                    frame = replace(frame, render=partial(_finished, frame, finisher, job.finish))
                 yield frame
                 if frame.iteration == job.stop_after:
                     break
@@ -285,6 +295,10 @@ def run(
                 steering.apply(task, frame.iteration)
     finally:
         release_memory(task.device)
+
+
+def _finished(frame: Frame, finisher: Finisher, finish: Finish) -> "Tensor":
+    return finisher(frame.picture, finish)
 
 
 def figure_of(job: Job, picture: "Tensor", network: "Network | None" = None) -> Picture | None:

@@ -158,7 +158,7 @@ class MainWindow(QMainWindow):
         )
         self.running = RunFlow(
             self.studio, self.controller, self.showing, self.run_bar, self.losses, self.timeline,
-            self,
+            self.background, self,
         )  # fmt: skip
         self.files = FilesFlow(
             self.studio, self.session, self.running, self.showing, self.background, self

@@ -15,6 +15,7 @@ from typing import Any
 from engine import settings
 from engine.errors import BadInput
 from engine.files import write_json
+from engine.finish import Finish
 from engine.image import Picture
 from engine.job import Inputs, Job, Source
 from engine.places import data_folder
@@ -153,6 +154,7 @@ def job_to_values(job: Job) -> dict[str, Any]:
         "network": job.network,
         "weights": job.weights,
         **{name: getattr(job, name) for name in settings.describe(Job)},
+        "finish": settings.values(job.finish),
     }
 
 
@@ -169,6 +171,7 @@ def job_from_values(values: Mapping[str, Any]) -> Job:
         ),
         str(values["network"]),
         _path(values["weights"]),
+        finish=settings.make(Finish, values.get("finish", {})),
         **own,
     )
 

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from engine import settings
+from engine.finish import Finish
 from engine.job import Inputs, Job
 from engine.task import Technique
 from engine.techniques import TECHNIQUES
@@ -77,7 +78,7 @@ class Studio(QObject):
         was computed with.
         """
         for opened, own in reversed(self._opened):
-            if opened == self._job:
+            if replace(opened, finish=self._job.finish) == self._job:
                 return replace(self._job, changes=(), stop_after=None, **own)
         return self._job
 
@@ -90,8 +91,11 @@ class Studio(QObject):
 
         An opened job that is edited is the person's own: see `own_job`.
         """
-        if replace(self._job, **changes) != self._job:
-            self._push(text, merge, replace(self.own_job(), **changes))
+        if replace(self._job, **changes) == self._job:
+            return
+        # How a result is finished is no part of its run: that can still be done again as it was.
+        base = self._job if set(changes) == {"finish"} else self.own_job()
+        self._push(text, merge, replace(base, **changes))
 
     def open(self, text: str, job: Job) -> None:
         """Take over a job from a recipe; until it is edited, it is done again as it was."""
@@ -105,13 +109,16 @@ class Studio(QObject):
 
     def set_setting(self, name: str, value: Any) -> None:
         """Change a setting of the technique, or one of the job's own (size, seed …)."""
-        own = settings.describe(self.technique)
-        described = own.get(name) or settings.describe(Job)[name]
+        own, finish = settings.describe(self.technique), settings.describe(Finish)
+        described = own.get(name) or finish.get(name) or settings.describe(Job)[name]
         value = described.check(value)
         text = self.tr("Change {0}").format(described.label)
         if name in own:
             technique: Any = replace(self.technique, **{name: value})  # type: ignore[type-var]
             self.edit(text, merge=f"setting {name}", technique=technique)
+        elif name in finish:
+            finished: Any = replace(self._job.finish, **{name: value})
+            self.edit(text, merge=f"setting {name}", finish=finished)
         else:
             self.edit(text, merge=f"setting {name}", **{name: value})
 

@@ -20,6 +20,7 @@ from engine.job import Job, figure_of
 from engine.project import check_apart, read_job, write_project
 from gui.background import Background
 from gui.dialogs.choosing import file_to_open, file_to_save
+from gui.flow.finishing import finished_picture
 from gui.flow.pictures_in import kept
 from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
@@ -254,6 +255,8 @@ def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> 
     content = job.inputs.content
     if isinstance(content, str):
         content = open_picture(content)
+    photo = content if isinstance(content, Picture) else None
+    picture = finished_picture(picture, photo, job.finish)
     if isinstance(content, Picture) and picture.exif is None and picture.alpha is None:
         alpha = None
         if content.alpha is not None:

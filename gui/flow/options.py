@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, QSignalBlocker, Signal, Slot
 from PySide6.QtWidgets import QComboBox
 
 from engine import settings
+from engine.finish import Finish
 from engine.job import Job
 from engine.settings import Setting
 from engine.techniques import TECHNIQUES
@@ -38,7 +39,8 @@ class OptionsFlow(QObject):
 
     def described(self) -> dict[str, Setting]:
         """Return the settings of the technique, then those of every job."""
-        return {**settings.describe(self.studio.technique), **settings.describe(Job)}
+        own = settings.describe(self.studio.technique)
+        return {**own, **settings.describe(Finish), **settings.describe(Job)}
 
     def all_presets(self) -> dict[str, Mapping[str, Any]]:
         """Return the technique's presets and the person's own, by name."""
@@ -102,7 +104,9 @@ class OptionsFlow(QObject):
     def _show_values(self) -> None:
         job = self.studio.job
         values = settings.values(job.technique)
-        self.form.set_values({**values, **{name: getattr(job, name) for name in JOB_FIELDS}})
+        finish = settings.values(job.finish)
+        own = {name: getattr(job, name) for name in JOB_FIELDS}
+        self.form.set_values({**values, **finish, **own})
 
     def _show_presets(self) -> None:
         with QSignalBlocker(self.presets):

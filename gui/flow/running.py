@@ -2,13 +2,18 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine import settings
+from engine.finish import Finish, Finisher
+from engine.image import Picture
 from engine.job import Job
 from engine.steering import STYLE_WEIGHTS
+from gui.background import Background
+from gui.flow.finishing import Finishing
 from gui.flow.readiness import missing, same_pictures, waiting, wanted
 from gui.flow.showing import Showing
 from gui.flow.shown_run import Record, ShownRun
@@ -53,7 +58,8 @@ class RunFlow(ShownRun):
 
     def __init__(
         self, studio: Studio, controller: RunController, showing: Showing, bar: RunBar,
-        losses: LossPanel, timeline: TimelinePanel, parent: QObject | None = None,
+        losses: LossPanel, timeline: TimelinePanel, background: Background,
+        parent: QObject | None = None,
     ) -> None:  # fmt: skip
         super().__init__(showing, parent)
         self.studio, self.controller = studio, controller
@@ -61,6 +67,8 @@ class RunFlow(ShownRun):
         self._coming: Record | None = None
         """A run that has not shown anything yet: until then the last one stays."""
         self._sentence = ""
+        self.finishing = Finishing(studio, showing, background, self.finisher_of, self)
+        showing.finishing = self.finishing
         self.forecasts = True
         self._history_timer = self._timer(HISTORY_MS, self._show_history)
         self._bar_timer = self._timer(BAR_MS, self._show_pace)
@@ -135,6 +143,10 @@ class RunFlow(ShownRun):
         """Return what keeps the job from running, in a sentence; empty: nothing."""
         return missing(self.studio.job)
 
+    def finish(self) -> Finish:
+        """Return how results are finished now."""
+        return self.studio.job.finish
+
     def _begin(self) -> None:
         if self.controller.active:
             return
@@ -162,6 +174,8 @@ class RunFlow(ShownRun):
             self._coming.job = job
             self._coming.reel = self.controller.reel
             self._coming.labels = self.controller.labels
+            content = job.inputs.content
+            self._coming.finisher = Finisher(content if isinstance(content, Picture) else None)
         self.bar.begin(sum(stage.iterations for stage in plan), device)
         done = 1
         for stage in plan if 1 < len(plan) <= MARKED_SCALES else []:
@@ -240,6 +254,8 @@ class RunFlow(ShownRun):
         self._arrive()
         if self.record is not None:
             self.record.result = result
+            if self.finish() != Finish():
+                self.finishing.refresh()
         self._show_history()
         end = self.tr("done") if result.complete else self.tr("stopped")
         one = result.iteration == 1
@@ -278,7 +294,8 @@ class RunFlow(ShownRun):
     def _on_job(self, before: Job, after: Job) -> None:
         running = self.controller.job
         if running is None:
-            self.wait_for_forecast()
+            if replace(before, finish=after.finish) != after:
+                self.wait_for_forecast()
             return
         self.controller.steer(after.technique, before.technique)
         if before.network != after.network:

@@ -9,6 +9,7 @@ from engine.job import Job
 from engine.task import Labels
 from gui.canvas.canvas import Canvas
 from gui.canvas.decoration import Labelled
+from gui.flow.finishing import Finishing
 from gui.flow.readiness import missing
 from gui.panels.timeline import Moment
 from gui.pictures import Opened, Pictures
@@ -26,6 +27,8 @@ class Showable:
     image: QImage
     iteration: int = 0
     path: str = ""
+    raw: QImage | None = None
+    """The image of a run's picture before it was finished."""
 
 
 class Showing(QObject):
@@ -43,6 +46,8 @@ class Showing(QObject):
         self._canvas, self._studio, self._pictures = canvas, studio, pictures
         self.run_content: str | None = None
         """The photo that the run on the canvas works on: what its pictures are compared with."""
+        self.finishing: Finishing | None = None
+        """Finishes the pictures of a run before they are shown."""
         self.run_labels: Labels | None = None
         """What the pictures of the run's sheet are."""
         self._size: QSize | None = None
@@ -113,14 +118,20 @@ class Showing(QObject):
         if self._original != self.run_content:
             self._compare_with(self.run_content)
         self._size = QSize(width, height)
-        self._put(Showable("frame", shown.image, shown.iteration), self._size)
+        self._put_made(Showable("frame", shown.image, shown.iteration, raw=shown.image))
 
     def show_moment(self, moment: Moment) -> None:
         """Show a moment of the run's history."""
         self._wants_content = False
         if self._original != self.run_content:
             self._compare_with(self.run_content)
-        self._put(Showable("moment", moment.image, moment.iteration), self._size)
+        self._put_made(Showable("moment", moment.image, moment.iteration, raw=moment.image))
+
+    def _put_made(self, showable: Showable) -> None:
+        if self.finishing is None:
+            self.put(showable, self._size)
+        else:
+            self.finishing.put(showable, self._size)
 
     @Slot(str)
     def show_input(self, path: str) -> None:
@@ -160,6 +171,10 @@ class Showing(QObject):
         else:
             self._compare_with(original)
             self._put(before, size)
+
+    def put(self, showable: Showable, size: QSize | None) -> None:
+        """Show what a run has made, as it is."""
+        self._put(showable, size)
 
     def _put(self, showable: Showable | None, size: QSize | None) -> None:
         self.current = showable

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QImage
 
+from engine.finish import Finish, Finisher
 from engine.image import Picture
 from engine.job import Job
 from engine.task import Labels
+from gui.flow.finishing import picture_of
 from gui.flow.showing import Showing
-from gui.pixels import to_array
 from gui.run.reel import Reel
 from gui.run.worker import Result
 from gui.session import path_of
@@ -26,6 +26,7 @@ class Record:
     result: Result | None = None
     reel: Reel | None = None
     labels: Labels | None = None
+    finisher: Finisher | None = None
 
 
 class ShownRun(QObject):
@@ -60,28 +61,35 @@ class ShownRun(QObject):
     def recipe_job(self, iteration: int) -> Job | None:
         """Return the job whose recipe makes the picture of `iteration` of the last run."""
         if self.result is not None and self.result.iteration == iteration:
-            return self.result.job
+            return replace(self.result.job, finish=self.finish())
         if self.job is None:
             return None
         done = self.result.job if self.result is not None else self.job
         changes = tuple(c for c in self.changes if c[0] < iteration)
-        return replace(done, changes=changes, stop_after=iteration)
+        return replace(done, changes=changes, stop_after=iteration, finish=self.finish())
+
+    def finish(self) -> Finish:
+        """Return how results are finished now."""
+        return Finish()
+
+    def finisher_of(self, iteration: int) -> tuple[Finisher, Picture | None] | None:
+        """Return what finishes the run's pictures, and that of `iteration` in full precision."""
+        record = self.record
+        if record is None or record.finisher is None:
+            return None
+        result = record.result
+        exact = result is not None and result.iteration == iteration
+        return record.finisher, result.picture if result is not None and exact else None
 
     def picture(self) -> Picture | None:
-        """Return the picture on the canvas in full precision where there is one."""
+        """Return the picture on the canvas in full precision where there is one, not finished."""
         current = self.showing.current
         if current is None or current.kind not in ("frame", "moment"):
             return None
         if self.result is not None and current.iteration == self.result.iteration:
             return self.result.picture
-        return picture_of(current.image)
+        return picture_of(current.raw or current.image)
 
     def content_path(self) -> str | None:
         """Return the path of the photo that the last run worked on."""
         return path_of(self.job.inputs.content) if self.job else None
-
-
-def picture_of(image: QImage) -> Picture:
-    """Return a picture of an image's pixels."""
-    pixels = to_array(image)[..., :3].astype("float32") / 255
-    return Picture(pixels)

@@ -22,7 +22,18 @@ from gui.panels.editors import editor_for
 from gui.panels.folding import FoldingGroup
 from gui.panels.text_editors import PickEditor, TextEditor
 
-OPEN_AT_FIRST = ("Run", "Weights", "Output", "Step", "Class", "Unit", "Features", "Texture", "")
+OPEN_AT_FIRST = (
+    "Run",
+    "Weights",
+    "Output",
+    "Step",
+    "Class",
+    "Unit",
+    "Features",
+    "Texture",
+    "Finish",
+    "",
+)
 """Groups that a new person sees unfolded, besides the first one."""
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.errors import Cancelled, PareidoliaError
+from engine.finish import Finish
 from engine.image import Picture, from_tensor, to_bytes8
 from engine.job import Job, Steering, opened, prepare
 from engine.task import Frame, Labels
@@ -165,7 +166,9 @@ class EngineWorker(QObject):
         drawn.job, drawn.began = job, began
         del task
         try:
-            with contextlib.closing(run(job, network, order.steering)) as frames:  # type: ignore[type-var]
+            # As they are made: how they are finished can be changed as long as they are shown.
+            plain = replace(job, finish=Finish())
+            with contextlib.closing(run(plain, network, order.steering)) as frames:  # type: ignore[type-var]
                 applied = 0
                 for frame in _watched(frames, order.control):
                     drawn.frame = frame
