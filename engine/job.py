@@ -12,6 +12,7 @@ from engine import settings
 from engine.errors import BadInput
 from engine.finish import Finish, Finisher
 from engine.image import Picture, open_picture
+from engine.named_files import find_path, find_picture
 from engine.settings import setting
 from engine.steering import STYLE_WEIGHTS, Changes, Steering
 from engine.task import Frame, Task, Technique
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 FORMAT = 2
 """Version of the recipe; readers refuse higher ones. What version 1 can say is written as that."""
 
+MOST_STYLES, MOST_CHANGES = 256, 20_000
+"""In a recipe; a run of so many styles would take weeks."""
 LARGEST = 2**31 - 1
 """Long side that any picture has, in pixels."""
 Source = str | Path | Picture
@@ -86,7 +89,13 @@ class Job:
         return {
             "format": 1 if self.finish == Finish() else FORMAT,
             "technique": self.technique.command,
-            "settings": settings.values(self.technique),
+            "settings": {
+                **settings.values(self.technique),
+                **{
+                    name: str(Path(text).expanduser().absolute())
+                    for name, text in settings.folders(self.technique).items()
+                },
+            },
             "inputs": {
                 "content": _reference(self.inputs.content),
                 "styles": [{**_known(p), "weight": weight} for p, weight in self.inputs.styles],
@@ -103,8 +112,11 @@ class Job:
         }
 
     @classmethod
-    def from_recipe(cls, recipe: Mapping[str, Any]) -> "Job":
-        """Return the job that `recipe` describes. Raises `BadInput`, also when a picture changed."""
+    def from_recipe(cls, recipe: Mapping[str, Any], folder: Path | None = None) -> "Job":
+        """Return the job that `recipe` describes. Raises `BadInput`, also when a picture changed.
+
+        What the recipe names is looked for near `folder`, too: where the recipe lies.
+        """
         version = recipe.get("format")
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
             raise BadInput(f"the recipe is damaged: its format is {version!r}, not {FORMAT}")
@@ -117,26 +129,30 @@ class Job:
         if not isinstance(command, str) or command not in TECHNIQUES:
             raise BadInput(f"the recipe is for {command!r}; there are {', '.join(TECHNIQUES)}")
         try:
-            inputs = recipe["inputs"]
-            stop = recipe.get("stop_after")
+            inputs, styles = recipe["inputs"], recipe["inputs"]["styles"]
+            stop, changes = recipe.get("stop_after"), recipe.get("changes", ())
+            _few(styles, MOST_STYLES, "styles")
+            _few(changes, MOST_CHANGES, "changes")
+            weights = recipe["weights"]
+
+            def found(name: str) -> Picture | None:
+                return None if inputs[name] is None else find_picture(inputs[name], folder)
+
             return cls(
-                settings.make(TECHNIQUES[command], recipe["settings"]),
+                _technique(TECHNIQUES[command], recipe["settings"], folder),
                 Inputs(
-                    _opened(inputs["content"]),
-                    tuple((_found(s), float(s["weight"])) for s in inputs["styles"]),
-                    _opened(inputs["guide"]),
-                    _opened(inputs["start"]),
+                    found("content"),
+                    tuple((find_picture(s, folder), float(s["weight"])) for s in styles),
+                    found("guide"),
+                    found("start"),
                 ),
                 _text(recipe["network"]),
-                None if recipe["weights"] is None else _text(recipe["weights"]),
-                _whole(recipe["size"]),
+                None if weights is None else find_path(_text(weights), folder),
+                settings.describe(cls)["size"].check(_whole(recipe["size"])),
                 _whole(recipe["seed"]),
                 _text(recipe["device"]),
                 _text(recipe["precision"]),
-                tuple(
-                    _change(TECHNIQUES[command], len(inputs["styles"]), c)
-                    for c in recipe.get("changes", ())
-                ),
+                tuple(_change(TECHNIQUES[command], len(styles), c) for c in changes),
                 None if stop is None else _whole(stop),
                 settings.make(Finish, recipe.get("finish", {})),
             )
@@ -144,11 +160,23 @@ class Job:
             raise BadInput(f"the recipe is damaged ({error!r}); the job cannot be read") from error
 
 
+def _few(entries: Any, most: int, what: str) -> None:
+    if len(entries) > most:
+        raise BadInput(f"the recipe has {len(entries)} {what}; {most} are possible")
+
+
+def _technique(kind: type[Technique], values: Any, folder: Path | None) -> Technique:
+    """Return a recipe's technique; a folder that its settings name is found near `folder`."""
+    technique = settings.make(kind, values)
+    named = {name: find_path(text, folder) for name, text in settings.folders(technique).items()}
+    return replace(technique, **named)  # type: ignore[type-var]
+
+
 def _change(kind: type[Technique], styles: int, entry: Any) -> tuple[int, dict[str, Any]]:
     iteration, values = entry
     others = {name: value for name, value in values.items() if name != STYLE_WEIGHTS}
     checked = settings.values(settings.make(kind, others))  # raises `BadInput` for no settings
-    own: dict[str, Any] = {name: checked[name.replace("-", "_")] for name in others}
+    own: dict[str, Any] = {n: checked[n] for n in (name.replace("-", "_") for name in others)}
     if STYLE_WEIGHTS in values:
         weights = [float(weight) for weight in values[STYLE_WEIGHTS]]
         if len(weights) != styles or not all(w > 0 and math.isfinite(w) for w in weights):
@@ -178,23 +206,6 @@ def _known(source: Source) -> dict[str, Any]:
 
 def _reference(source: Source | None) -> dict[str, Any] | None:
     return None if source is None else _known(source)
-
-
-def _opened(reference: Mapping[str, Any] | None) -> Picture | None:
-    return None if reference is None else _found(reference)
-
-
-def _found(reference: Mapping[str, Any]) -> Picture:
-    """Open a picture that a recipe names and see that it is still the same."""
-    path = reference["path"]
-    if path is None:
-        raise BadInput("the recipe's picture was never a file; open the pictures and run again")
-    picture = open_picture(path)
-    if reference["sha256"] and picture.sha256 != reference["sha256"]:
-        raise BadInput(
-            f"{path} is not the picture that the recipe was made with; put that one back"
-        )
-    return picture
 
 
 def opened(job: Job) -> Job:

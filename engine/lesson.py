@@ -18,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from engine.errors import BadInput
-from engine.files import read_json, write_json
+from engine.files import read_json, read_plain, write_json
 
 SUFFIX = ".pareidolia-lesson"
 FORMAT = "pareidolia lesson"
@@ -198,13 +198,10 @@ def _read_values(path: Path) -> Any:
     try:
         if path.is_dir():
             raise BadInput(f"{path} is a folder: give the path of a lesson.")
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        data = read_plain(path, MAX_FILE_BYTES)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise BadInput(f"{path} cannot be read ({reason}): check its path.") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise BadInput(f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB, more than a lesson is.")
     try:
         return read_json(data)
     except (ValueError, RecursionError) as error:

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 from engine.errors import BadInput
-from engine.files import read_json, write_json
+from engine.files import read_json, read_plain, write_json
 from engine.image import Picture, read_recipe
 from engine.job import Inputs, Job
 from engine.outputs import Sources, keep_apart
-from engine.settings import describe
+from engine.settings import folders
+
+MAX_BYTES = 64 * 2**20
+"""Of a project's file."""
 
 
 def read_job(path: Path) -> Job:
@@ -19,19 +22,21 @@ def read_job(path: Path) -> Job:
         recipe = read_recipe(path)
         if recipe is None:
             raise BadInput(f"{path} carries no recipe; only pictures that this program wrote do")
-        return Job.from_recipe(recipe)
+        return Job.from_recipe(recipe, path.parent)
     try:
-        recipe = read_json(path.read_text("utf-8"))
+        recipe = read_json(read_plain(path, MAX_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise BadInput(f"{path} cannot be read as a project ({reason})") from error
     if not isinstance(recipe, dict):
         raise BadInput(f"{path} holds no project; it should be one JSON object")
-    return Job.from_recipe(recipe)
+    return Job.from_recipe(recipe, path.parent)
 
 
 def write_project(path: Path, job: Job) -> Path:
     """Write a job as project; return the path. Raises `BadInput`. Reads the job's pictures."""
+    if path.suffix.lower() != ".json":
+        raise BadInput(f"{path} could not be opened again: end a project's name in .json")
     return write_json(path, job.recipe())
 
 
@@ -40,13 +45,9 @@ def sources(job: Job) -> Sources:
     i = job.inputs
     pictures = (i.content, *(style for style, _ in i.styles), i.guide, i.start)
     files = [source.path if isinstance(source, Picture) else source for source in pictures]
-    folders = [
-        Path(text.strip()).expanduser()
-        for name, described in describe(job.technique).items()
-        if described.picks == "folder" and (text := getattr(job.technique, name)).strip()
-    ]
+    named = [Path(text).expanduser() for text in folders(job.technique).values()]
     return Sources(
-        tuple(Path(path) for path in (*files, job.weights) if path), folders=tuple(folders)
+        tuple(Path(path) for path in (*files, job.weights) if path), folders=tuple(named)
     )
 
 

@@ -6,6 +6,7 @@ metadata of exported pictures.
 
 import dataclasses
 import difflib
+import functools
 import math
 import types
 from collections.abc import Iterable, Mapping
@@ -70,7 +71,8 @@ class Setting:
         """Return `value` as this setting's type. Raises `BadInput` with what would be right."""
         if value is None and self.optional:
             return None
-        wrong = f"{self.option} (setting {self.name}) is {value!r}; it takes {self.expects()}"
+        shown = _short(value)
+        wrong = f"{self.option} (setting {self.name}) is {shown}; it takes {self.expects()}"
         if self.kind == "layers":
             return self._check_layers(value, wrong)
         if self.kind == "choice":
@@ -183,9 +185,14 @@ def parse_layers(texts: Iterable[str], option: str) -> dict[str, float]:
 
 def describe(technique: Any) -> dict[str, Setting]:
     """Return the settings of a technique (class or instance) by field name, in order."""
-    hints = get_type_hints(technique if isinstance(technique, type) else type(technique))
+    return dict(_described(technique if isinstance(technique, type) else type(technique)))
+
+
+@functools.cache  # a recipe may hold thousands of changes
+def _described(described: type) -> dict[str, Setting]:
+    hints = get_type_hints(described)
     found = {}
-    for f in fields(technique):
+    for f in fields(described):
         if KEY not in f.metadata:
             continue
         default = f.default if f.default is not MISSING else f.default_factory()  # type: ignore[operator]
@@ -216,9 +223,18 @@ def make(kind: type[T], values: Mapping[str, Any]) -> T:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
-            raise BadInput(f"there is no setting {name!r}{hint}")
+            raise BadInput(f"there is no setting {_short(name)}{hint}")
         checked[key] = known[key].check(value)
     return kind(**checked)
+
+
+def folders(technique: Any) -> dict[str, str]:
+    """Return the settings of a technique that name a folder, where one is named."""
+    return {
+        name: text.strip()
+        for name, described in describe(technique).items()
+        if described.picks == "folder" and (text := getattr(technique, name)).strip()
+    }
 
 
 def values(technique: Any) -> dict[str, Any]:
@@ -227,6 +243,12 @@ def values(technique: Any) -> dict[str, Any]:
         name: dict(v) if isinstance(v := getattr(technique, name), Mapping) else v
         for name in describe(technique)
     }
+
+
+def _short(value: Any) -> str:
+    """Return a value as a sentence can hold it, whatever came in from outside."""
+    text = repr(value)
+    return text if len(text) <= 500 else f"{text[:100]}…"
 
 
 def _finite(value: float) -> bool:

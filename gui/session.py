@@ -1,6 +1,7 @@
 """What is remembered from one start to the next: the job, recent files, own presets, preferences.
 
-One JSON file, written beside and renamed; what cannot be read is left out, never fatal. Window
+One JSON file, written beside and renamed; what cannot be read is left out, never fatal. Several
+windows share it: each adds what it has changed to what the others have written meanwhile. Window
 geometry alone is kept by QSettings.
 """
 
@@ -8,16 +9,20 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from PySide6.QtCore import QLockFile
+
 from engine import settings
 from engine.errors import BadInput
-from engine.files import write_json
+from engine.files import read_plain, write_json
 from engine.finish import Finish
 from engine.image import Picture
 from engine.job import Inputs, Job, Source
+from engine.named_files import check_local
 from engine.places import data_folder
 from engine.settings import setting
 from engine.task import Technique
@@ -25,6 +30,10 @@ from engine.techniques import TECHNIQUES
 
 VERSION = 1
 MOST_RECENT = 10
+MAX_BYTES = 64 * 2**20
+"""Of the file."""
+PATIENCE_MS = 2000
+"""For another window that is writing."""
 log = logging.getLogger("pareidolia.session")
 
 
@@ -50,19 +59,33 @@ class Preferences:
     )  # fmt: skip
 
 
+Presets = dict[str, dict[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Base:
+    """Presets and preferences as they are in the file."""
+
+    presets: Presets = field(default_factory=dict)
+    preferences: Preferences = field(default_factory=Preferences)
+
+
 @dataclass
 class Session:
     """Everything remembered, as the window holds it."""
 
     job: Job | None = None
     recent: list[str] = field(default_factory=list)
-    presets: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    presets: Presets = field(default_factory=dict)
     """Own presets: technique's command, name, settings."""
     preferences: Preferences = field(default_factory=Preferences)
     folded: list[str] | None = None
     """Titles of the folded groups of settings; None: as at the first start."""
     techniques: dict[str, tuple[Technique, int]] = field(default_factory=dict)
     """Settings and size that the techniques were left with, by command."""
+
+    base: "Base" = field(default_factory=lambda: Base(), compare=False, repr=False)
+    """What the file held of presets and preferences: the rest has been changed here."""
 
     def remember_file(self, path: str) -> None:
         """Put a picture or project in front of the recent ones."""
@@ -76,21 +99,7 @@ def file() -> Path:
 
 def load() -> Session:
     """Return the last session; parts that cannot be read are as at the first start."""
-    session = Session()
-    try:
-        values = json.loads(file().read_text("utf-8"))
-    except FileNotFoundError:
-        return session
-    except (OSError, ValueError, RecursionError) as error:
-        log.warning("%s cannot be read (%s): starting afresh", file(), error)
-        with suppress(OSError):
-            file().replace(file().with_suffix(".damaged.json"))
-        return session
-    if not isinstance(values, dict) or values.get("version") != VERSION:
-        log.warning("%s is of another version: starting afresh", file())
-        with suppress(OSError):
-            file().replace(file().with_suffix(".other.json"))
-        return session
+    session, values = Session(), _read()
     for name, read in (
         ("job", job_from_values),
         ("techniques", _techniques),
@@ -104,26 +113,103 @@ def load() -> Session:
                 setattr(session, name, read(values[name]))
         except (KeyError, TypeError, ValueError, AttributeError, BadInput) as error:
             log.warning("%s in %s is left out: %r", name, file(), error)
+    session.base = Base(deepcopy(session.presets), session.preferences)
     return session
 
 
-def save(session: Session) -> None:
-    """Write the session; raises `BadInput` or OSError."""
-    values = {
+def _read() -> dict[str, Any]:
+    """Return what the file holds, nothing if that is of no use; it is put aside then."""
+    try:
+        values = json.loads(read_plain(file(), MAX_BYTES))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError, BadInput) as error:
+        log.warning("%s cannot be read (%s): starting afresh", file(), error)
+        _put_aside(".damaged")
+        return {}
+    if not isinstance(values, dict) or values.get("version") != VERSION:
+        log.warning("%s is of another version: starting afresh", file())
+        _put_aside(".other")
+        return {}
+    return values
+
+
+def _put_aside(mark: str) -> None:
+    with suppress(OSError):
+        file().replace(file().with_suffix(f"{mark}.json"))
+
+
+def save(session: Session, whole: bool = True) -> None:
+    """Write the session, with what other windows have written of presets and preferences.
+
+    Args:
+        session: what to write; it gets the others' presets as well.
+        whole: whether the job and the rest go along: when the window closes.
+
+    Raises `BadInput` or OSError.
+    """
+    path = file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = QLockFile(str(path.with_suffix(".lock")))
+    lock.tryLock(PATIENCE_MS)  # who holds it longer than that has stopped
+    try:
+        there = _read()
+        values = {**_values(session), **({} if whole else _others(there))}
+        values["presets"] = _merged_presets(session, there.get("presets"))
+        values["preferences"] = _merged_preferences(session, there.get("preferences"))
+        recent = there.get("recent")
+        theirs = [p for p in recent if isinstance(p, str)] if isinstance(recent, list) else []
+        values["recent"] = list(dict.fromkeys([*session.recent, *theirs]))[:MOST_RECENT]
+        write_json(path, values)
+    finally:
+        lock.unlock()
+    session.presets = _presets(values["presets"])
+    session.base = Base(deepcopy(session.presets), session.preferences)
+
+
+def _values(session: Session) -> dict[str, Any]:
+    return {
         "version": VERSION,
         "job": job_to_values(session.job) if session.job else None,
         "techniques": {
             command: {"settings": settings.values(technique), "size": size}
             for command, (technique, size) in session.techniques.items()
         },
-        "recent": session.recent,
-        "presets": session.presets,
-        "preferences": settings.values(session.preferences),
         "folded": session.folded,
     }
-    path = file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, values)
+
+
+def _others(there: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: there[name] for name in ("job", "techniques", "folded") if name in there}
+
+
+def merged(base: Presets, own: Presets, theirs: Presets) -> Presets:
+    """Return `theirs` with what was changed from `base` to `own`."""
+    found = deepcopy(theirs)
+    for command in {*base, *own}:
+        before, now = base.get(command, {}), own.get(command, {})
+        place = found.setdefault(command, {})
+        for name in before.keys() - now.keys():
+            place.pop(name, None)
+        for name, preset in now.items():
+            if name not in before or before[name] != preset:
+                place[name] = preset
+    return {command: named for command, named in found.items() if named}
+
+
+def _merged_presets(session: Session, there: Any) -> Presets:
+    """Return the presets to write; those that this version does not understand are kept, too."""
+    if not isinstance(there, dict):
+        return session.presets
+    tables = {c: dict(named) for c, named in there.items() if isinstance(named, dict)}
+    return merged(session.base.presets, session.presets, tables)
+
+
+def _merged_preferences(session: Session, there: Any) -> dict[str, Any]:
+    own, base = settings.values(session.preferences), settings.values(session.base.preferences)
+    if not isinstance(there, dict):
+        return own
+    return {**own, **there, **{n: value for n, value in own.items() if value != base[n]}}
 
 
 def path_of(source: Source | None) -> str | None:
@@ -200,8 +286,10 @@ def _presets(values: Any) -> dict[str, dict[str, dict[str, Any]]]:
         if not isinstance(named, dict):
             continue
         for name, preset in named.items():
-            with suppress(BadInput, KeyError, TypeError, AttributeError):
-                settings.make(TECHNIQUES[command], preset)
+            with suppress(KeyError, TypeError, AttributeError, BadInput):
+                made = settings.make(TECHNIQUES[command], preset)
+                for folder in settings.folders(made).values():
+                    check_local(folder)
                 kept.setdefault(command, {})[name] = preset
     return kept
 
