@@ -1,14 +1,15 @@
 """The program with a window: QApplication, theme, translations, last-resort dialog."""
 
 import logging
-import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from PySide6.QtCore import QLibraryInfo, QLocale, QTimer, QTranslator
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
+from cli.interrupting import handled, leave, let_go_of_terminal
 from engine.places import log_folder
 from gui import session, theme
 from gui.dialogs.error import LastResort
@@ -30,14 +31,30 @@ def main() -> int:
     last_resort.install()
     window = MainWindow(session.load(), lambda name: theme.apply(app, name))
     window.show()
-    # Ctrl-C in the terminal: Python sees it only when it gets to run between two events.
-    signal.signal(signal.SIGINT, lambda *_: window.close())
+    ending = _Ending(window)
+    # Signals: Python sees them only when it gets to run between two events.
     pulse = QTimer(app)
     pulse.timeout.connect(_pulse)
     pulse.start(250)
-    code = app.exec()
+    with handled(ending):
+        code = app.exec()
     last_resort.uninstall()
-    return code
+    return ending.exit_code or code
+
+
+class _Ending:
+    """Asked to end by a signal once: the window closes in order. Twice: the program ends now."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self.window = window
+        self.exit_code = 0
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        if self.exit_code:
+            leave(number)
+        let_go_of_terminal(number)
+        self.exit_code = 128 + number
+        self.window.leave()
 
 
 def _pulse() -> None:

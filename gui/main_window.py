@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QByteArray, Slot
+from PySide6.QtCore import QByteArray, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
+    QApplication,
     QMainWindow,
     QTabWidget,
     QVBoxLayout,
@@ -22,6 +23,7 @@ from gui.flow.figures import FigureFlow
 from gui.flow.files import FilesFlow
 from gui.flow.filming import FilmFlow
 from gui.flow.inspecting import InspectFlow
+from gui.flow.keeping import Keeping
 from gui.flow.layers import LayersFlow
 from gui.flow.lessons import LessonsFlow
 from gui.flow.live import LiveFlow
@@ -58,6 +60,10 @@ from gui.studio import Studio
 from gui.window_settings import window_settings
 
 LAYOUT_VERSION = 3
+PATIENCE_MS, AGAIN_MS = 40, 100
+"""To wait for what cannot be broken off before the window closes, and between two such waits."""
+MOST_DIALOGS = 20
+"""That may lie above each other."""
 
 
 class MainWindow(QMainWindow):
@@ -146,6 +152,9 @@ class MainWindow(QMainWindow):
         self.options = OptionsFlow(
             self.studio, self.session, self.form, self.technique_box, self.preset_box, self
         )
+        self.keeping = Keeping(self.session, self.background, self)
+        self.options.presets_changed.connect(self.keeping.keep)
+        self.keeping.changed.connect(self.options.show_presets)
         self.layers = LayersFlow(
             self.studio, self.networks, self.background, self.showing, self.network_box,
             self.tree, self,
@@ -180,6 +189,7 @@ class MainWindow(QMainWindow):
         self.live = LiveFlow(self.controller, self.maps, self.showing, self.pictures_in, self)
         self.status = StatusFlow(self)
         self.live.failed.connect(self.status.warn)
+        self.keeping.failed.connect(self.status.warn)
         self.lessons.said.connect(self.status.say)
         self.lessons.failed.connect(self.status.warn)
         self.pointing = PointerFlow(
@@ -278,6 +288,16 @@ class MainWindow(QMainWindow):
         self.live.stop()
         super().hideEvent(event)
 
+    def leave(self) -> None:
+        """Close without a question: nobody may be there to answer it, or there is no time left."""
+        for _ in range(MOST_DIALOGS):
+            above = QApplication.activePopupWidget() or QApplication.activeModalWidget()
+            if above is None:
+                break
+            above.close()
+        self.lessons.document.put_aside()
+        self.close()
+
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop the run first; the window goes when its iteration has ended."""
         if not self._closing and not self.lessons.document.may_leave(self.close):
@@ -297,9 +317,9 @@ class MainWindow(QMainWindow):
         self.maps.close()
         self.background.close()
         self.filming.close()
-        if not self.controller.close(5000):
+        if not self.controller.close(PATIENCE_MS):  # a forecast, or a network being loaded
             self.status.say(self.tr("Still finishing…"))
-            self._closing = False
+            QTimer.singleShot(AGAIN_MS, self.close)
             event.ignore()
             return
         self.log.close_log()

@@ -84,6 +84,7 @@ class DialogsFlow(QObject):
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self.window.session.preferences = dialog.preferences
             self.window.apply_preferences()
+            self.window.keeping.keep()
         dialog.deleteLater()
 
     @Slot()

@@ -1,6 +1,7 @@
 """The file of a lesson: opened, saved, exported; nothing unsaved is thrown away unasked."""
 
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 from engine.errors import PareidoliaError
 from engine.lesson import SUFFIX, Lesson, read_lesson, write_lesson
 from engine.lesson_html import export_html
+from engine.places import data_folder
 from gui.background import Background
 from gui.dialogs.choosing import file_to_open, file_to_save
 from gui.flow.files import FilesFlow
@@ -72,6 +74,22 @@ class LessonDocument(QObject):
             self._box = box
             box.open()
         return False
+
+    def put_aside(self) -> None:
+        """Write a changed lesson into the program's own folder; the next start opens it from there.
+
+        For an end that leaves no time for questions. The person's own file stays as it is.
+        """
+        if not self.changed:
+            return
+        name = f"{_plain(self.lesson.title)}-{time.strftime('%Y%m%d-%H%M%S')}{SUFFIX}"
+        path = data_folder() / "lessons" / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._path = write_lesson(self.lesson, path)
+        except (PareidoliaError, OSError) as error:
+            log.error("the lesson cannot be kept: %s", error)
+        self._saved = self.lesson
 
     @Slot(int)
     def _on_decided(self, button: int) -> None:
@@ -143,8 +161,7 @@ class LessonDocument(QObject):
     def _suggested(self, suffix: str) -> str:
         if self._path is not None:
             return str(self._path.with_suffix(suffix))
-        plain = "".join(c if c.isalnum() or c in " -" else "_" for c in self.lesson.title)
-        return f"{plain.strip() or 'lesson'}{suffix}"
+        return f"{_plain(self.lesson.title)}{suffix}"
 
     def write(self, path: Path, then: Callable[[], object] | None = None) -> None:
         """Write the lesson, then do what is to follow."""
@@ -182,3 +199,8 @@ class LessonDocument(QObject):
         if not isinstance(error, (PareidoliaError, OSError)):
             raise error
         self.failed.emit(str(error))
+
+
+def _plain(title: str) -> str:
+    """Return a title as the name of a file."""
+    return "".join(c if c.isalnum() or c in " -" else "_" for c in title).strip() or "lesson"

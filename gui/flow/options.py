@@ -20,6 +20,8 @@ class OptionsFlow(QObject):
     """Connects the studio's settings with what shows and edits them."""
 
     refused = Signal(str)
+    presets_changed = Signal()
+    """The person's own ones."""
 
     def __init__(
         self, studio: Studio, session: Session, form: SettingsForm, techniques: QComboBox,
@@ -57,12 +59,14 @@ class OptionsFlow(QObject):
             if described[field].kind != "layers" and value != described[field].default
         }
         self.session.presets.setdefault(technique.command, {})[name] = values
-        self._show_presets()
+        self.show_presets()
+        self.presets_changed.emit()
 
     def delete_preset(self, name: str) -> None:
         """Forget one of the person's own presets."""
         self.session.presets.get(self.studio.technique.command, {}).pop(name, None)
-        self._show_presets()
+        self.show_presets()
+        self.presets_changed.emit()
 
     def own_presets(self) -> list[str]:
         """Return the names of the person's own presets for the technique."""
@@ -99,7 +103,7 @@ class OptionsFlow(QObject):
             self.techniques.setCurrentIndex(at)
         self.form.describe(self.described())
         self._show_values()
-        self._show_presets()
+        self.show_presets()
 
     def _show_values(self) -> None:
         job = self.studio.job
@@ -108,7 +112,9 @@ class OptionsFlow(QObject):
         own = {name: getattr(job, name) for name in JOB_FIELDS}
         self.form.set_values({**values, **finish, **own})
 
-    def _show_presets(self) -> None:
+    @Slot()
+    def show_presets(self) -> None:
+        """Offer the presets that there are now."""
         with QSignalBlocker(self.presets):
             self.presets.clear()
             self.presets.addItems(list(self.all_presets()))
@@ -135,7 +141,7 @@ class OptionsFlow(QObject):
     def _on_preset(self, index: int) -> None:
         if index > 0:
             self.apply_preset(self.presets.currentText())
-        self._show_presets()
+        self.show_presets()
 
     @Slot(str, object)
     def _on_edited(self, name: str, value: Any) -> None:
@@ -148,7 +154,7 @@ class OptionsFlow(QObject):
             return
         self._show_values()
         if before.technique != after.technique:
-            self._show_presets()
+            self.show_presets()
 
 
 JOB_FIELDS = tuple(settings.describe(Job))
