@@ -204,7 +204,7 @@ def read_plain(path: Path, limit: int) -> bytes:
         # Not to wait for a writer, should it be a pipe.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
     except ValueError as error:
-        raise BadInput(f"{str(path)!r} is no path: it holds a null character.") from error
+        raise BadInput(f"{str(path)!r} cannot be read: a path has no null character.") from error
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
