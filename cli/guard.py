@@ -1,6 +1,7 @@
 """The last resort: errors become one line on standard error and an exit code, never a traceback."""
 
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ LONGEST = 1000
 def guarded(action: Callable[[], int]) -> int:
     """Call `action`, whose result is the exit code; explain what it raises."""
     _print_what_can_be_printed()
+    _print_notes()
     try:
         try:
             with handled(end):
@@ -51,6 +53,20 @@ def _say(sentence: str) -> None:
         line = f"{line[: LONGEST * 2 // 3]} … {line[-LONGEST // 3 :]}"
     with suppress(OSError):  # nobody listens any more; the exit code says it, too
         print("pareidolia:", line, file=sys.stderr)
+
+
+class _Notes(logging.Handler):
+    """Prints what was found in a weight file that was named."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(record.getMessage())
+
+
+def _print_notes() -> None:
+    log = logging.getLogger("pareidolia.networks")
+    log.setLevel(logging.INFO)
+    if not any(isinstance(handler, _Notes) for handler in log.handlers):
+        log.addHandler(_Notes())
 
 
 def _print_what_can_be_printed() -> None:

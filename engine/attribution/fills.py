@@ -17,12 +17,13 @@ def fill(network: Network, x: Tensor, kind: str) -> Tensor:
 
     Args:
         network: whose `prepare` made `x`.
-        x: float (N, 3, H, W).
+        x: float (N, 3, H, W); (N, 1, H, W) for networks that look at gray pictures.
         kind: one of `FILLS`: the mean colour (0 for the network), middle gray (0.5 sRGB), black, or
             the picture itself under a Gaussian blur (its border continued).
 
     Returns:
-        (1, 3, 1, 1), or (N, 3, H, W) for the blur; in the precision of `x` and on its device.
+        (1, 3, 1, 1), or (N, 3, H, W) for the blur, with as many channels as `x`; in the precision
+        of `x` and on its device.
 
     Raises:
         BadInput: there is no such fill.
@@ -37,6 +38,6 @@ def fill(network: Network, x: Tensor, kind: str) -> Tensor:
         blurred = gaussian_filter(pixels, (0, 0, width, width), mode="nearest")
         return torch.from_numpy(np.ascontiguousarray(blurred)).to(x)
     if kind == "mean":
-        return x.new_zeros(1, 3, 1, 1)
+        return x.new_zeros(1, x.shape[1], 1, 1)
     level = 0.5 if kind == "gray" else 0.0
     return network.prepare(torch.full((1, 3, 1, 1), level)).to(x)

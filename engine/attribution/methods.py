@@ -135,6 +135,8 @@ def attribute(
     values = found[0].detach().float().cpu()
     if values.ndim == 3 and network.card.preprocessing.order == "BGR":
         values = values.flip(0)
+    elif values.ndim == 3 and network.channels == 1:
+        values = values.expand(3, -1, -1)
     return values
 
 

@@ -87,10 +87,10 @@ def _fitting(
         found.channels,
     )
     wanted = module.state_dict()
-    missing = wanted.keys() - set(found.mapping.values())
+    missing = wanted.keys() - {ours for name, ours in found.mapping.items() if name in state}
     missing = {name for name in missing if not name.endswith(COUNTER)}
     if missing:
-        raise BadInput(f"{source}: {found.architecture} needs {_first(missing)}, which is missing")
+        raise BadInput(f"{source} lacks {_first(missing)}, which {found.architecture} needs")
     for name, ours in found.mapping.items():
         tensor = state[name]
         if isinstance(tensor, Unusable):
@@ -112,7 +112,8 @@ def _fitting(
 
 
 def _first(names: set[str]) -> str:
-    return min(names) + (f" and {len(names) - 1} more tensors" if len(names) > 1 else "")
+    more = len(names) - 1
+    return min(names) + (f" and {more} more tensor{'s' * (more > 1)}" if more else "")
 
 
 def _check_numbers(name: str, tensor: Tensor, source: object) -> None:

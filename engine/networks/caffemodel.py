@@ -5,6 +5,7 @@ name and its blobs, a blob its shape and its floats.
 """
 
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ OLD_NAME, OLD_BLOBS = 4, 6
 DATA, SHAPE = 5, 7
 OLD_SHAPE = (1, 2, 3, 4)
 """Number, channels, height, width of a blob, before blobs had a shape."""
+
+MOST_DIMENSIONS = 32
+"""Caffe's own limit."""
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -113,8 +117,10 @@ def _blob(message: memoryview) -> "Tensor":
     if not shape:
         # A fully connected layer's matrix: (1, 1, outputs, inputs).
         shape = old_shape[2:] if old_shape[:2] == [1, 1] else old_shape
-    numbers = np.frombuffer(b"".join(parts), "<f4").copy()
-    return torch.from_numpy(numbers).reshape(shape)
+    content = b"".join(parts)
+    if len(shape) > MOST_DIMENSIONS or prod(shape) * 4 != len(content):
+        raise ValueError("a shape of more or fewer numbers than there are")
+    return torch.from_numpy(np.frombuffer(content, "<f4").copy()).reshape(shape)
 
 
 def _dimensions(message: memoryview) -> list[int]:

@@ -1,6 +1,7 @@
 """A network's card: what it is, how pictures are prepared for it, where its weights come from."""
 
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any
 
 
@@ -69,13 +70,65 @@ class Card:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Card":
-        """Read what `to_dict` wrote; unknown keys are an error (`TypeError`)."""
+        """Read what `to_dict` wrote.
+
+        Raises `TypeError` for unknown and missing keys, `ValueError` for values that cannot be.
+        """
         values = dict(values)
         p = dict(values.pop("preprocessing", {}))
         for key in ("mean", "std"):
             if key in p:
-                p[key] = tuple(p[key])
+                p[key] = _three(key, p[key])
         for key in ("layers", "classes"):
             if key in values:
-                values[key] = tuple(values[key])
-        return cls(preprocessing=Preprocessing(**p), **values)
+                values[key] = _words(key, values[key])
+        card = cls(preprocessing=Preprocessing(**p), **values)
+        _check(card)
+        return card
+
+
+TEXTS = ("name", "title", "architecture", "licence", "credit", "url", "sha256", "file", "notes")
+LARGEST_SIDE = 10_000
+"""Pixels."""
+
+
+def _check(card: Card) -> None:
+    """Raise `ValueError` for a card that says what cannot be."""
+    for key in (*TEXTS, "preprocessing_source"):
+        if not isinstance(getattr(card, key), str):
+            raise ValueError(f"{key} must be text")
+    for key, most in (("input_size", LARGEST_SIDE), ("bytes", 2**50)):
+        number = getattr(card, key)
+        if (
+            type(number) is not int
+            or not 0 <= number <= most
+            or (key == "input_size" and not number)
+        ):
+            raise ValueError(f"{key} must be a whole number up to {most}")
+    for key in ("content_layers", "style_layers", "dream_layers"):
+        weights = getattr(card, key)
+        plain = isinstance(weights, dict) and all(isinstance(n, str) for n in weights)
+        if not plain or not all(_is_number(weight) for weight in weights.values()):
+            raise ValueError(f"{key} must give a number for each layer")
+    p = card.preprocessing
+    if p.order not in ("RGB", "BGR", "gray"):
+        raise ValueError("the preprocessing's order must be RGB, BGR or gray")
+    if not _is_number(p.scale) or any(n == 0 for n in p.std):
+        raise ValueError("the preprocessing's scale and std must be numbers, std not 0")
+
+
+def _three(key: str, value: Any) -> tuple[float, float, float]:
+    if not isinstance(value, list | tuple) or not all(_is_number(n) for n in value):
+        raise ValueError(f"the preprocessing's {key} must be three numbers")
+    first, second, third = value
+    return first, second, third
+
+
+def _words(key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(n, str) for n in value):
+        raise ValueError(f"{key} must be a list of names")
+    return tuple(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and type(value) is not bool and isfinite(value)

@@ -18,6 +18,9 @@ DEFAULT = "slim_vgg"
 FEATURED = ("slim_vgg", "vgg19", "vgg16", "googlenet_bvlc", "squeezenet1_1")
 """Listed first: the networks that the field's recipes are written for."""
 
+LARGEST_CARD = 16 << 20
+"""Bytes."""
+
 State = Literal["shipped", "imported", "here", "downloadable", "missing"]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -26,8 +29,21 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 def names() -> list[str]:
     """Return all names: featured networks, torchvision's others, the imported ones."""
-    known = built_in_names()
-    return known + [n for n in _card_names(weights.user_folder()) if n not in known]
+    known, bad = built_in_names(), damaged()
+    own = [n for n in _card_names(weights.user_folder()) if n not in known and n not in bad]
+    return [n for n in known if n not in bad] + own
+
+
+def damaged() -> dict[str, str]:
+    """Return the names whose cards cannot be read, with a sentence for each that says why."""
+    found = {}
+    for folder in (weights.user_folder(), weights.SHIPPED):
+        for name in _card_names(folder):
+            try:
+                read_card(folder / f"{name}.json")
+            except BadInput as error:
+                found[name] = str(error)
+    return found
 
 
 def built_in_names() -> list[str]:
@@ -89,13 +105,22 @@ def card_file(name: str) -> Path | None:
 def read_card(file: Path) -> Card:
     """Return the card in a JSON file; raises `BadInput` when it is not one."""
     try:
-        return Card.from_dict(json.loads(file.read_text("utf-8")))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise BadInput(f"{file} is not a network's card: {error}") from error
+        if file.stat().st_size > LARGEST_CARD:
+            raise ValueError("it is too large")
+        card = Card.from_dict(json.loads(file.read_text("utf-8")))
+        if card.name != file.stem or Path(card.file).name != card.file:
+            raise ValueError("its name is not that of its file")
+        return card
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise BadInput(
+            f"{file} is not a network's card: {error}; import the weights again, or delete it"
+        ) from error
 
 
 def _card_names(folder: Path) -> list[str]:
-    return sorted(f.stem for f in folder.glob("*.json")) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return sorted(f.stem for f in folder.glob("*.json") if f.is_file())
 
 
 # -- cards ---------------------------------------------------------------------------------------

@@ -76,6 +76,8 @@ def _seconds(text: str) -> float:
 
 def _list(options: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
+    for reason in catalogue.damaged().values():
+        print(f"left out: {reason}", file=sys.stderr)
     for name in catalogue.names():
         state = catalogue.state(name)
         if options.here and state not in ("shipped", "imported", "here"):

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
-from engine.networks.card import Card, Preprocessing
+from engine.networks.card import IMAGENET, Card, Preprocessing
 from engine.networks.contents import Contents
 from engine.networks.identify import Identified
 from engine.networks.own_head import has_guess
@@ -33,7 +33,9 @@ def _parts(contents: Contents, one: Identified) -> Iterator[str]:
         guess = ", with ReLU taken to stand between its layers" if has_guess(found.head) else ""
         yield f"in place of {found.last_layer} it has a head of its own{guess}"
     if found.channels == 1:
-        yield "it looks at gray pictures"
+        yield "it looks at pictures in gray"
+    if found.input_size:
+        yield f"its positions are for pictures of {found.input_size} x {found.input_size} pixels"
     if found.unread:
         yield (
             f"its own head ({summary(found.unread)}) was left out, since names and shapes do not "
@@ -64,17 +66,24 @@ def preparation(card: Card) -> str:
 
 
 def formula(p: Preprocessing) -> str:
-    """Return the arithmetic of a preprocessing."""
-    means, stds = (
-        (f"{v[0]:g}" if p.order == "gray" else f"({', '.join(f'{n:g}' for n in v)})")
-        for v in (p.mean, p.std)
-    )
+    """Return in words what a preprocessing does."""
+    if (p.order, p.scale, p.mean, p.std) == ("RGB", 1.0, IMAGENET.mean, IMAGENET.std):
+        return "RGB with ImageNet's mean and deviation"
+    if p.scale == 255 and set(p.std) == {1.0}:
+        minus = f" minus {_numbers(p, p.mean)}" if any(p.mean) else ""
+        return f"{p.order} from 0 to 255{minus}"
     scaled = "x" if p.scale == 1 else f"x * {p.scale:g}"
-    return f"{p.order}, ({scaled} - {means}) / {stds}"
+    return f"{p.order}, ({scaled} - {_numbers(p, p.mean)}) / {_numbers(p, p.std)}"
+
+
+def _numbers(p: Preprocessing, values: tuple[float, ...]) -> str:
+    if p.order == "gray":
+        return f"{values[0]:g}"
+    return "(" + ", ".join(f"{value:g}" for value in values) + ")"
 
 
 def unknown(path: str | os.PathLike[str], contents: Contents) -> str:
     """Return the sentence for a file of no known network, with what is in it."""
     shapes: Mapping[str, tuple[int, ...]] = contents.groups[0].shapes if contents.groups else {}
-    inside = f" ({len(shapes)} tensors, such as {next(iter(shapes))})" if shapes else ""
+    inside = f" ({len(shapes)} tensors, the first is {next(iter(shapes))})" if shapes else ""
     return readable(f"{path} holds the weights of no known network{inside}; known are {KNOWN}")

@@ -15,8 +15,15 @@ from urllib.parse import urlsplit
 from engine.errors import BadInput, DownloadCancelled, DownloadFailed
 from engine.networks import checksums, weights
 from engine.networks.card import Card
+from engine.networks.locking import Locked, locked
 
 CHUNK = 1 << 18
+SLACK = 1 << 20
+"""Bytes by which a file may be larger than its card says, beyond a tenth."""
+LARGEST = 8 << 30
+"""Bytes of a file of which the card says no size."""
+MOST_DIGITS = 18
+"""Of a length: more than any file has bytes."""
 RETRIES = 3
 """How often in a row a connection may break without bringing anything new."""
 
@@ -50,19 +57,37 @@ def download(
         return target
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part = _Part(target)
-        _fetch_all(card, part, progress or (lambda done, total: None), timeout, cancel)
-        if card.sha256 and not checksums.matches(part.path, card.sha256):
-            part.discard()
-            raise DownloadFailed(
-                f"what {card.url} sent are not the weights of {card.name} "
-                f"(check sum differs from {card.sha256}); it was deleted, try again later"
+        with locked(target.with_name(target.name + ".part.lock")):
+            return _downloaded(
+                card, target, progress or (lambda done, total: None), timeout, cancel
             )
-        part.path.replace(target)
-        part.discard()
+    except Locked as error:
+        raise DownloadFailed(
+            f"{card.name} is being downloaded already, by another window or command: wait for that"
+        ) from error
     except OSError as error:
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
         raise DownloadFailed(f"{target} cannot be written: {reason}") from error
+
+
+def _downloaded(
+    card: Card,
+    target: Path,
+    progress: Progress,
+    timeout: float,
+    cancel: Callable[[], bool] | None,
+) -> Path:
+    """Return the file, fetched and checked; nobody else is fetching it."""
+    part = _Part(target)
+    _fetch_all(card, part, progress, timeout, cancel)
+    if card.sha256 and not checksums.matches(part.path, card.sha256):
+        part.discard()
+        raise DownloadFailed(
+            f"what {card.url} sent are not the weights of {card.name} "
+            f"(check sum differs from {card.sha256}); it was deleted, try again later"
+        )
+    part.path.replace(target)
+    part.discard()
     return target
 
 
@@ -137,7 +162,7 @@ def _fetch(
                 start = 0  # the server sends everything, whatever was asked for
             elif _first_byte(response.headers.get("Content-Range", "")) != start:
                 raise DownloadFailed(f"{card.url} sent another part of the file than asked for")
-            _receive(response, part, start, progress, cancel)
+            _receive(card, response, part, start, progress, cancel)
     except urllib.error.HTTPError as error:
         with error:
             if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and start:
@@ -158,6 +183,7 @@ def _fetch(
 
 
 def _receive(
+    card: Card,
     response: http.client.HTTPResponse,
     part: _Part,
     start: int,
@@ -165,9 +191,13 @@ def _receive(
     cancel: Callable[[], bool] | None,
 ) -> None:
     """Write the response to `part` from byte `start` on."""
-    length = response.headers.get("Content-Length")
-    total = start + int(length) if length and length.isdigit() else 0
-    _check_space(part.path.parent, total - start)
+    length = response.headers.get("Content-Length") or ""
+    plain = length.isascii() and length.isdigit()
+    total = start + int(length[:MOST_DIGITS]) if plain else 0
+    most = card.bytes * 1.1 + SLACK if card.bytes else LARGEST
+    if total > most:
+        raise DownloadFailed(_too_much(card, most))
+    _check_space(part.path.parent, (total or card.bytes) - start)
     # Weak ETags do not vouch for single bytes.
     tag = response.headers.get("ETag", "")
     part.version = tag if tag[:2] != "W/" else ""
@@ -180,11 +210,23 @@ def _receive(
             chunk = response.read1(CHUNK)
             if not chunk:
                 break
+            if done + len(chunk) > most:  # there is no end in sight
+                file.close()
+                part.discard()
+                raise DownloadFailed(_too_much(card, most))
             file.write(chunk)
             done += len(chunk)
             progress(done, total)
     if done < total:
         raise _Interrupted(f"the connection ended at {done} of {total} bytes")
+
+
+def _too_much(card: Card, most: float) -> str:
+    size = f"weigh {card.bytes / 2**20:.0f} MiB" if card.bytes else "have no known size"
+    return (
+        f"{card.url} sends more than {most / 2**20:.0f} MiB, but the weights of {card.name} {size}: "
+        "these are not they"
+    )
 
 
 def _stopped() -> DownloadCancelled:

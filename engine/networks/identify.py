@@ -99,7 +99,7 @@ def search(shapes: Shapes) -> list[Recognised]:
 
 def _renamed(found: Recognised, back: dict[str, str], shapes: Shapes, prefix: str) -> Recognised:
     """Return what was found with the file's own names."""
-    mapping = {back[name]: ours for name, ours in found.mapping.items()}
+    mapping = {back.get(name, name): ours for name, ours in found.mapping.items()}
     unread = tuple(back[name] for name in found.unread)
     known = {*mapping, *unread}
     left = (

@@ -1,6 +1,7 @@
 """From a network's name to a network that runs: its weights found, recognised and put in place."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 PAINTERS = ("transformer_net",)
 """Architectures whose networks make pictures instead of looking at them."""
+
+log = logging.getLogger("pareidolia.networks")
+"""Says, as information, what was found in a file that somebody named."""
 
 
 def load_network(
@@ -103,6 +107,7 @@ def read(
     )
     if weights is not None:
         card = replace(card, notes=description(contents, one, card))
+        log.info("%s: %s", readable(path.name), card.notes)
     return path, card, one
 
 

@@ -34,7 +34,7 @@ def choose(
     is `usual` for the architecture. Raises `BadInput` for names that are none.
     """
     if asked is not None:
-        chosen, why = known_preprocessing(asked), "as asked"
+        chosen, why = known_preprocessing(asked), "as you asked"
     elif contents.preprocessing is not None:
         chosen, why = contents.preprocessing, contents.preprocessing_source
     elif found.preprocessing:
@@ -47,4 +47,6 @@ def choose(
         # One number for the one channel that there is.
         mean, std = (sum(values) / 3 for values in (chosen.mean, chosen.std))
         chosen = replace(chosen, order="gray", mean=(mean,) * 3, std=(std,) * 3)
+        if asked is None and contents.preprocessing is None:
+            why = "the mean of what colour networks are trained with; the file does not say"
     return chosen, why

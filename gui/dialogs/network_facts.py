@@ -43,7 +43,7 @@ class Facts:
 
 def known() -> list[Facts]:
     """Return every network with its card alone: quick, for the first sight of the table."""
-    found = []
+    found = [Facts(name, problem=reason) for name, reason in catalogue.damaged().items()]
     for name in catalogue.names():
         try:
             card = catalogue.card(name)

@@ -334,7 +334,8 @@ def test_pause_and_resume(qtbot, published, dialog, server, home):
 
 def test_cancel_removes_what_has_arrived(qtbot, published, dialog, server, home):
     held_at_half(qtbot, dialog, server)
-    assert files(home) == ["squeezenet1_1.pth.part", "squeezenet1_1.pth.part.version"]
+    part = "squeezenet1_1.pth.part"
+    assert files(home) == [part, f"{part}.lock", f"{part}.version"]
     press(qtbot, dialog, "cancelButton")
     assert state(dialog, "squeezenet1_1") == "can be downloaded"
     assert not button(dialog, "cancelButton").isVisible()

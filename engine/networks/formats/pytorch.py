@@ -67,7 +67,11 @@ def read(path: Path) -> Contents:
 def _contents(path: Path, kind: str, root: Any) -> Contents:
     groups, notes = groups_in(root)
     if not groups:
-        raise BadInput(f"{path} holds no state dict (tensors by name)")
+        arrays = any("numpy" in note for note in notes)
+        raise BadInput(
+            f"{path} holds no state dict (tensors by name)"
+            + ("; save its NumPy arrays as PyTorch tensors" if arrays else "")
+        )
     return Contents(kind, groups, notes=notes)
 
 

@@ -98,7 +98,7 @@ def _rebuilt(name: str, arguments: tuple[Any, ...]) -> Any:
         return _unusable(arguments[1], "has a shape but no values (a tensor on the meta device)")
     if name == "_rebuild_sparse_tensor":
         _, (_, *values) = arguments
-        shape = next((v for v in reversed(values) if isinstance(v, tuple)), ())
+        shape = next((v for v in values if isinstance(v, tuple) or _is_size(v)), ())
         return _unusable(shape, "is sparse; save it as .to_dense()")
     if name == "_rebuild_nested_tensor":
         return _unusable((), "is nested (tensors of several shapes)")
@@ -113,6 +113,10 @@ def _unusable(shape: Any, why: str) -> Unusable:
 
 def _plain(shape: Any) -> tuple[int, ...]:
     """Return the shape in `torch.Size(...)`, or itself."""
-    if isinstance(shape, Described):
-        return tuple(shape.arguments[0])
-    return tuple(shape)
+    return tuple(shape.arguments[0] if isinstance(shape, Described) else shape)
+
+
+def _is_size(value: Any) -> bool:
+    if not isinstance(value, Described) or not isinstance(value.kind, Global):
+        return False
+    return value.kind.dotted == "torch.Size"

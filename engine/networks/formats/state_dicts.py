@@ -40,9 +40,7 @@ def groups_in(root: Any) -> tuple[tuple[Group, ...], tuple[str, ...]]:
             if tensors := dict(_tensors_of(value)):
                 found.append(_group(place, tensors))
                 if kind := _class(value):
-                    notes.append(
-                        f"the object {kind} was read for its tensors, its code was not run"
-                    )
+                    notes.append(_object(kind))
             elif kind := _class(value):
                 others[kind] = None
         elif isinstance(value, Mapping):
@@ -55,7 +53,7 @@ def groups_in(root: Any) -> tuple[tuple[Group, ...], tuple[str, ...]]:
             )
         elif isinstance(value, list | tuple) and depth < 3:
             waiting.extend((f"{place}[{i}]", v, depth + 1) for i, v in enumerate(value[:100]))
-    if others and found:
+    if others:
         names = ", ".join(list(others)[:3])
         notes.append(f"other Python objects in the file ({names}) were left out")
     if isinstance(root, Mapping):
@@ -112,6 +110,12 @@ def _tensors_of(module: Described) -> "Iterator[tuple[str, Pending | Unusable]]"
                 yield prefix + name, part
             else:
                 waiting.append((f"{prefix}{name}.", part, depth + 1))
+
+
+def _object(kind: str) -> str:
+    if kind.startswith("__torch__."):
+        return "the program in it was not run"
+    return f"it holds a whole object of the class {kind}, of which only the tensors were read"
 
 
 def _class(value: Described) -> str:

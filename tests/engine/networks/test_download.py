@@ -28,6 +28,7 @@ class Server(ThreadingHTTPServer):
         self.cuts = []  # bytes to send before closing, one per request
         self.stall_at = None
         self.statuses = []  # errors to answer with, one per request
+        self.length = None  # to say instead of the true one; "": none
         self.lie = 0  # added to Content-Range's start
         self.requests = []
         self.released = threading.Event()
@@ -60,7 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         if start:
             first = start + server.lie
             self.send_header("Content-Range", f"bytes {first}-{size - 1}/{size}")
-        self.send_header("Content-Length", str(size - start))
+        if server.length != "":
+            self.send_header("Content-Length", server.length or str(size - start))
         if server.etag:
             self.send_header("ETag", server.etag)
         self.end_headers()
@@ -295,3 +297,51 @@ def test_checksums(tmp_path):
     assert checksums.matches(path, "a9993e364706816aba3e25717850c26c9cd0d89d")
     assert not checksums.matches(path, known[1:9])
     assert not checksums.matches(path, "")
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "9" * 30, str(10**12)])
+def test_an_absurd_length_is_refused(server, card, home, length):
+    server.length = length
+    with pytest.raises(DownloadFailed, match=r"sends more than \d+ MiB, but the weights of"):
+        download(card)
+    assert len(server.requests) == 1
+    assert list(home.iterdir()) == []
+
+
+def test_a_length_that_is_no_number_tells_nothing(server, card):
+    server.length = "²"
+    assert download(card).read_bytes() == CONTENT
+
+
+def test_a_body_without_end_is_given_up(server, card, home, monkeypatch):
+    monkeypatch.setattr(download_module, "SLACK", 200_000)
+    server.length = ""
+    server.content = bytes(3_000_000)
+    card = replace(card, bytes=1_500_000)
+    with pytest.raises(DownloadFailed, match="sends more than 2 MiB, but the weights of"):
+        download(card)
+    assert list(home.iterdir()) == []
+
+
+def test_one_download_at_a_time(server, card, home):
+    server.stall_at = 500_000
+    first = []
+    stop = threading.Event()
+
+    def fetch():
+        with pytest.raises(DownloadCancelled):
+            download(card, lambda done, _: first.append(done), timeout=0.2, cancel=stop.is_set)
+
+    thread = threading.Thread(target=fetch)
+    thread.start()
+    while not any(first):
+        time.sleep(0.01)
+    with pytest.raises(DownloadFailed, match="is being downloaded already"):
+        download(card)
+    stop.set()
+    server.stall_at = None
+    server.released.set()
+    thread.join()
+    # What came is kept, the lock is not.
+    assert sorted(p.suffix for p in home.iterdir()) == [".part", ".version"]
+    assert download(card).read_bytes() == CONTENT

@@ -10,7 +10,7 @@ from engine.networks import catalogue, weights
 from engine.networks.architectures.slim_vgg import slim_vgg
 from engine.networks.card import BYTES, CAFFE_VGG, IMAGENET
 from engine.networks.importing import import_file, remove, verify
-from engine.networks.loading import load_network
+from engine.networks.loading import load_module, load_network
 
 
 @pytest.fixture
@@ -103,8 +103,8 @@ def test_real_files(data_folder, home):
     assert catalogue.names().count("squeezenet1_1") == 1
     card = import_file(folder / "style_mosaic.pth")
     assert (card.architecture, card.preprocessing) == ("transformer_net", BYTES)
-    network = load_network("style_mosaic")
-    assert network.module(network.prepare(torch.rand(3, 32, 32))).shape == (1, 3, 32, 32)
+    module = load_module(home / "style_mosaic.pth")
+    assert module(torch.rand(1, 3, 32, 32) * 255).shape == (1, 3, 32, 32)
 
 
 def test_check_sums_in_file_names_are_no_part_of_the_name(slim, tmp_path):
