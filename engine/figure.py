@@ -24,6 +24,10 @@ SMALLEST_TYPE, LARGEST_TYPE = 12, 60
 """Captions' type follows the tiles' size within these, in pixels."""
 TILE_TO_TYPE = 18
 """A tile's typical side over its caption's type size."""
+PART_OF_HEIGHT = 0.025
+"""Of the pictures' height: with the lines of text between them about 2 % of the figure's."""
+TILE_TO_LARGE_TYPE = 9
+"""A tile's typical side over its caption's type size, at least: about 16 letters fit below."""
 NARROWEST = 7
 """Least width of a captioned column in type sizes: small tiles still have words below them."""
 LINES = 4
@@ -100,6 +104,18 @@ def rows(
     return _composed(lines, labels, [""] * max(across - 1, 0), title, dark)
 
 
+def _type_size(pictures: Sequence[Sequence[Floats]], side: float) -> int:
+    """Return the captions' type size for lines of pictures with a typical side.
+
+    It follows the pictures; in a figure of many lines it is larger, so that it can still be read
+    when the whole figure fills a screen, as long as some words fit below a picture.
+    """
+    grid = sum(max((rgb.shape[0] for rgb in line), default=0) for line in pictures)
+    from_afar = min(grid * PART_OF_HEIGHT, side / TILE_TO_LARGE_TYPE)
+    size = max(side / TILE_TO_TYPE, from_afar, SMALLEST_TYPE)
+    return round(min(size, LARGEST_TYPE))
+
+
 def _composed(
     lines: Sequence[Sequence[Tile]], labels: list[str], signs: list[str], title: str, dark: bool
 ) -> Picture:
@@ -107,7 +123,7 @@ def _composed(
     sides = [side for line in pictures for rgb in line for side in rgb.shape[:2]]
     if not sides:
         raise ValueError("a figure needs at least one tile")
-    size = round(min(max(float(np.median(sides)) / TILE_TO_TYPE, SMALLEST_TYPE), LARGEST_TYPE))
+    size = _type_size(pictures, float(np.median(sides)))
     gap, near = size, size // 3
 
     captioned = [any(t.caption for t in line) for line in lines]

@@ -64,6 +64,8 @@ class Setting:
             return ""
         unit = f" {self.unit}" if self.unit else ""
         if self.low is not None and self.high is not None:
+            if self.high - self.low >= 2**53:
+                return "of up to 64 bits"
             return f"{_number(self.low)} to {_number(self.high)}{unit}"
         return f"at least {_number(self.low)}{unit}" if self.low is not None else ""
 
@@ -259,4 +261,6 @@ def _finite(value: float) -> bool:
 
 
 def _number(value: float | None) -> str:
+    if value is not None and abs(value) >= 1e6 and value == int(value):
+        return f"{value:,.0f}"
     return f"{value:g}"

@@ -11,8 +11,8 @@ TOGETHER = ("settings", "sight", "inspect", "lesson")
 
 LOW = 52
 """Lines of text: a window lower than that has its docks at the bottom as low as they can be."""
-NARROW = 0.32
-"""Of the window's width: the docks at the left take no more at first."""
+NARROW, WIDE = 0.23, 0.28
+"""Of the window's width: the docks at the left, and those at the right, take no more at first."""
 
 
 class Docks(QObject):
@@ -53,6 +53,8 @@ class Docks(QObject):
     def arrange(self) -> None:
         """Put all of them into their places."""
         window, docks = self.window, self.by_name
+        # The pictures need the height more than timeline and losses need all the width.
+        window.setCorner(Qt.Corner.BottomLeftCorner, self.LEFT)
         for name, dock in docks.items():
             window.addDockWidget(self._areas[name], dock)
         for before, after in pairwise(TOGETHER):
@@ -71,11 +73,9 @@ class Docks(QObject):
         """Give them their first sizes."""
         window, docks = self.window, self.by_name
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-        letter = window.fontMetrics().averageCharWidth()
-        window.resizeDocks([docks["settings"]], [46 * letter], across)
         window.resizeDocks([docks["timeline"], docks["losses"]], [1, 1], across)
-        window.resizeDocks([docks["inputs"], docks["network"]], [2, 3], down)
-        self._given = dict.fromkeys(("inputs", "timeline"), 0)
+        window.resizeDocks([docks["inputs"], docks["network"]], [1, 1], down)
+        self._given = dict.fromkeys(("inputs", "settings", "timeline"), 0)
         self._follow()
         self.tidy_soon()
 
@@ -87,6 +87,8 @@ class Docks(QObject):
         sizes = {
             # Layer names beside their roles.
             "inputs": min(54 * fonts.averageCharWidth(), round(NARROW * window.width())),
+            # A slider is the better the longer it is.
+            "settings": min(80 * fonts.averageCharWidth(), round(WIDE * window.width())),
             "timeline": 12 * fonts.height() if room else 1,  # as low as it can be
         }
         for name in self._given:

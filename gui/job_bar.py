@@ -2,6 +2,7 @@
 
 from PySide6.QtWidgets import QComboBox, QLabel, QToolBar, QToolButton, QWidget
 
+from engine.techniques import TECHNIQUES
 from gui.panels.narrow import narrow
 
 
@@ -13,7 +14,8 @@ class JobBar(QToolBar):
         self.setWindowTitle(self.tr("Job"))
         self.setObjectName("jobBar")
         self.setMovable(False)
-        self.technique_box = self._box("techniqueBox", self.tr("Technique"), 16)
+        titles = [len(kind.title) for kind in TECHNIQUES.values()]
+        self.technique_box = self._box("techniqueBox", self.tr("Technique"), max(titles))
         self.network_box = self._box("networkBox", self.tr("Network"), 14)
         self.networks_button = QToolButton()
         self.networks_button.setObjectName("networksButton")
@@ -21,7 +23,8 @@ class JobBar(QToolBar):
         self.networks_button.setToolTip(self.tr("All networks"))
         self.networks_button.setAccessibleName(self.tr("All networks"))
         self.addWidget(self.networks_button)
-        self.preset_box = self._box("presetBox", self.tr("Preset"), 18)
+        names = [len(name) for kind in TECHNIQUES.values() for name in kind.presets]
+        self.preset_box = self._box("presetBox", self.tr("Preset"), max(names))
 
     def _box(self, name: str, text: str, letters: int) -> QComboBox:
         label = QLabel(f" {text} ")

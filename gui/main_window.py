@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QByteArray, QTimer, Slot
+from PySide6.QtCore import QByteArray, QSize, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -13,7 +13,9 @@ from PySide6.QtWidgets import (
 )
 
 from engine.errors import BadInput
+from engine.job import Job
 from gui import session as sessions
+from gui import theme
 from gui.actions import Actions
 from gui.background import Background
 from gui.canvas.canvas import Canvas
@@ -22,6 +24,7 @@ from gui.flow.dialogs import DialogsFlow
 from gui.flow.figures import FigureFlow
 from gui.flow.files import FilesFlow
 from gui.flow.filming import FilmFlow
+from gui.flow.full_screen import FullScreen
 from gui.flow.inspecting import InspectFlow
 from gui.flow.keeping import Keeping
 from gui.flow.layers import LayersFlow
@@ -42,6 +45,7 @@ from gui.flow.subject import SubjectFlow
 from gui.garbage import Garbage
 from gui.job_bar import JobBar
 from gui.panels.editors import commit_typed
+from gui.panels.explained_form import ExplainedForm
 from gui.panels.inputs import InputsPanel
 from gui.panels.lesson import LessonPanel
 from gui.panels.log import LogPanel
@@ -59,11 +63,21 @@ from gui.session import Session
 from gui.studio import Studio
 from gui.window_settings import window_settings
 
-LAYOUT_VERSION = 3
 PATIENCE_MS, AGAIN_MS = 40, 100
 """To wait for what cannot be broken off before the window closes, and between two such waits."""
 MOST_DIALOGS = 20
 """That may lie above each other."""
+PRESENTED = 160
+"""Per cent of the usual size of text, for an audience."""
+TITLE_BAR = 32
+"""Pixels of a screen's height that the frame around a window may take."""
+LAYOUT_VERSION = 4
+
+
+def first_size(screen: QSize) -> QSize:
+    """Return how large the window opens on a screen: within it, with its frame."""
+    room = QSize(screen.width(), screen.height() - TITLE_BAR)
+    return QSize(1600, 1000).boundedTo(room)
 
 
 class MainWindow(QMainWindow):
@@ -80,12 +94,13 @@ class MainWindow(QMainWindow):
         self.set_theme = set_theme
         self._closing = False
         self._shown = False
+        self._presenting = False
         self._make_models()
         self._make_widgets()
         self._make_docks()
         self._make_tools()
         self._make_flows()
-        self.resize(1280, 800)
+        self.resize(first_size(self.screen().availableSize()))
         self._known_layout = self._restore_geometry()
         self.apply_preferences()
 
@@ -115,6 +130,7 @@ class MainWindow(QMainWindow):
         self.inputs = InputsPanel(self.pictures)
         self.tree = NetworkTreePanel()
         self.form = SettingsForm()
+        self.explained_form = ExplainedForm(self.form)
         self.sight = SightPanel()
         self.inspect = QTabWidget()
         self.inspect.setObjectName("inspectTabs")
@@ -129,7 +145,7 @@ class MainWindow(QMainWindow):
         for name, title, area, widget in (
             ("inputs", self.tr("Pictures"), Docks.LEFT, self.inputs),
             ("network", self.tr("Network"), Docks.LEFT, self.tree),
-            ("settings", self.tr("Settings"), Docks.RIGHT, self.form),
+            ("settings", self.tr("Settings"), Docks.RIGHT, self.explained_form),
             ("sight", self.tr("What it sees"), Docks.RIGHT, self.sight),
             ("inspect", self.tr("Inspect"), Docks.RIGHT, self.inspect),
             ("lesson", self.tr("Lesson"), Docks.RIGHT, self.lesson),
@@ -199,10 +215,12 @@ class MainWindow(QMainWindow):
             self.sight_flow, self.networks, self.background, self.canvas, self
         )
         self.dialogs = DialogsFlow(self)
+        self.full_screen = FullScreen(self)
         self.menus = MenusFlow(self)
         self.actions_table = Actions(self, self.menus.handlers())
         self.menus.bind(self.actions_table)
         self.peeking = PeekFlow(self.canvas, self.actions_table["original"], self)
+        self.full_screen.bind(self.actions_table["full_screen"])
         self.filming.bind(self.actions_table["save_film"])
         self.figures.bind(self.actions_table["show_figure"])
         for flow in (self.filming, self.figures):
@@ -211,12 +229,17 @@ class MainWindow(QMainWindow):
         self.running.notes_changed.connect(self.form.set_notes)
         self.layers.choices.connect(self.form.set_choices)
         self.layers.suggested.connect(self.form.set_suggestions)
-        self.running.wanted.connect(self._on_wanted)
+        self.running.wanted.connect(self.ask_for_setting)
+        self.studio.changed.connect(self._on_technique)
+        self.explained_form.show_technique(self.studio.technique)
         self.tree.layer_selected.connect(self.sight_flow.on_layer)
         self.tree.layer_selected.connect(self.inspecting.on_layer)
         self.inputs.show_requested.connect(self.showing.show_input)
         self.canvas.dropped.connect(self.pictures_in.drop)
         self.pictures_in.project_dropped.connect(self.files.open_path)
+        self.pictures_in.lesson_dropped.connect(self.lessons.document.open_path)
+        self.pictures_in.weights_dropped.connect(self.dialogs.import_weights)
+        self.pictures_in.folder_dropped.connect(self.inspecting.take_folder)
         self.canvas.image_dropped.connect(self.pictures_in.drop_image)
         self.docks["sight"].visibilityChanged.connect(self.sight_flow.watch)
 
@@ -226,11 +249,22 @@ class MainWindow(QMainWindow):
         """Let the preferences take effect."""
         preferences = self.session.preferences
         dark = self.set_theme(preferences.theme) if self.set_theme else False
+        self._scale_text()
         self.losses.set_dark(dark)
         self.run_bar.refresh_icons()
         self.controller.threads = preferences.threads
         self.controller.history.budget = preferences.history_mib << 20
         self.running.forecasts = preferences.forecast
+
+    @Slot(bool)
+    def set_presentation(self, on: bool) -> None:
+        """Show all text large, or as the preferences have it."""
+        self._presenting = on
+        self.apply_preferences()
+
+    def _scale_text(self) -> None:
+        percent = self.session.preferences.text_size
+        theme.scale_text(max(percent, PRESENTED) if self._presenting else percent)
 
     def _restore_geometry(self) -> bool:
         """Put everything where it was; return whether that is known."""
@@ -243,9 +277,20 @@ class MainWindow(QMainWindow):
         self.restoring.restore(kept)
         return isinstance(state, QByteArray) and self.restoreState(state, LAYOUT_VERSION)
 
+    @Slot(object, object)
+    def _on_technique(self, before: Job, after: Job) -> None:
+        if type(before.technique) is not type(after.technique):
+            self.explained_form.show_technique(after.technique)
+
+    def show_layer(self, name: str) -> None:
+        """Show a layer in the tree, chosen."""
+        self.docks["network"].show()
+        self.docks["network"].raise_()
+        self.tree.select(name)
+
     @Slot(str)
-    def _on_wanted(self, name: str) -> None:
-        """Ask for a setting where it stands."""
+    def ask_for_setting(self, name: str) -> None:
+        """Put the cursor into a setting, where it stands."""
         self.docks["settings"].show()
         self.docks["settings"].raise_()
         self.form.ask_for(name)
@@ -256,6 +301,7 @@ class MainWindow(QMainWindow):
 
     def remember(self) -> None:
         """Write down where everything is, for the next start."""
+        self.full_screen.leave()
         kept = window_settings()
         kept.setValue("geometry", self.saveGeometry())
         kept.setValue("state", self.saveState(LAYOUT_VERSION))

@@ -45,6 +45,10 @@ class Preferences:
         "dark", "Theme", "Colours of the window.",
         choices=("dark", "light", "system"), group="Look",
     )  # fmt: skip
+    text_size: int = setting(
+        100, "Text size", "Size of all text in the window; View › Large text makes it larger for an "
+        "audience.", low=75, high=250, step=5, unit="%", group="Look",
+    )  # fmt: skip
     forecast: bool = setting(
         True, "Forecast", "Measure before a run how long it will take and how much memory.",
         group="Run",

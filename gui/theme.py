@@ -6,6 +6,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 
+LINK = {True: "#8ab8ff", False: "#0b4fb3"}
+"""Of links, on dark and on light."""
+USUAL = "usualPointSize"
+"""Property of the application: the size of its text before it was scaled."""
 EXTRA = """
 QToolTip { padding: 4px; }
 QStatusBar QLabel { padding: 0 6px; }
@@ -31,11 +35,29 @@ def apply(app: QApplication, theme: str) -> bool:
     return theme == "dark"
 
 
+def scale_text(percent: int) -> None:
+    """Give the program's text this size, in per cent of the usual one."""
+    app = QApplication.instance()
+    if not isinstance(app, QApplication):
+        return
+    usual = app.property(USUAL)
+    if usual is None:
+        usual = app.font().pointSizeF()
+        app.setProperty(USUAL, usual)
+    font = app.font()
+    wanted = usual * percent / 100
+    if usual > 0 and abs(font.pointSizeF() - wanted) > 0.01:
+        font.setPointSizeF(wanted)
+        app.setFont(font)
+        app.setStyleSheet(app.styleSheet())  # styled widgets take up a font only with their style
+
+
 def palette_of(colours: type) -> QPalette:
     """Return the style sheet's colours as a palette, for what paints itself."""
     role = QPalette.ColorRole
     back, text = QColor(colours.COLOR_BACKGROUND_1), QColor(colours.COLOR_TEXT_1)
     palette = QPalette(QColor(colours.COLOR_BACKGROUND_4), back)
+    dark = back.lightness() < 128
     for each, colour in (
         (role.Window, back),
         (role.Base, back),
@@ -48,6 +70,8 @@ def palette_of(colours: type) -> QPalette:
         (role.Highlight, QColor(colours.COLOR_ACCENT_3)),
         (role.HighlightedText, text),
         (role.PlaceholderText, QColor(colours.COLOR_TEXT_4)),
+        (role.Link, QColor(LINK[dark])),
+        (role.LinkVisited, QColor(LINK[dark])),
     ):
         palette.setColor(each, colour)
     faint = QColor(colours.COLOR_DISABLED)

@@ -49,8 +49,8 @@ class Hierarchy(Ascent, _Rows):
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
     iterations: int = setting(
-        256, "Iterations", "Steps for each layer.",
-        low=1, high=100_000, step=10, log=True, group="Run",
+        256, "Iterations", "Steps for each layer: four layers take four times as many.",
+        low=1, high=100_000, step=10, unit="per layer", log=True, group="Run",
     )  # fmt: skip
 
     resume: bool = setting(

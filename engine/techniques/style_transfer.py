@@ -37,7 +37,7 @@ class StyleTransfer:
 
     command: ClassVar[str] = "style-transfer"
     title: ClassVar[str] = "Style transfer"
-    summary: ClassVar[str] = "content + style(s) → picture"
+    summary: ClassVar[str] = "a photo repainted in the style of one or several paintings"
     exact: ClassVar[bool] = False
     inputs: ClassVar[tuple[str, ...]] = ("content", "styles", "start")
     presets: ClassVar[dict[str, dict[str, Any]]] = {

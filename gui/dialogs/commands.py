@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QObject, Qt, Slot
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Slot
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -28,16 +28,25 @@ class Command:
     text: str
     shortcut: str
     act: Callable[[], object]
+    more: str = ""
+    """Words that it is also found by."""
+    enabled: bool = True
 
 
 def commands_of(actions: Sequence[QAction]) -> list[Command]:
-    """Return the enabled actions as commands."""
+    """Return the actions as commands; those that cannot be done now are listed as such."""
     native = QKeySequence.SequenceFormat.NativeText
     return [
-        Command(plain(a.text()), a.shortcut().toString(native), a.trigger)
+        Command(plain(a.text()), a.shortcut().toString(native), a.trigger, _more(a), a.isEnabled())
         for a in actions
-        if a.isEnabled()
     ]
+
+
+def _more(action: QAction) -> str:
+    """Return what a person might call it otherwise."""
+    saves = action.objectName().startswith("action_save")
+    export = QCoreApplication.translate("CommandPalette", "export") if saves else ""
+    return f"{action.statusTip()} {export}"
 
 
 class CommandPalette(QDialog):
@@ -53,6 +62,8 @@ class CommandPalette(QDialog):
         self.line.setAccessibleName(self.tr("Search commands"))
         self.list = QListWidget()
         self.list.setUniformItemSizes(True)
+        self.list.setFocusProxy(self.line)  # letters always go to the line
+        self.setFocusProxy(self.line)
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
         column.addWidget(self.line)
@@ -61,36 +72,64 @@ class CommandPalette(QDialog):
         self.line.returnPressed.connect(self._take)
         self.list.itemClicked.connect(self._take)
         self.line.installEventFilter(self)
-        self.resize(460, 340)
+        self.resize(560, 380)
         self._filter("")
+        self.line.setFocus()
         self.chosen: Command | None = None
         """What the person took; carried out by whoever opened the palette, after it has gone."""
 
     @Slot(str)
     def _filter(self, text: str) -> None:
         self.list.clear()
-        for command in matching(self._commands, text):
+        found = matching(self._commands, text)
+        for command in found:
             words = f"{command.text}    {command.shortcut}" if command.shortcut else command.text
-            item = QListWidgetItem(words)
+            item = QListWidgetItem(words if command.enabled else self._not_now(words))
             item.setData(Qt.ItemDataRole.UserRole, self._commands.index(command))
+            if not command.enabled:
+                item.setFlags(Qt.ItemFlag.NoItemFlags)
             self.list.addItem(item)
-        self.list.setCurrentRow(0)
+        if not found:
+            nothing = QListWidgetItem(self.tr("Nothing here is called “{0}”.").format(text.strip()))
+            nothing.setFlags(Qt.ItemFlag.NoItemFlags)
+            self.list.addItem(nothing)
+        self._move(0, 1)
+
+    def _not_now(self, words: str) -> str:
+        return self.tr("{0}    (not possible now)").format(words)
+
+    def _move(self, row: int, step: int) -> None:
+        """Choose a row, or the next one in this direction that can be taken."""
+        while 0 <= row < self.list.count():
+            if self.list.item(row).flags() & Qt.ItemFlag.ItemIsEnabled:
+                self.list.setCurrentRow(row)
+                return
+            row += step
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Let letters go to the line at once."""
+        super().showEvent(event)
+        self.activateWindow()
+        self.line.setFocus(Qt.FocusReason.PopupFocusReason)
 
     @Slot()
     def _take(self) -> None:
         item = self.list.currentItem()
-        if item is not None:
+        if item is not None and item.flags() & Qt.ItemFlag.ItemIsEnabled:
             self.chosen = self._commands[item.data(Qt.ItemDataRole.UserRole)]
             self.accept()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Let the arrows move in the list while letters go to the line."""
         if watched is self.line and isinstance(event, QKeyEvent):
-            down, up = Qt.Key.Key_Down, Qt.Key.Key_Up
-            if event.type() == QEvent.Type.KeyPress and event.key() in (down, up):
-                step = 1 if event.key() == down else -1
+            keys = Qt.Key
+            page = max(1, self.list.height() // max(1, self.list.sizeHintForRow(0)) - 1)
+            steps = {keys.Key_Down: 1, keys.Key_Up: -1, keys.Key_PageDown: page,
+                     keys.Key_PageUp: -page}  # fmt: skip
+            step = steps.get(keys(event.key()))
+            if event.type() == QEvent.Type.KeyPress and step is not None:
                 row = max(0, min(self.list.count() - 1, self.list.currentRow() + step))
-                self.list.setCurrentRow(row)
+                self._move(row, 1 if step > 0 else -1)
                 return True
         return super().eventFilter(watched, event)
 
@@ -98,8 +137,17 @@ class CommandPalette(QDialog):
 def matching(commands: Sequence[Command], text: str) -> list[Command]:
     """Return the commands that hold all words of `text`; those that begin with it first."""
     words = text.casefold().split()
-    found = [c for c in commands if all(w in c.text.casefold() for w in words)]
-    return sorted(found, key=lambda c: not c.text.casefold().startswith(text.casefold()))
+    found = [c for c in commands if all(w in f"{c.text} {c.more}".casefold() for w in words)]
+
+    def late(command: Command) -> tuple[bool, bool, bool]:
+        called = command.text.casefold()
+        return (
+            not command.enabled,
+            not called.startswith(text.casefold()),
+            not all(word in called for word in words),
+        )
+
+    return sorted(found, key=late)
 
 
 KEYS_OF_THE_CANVAS = (

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QListWidget,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -88,7 +90,7 @@ class CompareDialog(QDialog):
                 "Choose methods, classes, units and layers; then press Compare or Sanity check."
             )
         )
-        self.older = QLabel(self.tr("This is the figure of an order before the last one."))
+        self.older = QLabel(self.tr("The choices have changed since this figure was made."))
         self._stale = False
         """Whether the figure is not of the last order, which was refused, or is not done."""
         self.zooms = zoom_buttons(self.view)
@@ -100,6 +102,12 @@ class CompareDialog(QDialog):
         self.save.clicked.connect(self._on_save)
         self.save_raw.clicked.connect(self._on_save_raw)
         self._saver.failed.connect(self.said.setText)
+        for typed in (self.choices.classes, self.choices.units):
+            typed.textEdited.connect(self._on_changed)
+        for button in self.choices.findChildren(QAbstractButton):
+            button.clicked.connect(self._on_changed)
+        for listed in self.choices.findChildren(QListWidget):
+            listed.itemChanged.connect(self._on_changed)
         self._show_state()
         open_within(self, 980, 720)
         wide = WIDE * self.fontMetrics().averageCharWidth()
@@ -179,6 +187,13 @@ class CompareDialog(QDialog):
         tickets.append(self._ticket)
         self.said.setText("")
         self._show_state()
+
+    @Slot()
+    def _on_changed(self) -> None:
+        """Mark the figure: it is no longer of what is chosen."""
+        if self.result_shown is not None and self._ticket is None:
+            self._stale = True
+            self._show_state()
 
     @Slot()
     def cancel(self) -> None:

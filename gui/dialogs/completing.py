@@ -2,8 +2,35 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtWidgets import QCompleter, QLineEdit
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QAbstractButton, QApplication, QCompleter, QLineEdit
+
+
+class ClickThrough(QObject):
+    """Lets a click beside a list of suggestions do what it was meant for.
+
+    Qt's completer takes the click that closes its list; a button under it would need a second one.
+    """
+
+    def __init__(self, completer: QCompleter) -> None:
+        super().__init__(completer)
+        self._popup = completer.popup()
+        self._popup.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Close the list and press the button that was clicked, if it was one."""
+        if watched is not self._popup or not isinstance(event, QMouseEvent):
+            return False
+        outside = not self._popup.rect().contains(event.position().toPoint())
+        if event.type() == QEvent.Type.MouseButtonPress and outside:
+            under = QApplication.widgetAt(event.globalPosition().toPoint())
+            if isinstance(under, QAbstractButton) and under.isEnabled():
+                self._popup.hide()
+                under.setFocus(Qt.FocusReason.MouseFocusReason)
+                under.click()
+                return True
+        return False
 
 
 class SeveralCompleter(QCompleter):
@@ -13,6 +40,7 @@ class SeveralCompleter(QCompleter):
         super().__init__(list(names), line)
         self.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.setFilterMode(Qt.MatchFlag.MatchContains)
+        ClickThrough(self)
 
     def splitPath(self, path: str) -> list[str]:
         """Return what is being typed now."""

@@ -53,6 +53,8 @@ class NetworksDialog(QDialog):
         ui, actions, downloads = self._ui, self._actions, self._downloads
         ui.view.selectionModel().currentRowChanged.connect(self._on_selected)
         ui.filter.modelReset.connect(self._update)
+        ui.search.textChanged.connect(self._on_filtered)
+        ui.kind.currentIndexChanged.connect(self._on_filtered)
         ui.view.activated.connect(self._on_use)
         ui.use.clicked.connect(self._on_use)
         ui.download.clicked.connect(self._on_download)
@@ -88,11 +90,27 @@ class NetworksDialog(QDialog):
             ui.view.setCurrentIndex(index)
             ui.view.scrollTo(index)
 
+    @Slot()
+    def _on_filtered(self) -> None:
+        """Select what can be seen: a network that the filter hides is not what a person means."""
+        view = self._ui.view
+        index = view.currentIndex()
+        if not index.isValid():
+            index = self._ui.filter.index(0, 0)
+        view.setCurrentIndex(index)
+        if index.isValid():
+            view.scrollTo(index)
+        self._update()
+
     @property
     def selected(self) -> str:
         """Name of the selected network; empty: none."""
         row = self._row()
         return row.facts.name if row else ""
+
+    def import_file(self, path: str) -> None:
+        """Ask for a name for the network in a file, and import it."""
+        self._actions.ask_for_name(path)
 
     @Slot()
     def refresh(self) -> None:

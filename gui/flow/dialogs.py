@@ -1,14 +1,16 @@
 """The dialogs that actions open, about what is in the window now."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QPoint, Qt, Slot
+from PySide6.QtCore import QCoreApplication, QObject, QPoint, Qt, Slot
 from PySide6.QtWidgets import QDialog, QInputDialog, QMessageBox
 
 from engine.techniques import TECHNIQUES
 from gui.dialogs.commands import Command, CommandPalette, ShortcutSheet, commands_of
 from gui.dialogs.preferences import PreferencesDialog
+from gui.panels.settings_form import in_words
 
 if TYPE_CHECKING:
     from engine.networks.network import Layer
@@ -35,6 +37,15 @@ class DialogsFlow(QObject):
             self.networks_dialog = dialog
         self.networks_dialog.show()
         self.networks_dialog.raise_()
+
+    @Slot(str)
+    def import_weights(self, path: str) -> None:
+        """Ask under which name to import a weight file."""
+        from gui.dialogs.networks import NetworksDialog
+
+        self.networks()
+        if isinstance(self.networks_dialog, NetworksDialog):
+            self.networks_dialog.import_file(path)
 
     @Slot()
     def compare_methods(self) -> None:
@@ -116,14 +127,7 @@ class DialogsFlow(QObject):
     def palette(self) -> None:
         """Open the command palette and do what is taken from it."""
         w = self.window
-        commands = commands_of(list(w.actions_table.by_name.values()))
-        for name in w.options.all_presets():
-            text = self.tr("Preset: {0}").format(name)
-            commands.append(Command(text, "", partial(w.options.apply_preset, name)))
-        for command, kind in TECHNIQUES.items():
-            text = self.tr("Technique: {0}").format(kind.title)
-            commands.append(Command(text, "", partial(w.studio.set_technique, command)))
-        palette = CommandPalette(commands, w)
+        palette = CommandPalette(commands_in(w), w)
         middle = w.mapToGlobal(QPoint((w.width() - palette.width()) // 2, 80))
         palette.move(middle)
         palette.exec()
@@ -153,6 +157,32 @@ class DialogsFlow(QObject):
             "MIT licence. Sample pictures and networks: resources/CREDITS.md."
         )
         QMessageBox.about(self.window, self.tr("About Pareidolia"), text.format(number))
+
+
+def commands_in(w: "MainWindow") -> list[Command]:
+    """Return all that the palette offers: actions, presets, techniques, settings, layers, networks."""
+
+    def words(text: str, name: str) -> str:
+        return QCoreApplication.translate("DialogsFlow", text).format(name)
+
+    found = commands_of(list(w.actions_table.by_name.values()))
+    for name in w.options.all_presets():
+        act: Callable[[], object] = partial(w.options.apply_preset, name)
+        found.append(Command(words("Preset: {0}", name), "", act))
+    for command, kind in TECHNIQUES.items():
+        act = partial(w.studio.set_technique, command)
+        text = words("Technique: {0}", kind.title)
+        found.append(Command(text, "", act, kind.summary))
+    for name, entry in w.options.described().items():
+        label = f"{in_words(entry.group)} › {in_words(entry.label)}" if entry.group else entry.label
+        text, more = words("Setting: {0}", label), in_words(entry.help)
+        found.append(Command(text, "", partial(w.ask_for_setting, name), more))
+    for layer in w.layers.layer_names():
+        found.append(Command(words("Layer: {0}", layer), "", partial(w.show_layer, layer)))
+    for name in w.layers.names:
+        act = partial(w.layers.choose, name)
+        found.append(Command(words("Network: {0}", name), "", act))
+    return found
 
 
 def units_in(layers: "tuple[Layer, ...]") -> list[str]:

@@ -1,5 +1,6 @@
 """The panels that look into the network: what they are about, and what their requests lead to."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSignalBlocker, Signal, Slot
@@ -69,6 +70,16 @@ class InspectFlow(QObject):
         activations.wish_changed.connect(maps.want_activations)
         maps.maps.answered.connect(activations.on_answer)
         activations.watch(self._watched)
+
+    @Slot(str)
+    def take_folder(self, path: str) -> None:
+        """Look through a folder of pictures that was dropped on the window."""
+        self.folder.choose(Path(path))
+        self.tabs.setCurrentWidget(self.panels["neighbors"])
+        dock = self.tabs.parentWidget()
+        if isinstance(dock, QDockWidget):
+            dock.show()
+            dock.raise_()
 
     def tab(self) -> str:
         """Return the name of the panel in front."""

@@ -108,6 +108,12 @@ class LayersFlow(QObject):
         if name != self.studio.job.network:
             self.studio.set_network(name)
 
+    def layer_names(self) -> list[str]:
+        """Return the names of all layers of the network that is there."""
+        if self.here is None:
+            return []
+        return [layer.field_name or layer.name for top in self.here.layers for layer in top.flat()]
+
     # -- loading --------------------------------------------------------------------------
 
     @Slot()
@@ -143,10 +149,7 @@ class LayersFlow(QObject):
         self._show_roles()
         if another:
             self.status.emit("")
-            names = [
-                layer.field_name or layer.name for top in loaded.layers for layer in top.flat()
-            ]
-            self.choices.emit({"class": loaded.network.classes, "layer": names})
+            self.choices.emit({"class": loaded.network.classes, "layer": self.layer_names()})
             self.loaded.emit(loaded)
             log.info("%s: %s", loaded.network.card.name, loaded.network.card.title)
 

@@ -118,6 +118,12 @@ class LessonDocument(QObject):
             if path is not None:
                 self.open(path)
 
+    @Slot(str)
+    def open_path(self, path: str) -> None:
+        """Open a lesson by its path, unless the present one would be lost and is to be kept."""
+        if self.may_leave(partial(self.open_path, path)):
+            self.open(Path(path))
+
     def open(self, path: Path) -> None:
         """Open a lesson; the present one stays when it cannot be read."""
         work = partial(read_lesson, path)

@@ -71,7 +71,8 @@ class MenusFlow(QObject):
             "cut_out": w.dialogs.cut_out,
             "add_lesson_step": w.lessons.add,
             "play_lesson": w.lessons.play,
-            "full_screen": self._full_screen,
+            "full_screen": w.full_screen.switch,
+            "presentation": w.set_presentation,
             "reset_layout": w.reset_layout,
             "networks": w.dialogs.networks,
             "find_layer": self._find_layer,
@@ -181,13 +182,6 @@ class MenusFlow(QObject):
     def _compare(self, on: bool) -> None:
         self.window.canvas.set_compare(on)
         self.window.timeline.set_compare(on)
-
-    @Slot(bool)
-    def _full_screen(self, on: bool) -> None:
-        if on:
-            self.window.showFullScreen()
-        else:
-            self.window.showNormal()
 
     @Slot(object)
     def _on_save(self, moment: object) -> None:

@@ -19,12 +19,15 @@ from engine.places import data_folder
 from gui.background import Background
 from gui.canvas.drops import local_paths
 from gui.dialogs.choosing import file_to_open
+from gui.flow.belonging import Belongings, belongings, folder_setting
 from gui.panels.inputs import InputsPanel, Place
 from gui.pictures import Pictures
 from gui.session import Session, path_of
 from gui.studio import Studio
 
 FILTER = f"({' '.join(f'*{suffix}' for suffix in sorted(SUFFIXES))})"
+MANY = 10**6
+"""Index of a place after all styles."""
 log = logging.getLogger("pareidolia.pictures")
 
 
@@ -33,6 +36,10 @@ class PicturesInFlow(QObject):
 
     problem = Signal(str)
     project_dropped = Signal(str)
+    lesson_dropped = Signal(str)
+    weights_dropped = Signal(str)
+    folder_dropped = Signal(str)
+    """A folder that is no setting of the technique."""
 
     def __init__(
         self, studio: Studio, session: Session, pictures: Pictures, panel: InputsPanel,
@@ -42,7 +49,9 @@ class PicturesInFlow(QObject):
         self.background = background
         self.studio, self.session, self.pictures = studio, session, pictures
         self.panel, self.window = panel, window
-        panel.picked.connect(self.put)
+        self._coming: list[tuple[Place, str]] = []
+        """Pictures that are being opened, with the places they are for."""
+        panel.dropped.connect(self.drop_at)
         panel.choose_requested.connect(self.choose)
         panel.removed.connect(self.remove)
         panel.weight_edited.connect(self._on_weight)
@@ -70,6 +79,7 @@ class PicturesInFlow(QObject):
         if opened is not None and opened.problem:
             log.error("%s", opened.problem)
             self.problem.emit(opened.problem)
+        self._put_what_has_come()
 
     @Slot(object, str)
     def put(self, place: Place, path: str) -> None:
@@ -118,7 +128,7 @@ class PicturesInFlow(QObject):
         title, kinds = self.tr("Choose a picture"), self.tr("Pictures {0}").format(FILTER)
         path = file_to_open(self.window, place.role, title, kinds)
         if path is not None:
-            self.put(place, str(path))
+            self.take(place, str(path))
 
     @Slot()
     def choose_content(self) -> None:
@@ -132,20 +142,60 @@ class PicturesInFlow(QObject):
 
     @Slot(list)
     def drop(self, paths: list[str]) -> None:
-        """Take dropped files: the first is the photo to work on, the others are styles.
+        """Take dropped files: the first picture is the photo to work on, the others are styles.
 
-        A project is opened instead.
+        Projects, lessons, weights and folders go where they belong; the rest is refused in words,
+        and what was there stays.
         """
-        projects = [path for path in paths if path.lower().endswith(".json")]
-        if projects:
-            self.project_dropped.emit(projects[0])
-            return
-        if not paths:
-            return
-        self.put(Place("content"), paths[0])
-        if "styles" in self.studio.technique.inputs:
-            for path in paths[1:]:
-                self.put(Place("style", len(self.studio.job.inputs.styles)), path)
+        several = "styles" in self.studio.technique.inputs
+        found = belongings(paths, self.studio.technique, None if several else 1)
+        self._hand_on(found)
+        for number, path in enumerate(found.pictures):
+            self.take(Place("style", MANY) if number else Place("content"), path)
+
+    @Slot(object, list)
+    def drop_at(self, place: Place, paths: list[str]) -> None:
+        """Take files dropped on a place: the first picture goes there, others follow as styles."""
+        found = belongings(paths, self.studio.technique, None if place.role == "style" else 1)
+        self._hand_on(found)
+        for number, path in enumerate(found.pictures):
+            self.take(Place("style", MANY) if number else place, path)
+
+    def _hand_on(self, found: Belongings) -> None:
+        """Give everything but pictures to where it belongs, and say what goes nowhere."""
+        if found.project is not None:
+            self.project_dropped.emit(found.project)
+        if found.lesson is not None:
+            self.lesson_dropped.emit(found.lesson)
+        if found.weights is not None:
+            self.weights_dropped.emit(found.weights)
+        if found.folder is not None:
+            name = folder_setting(self.studio.technique)
+            if name is not None:
+                self.studio.set_setting(name, found.folder)
+            else:
+                self.folder_dropped.emit(found.folder)
+        if found.refused:
+            self.problem.emit(" ".join(found.refused))
+
+    def take(self, place: Place, path: str) -> None:
+        """Put a picture into a place once it is seen that it can be opened; else say why not."""
+        self._coming.append((place, path))
+        opened = self.pictures.get(path)
+        if opened is not None and opened.problem:  # known from before
+            self.problem.emit(opened.problem)
+        self._put_what_has_come()
+
+    def _put_what_has_come(self) -> None:
+        """Put pictures in the order in which they were given."""
+        while self._coming:
+            place, path = self._coming[0]
+            opened = self.pictures.get(path)
+            if opened is None:
+                return
+            del self._coming[0]
+            if not opened.problem:
+                self.put(place, path)
 
     @Slot(QImage)
     def drop_image(self, image: QImage) -> None:

@@ -1,6 +1,7 @@
 """The status bar: messages, what is under the pointer, zoom."""
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Slot
@@ -20,6 +21,9 @@ class StatusFlow(QObject):
     def __init__(self, window: "MainWindow") -> None:
         super().__init__(window)
         self.window = window
+        self._warned = ""
+        """What went wrong, as long as it is shown."""
+        self._since = 0.0
         self.pixel = QLabel()
         self.pixel.setAccessibleName(self.tr("Pixel under the pointer"))
         self.zoom = QLabel()
@@ -37,6 +41,9 @@ class StatusFlow(QObject):
         window.layers.status.connect(self.say)
         window.running.failed.connect(self._on_failed)
         window.running.said.connect(self.say)
+        window.studio.changed.connect(self._on_remedy)
+        window.controller.state_changed.connect(self._on_remedy)
+        window.layers.loaded.connect(self._on_remedy)
 
     @Slot(str)
     def say(self, text: str) -> None:
@@ -52,14 +59,31 @@ class StatusFlow(QObject):
         """Show what went wrong, and keep it in the log."""
         text = in_this_window(text)
         logging.getLogger("pareidolia").warning("%s", text)
+        self._keep(text)
+
+    def _keep(self, text: str) -> None:
+        """Show what went wrong until something is done about it."""
+        self._warned, self._since = text, time.monotonic()
         self.window.statusBar().showMessage(text)
+
+    @Slot()
+    def _on_remedy(self) -> None:
+        """Let what went wrong go: a person has changed what it was about, or runs anew."""
+        bar = self.window.statusBar()
+        if self._warned and bar.currentMessage() == self._warned:
+            left = MESSAGE_MS - round(1000 * (time.monotonic() - self._since))
+            if left > 0:  # time to read it
+                bar.showMessage(self._warned, left)
+            else:
+                bar.clearMessage()
+        self._warned = ""
 
     @Slot(str, str)
     def _on_failed(self, sentence: str, details: str) -> None:
         from gui.dialogs.error import error_box
 
         sentence = in_this_window(sentence)
-        self.window.statusBar().showMessage(sentence)
+        self._keep(sentence)
         error_box(sentence, details, self.window).open()
 
     @Slot(int, int)

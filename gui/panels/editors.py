@@ -23,6 +23,12 @@ from gui.panels.narrow import narrow
 from gui.panels.text_editors import FolderEditor, PickEditor, TextEditor
 
 SLIDER_STEPS = 1000
+SLIDER = 72
+"""Pixels of width that a slider has at least."""
+DIGITS, LONG = 7, 11
+"""Figures that a number box has room for: usual numbers, and those without an end (a seed)."""
+BUTTONS = 30
+"""Pixels that a number box needs beside its text."""
 SMALLEST_SHARE = 1e-4
 """A logarithmic slider that includes 0 begins at this share of a usual value."""
 
@@ -85,15 +91,18 @@ class NumberEditor(Editor):
         if setting.log:
             self.box.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         if setting.unit:
-            self.box.setSuffix(f" {setting.unit}")
-        self.box.setMinimumWidth(self.box.fontMetrics().horizontalAdvance("0" * 11))
+            self.box.setSuffix(f" {short_unit(setting.unit)}")
+        metrics = self.box.fontMetrics()
+        digits = "0" * (DIGITS if high - low < 2**52 else LONG)
+        width = metrics.horizontalAdvance(digits + self.box.suffix())
+        self.box.setMinimumWidth(width + BUTTONS)
         self.box.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.slider: QSlider | None = None
         if math.isfinite(low) and high - low < 2**52:
             self.slider = QSlider(Qt.Orientation.Horizontal)
             self.slider.setRange(0, SLIDER_STEPS)
             self.slider.setPageStep(SLIDER_STEPS // 20)
-            self.slider.setMinimumWidth(40)
+            self.slider.setMinimumWidth(SLIDER)
             self.slider.valueChanged.connect(self._on_slider)
             self._adopt(self.slider, self.box)
             self._line.setStretch(0, 1)
@@ -201,7 +210,7 @@ class ChoiceEditor(Editor):
         super().__init__(setting, parent)
         self.box = QComboBox()
         self.box.addItems(list(setting.choices))
-        narrow(self.box)
+        narrow(self.box, max(map(len, setting.choices)))
         self._adopt(self.box)
         self.box.textActivated.connect(self._on_text)
         self.set_value(setting.default)
@@ -241,6 +250,11 @@ class SwitchEditor(Editor):
     @Slot(bool)
     def _on_clicked(self, on: bool) -> None:
         self.edited.emit(on)
+
+
+def short_unit(unit: str) -> str:
+    """Return a unit as it stands behind a number: "px" of "px of the network's input"."""
+    return unit.partition(" of ")[0] if len(unit) > DIGITS else unit
 
 
 def editor_for(setting: Setting, parent: QWidget | None = None) -> Editor:

@@ -48,7 +48,7 @@ class Place:
 class InputSlot(QFrame):
     """Thumbnail, name, size and buttons of one picture."""
 
-    picked = Signal(object, str)
+    dropped = Signal(object, list)
     choose_requested = Signal(object)
     removed = Signal(object)
     weight_edited = Signal(int, float)
@@ -152,11 +152,11 @@ class InputSlot(QFrame):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Put the first dropped file into this slot, others after it."""
+        """Hand on the dropped files."""
         files = local_paths(event.mimeData())
         if files:
             event.acceptProposedAction()
-            self.picked.emit(self.place, files[0])
+            self.dropped.emit(self.place, files)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Look at the picture on the canvas."""

@@ -12,8 +12,8 @@ from gui.pictures import Pictures
 class InputsPanel(QScrollArea):
     """A column of slots; pictures are dropped, chosen, weighted and removed here."""
 
-    picked = Signal(object, str)
-    """Place, path of a dropped picture."""
+    dropped = Signal(object, list)
+    """Place, paths of dropped files."""
     choose_requested = Signal(object)
     """Place whose picture is to be chosen from a file dialog."""
     removed = Signal(object)
@@ -90,7 +90,7 @@ class InputsPanel(QScrollArea):
 
     def _make(self, place: Place) -> InputSlot:
         slot = InputSlot(place, self._pictures, self)
-        slot.picked.connect(self.picked)
+        slot.dropped.connect(self.dropped)
         slot.choose_requested.connect(self.choose_requested)
         slot.removed.connect(self.removed)
         slot.weight_edited.connect(self.weight_edited)

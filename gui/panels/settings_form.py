@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QGridLayout,
@@ -44,6 +44,8 @@ class SettingsForm(QScrollArea):
     """Setting's name, new value."""
     refused = Signal(str)
     """Why what was typed could not be taken."""
+    explained = Signal(object)
+    """The `Setting` that the pointer or the keyboard is on; None: none is."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,6 +63,9 @@ class SettingsForm(QScrollArea):
         self._pages: dict[tuple[Setting, ...], _Page] = {}
         self._choices: dict[str, Sequence[str]] = {}
         self._suggestions: Mapping[str, str] = {}
+        self._owners: dict[int, Setting] = {}
+        """Which setting a widget of a row belongs to, by the widget's id."""
+        self._focused: Setting | None = None
 
     def describe(self, settings: Mapping[str, Setting]) -> None:
         """Show the rows for these settings; they are built once."""
@@ -180,9 +185,28 @@ class SettingsForm(QScrollArea):
         grid.addWidget(row.reset, line, 2)
         row.editor.edited.connect(partial(self._on_edited, entry.name))
         row.reset.clicked.connect(partial(self._on_reset, entry))
+        for widget in (row.label, row.editor, *row.editor.findChildren(QWidget)):
+            self._owners[id(widget)] = entry
+            widget.installEventFilter(self)
         if isinstance(row.editor, TextEditor):
             row.editor.refused.connect(self._on_refused)
         return row
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Tell which setting is in hand: the one under the pointer, else the one with the focus."""
+        entry = self._owners.get(id(watched))
+        if entry is not None:
+            kind = event.type()
+            if kind == QEvent.Type.Enter:
+                self.explained.emit(entry)
+            elif kind == QEvent.Type.Leave:
+                self.explained.emit(self._focused)
+            elif kind == QEvent.Type.FocusIn:
+                self._focused = entry
+                self.explained.emit(entry)
+            elif kind == QEvent.Type.FocusOut and self._focused is entry:
+                self._focused = None
+        return super().eventFilter(watched, event)
 
     def _on_folded(self, title: str, folded: bool) -> None:
         self._folded[title] = folded

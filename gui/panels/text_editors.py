@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QCompleter, QLineEdit, QPushButton, QWidget
 from engine.errors import BadInput
 from engine.settings import Setting
 from gui.dialogs.choosing import folder_to_open
+from gui.dialogs.completing import ClickThrough
 from gui.panels.editor import Editor
 
 
@@ -71,6 +72,7 @@ class PickEditor(TextEditor):
         self._completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self._completer.activated.connect(self._on_picked)
         self.box.setCompleter(self._completer)
+        ClickThrough(self._completer)
 
     def set_choices(self, names: Sequence[str]) -> None:
         """Offer these."""

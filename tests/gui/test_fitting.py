@@ -1,0 +1,165 @@
+"""The window fits small screens: nothing is off it, no text is cut, sliders and pictures have room."""
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import QPoint, QRect, QSize
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from engine import settings
+from engine.techniques import TECHNIQUES
+from gui import theme
+from gui.main_window import MainWindow, first_size
+from gui.panels.input_slot import InputSlot
+from tests.gui.cut import cut_texts, outside
+from tests.gui.stories import MOSAIC, STROKES, until
+
+SMALL = QSize(1280, 720)
+SIZES = [SMALL, QSize(1366, 768), QSize(1920, 1080)]
+
+
+@pytest.fixture(params=["dark", "light"])
+def themed(request: pytest.FixtureRequest, qapp: QApplication) -> Iterator[str]:
+    theme.apply(qapp, request.param)
+    yield request.param
+    theme.apply(qapp, "system")
+
+
+def at_size(window: MainWindow, qtbot: QtBot, size: QSize) -> None:
+    """Let the window be as at the first start on a screen of this size."""
+    window.resize(size)
+    window.reset_layout()
+    settle(qtbot)
+
+
+def settle(qtbot: QtBot) -> None:
+    for _ in range(4):  # layouts, and timers that follow them
+        qtbot.wait(15)
+
+
+def unfold(window: MainWindow) -> None:
+    for group in window.form._groups.values():
+        group.set_open(True)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s.width()}x{s.height()}")
+def test_all_is_on_a_small_screen(window: MainWindow, qtbot: QtBot, size: QSize) -> None:
+    at_size(window, qtbot, size)
+    assert window.size() == size
+    assert outside(window) == []
+    for name in ("runButton", "stopButton"):
+        button = window.findChild(QWidget, name)
+        assert button is not None and button.isVisible()
+    whole = window.rect()
+    for button in window.timeline.findChildren(QPushButton):
+        place = QRect(button.mapTo(window, QPoint()), button.size())
+        assert button.isVisible() and whole.contains(place), button.text()
+    assert window.statusBar().geometry().bottom() <= whole.bottom()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s.width()}x{s.height()}")
+def test_two_styles_are_seen_and_sliders_have_room(
+    window: MainWindow, qtbot: QtBot, size: QSize
+) -> None:
+    window.studio.set_inputs("", styles=((STROKES, 1.0), (MOSAIC, 1.0)))
+    at_size(window, qtbot, size)
+    panel = window.inputs
+    seen = panel.viewport().rect()
+    slots = panel.findChildren(InputSlot)
+    assert len(slots) == 3
+    for slot in slots:
+        place = QRect(slot.mapTo(panel.viewport(), QPoint()), slot.size())
+        assert seen.contains(place), slot.title.text()
+    unfold(window)
+    settle(qtbot)
+    sliders = window.form.findChildren(QSlider)
+    shown = [s.width() for s in sliders if s.isVisible()]
+    assert min(shown) >= 60
+    assert max(shown) >= (90 if size == SMALL else 95)
+
+
+def test_no_text_is_cut_in_any_technique(window: MainWindow, qtbot: QtBot, themed: str) -> None:
+    at_size(window, qtbot, SMALL)
+    cut: dict[str, list[str]] = {}
+    for command in TECHNIQUES:
+        window.studio.set_technique(command)
+        unfold(window)
+        settle(qtbot)
+        cut[command] = [*cut_texts(window), *outside(window)]
+        assert window.size() == SMALL, command
+    assert {command: texts for command, texts in cut.items() if texts} == {}
+
+
+def test_no_text_is_cut_in_any_panel(window: MainWindow, qtbot: QtBot, themed: str) -> None:
+    at_size(window, qtbot, SMALL)
+    cut: dict[str, list[str]] = {}
+    for name, dock in window.docks.items():
+        dock.raise_()
+        pages = range(window.inspect.count()) if name == "inspect" else range(1)
+        for page in pages:
+            if name == "inspect":
+                window.inspect.setCurrentIndex(page)
+            settle(qtbot)
+            cut[f"{name} {page}"] = [*cut_texts(window), *outside(window)]
+    assert {name: texts for name, texts in cut.items() if texts} == {}
+
+
+def test_the_first_window_is_within_the_screen() -> None:
+    assert first_size(QSize(1366, 768)).height() < 768
+    assert first_size(QSize(1366, 768)).width() <= 1366
+    assert first_size(QSize(3840, 2160)) == QSize(1600, 1000)
+
+
+# -- what explains it ------------------------------------------------------------------------------
+
+
+def test_every_technique_and_every_setting_is_explained_in_a_sentence() -> None:
+    from gui.panels.explained_form import explanation, sentence_of
+
+    for kind in TECHNIQUES.values():
+        words = sentence_of(kind)
+        assert words[0].isupper() and words.endswith(".") and len(words.split()) >= 5, words
+        for entry in settings.describe(kind).values():
+            assert len(explanation(entry)) > 10, entry.name
+
+
+def test_the_setting_in_hand_is_explained_below(window: MainWindow, qtbot: QtBot) -> None:
+    at_size(window, qtbot, SMALL)
+    said = window.explained_form.explanation
+    window.activateWindow()
+    editor = window.form.editor("style_weight")
+    entry = settings.describe(window.studio.technique)["style_weight"]
+    assert entry.help[:20] not in said.text()
+    editor.box.setFocus()  # type: ignore[attr-defined]
+    until(qtbot, lambda: entry.help[:20] in said.text())
+    assert "style" in window.explained_form.about.text()
+    window.studio.set_technique("deep-dream")
+    assert "network" in window.explained_form.about.text()
+    assert said.isVisible()
+
+
+def test_a_text_that_is_cut_would_be_found(qtbot: QtBot) -> None:
+    page = QWidget()
+    qtbot.addWidget(page)
+    column = QVBoxLayout(page)
+    label, button, box = QLabel("Multifaceted"), QPushButton("Use as start"), QComboBox()
+    box.addItem("luminance-after")
+    for widget in (label, button, box):
+        widget.setFixedWidth(30)
+        column.addWidget(widget)
+    page.show()
+    texts = ["Multifaceted", "Use as start", "luminance-after"]
+    assert [text.partition(": ")[2] for text in cut_texts(page)] == texts
+    for widget in (label, button, box):
+        widget.setFixedWidth(400)
+    settle(qtbot)
+    assert cut_texts(page) == []
