@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QColor, QMouseEvent, QPalette
+from PySide6.QtTest import QSignalSpy
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton, QToolBar, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -255,8 +256,7 @@ def test_a_click_on_a_button_beside_suggestions_needs_no_second_one(qtbot: QtBot
     column.addWidget(button)
     page.resize(300, 400)
     page.show()
-    clicked: list[bool] = []
-    button.clicked.connect(clicked.append)
+    clicked = QSignalSpy(button.clicked)
     qtbot.keyClicks(line, "p")
     popup = line.completer().popup()
     assert popup.isVisible()
@@ -269,4 +269,4 @@ def test_a_click_on_a_button_beside_suggestions_needs_no_second_one(qtbot: QtBot
     )  # fmt: skip
     QApplication.sendEvent(popup, event)
     assert not popup.isVisible()
-    assert len(clicked) == 1
+    assert clicked.count() == 1
