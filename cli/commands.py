@@ -185,10 +185,16 @@ def _recolour(argv: list[str]) -> int:
     keep_apart([options.output], Sources((options.picture, options.content)))
     picture, content = open_picture(options.picture), open_picture(options.content)
     from engine import colour
+    from engine.objectives.coverage import Coverage
 
-    photo = content.resized(size=(picture.width, picture.height)).tensor()[None]
-    change = colour.with_luminance_of if options.method == "luminance" else colour.match_colours
-    result = change(picture.tensor()[None], photo, options.strength)
+    content = content.resized(size=(picture.width, picture.height))
+    before, photo = (each.tensor()[None] for each in (picture, content))
+    if options.method == "luminance":
+        result = colour.with_luminance_of(before, photo, options.strength)
+    else:
+        coverages = [Coverage.of(each) for each in (picture, content)]
+        seen = [each.weights(photo) if each else None for each in coverages]
+        result = colour.match_colours(before, photo, options.strength, *seen)
     # Without the recipe of `picture`: it would give that one again, not this.
     save_picture(from_tensor(result[0], picture), options.output)
     print(options.output)

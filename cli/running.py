@@ -14,9 +14,9 @@ from cli.interrupting import Ended, handled, let_go_of_terminal
 from engine.errors import BadInput, PareidoliaError
 from engine.files import check_writable
 from engine.film import Take, check_film, film, partial_film
-from engine.image import Picture, from_tensor, save_picture
+from engine.image import from_tensor, save_picture
 from engine.image_saving import check_target
-from engine.job import Job, figure_of, opened, run
+from engine.job import Job, carried, figure_of, opened, run
 from engine.outputs import Output, Sources, keep_apart
 from engine.project import sources
 from engine.settings import describe
@@ -68,6 +68,8 @@ def run_job(
             return interrupt.exit_code, {}
         path = _save(job, frame, _partial(output) if drawn.stopped else output, bits)
         figures = _figures(job, frame, path)
+        if frame.note:
+            figures["note"] = frame.note
         if reel is not None and drawn.filmed:
             figures["film"] = str(partial_film(reel) if drawn.stopped else reel)
         if drawn.failure is None:
@@ -176,9 +178,9 @@ def _figure(output: Path) -> Path:
 
 
 def _save(job: Job, frame: Frame, path: Path, bits: int) -> Path:
-    content = job.inputs.content
-    like = content if isinstance(content, Picture) else None
-    return save_picture(from_tensor(frame.picture, like), path, recipe=job.recipe(), bits=bits)
+    return save_picture(
+        from_tensor(frame.picture, carried(job)), path, recipe=job.recipe(), bits=bits
+    )
 
 
 def _figures(job: Job, frame: Frame, path: Path) -> dict[str, Any]:
@@ -239,6 +241,8 @@ def _progress(quiet: bool, job: Job) -> Iterator[Callable[[Frame], None]]:
 
 def finish(code: int, figures: dict[str, Any], as_json: bool) -> int:
     """Print what came out and return the exit code."""
+    if "note" in figures:
+        print(f"pareidolia: {figures['note']}", file=sys.stderr)
     if as_json and figures:
         print(json.dumps(figures))
     elif figures:

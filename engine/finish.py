@@ -40,6 +40,8 @@ class Finisher:
         """`photo` is None where a technique works on none."""
         self._photo = photo
         self._resized: Tensor | None = None
+        self._seen: Tensor | None = None
+        """Its opacities, by which colours count; None: all count alike."""
 
     def __call__(self, picture: "Tensor", finish: Finish) -> "Tensor":
         """Return a picture (3, H, W) in [0, 1], on the CPU, finished.
@@ -61,13 +63,15 @@ class Finisher:
         elif photo is not None and finish.recolour == "luminance":
             result = colour.with_luminance_of(result, photo, strength)
         elif photo is not None and finish.recolour == "match":
-            result = colour.match_colours(result, photo, strength)
+            result = colour.match_colours(result, photo, strength, self._seen, self._seen)
         if photo is not None and finish.strength < 1:
             result = torch.lerp(photo, result, finish.strength)
         return result[0].clamp(0, 1)
 
     def _like(self, picture: "Tensor") -> "Tensor | None":
         """Return the photo (1, 3, H, W) at a picture's size; None where the shapes differ."""
+        import torch
+
         from engine.parameterization.scales import fit
 
         height, width = picture.shape[-2:]
@@ -78,5 +82,8 @@ class Finisher:
         if max(abs(wanted[0] - height), abs(wanted[1] - width)) > 1:
             return None
         if self._resized is None or self._resized.shape != picture.shape:
-            self._resized = photo.resized(size=(width, height)).tensor()[None]
+            resized = photo.resized(size=(width, height))
+            self._resized = resized.tensor()[None]
+            if resized.alpha is not None and resized.see_through:
+                self._seen = torch.tensor(resized.alpha)[None, None]
         return self._resized

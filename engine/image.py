@@ -1,13 +1,21 @@
-"""Pictures: opened from files, kept as sRGB samples, handed over as tensors, saved again."""
+"""Pictures: opened from files, kept as sRGB samples, handed over as tensors, saved again.
+
+Where a picture is transparent, its file has colours too, which nobody sees; they decide nothing. What
+a network, a measurement or a map is given has there the colours of what is visible nearby instead: a
+pixel of opacity a shows a times its own colour and 1 - a times that of its surroundings (the means of
+the visible colours over ever larger squares, the nearest ones first; mid-gray where nothing is
+visible at all). No edge arises where none is to be seen, and what is opaque stays as it is. What sums
+over a picture weighs each place by its opacity besides (`engine.objectives.coverage`).
+"""
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from PIL.ExifTags import Base
 from PIL.ImageFile import ImageFile
 
@@ -21,6 +29,7 @@ from engine.image_headers import code_points, png_code_points
 from engine.image_metadata import read_recipe, upright_exif
 from engine.image_reduction import in_srgb, reduced_size
 from engine.image_saving import save_picture
+from engine.image_transparency import LEAST, continued, resampled, weighed
 from engine.tiff_layouts import TiffPage
 
 if TYPE_CHECKING:
@@ -102,11 +111,23 @@ class Picture:
         """What should be said of the file in a sentence: that it holds more. Mostly nothing."""
         return about_frames(self.path, self.frame, self.frames) if self.path else ""
 
+    @property
+    def see_through(self) -> bool:
+        """Whether any of it is less than opaque."""
+        return self.alpha is not None and bool(self.alpha.min() < 1)
+
+    @cached_property
+    def shown(self) -> Floats:
+        """(H, W, 3) float32 sRGB in [0, 1]: `rgb`, with what is visible nearby where it is not."""
+        if self.alpha is None or not self.see_through:
+            return self.rgb
+        return _read_only(continued(self.rgb, self.alpha))
+
     def tensor(self) -> "Tensor":
-        """Copy the colour into a tensor: (3, H, W) float32 in [0, 1], on the CPU."""
+        """Copy what is shown into a tensor: (3, H, W) float32 in [0, 1], on the CPU."""
         import torch
 
-        return torch.from_numpy(np.array(self.rgb.transpose(2, 0, 1), order="C"))
+        return torch.from_numpy(np.array(self.shown.transpose(2, 0, 1), order="C"))
 
     def resized(
         self,
@@ -143,9 +164,15 @@ class Picture:
         target = max(1, round(width)), max(1, round(height))
         if target == (self.width, self.height):
             return self
-        colour = np.stack([_resampled(self.rgb[..., i], target) for i in range(3)], -1)
-        alpha = None if self.alpha is None else _resampled(self.alpha, target)
-        return replace(self, rgb=colour, alpha=alpha)
+        colour = resampled(self.shown, target).clip(0, 1)  # Lanczos overshoots at edges
+        if self.alpha is None:
+            return replace(self, rgb=colour)
+        alpha = resampled(self.alpha, target)
+        if self.see_through:
+            # Colours weigh by their opacity, but where that is too little to be divided by.
+            own = weighed(resampled(self.rgb * self.alpha[..., None], target), alpha)
+            colour = np.where(alpha[..., None] >= LEAST, own, colour)
+        return replace(self, rgb=colour, alpha=alpha.clip(0, 1))
 
 
 def open_picture(
@@ -258,12 +285,6 @@ def _read_only(array: Floats) -> Floats:
     view = array.view()
     view.flags.writeable = False
     return view
-
-
-def _resampled(channel: Floats, size: tuple[int, int]) -> Floats:
-    image = Image.fromarray(np.ascontiguousarray(channel)).resize(size, Image.Resampling.LANCZOS)
-    resampled: Floats = np.asarray(image)
-    return resampled.clip(0, 1)  # Lanczos overshoots at edges
 
 
 def _converter(samples: Samples, profile: bytes | None, coding: Coding | None) -> Conversion:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from engine.colour_coding import Conversion
 from engine.image_decoding import Samples
+from engine.image_transparency import weighed
 
 Floats = npt.NDArray[np.float32]
 _ROWS_AT_ONCE = 256
@@ -69,6 +70,8 @@ def in_srgb(
         values, opacity = samples.rows(top, bottom)
         # Conversions may give a view in which colours share one number.
         band = np.clip(convert(values), 0, 1)
+        if opacity is not None and target:
+            band = band * opacity[..., None]  # what nobody sees does not count
         colour[top:bottom] = _resampled(band, (across, bottom - top), right)
         if opacity is not None:
             if alpha is None:
@@ -76,13 +79,13 @@ def in_srgb(
             alpha[top:bottom] = _resampled(opacity[..., None], (across, bottom - top), right)[
                 ..., 0
             ]
-    if target:
-        colour = np.clip(
-            _resampled(colour, target, None, down), 0, 1
-        )  # Lanczos overshoots at edges
-        if alpha is not None:
-            alpha = np.clip(_resampled(alpha[..., None], target, None, down)[..., 0], 0, 1)
-    return colour, alpha
+    if not target:
+        return colour, alpha
+    colour = _resampled(colour, target, None, down)
+    if alpha is None:
+        return np.clip(colour, 0, 1), None  # Lanczos overshoots at edges
+    alpha = _resampled(alpha[..., None], target, None, down)[..., 0]
+    return weighed(colour, alpha), np.clip(alpha, 0, 1)
 
 
 def _resampled(

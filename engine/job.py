@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from engine.networks.network import Network
 
+REPAINTING = ("style-transfer", "deep-dream", "adversarial")
+"""Techniques whose result is the content itself, changed."""
+
 FORMAT = 2
 """Version of the recipe; readers refuse higher ones. What version 1 can say is written as that."""
 
@@ -227,6 +230,11 @@ def opened(job: Job) -> Job:
             name = picture.path or "picture"
             raise BadInput(f"the style {name} has the weight {weight:g}; it takes one above 0")
     inputs = Inputs(open_one(i.content), styles, open_one(i.guide), open_one(i.start))
+    sources = (inputs.content, *(p for p, _ in styles), inputs.guide, inputs.start)
+    for source in sources:
+        if isinstance(source, Picture) and source.alpha is not None and not source.alpha.any():
+            name = source.path or "the picture"
+            raise BadInput(f"{name} is transparent everywhere: there is nothing to see in it")
     from engine.device import choose_device, choose_precision, name_of  # torch: not for a mistake
 
     wanted = job.precision
@@ -282,6 +290,7 @@ def run(
     with the size that would fit, and `Diverged` when numbers stop being finite: the last frame's
     picture is then the last good one.
     """
+    from engine.colour import GRAY_NOTE
     from engine.device import release_memory
     from engine.memory import check_fits, explained
 
@@ -297,7 +306,9 @@ def run(
         with explained(task):
             for frame in task.technique.frames(task):
                 if job.finish != Finish():
-                    frame = replace(frame, render=partial(_finished, frame, finisher, job.finish))
+                    render = partial(_finished, frame, finisher, job.finish)
+                    told = frame.note != GRAY_NOTE or job.finish.recolour == "none"
+                    frame = replace(frame, render=render, note=frame.note if told else "")
                 yield frame
                 if frame.iteration == job.stop_after:
                     break
@@ -310,6 +321,17 @@ def run(
 
 def _finished(frame: Frame, finisher: Finisher, finish: Finish) -> "Tensor":
     return finisher(frame.picture, finish)
+
+
+def carried(job: Job) -> Picture | None:
+    """Return the picture whose EXIF, and transparency if it has any, the result of `job` carries.
+
+    The photo's; but its transparency goes only with what is made of the whole photo, place by place.
+    """
+    content = job.inputs.content
+    if not isinstance(content, Picture):
+        return None
+    return content if job.technique.command in REPAINTING else replace(content, alpha=None)
 
 
 def figure_of(job: Job, picture: "Tensor", network: "Network | None" = None) -> Picture | None:

@@ -36,6 +36,9 @@ class Frame:
     render: Callable[[], "Tensor"] = field(repr=False)
     film: int = 0
     """Which frame of a film this picture finishes, from 1; 0: none."""
+    note: str = ""
+    """What a person should know of the run so far, in a sentence with what may help; of the last
+    frame it is about the whole run."""
 
     @cached_property
     def picture(self) -> "Tensor":

@@ -5,6 +5,7 @@ import numpy.typing as npt
 from PySide6.QtGui import QImage
 
 from engine.heat import Heat
+from engine.image import Picture
 
 Bytes = npt.NDArray[np.uint8]
 BAND = 1 << 19
@@ -44,6 +45,13 @@ def to_array(image: QImage) -> Bytes:
         rows = np.frombuffer(part.constBits(), np.uint8).reshape(-1, part.bytesPerLine())
         pixels[top : top + band] = rows[:, : 4 * width].reshape(-1, width, 4)
     return pixels
+
+
+def picture_of(image: QImage) -> Picture:
+    """Return a picture of an image's pixels, with its transparency."""
+    pixels = to_array(image).astype(np.float32) / np.float32(255)
+    alpha = np.ascontiguousarray(pixels[..., 3]) if image.hasAlphaChannel() else None
+    return Picture(np.ascontiguousarray(pixels[..., :3]), alpha)
 
 
 def heat_image(heat: Heat, colours: str, threshold: float = 0.0) -> QImage:

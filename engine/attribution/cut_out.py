@@ -43,7 +43,7 @@ def pointed_at(network: Network, photo: Picture, target: int | Unit) -> Pointed:
     method = find_method("gradient")
     values = attribute(method, network, x, Question(target))
     assert values is not None  # nobody stops it
-    pixels = np.rint(small.rgb * np.float32(255)).astype(np.uint8)
+    pixels = np.rint(small.shown * np.float32(255)).astype(np.uint8)
     return Pointed(pixels, Heat.of(method, values).values)
 
 

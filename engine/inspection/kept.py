@@ -20,7 +20,7 @@ from engine.files import replacing
 from engine.inspection.folder import Mark
 from engine.networks.network import Network
 
-FORMAT = 1
+FORMAT = 2
 """Raised when pictures are read otherwise: what was kept before is not used then."""
 LIMIT = 1 << 30
 """Bytes that all kept files together may take."""

@@ -21,7 +21,7 @@ from engine.files import write_npz
 from engine.image import from_tensor, open_picture
 from engine.inspection.activations import channels_of
 from engine.inspection.folder import BATCH, Batch, batches, fingerprint, picture_files
-from engine.inspection.kept import kept_file, make_room, used
+from engine.inspection.kept import FORMAT, kept_file, make_room, used
 from engine.inspection.kept import weights_hash as weights_hash
 from engine.inspection.receptive_field import Box, fields
 from engine.networks.network import Network
@@ -201,7 +201,7 @@ class PatchSearch:
     # -- what is kept ---------------------------------------------------------------------
 
     def _depends_on(self, best: int) -> str:
-        settings = (self.network.card.preprocessing, self.layers, self.side, best)
+        settings = (FORMAT, self.network.card.preprocessing, self.layers, self.side, best)
         return f"{weights_hash(self.network)} {fingerprint(self.folder, self.files)} {settings}"
 
     def _save(self) -> None:

@@ -56,8 +56,8 @@ def load_network(
             raise BadInput(
                 f"{name} is a fast style network: it paints its one style in a single pass and "
                 "cannot judge a picture, which this needs. Take a network such as "
-                f"{catalogue.DEFAULT}; what {name} is made of is told by: "
-                f"python main.py networks show {name}"
+                f"{catalogue.DEFAULT}. No command paints with {name} yet; for what it is made of, "
+                f"see: python main.py networks show {name}"
             )
         module = assemble(one.group.tensors, one.found, card.input_size, path).to(device)
         return Network(module, card, card.classes, aliases(card.architecture))

@@ -1,14 +1,23 @@
 """The middle square of a picture: what a network made for squares sees of it."""
 
+from dataclasses import replace
+
 import numpy as np
 from torch import Tensor
 
 from engine.image import Picture
 
 
-def middle_square(picture: Picture, side: int) -> Tensor:
-    """Return the largest square in a picture's middle as (3, side, side) in [0, 1]."""
+def middle(picture: Picture) -> Picture:
+    """Return the largest square in a picture's middle."""
     short = min(picture.height, picture.width)
     top, left = (picture.height - short) // 2, (picture.width - short) // 2
-    square = np.ascontiguousarray(picture.rgb[top : top + short, left : left + short])
-    return Picture(square).resized(size=(side, side)).tensor()
+    place = slice(top, top + short), slice(left, left + short)
+    square = np.ascontiguousarray(picture.rgb[place])
+    alpha = None if picture.alpha is None else np.ascontiguousarray(picture.alpha[place])
+    return replace(picture, rgb=square, alpha=alpha)
+
+
+def middle_square(picture: Picture, side: int) -> Tensor:
+    """Return the largest square in a picture's middle as (3, side, side) in [0, 1]."""
+    return middle(picture).resized(size=(side, side)).tensor()

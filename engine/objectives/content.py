@@ -5,17 +5,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.objectives.coverage import Coverage
+
 
 class ContentLoss:
     """Mean squared error of features, 1 / (C H W) ||F - F*||², or its gradient-normalised form."""
 
-    def __init__(self, target: Tensor, normalised: bool = False) -> None:
-        """Compare with the activations `target` (N, C, H, W)."""
-        self.target = target.detach()
+    def __init__(
+        self, target: Tensor, normalised: bool = False, coverage: Coverage | None = None
+    ) -> None:
+        """Compare with the activations `target` (N, C, H, W), by how visible their places are."""
+        self.coverage = coverage if target.dim() == 4 else None  # a vector has no places
+        self.target = self._seen(target.detach())
         self.normalised = normalised
+
+    def _seen(self, features: Tensor) -> Tensor:
+        return features if self.coverage is None else self.coverage.scaled(features)
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return the scalar loss of activations of the target's shape, float32 or float64."""
+        features = self._seen(features)
         if self.normalised:
             return scaled_difference(features, self.target)
         result: Tensor = _MeanSquaredError.apply(features, self.target)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.objectives.content import scaled_difference
+from engine.objectives.coverage import Coverage
 from engine.objectives.moments import (
     double,
     moments,
@@ -43,9 +44,9 @@ class Statistics:
     second: Tensor
 
     @classmethod
-    def of(cls, features: Tensor) -> "Statistics":
-        """Return the statistics of activations (N, C, H, W)."""
-        return cls(*moments(features))
+    def of(cls, features: Tensor, coverage: Coverage | None = None) -> "Statistics":
+        """Return the statistics of activations (N, C, H, W), by how visible their places are."""
+        return cls(*(moments(features) if coverage is None else _seen_moments(features, coverage)))
 
     @classmethod
     def blend(cls, parts: Sequence["Statistics"], weights: Sequence[float]) -> "Statistics":
@@ -57,6 +58,11 @@ class Statistics:
         return cls(mean, second)
 
 
+def _seen_moments(features: Tensor, coverage: Coverage) -> tuple[Tensor, Tensor]:
+    """Return the weighted mean (N, C) and mean of f fᵀ (N, C, C), as `moments` does."""
+    return coverage.mean(features), moments(coverage.scaled(features))[1]
+
+
 class GramLoss:
     """Distance of Gram matrices: squared Frobenius norm, or its gradient-normalised form.
 
@@ -65,10 +71,15 @@ class GramLoss:
     as the mean over entries does here.
     """
 
-    def __init__(self, target: Statistics, normalised: bool = False) -> None:
-        """Compare with `target`; `normalised` divides by the sum of absolute differences."""
+    def __init__(
+        self, target: Statistics, normalised: bool = False, coverage: Coverage | None = None
+    ) -> None:
+        """Compare with `target`; `normalised` divides by the sum of absolute differences.
+
+        `coverage` is that of the picture whose activations are compared.
+        """
         self.target = target.second
-        self.normalised = normalised
+        self.normalised, self.coverage = normalised, coverage
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return the scalar loss of activations (N, C, H, W)."""
@@ -76,7 +87,10 @@ class GramLoss:
 
     def passing(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the activations, for what comes after them (see `passing_moments`), and the loss."""
-        onward, gram = passing_second_moments(features)
+        if self.coverage is None:
+            onward, gram = passing_second_moments(features)
+        else:
+            onward, gram = features, second_moments(self.coverage.scaled(features))
         if self.normalised:
             return onward, scaled_difference(gram, self.target)
         return onward, (gram - self.target).square().mean()
@@ -89,8 +103,12 @@ class WassersteinLoss:
     it, the loss of VGG-19's relu5_1 at 128 px climbs), so the decomposition is in float64.
     """
 
-    def __init__(self, target: Statistics) -> None:
-        """Precompute the target's covariance and its square root."""
+    def __init__(self, target: Statistics, coverage: Coverage | None = None) -> None:
+        """Precompute the target's covariance and its square root.
+
+        `coverage` is that of the picture whose activations are compared.
+        """
+        self.coverage = coverage
         self.mean = target.mean
         self.floor = COVARIANCE_FLOOR * target.second.diagonal(dim1=-2, dim2=-1).mean().clamp_min(
             1e-12
@@ -105,7 +123,10 @@ class WassersteinLoss:
 
     def passing(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the activations, for what comes after them (see `passing_moments`), and the loss."""
-        onward, mean, second = passing_moments(features)
+        if self.coverage is None:
+            onward, mean, second = passing_moments(features)
+        else:
+            onward, (mean, second) = features, _seen_moments(features, self.coverage)
         covariance = self._covariance(mean, second)
         channels = features.shape[1]
         means = (mean - self.mean).square().mean(-1)

@@ -11,7 +11,7 @@ from engine.errors import BadInput
 from engine.figure import Tile
 from engine.image import Picture
 from engine.networks.network import Network
-from engine.networks.square import middle_square
+from engine.networks.square import middle
 from engine.objectives.activation import (
     channel_mean,
     direction,
@@ -19,10 +19,12 @@ from engine.objectives.activation import (
     layer_energy,
     neuron,
 )
+from engine.objectives.coverage import Coverage
 from engine.parameterization.sheet import tiles_of
 from engine.task import Frame, Stage, Task
 from engine.techniques import ascent_steps
 from engine.techniques.activation_maximization import ActivationMaximization
+from engine.techniques.silence import silence
 from engine.techniques.start_steps import first_pictures
 
 
@@ -95,6 +97,18 @@ class Units:
         likeness = [diversity(part) for part in features.split(self.copies)]
         return values, sum(likeness[1:], likeness[0])
 
+    def silent(self, pictures: list[int]) -> list[int] | None:
+        """Return the channels none of whose pictures answered; None: some picture of a layer did."""
+        if not self.channels:
+            return [] if len(pictures) == self.count else None
+        answering = {c for i, c in enumerate(self.channels) if i not in set(pictures)}
+        return [c for c in dict.fromkeys(self.channels) if c not in answering] or None
+
+    def silence(self, pictures: list[int]) -> str:
+        """Return a sentence about the channels whose pictures are `pictures`."""
+        silent = self.silent(pictures)
+        return "" if silent is None else silence({self.layer: silent}, ascent_steps.REMEDY)
+
 
 class Towards:
     """How far each picture's activations go in a direction: that of a guide picture's."""
@@ -118,9 +132,14 @@ class Towards:
     def vector(self) -> Tensor:
         """The direction (C,), of length 1. Raises `BadInput` where the layer sees nothing."""
         with torch.no_grad():
-            square = middle_square(self.guide, self.network.card.input_size)[None]
-            here = self._here(self.network.taps(square, [self.layer])[self.layer].float())
-            mean = here.flatten(2).mean((0, 2)) if here.dim() > 2 else here.mean(0)
+            square = middle(self.guide).resized(size=(self.network.card.input_size,) * 2)
+            taps = self.network.taps(square.tensor()[None], [self.layer])
+            here = self._here(taps[self.layer].float())
+            seen = Coverage.of(square)
+            if seen is not None and here.dim() == 4:
+                mean = seen.mean(here)[0]
+            else:
+                mean = here.flatten(2).mean((0, 2)) if here.dim() > 2 else here.mean(0)
         if not mean.any():
             raise BadInput(
                 f"layer {self.layer} sees nothing in the guide picture there; another layer, "
@@ -140,6 +159,10 @@ class Towards:
         features = self.network.taps(view, [self.layer])[self.layer]
         values = direction(self._here(features), vector, self.power)
         return values, diversity(features) if diverse and self.copies > 1 else None
+
+    def silence(self, pictures: list[int]) -> str:
+        """Return a sentence about the layer, if no copy of its picture answered."""
+        return silence({self.layer: []}, ascent_steps.REMEDY) if len(pictures) == self.count else ""
 
 
 def suggested_layer(network: Network) -> str:

@@ -20,10 +20,15 @@ from engine.parameterization.transforms import Transforms, seen
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.ascent import Ascent
 from engine.techniques.ascent_forms import Pixels, form_of, mean_colour, variable_of
+from engine.techniques.silence import Watch
 
 GAP = 2
 """Pixels between the pictures of a sheet."""
 LEAST_SIDE = 8
+REMEDY = (
+    "Nothing in the pictures tried was a step towards it: more iterations, another seed, a photo to "
+    "start from, another position or another layer may help."
+)
 PATIENCE = 32
 """Steps after which a unit that never answered gets other noise to start from."""
 
@@ -43,6 +48,10 @@ class Goal(Protocol):
 
     def __call__(self, view: Tensor, diverse: bool) -> tuple[Tensor, Tensor | None]:
         """Return a value for each picture, and how alike copies are if `diverse` asks for it."""
+        ...
+
+    def silence(self, pictures: list[int]) -> str:
+        """Return a sentence about the goals of these pictures, which never answered to theirs."""
         ...
 
 
@@ -80,7 +89,7 @@ def frames(
         losses = climb.step(adjusted(cast(Ascent, task.technique), done), i)
         yield Frame(
             i, first.iterations, losses, time.perf_counter() - began, label + climb.restarted,
-            partial(_render, climb),
+            partial(_render, climb), note=climb.note,
         )  # fmt: skip
 
 
@@ -112,15 +121,24 @@ class Climb:
         self.answered = torch.zeros(goal.count, dtype=torch.bool, device=task.device)
         """Whose objective was anything but 0, of late."""
         self.restarts = 0
+        self.watch = Watch(goal.count, task.device)
+        """Which pictures' objectives have ever been anything but 0, and said how to go up."""
 
     @property
     def restarted(self) -> str:
         """How many pictures began again, in words to add to what is being done."""
         return f", {self.restarts} from other noise" if self.restarts else ""
 
+    @property
+    def note(self) -> str:
+        """What is to be said of goals that have been silent so far; "": nothing."""
+        silent = self.watch.silent()
+        return self.goal.silence(silent) if silent else ""
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
         """Return what `take_up` takes, until the next step."""
         tensors = {"variable": self.variable, "mean": self.adam.mean, "square": self.adam.square}
+        tensors["ever"] = self.watch.answered
         counts = {"steps": self.adam.steps, "redirected": self.redirected}
         return {**tensors, "answered": self.answered}, {**counts, "restarts": self.restarts}
 
@@ -130,6 +148,7 @@ class Climb:
         self.adam.mean.copy_(tensors["mean"])
         self.adam.square.copy_(tensors["square"])
         self.answered.copy_(tensors["answered"])
+        self.watch.answered.copy_(tensors["ever"])
         self.adam.steps, self.redirected = counts["steps"], counts["redirected"]
         self.restarts = counts["restarts"]
 
@@ -173,6 +192,7 @@ class Climb:
         with torch.no_grad():
             self._move(settings, gradient, norms)
             self._regularize(settings, gradient, iteration)
+            self.watch.see((self.values != 0) & (norms > 0))
             if not settings.steady:
                 self._wake(iteration, settings.iterations)
         return losses

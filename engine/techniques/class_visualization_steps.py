@@ -80,6 +80,14 @@ class Logits:
         likeness = [diversity(part) for part in features.split(self.copies)]
         return values, sum(likeness[1:], likeness[0])
 
+    def silence(self, pictures: list[int]) -> str:
+        """Return a sentence about the classes whose pictures are `pictures`."""
+        names = dict.fromkeys(self.network.classes[self.classes[i]] for i in pictures)
+        return (
+            f"No step led towards {', '.join(names)}: the logit's gradient was 0 from the first step "
+            f"to the last. {ascent_steps.REMEDY}"
+        )
+
 
 def stages(settings: ClassVisualization, task: Task) -> list[Stage]:
     """Return the one stage of the run."""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from engine.errors import BadInput
 from engine.image import Picture
+from engine.objectives.coverage import Coverage
 from engine.objectives.dream import (
     guided_objective,
     mean_activation_objective,
@@ -23,7 +24,12 @@ from engine.parameterization.smoothing import gaussian_blur
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.layer_weights import each_once
+from engine.techniques.silence import Watch, silence
 
+REMEDY = (
+    "What shows nothing of it cannot be led towards it: another photo, a larger size, a layer "
+    "nearer to the picture or other channels may help."
+)
 SMALLEST_OCTAVE = 32
 """No octave's short side falls below this: deep layers would have no positions left."""
 
@@ -59,7 +65,8 @@ def parse_channels(text: str) -> list[int]:
 class _Dream:
     """The objective at one octave and its gradient."""
 
-    def __init__(self, task: Task, size: tuple[int, int]) -> None:
+    def __init__(self, task: Task, size: tuple[int, int], watches: dict[str, Watch]) -> None:
+        """Prepare for pictures of `size`; `watches` see, layer by layer, which channels answer."""
         settings = cast(DeepDream, task.technique)
         self.task = task
         self.network = task.network
@@ -72,6 +79,12 @@ class _Dream:
             )
         self.channels = parse_channels(settings.channels)
         self._check_channels(size)
+        self.watches = watches
+        for name, weight in self.layers.items():
+            if weight:
+                self.watches.setdefault(name, Watch(len(self.channels) or 1, task.device))
+        covered = Coverage.of(_content(task))
+        self.coverage = None if covered is None else covered.at(size)
         self.guide: dict[str, Tensor] = {}
         if task.guide is not None:
             own_size = (task.guide.height, task.guide.width)
@@ -79,6 +92,8 @@ class _Dream:
             guide = resize_picture(task.guide.tensor()[None], guide_size)
             with torch.no_grad():
                 self.guide = self.network.taps(guide.to(task.device), self.layers)
+            if (seen := Coverage.of(task.guide)) is not None:
+                self.guide = {name: seen.visible(maps) for name, maps in self.guide.items()}
 
     def _check_channels(self, size: tuple[int, int]) -> None:
         calls = self.network.calls(size)
@@ -90,23 +105,56 @@ class _Dream:
             if wrong:
                 raise BadInput(f"layer {name} has channels 0 to {shape[1] - 1}, not {wrong[0]}")
 
-    def gradient(self, picture: Tensor, settings: DeepDream) -> tuple[Tensor, Tensor]:
-        """Return the objective and its gradient with respect to `picture` (1, 3, H, W)."""
+    def gradient(
+        self, picture: Tensor, settings: DeepDream, coverage: Coverage | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the objective and its gradient with respect to `picture` (1, 3, H, W).
+
+        `coverage` is the picture's; what is not visible does not count.
+        """
         with torch.enable_grad():
             x = picture.detach().requires_grad_(True)
             taps = self.network.taps(x, self.layers)
             terms = []
             for name, weight in self.layers.items():
+                maps = taps[name]
+                squared = not self.guide and settings.objective == "squares"
+                if coverage is not None:
+                    weights = coverage.weights(maps)
+                    maps = maps * (weights.sqrt() if squared else weights).to(maps.dtype)
                 if self.guide:
-                    value = guided_objective(taps[name], self.guide[name], self.channels)
-                elif settings.objective == "mean":
-                    value = mean_activation_objective(taps[name], self.channels)
+                    value = guided_objective(maps, self.guide[name], self.channels)
+                elif squared:
+                    value = squares_objective(maps, self.channels)
                 else:
-                    value = squares_objective(taps[name], self.channels)
+                    value = mean_activation_objective(maps, self.channels)
                 terms.append(weight * value)
+                self._watch(name, maps.detach())
             total = torch.stack(terms).sum()
             (gradient,) = torch.autograd.grad(total, x)
         return total.detach(), gradient
+
+    def mean_step(self, gradient: Tensor) -> Tensor:
+        """Return the mean size of a gradient (1, 3, H, W), over what is visible."""
+        if self.coverage is None:
+            return gradient.abs().mean()
+        return (gradient.abs() * self.coverage.weights(gradient)).mean()
+
+    def _watch(self, name: str, maps: Tensor) -> None:
+        watch = self.watches.get(name)
+        if watch is not None and not watch.done:
+            chosen = maps[0, self.channels] if self.channels else maps
+            watch.see((chosen.reshape(len(watch.answered), -1) != 0).any(1))
+
+    def note(self) -> str:
+        """Return what is to be said of layers and channels that have been silent so far."""
+        silent = {name: watch.silent() for name, watch in self.watches.items()}
+        channels = {
+            name: [self.channels[i] for i in places] if self.channels else []
+            for name, places in silent.items()
+            if places
+        }
+        return silence(channels, REMEDY)
 
 
 def frames(task: Task) -> Iterator[Frame]:
@@ -114,8 +162,9 @@ def frames(task: Task) -> Iterator[Frame]:
     first = cast(DeepDream, task.technique)
     clock = _Clock(time.perf_counter(), first.iterations * first.frame_count)
     whole = _content(task).tensor()[None]
+    watches: dict[str, Watch] = {}
     for number in range(1, first.frame_count + 1):
-        x = yield from _dreamed(task, whole, number, clock)
+        x = yield from _dreamed(task, whole, number, clock, watches)
         if number < first.frame_count:
             whole = zoomed(x, first.zoom, first.rotation).cpu()
 
@@ -128,7 +177,7 @@ class _Clock:
 
 
 def _dreamed(
-    task: Task, whole: Tensor, number: int, clock: _Clock
+    task: Task, whole: Tensor, number: int, clock: _Clock, watches: dict[str, Watch]
 ) -> Generator[Frame, None, Tensor]:
     """Dream of one picture through all octaves; return it at full size."""
     first = cast(DeepDream, task.technique)
@@ -136,7 +185,7 @@ def _dreamed(
     detail: Tensor | None = None
     for index, stage in enumerate(plan, 1):
         base = resize_picture(whole, stage.size).to(task.device)
-        dream = _Dream(task, stage.size)
+        dream = _Dream(task, stage.size, watches)
         x = base.clone() if detail is None else base + resize(detail, stage.size, "bilinear")
         if first.clip:
             x.clamp_(0, 1)
@@ -151,6 +200,7 @@ def _dreamed(
             yield Frame(
                 clock.done, clock.total, losses, time.perf_counter() - clock.began, label,
                 partial(_render, x), number if finished and first.frame_count > 1 else 0,
+                dream.note(),
             )  # fmt: skip
         detail = x - base
     return x
@@ -185,16 +235,17 @@ def _step(
     """Move `x` in place by one normalised step up the gradient of the shifted picture."""
     reach = settings.jitter
     shift = torch.randint(-reach, reach + 1, (2,), generator=task.generator).tolist()
-    value, gradient = dream.gradient(x.roll(shift, (2, 3)), settings)
+    seen = None if dream.coverage is None else dream.coverage.rolled(shift)
+    value, gradient = dream.gradient(x.roll(shift, (2, 3)), settings, seen)
     gradient = gradient.roll([-s for s in shift], (2, 3))
-    size = gradient.abs().mean()
+    size = dream.mean_step(gradient)
     objective, mean = torch.stack([value.float(), size]).tolist()
     finite({"objective": objective, "gradient": mean}, iteration)
     if settings.smoothing:
         widest = settings.smoothing * (0.5 + progress)
         blurs = [gaussian_blur(gradient, widest * factor) for factor in (0.5, 1.0, 2.0)]
         gradient = torch.stack(blurs).mean(0)
-    x.add_(gradient / gradient.abs().mean().clamp_min(1e-20), alpha=settings.step_size / 255)
+    x.add_(gradient / dream.mean_step(gradient).clamp_min(1e-20), alpha=settings.step_size / 255)
     if settings.clip:
         x.clamp_(0, 1)
     return {"objective": objective}

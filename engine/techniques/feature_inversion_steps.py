@@ -15,6 +15,7 @@ from engine.figure import Tile
 from engine.image import Picture
 from engine.networks.network import Network
 from engine.objectives.content import ContentLoss
+from engine.objectives.coverage import Coverage
 from engine.objectives.priors import alpha_norm, total_variation
 from engine.optimization.adam import Adam
 from engine.parameterization.scales import fit, resize_picture
@@ -113,16 +114,18 @@ def depth_weight(network: Network, layer: str) -> float:
 class _Inversion:
     """The objective of one layer."""
 
-    def __init__(self, network: Network, layer: str, photo: Tensor) -> None:
+    def __init__(
+        self, network: Network, layer: str, photo: Tensor, coverage: Coverage | None
+    ) -> None:
         self.network, self.layer = network, layer
         self.depth = depth_weight(network, layer)
         with torch.no_grad():
             target = network.taps(photo, [layer])[layer]
         # the mean square: divided by it, a mean squared error is the paper's relative error
-        self.size = float(target.float().square().mean())
+        self.loss = ContentLoss(target, coverage=coverage)
+        self.size = float(self.loss.target.float().square().mean())
         if not self.size > 0:
             raise BadInput(f"all features of {layer} are zero on this photo; take another layer")
-        self.loss = ContentLoss(target)
 
     def terms(self, picture: Tensor, settings: FeatureInversion) -> dict[str, Tensor]:
         """Return the weighted terms for a picture (1, 3, H, W)."""
@@ -155,7 +158,8 @@ def frames(task: Task) -> Iterator[Frame]:
     first = cast(FeatureInversion, task.technique)
     plan = _plan(first, task)
     photo = _photo(task, plan).to(task.device)
-    inversions = [_Inversion(task.network, layer, photo) for layer in plan.layers]
+    coverage = Coverage.of(_content(task))
+    inversions = [_Inversion(task.network, layer, photo, coverage) for layer in plan.layers]
     tiles = [inversion for inversion in inversions for _ in range(plan.repeats)]
     pictures = [_start(task, first.noise, plan.tile) for _ in tiles]
     optimizers = [Adam(picture, first.learning_rate, BETAS) for picture in pictures]

@@ -17,7 +17,7 @@ from engine.files import write_npz
 from engine.inspection.patches import weights_hash
 from engine.task import Task
 
-FORMAT = 1
+FORMAT = 2
 """Raised when what is kept, or what a step does, changes: older runs are not taken up then."""
 MOST = 4
 """Broken-off runs that are kept, the newest."""

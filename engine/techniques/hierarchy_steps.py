@@ -18,9 +18,10 @@ from engine.parameterization.sheet import GRAY, sheet, sheet_size, tiles_of
 from engine.task import Frame, Labels, Stage, Task
 from engine.techniques.activation_maximization_steps import Units, parse_numbers, shape_of
 from engine.techniques.ascent import Ascent
-from engine.techniques.ascent_steps import GAP, LEAST_SIDE, Climb
+from engine.techniques.ascent_steps import GAP, LEAST_SIDE, REMEDY, Climb
 from engine.techniques.hierarchy import Hierarchy
 from engine.techniques.hierarchy_kept import Kept
+from engine.techniques.silence import silence
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ class _Course:
         self.pictures = torch.full((len(plan.rows) * plan.columns, 3, plan.side, plan.side), GRAY)
         self.done = 0
         self.losses: dict[str, float] = {}
+        self.silent: dict[str, list[int]] = {}
+        """Channels of finished rows that never answered, by layer."""
         self._began = time.perf_counter()
         self._begin(0)
 
@@ -128,6 +131,7 @@ class _Course:
         """Move the present row's pictures, or those of the next row if they are finished."""
         if self.done and self.done % self.each == 0:
             self._of_row().copy_(self.climb.pictures())
+            self.silent |= self._silent_here()
             self._begin(self.row + 1)
         self.losses = self.climb.step(cast(Ascent, self.task.technique), self.done % self.each + 1)
         self.done += 1
@@ -139,7 +143,13 @@ class _Course:
         return Frame(
             self.done, self.total, self.losses, time.perf_counter() - self._began,
             label + self.climb.restarted, self._render,
+            note=silence(self.silent | self._silent_here(), REMEDY),
         )  # fmt: skip
+
+    def _silent_here(self) -> dict[str, list[int]]:
+        units = self.plan.rows[self.row]
+        channels = units.silent(self.climb.watch.silent())
+        return {units.layer: channels} if channels else {}
 
     def _of_row(self) -> Tensor:
         return self.pictures[self.row * self.plan.columns :][: self.plan.rows[self.row].count]
@@ -152,7 +162,10 @@ class _Course:
         """Return all that the rest of the run depends on."""
         tensors, counts = self.climb.state()
         seconds = time.perf_counter() - self._began
-        numbers = {"done": self.done, "losses": self.losses, "seconds": seconds, "counts": counts}
+        numbers = {
+            "done": self.done, "losses": self.losses, "seconds": seconds, "counts": counts,
+            "silent": self.silent,
+        }  # fmt: skip
         return {
             "numbers": np.array(json.dumps(numbers)),
             "pictures": self.pictures[: self.row * self.plan.columns].numpy(),
@@ -164,6 +177,7 @@ class _Course:
         """Go on from where `state` was taken, of this same run."""
         numbers = json.loads(str(state["numbers"]))
         self.done, self.losses = numbers["done"], numbers["losses"]
+        self.silent = numbers["silent"]
         self._began -= numbers["seconds"]
         self._begin((self.done - 1) // self.each)
         finished = torch.from_numpy(state["pictures"])

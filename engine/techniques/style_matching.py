@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from engine.objectives.coverage import Coverage
 from engine.objectives.style import GramLoss, Statistics, WassersteinLoss
 
 Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -38,13 +39,18 @@ def usual_weights(names: Sequence[str], statistic: str) -> dict[str, float]:
     return {name: 2.0 ** (len(names) - 1 - i) for i, name in enumerate(names)}
 
 
-def style_loss(target: Statistics, statistic: str, scaling: str) -> Loss:
-    """Return the loss of one layer's activations; `scaling` is relative, raw or gradient."""
+def style_loss(
+    target: Statistics, statistic: str, scaling: str, coverage: Coverage | None = None
+) -> Loss:
+    """Return the loss of one layer's activations; `scaling` is relative, raw or gradient.
+
+    `coverage` is that of the picture that is made.
+    """
     if statistic == "gram":
-        gram = GramLoss(target, normalised=scaling == "gradient")
+        gram = GramLoss(target, normalised=scaling == "gradient", coverage=coverage)
         size = float(target.second.square().mean())
         return partial(_relative, gram, size) if scaling == "relative" else gram.passing
-    wasserstein = WassersteinLoss(target)
+    wasserstein = WassersteinLoss(target, coverage)
     # tr E[f fᵀ] / C: the Wasserstein distance to features that are all zero
     size = float(target.second.diagonal(dim1=-2, dim2=-1).mean())
     if scaling == "relative":

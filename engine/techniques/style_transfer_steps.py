@@ -1,7 +1,7 @@
 """The steps of a style transfer: targets, start, scales, and one gradient per iteration."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import cast
 
@@ -14,6 +14,7 @@ from engine.image import Picture
 from engine.networks.network import Network
 from engine.networks.tapping import Visit
 from engine.objectives.content import ContentLoss
+from engine.objectives.coverage import Coverage
 from engine.objectives.priors import smoothness
 from engine.objectives.style import Statistics
 from engine.optimization.adam import Adam
@@ -42,6 +43,10 @@ def stages(settings: StyleTransfer, task: Task) -> list[Stage]:
     return [Stage(fit(size, side), n) for side, n in zip(sides, counts, strict=True)]
 
 
+def _weights(coverage: Coverage | None, like: Tensor) -> Tensor | None:
+    return None if coverage is None else coverage.weights(like)
+
+
 def _content(task: Task) -> Picture:
     if task.content is None:
         raise BadInput("style transfer needs a content picture")
@@ -54,11 +59,20 @@ class Objective:
     """The losses of one scale, and their gradient."""
 
     def __init__(
-        self, settings: StyleTransfer, network: Network, content: Tensor,
+        self,
+        settings: StyleTransfer,
+        network: Network,
+        content: Tensor,
         styles: list[tuple[Tensor, float]],
-    ) -> None:  # fmt: skip
-        """Remember the content's activations and the styles' statistics at this scale."""
-        self.network = network
+        coverage: Coverage | None = None,
+        style_coverages: Sequence[Coverage | None] = (),
+    ) -> None:
+        """Remember the content's activations and the styles' statistics at this scale.
+
+        Coverages are of pictures that are not opaque everywhere; what is made has the content's.
+        """
+        self.network, self.coverage = network, coverage
+        self._style_coverages = style_coverages or [None] * len(styles)
         self.pooling, self.padding = settings.pooling, settings.padding
         self.content_layers = content_layers(settings, network)
         self.style_layers = style_layers(settings, network)
@@ -77,7 +91,9 @@ class Objective:
         self.weights = weights
         with torch.no_grad():
             self.losses_by_kind["style"] = {
-                name: style_loss(Statistics.blend(each, weights), self._statistic, self._scaling)
+                name: style_loss(
+                    Statistics.blend(each, weights), self._statistic, self._scaling, self.coverage
+                )
                 for name, each in self._statistics.items()
             }
 
@@ -85,7 +101,7 @@ class Objective:
         losses: dict[str, Loss] = {}
 
         def visit(name: str, features: Tensor) -> Tensor:
-            losses[name] = _content_loss(features, scaling)
+            losses[name] = _content_loss(features, scaling, self.coverage)
             return features
 
         self._visit(content, self.content_layers, visit)
@@ -95,12 +111,12 @@ class Objective:
         """Return each style layer's statistics of each style."""
         parts: dict[str, list[Statistics]] = {name: [] for name in self.style_layers}
 
-        def visit(name: str, features: Tensor) -> Tensor:
-            parts[name].append(Statistics.of(features))
+        def visit(coverage: Coverage | None, name: str, features: Tensor) -> Tensor:
+            parts[name].append(Statistics.of(features, coverage))
             return features
 
-        for picture in styles:
-            self._visit(picture, self.style_layers, visit)
+        for picture, coverage in zip(styles, self._style_coverages, strict=True):
+            self._visit(picture, self.style_layers, partial(visit, coverage))
         return parts
 
     def _visit(self, picture: Tensor, names: Iterable[str], visit: Visit) -> None:
@@ -142,11 +158,11 @@ class Objective:
         return gradient
 
 
-def _content_loss(target: Tensor, scaling: str) -> Loss:
-    loss = ContentLoss(target, normalised=scaling == "gradient")
+def _content_loss(target: Tensor, scaling: str, coverage: Coverage | None = None) -> Loss:
+    loss = ContentLoss(target, normalised=scaling == "gradient", coverage=coverage)
     size = 1.0
     if scaling == "relative":
-        size = float(target.float().square().mean().clamp_min(1e-12))
+        size = float(loss.target.float().square().mean().clamp_min(1e-12))
     return lambda features: (features, loss(features) / size)
 
 
@@ -195,6 +211,8 @@ class StyleTransferRun:
         self.settings = cast(StyleTransfer, task.technique)
         self.began = time.perf_counter()
         self.content_picture = _content(task)
+        self.coverage = Coverage.of(self.content_picture)
+        self.style_coverages = [Coverage.of(picture) for picture, _ in task.styles]
 
     def frames(self) -> Iterator[Frame]:
         """Yield a frame per iteration, coarse to fine."""
@@ -206,6 +224,8 @@ class StyleTransferRun:
         for stage in plan:
             content = self._scaled(self.content_picture, stage.size)
             styles = self._styles(stage.size, content)
+            if not done:
+                note = self._note(content, styles)
             previous = average.value() if average else None
             variable = self._variable(previous, content, styles, stage.size)
             objective = self._objective(content, styles)
@@ -227,13 +247,22 @@ class StyleTransferRun:
                 done += 1
                 yield Frame(
                     done, total, noted, time.perf_counter() - self.began, label,
-                    partial(self._render, average, content),
+                    partial(self._render, average, content), note=note,
                 )  # fmt: skip
+
+    def _note(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> str:
+        """Return what would keep gray gray; "": nothing has to."""
+        if self.settings.colour != "style":
+            return ""
+        pictures = [content, *(style for style, _ in styles)]
+        return colour.GRAY_NOTE if all(colour.is_gray(picture) for picture in pictures) else ""
 
     def _objective(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> Objective:
         if self.settings.colour == "luminance":
             content = colour.gray(content)
-        return Objective(self.settings, self.task.network, content, styles)
+        return Objective(
+            self.settings, self.task.network, content, styles, self.coverage, self.style_coverages
+        )
 
     def _scaled(self, picture: Picture, size: tuple[int, int]) -> Tensor:
         whole = picture.tensor()[None]
@@ -244,13 +273,16 @@ class StyleTransferRun:
         side = max(1, round(max(size) * self.settings.style_scale))
         least = min(self.task.network.card.input_size, 32)
         styles = []
-        for picture, weight in self.task.styles:
+        seen = _weights(self.coverage, content)
+        for (picture, weight), coverage in zip(self.task.styles, self.style_coverages, strict=True):
             own = (picture.height, picture.width)
             scaled = self._scaled(picture, fit(own, min(side, max(own)), least=least))
+            own_seen = _weights(coverage, scaled)
             if self.settings.colour == "luminance":
-                scaled = colour.matched_luminance(scaled, content)
+                scaled = colour.matched_luminance(scaled, content, own_seen, seen)
             elif self.settings.colour == "match":
-                scaled = colour.match_colours(scaled, content, self.settings.colour_strength)
+                strength = self.settings.colour_strength
+                scaled = colour.match_colours(scaled, content, strength, own_seen, seen)
             styles.append((scaled, weight))
         return styles
 
@@ -268,8 +300,13 @@ class StyleTransferRun:
         if kind == "recoloured" and self.settings.colour == "luminance":
             kind = "content"  # the colours of the painting play no part then
         if kind == "recoloured":
-            heaviest = max(styles, key=lambda style: style[1])[0]
-            start = colour.match_colours(content, heaviest)
+            (heaviest, _), coverage = max(
+                zip(styles, self.style_coverages, strict=True), key=lambda style: style[0][1]
+            )
+            start = colour.match_colours(
+                content, heaviest, 1.0, _weights(self.coverage, content),
+                _weights(coverage, heaviest),
+            )  # fmt: skip
         elif kind == "gray":
             start = torch.full_like(content, 0.5)
         elif kind == "picture":
@@ -278,7 +315,9 @@ class StyleTransferRun:
             start = self._scaled(self.task.start, size)
         else:
             share = {"content": 0.0, "noise": 1.0, "blend": self.settings.start_blend}[kind]
-            noise = self.task.noise(*content.shape) * content.std() + content.mean()
+            seen = _weights(self.coverage, content)
+            mean, deviation = colour.mean_and_deviation(content, seen)
+            noise = self.task.noise(*content.shape) * deviation + mean
             start = torch.lerp(content, noise.clamp(0, 1), share)
         return colour.gray(start) if self.settings.colour == "luminance" else start
 
@@ -296,4 +335,6 @@ class StyleTransferRun:
         picture = average.value().clamp(0, 1)
         if settings.colour in ("luminance", "luminance-after"):
             picture = colour.with_luminance_of(picture, content, settings.colour_strength)
+        elif settings.colour == "match" and settings.colour_strength == 1:
+            picture = colour.gray(picture) if colour.is_gray(content) else picture
         return picture[0].float().cpu()

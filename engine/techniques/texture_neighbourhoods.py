@@ -11,6 +11,10 @@ SAME = 1e-12
 """Squared distances below this are rounding: equal neighbourhoods."""
 ROOM = 1e-4
 """More than rounding can lift a lower bound: the root of a difference near 0 keeps few digits."""
+TOO_LITTLE = (
+    "no neighbourhood of the sample is visible as a whole, the rest of it being transparent; take "
+    "a smaller neighbourhood, fewer levels or a larger sample"
+)
 COMPONENTS = 24
 """Principal components that the search compares first."""
 
@@ -31,7 +35,18 @@ class Level:
     of the rest as one more; only what the bound does not rule out is compared in full.
     """
 
-    def __init__(self, sample: Tensor, coarser: Tensor | None, window: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        sample: Tensor,
+        coarser: Tensor | None,
+        window: tuple[int, int],
+        seen: Tensor | None = None,
+        coarser_seen: Tensor | None = None,
+    ) -> None:
+        """Take the sample (3, h, w) and the next coarser level of it.
+
+        `seen` and `coarser_seen` (h, w) say which of their pixels count, None: all.
+        """
         down, right = window[0] // 2, window[1] // 2
         above = [(-y, x) for y in range(down, 0, -1) for x in range(-right, right + 1)]
         self.left = [-x for x in range(1, right + 1)]
@@ -51,6 +66,10 @@ class Level:
             rows = rows[rows // 2 < coarser.shape[1] - half[0]]
             columns = columns[columns // 2 < coarser.shape[2] - half[1]]
         places = torch.cartesian_prod(rows, columns).view(-1, 2)
+        if seen is not None:
+            places = places[_all_seen(seen, coarser_seen, places, self.near, self.far)]
+            if not len(places):
+                raise BadInput(TOO_LITTLE)
         check_table(len(places) * 3 * (len(self.near) + len(self.far)) * 8)
         self.colours = sample[:, places[:, 0], places[:, 1]].T
         table = self._features(sample, coarser, places)
@@ -97,6 +116,18 @@ class Level:
             return first
         left = (bounds <= best + ROOM).nonzero()[:, 0]
         return int(left[(self.table[left] - query).square().sum(1).argmin()])
+
+
+def _all_seen(
+    seen: Tensor, coarser: Tensor | None, places: Tensor, near: Tensor, far: Tensor
+) -> Tensor:
+    """Return for each of `places` whether it and all that it is compared by count."""
+    count = seen[places[:, 0], places[:, 1]]
+    for mask, at, offsets in ((seen, places, near), (coarser, places // 2, far)):
+        if mask is not None and len(offsets):
+            found = _gathered(mask[None].float(), at, offsets)
+            count = count & (found > 0).all(1)
+    return count
 
 
 def _gathered(picture: Tensor, places: Tensor, offsets: Tensor) -> Tensor:

@@ -14,13 +14,15 @@ from torch.nn import functional as F
 
 from engine.errors import BadInput
 from engine.parameterization.smoothing import gaussian_blur
-from engine.techniques.texture_neighbourhoods import Level, check_table
+from engine.techniques.texture_neighbourhoods import TOO_LITTLE, Level, check_table
 
 Progress = Iterator[tuple[int, int, Tensor]]
 """Pixels done, pixels in all, the picture so far: (3, H, W) float32 in [0, 1], a copy."""
 
 ROUNDING = 2e-6
 """Mean squared differences this close are equal: a third of a step of 8 bits, root mean square."""
+OPAQUE = 0.5
+"""Opacity from which on a pixel of the sample counts."""
 UNKNOWN = 0.5
 """The grey that shows where there is no pixel yet."""
 
@@ -31,6 +33,7 @@ def efros_leung(
     window: int,
     generator: torch.Generator,
     error: float = 0.1,
+    alpha: Tensor | None = None,
 ) -> Progress:
     """Grow a texture pixel by pixel around a random 3 x 3 piece of `sample` (3, h, w) in [0, 1].
 
@@ -49,22 +52,31 @@ def efros_leung(
         window: side of the neighbourhoods, odd; should span the texture's largest regular feature.
         generator: draws the seed's place, the order within ties and the choices.
         error: how much worse than the best a candidate may be; 0 copies, large values blur order.
+        alpha: opacities (h, w) of the sample; windows count where every pixel is half opaque.
 
     Raises:
-        BadInput: the window is even, a side below 1, `error` negative, or the table of windows
-            would be larger than a gibibyte.
+        BadInput: the window is even, a side below 1, `error` negative, the table of windows would
+            be larger than a gibibyte, or no window of the sample is visible.
     """
     sample = _checked(sample, size, window, "window")
     if not error >= 0:
         raise BadInput(f"the error tolerance is {error:g}; it is 0 or more, such as 0.1")
-    return _Grower(sample, size, window, error).frames(generator)
+    return _Grower(sample, size, window, error, alpha).frames(generator)
 
 
 class _Grower:
     """The windows of a sample, and the picture that grows from them."""
 
-    def __init__(self, sample: Tensor, size: tuple[int, int], window: int, error: float) -> None:
+    def __init__(
+        self,
+        sample: Tensor,
+        size: tuple[int, int],
+        window: int,
+        error: float,
+        alpha: Tensor | None,
+    ) -> None:
         self.sample, self.size, self.error = sample, size, error
+        self.seen = None if alpha is None else alpha >= OPAQUE
         self.window = _fitting(window, sample)
         (rows, columns), (height, width) = self.window, self.size
         self.reach = rows // 2, columns // 2
@@ -77,6 +89,9 @@ class _Grower:
         squares = patches.square().sum(1, keepdim=True)
         self.table = torch.cat([patches, squares], 1).flatten(1)
         self.centres = _windows(sample, self.window)[..., self.reach[0], self.reach[1]].flatten(1)
+        if self.seen is not None:
+            visible = _visible(self.seen, self.window).flatten()
+            self.table, self.centres = self.table[visible], self.centres[:, visible]
         self.falloff = _gaussian_window(self.window)
         # The picture has a margin that stays unknown.
         padded = height + 2 * self.reach[0], width + 2 * self.reach[1]
@@ -107,8 +122,12 @@ class _Grower:
         """Copy a random 3 x 3 piece of the sample to the middle."""
         height, width = self.sample.shape[1:]
         rows, columns = min(3, height, self.size[0]), min(3, width, self.size[1])
-        y = int(torch.randint(height - rows + 1, (), generator=generator))
-        x = int(torch.randint(width - columns + 1, (), generator=generator))
+        if self.seen is None:
+            y = int(torch.randint(height - rows + 1, (), generator=generator))
+            x = int(torch.randint(width - columns + 1, (), generator=generator))
+        else:
+            places = _visible(self.seen, (rows, columns)).nonzero()
+            y, x = places[int(torch.randint(len(places), (), generator=generator))].tolist()
         top, left = (self.size[0] - rows) // 2, (self.size[1] - columns) // 2
         place = slice(top, top + rows), slice(left, left + columns)
         self.inner(self.picture)[:, *place] = self.sample[:, y : y + rows, x : x + columns]
@@ -160,6 +179,7 @@ def wei_levoy(
     neighbourhood: int,
     levels: int,
     generator: torch.Generator,
+    alpha: Tensor | None = None,
 ) -> Progress:
     """Turn noise into a texture that tiles, from coarse to fine and in reading order.
 
@@ -177,22 +197,26 @@ def wei_levoy(
         neighbourhood: side of the neighbourhoods, odd.
         levels: how many levels of the pyramid, 1 being the sample alone.
         generator: draws the noise.
+        alpha: opacities (h, w) of the sample; what is at least half opaque counts.
 
     Raises:
-        BadInput: the neighbourhood is even, a side or the levels below 1, or a table of
-            neighbourhoods would be larger than a gibibyte.
+        BadInput: the neighbourhood is even, a side or the levels below 1, a table of
+            neighbourhoods would be larger than a gibibyte, or no neighbourhood is visible.
     """
     sample = _checked(sample, size, neighbourhood, "neighbourhood")
     if levels < 1:
         raise BadInput(f"the pyramid has {levels} levels; it needs at least 1")
-    pyramid = [sample]
+    pyramid, seen = [sample], [None if alpha is None else alpha >= OPAQUE]
     while len(pyramid) < levels:
         smaller = gaussian_blur(pyramid[-1][None], 1.0)[0, :, ::2, ::2]
-        if min(smaller.shape[1:]) < neighbourhood:
+        before = seen[-1]
+        below = None if before is None else before[::2, ::2]
+        if min(smaller.shape[1:]) < neighbourhood or not _any_visible(below, neighbourhood):
             break
         pyramid.append(smaller)
+        seen.append(below)
     sizes = [(-(-size[0] // 2**i), -(-size[1] // 2**i)) for i in range(len(pyramid))]
-    return _refine(pyramid, sizes, _fitting(neighbourhood, sample), generator)
+    return _refine(pyramid, sizes, _fitting(neighbourhood, sample), generator, seen)
 
 
 def _refine(
@@ -200,6 +224,7 @@ def _refine(
     sizes: list[tuple[int, int]],
     window: tuple[int, int],
     generator: torch.Generator,
+    seen: list[Tensor | None],
 ) -> Progress:
     """Yield after every row of every level, the coarsest level first."""
     total = sum(height * width for height, width in sizes)
@@ -207,9 +232,18 @@ def _refine(
     coarse: Tensor | None = None
     for i in range(len(pyramid))[::-1]:
         source, (height, width) = pyramid[i].flatten(1), sizes[i]
+        mask = seen[i]
+        if mask is not None:
+            source = source[:, mask.flatten()]
+            if not source.numel():
+                raise BadInput(TOO_LITTLE)
         noise = torch.randint(source.shape[1], (height * width,), generator=generator)
         picture = source[:, noise].view(3, height, width)
-        level = Level(pyramid[i], pyramid[i + 1] if coarse is not None else None, window)
+        below = None if coarse is None else i + 1
+        level = Level(
+            pyramid[i], None if below is None else pyramid[below], window,
+            mask, None if below is None else seen[below],
+        )  # fmt: skip
         shown = picture.clone() if coarse is None else _enlarged(coarse, (height, width))
         for y in range(height):
             level.fill_row(picture, coarse, y)
@@ -226,6 +260,20 @@ def _enlarged(picture: Tensor, size: tuple[int, int]) -> Tensor:
 def _windows(picture: Tensor, window: tuple[int, int]) -> Tensor:
     """Return all windows of (C, H, W) that lie wholly in it: (C, rows, columns, *window), a view."""
     return picture.unfold(1, window[0], 1).unfold(2, window[1], 1)
+
+
+def _any_visible(seen: Tensor | None, side: int) -> bool:
+    if seen is None:
+        return True
+    return bool(_windows(seen[None], (side, side)).all(-1).all(-1).any())
+
+
+def _visible(seen: Tensor, window: tuple[int, int]) -> Tensor:
+    """Return which windows of a mask (H, W) are True everywhere; raises `BadInput` for none."""
+    found = _windows(seen[None], window)[0].all(-1).all(-1)
+    if not found.any():
+        raise BadInput(TOO_LITTLE)
+    return found
 
 
 def _gaussian_window(window: tuple[int, int]) -> Tensor:

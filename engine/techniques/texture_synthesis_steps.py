@@ -15,6 +15,7 @@ from engine.errors import BadInput
 from engine.image import Picture
 from engine.networks.network import Network
 from engine.networks.tapping import Visit
+from engine.objectives.coverage import Coverage
 from engine.objectives.priors import smoothness
 from engine.objectives.style import Statistics
 from engine.optimization.adam import Adam
@@ -133,14 +134,17 @@ def frames(task: Task) -> Iterator[Frame]:
 class _Texture:
     """The losses of one picture at one scale, and their gradient."""
 
-    def __init__(self, task: Task, settings: TextureSynthesis, sample: Tensor) -> None:
+    def __init__(
+        self, task: Task, settings: TextureSynthesis, sample: Tensor, coverage: Coverage | None
+    ) -> None:
         self.task, self.pooling = task, settings.pooling
         self.seamless = settings.seamless
         self.layers = style_layers(settings, task.network)
         self.losses: dict[str, Loss] = {}
 
         def visit(name: str, features: Tensor) -> Tensor:
-            self.losses[name] = style_loss(Statistics.of(features), settings.method, "relative")
+            target = Statistics.of(features, coverage)
+            self.losses[name] = style_loss(target, settings.method, "relative")
             return features
 
         with torch.no_grad():
@@ -200,7 +204,7 @@ def _by_network(task: Task) -> Iterator[Frame]:
     """Match statistics, coarse to fine; the pictures of a series move together."""
     began = time.perf_counter()
     first = cast(TextureSynthesis, task.technique)
-    whole = sample_of(task).tensor()[None]
+    whole, coverage = sample_of(task).tensor()[None], Coverage.of(sample_of(task))
     plan = _scales(first, task)
     total = sum(iterations for _, iterations in plan)
     each = [replace(first, depth=depth) for depth in depths(first, task.network)]
@@ -209,10 +213,12 @@ def _by_network(task: Task) -> Iterator[Frame]:
     average: Average | None = None
     for side, iterations in plan:
         sample = resize_picture(whole, sample_size(first, task, side)).to(task.device)
-        textures = [_Texture(task, one, sample) for one in each]
+        textures = [_Texture(task, one, sample, coverage) for one in each]
         if average is None:
             noise = 0.5 + START_CONTRAST * task.noise(1, 3, side, side)
-            variable = colour.match_colours(noise, sample).repeat(len(each), 1, 1, 1)
+            seen = None if coverage is None else coverage.weights(sample)
+            variable = colour.match_colours(noise, sample, target_seen=seen)
+            variable = variable.repeat(len(each), 1, 1, 1)
         else:
             variable = _enlarged(average.value(), side, first.seamless)
         if optimizer is None:
@@ -289,10 +295,12 @@ def _by_pixels(task: Task) -> Iterator[Frame]:
     size = sample_size(settings, task, task.size)
     sample = resize_picture(sample_of(task).tensor()[None], size)[0]
     side, generator = settings.neighbourhood, task.generator
+    coverage = Coverage.of(sample_of(task))
+    alpha = None if coverage is None else coverage.at(size).alpha[0, 0]
     if settings.method == "efros-leung":
-        steps = efros_leung(sample, stage.size, side, generator, settings.tolerance)
+        steps = efros_leung(sample, stage.size, side, generator, settings.tolerance, alpha)
     else:
-        steps = wei_levoy(sample, stage.size, side, settings.levels, generator)
+        steps = wei_levoy(sample, stage.size, side, settings.levels, generator, alpha)
     rows = 0
     for done, total, picture in steps:
         for row in range(rows + 1, done * stage.iterations // total + 1):

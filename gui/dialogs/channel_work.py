@@ -13,7 +13,7 @@ from PySide6.QtGui import QImage, QPainter
 
 from engine.colour_map import colourised, display_range
 from gui.panels.inspection import Stopped, Tell
-from gui.pixels import to_array, to_image
+from gui.pixels import picture_of, to_image
 from gui.run.activation_grid import of_classes
 from gui.run.maps import fitting
 from gui.run.networks import Networks
@@ -216,8 +216,6 @@ def blended(picture: QImage, heat: QImage, opacity: float) -> QImage:
 
 def write_figure(lines: Sequence[tuple[str, Sequence[Captioned]]], title: str, path: Path) -> Path:
     """Write labelled lines of pictures with captions as one picture file; return its path."""
-    import torch
-
     from engine.figure import Tile, rows
     from engine.image import save_picture
 
@@ -226,8 +224,8 @@ def write_figure(lines: Sequence[tuple[str, Sequence[Captioned]]], title: str, p
         kind = Qt.TransformationMode
         mode = kind.SmoothTransformation if large else kind.FastTransformation
         keep = Qt.AspectRatioMode.KeepAspectRatio
-        pixels = to_array(image.scaled(FIGURE_TILE, FIGURE_TILE, keep, mode))[..., :3]
-        return Tile(torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 255, caption)
+        small = image.scaled(FIGURE_TILE, FIGURE_TILE, keep, mode)
+        return Tile(picture_of(small).tensor(), caption)
 
     labelled = [(label, [tile(*pair) for pair in pairs]) for label, pairs in lines]
     target = path if path.suffix else path.with_suffix(".png")

@@ -24,7 +24,7 @@ from gui.canvas import decoration
 from gui.dialogs.choosing import file_to_save
 from gui.dialogs.saving import Saver
 from gui.dialogs.sizing import open_within
-from gui.pixels import to_array, to_image
+from gui.pixels import picture_of, to_image
 from gui.run.maps import unit_of
 from gui.run.networks import Networks
 from gui.run.newest import Newest
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from engine.attribution.cut_out import Pointed
     from engine.attribution.segmentation import Selection
     from engine.heat import UnitName
-    from engine.image import Picture
 
 METHOD = "gradient"
 """What `engine.attribution.cut_out` looks by."""
@@ -262,7 +261,7 @@ def _pointed(
 
     shared, device = networks.get(about.network, about.weights), choose_device(about.device)
     network = (shared.twin() if device.type == "cpu" else shared).at(device, shared.dtype)
-    photo = _picture(about.image)
+    photo = picture_of(about.image)
     if isinstance(target, UnitName):
         return pointed_at(network, photo, unit_of(target)), target
     if target is None:
@@ -272,12 +271,6 @@ def _pointed(
     return pointed_at(network, photo, target), network.classes[target]
 
 
-def _picture(image: QImage) -> "Picture":
-    from engine.image import Picture
-
-    return Picture(to_array(image)[..., :3].astype(np.float32) / np.float32(255))
-
-
 def _write(selection: "Selection", image: QImage, path: str, target: Path, only_mask: bool) -> Path:
     """Write mask or cut-out in the size of the file, or of the image where there is none."""
     from engine.attribution.cut_out import enlarged, mask_picture, without_background
@@ -285,7 +278,7 @@ def _write(selection: "Selection", image: QImage, path: str, target: Path, only_
 
     if target.suffix.lower() != ".png":
         raise BadInput(f"{target.name} must end in .png, which keeps a mask and transparency")
-    photo = open_picture(path) if path else _picture(image)
+    photo = open_picture(path) if path else picture_of(image)
     mask = enlarged(selection.mask, photo.width, photo.height)
     made = mask_picture(mask) if only_mask else without_background(photo, mask)
     return save_picture(made, target)

@@ -16,7 +16,7 @@ from engine.errors import BadInput, PareidoliaError
 from engine.image import Picture, open_picture, save_picture
 from engine.image_formats import WRITTEN
 from engine.image_saving import check_target
-from engine.job import Job, figure_of
+from engine.job import Job, carried, figure_of
 from engine.project import check_apart, read_job, write_project
 from gui.background import Background
 from gui.dialogs.choosing import file_to_open, file_to_save
@@ -257,11 +257,12 @@ def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> 
         content = open_picture(content)
     photo = content if isinstance(content, Picture) else None
     picture = finished_picture(picture, photo, job.finish)
-    if isinstance(content, Picture) and picture.exif is None and picture.alpha is None:
+    like = carried(replace(job, inputs=replace(job.inputs, content=content)))
+    if like is not None and picture.exif is None and picture.alpha is None:
         alpha = None
-        if content.alpha is not None:
-            alpha = content.resized(size=(picture.width, picture.height)).alpha
-        picture = replace(picture, exif=content.exif, alpha=alpha)
+        if like.alpha is not None:
+            alpha = like.resized(size=(picture.width, picture.height)).alpha
+        picture = replace(picture, exif=like.exif, alpha=alpha)
     return save_picture(picture, path, recipe=job.recipe(), bits=bits)
 
 

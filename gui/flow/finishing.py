@@ -12,7 +12,7 @@ from engine.finish import Finish, Finisher
 from engine.image import Picture, from_tensor, to_bytes8
 from engine.job import Job
 from gui.background import Background
-from gui.pixels import to_array, to_image
+from gui.pixels import picture_of, to_image
 from gui.run.newest import Newest
 from gui.studio import Studio
 
@@ -89,9 +89,3 @@ def finished_picture(picture: Picture, photo: Picture | None, finish: Finish) ->
     if finish == Finish():
         return picture
     return replace(picture, rgb=from_tensor(Finisher(photo)(picture.tensor(), finish)).rgb)
-
-
-def picture_of(image: QImage) -> Picture:
-    """Return a picture of an image's pixels."""
-    pixels = to_array(image)[..., :3].astype("float32") / 255
-    return Picture(pixels)

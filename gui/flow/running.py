@@ -268,6 +268,10 @@ class RunFlow(ShownRun):
         self.bar.finish(text, result.iteration)
         self.finished.emit()
         log.info("%s", text)
+        if result.note:
+            note = self._in_words(result.note)
+            log.warning("%s", note)
+            self.said.emit(note)
 
     @Slot(str, str)
     def _on_failed(self, sentence: str, details: str) -> None:

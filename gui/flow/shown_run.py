@@ -10,8 +10,8 @@ from engine.finish import Finish, Finisher
 from engine.image import Picture
 from engine.job import Job
 from engine.task import Labels
-from gui.flow.finishing import picture_of
 from gui.flow.showing import Showing
+from gui.pixels import picture_of
 from gui.run.reel import Reel
 from gui.run.worker import Result
 from gui.session import path_of

@@ -19,6 +19,8 @@ def in_this_window(sentence: str, described: Mapping[str, Setting] | None = None
     sentence = sentence.replace(
         "see: python main.py networks list", "Network › Networks… shows which there are"
     )
+    sentence = re.sub(r"see: python main\.py networks show \S+",
+                      "see Network › Networks…", sentence)  # fmt: skip
     sentence = re.sub(
         r"python main\.py networks remove (\S+)", r"remove \1 in Network › Networks…", sentence
     )

@@ -15,7 +15,7 @@ from gui.panels.folder_line import FolderChoice, FolderPanel
 from gui.panels.inspection import Stopped, Tell
 from gui.panels.tile_grid import GridTile
 from gui.panels.tile_rows import TileRow, TileRows
-from gui.pixels import to_array, to_image
+from gui.pixels import picture_of, to_image
 from gui.run.albums import Albums
 from gui.run.networks import Networks
 
@@ -174,10 +174,7 @@ def find_near(albums: Albums, wish: NearWish, tell: Tell, stopped: Stopped) -> N
 
 def square_of(image: QImage, side: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
     """Return the middle square of an image, (side, side, 3) in [0, 1], as files are read."""
-    from engine.image import Picture
-
     short = min(image.width(), image.height())
     left, top = (image.width() - short) // 2, (image.height() - short) // 2
-    pixels = to_array(image.copy(left, top, short, short))[..., :3]
-    whole = Picture(np.ascontiguousarray(pixels, np.float32) / np.float32(255))
-    return np.array(whole.resized(size=(side, side)).rgb)
+    whole = picture_of(image.copy(left, top, short, short))
+    return np.array(whole.resized(size=(side, side)).shown)

@@ -12,7 +12,7 @@ from engine.errors import BadInput
 from engine.heat import UnitName, find_method
 from gui.canvas.figure_view import levels_of
 from gui.pictures import image_of
-from gui.pixels import to_array
+from gui.pixels import picture_of
 from gui.run.maps import unit_of
 from gui.run.networks import Networks
 
@@ -75,12 +75,10 @@ def drawn(
     stopped: Callable[[], bool],
 ) -> Made | None:  # fmt: skip
     """Compute the figure; None when stopped. Raises `PareidoliaError`s. Not for the GUI thread."""
-    import torch
-
     from engine.attribution.comparison import compare, sanity_check
 
     methods = [find_method(name) for name in order.methods]
-    picture = torch.from_numpy(to_array(order.image)[..., :3].copy()).permute(2, 0, 1)[None] / 255
+    picture = picture_of(order.image).tensor()[None]
     named = order.networks[:1] if sanity else order.networks
     loaded = [networks.get(*each).twin() for each in named]
     targets: list[str | UnitName] = [*order.classes, *order.units]

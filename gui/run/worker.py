@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from engine.errors import Cancelled, PareidoliaError
 from engine.finish import Finish
 from engine.image import Picture, from_tensor, to_bytes8
-from engine.job import Job, Steering, opened, prepare
+from engine.job import Job, Steering, carried, opened, prepare
 from engine.task import Frame, Labels
 from gui.garbage import collect_soon
 from gui.panels.timeline import Moment
@@ -104,6 +104,8 @@ class Result:
     total: int
     seconds: float
     complete: bool
+    note: str = ""
+    """What a person should know of the run: `Frame.note`."""
 
 
 class EngineWorker(QObject):
@@ -248,13 +250,13 @@ class _Drawn:
     def result(self, order: Order, complete: bool) -> Result:
         assert self.job is not None
         assert self.frame is not None
-        content = self.job.inputs.content
-        like = content if isinstance(content, Picture) else None
-        picture = from_tensor(self.frame.picture, like)
+        picture = from_tensor(self.frame.picture, carried(self.job))
         stop = None if complete else self.frame.iteration
         job = replace(self.job, changes=tuple(order.steering.applied), stop_after=stop)
         frame, seconds = self.frame, time.perf_counter() - self.began
-        return Result(order.number, job, picture, frame.iteration, frame.total, seconds, complete)
+        return Result(
+            order.number, job, picture, frame.iteration, frame.total, seconds, complete, frame.note
+        )
 
 
 def _watched(frames: Iterator[Frame], control: Control) -> Iterator[Frame]:

@@ -1,0 +1,52 @@
+"""Units that stay at 0 for a whole run: nothing was made larger then, and that is said."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+MOST_TOLD = 6
+"""Units of a layer, and layers, that are named one by one."""
+
+
+class Watch:
+    """Remembers which of a row of units have ever answered."""
+
+    def __init__(self, count: int, device: torch.device) -> None:
+        """Begin with `count` units that have not."""
+        self.answered = torch.zeros(count, dtype=torch.bool, device=device)
+        self.done = False
+        """Whether there is nothing left to watch for."""
+
+    def see(self, answers: Tensor) -> None:
+        """Take in which units, (count,), answer now."""
+        if not self.done:
+            self.answered |= answers
+            self.done = bool(self.answered.all())
+
+    def silent(self) -> list[int]:
+        """Return the places of those that never answered."""
+        return [] if self.done else self.answered.logical_not().nonzero().flatten().tolist()
+
+
+def silence(units: Mapping[str, Sequence[int]], remedy: str) -> str:
+    """Return a sentence about the channels of layers that stayed at 0; "" for none.
+
+    A layer without channels was silent as a whole. `remedy` says what may help.
+    """
+    named = [_named(layer, channels) for layer, channels in units.items()]
+    if not named:
+        return ""
+    more = f", and of {len(named) - MOST_TOLD} more layers" if len(named) > MOST_TOLD else ""
+    return (
+        f"Silent all the way, at 0 from the first step to the last: {'; '.join(named[:MOST_TOLD])}"
+        f"{more}. {remedy}"
+    )
+
+
+def _named(layer: str, channels: Sequence[int]) -> str:
+    if not channels:
+        return layer
+    told = ", ".join(map(str, channels[:MOST_TOLD]))
+    more = f" and {len(channels) - MOST_TOLD} more" if len(channels) > MOST_TOLD else ""
+    return f"channel{'s' if len(channels) > 1 else ''} {told}{more} of {layer}"
