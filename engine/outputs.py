@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.errors import BadInput
 from engine.files import split_frame
-from engine.image_formats import WRITTEN
+from engine.image_formats import SUFFIXES, WRITTEN
 
 PICTURES = frozenset(WRITTEN)
 """What files that the program writes as pictures end in."""
@@ -65,7 +65,7 @@ def keep_apart(outputs: Sequence[Output | Path], sources: Sources) -> None:
 def _keep_apart_from_files(output: Output, files: Iterable[Path]) -> None:
     for file in (split_frame(file)[0] for file in files):
         if _same_file(output.path, file):
-            what = "pictures" if file.suffix.lower() in PICTURES else "files"
+            what = "pictures" if file.suffix.lower() in SUFFIXES else "files"
             raise BadInput(_sentence(output, f"is one of the {what} to work from"))
 
 
@@ -109,5 +109,5 @@ def _files(folder: Path, below: bool) -> Iterable[Path]:
         return
     for parent, _, names in os.walk(folder):
         for name in names:
-            if Path(name).suffix.lower() in PICTURES:
+            if Path(name).suffix.lower() in SUFFIXES:
                 yield Path(parent, name)

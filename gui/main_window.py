@@ -14,6 +14,8 @@ from PySide6.QtWidgets import (
 
 from engine.errors import BadInput
 from engine.job import Job
+from engine.outputs import Sources
+from engine.project import sources as sources_of
 from gui import session as sessions
 from gui import theme
 from gui.actions import Actions
@@ -294,6 +296,13 @@ class MainWindow(QMainWindow):
         self.docks["settings"].show()
         self.docks["settings"].raise_()
         self.form.ask_for(name)
+
+    def sources(self) -> Sources:
+        """Return the files that are read: of the job, of the run, the film and the lesson."""
+        jobs = [job for job in (self.studio.job, self.running.job) if job is not None]
+        read = sum((sources_of(job) for job in jobs), Sources())
+        others = (self.lessons.document.file, self.live.film)
+        return read + Sources(tuple(path for path in others if path is not None))
 
     def reset_layout(self) -> None:
         """Put the docks back to where they were at the first start."""

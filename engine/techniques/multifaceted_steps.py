@@ -26,6 +26,8 @@ from engine.techniques.multifaceted import Multifaceted
 
 Floats = npt.NDArray[np.float64]
 
+SAME = 1e-4
+"""Of the largest feature: what differs less comes from the order of additions."""
 BATCH = 16
 COMPONENTS = 50
 """Principal components that t-SNE is given, as in the paper."""
@@ -77,8 +79,16 @@ def features_of(network: Network, layer: str, files: list[Path]) -> Floats:
 def grouped(features: Floats, count: int, seed: int) -> list[list[int]]:
     """Return `count` groups of rows, large ones first, each in the order from its centre.
 
-    PCA, then t-SNE to a plane, then k-means there.
+    PCA, then t-SNE to a plane, then k-means there. Raises `BadInput` when fewer rows differ.
     """
+    differ = different(features)
+    if differ < count:
+        raise BadInput(
+            f"{count} facets take at least as many photos that differ for the network; there are"
+            f" {differ}: add photos, or ask for fewer facets"
+        )
+    if differ == 1:
+        return [list(range(len(features)))]
     from sklearn.cluster import KMeans  # type: ignore[import-untyped]
     from sklearn.decomposition import PCA  # type: ignore[import-untyped]
     from sklearn.manifold import TSNE  # type: ignore[import-untyped]
@@ -93,6 +103,12 @@ def grouped(features: Floats, count: int, seed: int) -> list[list[int]]:
     groups = [np.flatnonzero(found.labels_ == i) for i in range(count)]
     groups.sort(key=len, reverse=True)
     return [group[np.argsort(distance[group], kind="stable")].tolist() for group in groups]
+
+
+def different(features: Floats) -> int:
+    """Return how many rows differ by more than rounding, which depends on a row's neighbours."""
+    step = max(float(np.abs(features).max()), 1e-30) * SAME
+    return len(np.unique(np.round(features / step), axis=0))
 
 
 def facets(task: Task, side: int) -> list[Facet]:

@@ -25,6 +25,7 @@ from gui.dialogs.channel_parts import ChannelPart, GuidedPart, MapPart
 from gui.dialogs.channel_patches import PatchesPart
 from gui.dialogs.channel_work import Channel, write_figure
 from gui.dialogs.choosing import file_to_save
+from gui.dialogs.reading import apart
 from gui.dialogs.sizing import open_within
 from gui.panels.folder_line import FolderChoice
 from gui.panels.inspection import Subject
@@ -227,7 +228,8 @@ class ChannelWindow(QDialog):
             self.said.setText(self.tr("There is nothing to save yet."))
             return
         work = partial(write_figure, lines, self.name.text(), path)
-        self.background.submit(work, self._on_written, self._on_unwritten, keep=True)
+        kept = apart(path, work, self.patches.folder.path)
+        self.background.submit(kept, self._on_written, self._on_unwritten, keep=True)
 
     def _on_written(self, path: Path) -> None:
         self.said.setText(self.tr("Saved {0}").format(path.name))

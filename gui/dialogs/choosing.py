@@ -10,6 +10,8 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from engine.errors import BadInput
 from engine.files import check_place
+from engine.outputs import keep_apart
+from gui.dialogs.reading import sources
 from gui.window_settings import window_settings
 
 Check = Callable[[Path, str], None]
@@ -55,7 +57,13 @@ def folder_to_open(parent: QWidget, use: str, title: str, present: str = "") -> 
 
 
 def file_to_save(
-    parent: QWidget, use: str, title: str, name: str, kinds: str, check: Check | None = None
+    parent: QWidget,
+    use: str,
+    title: str,
+    name: str,
+    kinds: str,
+    check: Check | None = None,
+    own: Path | None = None,
 ) -> tuple[Path, str] | None:
     """Ask where to save until the answer will do, or the person gives up (None).
 
@@ -66,6 +74,7 @@ def file_to_save(
         name: the file name to begin with, or a whole path.
         kinds: what it can be saved as, such as "PNG (*.png);;JPEG (*.jpg)"; "*" alone is a folder.
         check: asked in addition.
+        own: a file that may be written anew, though it was read.
 
     Returns:
         The path, with the suffix of the chosen kind where none was typed, and that kind.
@@ -82,6 +91,8 @@ def file_to_save(
             path = path.with_name(path.name + suffix)
         try:
             check_savable(path, suffixes)
+            if own is None or path != own:
+                keep_apart([path], sources())
             if check is not None:
                 check(path, chosen)
         except BadInput as error:

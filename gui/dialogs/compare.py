@@ -29,6 +29,7 @@ from gui.background import Background, Ticket
 from gui.canvas.figure_view import FigureView, zoom_buttons
 from gui.dialogs.choosing import file_to_save
 from gui.dialogs.compare_choices import CompareChoices
+from gui.dialogs.reading import apart
 from gui.dialogs.saving import Saver
 from gui.dialogs.sizing import open_within
 from gui.run.comparing import Made, Named, drawn
@@ -259,12 +260,12 @@ class CompareDialog(QDialog):
     def write(self, path: Path) -> None:
         """Write the figure."""
         if self.result_shown is not None:
-            self._saver.save(partial(save_picture, self.result_shown.figure, path))
+            self._saver.save(apart(path, partial(save_picture, self.result_shown.figure, path)))
 
     def write_raw(self, path: Path) -> None:
         """Write the raw values of all maps."""
         if self.result_shown is not None:
-            self._saver.save(partial(write_npz, path, self.result_shown.values))
+            self._saver.save(apart(path, partial(write_npz, path, self.result_shown.values)))
 
     @Slot(str)
     def _on_written(self, name: str) -> None:

@@ -22,6 +22,7 @@ from engine.errors import BadInput, PareidoliaError
 from gui.background import Background
 from gui.canvas import decoration
 from gui.dialogs.choosing import file_to_save
+from gui.dialogs.reading import apart
 from gui.dialogs.saving import Saver
 from gui.dialogs.sizing import open_within
 from gui.pixels import picture_of, to_image
@@ -182,7 +183,8 @@ class CutOutDialog(QDialog):
         """Write the mask, or the photo without its background, in the photo's size."""
         if self.selection is not None:
             about = self._about.image
-            self._saver.save(partial(_write, self.selection, about, self._path, path, mask))
+            work = partial(_write, self.selection, about, self._path, path, mask)
+            self._saver.save(apart(path, work))
 
     @Slot(str)
     def _on_written(self, name: str) -> None:

@@ -20,6 +20,7 @@ from engine.job import Job, carried, figure_of
 from engine.project import check_apart, read_job, write_project
 from gui.background import Background
 from gui.dialogs.choosing import file_to_open, file_to_save
+from gui.dialogs.reading import apart
 from gui.flow.finishing import finished_picture
 from gui.flow.pictures_in import kept
 from gui.flow.running import RunFlow
@@ -93,7 +94,7 @@ class FilesFlow(QObject):
     def _write(self, ready: tuple[Picture, Job], path: Path, bits: int) -> None:
         picture, job = ready
         if not self._is_an_input(path, job):
-            work = partial(write_with_recipe, picture, path, job, bits)
+            work = apart(path, partial(write_with_recipe, picture, path, job, bits))
             self.background.submit(work, self._on_saved, self._on_failed, keep=True)
 
     def _is_an_input(self, path: Path, job: Job) -> bool:
@@ -129,7 +130,7 @@ class FilesFlow(QObject):
 
     def _write_figure(self, job: Job, make: Callable[[], Picture], path: Path) -> None:
         if not self._is_an_input(path, job):
-            work = partial(_written, make, path)
+            work = apart(path, partial(_written, make, path))
             self.background.submit(work, self._on_saved, self._on_failed, keep=True)
 
     def suggestion(self, suffix: str = ".png") -> str:
@@ -198,7 +199,7 @@ class FilesFlow(QObject):
         """Write the job as a project that `render` and this window read."""
         if self._is_an_input(path, self.studio.job):
             return
-        work = partial(write_project, path, self.studio.job)
+        work = apart(path, partial(write_project, path, self.studio.job))
         self.background.submit(work, self._on_saved, self._on_failed, keep=True)
 
     @Slot()

@@ -14,6 +14,7 @@ from engine.errors import Cancelled, PareidoliaError
 from engine.film import assemble
 from gui.background import Background
 from gui.dialogs.choosing import file_to_save
+from gui.dialogs.reading import apart
 from gui.flow.files import FilesFlow
 from gui.flow.running import RunFlow
 from gui.run.reel import Reel
@@ -108,7 +109,7 @@ class FilmFlow(QObject):
         self.progress = self._bar(path, len(files))
         relay.moved.connect(self.progress.setValue)
         work = partial(_assemble, reel, files, path, rate, relay.moved.emit, self._cancelled.is_set)
-        self.background.submit(work, self._on_saved, self._on_failed, keep=True)
+        self.background.submit(apart(path, work), self._on_saved, self._on_failed, keep=True)
         self._refresh()
 
     def _bar(self, path: Path, count: int) -> QProgressDialog:

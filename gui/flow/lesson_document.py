@@ -15,6 +15,7 @@ from engine.lesson_html import export_html
 from engine.places import data_folder
 from gui.background import Background
 from gui.dialogs.choosing import file_to_open, file_to_save
+from gui.dialogs.reading import apart
 from gui.flow.files import FilesFlow
 
 log = logging.getLogger("pareidolia.lessons")
@@ -160,7 +161,9 @@ class LessonDocument(QObject):
 
     def _save(self, then: Callable[[], object] | None) -> None:
         title, kinds = self.tr("Save lesson"), self.tr("Lessons (*{0})").format(SUFFIX)
-        answer = file_to_save(self.window, "lesson", title, self._suggested(SUFFIX), kinds)
+        answer = file_to_save(
+            self.window, "lesson", title, self._suggested(SUFFIX), kinds, own=self._path
+        )
         if answer is not None:
             self.write(answer[0], then)
 
@@ -172,7 +175,7 @@ class LessonDocument(QObject):
     def write(self, path: Path, then: Callable[[], object] | None = None) -> None:
         """Write the lesson, then do what is to follow."""
         lesson = self.lesson
-        work = partial(write_lesson, lesson, path)
+        work = apart(path, partial(write_lesson, lesson, path), own=self._path)
         self.background.submit(
             work, partial(self._on_written, lesson, then), self._on_failed, keep=True
         )
@@ -195,7 +198,7 @@ class LessonDocument(QObject):
 
     def write_page(self, path: Path) -> None:
         """Write the lesson as one page."""
-        work = partial(export_html, self.lesson, path)
+        work = apart(path, partial(export_html, self.lesson, path))
         self.background.submit(work, self._on_exported, self._on_failed, keep=True)
 
     def _on_exported(self, path: Path) -> None:

@@ -1,6 +1,6 @@
 """What a step of a lesson keeps of the window, and how the window gets back to it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from PySide6.QtGui import QImage, QPainter
 
 from engine.errors import BadInput
 from engine.heat import Heat
-from engine.job import Job
+from engine.job import Inputs, Job
 from engine.lesson import Figure, Step, picture_bytes
+from engine.named_files import digest_of, find_path, find_same
+from engine.settings import folders
 from gui.flow.pictures_in import kept
 from gui.panels.sight import Wish
 from gui.pixels import heat_image, to_array
@@ -66,7 +68,16 @@ def step_of(seen: Seen) -> Step:
         Figure(each.caption, picture_bytes(to_array(composed(image, each)))) for each in seen.maps
     )
     picture = picture_bytes(to_array(image), seen.exact)
-    return Step(seen.title, "", False, picture, figures, seen.state)
+    state = {**seen.state, "sha256": digests(seen.state)}
+    return Step(seen.title, "", False, picture, figures, state)
+
+
+def digests(state: Mapping[str, Any]) -> dict[str, str]:
+    """Return the SHA-256 of the pictures that a step's state names, by path. Reads them."""
+    job, shown = (_table(state.get(name)) for name in ("job", "shown"))
+    styles = [path for path, _ in job.get("styles", ())]
+    named = [*(job.get(role) for role in ("content", "guide", "start")), *styles, shown.get("path")]
+    return {path: digest for path in named if path and (digest := digest_of(path))}
 
 
 def at_most(image: QImage, side: int) -> QImage:
@@ -129,24 +140,51 @@ def wish_from(values: Mapping[str, Any], present: Wish) -> Wish:
     return replace(present, **told)
 
 
-def way_back(step: Step) -> WayBack:
+def way_back(step: Step, folder: Path | None = None) -> WayBack:
     """Return how to get back to a step; its own picture stands in where a file has gone.
 
-    Raises `BadInput` when that picture cannot be put into the program's folder.
+    Files that moved together with the lesson are found near its `folder`. Raises `BadInput` when
+    the step names one on another machine, or its picture cannot be put into the program's folder.
     """
     shown, wish = (_table(step.state.get(name)) for name in ("shown", "sight"))
     try:
         job = job_from_values(step.state["job"])
     except (KeyError, TypeError, ValueError, AttributeError, BadInput):
         return WayBack(None, wish, _own_picture(step))
+    known = _table(step.state.get("sha256"))
+
+    def found(path: Any) -> str:
+        return find_same(str(path), str(known.get(path, "")), folder)
+
+    job = _job_of_now(job, found, folder)
     if shown.get("kind") == "content":
         content = path_of(job.inputs.content)
         if content is None or not _is_file(content):
             job = replace(job, inputs=replace(job.inputs, content=_own_picture(step)))
         return WayBack(job, wish, "")
     path = shown.get("path")
+    if isinstance(path, str):
+        path = found(path)
     there = shown.get("kind") == "input" and isinstance(path, str) and _is_file(path)
     return WayBack(job, wish, str(path) if there else _own_picture(step))
+
+
+def _job_of_now(job: Job, found: Callable[[Any], str], folder: Path | None) -> Job:
+    """Return a lesson's job with its files where they are now."""
+    i = job.inputs
+
+    def one(source: Any) -> str | None:
+        return None if source is None else found(source)
+
+    styles = tuple((found(path), weight) for path, weight in i.styles)
+    named = {n: find_path(text, folder) for n, text in folders(job.technique).items()}
+    technique: Any = job.technique
+    return replace(
+        job,
+        technique=replace(technique, **named),
+        inputs=Inputs(one(i.content), styles, one(i.guide), one(i.start)),
+        weights=None if job.weights is None else find_path(job.weights, folder),
+    )
 
 
 def _table(value: Any) -> Mapping[str, Any]:

@@ -152,7 +152,8 @@ class LessonsFlow(QObject):
         if self.sight.showing.run_active:
             self.failed.emit(self.tr("Stop the run first: the canvas shows it."))
         elif 0 <= row < len(self.steps):
-            work = partial(way_back, self.steps[row])
+            file = self.document.file
+            work = partial(way_back, self.steps[row], file.parent if file is not None else None)
             self.background.submit(work, partial(self._on_way_back, row), self._on_failed)
 
     def _on_way_back(self, row: int, back: WayBack) -> None:

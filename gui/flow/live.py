@@ -39,6 +39,8 @@ class LiveFlow(QObject):
         self.showing, self.pictures_in = showing, pictures_in
         self.window = window
         self._source: FrameSource | None = None
+        self.film: Path | None = None
+        """The file that is being played."""
         self._leaving: list[FrameSource] = []
         """Stopped sources whose threads are about to end."""
         self._seen = False
@@ -105,6 +107,7 @@ class LiveFlow(QObject):
             self.failed.emit(str(error))
             return
         self.play(source)
+        self.film = path if self._source is source else None
 
     def play(self, source: FrameSource) -> None:
         """Let the canvas follow a source that has not been started."""
@@ -148,6 +151,7 @@ class LiveFlow(QObject):
     def _leave(self) -> None:
         """Stop the source; the canvas stays as it is."""
         source, self._source = self._source, None
+        self.film = None
         if source is None:
             return
         self._tick.stop()

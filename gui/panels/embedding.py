@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from gui.background import Background
 from gui.dialogs.choosing import file_to_save
+from gui.dialogs.reading import apart
 from gui.panels.embedding_view import MapView, colour_of
 from gui.panels.folder_line import FolderChoice, FolderPanel
 from gui.run.albums import Albums
@@ -246,7 +247,8 @@ class EmbeddingPanel(FolderPanel):
         """Write the map as a picture, thumbnails at their places."""
         if self.map is not None:
             target = path if path.suffix else path.with_suffix(".png")
-            work = partial(save_figure, self.map, target)
+            folder = self.map.wish.folder
+            work = apart(target, partial(save_figure, self.map, target), folder)
             self.background.submit(work, self._on_written, self._on_not_written, keep=True)
 
     def write_numbers(self, path: Path) -> None:
@@ -255,7 +257,8 @@ class EmbeddingPanel(FolderPanel):
             from engine.inspection.embedding import write_coordinates
 
             work = partial(write_coordinates, path, self.map.wish.folder, self.map.embedding)
-            self.background.submit(work, self._on_written, self._on_not_written, keep=True)
+            kept = apart(path, work)
+            self.background.submit(kept, self._on_written, self._on_not_written, keep=True)
 
     def _on_written(self, path: Path) -> None:
         self.say(self.tr("Saved {0}").format(path.name))

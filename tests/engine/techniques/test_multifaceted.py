@@ -66,6 +66,19 @@ def test_few_photos_are_grouped_as_they_are():
     assert groups == [[2, 3, 0], [1]]
 
 
+@pytest.mark.filterwarnings("error")
+def test_photos_that_are_all_the_same(tmp_path, named):
+    for i in range(6):
+        Image.new("RGB", (40, 48), (90, 120, 30)).save(tmp_path / f"{i}.png")
+    with pytest.raises(BadInput, match=r"2 facets take .* there are 1"):
+        facets(task_of(settings(tmp_path, copies=2), named), 24)
+    (only,) = facets(task_of(settings(tmp_path, copies=1), named), 24)
+    assert only.members == 6
+    Image.new("RGB", (40, 48), (250, 250, 250)).save(tmp_path / "other.png")
+    both = facets(task_of(settings(tmp_path, copies=2), named), 24)
+    assert [facet.members for facet in both] == [6, 1]
+
+
 def test_facets_are_means_of_their_photos(named, folder):
     found = facets(task_of(settings(folder), named), 24)
     assert [facet.members for facet in found] == [8, 6, 5]
