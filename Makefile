@@ -12,7 +12,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help run install test bench bench-gui screens lint constraints clean
+.PHONY: help run install test bench bench-gui screens networks-table lint constraints clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -47,6 +47,10 @@ bench-gui: ## measure how the window behaves during a run
 screens: ## draw the window's main states into out/screens/
 	$(SETUP) --extra test --qt
 	@QT_QPA_PLATFORM=$${QT_QPA_PLATFORM-offscreen} $(VENV)/python -m tests.screens
+
+networks-table: ## try every technique and method on all of torchvision's classifiers, into docs/networks.md
+	$(SETUP) --extra test
+	@$(VENV)/python -m tests.benchmarks.networks $(BENCH_ARGS)
 
 lint: ## check style, types and who may import whom
 	$(SETUP) --extra test

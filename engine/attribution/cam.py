@@ -58,7 +58,7 @@ def grad_cam(
     maps = _Maps(model, layer)
     with differentiable(model):
         leaf = leaf_of(x)
-        with maps.watched():
+        with maps.watched(leaf):
             answers = chosen_logits(model, leaf, target)
         return maps.cam(answers, target, leaf, relu, upsample)
 
@@ -71,7 +71,7 @@ class GradCamPass:
         self._maps = _Maps(model, layer)
         with differentiable(model):
             self._leaf = leaf_of(x)
-            with self._maps.watched():
+            with self._maps.watched(self._leaf):
                 self._logits = differentiable_logits(model, self._leaf)
 
     @property
@@ -174,9 +174,9 @@ class _Maps:
         self._edge: GradientEdge | None = None
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Keep the maps of the run that happens meanwhile; `ValueError` if it has no such call."""
-        with tapped(self._model.get_submodule(self._name), self._call, self._take) as calls:
+    def watched(self, x: Tensor) -> Iterator[None]:
+        """Keep the maps of the run on `x` that happens meanwhile; `ValueError` if it has no such call."""
+        with tapped(self._model, self._name, self._call, x, self._take) as calls:
             yield
         called(calls, self._layer, self._call)
         self._calls = calls.count

@@ -117,7 +117,7 @@ def values_of_unit(model: nn.Module, x: Tensor, unit: Unit | Located) -> tuple[T
 
     Raises `ValueError` when there is no such unit.
     """
-    return unit_values(lambda: run(model, x), model, unit, len(x))
+    return unit_values(lambda: run(model, x), model, unit, x)
 
 
 def logits_of(model: nn.Module, x: Tensor) -> Tensor:

@@ -3,12 +3,15 @@
 import difflib
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
+
+from engine.networks.layouts import Following
+from engine.networks.tracing import known_layouts
 
 
 @dataclass
@@ -35,27 +38,47 @@ def place_of(model: nn.Module, layer: str) -> tuple[str, int | None]:
 
 
 @contextmanager
-def tapped(layer: nn.Module, call: int | None, keep: Callable[[object], object]) -> Iterator[Calls]:
-    """Give the output of `layer` to `keep` at its n-th call (None: at each, the last one counts).
+def tapped(
+    model: nn.Module,
+    name: str,
+    call: int | None,
+    x: Tensor,
+    keep: Callable[[object], Tensor | None],
+) -> Iterator[Calls]:
+    """Give the output of a layer to `keep` at its n-th call (None: at each, the last one counts).
 
-    What `keep` returns, if anything, takes the output's place in the model.
+    Of a run on the pictures `x`, which begins after this. Maps are given as (N, C, h, w) however
+    they lie. What `keep` returns, if anything, takes the output's place in the model.
 
     The hook is not the module's but torch's for all modules: the model itself stays untouched,
     which another thread may be copying or running.
     """
     calls = Calls()
     owner = threading.get_ident()
+    layer = model.get_submodule(name)
+    traced = known_layouts(model)
+    following = Following(x) if traced is None else None
 
     # Any: torch declares None, and uses what a forward hook returns in place of the output.
     def hook(module: nn.Module, _inputs: object, output: object) -> Any:
         if module is not layer or threading.get_ident() != owner:
             return None
         calls.count += 1
-        return keep(output) if call in (None, calls.count) else None
+        if call not in (None, calls.count):
+            return None
+        if not isinstance(output, Tensor):
+            return keep(output)
+        number = f"{name}#{calls.count}" if calls.count > 1 else name
+        layout = following.layouts.of(output) if following else (traced or {}).get(number)
+        if layout is None or (following and layout.axes is None):  # may be told later: as it is
+            return keep(output)
+        onward = keep(layout.spoken(output))
+        return None if onward is None else layout.unspoken(onward, output)
 
     handle = register_module_forward_hook(hook)
     try:
-        yield calls
+        with following or nullcontext():
+            yield calls
     finally:
         handle.remove()
 

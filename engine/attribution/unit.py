@@ -48,11 +48,11 @@ class _Reached(Exception):
 
 
 def unit_values(
-    run: Callable[[], object], model: nn.Module, unit: Unit | Located, n: int
+    run: Callable[[], object], model: nn.Module, unit: Unit | Located, x: Tensor
 ) -> tuple[Tensor, Located]:
-    """Return the unit's activation (N,) in each of the `n` pictures, with its graph, and its places.
+    """Return the unit's activation (N,) in each of the pictures `x`, with its graph, and its places.
 
-    `run` runs `model` on the pictures. Without gradients, and where the number of the layer's call
+    `run` runs `model` on them. Without gradients, and where the number of the layer's call
     is known, only as deep as the layer.
 
     Raises:
@@ -68,10 +68,10 @@ def unit_values(
         if call and not torch.is_grad_enabled():
             raise _Reached
 
-    with tapped(model.get_submodule(name), call, keep) as calls, suppress(_Reached):
+    with tapped(model, name, call, x, keep) as calls, suppress(_Reached):
         run()
     called(calls, asked.layer, call)
-    values = seen.checked(asked.layer, channel, n)
+    values = seen.checked(asked.layer, channel, len(x))
     if isinstance(unit, Located):
         found = unit
     else:

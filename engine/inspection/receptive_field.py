@@ -19,14 +19,13 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from engine.errors import BadInput
 from engine.networks.network import Network
 from engine.networks.tracing import (
-    EVERYTHING,
     POOLS,
+    joins_positions,
     pair,
     stand_ins,
-    tensors_in,
-    watching,
     without_memory,
 )
+from engine.networks.watching import tensors_in, watching
 
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels; the last two are one beyond."""
@@ -128,7 +127,8 @@ class _Fields(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        given = [self.known[t] for t in tensors_in((args, kwargs)) if t in self.known]
+        tensors = [t for t in tensors_in((args, kwargs)) if t in self.known]
+        given = [self.known[t] for t in tensors]
         made = tensors_in(result)
         if not given or not made:
             return result
@@ -136,7 +136,7 @@ class _Fields(TorchFunctionMode):
         for other in given[1:]:
             vertical = field.vertical.united(other.vertical)
             field = Field(vertical, field.across.united(other.across))
-        if func in EVERYTHING or (func is F.linear and made[0].dim() == 2):
+        if joins_positions(func, tensors):
             field = Field(Axis(whole=True), Axis(whole=True))
         elif (windows := _windows(func, args, kwargs)) is not None:
             field = Field(field.vertical.through(*windows[0]), field.across.through(*windows[1]))

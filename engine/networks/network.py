@@ -15,8 +15,9 @@ from engine.networks.card import GRAY_SHARES, Card
 from engine.networks.frugal import frugally
 from engine.networks.rewiring import PADDINGS, POOLINGS, Rewired
 from engine.networks.tapping import Visit, keeping, tapping, visiting
-from engine.networks.tracing import Call, trace, unwatched_copy, without_memory
+from engine.networks.tracing import Call, remember_layouts, trace, without_memory
 from engine.networks.vgg_names import VGG_FIELD, vgg_names
+from engine.networks.watching import unwatched_copy
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class Network:
         if found is None:
             calls, refused = trace(self._ghost, size, self.channels)
             found = {call.name: call for call in calls}, refused
+            if not refused:
+                remember_layouts(self.module, calls)
             if len(self._traces) > 32:
                 self._traces.clear()
             self._traces[size] = found

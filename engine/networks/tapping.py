@@ -5,11 +5,13 @@ from contextlib import contextmanager, suppress
 
 from torch import Tensor, nn
 
-from engine.networks.tracing import Call, watching
+from engine.networks.tracing import Call
+from engine.networks.watching import watching
 
 Visit = Callable[[str, Tensor], Tensor]
-"""Takes the name of a layer and its activations; returns what goes on in their place: the same
-numbers, through a function that has a word in their gradient, or simply the same."""
+"""Takes the name of a layer and its activations, maps as (N, C, H, W) however they lie. Returns what
+goes on in their place: the same numbers, through a function that has a word in their gradient, or
+simply the same."""
 
 
 class _Reached(Exception):
@@ -61,12 +63,13 @@ def visiting(
         if name not in wanted:
             return None
         overwritten = calls[name].changed_later and name != deepest
-        onward = output.clone() if overwritten else output
+        layout = calls[name].layout
+        spoken = onward = layout.spoken(output.clone() if overwritten else output)
         for key in wanted[name]:
             onward = visit(key, onward)
         if name == deepest:
             raise _Reached
-        return None if overwritten else onward
+        return None if overwritten or onward is spoken else layout.unspoken(onward, output)
 
     with suppress(_Reached), watching(module, {name.split("#")[0] for name in wanted}, see):
         yield

@@ -8,19 +8,20 @@ follow Araujo, Norris, Sim 2019 ("Computing Receptive Fields of Convolutional Ne
 Networks"): a window of k (dilated) pixels at stride s adds (k - 1) * jump, then jump *= s.
 """
 
-import copy
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from engine.networks.layouts import MIXING, RESHAPING, Layout, Layouts
+from engine.networks.watching import tensors_in, unwatched_copy, watching
 
 POOLS = (torch.max_pool2d, F.max_pool2d)
 WINDOWS = {
@@ -34,23 +35,17 @@ EVERYTHING = {
     F.adaptive_avg_pool2d,
     F.adaptive_max_pool2d,
     F.instance_norm,
-    torch.matmul,
+    F.multi_head_attention_forward,
     Tensor.mean,
     torch.mean,
-    F.scaled_dot_product_attention,
 }
 COPYING = {Tensor.contiguous, Tensor.flatten, Tensor.reshape, torch.flatten, torch.reshape}
 """What copies a tensor whose numbers do not lie in order; PyTorch does not where there are none."""
-RESHAPING = {*COPYING, Tensor.view}
 WHOLE = 10**9
 """Receptive field of a layer that sees the whole picture whatever its size."""
 
 EACH_ITS_OWN = (RuntimeError, AssertionError, ValueError)
 """What networks raise where a picture is too small or has another size than theirs."""
-
-Seen = Callable[[str, nn.Module, Tensor], Tensor | None]
-"""Takes the name of a call ("layer1.0.relu#2"), the module and its output (the first, if several).
-May return what goes on in the place of a single output."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +56,18 @@ class Call:
     """Dotted module name; `#2`, `#3` … for the second, third call of the same module."""
     kind: str
     shape: tuple[int, ...]
+    """As the output is spoken of: maps (N, C, H, W), tokens (N, T, C), vectors (N, C)."""
     receptive_field: int | None
     """Side of the square of pixels that one unit sees; None where it sees the whole picture."""
     changed_later: bool
     """Whether a later in-place operation overwrites the output (a tap must clone it)."""
     numbers: int
     """Numbers that were computed from the picture's beginning up to here, as float32 counts."""
+    layout: Layout
+    """How the output itself lies."""
+    seen_later: bool = True
+    """Whether positions meet again behind it. Where they do not, those of a vision transformer's
+    patches do not matter to its classes, which look at another token."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,10 @@ class _Trace(TorchFunctionMode):
     rows: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     """What stands in the place of a first dimension of 0: pictures times windows, where the network
     cuts them into windows."""
+    layouts: Layouts = field(default_factory=Layouts)
     numbers: int = 0
+    joints: int = 0
+    """How often positions have met."""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -123,14 +127,15 @@ class _Trace(TorchFunctionMode):
         after = _Reach()
         for tensor in given:
             after = after.united(self.reach[tensor])
-        # A linear layer joins positions only after flattening; else channels, as a 1x1 convolution.
-        if func in EVERYTHING or (func is F.linear and given[0].dim() == 2):
+        if joins_positions(func, given):
+            self.joints += 1
             after = _Reach((WHOLE, WHOLE), after.jump)
         elif func in WINDOWS:
             after = after.through(*_window(func, args, kwargs))
         known = {t.untyped_storage()._cdata for t in given}
         for tensor in tensors_in(result):
             self.reach[tensor] = after
+            self.layouts.follow(func, args, kwargs, given[0], tensor, given[1:])
             count = self._count(func, tensor, given)
             if tensor.untyped_storage()._cdata not in known:
                 # Max-pooling also keeps where each maximum was, as an int64.
@@ -150,10 +155,11 @@ class _Trace(TorchFunctionMode):
         self.rows[tensor] = rows
         return rows * inner
 
-    def shape(self, tensor: Tensor) -> tuple[int, ...]:
-        """Return the shape that `tensor` would have for one picture."""
+    def shape(self, tensor: Tensor, layout: Layout) -> tuple[int, ...]:
+        """Return the shape that `tensor` would have for one picture, as it is spoken of."""
         rows = self.rows.get(tensor, 1)
-        return tuple(length or rows for length in tensor.shape)
+        of_one = [length or rows for length in tensor.shape]
+        return tuple(layout.spoken(torch.empty(of_one, device="meta")).shape)
 
 
 def _contiguous(tensor: Tensor) -> bool:
@@ -169,6 +175,18 @@ def _contiguous(tensor: Tensor) -> bool:
 def _inner(tensor: Tensor) -> int:
     """Return the product of the dimensions that are not 0."""
     return prod(length for length in tensor.shape if length)
+
+
+def joins_positions(func: Any, given: Sequence[Tensor]) -> bool:
+    """Return whether a unit of what `func` makes sees all positions of what comes from the picture.
+
+    Products of two such tensors are attention. (Within windows it joins those alone; these count as
+    everything too.) A linear layer joins positions only after flattening; else channels, as a 1x1
+    convolution.
+    """
+    if func in MIXING:
+        return len(given) > 1
+    return func in EVERYTHING or (func is F.linear and given[0].dim() == 2)
 
 
 def _window(
@@ -192,63 +210,6 @@ def pair(value: int | Iterable[int]) -> tuple[int, int]:
     """Return what PyTorch makes of one number or two: (vertical, across)."""
     both = (value, value) if isinstance(value, int) else tuple(value)
     return int(both[0]), int(both[-1])
-
-
-def tensors_in(value: Any) -> list[Tensor]:
-    """Return the tensors in nested tuples, lists and dictionaries, in their order."""
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, (tuple, list)):
-        return [t for v in value for t in tensors_in(v)]
-    if isinstance(value, dict):
-        return tensors_in(list(value.values()))
-    return []
-
-
-_hooks = threading.Lock()
-"""Held while hooks come and go: a copy of the module made at that moment would fail."""
-
-
-@contextmanager
-def watching(module: nn.Module, names: Iterable[str], seen: Seen) -> Iterator[None]:
-    """Tell `seen` of every call of the modules `names` from this thread, under the call's name."""
-    owner = threading.get_ident()
-    counts: dict[str, int] = {}
-
-    def hook_for(name: str) -> Callable[[nn.Module, Any, Any], Tensor | None]:
-        def hook(called: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
-            found = tensors_in(output)
-            if threading.get_ident() != owner or not found:
-                return None
-            counts[name] = counts.get(name, 0) + 1
-            call = name if counts[name] == 1 else f"{name}#{counts[name]}"
-            onward = seen(call, called, found[0])
-            return onward if isinstance(output, Tensor) else None
-
-        return hook
-
-    handles = []
-    try:
-        with _hooks:
-            for name in names:
-                watched = module.get_submodule(name)
-                handles.append(watched.register_forward_hook(hook_for(name)))
-        yield
-    finally:
-        with _hooks:
-            for handle in handles:
-                handle.remove()
-
-
-def unwatched_copy(module: nn.Module, memo: dict[int, Any] | None = None) -> nn.Module:
-    """Return a deep copy of `module`, which another thread may be watching at this moment."""
-    with _hooks:
-        made = copy.deepcopy(module, memo)
-    for inner in made.modules():
-        hooks = inner._forward_hooks
-        for key in [k for k, hook in hooks.items() if hook.__module__ == __name__]:
-            del hooks[key]
-    return made
 
 
 def without_memory(module: nn.Module) -> nn.Module:
@@ -298,15 +259,29 @@ def trace(
     return calls, refused
 
 
+_layouts: "WeakKeyDictionary[nn.Module, dict[str, Layout]]" = WeakKeyDictionary()
+
+
+def remember_layouts(module: nn.Module, calls: Iterable[Call]) -> None:
+    """Keep the layouts of calls that a trace of `module` has found."""
+    _layouts.setdefault(module, {call.name: call.layout for call in calls})
+
+
+def known_layouts(module: nn.Module) -> dict[str, Layout] | None:
+    """Return the layout of every call of a module that has been traced, by name; else None."""
+    return _layouts.get(module)
+
+
 def _trace(ghost: nn.Module, batch: Tensor) -> tuple[list[Call], Exception | None]:
-    seen: list[tuple[str, str, Tensor, int, _Reach | None, int]] = []
+    seen: list[tuple[str, str, Tensor, int, _Reach | None, int, int]] = []
     mode = _Trace()
 
     def note(name: str, module: nn.Module, output: Tensor) -> None:
         kind, version = type(module).__name__, output._version
-        seen.append((name, kind, output, version, mode.of(output), mode.numbers))
+        seen.append((name, kind, output, version, mode.of(output), mode.numbers, mode.joints))
 
     mode.reach[batch] = _Reach()
+    mode.layouts.begin(batch)
     refused: Exception | None = None
     with mode, watching(ghost, [n for n, _ in ghost.named_modules() if n], note):
         try:
@@ -319,15 +294,11 @@ def _trace(ghost: nn.Module, batch: Tensor) -> tuple[list[Call], Exception | Non
             if batch.numel():
                 raise
             refused = error  # of having no picture, and there is another batch to try
-    calls = [
-        Call(
-            name,
-            kind,
-            mode.shape(tensor),
-            reach.side if reach else None,
-            tensor._version != version,
-            numbers,
-        )
-        for name, kind, tensor, version, reach, numbers in seen
-    ]
+    calls = []
+    for name, kind, tensor, version, reach, numbers, joints in seen:
+        layout = mode.layouts.of(tensor)
+        side = reach.side if reach else None
+        shape = mode.shape(tensor, layout)
+        changed, later = tensor._version != version, joints < mode.joints
+        calls.append(Call(name, kind, shape, side, changed, numbers, layout, later))
     return calls, refused

@@ -306,14 +306,17 @@ class Odd(nn.Module):
         super().__init__()
         self.conv, self.frozen = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
         self.unused, self.fc = nn.Identity(), nn.Linear(4, 2)
-        self.tokens, self.several = nn.Flatten(2), nn.AdaptiveMaxPool2d(2, return_indices=True)
+        self.tokens, self.several = (
+            nn.Unflatten(1, (2, 2)),
+            nn.AdaptiveMaxPool2d(2, return_indices=True),
+        )
         self.together, self.constant = nn.Flatten(0), nn.Embedding(2, 4)
 
     def forward(self, x: Tensor) -> Tensor:
         a = self.conv(x)
         with torch.no_grad():
             self.frozen(x)
-        self.tokens(a), self.several(a), self.together(a)
+        self.tokens(a.mean((2, 3))), self.several(a), self.together(a)
         self.constant(torch.zeros(len(x), dtype=torch.long))
         return self.fc(a.mean((2, 3)))
 

@@ -213,6 +213,7 @@ def test_vectors_and_tokens_have_no_position():
     flat = network_of(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)))
     with pytest.raises(BadInput, match="2 gives vectors, which have no position"):
         effective_field(flat, torch.rand(3, 4, 4), "2", 0, (0, 0))
-    tokens = network_of(nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten(2)))
-    with pytest.raises(BadInput, match="1 gives tokens"):
-        effective_field(copy.copy(tokens), torch.rand(3, 4, 4), "1", 0)
+    pooled = nn.Conv2d(3, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Unflatten(1, (1, 3))
+    tokens = network_of(nn.Sequential(*pooled))
+    with pytest.raises(BadInput, match="3 gives tokens"):
+        effective_field(copy.copy(tokens), torch.rand(3, 4, 4), "3", 0)
