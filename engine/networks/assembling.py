@@ -1,14 +1,14 @@
 """From tensors to a module: compared with what the architecture wants, then put in place."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from engine.errors import BadInput
 from engine.networks.building import build
-from engine.networks.contents import Unusable
+from engine.networks.contents import Unusable, nothing
 from engine.networks.recognised import Recognised
 
 PIECE = 1 << 22
@@ -21,10 +21,12 @@ def assemble(
     found: Recognised,
     input_size: int = 224,
     source: object = "the file",
+    release: Callable[[], None] = nothing,
 ) -> nn.Module:
     """Return the module for recognised tensors: its parameters are copies, as float32.
 
-    Raises `BadInput` as `check`; `source` is what the sentences call the file.
+    Raises `BadInput` as `check`; `source` is what the sentences call the file, `release` is called
+    whenever what was read is no longer needed.
     """
     module = _fitting(state, found, input_size, source)
     wanted = module.state_dict()
@@ -32,7 +34,8 @@ def assemble(
     for name, ours, tensor in _wanted(state, found):
         kind = torch.float32 if wanted[ours].is_floating_point() else wanted[ours].dtype
         tensors[ours] = tensor.to(kind, copy=True)
-        _check_numbers(name, tensors[ours], source)
+        _check_numbers(name, tensors[ours], source, nothing)
+        release()
     # Not in old files, without meaning in eval mode, and strict loading wants them.
     counters = [n for n in wanted.keys() - tensors.keys() if n.endswith(COUNTER)]
     tensors |= {n: torch.zeros((), dtype=torch.long) for n in counters}
@@ -47,6 +50,7 @@ def check(
     found: Recognised,
     input_size: int = 224,
     source: object = "the file",
+    release: Callable[[], None] = nothing,
 ) -> None:
     """Raise `BadInput` for tensors that the architecture cannot take.
 
@@ -55,7 +59,7 @@ def check(
     """
     _fitting(state, found, input_size, source)
     for name, _, tensor in _wanted(state, found):
-        _check_numbers(name, tensor, source)
+        _check_numbers(name, tensor, source, release)
 
 
 def _wanted(
@@ -116,7 +120,7 @@ def _first(names: set[str]) -> str:
     return min(names) + (f" and {more} more tensor{'s' * (more > 1)}" if more else "")
 
 
-def _check_numbers(name: str, tensor: Tensor, source: object) -> None:
+def _check_numbers(name: str, tensor: Tensor, source: object, release: Callable[[], None]) -> None:
     """Raise `BadInput` if numbers are not finite, as float32."""
     if tensor.is_meta or not tensor.is_floating_point():
         return  # nothing that could be
@@ -127,3 +131,4 @@ def _check_numbers(name: str, tensor: Tensor, source: object) -> None:
                 f"{source}: {name} holds numbers that are not finite (NaN or infinity); "
                 "the file is damaged, or the training failed"
             )
+        release()

@@ -1,7 +1,7 @@
 """What a weight file holds, before anybody asks which network it is: the seam to all formats."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +22,10 @@ class Unusable(NamedTuple):
     """Completes "fc.weight ...": "is sparse"."""
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True)
 class Group:
     """Tensors by name that stand together; a checkpoint may hold several such groups."""
@@ -32,6 +36,8 @@ class Group:
     """Where in the file: "state_dict_ema"; empty where the file is nothing but this group."""
     averaged: bool = False
     """Averaged over the training, which is what networks are usually judged by."""
+    release: Callable[[], None] = nothing
+    """Gives the memory back that values take which were looked at; they stay in the file."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -49,7 +49,7 @@ def import_file(
     prepared, source = choose(one.found, contents, base.preprocessing, preprocessing)
     card = _card_for(path, name, base, one.found)
     card = replace(card, preprocessing=prepared, preprocessing_source=source)
-    check(one.group.tensors, one.found, card.input_size, path)
+    check(one.group.tensors, one.found, card.input_size, path, one.group.release)
     card = replace(
         card,
         classes=class_names(card, one.found, contents.metadata, own_file=False),
@@ -204,5 +204,5 @@ def _unknown(path: Path) -> Verified:
     _, one = open_weights(path)
     name = one.found.architecture
     base = _base(name, one.found)
-    check(one.group.tensors, one.found, base.input_size, path)
+    check(one.group.tensors, one.found, base.input_size, path, one.group.release)
     return Verified(name, path, True, "no check sum is known; whole and finite")

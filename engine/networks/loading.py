@@ -59,7 +59,9 @@ def load_network(
                 f"{catalogue.DEFAULT}. No command paints with {name} yet; for what it is made of, "
                 f"see: python main.py networks show {name}"
             )
-        module = assemble(one.group.tensors, one.found, card.input_size, path).to(device)
+        module = assemble(
+            one.group.tensors, one.found, card.input_size, path, one.group.release
+        ).to(device)
         return Network(module, card, card.classes, aliases(card.architecture))
     except (RuntimeError, MemoryError, OSError) as error:
         if not is_out_of_memory(error):
@@ -128,7 +130,7 @@ def load_module(path: str | os.PathLike[str]) -> "nn.Module":
     from engine.networks.assembling import assemble
 
     _, one = open_weights(path)
-    return assemble(one.group.tensors, one.found, source=path)
+    return assemble(one.group.tensors, one.found, source=path, release=one.group.release)
 
 
 def origin(found: Recognised) -> tuple[str, str]:

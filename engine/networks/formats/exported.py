@@ -39,9 +39,10 @@ def read_exported(path: Path, archive: Archive) -> Contents:
         tensors = {str(name): _tensor(archive, row) for name, row in config.items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a list of weights that is none: {error}") from error
+    averaged = bool(AVERAGED.search(path.stem))
     return Contents(
         "an exported program (torch.export)",
-        (Group(tensors, averaged=bool(AVERAGED.search(path.stem))),),
+        (Group(tensors, averaged=averaged, release=archive.piece.release),),
         notes=("the program in it was not run",),
     )
 

@@ -35,6 +35,11 @@ class Mapped:
             raise BadInput(f"{path} cannot be read: {reason}") from error
         return cls(memory, 0, len(memory))
 
+    def release(self) -> None:
+        """Give back the memory of what was read; it is read again when it is used again."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.memory.madvise(mmap.MADV_DONTNEED)
+
     def piece(self, start: int, length: int) -> "Mapped":
         """Return a part of this piece; raises `ValueError` when it is not within."""
         if start < 0 or length < 0 or start + length > self.length:

@@ -5,6 +5,7 @@ and TorchScript archives can be read as well: their tensors are where their attr
 """
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def read(path: Path) -> Contents:
     file = Mapped.whole(path)
     try:
         if file.bytes(0, 2) != b"PK":
-            return _contents(path, "a PyTorch file", _legacy(file))
+            return _contents(path, "a PyTorch file", _legacy(file), file)
         archive = Archive(file)
         if "archive_format" in archive or "serialized_state_dict.pt" in archive:
             from engine.networks.formats.exported import read_exported
@@ -47,7 +48,7 @@ def read(path: Path) -> Contents:
         if "data.pkl" not in archive:
             raise BadInput(f"{path} is {_other(archive)}, not a PyTorch file; read are {KNOWN}")
         kind = "a TorchScript archive" if "constants.pkl" in archive else "a PyTorch file"
-        return _contents(path, kind, _loaded(archive))
+        return _contents(path, kind, _loaded(archive), file)
     except RunsCode as error:
         raise BadInput(
             f"{path} is a pickle that wants to run code ({error}) and was not opened; "
@@ -64,7 +65,7 @@ def read(path: Path) -> Contents:
         raise BadInput(f"{path} is cut off or damaged, or not a PyTorch state dict") from error
 
 
-def _contents(path: Path, kind: str, root: Any) -> Contents:
+def _contents(path: Path, kind: str, root: Any, file: Mapped) -> Contents:
     groups, notes = groups_in(root)
     if not groups:
         arrays = any("numpy" in note for note in notes)
@@ -72,6 +73,7 @@ def _contents(path: Path, kind: str, root: Any) -> Contents:
             f"{path} holds no state dict (tensors by name)"
             + ("; save its NumPy arrays as PyTorch tensors" if arrays else "")
         )
+    groups = tuple(replace(group, release=file.release) for group in groups)
     return Contents(kind, groups, notes=notes)
 
 

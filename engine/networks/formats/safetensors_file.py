@@ -44,7 +44,9 @@ def read(path: Path) -> Contents:
         piece = file.piece(start + begin, end - begin)
         tensors[name] = piece.tensor(getattr(torch, TYPES[kind][0]), shape)
     averaged = bool(AVERAGED.search(path.stem))
-    return Contents("a safetensors file", (Group(tensors, averaged=averaged),), metadata)
+    return Contents(
+        "a safetensors file", (Group(tensors, averaged=averaged, release=file.release),), metadata
+    )
 
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:
