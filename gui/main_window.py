@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QByteArray, QSize, QTimer, Slot
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSize, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -231,6 +231,7 @@ class MainWindow(QMainWindow):
         self.running.notes_changed.connect(self.form.set_notes)
         self.layers.choices.connect(self.form.set_choices)
         self.layers.suggested.connect(self.form.set_suggestions)
+        self.layers.loaded.connect(self.running.wait_for_forecast)
         self.running.wanted.connect(self.ask_for_setting)
         self.studio.changed.connect(self._on_technique)
         self.explained_form.show_technique(self.studio.technique)
@@ -333,10 +334,18 @@ class MainWindow(QMainWindow):
         if not self._shown:
             self._shown = True
             self.canvas.setFocus()
+            self.canvas.viewport().installEventFilter(self)
             if self._known_layout:
                 self.layout_of_docks.tidy_soon()
             else:
                 self.layout_of_docks.size_soon()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Let the heavy work begin when the window has been painted for the first time."""
+        if event.type() == QEvent.Type.Paint:
+            self.canvas.viewport().removeEventFilter(self)
+            QTimer.singleShot(0, self.layers.begin)
+        return super().eventFilter(watched, event)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Nobody looks: a camera goes off."""

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,32 +12,12 @@ from torch import Tensor, nn
 from engine.errors import BadInput
 from engine.networks.card import GRAY_SHARES, Card
 from engine.networks.frugal import frugally
+from engine.networks.layer import Layer
 from engine.networks.rewiring import PADDINGS, POOLINGS, Rewired
 from engine.networks.tapping import Visit, keeping, tapping, visiting
 from engine.networks.tracing import Call, remember_layouts, trace, without_memory
 from engine.networks.vgg_names import VGG_FIELD, vgg_names
 from engine.networks.watching import unwatched_copy
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One row of the layer tree."""
-
-    name: str
-    """Dotted module name; `#2` for a module's second call."""
-    field_name: str
-    """The literature's name (relu4_2, inception_4c/output), or empty."""
-    kind: str
-    channels: int | None
-    size: tuple[int, int] | None
-    """Height and width of the output; None for vectors and tokens."""
-    receptive_field: int | None
-    """Pixels that one unit sees, along one side; None: the whole picture."""
-    children: tuple["Layer", ...] = field(default=())
-
-    def flat(self) -> list["Layer"]:
-        """Return this layer and all below it."""
-        return [self, *(inner for child in self.children for inner in child.flat())]
 
 
 class Network:

@@ -13,7 +13,7 @@ from gui.dialogs.preferences import PreferencesDialog
 from gui.panels.settings_form import in_words
 
 if TYPE_CHECKING:
-    from engine.networks.network import Layer
+    from engine.networks.layer import Layer
     from gui.main_window import MainWindow
 
 

@@ -27,7 +27,7 @@ from gui.run.networks import Networks
 from gui.studio import Studio
 
 if TYPE_CHECKING:
-    from engine.networks.network import Layer
+    from engine.networks.layer import Layer
 
 
 class InspectFlow(QObject):

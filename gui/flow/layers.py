@@ -22,9 +22,12 @@ from gui.run.networks import Networks
 from gui.studio import Studio
 
 if TYPE_CHECKING:
-    from engine.networks.network import Layer, Network
+    from engine.networks.layer import Layer
+    from engine.networks.network import Network
 
 Size = tuple[int, int]
+UNSEEN_MS = 1500
+"""The network is loaded after that even if the window has not been painted: nobody may look."""
 NAMED = ("layer", "layers")
 """What settings pick whose text names one layer, or several."""
 log = logging.getLogger("pareidolia.networks")
@@ -61,6 +64,7 @@ class LayersFlow(QObject):
         self.showing, self.box, self.tree = showing, box, tree
         self.here: Loaded | None = None
         self._ticket: Ticket | None = None
+        self._begun = False
         self._shown: object = None
         self._key: tuple[str, str | None, Size | None] | None = None
         self.names = [studio.job.network]
@@ -72,11 +76,29 @@ class LayersFlow(QObject):
         showing.changed.connect(self.refresh)
         self._fill_box()
         self._show_roles()
-        self.list_networks()
-        self._first = QTimer(self)  # after the first painting: torch takes a second or two
+        self._first = QTimer(self)
         self._first.setSingleShot(True)
-        self._first.timeout.connect(self.refresh)
-        self._first.start()
+        self._first.timeout.connect(self._on_unseen)
+        self._first.start(UNSEEN_MS)
+
+    @Slot()
+    def begin(self) -> None:
+        """Load the network and list the others, once the window has been painted.
+
+        PyTorch is imported for it, behind the window; until then painting has the processor.
+        """
+        if not self._begun:
+            self._begun = True
+            self._first.stop()
+            self.refresh()
+            self.list_networks()
+
+    @Slot()
+    def _on_unseen(self) -> None:
+        if self.tree.window().isVisible():  # about to be painted, on a busy machine
+            self._first.start(UNSEEN_MS)
+        else:
+            self.begin()
 
     # -- which network --------------------------------------------------------------------
 
@@ -119,6 +141,8 @@ class LayersFlow(QObject):
     @Slot()
     def refresh(self) -> None:
         """Load the network, and work out its layers for the size of the result."""
+        if not self._begun:
+            return
         job = self.studio.job
         size = self.showing.size_of_result()
         plain = (size.height(), size.width()) if size is not None else None

@@ -90,7 +90,6 @@ class RunFlow(ShownRun):
         studio.changed.connect(self._on_job)
         timeline.moment_selected.connect(showing.show_moment)
         timeline.live_requested.connect(self._on_live)
-        self.wait_for_forecast()
 
     def _timer(self, interval: int, act: Any) -> QTimer:
         timer = QTimer(self)
@@ -311,6 +310,7 @@ class RunFlow(ShownRun):
                 self.said.emit(self.tr("The next run takes the new pictures."))
         self.notes_changed.emit(waiting(running, after))
 
+    @Slot()
     def wait_for_forecast(self) -> None:
         """Measure the job once it is left alone for a moment."""
         self.controller.cancel_forecast()

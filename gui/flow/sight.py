@@ -20,7 +20,7 @@ from gui.run.maps import Answer, MapsController, Question
 from gui.studio import Studio
 
 if TYPE_CHECKING:
-    from engine.networks.network import Layer
+    from engine.networks.layer import Layer
 
 KINDS = ("saliency", "grad_cam")
 PATIENCE = 300

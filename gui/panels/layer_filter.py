@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel
 
-from engine.networks.network import Layer
+from engine.networks.layer import Layer
 from gui.panels.layer_model import LayerModel
 
 Index = QModelIndex | QPersistentModelIndex

@@ -11,7 +11,7 @@ from typing import Any
 from PySide6.QtCore import QModelIndex, QObject, Qt, Signal
 from PySide6.QtGui import QFont
 
-from engine.networks.network import Layer
+from engine.networks.layer import Layer
 from gui.panels.layer_rows import CHANNELS, ROOT, LayerRows
 
 LOWEST, HIGHEST, DECIMALS = -1000.0, 1000.0, 3

@@ -6,7 +6,7 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject
 
-from engine.networks.network import Layer
+from engine.networks.layer import Layer
 
 ROOT = QModelIndex()
 CHANNELS = 1 << 24

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.networks.network import Layer
+from engine.networks.layer import Layer
 from gui.panels.layer_filter import LayerFilter
 from gui.panels.layer_model import (
     LayerModel,

@@ -7,7 +7,8 @@ from pytestqt.qtbot import QtBot
 from torchvision import models
 
 from engine.networks.card import Card
-from engine.networks.network import Layer, Network
+from engine.networks.layer import Layer
+from engine.networks.network import Network
 from gui.panels.layer_model import Role
 from gui.panels.network_tree import NetworkTreePanel
 

@@ -13,8 +13,9 @@ from pytestqt.qtbot import QtBot
 from torchvision import models
 
 from engine.networks.card import Card
+from engine.networks.layer import Layer
 from engine.networks.loading import load_network
-from engine.networks.network import Layer, Network
+from engine.networks.network import Network
 from gui.panels.layer_model import LayerModel, Role, number_text
 from gui.panels.network_tree import NetworkTreePanel
 
