@@ -80,15 +80,10 @@ def _single(
     from engine.attribution.methods import Question, attribute, layer_of
     from engine.files import write_npz
     from engine.image import from_tensor, save_picture
-    from engine.networks.fitting import fitting_size
+    from engine.networks.fitting import fitted
 
     (network,) = networks
-    if options.size:
-        photo = photo.resized(options.size)
-    else:
-        height, width = fitting_size(network, photo.width, photo.height)
-        photo = photo.resized(size=(width, height))
-    picture = photo.tensor()[None].to(network.device)
+    picture = fitted(network, photo.tensor()[None], options.size)
     (target,) = _targets(network, picture, options)
     (method,) = _methods(options)
     x = network.prepare(picture)
@@ -104,7 +99,7 @@ def _single(
     values = attribute(method, network, x, question, publish=covered.append)
     assert values is not None  # nobody stops it
     _tell_plain(method, network, x)
-    names = _named(network, x, target)
+    names = _named(network, picture, target)
     heat = _colours(method, values, options.colours)
     if options.over and values.ndim == 2:
         heat = colour.gray(picture[0].cpu()[None])[0].lerp(heat, options.over)
@@ -125,35 +120,39 @@ def _figure(
     options: Any, photo: "Picture", networks: "Sequence[Network]"
 ) -> "tuple[dict[str, Any], int | Unit]":
     """Write a figure of many maps; return what --json says about it, and the first target."""
-    from engine.attribution.comparison import Column, compare, fitted, sanity_check
+    from engine.attribution.comparison import Column, compare, sanity_check
     from engine.attribution.methods import Question
     from engine.files import write_npz
     from engine.image import save_picture
+    from engine.networks.fitting import fitted
 
-    if options.size:
-        photo = photo.resized(options.size)
     picture = photo.tensor()[None]
     columns = [
         Column(network, Question(target, layer, options.window, options.stride, options.fill))
         for network in networks
-        for target in _targets(network, fitted(network, picture), options)
+        for target in _targets(network, fitted(network, picture, options.size), options)
         for layer in options.layer or ("",)
     ]
     methods = _methods(options)
     if options.sanity:
         if len(columns) > 1:
             raise BadInput("--sanity takes one network, class or unit, and layer")
-        made = sanity_check(picture, columns[0], methods, colours=options.colours)
+        made = sanity_check(
+            picture, columns[0], methods, colours=options.colours, long_side=options.size
+        )
     else:
         made = compare(
             picture, columns, methods, colours=options.colours, one_scale=not options.each,
             over=options.over, own_colours=True, companions=options.companions,
+            long_side=options.size,
         )  # fmt: skip
     assert made is not None  # nobody stops it
     save_picture(made.figure, options.output)
     if options.raw:
         write_npz(Path(options.raw), made.values)
-    inputs = {network: network.prepare(fitted(network, picture)) for network in networks}
+    inputs = {
+        network: network.prepare(fitted(network, picture, options.size)) for network in networks
+    }
     for network, x in inputs.items():
         for method in methods:
             _tell_plain(method, network, x)
@@ -161,6 +160,7 @@ def _figure(
     units = [each["unit"] for each in named if "unit" in each]
     said = {
         "class": [each["class"] for each in named if "class" in each],
+        "probability": [each["probability"] for each in named if "class" in each],
         **({"unit": units} if units else {}),
         "name": ", ".join(dict.fromkeys(each["name"] for each in named)),
         "method": [m.command for m in methods],
@@ -201,13 +201,17 @@ def _cut_out(options: Any, photo: "Picture", network: "Network", target: "int | 
     return str(options.cut)
 
 
-def _named(network: "Network", x: "Tensor", target: "int | Unit") -> dict[str, Any]:
-    """Return what --json says of a target."""
+def _named(network: "Network", picture: "Tensor", target: "int | Unit") -> dict[str, Any]:
+    """Return what --json says of a target in a picture of the size that the network looks at."""
     if isinstance(target, int):
-        return {"class": target, "name": network.classes[target]}
+        from engine.networks.classes import probabilities
+
+        chances = probabilities(network.logits(picture)[0].detach().cpu().double())
+        probability = float(chances[target])
+        return {"class": target, "name": network.classes[target], "probability": probability}
     from engine.attribution.methods import located
 
-    unit, activation = located(network, x, target)
+    unit, activation = located(network, network.prepare(picture), target)
     name = UnitName(unit.layer, unit.channel, unit.position)
     return {"unit": str(name), "name": name.words, "activation": activation}
 

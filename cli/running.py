@@ -14,9 +14,9 @@ from cli.interrupting import Ended, handled, let_go_of_terminal
 from engine.errors import BadInput, PareidoliaError
 from engine.files import check_writable
 from engine.film import Take, check_film, film, partial_film
-from engine.image import from_tensor, save_picture
+from engine.image import from_tensor, open_picture, save_picture
 from engine.image_saving import check_target
-from engine.job import Job, carried, figure_of, opened, run
+from engine.job import Job, carried, figure_of, opened, run, verdict_of
 from engine.outputs import Output, Sources, keep_apart
 from engine.project import sources
 from engine.settings import describe
@@ -73,8 +73,17 @@ def run_job(
         if reel is not None and drawn.filmed:
             figures["film"] = str(partial_film(reel) if drawn.stopped else reel)
         if drawn.failure is None:
+            from engine.networks.loading import load_network  # PyTorch: not for a mistake
+
             try:
-                explained = figure_of(job, frame.picture)
+                picture, network = frame.picture, None
+                if hasattr(job.technique, "verdict"):
+                    network = load_network(job.network, job.weights)
+                    verdict = verdict_of(job, path, network)
+                    assert verdict is not None
+                    figures |= {**verdict.numbers, "verdict": verdict.words}
+                    picture = open_picture(path).tensor()
+                explained = figure_of(job, picture, network)
                 if explained is not None:
                     figures["figure"] = str(save_picture(explained, _figure(path)))
             except PareidoliaError as error:
@@ -250,4 +259,6 @@ def finish(code: int, figures: dict[str, Any], as_json: bool) -> int:
             f"{figures['output']}: {figures['iterations']} iterations in {figures['seconds']:.1f} s "
             f"({figures['network']}, {figures['device']}, {figures['precision']})"
         )
+        if "verdict" in figures:
+            print(figures["verdict"])
     return code

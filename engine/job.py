@@ -15,7 +15,7 @@ from engine.image import Picture, open_picture
 from engine.named_files import find_path, find_picture
 from engine.settings import setting
 from engine.steering import STYLE_WEIGHTS, Changes, Steering
-from engine.task import Frame, Task, Technique
+from engine.task import Frame, Task, Technique, Verdict
 from engine.techniques import TECHNIQUES
 
 if TYPE_CHECKING:
@@ -262,9 +262,12 @@ def prepare(job: Job, network: "Network | None" = None) -> Task:
     device = choose_device(job.device)
     dtype = choose_precision(job.precision, device)
     return_large_blocks()
-    # A network of the caller's stays as it is; one that was loaded for this run is moved, not copied.
+    # A network of the caller's stays as it is; one that was loaded for this run is moved, not copied,
+    # unless what it says has to be checked in float32.
     if network is None:
-        network = load_network(job.network, job.weights).move(device, dtype)
+        network = load_network(job.network, job.weights)
+        if not getattr(job.technique, "exact", False):
+            network.move(device, dtype)
     assert not isinstance(job.inputs.content, (str, Path))
     i: Any = job.inputs
     return Task(
@@ -332,6 +335,18 @@ def carried(job: Job) -> Picture | None:
     if not isinstance(content, Picture):
         return None
     return content if job.technique.command in REPAINTING else replace(content, alpha=None)
+
+
+def verdict_of(job: Job, path: Path, network: "Network | None" = None) -> Verdict | None:
+    """Return what is true of the file that a job's result was written to; None: nothing to check.
+
+    The file is opened again: its format may have changed what the run was sure of.
+    """
+    check = getattr(job.technique, "verdict", None)
+    if check is None:
+        return None
+    verdict: Verdict = check(prepare(job, network), open_picture(path))
+    return verdict
 
 
 def figure_of(job: Job, picture: "Tensor", network: "Network | None" = None) -> Picture | None:

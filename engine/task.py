@@ -89,6 +89,16 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What is true of the file that a run's picture was written to."""
+
+    words: str
+    """One sentence, without a full stop."""
+    numbers: dict[str, Any]
+    """For JSON: what takes the place of the run's own figures, or is added to them."""
+
+
+@dataclass(frozen=True)
 class Stage:
     """A part of a run at one picture size."""
 

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from engine.attribution.companions import companions_of
 from engine.attribution.methods import (
@@ -30,7 +29,7 @@ from engine.figure import Tile, rows
 from engine.heat import Heat, Method, UnitName, around_gray, percent
 from engine.image import Picture
 from engine.networks.classes import probabilities
-from engine.networks.fitting import fitting_size
+from engine.networks.fitting import fitted
 from engine.networks.network import Network
 
 Floats = npt.NDArray[np.float32]
@@ -56,13 +55,6 @@ class Compared:
     values: dict[str, Floats]
 
 
-def fitted(network: Network, picture: Tensor) -> Tensor:
-    """Return a picture (1, 3, H, W), RGB in [0, 1], at the size that suits the network."""
-    size = fitting_size(network, picture.shape[3], picture.shape[2])
-    small = F.interpolate(picture, size, mode="bilinear", antialias=True, align_corners=False)
-    return small.clamp(0, 1).to(network.device)
-
-
 def compare(
     picture: Tensor,
     columns: Sequence[Column],
@@ -73,6 +65,7 @@ def compare(
     over: float = 0.0,
     own_colours: bool = False,
     companions: bool = False,
+    long_side: int | None = None,
     progress: Progress = lambda count, total: None,
     stopped: Stopped = lambda: False,
 ) -> Compared | None:
@@ -92,13 +85,14 @@ def compare(
         companions: whether occlusion is followed by the target's probability and the most likely
             class for each place of the square (`engine.attribution.companions`); their raw values
             are a number for each place.
+        long_side: of the picture, in pixels, for the networks; None: what each was made for.
         progress: called with the number of maps made and to be made.
         stopped: asked between maps and while one is made; once it says yes, None is returned.
 
     Raises:
         BadInput: not one map could be made; the sentence says why.
     """
-    prepared = [_Prepared.of(column, picture) for column in columns]
+    prepared = [_Prepared.of(column, picture, long_side) for column in columns]
     look = Look(prepared[0].picture[0].cpu(), colours, over)
     lines: list[tuple[str, Sequence[Tile]]] = []
     raw: dict[str, Floats] = {}
@@ -157,9 +151,9 @@ class _Prepared:
     """Why the network has no such unit."""
 
     @classmethod
-    def of(cls, column: Column, picture: Tensor) -> "_Prepared":
+    def of(cls, column: Column, picture: Tensor, long_side: int | None) -> "_Prepared":
         network = column.network
-        small = fitted(network, picture)
+        small = fitted(network, picture, long_side)
         x, question = network.prepare(small), column.question
         if isinstance(question.target, Unit):
             # Its place is settled, or a network with random weights would be asked elsewhere.
@@ -247,6 +241,7 @@ def sanity_check(
     methods: Sequence[Method],
     *,
     colours: str = "viridis",
+    long_side: int | None = None,
     progress: Progress = lambda count, total: None,
     stopped: Stopped = lambda: False,
 ) -> Compared | None:
@@ -255,7 +250,7 @@ def sanity_check(
     Rows and arguments as in `compare`; columns: the trained network, then randomised from the top
     down, with Spearman's rank correlation of the maps' sizes with the trained one's.
     """
-    prepared = _Prepared.of(column, picture)
+    prepared = _Prepared.of(column, picture, long_side)
     if prepared.problem:
         raise BadInput(prepared.problem)
     look, notes = Look(prepared.picture[0].cpu(), colours), Notes()

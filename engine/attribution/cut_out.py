@@ -10,7 +10,7 @@ from engine.attribution.segmentation import Selection, grab_cut
 from engine.attribution.unit import Unit
 from engine.heat import Heat, find_method
 from engine.image import Picture
-from engine.networks.fitting import fitting_size
+from engine.networks.fitting import fitted
 from engine.networks.network import Network
 
 FOREGROUND, BACKGROUND = 0.95, 0.30
@@ -37,13 +37,12 @@ def pointed_at(network: Network, photo: Picture, target: int | Unit) -> Pointed:
     Raises:
         BadInput: the network has no such class or unit.
     """
-    height, width = fitting_size(network, photo.width, photo.height)
-    small = photo.resized(size=(width, height))
-    x = network.prepare(small.tensor()[None].to(network.device))
+    small = fitted(network, photo.tensor()[None])
+    x = network.prepare(small)
     method = find_method("gradient")
     values = attribute(method, network, x, Question(target))
     assert values is not None  # nobody stops it
-    pixels = np.rint(small.shown * np.float32(255)).astype(np.uint8)
+    pixels = np.rint(small[0].permute(1, 2, 0).cpu().numpy() * np.float32(255)).astype(np.uint8)
     return Pointed(pixels, Heat.of(method, values).values)
 
 

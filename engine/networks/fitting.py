@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from engine.errors import BadInput
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engine.networks.network import Network
 
 LONGEST = 3.0
@@ -35,6 +37,29 @@ def looking_size(
         return fitting_size(network, width, height)
     scale = long_side / max(width, height)
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def fitted(network: "Network", picture: "Tensor", long_side: int | None = None) -> "Tensor":
+    """Return a picture as every tool here looks at it through a network.
+
+    Args:
+        network: decides the size, and on which device the result is.
+        picture: (1, 3, H, W), RGB in [0, 1] or in bytes, of any size.
+        long_side: in pixels, as in `looking_size`.
+    """
+    import torch
+    from torch.nn import functional as F
+
+    size = looking_size(network, picture.shape[3], picture.shape[2], long_side)
+    parts = []
+    for part in picture.split(1, 1):  # a colour at a time: a third of the memory on the way
+        colour = part if part.is_floating_point() else part.float().div(255)
+        if size != tuple(colour.shape[2:]):
+            colour = F.interpolate(
+                colour, size, mode="bilinear", antialias=True, align_corners=False
+            )
+        parts.append(colour)
+    return torch.cat(parts, 1).clamp_(0, 1).to(network.device)
 
 
 def last_map(network: "Network", size: tuple[int, int] | None = None) -> str:

@@ -44,6 +44,8 @@ class Network:
         self._scale = [p.scale / s for s in p.std][: self.channels]
         self._shift = [-m / s for m, s in zip(p.mean, p.std, strict=True)][: self.channels]
         self._traces: dict[tuple[int, int], tuple[dict[str, Call], Exception | None]] = {}
+        self._origin: Network | None = None
+        """The network that this one is a copy of in another precision."""
 
     @property
     def device(self) -> torch.device:
@@ -64,7 +66,17 @@ class Network:
             return self
         other = copy.copy(self)
         other.module = unwatched_copy(self.module)
+        other._origin = self._origin or self
         return other.move(wanted, dtype)
+
+    def exact(self) -> "Network":
+        """Return this network in float32, on its device: itself, or a copy.
+
+        A copy has the weights from before they were rounded, where `at` did that.
+        """
+        return self if self.dtype == torch.float32 else (self._origin or self).at(
+            self.device, torch.float32
+        )  # fmt: skip
 
     def move(self, device: torch.device | str, dtype: torch.dtype) -> "Network":
         """Take this network itself to `device` and `dtype`; return it."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.image import Picture
-    from engine.task import Frame, Stage, Task
+    from engine.task import Frame, Stage, Task, Verdict
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Adversarial(Technique):
     )  # fmt: skip
     margin: float = setting(
         0.2, "Margin", "How far the class's probability has to be ahead of every other's, in the "
-        "picture rounded to 8 bits.",
+        "picture rounded to 8 bits, as the network looks at a file: at its own size, in fp32.",
         low=0.0, high=0.99, step=0.05, group="Class", live=True,
     )  # fmt: skip
     method: str = setting(
@@ -102,7 +102,14 @@ class Adversarial(Technique):
         """Return original, adversarial picture (3, H, W) and difference, with their numbers."""
         from engine.figure import Tile
         from engine.figure import strip as composed
-        from engine.techniques.adversarial_steps import strip
+        from engine.techniques.adversarial_strip import strip, title
 
         panels = strip(task, picture)
-        return composed([Tile(panel.picture, panel.caption) for panel in panels])
+        tiles = [Tile(panel.picture, panel.caption) for panel in panels]
+        return composed(tiles, title=title(task))
+
+    def verdict(self, task: Task, written: Picture) -> Verdict:
+        """Return what the network sees in a file of the run's picture, opened again."""
+        from engine.techniques.adversarial_verdict import verdict
+
+        return verdict(task, written)

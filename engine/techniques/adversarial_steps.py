@@ -1,8 +1,7 @@
 """The steps of an attack: up a gradient, back into the budget, and the check after rounding."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from typing import cast
 
@@ -12,20 +11,11 @@ from torch import Tensor
 from engine.errors import BadInput
 from engine.networks.classes import find_class, probabilities
 from engine.networks.loading import load_network
-from engine.networks.network import Network
 from engine.objectives.probability import log_probability
 from engine.parameterization.scales import fit, resize_picture
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.adversarial import Adversarial
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One picture of the figure about an attack."""
-
-    picture: Tensor
-    """(3, H, W) in [0, 1] on the CPU."""
-    caption: str
+from engine.techniques.adversarial_sight import Sight
 
 
 def stages(settings: Adversarial, task: Task) -> list[Stage]:
@@ -44,68 +34,27 @@ def original(task: Task) -> Tensor:
     return (picture * 255).round().div(255).to(task.device)
 
 
-def strip(task: Task, adversarial: Tensor) -> list[Panel]:
-    """Return original, adversarial picture, their difference and ten times that around gray.
+def another(task: Task, target: int, size: tuple[int, int]) -> tuple[Sight, int] | None:
+    """Return how a second network sees pictures of `size`, and its number of the class `target`.
 
-    `adversarial` (3, H, W) is the picture of a frame of the task's run.
-    """
-    before = original(task)
-    after = adversarial.to(before)[None]
-    with torch.no_grad():
-        sure = [probabilities(task.network.logits(x))[0] for x in (before, after)]
-    names = task.network.classes
-    seen, target = int(sure[0].argmax()), _target(task, sure[0])
-    l2, largest = norms(after - before)
-
-    def told(chances: Tensor) -> str:
-        parts = [f"{names[i]} {100 * float(chances[i]):.1f}%" for i in (seen, target)]
-        return ", ".join(parts)
-
-    change = (after - before)[0].cpu()
-    others = _told_by_another(task, target, (before, after))
-    return [
-        Panel(before[0].cpu(), f"original: {told(sure[0])}{others[0]}"),
-        Panel(adversarial.cpu(), f"adversarial: {told(sure[1])}{others[1]}"),
-        Panel((0.5 + change).clamp(0, 1), f"difference: L2 {l2:.0f}, Linf {largest:.0f} of 255"),
-        Panel((0.5 + 10 * change).clamp(0, 1), "difference x 10"),
-    ]
-
-
-def _told_by_another(task: Task, target: int, pictures: Sequence[Tensor]) -> list[str]:
-    """Return what the second network says of each picture, as a line to add; "" without one."""
-    found = _another(task, target)
-    if found is None:
-        return [""] * len(pictures)
-    other, same = found
-    lines = []
-    with torch.no_grad():
-        for picture in pictures:
-            chances = probabilities(other.logits(picture))[0]
-            first = int(chances.argmax())
-            words = [f"{other.classes[i]} {100 * float(chances[i]):.1f}%" for i in (first, same)]
-            lines.append(f"\n{other.card.name}: {', '.join(dict.fromkeys(words))}")
-    return lines
-
-
-def _another(task: Task, target: int) -> tuple[Network, int] | None:
-    """Return the second network with its number of the class `target`; None: none was asked for.
+    None: none was asked for.
 
     Raises `BadInput` when it has no such class.
     """
     name = cast(Adversarial, task.technique).other_network.strip()
     if not name:
         return None
-    other = load_network(name).move(task.device, task.network.dtype)
+    other = load_network(name, device=task.device)
     wanted = task.network.classes[target]
     if other.classes == task.network.classes:
-        return other, target  # names may occur twice
+        return Sight(other, size), target  # names may occur twice
     named = [i for i, name in enumerate(other.classes) if name == wanted] or [
         i for i, name in enumerate(other.classes) if name.casefold() == wanted.casefold()
     ]
     if len(named) != 1:
         many = f"{len(named)} classes" if named else "no class"
         raise BadInput(f"{other.card.name} has {many} {wanted!r}; it takes one to compare with")
-    return other, named[0]
+    return Sight(other, size), named[0]
 
 
 def norms(change: Tensor) -> tuple[float, float]:
@@ -113,17 +62,31 @@ def norms(change: Tensor) -> tuple[float, float]:
     return float(change.norm()) * 255, float(change.abs().max()) * 255
 
 
-def _target(task: Task, chances: Tensor) -> int:
-    """Return the class asked for, or the second most likely one. Raises `BadInput`."""
+def ahead(logits: Tensor, target: int, margin: float) -> bool:
+    """Return whether `target` is first by its logit, and ahead of all by `margin` as a probability.
+
+    The logits (classes,) decide: probabilities may be equal where logits are not.
+    """
+    others, chances = logits.clone(), logits.softmax(0)
+    others[target] = -torch.inf
+    second = int(others.argmax())
+    return bool(logits[target] > others[second]) and float(
+        chances[target] - chances[second]
+    ) >= margin  # fmt: skip
+
+
+def _target(task: Task, logits: Tensor, seen: int) -> int:
+    """Return the class asked for, or the most likely one but `seen`. Raises `BadInput`."""
     settings = cast(Adversarial, task.technique)
-    seen = int(chances.argmax())
-    if len(chances) < 2:
+    if len(logits) < 2:
         raise BadInput(
             f"{task.network.card.name} has one class only; an adversarial example needs a second "
             "one that the photo can be taken for"
         )
     if not settings.target.strip():
-        return int(chances.topk(2).indices[1])
+        others = logits.clone()
+        others[seen] = -torch.inf
+        return int(others.argmax())
     target = find_class(task.network, settings.target)
     if target == seen:
         raise BadInput(
@@ -173,17 +136,22 @@ def _shortened(steps: Tensor, change: Tensor, most: float) -> Tensor:
     return shorter.view_as(steps)
 
 
-class _Attack:
+class Attack:
     """The photo, the class and the networks of one run."""
 
     def __init__(self, task: Task) -> None:
+        """Settle the class. Raises `BadInput` where the one asked for cannot be the target."""
         self.task = task
         self.base = original(task)
-        with torch.no_grad():
-            chances = probabilities(task.network.logits(self.base))[0]
-        self.seen = int(chances.argmax())
-        self.target = _target(task, chances)
-        self.another = _another(task, self.target)
+        size = (self.base.shape[2], self.base.shape[3])
+        self.sight = Sight(task.network, size)
+        self.before = self.sight.logits(self.base)
+        """Logits of the photo."""
+        # Where weights are not finite the first gradient says so.
+        known = self.before.nan_to_num(-torch.inf)
+        self.seen = int(known.argmax())
+        self.target = _target(task, known, self.seen)
+        self.another = another(task, self.target, size)
 
     def start(self, settings: Adversarial) -> Tensor:
         """Return where the attack begins."""
@@ -200,7 +168,7 @@ class _Attack:
         """Return the gradient of the target's logit, or of its log probability."""
         with torch.enable_grad():
             x = x.detach().requires_grad_(True)
-            logits = self.task.network.logits(x)
+            logits = self.task.network.logits(self.sight.reduced(x))
             if settings.method == "gradient":
                 value = logits[0, self.target]
             else:
@@ -222,15 +190,12 @@ class _Attack:
         # Cut off at 0 and 1 last: nothing gets further from the photo by that.
         return (self.base + project(x + move - self.base, settings)).clamp(0, 1)
 
-    def check(self, picture: Tensor) -> tuple[dict[str, float], float]:
-        """Return the losses of a rounded picture and by how much the target is ahead."""
-        logits = self.task.network.logits(picture)
-        chances = probabilities(logits)[0]
-        others = chances.clone()
-        others[self.target] = -1.0
+    def losses(self, picture: Tensor, logits: Tensor) -> dict[str, float]:
+        """Return the losses of a picture (1, 3, H, W) that is seen as `logits`."""
+        chances = logits.softmax(0)
         l2, largest = norms(picture - self.base)
         losses = {
-            "target logit": float(logits[0, self.target]),
+            "target logit": float(logits[self.target]),
             "target probability": float(chances[self.target]),
             "original probability": float(chances[self.seen]),
             "L2": l2,
@@ -238,8 +203,8 @@ class _Attack:
         }
         if self.another is not None:
             other, same = self.another
-            losses["transfer probability"] = float(probabilities(other.logits(picture))[0][same])
-        return losses, float(chances[self.target] - others.max())
+            losses["transfer probability"] = float(probabilities(other.logits(picture))[same])
+        return losses
 
 
 @torch.no_grad()
@@ -248,7 +213,7 @@ def frames(task: Task) -> Iterator[Frame]:
     began = time.perf_counter()
     first = cast(Adversarial, task.technique)
     (stage,) = stages(first, task)
-    attack = _Attack(task)
+    attack = Attack(task)
     x = attack.start(first)
     for done in range(1, stage.iterations + 1):
         settings = cast(Adversarial, task.technique)
@@ -256,9 +221,9 @@ def frames(task: Task) -> Iterator[Frame]:
         finite({"gradient": float(gradient.abs().sum())}, done)
         x = attack.stepped(x, gradient, settings)
         picture = rounded(x, attack.base, settings)
-        losses, ahead = attack.check(picture)
-        finite(losses, done)
-        fooled = ahead > 0 and ahead >= settings.margin
+        logits = attack.sight.logits(picture)
+        losses = finite(attack.losses(picture, logits), done)
+        fooled = ahead(logits, attack.target, settings.margin)
         last = done if fooled else stage.iterations  # a run that ends early is complete
         label = "fooled" if fooled else "not fooled yet" if done < last else "not fooled"
         yield Frame(

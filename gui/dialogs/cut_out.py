@@ -267,7 +267,7 @@ def _pointed(
     if isinstance(target, UnitName):
         return pointed_at(network, photo, unit_of(target)), target
     if target is None:
-        from engine.attribution.comparison import fitted
+        from engine.networks.fitting import fitted
 
         target = int(network.logits(fitted(network, photo.tensor()[None]))[0].argmax())
     return pointed_at(network, photo, target), network.classes[target]

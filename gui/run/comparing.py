@@ -124,8 +124,9 @@ def columns_of(
     Raises:
         BadInput: none of the networks has a target.
     """
-    from engine.attribution.comparison import Column, fitted
+    from engine.attribution.comparison import Column
     from engine.attribution.methods import Question
+    from engine.networks.fitting import fitted
 
     columns: list[Column] = []
     refused: dict[str | UnitName, list[BadInput]] = {}
@@ -164,7 +165,7 @@ def _meant(network: "Network", x: "Tensor", target: str | UnitName) -> "int | Un
 
 def _likely(network: "Network", picture: "Tensor", count: int) -> tuple[str, ...]:
     """Return the classes that the network thinks most likely."""
-    from engine.attribution.comparison import fitted
+    from engine.networks.fitting import fitted
 
     logits = network.logits(fitted(network, picture))[0]
     return tuple(network.classes[int(i)] for i in logits.topk(min(count, len(logits))).indices)

@@ -16,7 +16,7 @@ from PySide6.QtGui import QImage
 
 from engine.errors import PareidoliaError, is_out_of_memory
 from engine.heat import Heat, Method, UnitName, find_method
-from gui.pixels import picture_of
+from gui.pixels import picture_of, to_array
 from gui.run.activation_grid import layer_wished
 from gui.run.map_answers import Answer, Question
 from gui.run.map_parts import grad_cam_layer, with_classes, with_grid, with_occlusion, with_unit
@@ -206,12 +206,14 @@ def unit_of(name: UnitName) -> "Unit":
 
 def fitting(image: QImage, network: "Network") -> "Tensor":
     """Return the picture (1, 3, H, W) at the size that suits the network, on its device."""
-    from engine.networks.fitting import fitting_size
+    import torch
 
-    height, width = fitting_size(network, image.width(), image.height())
-    smooth = Qt.TransformationMode.SmoothTransformation
-    resized = image.scaled(width, height, Qt.AspectRatioMode.IgnoreAspectRatio, smooth)
-    return picture_of(resized).tensor()[None].to(network.device)
+    from engine.networks.fitting import fitted
+
+    if image.hasAlphaChannel():  # what is invisible decides nothing
+        return fitted(network, picture_of(image).tensor()[None])
+    pixels = torch.from_numpy(to_array(image)).permute(2, 0, 1)
+    return fitted(network, pixels[None, :3])
 
 
 class MapsController(QObject):

@@ -10,12 +10,12 @@ from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
 from torch import nn
 
-from engine.attribution.comparison import fitted
 from engine.attribution.methods import Question, attribute
 from engine.attribution.unit import Unit
 from engine.errors import BadInput
 from engine.heat import UnitName, find_method
 from engine.networks.card import BYTES, Card
+from engine.networks.fitting import fitted
 from engine.networks.network import Network
 from gui.background import Background
 from gui.dialogs.compare import CompareDialog

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from engine.attribution import grad_cam
-from engine.attribution.comparison import fitted
 from engine.image import open_picture
 from engine.networks.classes import find_class
+from engine.networks.fitting import fitted
 from engine.networks.loading import load_network
 
 

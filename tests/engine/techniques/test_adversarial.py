@@ -14,12 +14,14 @@ import engine
 from engine.errors import BadInput, Diverged
 from engine.image import Picture, from_tensor, open_picture, save_picture
 from engine.networks.card import Card, Preprocessing
+from engine.networks.fitting import fitted
 from engine.networks.network import Network
 from engine.settings import describe, make
 from engine.task import Task
 from engine.techniques import adversarial_steps
 from engine.techniques.adversarial import Adversarial
-from engine.techniques.adversarial_steps import original, rounded, strip
+from engine.techniques.adversarial_steps import original, rounded
+from engine.techniques.adversarial_strip import strip
 
 PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 SIDE = 4
@@ -285,6 +287,45 @@ def test_a_measurement_takes_all_its_iterations(levels):
         assert len(frames) == 4
 
 
+# ---------------------------------------------------------------- how a file is looked at
+
+
+def test_the_attack_goes_through_the_reduction_that_files_are_looked_at_with(levels):
+    """Of a picture 4 times as large each pixel counts as antialiased bilinear reduction weighs it."""
+    weights = np.zeros((2, BYTES))
+    weights[1] = np.random.default_rng(3).normal(0, 1, BYTES)
+    network = linear(weights, [50.0, 0.0], ["a", "b"])
+    large = np.kron(levels, np.ones((4, 4, 1), int)).clip(60, 200)
+    task = attack(
+        Adversarial(target="b", step=400.0, iterations=1), network, large, size=4 * SIDE
+    )  # fmt: skip
+    (frame,), (picture,) = run(task)
+    # A triangle of 4 pixels to each side around the middle of a pixel that is looked at.
+    places = np.arange(4 * SIDE) + 0.5
+    rows = np.maximum(0, 1 - np.abs(places[None] - 4 * (np.arange(SIDE)[:, None] + 0.5)) / 4)
+    rows /= rows.sum(1, keepdims=True)
+    gradient = np.stack([rows.T @ each @ rows for each in weights[1].reshape(3, SIDE, SIDE)], -1)
+    wanted = large + 400 * gradient / np.linalg.norm(gradient)
+    assert np.abs(as_levels(picture) - wanted).max() <= 0.51
+    small = np.stack([rows @ each @ rows.T for each in as_levels(picture).transpose(2, 0, 1)])
+    assert frame.losses["target logit"] == pytest.approx(weights[1] @ small.ravel() / 255, abs=1e-3)
+
+
+def test_a_tie_in_bfloat16_is_none_in_float32(levels):
+    """Weights are compared as they were, not as bfloat16 keeps them: there all classes are alike."""
+    names = ["a", "b", "c"]
+    network = linear(np.zeros((3, BYTES)), [100.0, 100.1, 100.2], names)
+    rough = network.at("cpu", torch.bfloat16)
+    assert len(set(rough.logits(torch.zeros(1, 3, SIDE, SIDE))[0].tolist())) == 1
+    with pytest.raises(BadInput, match="sees c in the photo already"):
+        run(attack(Adversarial(target="c"), rough, levels))
+    frames, _ = run(attack(Adversarial(iterations=1), rough, levels))
+    assert frames[0].losses["target logit"] == pytest.approx(100.1)  # of b, the second
+    assert frames[0].stage == "not fooled"
+    technique = Adversarial(target="b", margin=0.0, iterations=1)
+    assert run(attack(technique, rough, levels))[0][0].stage == "not fooled"
+
+
 # ---------------------------------------------------------------- a real network
 
 
@@ -312,7 +353,7 @@ def test_the_saved_picture_still_fools(name, technique, slim, data_folder, tmp_p
     assert (again == pictures[-1]).all()
     before = original(task)[0]
     with torch.no_grad():
-        was, now = (slim.logits(x).softmax(1)[0] for x in (before, again))
+        was, now = (slim.logits(fitted(slim, x[None])).softmax(1)[0] for x in (before, again))
     target = int(now.argmax())
     assert target != int(was.argmax())
     if technique.target:
@@ -351,7 +392,9 @@ def test_a_second_network_is_asked_about_the_same_class(two, levels, monkeypatch
     # The other network knows the classes in another order, and is never attacked.
     network, weights = two
     other = linear(-weights, [0.0, 1.0], ["Dog", "cat"])
-    monkeypatch.setattr(adversarial_steps, "load_network", {"second": other}.__getitem__)
+    monkeypatch.setattr(
+        adversarial_steps, "load_network", lambda name, device: {"second": other}[name]
+    )
     technique = Adversarial(target="dog", method="fgsm", other_network="second")
     (frame,), (picture,) = run(attack(technique, network, levels))
     pixels = picture.flatten().double().numpy()
@@ -369,8 +412,10 @@ def test_two_real_networks_of_the_same_classes(data_folder, monkeypatch):
     technique = Adversarial(iterations=2, other_network="googlenet_bvlc")
     task = attack(technique, network, None, size=128, content=photo)
     frames, pictures = run(task)
-    name = network.classes[int(network.logits(original(task)).topk(2).indices[0, 1])]
+    seen = network.logits(fitted(network, original(task)))
+    name = network.classes[int(seen.topk(2).indices[0, 1])]
     other = engine.load_network("googlenet_bvlc")
-    chance = other.logits(pictures[-1]).softmax(1)[0, other.classes.index(name)]
+    chances = other.logits(fitted(other, pictures[-1][None])).softmax(1)
+    chance = chances[0, other.classes.index(name)]
     assert frames[-1].losses["transfer probability"] == pytest.approx(float(chance), rel=1e-4)
     json.dumps(frames[-1].losses)
