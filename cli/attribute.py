@@ -2,20 +2,26 @@
 
 import json
 import sys
-from argparse import ArgumentTypeError
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.options import PROGRAM, Parser, add_device, add_network, add_output, positive
-from engine.colour_map import SEQUENTIAL
+from cli.attribute_options import LAYERED, parser
 from engine.errors import BadInput
-from engine.heat import FILLS, METHODS, Heat, Method, UnitName, around_gray, find_method
+from engine.heat import (
+    Heat,
+    Method,
+    UnitName,
+    around_gray,
+    find_method,
+    percent,
+    scale_around_gray,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor
 
@@ -24,18 +30,15 @@ if TYPE_CHECKING:
     from engine.image import Picture
     from engine.networks.network import Network
 
-COMMANDS = tuple(method.command for method in METHODS)
-LAYERED = tuple(m.command for m in METHODS if m.of_layer and m.command != "cam")
-SUMMARY = "a heat map: what in a photo speaks for a class, or drives a unit"
-
 
 def run(argv: list[str]) -> int:
     """Carry out `attribute ARGV`; return the exit code. Raises `PareidoliaError`s."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     from cli.running import check_output
     from engine.device import choose_device
     from engine.files import check_writable
     from engine.image import open_picture
+    from engine.networks.fitting import squeezed
     from engine.networks.loading import load_network
     from engine.outputs import Sources, keep_apart
 
@@ -61,6 +64,8 @@ def run(argv: list[str]) -> int:
         _check_companions(options)
     for network in networks:
         _check_memory(options, network, photo)
+        if options.size is None and (words := squeezed(network, photo.width, photo.height)):
+            print(f"pareidolia: {words}", file=sys.stderr)
     chosen = _figure if several or options.sanity or options.companions else _single
     said, target = chosen(options, photo, networks)
     if options.cut:
@@ -68,7 +73,7 @@ def run(argv: list[str]) -> int:
     if options.json:
         print(json.dumps({**said, "output": options.output}))
     else:
-        print(f"{options.output} ({said['name']})")
+        print(f"{options.output} ({said.get('caption', said['name'])})")
     return 0
 
 
@@ -76,10 +81,11 @@ def _single(
     options: Any, photo: "Picture", networks: "Sequence[Network]"
 ) -> "tuple[dict[str, Any], int | Unit]":
     """Write one map; return what --json says about it, and the target."""
-    from engine import colour
     from engine.attribution.methods import Question, attribute, layer_of
+    from engine.figure import Tile, contact_sheet
     from engine.files import write_npz
     from engine.image import from_tensor, save_picture
+    from engine.image_metadata import described
     from engine.networks.fitting import fitted
 
     (network,) = networks
@@ -100,10 +106,12 @@ def _single(
     assert values is not None  # nobody stops it
     _tell_plain(method, network, x)
     names = _named(network, picture, target)
-    heat = _colours(method, values, options.colours)
-    if options.over and values.ndim == 2:
-        heat = colour.gray(picture[0].cpu()[None])[0].lerp(heat, options.over)
-    save_picture(from_tensor(heat), options.output)
+    heat = Heat.of(method, values)
+    scale = scale_around_gray(values) if values.ndim == 3 else heat.scale()
+    caption = _caption(heat, names, layer, scale)
+    drawn = _drawn(options, photo, values, heat)
+    made = contact_sheet([Tile(drawn, caption)]) if options.caption else from_tensor(drawn)
+    save_picture(replace(made, exif=described(caption)), options.output)
     if options.raw:
         told = {"target": target, "class_name": names["name"]}
         about = {
@@ -113,7 +121,34 @@ def _single(
         # Zeiler and Fergus's companions, one number for each place of the square.
         beside = {k: getattr(c, k)[0].numpy() for c in covered for k in ("probability", "label")}
         write_npz(Path(options.raw), {"values": values.numpy(), **beside, **about})
-    return {**names, "method": method.command, "network": network.card.name}, target
+    numbers = {
+        "largest": heat.largest,
+        "scale": heat.reach,
+        "looked_at": [picture.shape[3], picture.shape[2]],
+        "caption": caption,
+    }
+    about_it = {"method": method.command, "network": network.card.name, "layer": layer}
+    return {**names, **about_it, **numbers}, target
+
+
+def _caption(heat: Heat, names: dict[str, Any], layer: str, scale: str) -> str:
+    """Return what a map is of and what its colours stand for, in a line."""
+    sure = names.get("probability")
+    answer = f"{names['activation']:.4g}" if sure is None else percent(sure)
+    at = f" at {layer}" if layer else ""
+    return f"{heat.title}{at} of {names['name']} ({answer}): {scale}"
+
+
+def _drawn(options: Any, photo: "Picture", values: "Tensor", heat: Heat) -> "Tensor":
+    """Return the map alone, of the size that the network looked at, or over the photo."""
+    from engine.attribution.overlay import laid_over, overlay_size
+
+    if not options.over or values.ndim == 3:
+        return _colours(heat, values, options.colours)
+    looked_at = (values.shape[0], values.shape[1])
+    height, width = overlay_size(options.over_size, (photo.height, photo.width), looked_at)
+    below = photo.resized(size=(width, height)).tensor()
+    return laid_over(below, heat, options.colours, options.over)
 
 
 def _figure(
@@ -134,28 +169,26 @@ def _figure(
         for layer in options.layer or ("",)
     ]
     methods = _methods(options)
-    if options.sanity:
-        if len(columns) > 1:
-            raise BadInput("--sanity takes one network, class or unit, and layer")
-        made = sanity_check(
-            picture, columns[0], methods, colours=options.colours, long_side=options.size
-        )
-    else:
-        made = compare(
-            picture, columns, methods, colours=options.colours, one_scale=not options.each,
-            over=options.over, own_colours=True, companions=options.companions,
-            long_side=options.size,
-        )  # fmt: skip
+    with _progress(options.quiet) as progress:
+        if options.sanity:
+            made = sanity_check(
+                picture, columns, methods, colours=options.colours, long_side=options.size,
+                progress=progress,
+            )  # fmt: skip
+        else:
+            made = compare(
+                picture, columns, methods, colours=options.colours, one_scale=not options.each,
+                over=options.over, own_colours=True, companions=options.companions,
+                long_side=options.size, progress=progress,
+            )  # fmt: skip
     assert made is not None  # nobody stops it
     save_picture(made.figure, options.output)
     if options.raw:
         write_npz(Path(options.raw), made.values)
-    inputs = {
-        network: network.prepare(fitted(network, picture, options.size)) for network in networks
-    }
-    for network, x in inputs.items():
+    inputs = {network: fitted(network, picture, options.size) for network in networks}
+    for network, small in inputs.items():
         for method in methods:
-            _tell_plain(method, network, x)
+            _tell_plain(method, network, network.prepare(small))
     named = [_named(c.network, inputs[c.network], c.question.target) for c in columns]
     units = [each["unit"] for each in named if "unit" in each]
     said = {
@@ -165,8 +198,24 @@ def _figure(
         "name": ", ".join(dict.fromkeys(each["name"] for each in named)),
         "method": [m.command for m in methods],
         "network": [n.card.name for n in networks],
+        "largest": {key: float(abs(values).max()) for key, values in made.values.items()},
     }
     return said, columns[0].question.target
+
+
+@contextmanager
+def _progress(quiet: bool) -> "Iterator[Callable[[int, int], None]]":
+    """Give what shows the number of maps made on standard error, where somebody looks."""
+    from tqdm import tqdm
+
+    # None: not into files and pipes, where other lines are read.
+    with tqdm(unit=" maps", disable=quiet or None, file=sys.stderr, leave=False) as bar:
+
+        def told(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield told
 
 
 def _check_memory(options: Any, network: "Network", photo: "Picture") -> None:
@@ -235,78 +284,6 @@ def _methods(options: Any) -> list[Method]:
     return list(dict.fromkeys(methods))
 
 
-def _parser() -> Parser:
-    parser = Parser(prog=f"{PROGRAM} attribute", description=SUMMARY)
-    add = parser.add_argument
-    add("photo", metavar="PHOTO", type=Path)
-    add("--method", required=True, action="append", choices=COMMANDS, metavar="M",
-        help="one of " + ", ".join(COMMANDS) + "; may be repeated, as may --class, --layer "
-        "and --network: a figure, a row for each method, a column for each of the others")  # fmt: skip
-    add("--class", dest="target", action="append", metavar="NAME_OR_INDEX", default=[],
-        help="for which class (default: the most likely one)")  # fmt: skip
-    add("--unit", action="append", metavar="LAYER:CHANNEL[:Y,X]", default=[], type=_unit,
-        help="for which unit inside the network instead (default place: where it is highest); may "
-        "be repeated")  # fmt: skip
-    add("--layer", action="append", metavar="NAME", default=[],
-        help="for grad-cam (default: the last map)")  # fmt: skip
-    add(
-        "--window",
-        type=positive,
-        default=0,
-        metavar="PX",
-        help="for occlusion (default: a seventh)",
-    )
-    add(
-        "--stride",
-        type=positive,
-        default=0,
-        metavar="PX",
-        help="for occlusion (default: half of it)",
-    )
-    add("--fill", choices=FILLS, default=FILLS[0], metavar="WHAT",
-        help="for occlusion: mean (of the network's training), gray, black, blur")  # fmt: skip
-    add("--companions", action="store_true",
-        help="for occlusion: a figure that also shows the class's probability and the most likely "
-        "class at each place of the square (Zeiler and Fergus 2014)")  # fmt: skip
-    add("--signed", action="store_true", help="for gradient: the same as --method signed-gradient")
-    add_output(add)
-    add("--cut", metavar="MASK.png",
-        help="also the object that the gradient points at, as a mask of the photo's size "
-        "(GrabCut, as in Simonyan et al. 2014)")  # fmt: skip
-    add("--raw", metavar="FILE.npz",
-        help="also the raw values, as NumPy arrays; of occlusion also the class's probability and "
-        "the most likely class at each place of the square")  # fmt: skip
-    add("--colours", choices=SEQUENTIAL, default="viridis", metavar="MAP",
-        help=", ".join(SEQUENTIAL))  # fmt: skip
-    add("--over", type=_share, default=0.0, metavar="X",
-        help="lay the map over the photo in gray, 0 to 1 (default: the map alone)")  # fmt: skip
-    add("--each", action="store_true",
-        help="in a figure, every map with its own scale (default: one for each row)")  # fmt: skip
-    add("--sanity", action="store_true",
-        help="a figure of what is left of the maps as the weights are made random from the top "
-        "layer down (Adebayo et al. 2018)")  # fmt: skip
-    add_network(add, several=True)
-    add("--size", type=positive, metavar="PX",
-        help="long side of the photo for the network (default: what it was made for)")  # fmt: skip
-    add_device(add, "auto")
-    add("--json", action="store_true", help="what was found as one line of JSON")
-    return parser
-
-
-def _unit(text: str) -> UnitName:
-    try:
-        return UnitName.parse(text)
-    except BadInput as error:
-        raise ArgumentTypeError(str(error)) from None
-
-
-def _share(text: str) -> float:
-    with suppress(ValueError):
-        if 0 <= float(text) <= 1:
-            return float(text)
-    raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-
-
 def _targets(network: "Network", picture: "Tensor", options: Any) -> "list[int | Unit]":
     """Return the classes and units asked for; if none is, the most likely class."""
     from engine.attribution.unit import Unit
@@ -319,11 +296,11 @@ def _targets(network: "Network", picture: "Tensor", options: Any) -> "list[int |
     return [*classes, *units]
 
 
-def _colours(method: Method, values: "Tensor", colours: str) -> "Tensor":
+def _colours(heat: Heat, values: "Tensor", colours: str) -> "Tensor":
     """Return (3, H, W) in [0, 1]: a map in colours, or a gradient in its own around gray."""
     import torch
 
     if values.ndim == 3:
         return around_gray(values)
-    pixels = Heat.of(method, values).coloured(colours)
+    pixels = heat.coloured(colours)
     return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255

@@ -54,25 +54,68 @@ class Method:
     """Whether it looks at a layer's map (the CAM family); else at pixels."""
     key: str = ""
     """What red and blue mean, of a signed one."""
+    help: str = ""
+    """What it does, in a sentence."""
 
 
 FOR_AND_AGAINST = "red speaks for it, blue against it"
+_RELUS = (
+    "ReLU6 and ReLUs that are called as functions too, where many tools leave the plain gradient"
+)
 METHODS = (
-    Method("gradient", "gradient"),
+    Method("gradient", "gradient", help="how much each pixel would change the target"),
     Method(  # it tells what a change would do, not what is there
         "signed-gradient",
         "signed gradient",
         signed=True,
         key="brighter raises it where red, lowers it where blue",
+        help="the gradient with its sign: whether brighter would raise the target or lower it",
     ),
-    Method("gradient-x-input", "gradient x input", signed=True, key=FOR_AND_AGAINST),
-    Method("smoothgrad", "SmoothGrad"),
-    Method("guided-backprop", "guided backprop"),
-    Method("deconvnet", "deconvnet"),
-    Method("occlusion", "occlusion", signed=True, key=FOR_AND_AGAINST),
-    Method("cam", "CAM", of_layer=True),
-    Method("grad-cam", "Grad-CAM", of_layer=True),
-    Method("guided-grad-cam", "guided Grad-CAM", of_layer=True),
+    Method(
+        "gradient-x-input",
+        "gradient x input",
+        signed=True,
+        key=FOR_AND_AGAINST,
+        help="the gradient times what the network is given: what each pixel adds to the target",
+    ),
+    Method("smoothgrad", "SmoothGrad", help="the mean gradient of 25 noisy copies of the picture"),
+    Method(
+        "guided-backprop",
+        "guided backprop",
+        help=f"the gradient without what is negative at any ReLU; the rule holds for {_RELUS}",
+    ),
+    Method(
+        "deconvnet",
+        "deconvnet",
+        help=f"the way back through rectifiers of its own; the rule holds for {_RELUS}",
+    ),
+    Method(
+        "occlusion",
+        "occlusion",
+        signed=True,
+        key=FOR_AND_AGAINST,
+        help="how far the target falls as a square covers each place",
+    ),
+    Method(
+        "cam",
+        "CAM",
+        of_layer=True,
+        help="the class's own weights at the last maps; for networks that end in an average and one "
+        "linear layer, or in the average of a map for each class, such as SqueezeNet, whose map is "
+        "shown as its ReLU leaves it",
+    ),
+    Method(
+        "grad-cam",
+        "Grad-CAM",
+        of_layer=True,
+        help="a layer's maps, weighted by how much the target changes with them",
+    ),
+    Method(
+        "guided-grad-cam",
+        "guided Grad-CAM",
+        of_layer=True,
+        help="guided backprop where Grad-CAM is; for ReLUs as guided backprop",
+    ),
 )
 
 
@@ -190,6 +233,20 @@ class Heat:
             return float(self.values.max(initial=0.0))
         return max(abs(limit) for limit in display_range(self.values))
 
+    @property
+    def largest(self) -> float:
+        """The largest size of all values, outliers included."""
+        return float(np.abs(self.values).max(initial=0.0))
+
+    def scale(self, reach: float | None = None) -> str:
+        """Return what the colours stand for, in numbers, and the largest value.
+
+        `reach`: what the strongest colour stands for, by default the map's own.
+        """
+        limit = f"{self.reach if reach is None else reach:.3g}"
+        least = f"-{limit}" if self.method.signed else "0"
+        return f"{least} to {limit}, largest {self.largest:.3g}"
+
     def coloured(self, colours: str, reach: float | None = None) -> Bytes:
         """Return (H, W, 3) bytes: signed maps around white, the others in `colours` from 0 up.
 
@@ -212,5 +269,14 @@ class Heat:
 
 def around_gray(values: "Tensor") -> "Tensor":
     """Return raw values (3, H, W) as a picture in [0, 1]: in their own colours, zero at 0.5."""
-    reach = max(display_range(values.abs().numpy())[1], 1e-12)
-    return (values / (2 * reach) + 0.5).clamp(0, 1)
+    return (values / (2 * max(_reach(values), 1e-12)) + 0.5).clamp(0, 1)
+
+
+def scale_around_gray(values: "Tensor") -> str:
+    """Return what the colours of `around_gray` stand for, as `Heat.scale` does."""
+    reach, largest = f"{_reach(values):.3g}", float(values.abs().max())
+    return f"-{reach} to {reach}, largest {largest:.3g}"
+
+
+def _reach(values: "Tensor") -> float:
+    return display_range(values.abs().numpy())[1]

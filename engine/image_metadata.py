@@ -61,6 +61,13 @@ _DESCRIPTIVE = (
 )
 
 
+def described(text: str) -> bytes:
+    """Return an EXIF block, as `Picture.exif`, that says what a picture shows."""
+    exif = Image.Exif()
+    exif[Base.ImageDescription] = text
+    return exif.tobytes()
+
+
 def upright_exif(source: Image.Exif, size: tuple[int, int]) -> bytes | None:
     """Rewrite EXIF for an upright sRGB picture of a size (width, height), without thumbnail.
 

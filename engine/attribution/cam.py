@@ -94,9 +94,14 @@ def cam(
     The weights are those of the linear layer behind the average; its bias is in no place of the
     picture and left out. Grad-CAM at the maps that are averaged, times their number of places.
 
+    Where that layer is a 1x1 convolution before the average, as in SqueezeNet and Network in Network,
+    every class has a map of its own, and that is what is returned, as it is averaged: its mean is the
+    logit. What SqueezeNet's ReLU behind the convolution makes 0 says nothing against the class
+    either, as it never reaches the logit; the convolution's bias is in every place.
+
     Args:
         model: maps `x` to logits (N, classes) by a global average over maps (N, C, h, w) and one
-            linear layer; is left as it was found, and run in eval mode.
+            linear layer behind or before it; is left as it was found, and run in eval mode.
         x: float (N, 3, H, W) as the model takes it; is not changed.
         target: a class number for all pictures, or one for each.
         relu: keep only what speaks for the class.
@@ -119,13 +124,14 @@ def cam(
         with HeadTrace() as trace:
             logits = differentiable_logits(model, leaf)
         head = trace.of(logits)
-        if head is None or head.linear != 1:
+        if head is None or head.linear > 1:
             ends = (
                 f"has {head.linear} linear layers behind its average" if head else "ends otherwise"
             )
             raise ValueError(
-                "CAM needs a network that ends in global average pooling and one linear layer; this "
-                f"one {ends}: use Grad-CAM at the last layer that has maps"
+                "CAM needs a network that ends in global average pooling and one linear layer, or in "
+                f"the average of a map for each class; this one {ends}: use Grad-CAM at the last "
+                "layer that has maps"
             )
         chosen = chosen_of(logits, classes)
         (gradient,) = torch.autograd.grad(chosen.sum(), (head.edge,))

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,12 +21,12 @@ from engine.attribution.methods import (
     without_rule,
 )
 from engine.attribution.occlusion import Occluded
-from engine.attribution.sanity import randomisation, weighted_layers
+from engine.attribution.sanity import Randomised, randomisation, weighted_layers
 from engine.attribution.tiles import Found, Look, Notes
 from engine.attribution.unit import Unit
 from engine.errors import BadInput, PareidoliaError
 from engine.figure import Tile, rows
-from engine.heat import Heat, Method, UnitName, around_gray, percent
+from engine.heat import Heat, Method, UnitName, around_gray, percent, scale_around_gray
 from engine.image import Picture
 from engine.networks.classes import probabilities
 from engine.networks.fitting import fitted
@@ -104,6 +104,7 @@ def compare(
         labels: list[Found] = []
         beside = companions and method.command == "occlusion"
         names = _told_apart(method, prepared)
+        scales = [""] * len(prepared)
         for number, each in enumerate(prepared):
             progress(row * len(prepared) + number, len(methods) * len(prepared))
             last: deque[Occluded] = deque(maxlen=1)
@@ -123,13 +124,18 @@ def compare(
                 return None
             raw[f"{method.title} - {names[number]}"] = values.numpy()
             in_colour = own_colours and values.ndim == 3 and not method.signed
+            if in_colour:
+                scales[number] = f"\n{scale_around_gray(values)}"
             found.append(around_gray(values) if in_colour else Heat.of(method, values))
             if beside:
                 pair = companions_of(method, last[0], each.column.network.classes)
                 raw |= {f"{heat.title} - {names[number]}": heat.grid for heat in pair}
                 chances.append(pair[0] if pair else NO_CLASS)
                 labels.append(pair[1] if pair else NO_CLASS)
-        captions = [each.caption(method, len(networks) > 1) for each in prepared]
+        captions = [
+            each.caption(method, len(networks) > 1) + scale
+            for each, scale in zip(prepared, scales, strict=True)
+        ]
         sharing = [each.scale for each in prepared] if one_scale else None
         lines.append((_label(method, prepared), look.row(found, captions, sharing)))
         if beside:
@@ -151,7 +157,7 @@ class _Prepared:
     """Why the network has no such unit."""
 
     @classmethod
-    def of(cls, column: Column, picture: Tensor, long_side: int | None) -> "_Prepared":
+    def of(cls, column: Column, picture: Tensor, long_side: int | None = None) -> "_Prepared":
         network = column.network
         small = fitted(network, picture, long_side)
         x, question = network.prepare(small), column.question
@@ -237,7 +243,7 @@ def _told_apart(method: Method, prepared: Sequence[_Prepared]) -> list[str]:
 
 def sanity_check(
     picture: Tensor,
-    column: Column,
+    columns: Sequence[Column],
     methods: Sequence[Method],
     *,
     colours: str = "viridis",
@@ -247,46 +253,62 @@ def sanity_check(
 ) -> Compared | None:
     """Show each method's map as more and more layers lose what they learned; None when stopped.
 
-    Rows and arguments as in `compare`; columns: the trained network, then randomised from the top
-    down, with Spearman's rank correlation of the maps' sizes with the trained one's.
+    Arguments as in `compare`. A row for each method and each of `columns`, whose maps stand side by
+    side here: by the trained network, then by networks randomised from the top down, with Spearman's
+    rank correlation of the maps' sizes with the trained one's. Every map has a scale of its own,
+    told below it: random networks answer with numbers of other sizes.
     """
-    prepared = _Prepared.of(column, picture, long_side)
-    if prepared.problem:
-        raise BadInput(prepared.problem)
-    look, notes = Look(prepared.picture[0].cpu(), colours), Notes()
-    network, x = column.network, prepared.x
-    layers = len(weighted_layers(network.module))
-    wanted = {round(i * layers / SHOWN_LAYERS) for i in range(SHOWN_LAYERS + 1)}
+    prepared = [_Prepared.of(column, picture, long_side) for column in columns]
+    for each in prepared:
+        if each.problem:
+            raise BadInput(each.problem)
+    look, notes = Look(prepared[0].picture[0].cpu(), colours), Notes()
     lines: list[tuple[str, Sequence[Tile]]] = []
     raw: dict[str, Floats] = {}
-    for row, method in enumerate(methods):
-
-        def mapped(model: nn.Module, x: Tensor, method: Method = method) -> Tensor:
-            values = attribute(
-                method, _with(network, model), x, prepared.column.question, stopped=stopped
-            )
-            if values is None:  # stopped: nobody looks at it any more
-                return torch.zeros(1, *x.shape[2:])
-            return torch.from_numpy(Heat.of(method, values).values)[None]
-
-        tiles = []
-        generator = torch.Generator().manual_seed(0)
-        try:
-            for count, step in enumerate(randomisation(network.module, x, mapped, generator)):
-                progress(row * (layers + 1) + count, len(methods) * (layers + 1))
-                if stopped():
-                    return None
-                if count not in wanted:
-                    continue
-                heat = Heat(method, step.map[0].numpy())
-                raw[f"{method.title} - {step.layer or 'trained'}"] = heat.values
-                told = f"down to {step.layer}, rank correlation {step.correlation:.2f}"
-                tiles.append(look.tile(heat, told if step.layer else "trained", None))
-        except PareidoliaError as error:
-            tiles = [look.tile(notes.take(method.title, str(error)), "", None)]
-        lines.append((_label(method, [prepared]), tiles))
-    title = f"{network.card.title}, {prepared.name}: weights randomised from the top down"
+    total, done = len(methods) * len(prepared) * (SHOWN_LAYERS + 1), 0
+    for method in methods:
+        names = _told_apart(method, prepared)
+        for each, name in zip(prepared, names, strict=True):
+            beside = f" - {name}" if len(prepared) > 1 else ""
+            tiles: list[Tile] = []
+            try:
+                for step in _randomised(method, each, stopped):
+                    progress(done + len(tiles), total)
+                    if stopped():
+                        return None
+                    heat = Heat(method, step.map[0].numpy())
+                    raw[f"{method.title}{beside} - {step.layer or 'trained'}"] = heat.values
+                    told = f"down to {step.layer}, rank correlation {step.correlation:.2f}"
+                    told = f"{told if step.layer else 'trained'}\n{heat.scale()}"
+                    tiles.append(look.tile(heat, told, None))
+            except PareidoliaError as error:
+                tiles = [look.tile(notes.take(method.title, str(error)), "", None)]
+            done += SHOWN_LAYERS + 1
+            label = _label(method, [each])
+            with_networks = len({one.column.network for one in prepared}) > 1
+            about = each.caption(method, with_networks)
+            lines.append((f"{label}\n{about}" if len(prepared) > 1 else label, tiles))
+    progress(total, total)
+    networks = ", ".join(dict.fromkeys(each.column.network.card.title for each in prepared))
+    about = f", {prepared[0].name}" if len(prepared) == 1 else ""
+    title = f"{networks}{about}: weights randomised from the top down"
     return Compared(notes.below(rows(lines, title), look.type_size), raw)
+
+
+def _randomised(method: Method, about: _Prepared, stopped: Stopped) -> Iterator[Randomised]:
+    """Give the maps that a row shows: the trained network's, and `SHOWN_LAYERS` others."""
+    network = about.column.network
+    layers = len(weighted_layers(network.module))
+    wanted = {round(i * layers / SHOWN_LAYERS) for i in range(1, SHOWN_LAYERS + 1)}
+
+    def mapped(model: nn.Module, x: Tensor) -> Tensor:
+        values = attribute(method, _with(network, model), x, about.column.question, stopped=stopped)
+        if values is None:  # stopped: nobody looks at it any more
+            return torch.zeros(1, *x.shape[2:])
+        return torch.from_numpy(Heat.of(method, values).values)[None]
+
+    generator = torch.Generator().manual_seed(0)
+    return randomisation(network.module, about.x, mapped, generator, wanted)
 
 
 def _with(network: Network, model: nn.Module) -> Network:

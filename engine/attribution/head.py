@@ -1,4 +1,4 @@
-"""How a network ends: whether in global average pooling and one linear layer.
+"""How a network ends: whether in global average pooling, and how many linear layers are behind.
 
 Found by watching a real forward pass instead of by the names of layers, so that it does not matter
 whether the mean over space is a module, a function or a method, and what flattens it.

@@ -5,7 +5,7 @@ stays the same never depended on what the network had learned.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -28,9 +28,15 @@ class Randomised:
 
 
 def randomisation(
-    model: nn.Module, x: Tensor, method: Method, generator: torch.Generator
+    model: nn.Module,
+    x: Tensor,
+    method: Method,
+    generator: torch.Generator,
+    wanted: Container[int] | None = None,
 ) -> Iterator[Randomised]:
     """Yield the map of the trained model, then one after each layer, top down (cascading).
+
+    `wanted`: after how many layers, where that is not each; the trained model's comes always.
 
     A layer's weights become normal numbers of their own mean and standard deviation, drawn by
     `generator` on the CPU, so that activations keep their size; biases and what normalises stay.
@@ -39,10 +45,12 @@ def randomisation(
     twin = copy.deepcopy(model).eval()
     trained = method(twin, x).detach()
     yield Randomised("", trained, 1.0)
-    for name, weight in reversed(weighted_layers(twin)):
+    for count, (name, weight) in enumerate(reversed(weighted_layers(twin)), 1):
         with torch.no_grad():
             noise = torch.randn(weight.shape, generator=generator).to(weight)
             weight.copy_(noise * weight.std() + weight.mean())
+        if wanted is not None and count not in wanted:
+            continue
         found = method(twin, x).detach()
         yield Randomised(name, found, rank_correlation(found.abs(), trained.abs()))
 

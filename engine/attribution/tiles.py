@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.attribution.companions import ChanceMap, ClassMap, ranked
+from engine.attribution.companions import ChanceMap, ClassMap, PlaceMap, ranked
 from engine.colour import gray
 from engine.figure import LARGEST_TYPE, LIGHT, SMALLEST_TYPE, TILE_TO_TYPE, Tile, print_on, text_of
 from engine.heat import Heat, LegendLine
@@ -49,8 +49,13 @@ class Look:
         for key, heat in zip(keys, found, strict=True):
             if isinstance(heat, Heat):
                 reaches[key] = max(reaches.get(key, 0.0), heat.reach)
-        told = zip(found, captions, keys, strict=True)
-        return [self.tile(heat, caption, reaches.get(key)) for heat, caption, key in told]
+        tiles = []
+        for heat, caption, key in zip(found, captions, keys, strict=True):
+            reach = reaches.get(key)
+            if isinstance(heat, Heat) and not isinstance(heat, PlaceMap):
+                caption = f"{caption}\n{heat.scale(reach)}"
+            tiles.append(self.tile(heat, caption, reach))
+        return tiles
 
     def companion_rows(
         self, chances: Sequence[Found], labels: Sequence[Found], captions: Sequence[str],

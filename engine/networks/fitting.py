@@ -11,22 +11,65 @@ if TYPE_CHECKING:
 
 LONGEST = 3.0
 """Times the side that the network was made for; panoramas are shrunk to that."""
+STEP = 2**0.5
+"""Between the sizes at which it is tried whether a network takes a thin picture."""
 
 
 def fitting_size(network: "Network", width: int, height: int) -> tuple[int, int]:
     """Return the (height, width) at which the network should look at a picture of that shape.
 
     The short side becomes what the network was made for, unless the long one then is more than
-    three times that; a network that takes nothing but squares gets its square.
+    three times that; of a thin picture for which the short one is too short then, it is as long as
+    the network needs. A network that takes nothing but squares gets its square: `squeezed` says so.
+
+    Raises:
+        BadInput: the picture is so thin that the network would have to look at too many pixels.
     """
     side = network.card.input_size
-    scale = min(side / min(width, height), LONGEST * side / max(width, height))
-    size = max(1, round(height * scale)), max(1, round(width * scale))
+    most = side / min(width, height)
+    scale = min(most, LONGEST * side / max(width, height))
+    thin = min(most, side * (LONGEST / (width * height)) ** 0.5)  # as many pixels as a panorama's
+    while width * height * scale**2 <= (LONGEST * side) ** 2:
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        if _takes(network, size):
+            return size
+        if scale >= most:
+            break
+        scale = min(max(scale * STEP, thin), most)
+    if most * max(width, height) <= LONGEST * side or not _takes(network, (side, 2 * side)):
+        return side, side
+    raise BadInput(
+        f"a picture of {width}x{height} pixels is too thin for {network.card.name}; crop it to at "
+        f"most {_thinnest(network)} times as long as it is wide"
+    )
+
+
+def squeezed(network: "Network", width: int, height: int) -> str:
+    """Return a sentence where a picture loses its proportions, as `fitting_size` says; else ""."""
+    down, across = fitting_size(network, width, height)
+    if down != across or abs(width - height) <= 0.02 * max(width, height):
+        return ""
+    return (
+        f"{network.card.name} takes squares only: it looks at the picture of {width}x{height} pixels "
+        f"squeezed to {across}x{down}"
+    )
+
+
+def _takes(network: "Network", size: tuple[int, int]) -> bool:
     try:
         network.calls(size)
     except BadInput:
-        return side, side
-    return size
+        return False
+    return True
+
+
+def _thinnest(network: "Network") -> int:
+    """Return how many times as long as wide a picture may be: about, and rather too little."""
+    side = network.card.input_size
+    short = 1.0
+    while short < side and not _takes(network, (max(1, round(short)), side)):
+        short *= STEP
+    return int((LONGEST * side / (STEP * min(short, side))) ** 2)
 
 
 def looking_size(

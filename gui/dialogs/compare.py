@@ -75,7 +75,7 @@ class CompareDialog(QDialog):
         self.check.setToolTip(
             self.tr(
                 "Do the maps change when the weights are made random, layer by layer?\n"
-                "For the first class (or else unit) and layer, by the first network"
+                "For every class, unit and layer asked about, by the first network"
             )
         )
         self.stop = QPushButton(self.tr("Cancel"))

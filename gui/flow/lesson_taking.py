@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QImage
 
 from engine.errors import PareidoliaError
-from engine.heat import percent
+from engine.heat import Heat, percent
 from gui.background import Background, Ticket
 from gui.flow.lesson_state import Seen, SeenMap, step_of, wish_values
 from gui.flow.sight import KINDS, SightFlow, as_wished
@@ -153,6 +153,9 @@ class LessonTaking(QObject):
         if heat.method.of_layer and heat.method.command != "cam" and answer.layer:
             parts.append(self.tr("layer {0}").format(answer.layer))
         parts.append(self.tr("network {0}").format(answer.question.network))
+        if type(heat) is Heat:  # the companions of an occlusion have keys of their own
+            largest, reach = f"{heat.largest:.3g}", f"{heat.reach:.3g}"
+            parts.append(self.tr("colours up to {0}, largest {1}").format(reach, largest))
         if heat.key:  # a figure has no legend
             parts.append(heat.key)
         current = self.sight.showing.current

@@ -67,7 +67,9 @@ class SightWords(QObject):
         reach = f"{heat.reach:.3g}"
         scale = self.tr("−{0} to {0}") if method.signed else self.tr("0 to {0}")
         words = self.tr("{0} of {1} ({2}): {3}")
-        return words.format(title, name, _size(answer), scale.format(reach))
+        said = words.format(title, name, _size(answer), scale.format(reach))
+        largest = f"{heat.largest:.3g}"  # the colours of maps of pixels end before outliers
+        return said if largest == reach else self.tr("{0}, largest {1}").format(said, largest)
 
 
 def _size(answer: Answer) -> str:

@@ -82,11 +82,9 @@ def drawn(
     named = order.networks[:1] if sanity else order.networks
     loaded = [networks.get(*each).twin() for each in named]
     targets: list[str | UnitName] = [*order.classes, *order.units]
-    targets = targets or list(_likely(loaded[0], picture, 3))
-    columns, refusals = columns_of(
-        loaded, picture, targets[:1] if sanity else targets, order.layers
-    )
-    if not sanity and len(columns) > MOST_COLUMNS:
+    targets = targets or list(_likely(loaded[0], picture, 1 if sanity else 3))
+    columns, refusals = columns_of(loaded, picture, targets, order.layers)
+    if len(columns) > MOST_COLUMNS:
         raise BadInput(
             QCoreApplication.translate(
                 "Comparing",
@@ -96,7 +94,7 @@ def drawn(
         )
     if sanity:
         compared = sanity_check(
-            picture, columns[0], methods, colours=order.colours, progress=progress, stopped=stopped
+            picture, columns, methods, colours=order.colours, progress=progress, stopped=stopped
         )
     else:
         compared = compare(

@@ -1,13 +1,14 @@
 """The command `attribute` on the network that ships: every method, its raw values, bad input."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cli.attribute import COMMANDS
-from engine.image import open_picture
+from cli.attribute_options import COMMANDS
+from engine.image import open_picture, save_picture
 
 
 @pytest.mark.parametrize("method", COMMANDS)
@@ -40,7 +41,7 @@ def test_by_itself_it_is_about_the_most_likely_class(in_process):
 def test_a_map_can_lie_over_the_photo(in_process):
     arguments = ("attribute", "photo.png", "--method", "grad-cam", "--size", "64", "-o")
     in_process(*arguments, "alone.png")
-    in_process(*arguments, "over.png", "--over", "0.5")
+    in_process(*arguments, "over.png", "--over", "0.5", "--over-size", "network")
     alone, over = open_picture("alone.png").rgb, open_picture("over.png").rgb
     photo = open_picture("photo.png").resized(64).rgb
     gray = (2 * over - alone).clip(0, 1)
@@ -49,8 +50,131 @@ def test_a_map_can_lie_over_the_photo(in_process):
 
 
 @pytest.mark.parametrize(
+    ("asked", "size"), [([], (96, 72)), (["network"], (64, 48)), (["48"], (48, 36))]
+)
+def test_an_overlay_has_the_photos_size_and_the_network_sees_the_same(in_process, asked, size):
+    photo = open_picture("photo.png").resized(96)
+    save_picture(photo, "larger.png")
+    arguments = ("attribute", "larger.png", "--method", "grad-cam", "--size", "64", "--class", "7",
+                 "--json", "--raw", "o.npz", "-o")  # fmt: skip
+    alone = json.loads(in_process(*arguments, "alone.png").stdout)
+    values = np.load("o.npz")["values"]
+    options = ["--over-size", *asked] if asked else []
+    over = json.loads(in_process(*arguments, "over.png", "--over", "1", *options).stdout)
+    assert (np.load("o.npz")["values"] == values).all()
+    assert {**over, "output": ""} == {**alone, "output": ""}
+    made, map_alone = open_picture("over.png"), open_picture("alone.png")
+    assert (made.width, made.height) == size
+    assert (map_alone.width, map_alone.height) == (64, 48)
+    # In places the colours are those of the small map, as its values are interpolated.
+    small = made.resized(size=(64, 48)).rgb
+    assert np.abs(small - map_alone.rgb).mean() < 0.02
+
+
+@pytest.mark.parametrize("method", ["gradient", "occlusion", "grad-cam"])
+def test_a_map_comes_with_its_numbers(in_process, method):
+    from PIL import Image
+    from PIL.ExifTags import Base
+
+    from engine.networks.fitting import fitted
+    from engine.networks.loading import load_network
+
+    arguments = ("attribute", "photo.png", "--method", method, "--size", "64", "--class", "7",
+                 "--raw", "n.npz", "-o")  # fmt: skip
+    said = json.loads(in_process(*arguments, "n.png", "--json").stdout)
+    network = load_network("slim_vgg")
+    logits = network.logits(fitted(network, open_picture("photo.png").tensor()[None], 64))[0]
+    probability = float(logits.detach().double().softmax(0)[7])
+    assert said["probability"] == pytest.approx(probability, rel=1e-6)
+    largest = float(np.abs(np.load("n.npz")["values"]).max())
+    assert said["largest"] == pytest.approx(largest, rel=1e-6)
+    assert 0 < said["scale"] <= said["largest"]
+    name = network.classes[7]
+    for words in (f"{name} (", f"largest {largest:.3g}", f"{said['scale']:.3g}"):
+        assert words in said["caption"]
+    for suffix in ("png", "jpg", "tif", "webp"):
+        done = in_process(*arguments, f"n.{suffix}")
+        assert done.stdout == f"n.{suffix} ({said['caption']})\n"
+        with Image.open(f"n.{suffix}") as image:
+            assert image.getexif()[Base.ImageDescription] == said["caption"]
+    in_process(*arguments, "below.png", "--caption")
+    below, plain = open_picture("below.png"), open_picture("n.png")
+    assert below.height > plain.height + 12, "there are words below the map"
+
+
+@pytest.mark.parametrize("picture", ["long.png", "tall.png"])
+def test_a_thin_picture_keeps_its_proportions(in_process, picture):
+    crop = open_picture(picture)
+    wide = crop.width > crop.height
+    rgb = crop.rgb[:, :150] if wide else crop.rgb[:150]
+    save_picture(replace(crop, rgb=np.ascontiguousarray(rgb)), "thin.png")  # 50 times as long
+    for method in ("grad-cam", "gradient"):
+        done = in_process("attribute", "thin.png", "--method", method, "-o", "t.png", "--json")
+        assert done.returncode == 0, done.stderr
+        made = open_picture("t.png")
+        ratio = made.width / made.height if wide else made.height / made.width
+        assert ratio == pytest.approx(50, rel=0.05)
+        assert json.loads(done.stdout)["looked_at"] == [made.width, made.height]
+    # More than a network can look at with a reasonable number of pixels.
+    long = np.repeat(np.repeat(crop.rgb[:1, :1], 3, 0), 9000, 1)
+    save_picture(replace(crop, rgb=np.ascontiguousarray(long)), "thread.png")
+    done = in_process("attribute", "thread.png", "--method", "gradient", "-o", "x.png")
+    assert done.returncode == 2
+    assert "9000x3 pixels is too thin for slim_vgg; crop it to at most" in done.stderr
+    assert not Path("x.png").exists()
+
+
+def test_a_network_of_squares_says_that_it_squeezes(in_process, monkeypatch):
+    from torch import nn
+
+    from engine.networks.card import Card
+    from engine.networks.network import Network
+
+    layers = (nn.Conv2d(3, 2, 4, stride=4), nn.Flatten(), nn.Linear(2 * 8 * 8, 2))
+    card = Card("squares", "Squares", "some", input_size=32)
+    network = Network(nn.Sequential(*layers), card, ("a", "b"))
+    monkeypatch.setattr("engine.networks.loading.load_network", lambda *_: network)
+    done = in_process("attribute", "photo.png", "--method", "gradient", "-o", "s.png")
+    assert done.returncode == 0
+    words = "squares takes squares only: it looks at the picture of 48x36 pixels squeezed to 32x32"
+    assert done.stderr == f"pareidolia: {words}\n"
+    done = in_process("attribute", "sea.png", "--method", "gradient", "-o", "s.png")
+    assert done.stderr == "", "a square loses nothing"
+
+
+def test_the_sanity_check_is_about_all_classes_asked(in_process):
+    arguments = ("attribute", "photo.png", "--method", "gradient", "--size", "48", "--sanity",
+                 "--class", "7", "--class", "9", "--raw", "s.npz", "-o", "s.png", "--json")  # fmt: skip
+    done = in_process(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["class"] == [7, 9]
+    raw = np.load("s.npz")
+    rows = {}
+    for key in raw:
+        method, name, layer = key.split(" - ")
+        assert method == "gradient"
+        rows.setdefault(name, []).append((layer, raw[key]))
+    assert len(rows) == 2
+    (first, second) = rows.values()
+    assert [layer for layer, _ in first] == [layer for layer, _ in second]
+    assert len(first) == 6
+    assert first[0][0] == "trained"
+    assert not np.allclose(first[0][1], second[0][1]), "each class has a map of its own"
+
+
+def test_the_methods_are_told_in_the_help(in_process):
+    done = in_process("attribute", "--help")
+    told = " ".join(done.stdout.split())
+    assert "guided-backprop the gradient without what is negative at any ReLU" in told
+    assert "ReLU6 and ReLUs that are called as functions too" in told
+    assert "for each pixel that the network looked at whatever the picture's size" in told
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--method", "gradient", "--over", "1", "--over-size", "0", "-o", "x.png"], "over-size"),
+        (["--method", "gradient", "--over", "1", "--over-size", "big", "-o", "x.png"], "over-size"),
         (["--method", "magic", "-o", "x.png"], "magic"),
         (["--method", "grad-cam", "--layer", "relu9_9", "-o", "x.png"], "relu9_9"),
         (["--method", "gradient", "--class", "unicorn", "-o", "x.png"], "unicorn"),
@@ -63,10 +187,6 @@ def test_a_map_can_lie_over_the_photo(in_process):
         (["--method", "gradient", "--cut", "x.png", "-o", "x.png"], "written twice"),
         (["--method", "gradient", "--raw", "no/x.npz", "-o", "x.png"], "does not exist"),
         (["--method", "gradient", "--layer", "relu1_1", "-o", "x.png"], "--layer is for grad-cam"),
-        (
-            ["--method", "gradient", "--sanity", "--class", "1", "--class", "2", "-o", "x.png"],
-            "--sanity takes one",
-        ),
         (["--method", "occlusion", "--class", "1", "--class", "2", "--window", "999", "-o", "x.png"],
          "999"),
         (["--method", "gradient", "--companions", "-o", "x.png"], "for --method occlusion"),
@@ -176,13 +296,14 @@ def test_the_mask_is_about_the_class_that_is_told(in_process):
 
 
 def test_an_occlusion_tells_probability_and_class_at_each_place(in_process):
+    from engine.networks.fitting import fitted
     from engine.networks.loading import load_network
 
     in_process("attribute", "photo.png", "--method", "occlusion", "--class", "7", "--size", "64",
                "--window", "16", "--stride", "16", "-o", "m.png", "--raw", "m.npz")  # fmt: skip
     raw = np.load("m.npz")
     network = load_network("slim_vgg")
-    x = network.prepare(open_picture("photo.png").resized(64).tensor()[None])
+    x = network.prepare(fitted(network, open_picture("photo.png").tensor()[None], 64))
     x[..., :16, :16] = 0  # the first place, the mean colour in it
     chances = network.module(x).detach().softmax(1)[0]
     assert raw["probability"].shape == raw["label"].shape

@@ -399,7 +399,13 @@ def test_the_caption_tells_method_target_size_and_range(sight: MainWindow, qtbot
     answer = window.sight_flow.answer
     assert answer is not None and answer.saliency is not None
     name, share = answer.target_name, percent(answer.probability)
-    most = float(caption.text().removeprefix(f"gradient of {name} ({share}): 0 to "))
+    scale = caption.text().removeprefix(f"gradient of {name} ({share}): 0 to ")
+    most, _, largest = scale.partition(", largest ")
+    assert float(most) < float(largest), "outliers are beyond the colours"
+    assert float(largest) == pytest.approx(
+        float(window.sight_flow.answer.saliency.values.max()), rel=0.01
+    )
+    most = float(most)
     assert 0 < most <= answer.saliency.values.max() * 1.001
     panel.grad_cam.setChecked(True)
     until(qtbot, lambda: "grad_cam" in window.canvas.overlays())

@@ -1,6 +1,7 @@
 """CAM and Guided Grad-CAM, against weights times maps by hand and captum."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.attribution import cam, grad_cam, guided_backprop, guided_grad_cam
+from engine.image import open_picture
+from engine.networks.loading import load_network
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
@@ -137,18 +140,47 @@ def test_other_networks_are_refused(end: Callable[..., Tensor], pictures: Tensor
         cam(Ending(end).eval(), pictures, 1)
 
 
-@pytest.mark.parametrize(
-    ("end", "says"),
-    [
-        (lambda net, a: a.mean((2, 3)), "has 0 linear layers behind its average"),
-        (lambda net, a: net.fc(net.other(a.mean((2, 3)))), "has 2 linear layers"),
-    ],
-)
-def test_the_number_of_layers_is_said(
-    end: Callable[..., Tensor], says: str, pictures: Tensor
-) -> None:
-    with pytest.raises(ValueError, match=says):
-        cam(Ending(end).eval(), pictures, 1)
+def test_the_number_of_layers_is_said(pictures: Tensor) -> None:
+    net = Ending(lambda net, a: net.fc(net.other(a.mean((2, 3))))).eval()
+    with pytest.raises(ValueError, match="has 2 linear layers"):
+        cam(net, pictures, 1)
+
+
+@pytest.mark.parametrize("end", ["mean", "mean of the rectified", "module", "scaled"])
+def test_a_class_with_a_map_of_its_own(end: str, pictures: Tensor) -> None:
+    """The linear layer is a 1x1 convolution before the average: the map's mean is the logit."""
+    ends: dict[str, Callable[..., Tensor]] = {
+        "mean": lambda net, a: net.head(a).mean((2, 3)),
+        "mean of the rectified": lambda net, a: net.head(a).relu_().mean((2, 3)),
+        "module": lambda net, a: nn.AdaptiveAvgPool2d(1)(F.relu(net.head(a))).flatten(1),
+        "scaled": lambda net, a: net.head(a).mean((2, 3)) / 4,
+    }
+    net = Ending(ends[end]).eval()
+    with torch.no_grad():
+        weight, bias = net.head.weight[:, :, 0, 0], net.head.bias
+        assert bias is not None
+        own = torch.einsum("kc,nchw->nkhw", weight, net.conv(pictures)) + bias[:, None, None]
+        logits = net(pictures)
+    assert own.min() < 0 < own.max()
+    own = own / 4 if end == "scaled" else own if end == "mean" else own.relu()
+    for target in range(2):
+        found = cam(net, pictures, target, relu=False, upsample=False)
+        assert_near(found, own[:, target])
+        assert_near(found.mean((1, 2)), logits[:, target])
+        assert_near(cam(net, pictures, target, upsample=False), own[:, target].relu())
+
+
+def test_squeezenets_map_of_a_class_averages_to_its_logit(data_folder: Path) -> None:
+    network = load_network("squeezenet1_1", data_folder / "weights")
+    photo = open_picture(data_folder / "images/attribution/cat_and_dog.png")
+    picture = photo.tensor()[None]
+    x = network.prepare(picture)
+    logits = network.logits(picture)[0].detach()
+    convolution = network.taps(picture, ["classifier.1"])["classifier.1"].detach()
+    for target in logits.topk(3).indices.tolist():
+        found = cam(network.module, x, target, upsample=False)
+        assert_near(found, convolution[:, target].relu())
+        assert_near(found.mean(), logits[target])
 
 
 # -- Guided Grad-CAM ----------------------------------------------------------------------------

@@ -311,7 +311,7 @@ def test_a_caption_tells_the_unit_its_place_and_its_activation(make_net, x):
 def test_a_units_place_stays_when_weights_become_random(make_net):
     network = named(make_net(), classes=())
     column = Column(network, Question(Unit("relu1", 3)))
-    made = sanity_check(torch.rand(1, 3, *SIZE), column, [find_method("gradient")])
+    made = sanity_check(torch.rand(1, 3, *SIZE), [column], [find_method("gradient")])
     places = [set(zip(*np.nonzero(values), strict=True)) for values in made.values.values()]
     seen = [p for p in places if p]
     assert len(made.values) >= 3

@@ -38,6 +38,20 @@ def test_layers_are_randomised_from_the_top_down_and_the_model_is_left_alone() -
     assert all(torch.equal(a.map, b.map) for a, b in zip(steps, again, strict=True))
 
 
+def test_maps_are_made_only_where_they_are_wanted() -> None:
+    model, x, asked = tiny(), torch.rand(1, 3, 8, 8), list[nn.Module]()
+
+    def counted(model: nn.Module, x: Tensor) -> Tensor:
+        asked.append(model)
+        return gradient(model, x)
+
+    all_of_them = list(randomisation(model, x, gradient, torch.Generator().manual_seed(3)))
+    some = list(randomisation(model, x, counted, torch.Generator().manual_seed(3), {3}))
+    assert [step.layer for step in some] == ["", "0"]
+    assert len(asked) == 2
+    assert torch.equal(some[1].map, all_of_them[3].map)
+
+
 def test_what_does_not_look_at_the_network_keeps_its_map() -> None:
     steps = randomisation(tiny(), torch.rand(1, 3, 8, 8), lambda m, x: x.sum(1), torch.Generator())
     assert [s.correlation for s in steps] == pytest.approx([1.0] * 4)

@@ -326,6 +326,32 @@ def test_a_tie_in_bfloat16_is_none_in_float32(levels):
     assert run(attack(technique, rough, levels))[0][0].stage == "not fooled"
 
 
+def test_what_a_lossy_format_loses_is_told(tmp_path):
+    """A checkerboard of one level tips the scale; a coarse JPEG has no such thing."""
+    sign = np.indices((3, SIDE, SIDE)).sum(0) % 2 * 2 - 1
+    weights = np.zeros((2, BYTES))
+    weights[1] = sign.ravel() * 255 / BYTES
+    network = linear(weights, [0.5, 0.0], ["cat", "dog"])  # dog is ahead from half a level on
+    technique = Adversarial(target="dog", method="pgd", epsilon=1.0, margin=0.0)
+    task = attack(technique, network, np.full((SIDE, SIDE, 3), 128))
+    frames, pictures = run(task)
+    assert frames[-1].stage == "fooled"
+    whole = save_picture(from_tensor(pictures[-1]), tmp_path / "whole.png")
+    told = technique.verdict(task, open_picture(whole))
+    assert (
+        told.words
+        == "linear takes whole.png for dog (62.2%; cat 37.8%), looking at it at 4x4 pixels"
+    )
+    assert told.numbers["seen"]["fooled"] is True
+    assert told.numbers["losses"] == pytest.approx(frames[-1].losses)
+    less = save_picture(from_tensor(pictures[-1]), tmp_path / "less.jpg", quality=30)
+    told = technique.verdict(task, open_picture(less))
+    assert told.words.startswith("linear still takes less.jpg for cat (")
+    assert told.words.endswith("; JPEG loses part of the change, PNG and TIFF keep all of it")
+    assert told.numbers["seen"]["fooled"] is False
+    assert told.numbers["losses"]["Linf"] != frames[-1].losses["Linf"]
+
+
 # ---------------------------------------------------------------- a real network
 
 

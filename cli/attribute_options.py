@@ -1,0 +1,121 @@
+"""The options of the command `attribute`."""
+
+import argparse
+import textwrap
+from argparse import ArgumentTypeError
+from contextlib import suppress
+from pathlib import Path
+
+from cli.options import PROGRAM, Parser, add_device, add_network, add_output, positive
+from engine.colour_map import SEQUENTIAL
+from engine.errors import BadInput
+from engine.heat import FILLS, METHODS, UnitName
+
+COMMANDS = tuple(method.command for method in METHODS)
+LAYERED = tuple(m.command for m in METHODS if m.of_layer and m.command != "cam")
+SUMMARY = "a heat map: what in a photo speaks for a class, or drives a unit"
+
+
+def parser() -> Parser:
+    """Return the parser of the command."""
+    made = Parser(
+        prog=f"{PROGRAM} attribute",
+        description=SUMMARY,
+        epilog=_methods(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("photo", metavar="PHOTO", type=Path)
+    add("--method", required=True, action="append", choices=COMMANDS, metavar="M",
+        help="one of " + ", ".join(COMMANDS) + "; may be repeated, as may --class, --layer "
+        "and --network: a figure, a row for each method, a column for each of the others")  # fmt: skip
+    add("--class", dest="target", action="append", metavar="NAME_OR_INDEX", default=[],
+        help="for which class (default: the most likely one)")  # fmt: skip
+    add("--unit", action="append", metavar="LAYER:CHANNEL[:Y,X]", default=[], type=_unit,
+        help="for which unit inside the network instead (default place: where it is highest); may "
+        "be repeated")  # fmt: skip
+    add("--layer", action="append", metavar="NAME", default=[],
+        help="for grad-cam (default: the last map)")  # fmt: skip
+    add(
+        "--window",
+        type=positive,
+        default=0,
+        metavar="PX",
+        help="for occlusion (default: a seventh)",
+    )
+    add(
+        "--stride",
+        type=positive,
+        default=0,
+        metavar="PX",
+        help="for occlusion (default: half of it)",
+    )
+    add("--fill", choices=FILLS, default=FILLS[0], metavar="WHAT",
+        help="for occlusion: mean (of the network's training), gray, black, blur")  # fmt: skip
+    add("--companions", action="store_true",
+        help="for occlusion: a figure that also shows the class's probability and the most likely "
+        "class at each place of the square (Zeiler and Fergus 2014)")  # fmt: skip
+    add("--signed", action="store_true", help="for gradient: the same as --method signed-gradient")
+    add_output(add)
+    add("--cut", metavar="MASK.png",
+        help="also the object that the gradient points at, as a mask of the photo's size "
+        "(GrabCut, as in Simonyan et al. 2014)")  # fmt: skip
+    add("--raw", metavar="FILE.npz",
+        help="also the raw values, as NumPy arrays, for each pixel that the network looked at "
+        "whatever the picture's size; of occlusion also the class's probability and the most likely "
+        "class at each place of the square")  # fmt: skip
+    add("--colours", choices=SEQUENTIAL, default="viridis", metavar="MAP",
+        help=", ".join(SEQUENTIAL))  # fmt: skip
+    add("--over", type=_share, default=0.0, metavar="X",
+        help="lay the map over the photo in gray, 0 to 1 (default: the map alone)")  # fmt: skip
+    add("--over-size", type=_over_size, default="photo", metavar="SIZE",
+        help="of the picture for --over: photo, network (as the network looks at it) or the long side "
+        "in pixels (default: photo); what the network looks at stays the same")  # fmt: skip
+    add("--caption", action="store_true",
+        help="write below a single map what it is of, the probability, the scale and the largest "
+        "value; without it that is only in the file's description and in --json")  # fmt: skip
+    add("--each", action="store_true",
+        help="in a figure, every map with its own scale (default: one for each row)")  # fmt: skip
+    add("--sanity", action="store_true",
+        help="a figure of what is left of the maps of every class asked about as the weights are made "
+        "random from the top layer down (Adebayo et al. 2018)")  # fmt: skip
+    add_network(add, several=True)
+    add("--size", type=positive, metavar="PX",
+        help="long side of the photo for the network (default: what it was made for)")  # fmt: skip
+    add_device(add, "auto")
+    add("--quiet", action="store_true", help="no progress bar")
+    add("--json", action="store_true", help="what was found as one line of JSON")
+    return made
+
+
+def _unit(text: str) -> UnitName:
+    try:
+        return UnitName.parse(text)
+    except BadInput as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def _share(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+
+
+def _over_size(text: str) -> str:
+    if text not in ("photo", "network"):
+        positive(text)
+    return text
+
+
+def _methods() -> str:
+    """Return what each method does, in a line or two."""
+    wide = max(map(len, COMMANDS)) + 2
+    told = [
+        textwrap.fill(
+            f"{method.help}", 96, initial_indent=f"  {method.command:{wide}}",
+            subsequent_indent=" " * (wide + 2),
+        )
+        for method in METHODS
+    ]  # fmt: skip
+    return "\n".join(["methods:", *told])
