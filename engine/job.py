@@ -349,6 +349,32 @@ def verdict_of(job: Job, path: Path, network: "Network | None" = None) -> Verdic
     return verdict
 
 
+def goes_on(job: Job) -> bool:
+    """Whether a larger picture of a job begins with the smaller one."""
+    return hasattr(job.technique, "enlarged")
+
+
+def enlarged(job: Job, size: int, result: Source) -> Job:
+    """Return the job of the same picture at a larger `size`, given its present `result`.
+
+    A technique that can goes on from the result, with its settings as they were at the end; others
+    do the same again at the new size.
+    """
+    if not goes_on(job):
+        return replace(job, size=size)
+    technique: Any = job.technique
+    styles = job.inputs.styles
+    for _, values in job.changes:
+        own = {name: value for name, value in values.items() if name != STYLE_WEIGHTS}
+        technique = replace(technique, **own)
+        weights = values.get(STYLE_WEIGHTS)
+        if weights is not None:
+            styles = tuple((p, w) for (p, _), w in zip(styles, weights, strict=True))
+    inputs = replace(job.inputs, styles=styles, start=result)
+    technique = technique.enlarged(size)
+    return replace(job, technique=technique, inputs=inputs, size=size, changes=(), stop_after=None)
+
+
 def figure_of(job: Job, picture: "Tensor", network: "Network | None" = None) -> Picture | None:
     """Return the figure that explains a job's result (3, H, W); None: the technique has none."""
     compose = getattr(job.technique, "figure", None)

@@ -63,6 +63,8 @@ TABLE = (
     Spec(RUN, "stop", _("&Stop"), "F8", _("After the running iteration; its picture is kept")),
     Spec(RUN),
     Spec(RUN, "branch", _("Use picture as &start"), "Ctrl+B", _("The next run begins there")),
+    Spec(RUN, "larger", _("Same picture, &larger…"), "Ctrl+L",
+         _("The result on the canvas again, at a larger size")),
     Spec(VIEW, "fit", _("&Fit"), "Ctrl+0"),
     Spec(VIEW, "actual_size", _("&100 %"), "Ctrl+1", _("One picture pixel per screen pixel")),
     Spec(VIEW, "zoom_in", _("Zoom &in"), "Ctrl++"),

@@ -60,8 +60,10 @@ class Docks(QObject):
         for before, after in pairwise(TOGETHER):
             window.tabifyDockWidget(docks[before], docks[after])
         window.splitDockWidget(docks["timeline"], docks["losses"], Qt.Orientation.Horizontal)
+        window.tabifyDockWidget(docks["timeline"], docks["results"])
         window.tabifyDockWidget(docks["losses"], docks["log"])
         docks[TOGETHER[0]].raise_()
+        docks["timeline"].raise_()
         docks["losses"].raise_()
 
     def size_soon(self) -> None:

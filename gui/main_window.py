@@ -39,6 +39,7 @@ from gui.flow.peeking import PeekFlow
 from gui.flow.pictures_in import PicturesInFlow
 from gui.flow.pointer import PointerFlow
 from gui.flow.restoring import Restoring
+from gui.flow.results import ResultsFlow
 from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
 from gui.flow.sight import SightFlow
@@ -53,6 +54,7 @@ from gui.panels.lesson import LessonPanel
 from gui.panels.log import LogPanel
 from gui.panels.losses import LossPanel
 from gui.panels.network_tree import NetworkTreePanel
+from gui.panels.results import ResultsPanel
 from gui.panels.run_bar import RunBar
 from gui.panels.settings_form import SettingsForm
 from gui.panels.sight import SightPanel
@@ -73,7 +75,7 @@ PRESENTED = 160
 """Per cent of the usual size of text, for an audience."""
 TITLE_BAR = 32
 """Pixels of a screen's height that the frame around a window may take."""
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 5
 
 
 def first_size(screen: QSize) -> QSize:
@@ -139,6 +141,7 @@ class MainWindow(QMainWindow):
         self.inspect.setDocumentMode(True)
         self.lesson = LessonPanel()
         self.timeline = TimelinePanel()
+        self.results_panel = ResultsPanel()
         self.losses = LossPanel()
         self.log = LogPanel()
 
@@ -152,6 +155,7 @@ class MainWindow(QMainWindow):
             ("inspect", self.tr("Inspect"), Docks.RIGHT, self.inspect),
             ("lesson", self.tr("Lesson"), Docks.RIGHT, self.lesson),
             ("timeline", self.tr("Timeline"), Docks.BOTTOM, self.timeline),
+            ("results", self.tr("Results"), Docks.BOTTOM, self.results_panel),
             ("losses", self.tr("Losses"), Docks.BOTTOM, self.losses),
             ("log", self.tr("Log"), Docks.BOTTOM, self.log),
         ):
@@ -190,6 +194,7 @@ class MainWindow(QMainWindow):
         self.files = FilesFlow(
             self.studio, self.session, self.running, self.showing, self.background, self
         )
+        self.results_flow = ResultsFlow(self)
         self.filming = FilmFlow(self.running, self.files, self.background, self)
         self.figures = FigureFlow(self.running, self.files, self.networks, self.background, self)
         self.sight_flow = SightFlow(
@@ -225,6 +230,7 @@ class MainWindow(QMainWindow):
         self.full_screen.bind(self.actions_table["full_screen"])
         self.filming.bind(self.actions_table["save_film"])
         self.figures.bind(self.actions_table["show_figure"])
+        self.results_flow.failed.connect(self.status.warn)
         for flow in (self.filming, self.figures):
             flow.said.connect(self.status.say)
             flow.failed.connect(self.status.warn)

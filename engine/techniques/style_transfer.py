@@ -170,6 +170,13 @@ class StyleTransfer:
         """Return the same without coarser scales, for a measurement."""
         return replace(self, iterations=iterations, smallest_scale=65536)
 
+    def enlarged(self, size: int) -> StyleTransfer:
+        """Return what goes on from a smaller result at `size`: the last scale alone."""
+        from engine.techniques.style_transfer_steps import last_iterations
+
+        count = last_iterations(self, size)
+        return replace(self, start="picture", smallest_scale=65536, iterations=count)
+
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
         """Return the network's own content and style layers with weights."""
         from engine.techniques.style_transfer_steps import style_layers

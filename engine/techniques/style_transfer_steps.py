@@ -33,6 +33,12 @@ from engine.techniques.style_matching import (
 from engine.techniques.style_transfer import StyleTransfer
 
 
+def last_iterations(settings: StyleTransfer, size: int) -> int:
+    """Return how many iterations the last scale of a run at `size` has."""
+    sides = pyramid(size, settings.smallest_scale)[-settings.iterations :]
+    return shared_out(settings.iterations, len(sides), settings.first_share)[-1]
+
+
 def stages(settings: StyleTransfer, task: Task) -> list[Stage]:
     """Share the iterations out over the scales, each at least one."""
     content = _content(task)

@@ -55,6 +55,7 @@ class Canvas(ToolView):
         self.caption = Caption(self.viewport())
         self._hint = self.tr("Drop a photo here, or press Ctrl+O")
         self._description = ""
+        self._names: tuple[str, str] | None = None
         self._labels: tuple[decoration.Labelled, ...] = ()
         self._arrange()
 
@@ -168,6 +169,12 @@ class Canvas(ToolView):
             self._grip = None
             self._arrange()
             self.compare_changed.emit(on)
+
+    def set_compare_names(self, names: tuple[str, str] | None) -> None:
+        """Say what is compared, left and right of the divider; None: before and after."""
+        if names != self._names:
+            self._names = names
+            self.viewport().update()
 
     def divider(self) -> float:
         """Return where the divider is, as a fraction of the width."""
@@ -305,8 +312,9 @@ class Canvas(ToolView):
             if self._comparing():
                 seen = self._picture_rect().intersected(QRectF(visible))
                 decoration.draw_divider(painter, self._divider_x(), seen.top(), seen.bottom())
-                decoration.draw_label(painter, self.tr("Before"), visible, right=False)
-                decoration.draw_label(painter, self.tr("After"), visible, right=True)
+                before, after = self._names or (self.tr("Before"), self.tr("After"))
+                decoration.draw_label(painter, before, visible, right=False)
+                decoration.draw_label(painter, after, visible, right=True)
             if self._drag_over:
                 decoration.draw_border(painter, visible, highlight, 3)
             elif self._focus_by_key:

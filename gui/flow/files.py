@@ -26,6 +26,7 @@ from gui.flow.pictures_in import kept
 from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
 from gui.panels.editors import commit_typed
+from gui.run.results import is_reference
 from gui.run.worker import Result
 from gui.session import Session, with_paths
 from gui.studio import Studio
@@ -256,9 +257,9 @@ def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> 
     content = job.inputs.content
     if isinstance(content, str):
         content = open_picture(content)
-    photo = content if isinstance(content, Picture) else None
+    photo = content if isinstance(content, Picture) and not is_reference(content) else None
     picture = finished_picture(picture, photo, job.finish)
-    like = carried(replace(job, inputs=replace(job.inputs, content=content)))
+    like = carried(replace(job, inputs=replace(job.inputs, content=photo)))
     if like is not None and picture.exif is None and picture.alpha is None:
         alpha = None
         if like.alpha is not None:

@@ -195,7 +195,7 @@ class LayersFlow(QObject):
         technique = self.studio.technique
         described = settings.describe(technique)
         fields = [n for n, d in described.items() if d.kind == "layers" or d.picks in NAMED]
-        words = {"layers": technique.title.removeprefix("Deep")}
+        words = {"layers": technique.title.removeprefix("Deep"), "layer": self.tr("Used")}
         roles = tuple(
             Role(
                 name, words.get(name, described[name].label.removesuffix(" layers")),

@@ -56,6 +56,7 @@ class MenusFlow(QObject):
             "step": w.running.step,
             "stop": w.controller.stop,
             "branch": w.files.branch,
+            "larger": w.results_flow.larger_shown,
             "fit": w.canvas.fit,
             "actual_size": w.canvas.actual_size,
             "zoom_in": w.canvas.zoom_in,
@@ -142,6 +143,7 @@ class MenusFlow(QObject):
         result = self.window.running.result
         has_figure = result is not None and hasattr(result.job.technique, "figure")
         self.actions["save_figure"].setEnabled(has_figure)
+        self.actions["larger"].setEnabled(made and result is not None)
         self.actions["copy"].setEnabled(current is not None)
 
     @Slot(bool)
@@ -185,12 +187,12 @@ class MenusFlow(QObject):
 
     @Slot(object)
     def _on_save(self, moment: object) -> None:
-        self.window.showing.show_moment(moment)  # type: ignore[arg-type]
+        self.window.running.show_moment(moment)  # type: ignore[arg-type]
         self.window.files.save_picture()
 
     @Slot(object)
     def _on_branch(self, moment: object) -> None:
-        self.window.showing.show_moment(moment)  # type: ignore[arg-type]
+        self.window.running.show_moment(moment)  # type: ignore[arg-type]
         self.window.files.branch()
 
     @Slot()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtGui import QImage
 
 from engine import settings
 from engine.finish import Finish, Finisher
@@ -21,10 +22,11 @@ from gui.flow.words import in_this_window
 from gui.panels.editors import commit_typed
 from gui.panels.losses import LossPanel
 from gui.panels.run_bar import RunBar
-from gui.panels.timeline import TimelinePanel
+from gui.panels.timeline import Moment, TimelinePanel
 from gui.run.controller import RunController, State
 from gui.run.mailbox import Point, Shown
 from gui.run.pace import words
+from gui.run.results import Results
 from gui.run.worker import Result
 from gui.session import path_of
 from gui.studio import Studio
@@ -66,7 +68,10 @@ class RunFlow(ShownRun):
         self.bar, self.losses, self.timeline = bar, losses, timeline
         self._coming: Record | None = None
         """A run that has not shown anything yet: until then the last one stays."""
+        self._last: Record | None = None
+        """The run that is under way or was the last one: that of the timeline."""
         self._sentence = ""
+        self.results = Results(background, self)
         self.finishing = Finishing(studio, showing, background, self.finisher_of, self)
         showing.finishing = self.finishing
         self.forecasts = True
@@ -88,7 +93,7 @@ class RunFlow(ShownRun):
         controller.failed.connect(self._on_failed)
         controller.forecast_made.connect(self._on_forecast)
         studio.changed.connect(self._on_job)
-        timeline.moment_selected.connect(showing.show_moment)
+        timeline.moment_selected.connect(self._on_moment)
         timeline.live_requested.connect(self._on_live)
 
     def _timer(self, interval: int, act: Any) -> QTimer:
@@ -105,8 +110,15 @@ class RunFlow(ShownRun):
         """Begin a run with what is set up, or say what is missing."""
         commit_typed()
         if not self._lacks():
-            self._begin()
+            self._begin(self.studio.job)
             self.controller.start(self.studio.job)
+
+    @Slot(object)
+    def run(self, job: Job) -> None:
+        """Begin a run of another job than the one that is set up, which stays as it is."""
+        if not self.controller.active:
+            self._begin(job)
+            self.controller.start(job)
 
     def _lacks(self) -> bool:
         """Whether something is missing; then it is said, and a setting is asked for in its place."""
@@ -126,7 +138,7 @@ class RunFlow(ShownRun):
         if self._lacks():
             return
         if not self.controller.active:
-            self._begin()
+            self._begin(self.studio.job)
         self.controller.step(self.studio.job)
 
     @Slot()
@@ -146,14 +158,14 @@ class RunFlow(ShownRun):
         """Return how results are finished now."""
         return self.studio.job.finish
 
-    def _begin(self) -> None:
+    def _begin(self, job: Job) -> None:
         if self.controller.active:
             return
         self._forecast_timer.stop()
-        self._coming, self._sentence = Record(self.studio.job), ""
+        self._coming, self._sentence = Record(job), ""
         self.losses.clear()
         self.notes_changed.emit({})
-        log.info("%s, %s", self.studio.technique.title, self.studio.job.network)
+        log.info("%s, %s", job.technique.title, job.network)
 
     # -- what the run says ----------------------------------------------------------------
 
@@ -184,19 +196,47 @@ class RunFlow(ShownRun):
     @Slot(object)
     def _on_shown(self, shown: Shown) -> None:
         self._arrive()
-        if self.timeline.is_live():
+        if self.timeline.is_live() and self.record is self._last:
             self.showing.show_frame(shown)
 
     def _arrive(self) -> None:
         """Let the new run take the place of the last one: it has something to show."""
         if self._coming is not None:
-            self.record, self._coming = self._coming, None
-            self.showing.run_content = path_of(self.record.job.inputs.content)
-            self.showing.run_labels = self.record.labels
+            self._last, self._coming = self._coming, None
+            self._turn_to(self._last)
             self.timeline.clear()
-            for iteration, values in self.record.changes:
+            for iteration, values in self._last.changes:
                 for text in self._in_short(values):
                     self.timeline.mark_change(iteration, text)
+
+    def _turn_to(self, record: Record) -> None:
+        """Let a run's pictures be those on the canvas."""
+        self.record = record
+        self.showing.run_content = path_of(record.job.inputs.content)
+        self.showing.run_labels = record.labels
+
+    def show_moment(self, moment: Moment) -> None:
+        """Show a moment of the timeline's run."""
+        if self._last is not None:
+            self._turn_to(self._last)
+        self.showing.show_moment(moment)
+
+    @Slot(object)
+    def _on_moment(self, moment: Moment) -> None:
+        self.show_moment(moment)
+
+    def take_up(self, record: Record, image: QImage) -> None:
+        """Show a result of an earlier run; a run that is under way goes on.
+
+        `image` is that of the result before it is finished.
+        """
+        result = record.result
+        assert result is not None
+        self._turn_to(record)
+        if record.kept is not None:
+            self.studio.edit(self.tr("Show result {0}").format(record.kept.number),
+                             finish=record.kept.finish)  # fmt: skip
+        self.showing.show_result(image, result)
 
     @Slot(list)
     def _on_points(self, points: list[Point]) -> None:
@@ -224,7 +264,7 @@ class RunFlow(ShownRun):
 
     @Slot(int, object)
     def _on_steered(self, iteration: int, values: Mapping[str, Any]) -> None:
-        record = self._coming or self.record
+        record = self._coming or self._last
         if record is not None:
             record.changes.append((iteration, values))
         for text in self._in_short(values):
@@ -251,9 +291,10 @@ class RunFlow(ShownRun):
             self.bar.finish(self._sentence or self.tr("stopped before the first picture"))
             return
         self._arrive()
-        if self.record is not None:
-            self.record.result = result
-            if self.finish() != Finish():
+        if self._last is not None:
+            self._last.result = result
+            self._last.kept = self.results.add(result, self._last.labels, self.finish())
+            if self.record is self._last and self.finish() != Finish():
                 self.finishing.refresh()
         self._show_history()
         end = self.tr("done") if result.complete else self.tr("stopped")
@@ -289,12 +330,14 @@ class RunFlow(ShownRun):
     def _on_live(self) -> None:
         moments = self.controller.history.moments()
         if moments:
-            self.showing.show_moment(moments[-1])
+            self.show_moment(moments[-1])
 
     # -- changes while it runs, forecast while it does not --------------------------------
 
     @Slot(object, object)
     def _on_job(self, before: Job, after: Job) -> None:
+        if self.record is not None and self.record.kept is not None:
+            self.record.kept.finish = after.finish
         running = self.controller.job
         if running is None:
             if replace(before, finish=after.finish) != after:

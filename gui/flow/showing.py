@@ -14,6 +14,7 @@ from gui.flow.readiness import missing
 from gui.panels.timeline import Moment
 from gui.pictures import Opened, Pictures
 from gui.run.mailbox import Shown
+from gui.run.worker import Result
 from gui.session import path_of
 from gui.studio import Studio
 
@@ -108,6 +109,7 @@ class Showing(QObject):
     def _compare_with(self, path: str | None) -> None:
         """Take a photo as the one before; it may still have to be opened."""
         self._original = path
+        self._canvas.set_compare_names(None)
         opened = self._pictures.get(path) if path else None
         self._canvas.set_original(opened.image if opened and not opened.problem else None)
 
@@ -119,6 +121,21 @@ class Showing(QObject):
             self._compare_with(self.run_content)
         self._size = QSize(width, height)
         self._put_made(Showable("frame", shown.image, shown.iteration, raw=shown.image))
+
+    def show_result(self, image: QImage, result: Result) -> None:
+        """Show the result of a run that is not the one of the timeline."""
+        self._wants_content = False
+        if self._original != self.run_content:
+            self._compare_with(self.run_content)
+        self._size = QSize(result.picture.width, result.picture.height)
+        self._put_made(Showable("frame", image, result.iteration, raw=image))
+
+    def compare_with_image(self, image: QImage, names: tuple[str, str]) -> None:
+        """Let an image be the one before, until another run or picture is shown."""
+        self._original = None
+        self._canvas.set_original(image)
+        self._canvas.set_compare_names(names)
+        self._canvas.set_compare(True)
 
     def show_moment(self, moment: Moment) -> None:
         """Show a moment of the run's history."""

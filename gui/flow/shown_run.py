@@ -13,6 +13,7 @@ from engine.task import Labels
 from gui.flow.showing import Showing
 from gui.pixels import picture_of
 from gui.run.reel import Reel
+from gui.run.results import Kept
 from gui.run.worker import Result
 from gui.session import path_of
 
@@ -27,6 +28,8 @@ class Record:
     reel: Reel | None = None
     labels: Labels | None = None
     finisher: Finisher | None = None
+    kept: Kept | None = None
+    """Its place among the results of this sitting."""
 
 
 class ShownRun(QObject):

@@ -1,25 +1,19 @@
 """The finished frames of a run's film: files that go when nobody needs them any more."""
 
-import contextlib
-import secrets
-import shutil
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QLockFile
+from PySide6.QtCore import QCoreApplication
 
 from engine.errors import BadInput
 from engine.image import from_tensor, save_picture
-from engine.places import data_folder
+from gui.run.scratch import has_room, scratch_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 BUDGET = 8 << 30
 """Bytes of frames that are kept of a run."""
-FREE = 1 << 30
-"""Bytes that are left free on the disk."""
 
 
 class Reel:
@@ -52,8 +46,8 @@ class Reel:
         if self.problem:
             return
         try:
-            folder = self._folder or self._make_folder()
-            if self._left <= 0 or shutil.disk_usage(folder).free < FREE:
+            folder = self._folder = self._folder or scratch_folder("films", self)
+            if self._left <= 0 or not has_room(folder):
                 raise BadInput(
                     QCoreApplication.translate(
                         "Reel", "the disk has no room for more of them in {0}"
@@ -69,36 +63,3 @@ class Reel:
             return
         self.size = (picture.shape[1], picture.shape[2])
         self._files.append(file)
-
-    def _make_folder(self) -> Path:
-        place = data_folder() / "films"
-        place.mkdir(parents=True, exist_ok=True)
-        _sweep(place)
-        folder = place / secrets.token_hex(8)
-        lock = _lock_of(folder)
-        lock.tryLock(0)  # before there is a folder that another program could take for left over
-        folder.mkdir()
-        weakref.finalize(self, _remove, folder, lock)
-        self._folder = folder
-        return folder
-
-
-def _lock_of(folder: Path) -> QLockFile:
-    lock = QLockFile(str(folder.with_suffix(".lock")))
-    lock.setStaleLockTime(0)  # only that its program is gone makes a lock stale, never its age
-    return lock
-
-
-def _remove(folder: Path, lock: QLockFile) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    lock.unlock()
-
-
-def _sweep(place: Path) -> None:
-    """Delete what a crashed program has left."""
-    with contextlib.suppress(OSError):
-        for folder in place.iterdir():
-            if folder.is_dir():
-                lock = _lock_of(folder)
-                if lock.tryLock(0):
-                    _remove(folder, lock)

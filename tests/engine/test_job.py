@@ -16,7 +16,7 @@ from torch import Tensor
 from engine import memory
 from engine.errors import BadInput, Diverged, OutOfMemory, WeightsMissing
 from engine.image import Picture, open_picture
-from engine.job import Inputs, Job, Steering, opened, prepare, run
+from engine.job import Inputs, Job, Steering, enlarged, opened, prepare, run
 from engine.networks.loading import load_network
 from engine.networks.network import Network
 from engine.settings import make
@@ -360,6 +360,24 @@ def test_damaged_weights_of_styles_are_refused(style_job: Job, weights: object) 
     recipe = {**style_job.recipe(), "changes": [[1, {"style_weights": weights}]]}
     with pytest.raises(BadInput):
         Job.from_recipe(recipe)
+
+
+def test_a_larger_job_goes_on_with_what_was_changed(style_job: Job) -> None:
+    changes = ((1, {"style_weight": 9.0}), (2, {"style_weights": [1.0, 5.0]}))
+    steered = replace(style_job, changes=changes, stop_after=3)
+    larger = enlarged(steered, 96, "result.png")
+    assert (larger.size, larger.changes, larger.stop_after) == (96, (), None)
+    assert larger.inputs.start == "result.png"
+    assert [weight for _, weight in larger.inputs.styles] == [1.0, 5.0]
+    assert larger.technique.style_weight == 9.0  # type: ignore[attr-defined]
+    assert larger.technique.start == "picture"  # type: ignore[attr-defined]
+    # 32, 45 … 96: four scales for four iterations
+    assert larger.technique.iterations == 1  # type: ignore[attr-defined]
+
+
+def test_what_cannot_go_on_is_done_again_at_the_larger_size() -> None:
+    job = replace(fake_job(iterations=4), changes=((1, {"strength": 4.0}),), stop_after=3)
+    assert enlarged(job, 99, "result.png") == replace(job, size=99)
 
 
 # -- when it goes wrong ----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QTabBar
 from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
@@ -9,7 +10,10 @@ from tests.gui.stories import until
 
 
 def height(window: MainWindow) -> int:
-    return window.docks["timeline"].height()
+    """Of the timeline with the tabs under it."""
+    bars = (bar for bar in window.findChildren(QTabBar) if bar.isVisible() and bar.count())
+    tabs = next(bar for bar in bars if bar.tabText(0) == "Timeline")
+    return window.docks["timeline"].height() + tabs.height()
 
 
 def resized(qtbot: QtBot, window: MainWindow, width: int, tall: int) -> None:

@@ -1,0 +1,197 @@
+"""The results of this sitting: files with all that is needed to show, save and make them again."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
+from PySide6.QtGui import QImage
+
+from engine.errors import BadInput
+from engine.finish import Finish
+from engine.image import Picture, open_picture
+from engine.job import Job, Source
+from engine.task import Labels
+from gui.background import Background
+from gui.pictures import image_of
+from gui.run.scratch import has_room, scratch_folder
+from gui.run.worker import Result
+
+BUDGET = 8 << 30
+"""Bytes of results that are kept; the oldest go first."""
+THUMBNAIL = 192
+"""Long side in pixels."""
+
+
+@dataclass(eq=False)
+class Kept:
+    """A result: small to look at, and where all of it lies."""
+
+    number: int
+    title: str
+    job: Job
+    """As its recipe has it; of its pictures there are paths and check sums only."""
+    iteration: int
+    total: int
+    seconds: float
+    complete: bool
+    labels: Labels | None
+    finish: Finish
+    """How it is finished; follows what a person changes while it is shown."""
+    when: float = field(default_factory=time.time)
+    size: tuple[int, int] = (0, 0)
+    """Width and height."""
+    thumbnail: QImage = field(default_factory=QImage)
+    """Null until the file is written."""
+    file: Path | None = None
+    bytes: int = 0
+
+
+class Results(QObject):
+    """Keeps every result of a sitting in files, within a budget; lives in the GUI thread."""
+
+    changed = Signal()
+    """One came, or was removed."""
+    failed = Signal(str)
+
+    def __init__(self, background: Background, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.budget = BUDGET
+        self.entries: list[Kept] = []
+        """In the order in which they came."""
+        self._background = background
+        self._place = _Place()
+        self._count = 0
+
+    def add(self, result: Result, labels: Labels | None, finish: Finish) -> Kept:
+        """Keep a result; it is written behind the window."""
+        self._count += 1
+        kept = Kept(
+            self._count, result.job.technique.title, referenced(result.job), result.iteration,
+            result.total, result.seconds, result.complete, labels, finish,
+        )  # fmt: skip
+        work = partial(_written, result.picture, self._place, f"result-{kept.number:05}.npz")
+        self._background.submit(work, partial(self._on_written, kept), partial(self._fail, kept))
+        return kept
+
+    def remove(self, kept: Kept) -> None:
+        """Forget a result and its file."""
+        if kept in self.entries:
+            self.entries.remove(kept)
+            self._delete(kept)
+            self.changed.emit()
+
+    def _on_written(self, kept: Kept, made: "_Made") -> None:
+        kept.thumbnail, kept.size, kept.file, kept.bytes = made
+        self.entries.append(kept)
+        self.entries.sort(key=lambda each: each.number)
+        while sum(each.bytes for each in self.entries) > self.budget and len(self.entries) > 1:
+            self._delete(self.entries.pop(0))
+        self.changed.emit()
+
+    def _delete(self, kept: Kept) -> None:
+        if kept.file is not None:
+            self._background.submit(partial(kept.file.unlink, missing_ok=True))
+
+    def _fail(self, kept: Kept, error: BaseException) -> None:
+        if not isinstance(error, (BadInput, OSError)):
+            raise error
+        self.failed.emit(self.tr("Result {0} cannot be kept: {1}").format(kept.number, error))
+
+
+class _Place:
+    """The folder of the files, made when the first one comes."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._lock = threading.Lock()
+
+    def folder(self) -> Path:
+        with self._lock:
+            if self._folder is None:
+                self._folder = scratch_folder("results", self)
+            return self._folder
+
+
+_Made = tuple[QImage, tuple[int, int], Path, int]
+
+
+def _written(picture: Picture, place: _Place, name: str) -> _Made:
+    """Write a result in full precision; return thumbnail, width and height, file and its bytes."""
+    file = place.folder() / name
+    if not has_room(file.parent):
+        raise BadInput(
+            QCoreApplication.translate("Results", "the disk has no room for it in {0}").format(
+                file.parent
+            )
+        )
+    parts = {"rgb": picture.rgb, "exif": np.frombuffer(picture.exif or b"", np.uint8)}
+    if picture.alpha is not None:
+        parts["alpha"] = picture.alpha
+    np.savez(file, **parts)
+    keep, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+    small = image_of(picture.resized(long_side=2 * THUMBNAIL, enlarge=False))
+    thumbnail = small.scaled(THUMBNAIL, THUMBNAIL, keep, smooth)
+    return thumbnail, (picture.width, picture.height), file, file.stat().st_size
+
+
+def read(kept: Kept) -> Result:
+    """Return a kept result whole, with the pictures of its job as far as they are still there.
+
+    Raises `BadInput` where its file is gone.
+    """
+    if kept.file is None or not kept.file.is_file():
+        raise BadInput(f"result {kept.number} is no longer there")
+    with np.load(kept.file) as parts:
+        exif = parts["exif"].tobytes() or None
+        alpha = parts.get("alpha")
+        picture = Picture(parts["rgb"], alpha, exif)
+    job = _with_pictures(kept.job, _found)
+    return Result(
+        -kept.number, job, picture, kept.iteration, kept.total, kept.seconds, kept.complete
+    )
+
+
+def referenced(job: Job) -> Job:
+    """Return a job that names its pictures by path and check sum, without their pixels."""
+
+    def name(source: Source) -> Source:
+        if not isinstance(source, Picture):
+            return source
+        none = np.zeros((1, 1, 3), np.float32)
+        return Picture(none, path=source.path, sha256=source.sha256)
+
+    return _with_pictures(job, name)
+
+
+def is_reference(source: object) -> bool:
+    """Whether a picture of a job is one without its pixels."""
+    return isinstance(source, Picture) and source.rgb.size == 3
+
+
+def _found(source: Source) -> Source:
+    """Open a picture again if it is still the same one."""
+    if isinstance(source, Picture) and is_reference(source) and source.path is not None:
+        try:
+            opened = open_picture(source.path)
+        except BadInput:
+            return source
+        return opened if opened.sha256 == source.sha256 else source
+    return source
+
+
+def _with_pictures(job: Job, change: Callable[[Source], Source]) -> Job:
+    i = job.inputs
+
+    def one(source: Source | None) -> Source | None:
+        return None if source is None else change(source)
+
+    styles = tuple((change(picture), weight) for picture, weight in i.styles)
+    inputs = replace(
+        i, content=one(i.content), styles=styles, guide=one(i.guide), start=one(i.start)
+    )
+    return replace(job, inputs=inputs)

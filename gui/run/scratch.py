@@ -1,0 +1,57 @@
+"""Folders for files that go when nobody needs them any more."""
+
+import contextlib
+import secrets
+import shutil
+import weakref
+from pathlib import Path
+
+from PySide6.QtCore import QLockFile
+
+from engine.places import data_folder
+
+FREE = 1 << 30
+"""Bytes that are left free on the disk."""
+
+
+def scratch_folder(name: str, owner: object) -> Path:
+    """Make a folder in the program's own, among those of its kind, for as long as `owner` lives.
+
+    It goes with `owner` or with the program. Folders of a program that crashed are deleted by the
+    next one. Raises OSError.
+    """
+    place = data_folder() / name
+    place.mkdir(parents=True, exist_ok=True)
+    _sweep(place)
+    folder = place / secrets.token_hex(8)
+    lock = _lock_of(folder)
+    lock.tryLock(0)  # before there is a folder that another program could take for left over
+    folder.mkdir()
+    weakref.finalize(owner, _remove, folder, lock)
+    return folder
+
+
+def has_room(folder: Path) -> bool:
+    """Whether the disk has room for more."""
+    return shutil.disk_usage(folder).free >= FREE
+
+
+def _lock_of(folder: Path) -> QLockFile:
+    lock = QLockFile(str(folder.with_suffix(".lock")))
+    lock.setStaleLockTime(0)  # only that its program is gone makes a lock stale, never its age
+    return lock
+
+
+def _remove(folder: Path, lock: QLockFile) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.unlock()
+
+
+def _sweep(place: Path) -> None:
+    """Delete what a crashed program has left."""
+    with contextlib.suppress(OSError):
+        for folder in place.iterdir():
+            if folder.is_dir():
+                lock = _lock_of(folder)
+                if lock.tryLock(0):
+                    _remove(folder, lock)
