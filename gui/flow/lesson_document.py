@@ -162,7 +162,7 @@ class LessonDocument(QObject):
     def _save(self, then: Callable[[], object] | None) -> None:
         title, kinds = self.tr("Save lesson"), self.tr("Lessons (*{0})").format(SUFFIX)
         answer = file_to_save(
-            self.window, "lesson", title, self._suggested(SUFFIX), kinds, own=self._path
+            self.window, "lesson", title, self._suggested(SUFFIX), kinds, None, self._path
         )
         if answer is not None:
             self.write(answer[0], then)
