@@ -123,6 +123,13 @@ class Picture:
             return self.rgb
         return _read_only(continued(self.rgb, self.alpha))
 
+    @property
+    def gray(self) -> bool:
+        """Whether it has no colours, but for what JPEG adds: looked at on a grid of its pixels."""
+        step = max(1, max(self.width, self.height) // 512)
+        seen = self.rgb[::step, ::step]
+        return float((seen.max(-1) - seen.min(-1)).max()) <= 4 / 255
+
     def tensor(self) -> "Tensor":
         """Copy what is shown into a tensor: (3, H, W) float32 in [0, 1], on the CPU."""
         import torch

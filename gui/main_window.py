@@ -27,6 +27,7 @@ from gui.flow.figures import FigureFlow
 from gui.flow.files import FilesFlow
 from gui.flow.filming import FilmFlow
 from gui.flow.full_screen import FullScreen
+from gui.flow.gray import GrayFlow
 from gui.flow.inspecting import InspectFlow
 from gui.flow.keeping import Keeping
 from gui.flow.layers import LayersFlow
@@ -54,6 +55,7 @@ from gui.panels.lesson import LessonPanel
 from gui.panels.log import LogPanel
 from gui.panels.losses import LossPanel
 from gui.panels.network_tree import NetworkTreePanel
+from gui.panels.notice import Notice
 from gui.panels.results import ResultsPanel
 from gui.panels.run_bar import RunBar
 from gui.panels.settings_form import SettingsForm
@@ -124,11 +126,13 @@ class MainWindow(QMainWindow):
         self.canvas = Canvas()
         self.canvas.setObjectName("canvas")
         self.run_bar = RunBar()
+        self.notice = Notice()
         centre = QWidget()
         column = QVBoxLayout(centre)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.canvas, 1)
+        column.addWidget(self.notice)
         column.addWidget(self.run_bar)
         self.setCentralWidget(centre)
         self.inputs = InputsPanel(self.pictures)
@@ -195,6 +199,7 @@ class MainWindow(QMainWindow):
             self.studio, self.session, self.running, self.showing, self.background, self
         )
         self.results_flow = ResultsFlow(self)
+        self.gray = GrayFlow(self.studio, self.pictures, self.notice, self)
         self.filming = FilmFlow(self.running, self.files, self.background, self)
         self.figures = FigureFlow(self.running, self.files, self.networks, self.background, self)
         self.sight_flow = SightFlow(

@@ -32,6 +32,8 @@ class Opened:
     stamp: int
     """When the file was last written: another content under the same name is opened again."""
     problem: str = ""
+    gray: bool = False
+    """Whether it has no colours."""
 
 
 class Pictures(QObject):
@@ -81,7 +83,7 @@ def open_for_screen(path: str) -> Opened:
     image = image_of(picture)
     aspect, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
     thumbnail = image.scaled(THUMBNAIL, THUMBNAIL, aspect, smooth)
-    return Opened(path, image, thumbnail, picture.width, picture.height, stamp)
+    return Opened(path, image, thumbnail, picture.width, picture.height, stamp, gray=picture.gray)
 
 
 def image_of(picture: Picture) -> QImage:
