@@ -267,16 +267,21 @@ class Heat:
         return self.beyond(threshold) if threshold > 0 else None
 
 
-def around_gray(values: "Tensor") -> "Tensor":
-    """Return raw values (3, H, W) as a picture in [0, 1]: in their own colours, zero at 0.5."""
-    return (values / (2 * max(_reach(values), 1e-12)) + 0.5).clamp(0, 1)
+def around_gray(values: "Tensor", reach: float | None = None) -> "Tensor":
+    """Return raw values (3, H, W) as a picture in [0, 1]: in their own colours, zero at 0.5.
+
+    `reach`: what 0 and 1 stand for, by default the map's own.
+    """
+    limit = max(colour_reach(values) if reach is None else reach, 1e-12)
+    return (values / (2 * limit) + 0.5).clamp(0, 1)
 
 
-def scale_around_gray(values: "Tensor") -> str:
+def scale_around_gray(values: "Tensor", reach: float | None = None) -> str:
     """Return what the colours of `around_gray` stand for, as `Heat.scale` does."""
-    reach, largest = f"{_reach(values):.3g}", float(values.abs().max())
-    return f"-{reach} to {reach}, largest {largest:.3g}"
+    limit = f"{colour_reach(values) if reach is None else reach:.3g}"
+    return f"-{limit} to {limit}, largest {float(values.abs().max()):.3g}"
 
 
-def _reach(values: "Tensor") -> float:
+def colour_reach(values: "Tensor") -> float:
+    """Return what the strongest colour of raw values (3, H, W) should stand for."""
     return display_range(values.abs().numpy())[1]

@@ -26,7 +26,15 @@ from engine.attribution.tiles import Found, Look, Notes
 from engine.attribution.unit import Unit
 from engine.errors import BadInput, PareidoliaError
 from engine.figure import Tile, rows
-from engine.heat import Heat, Method, UnitName, around_gray, percent, scale_around_gray
+from engine.heat import (
+    Heat,
+    Method,
+    UnitName,
+    around_gray,
+    colour_reach,
+    percent,
+    scale_around_gray,
+)
 from engine.image import Picture
 from engine.networks.classes import probabilities
 from engine.networks.fitting import fitted
@@ -104,7 +112,7 @@ def compare(
         labels: list[Found] = []
         beside = companions and method.command == "occlusion"
         names = _told_apart(method, prepared)
-        scales = [""] * len(prepared)
+        coloured: dict[int, Tensor] = {}
         for number, each in enumerate(prepared):
             progress(row * len(prepared) + number, len(methods) * len(prepared))
             last: deque[Occluded] = deque(maxlen=1)
@@ -125,18 +133,22 @@ def compare(
             raw[f"{method.title} - {names[number]}"] = values.numpy()
             in_colour = own_colours and values.ndim == 3 and not method.signed
             if in_colour:
-                scales[number] = f"\n{scale_around_gray(values)}"
-            found.append(around_gray(values) if in_colour else Heat.of(method, values))
+                coloured[number] = values
+            found.append(values if in_colour else Heat.of(method, values))
             if beside:
                 pair = companions_of(method, last[0], each.column.network.classes)
                 raw |= {f"{heat.title} - {names[number]}": heat.grid for heat in pair}
                 chances.append(pair[0] if pair else NO_CLASS)
                 labels.append(pair[1] if pair else NO_CLASS)
-        captions = [
-            each.caption(method, len(networks) > 1) + scale
-            for each, scale in zip(prepared, scales, strict=True)
-        ]
+        captions = [each.caption(method, len(networks) > 1) for each in prepared]
         sharing = [each.scale for each in prepared] if one_scale else None
+        for number, values in coloured.items():
+            alike = [
+                colour_reach(other) for key, other in coloured.items()
+                if key == number or (sharing is not None and sharing[key] == sharing[number])
+            ]  # fmt: skip
+            found[number] = around_gray(values, max(alike))
+            captions[number] += f"\n{scale_around_gray(values, max(alike))}"
         lines.append((_label(method, prepared), look.row(found, captions, sharing)))
         if beside:
             lines += look.companion_rows(chances, labels, captions, one_scale)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from engine.errors import BadInput, PareidoliaError
 from engine.image import Picture, open_picture, save_picture
 from engine.image_formats import WRITTEN
 from engine.image_saving import check_target
-from engine.job import Job, carried, figure_of
+from engine.job import Job, carried, figure_of, verdict_of
 from engine.project import check_apart, read_job, write_project
 from gui.background import Background
 from gui.dialogs.choosing import file_to_open, file_to_save
@@ -95,8 +96,8 @@ class FilesFlow(QObject):
     def _write(self, ready: tuple[Picture, Job], path: Path, bits: int) -> None:
         picture, job = ready
         if not self._is_an_input(path, job):
-            work = apart(path, partial(write_with_recipe, picture, path, job, bits))
-            self.background.submit(work, self._on_saved, self._on_failed, keep=True)
+            work = apart(path, partial(written_and_told, picture, path, job, bits))
+            self.background.submit(work, self._on_written, self._on_failed, keep=True)
 
     def _is_an_input(self, path: Path, job: Job) -> bool:
         """Refuse to write over a picture of the job, and say so."""
@@ -237,6 +238,12 @@ class FilesFlow(QObject):
         log.info("saved %s", path)
         self.said.emit(self.tr("Saved {0}").format(path))
 
+    def _on_written(self, written: tuple[Path, str]) -> None:
+        path, words = written
+        self._on_saved(path)
+        if words:
+            self.said.emit(self.tr("Saved {0}: {1}").format(path, words))
+
     def _on_failed(self, error: BaseException) -> None:
         if isinstance(error, (PareidoliaError, OSError)):
             self.failed.emit(str(error))
@@ -266,6 +273,18 @@ def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> 
             alpha = like.resized(size=(picture.width, picture.height)).alpha
         picture = replace(picture, exif=like.exif, alpha=alpha)
     return save_picture(picture, path, recipe=job.recipe(), bits=bits)
+
+
+def written_and_told(picture: Picture, path: Path, job: Job, bits: int) -> tuple[Path, str]:
+    """Write a picture as `write_with_recipe`; return where, and what is true of the file, if asked.
+
+    Some formats lose what a network was fooled by.
+    """
+    path = write_with_recipe(picture, path, job, bits)
+    verdict = None
+    with suppress(PareidoliaError):  # the picture is saved; only the sentence is missing
+        verdict = verdict_of(job, path)
+    return path, "" if verdict is None else verdict.words
 
 
 def made_figure(result: Result, network: "Network | None" = None) -> Picture:

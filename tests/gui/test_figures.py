@@ -1,6 +1,7 @@
 """Figures: shown ready-made, halved before they reach the window; written in one way."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from engine.image import open_picture
+from engine.image import Picture, open_picture
 from engine.job import Inputs, Job
+from engine.techniques.adversarial import Adversarial
+from engine.techniques.deep_dream import DeepDream
 from engine.techniques.texture_synthesis import TextureSynthesis
 from gui.canvas.figure_view import FigureView, levels_of
 from gui.dialogs.figure import FigureWindow
@@ -102,3 +105,17 @@ def test_neither_way_writes_over_a_picture_of_the_job(
     assert all(textured.name in sentence for sentence in said)
     assert textured.read_bytes() == before
     figure.close()
+
+
+def test_what_is_true_of_a_saved_file_is_told(tmp_path: Path) -> None:
+    """Of an attack's picture; of any other there is nothing to check."""
+    from gui.flow.files import written_and_told
+
+    photo = Picture(np.random.default_rng(0).random((40, 40, 3), np.float32))
+    asked = Job(Adversarial(target="ant"), Inputs(photo), size=40, precision="fp32")
+    path, words = written_and_told(photo, tmp_path / "photo.jpg", asked, 8)
+    assert path.is_file()
+    assert words.startswith("slim_vgg still takes photo.jpg for ")
+    assert words.endswith("JPEG loses part of the change, PNG and TIFF keep all of it")
+    dream = replace(asked, technique=DeepDream())
+    assert written_and_told(photo, tmp_path / "dream.png", dream, 8)[1] == ""

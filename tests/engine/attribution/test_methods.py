@@ -395,3 +395,37 @@ def test_an_occluding_square_may_be_black(make_net):
     wanted = occlusion(make_net(), x, 2, 4, 2, baseline=black)[0]
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
     assert not torch.allclose(found, asked(network, "occlusion", x, 2, window=4, stride=2))
+
+
+# -- numbers beside maps ------------------------------------------------------------------------
+
+
+def test_maps_of_a_row_share_a_scale_in_their_own_colours_too(make_net, monkeypatch):
+    from engine.attribution import tiles
+
+    drawn = []
+    plain = tiles.Look.tile
+    monkeypatch.setattr(
+        tiles.Look, "tile",
+        lambda self, found, caption, *rest: drawn.append((found, caption))
+        or plain(self, found, caption, *rest),
+    )  # fmt: skip
+    network, picture = named(make_net()), torch.rand(1, 3, *SIZE)
+    columns = [Column(network, Question(target)) for target in (0, 1)]
+    for one_scale in (True, False):
+        drawn.clear()
+        made = compare(
+            picture, columns, [find_method("guided-backprop")], own_colours=True,
+            one_scale=one_scale,
+        )  # fmt: skip
+        (a, told_a), (b, told_b) = drawn
+        first, second = (torch.from_numpy(values) for values in made.values.values())
+        inside = (
+            (a > 0) & (a < 1) & (b > 0) & (b < 1) & (first.abs() > 1e-4) & (second.abs() > 1e-4)
+        )
+        ratios = [((each - 0.5) / raw)[inside] for each, raw in ((a, first), (b, second))]
+        same = float((ratios[0].median() / ratios[1].median()).log().abs()) < 1e-3
+        assert same == one_scale
+        scales = [told.splitlines()[1].split(",")[0] for told in (told_a, told_b)]
+        assert (scales[0] == scales[1]) == one_scale
+        assert told_a.endswith(f", largest {float(first.abs().max()):.3g}")
