@@ -86,4 +86,6 @@ def unknown(path: str | os.PathLike[str], contents: Contents) -> str:
     """Return the sentence for a file of no known network, with what is in it."""
     shapes: Mapping[str, tuple[int, ...]] = contents.groups[0].shapes if contents.groups else {}
     inside = f" ({len(shapes)} tensors, the first is {next(iter(shapes))})" if shapes else ""
-    return readable(f"{path} holds the weights of no known network{inside}; known are {KNOWN}")
+    kinds = f"known are {KNOWN}"
+    more = "; ".join((kinds, *contents.notes))
+    return readable(f"{path} holds the weights of no known network{inside}; {more}")

@@ -328,3 +328,50 @@ def test_the_companions_are_a_figure_with_a_legend(in_process):
     assert rows.min() > figure.height / 2, "the most likely class comes last"
     chip = figure.rgb[rows.max(), columns[rows == rows.max()][-1] + 4 :]
     assert np.ptp(chip) > 0.5, "its name stands beside it"
+
+
+@pytest.fixture
+def gray_network():
+    """A file of a small network whose first convolution takes one channel."""
+    import torch
+    from torch import nn
+    from torchvision.models import squeezenet1_1
+
+    torch.manual_seed(0)
+    module = squeezenet1_1(num_classes=3)
+    module.features[0] = nn.Conv2d(1, 64, 3, 2)
+    torch.save({"net." + name: t for name, t in module.state_dict().items()}, "gray.ckpt")
+    return "gray.ckpt"
+
+
+@pytest.mark.parametrize("method", COMMANDS)
+def test_every_method_on_a_network_that_sees_gray(in_process, gray_network, method):
+    done = in_process("attribute", "photo.png", "--method", method, "-o", "map.png", "--raw", "m.npz",
+                      "--network", "squeezenet1_1", "--weights", gray_network, "--class", "1",
+                      "--size", "64")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    raw = np.load("m.npz")["values"]
+    assert np.isfinite(raw).all()
+    # One channel: what it says is the same for red, green and blue.
+    assert raw.ndim == 2 or np.array_equal(raw[0], raw[2])
+
+
+def test_what_is_in_a_named_file_is_said(in_process, gray_network):
+    done = in_process(
+        "attribute",
+        "photo.png",
+        "--method",
+        "gradient",
+        "-o",
+        "map.png",
+        "--network",
+        "squeezenet1_1",
+        "--weights",
+        gray_network,
+        "--size",
+        "64",
+    )
+    assert (
+        "pareidolia: gray.ckpt: a PyTorch file with 3 classes; the weights stand under net; "
+        "it looks at pictures in gray; pictures are prepared as gray, (x - 0.449) / 0.226"
+    ) in done.stderr

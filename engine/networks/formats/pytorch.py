@@ -5,6 +5,7 @@ and TorchScript archives can be read as well: their tensors are where their attr
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from engine.networks.formats.state_dicts import groups_in
 MAGIC = 0x1950A86A20F9469CFC6C
 """First number of files from before PyTorch 1.6."""
 KNOWN = "PyTorch files, TorchScript, torch.export, safetensors and Caffe models"
+
+
+SCRIPT = "a TorchScript archive"
 
 
 class TooMuch(ValueError):
@@ -47,7 +51,7 @@ def read(path: Path) -> Contents:
             return read_exported(path, archive)
         if "data.pkl" not in archive:
             raise BadInput(f"{path} is {_other(archive)}, not a PyTorch file; read are {KNOWN}")
-        kind = "a TorchScript archive" if "constants.pkl" in archive else "a PyTorch file"
+        kind = SCRIPT if "constants.pkl" in archive else "a PyTorch file"
         return _contents(path, kind, _loaded(archive), file)
     except RunsCode as error:
         raise BadInput(
@@ -68,13 +72,18 @@ def read(path: Path) -> Contents:
 def _contents(path: Path, kind: str, root: Any, file: Mapped) -> Contents:
     groups, notes = groups_in(root)
     if not groups:
-        arrays = any("numpy" in note for note in notes)
-        raise BadInput(
-            f"{path} holds no state dict (tensors by name)"
-            + ("; save its NumPy arrays as PyTorch tensors" if arrays else "")
-        )
+        raise BadInput(f"{path} holds no state dict (tensors by name){_why(kind, notes)}")
     groups = tuple(replace(group, release=file.release) for group in groups)
     return Contents(kind, groups, notes=notes)
+
+
+def _why(kind: str, notes: Sequence[str]) -> str:
+    """Return what may have become of the tensors' names, and what to do."""
+    if any("numpy" in note for note in notes):
+        return "; save its NumPy arrays as PyTorch tensors"
+    if kind == SCRIPT:
+        return "; a frozen TorchScript archive has lost them: save it before torch.jit.freeze"
+    return ""
 
 
 def _other(archive: Archive) -> str:

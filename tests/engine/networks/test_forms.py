@@ -1,7 +1,9 @@
 """The same weights in every form that people save them in give the same logits on a photograph."""
 
+from argparse import Namespace
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -284,6 +286,31 @@ def test_vision_transformers_for_other_sizes(photo, tmp_path, home):
     card, network = imported(tmp_path / "x.pth", module.state_dict())
     assert card.input_size == 256 and "for pictures of 256 x 256 pixels" in card.notes
     assert same(module, network, photo("attribution/cat.jpg", 256))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_frozen_script_has_no_names(tmp_path):
+    module = torch.jit.freeze(torch.jit.script(models.squeezenet1_1(num_classes=2).eval()))
+    module.save(tmp_path / "x.pt")
+    with pytest.raises(BadInput, match=r"save it before torch\.jit\.freeze"):
+        import_file(tmp_path / "x.pt")
+
+
+def test_other_objects_are_named(squeezenet, tmp_path, home):
+    training = {
+        "state_dict": squeezenet.state_dict(),
+        "args": Namespace(lr=0.1),
+        "best": np.float32(1),
+    }
+    card, _ = imported(tmp_path / "x.pth", training)
+    assert "(argparse.Namespace, numpy._core.multiarray.scalar) were left out" in card.notes
+    torch.save(nn.Sequential(nn.Linear(2, 2)), tmp_path / "other.pt")
+    said = "no known network .* whole object of the class torch.nn.modules.container.Sequential"
+    with pytest.raises(BadInput, match=said):
+        import_file(tmp_path / "other.pt")
+    torch.save({"a": np.ones(3)}, tmp_path / "arrays.pt")
+    with pytest.raises(BadInput, match="save its NumPy arrays as PyTorch tensors"):
+        import_file(tmp_path / "arrays.pt")
 
 
 def test_bare_features(cat, tmp_path, home):
