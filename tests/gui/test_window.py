@@ -205,6 +205,7 @@ def test_pictures_are_dropped_weighted_and_removed(
     photo = tmp_path / ("a very long file name " * 8 + ".png")
     QImage(30, 20, QImage.Format.Format_RGB32).save(str(photo))
     drop_on(window.canvas.viewport(), [str(photo), MOSAIC])
+    until(qtbot, lambda: len(window.studio.job.inputs.styles) == 2)
     inputs = window.studio.job.inputs
     assert inputs.content == str(photo)
     assert inputs.styles == ((STROKES, 1.0), (MOSAIC, 1.0))
@@ -214,6 +215,7 @@ def test_pictures_are_dropped_weighted_and_removed(
     second.weight.box.setValue(0.5)
     assert window.studio.job.inputs.styles[1] == (MOSAIC, 0.5)
     drop_on(second, [CAT])
+    until(qtbot, lambda: window.studio.job.inputs.styles[1][0] == CAT)
     assert window.studio.job.inputs.styles[1] == (CAT, 0.5)
     click_on = window.inputs.slot(Place("style", 0)).remove
     qtbot.mouseClick(click_on, Qt.MouseButton.LeftButton)
