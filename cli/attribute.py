@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.attribute_options import LAYERED, parser
+from cli.options import tell
 from engine.errors import BadInput
 from engine.heat import (
     Heat,
@@ -55,6 +56,7 @@ def run(argv: list[str]) -> int:
     read = [Path(path) for path in (options.photo, options.weights) if path]
     keep_apart(written, Sources(tuple(read)))
     photo = open_picture(options.photo)
+    tell(photo)
     names = options.network or ["slim_vgg"]
     device = choose_device(options.device)
     networks = [load_network(name, options.weights, device) for name in names]

@@ -14,6 +14,7 @@ from cli.options import (
     read_job,
     split_known,
     technique_parser,
+    tell,
 )
 from engine.errors import BadInput
 from engine.techniques import TECHNIQUES
@@ -184,6 +185,7 @@ def _recolour(argv: list[str]) -> int:
     check_output(options.output)
     keep_apart([options.output], Sources((options.picture, options.content)))
     picture, content = open_picture(options.picture), open_picture(options.content)
+    tell(picture, content)
     from engine import colour
     from engine.objectives.coverage import Coverage
 

@@ -14,6 +14,7 @@ from cli.options import (
     add_output,
     add_output_options,
     positive,
+    tell,
 )
 from engine.errors import BadInput
 
@@ -206,6 +207,7 @@ def _activations(options: Any, network: "Network") -> Found:
     from engine.inspection.tiling import enlarged, grid
 
     photo = open_picture(options.source)
+    tell(photo)
     stretch = min(max(photo.width, photo.height) / min(photo.width, photo.height), 3.0)
     side = options.size or round(network.card.input_size * stretch)
     _check_memory(network, side, 1)

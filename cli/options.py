@@ -1,6 +1,7 @@
 """Command-line options, made from a technique's own description of its settings."""
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,6 +12,7 @@ from engine.finish import Finish
 from engine.task import Technique
 
 if TYPE_CHECKING:
+    from engine.image import Picture
     from engine.job import Job
 
 PROGRAM = "python main.py"
@@ -37,8 +39,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add_output(add)
     add_network(add)
-    add("--size", type=_whole, default=512, metavar="PX",
-        help="long side of the result, px, 1 or more (default: 512)")  # fmt: skip
+    add("--size", type=_size, default=512, metavar="PX",
+        help="long side of the result in px; photo: as large as the photo (default: 512)")  # fmt: skip
     add("--seed", type=_whole, default=0, metavar="N", help="same seed, same picture (default: 0)")
     add_device(add, "auto")
     add("--precision", default="auto", metavar="PRECISION",
@@ -76,6 +78,18 @@ def add_output_options(add: Callable[..., Any]) -> None:
     """Add the options that say what is printed."""
     add("--quiet", action="store_true", help="no progress bar")
     add("--json", action="store_true", help="figures as one line of JSON on standard output")
+
+
+def tell(*pictures: "Picture") -> None:
+    """Print on standard error what should be said of opened files: that one holds more pictures."""
+    for picture in pictures:
+        if picture.note:
+            print(picture.note, file=sys.stderr)
+
+
+def _size(text: str) -> int | None:
+    """Return a number of pixels; None: as large as the photo."""
+    return None if text.strip().lower() == "photo" else _whole(text)
 
 
 def _whole(text: str) -> int:

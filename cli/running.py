@@ -14,7 +14,7 @@ from cli.interrupting import Ended, handled, let_go_of_terminal
 from engine.errors import BadInput, PareidoliaError
 from engine.files import check_writable
 from engine.film import Take, check_film, film, partial_film
-from engine.image import from_tensor, open_picture, save_picture
+from engine.image import Picture, from_tensor, open_picture, save_picture
 from engine.image_saving import check_target
 from engine.job import Job, carried, figure_of, opened, run, verdict_of
 from engine.outputs import Output, Sources, keep_apart
@@ -174,7 +174,7 @@ def check_outputs(job: Job, output: Path, bits: int, reel: Path | None, read: So
 
 def check_output(output: Path, bits: int = 8, job: Job | None = None) -> None:
     """See, before hours of work, that a picture can be saved at `output`. Raises `BadInput`."""
-    check_target(output, bits, job.size if job is not None else 0)
+    check_target(output, bits, (job.size or 0) if job is not None else 0)
     check_writable(output)
 
 
@@ -239,6 +239,8 @@ def _progress(quiet: bool, job: Job) -> Iterator[Callable[[Frame], None]]:
     with tqdm(unit="it", disable=quiet, file=shown, desc=title, delay=1e-3) as bar:
 
         def show(frame: Frame) -> None:
+            if not bar.n and not quiet:
+                shown.write("".join(f"{line}\n" for line in about(job)))
             bar.total = frame.total
             main = frame.losses.get("total", frame.losses.get("objective"))
             number = "" if main is None else f", {main:.4g}"
@@ -246,6 +248,26 @@ def _progress(quiet: bool, job: Job) -> Iterator[Callable[[Frame], None]]:
             bar.update(frame.iteration - bar.n)
 
         yield show
+
+
+def about(job: Job) -> list[str]:
+    """Return what to know of an opened job before it runs: how large the picture will be, first."""
+    content = job.inputs.content
+    line = f"size {job.size}: the longer side in pixels"
+    if isinstance(content, Picture):
+        width, height = content.full_size or (content.width, content.height)
+        as_large = job.size == max(width, height)
+        line += ", as the photo has" if as_large else (
+            f"; the photo has {width} x {height} (--size photo is as large)"
+        )  # fmt: skip
+    inputs = (
+        content,
+        *(style for style, _ in job.inputs.styles),
+        job.inputs.guide,
+        job.inputs.start,
+    )
+    notes = [source.note for source in inputs if isinstance(source, Picture)]
+    return [line, *(note for note in notes if note)]
 
 
 def finish(code: int, figures: dict[str, Any], as_json: bool) -> int:

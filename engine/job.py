@@ -13,6 +13,7 @@ from engine.errors import BadInput
 from engine.finish import Finish, Finisher
 from engine.image import Picture, open_picture
 from engine.named_files import find_path, find_picture
+from engine.reduced import open_for, side_needed
 from engine.settings import setting
 from engine.steering import STYLE_WEIGHTS, Changes, Steering
 from engine.task import Frame, Task, Technique, Verdict
@@ -55,10 +56,10 @@ class Job:
     inputs: Inputs = field(default_factory=Inputs)
     network: str = "slim_vgg"
     weights: str | None = None
-    size: int = setting(
+    size: int | None = setting(
         512, "Size", "Long side of the result; of each picture where there is one of each class or "
-        "channel.",
-        low=1, high=65536, step=64, unit="px", log=True, group="Output",
+        "channel. photo: as large as the photo.",
+        low=1, high=65536, step=64, unit="px", log=True, group="Output", by_itself="photo",
     )  # fmt: skip
     seed: int = setting(
         0, "Seed", "Same seed, same picture.", low=-(2**63), high=2**63 - 1, group="Output"
@@ -107,7 +108,7 @@ class Job:
             },
             "network": self.network,
             "weights": None if self.weights is None else str(Path(self.weights).absolute()),
-            "size": self.size,
+            "size": _side_of(self.size, self.inputs.content),
             "seed": self.seed,
             "device": self.device,
             "precision": self.precision,
@@ -137,21 +138,25 @@ class Job:
             _few(styles, MOST_STYLES, "styles")
             _few(changes, MOST_CHANGES, "changes")
             weights = recipe["weights"]
+            technique = _technique(TECHNIQUES[command], recipe["settings"], folder)
+            size = settings.describe(cls)["size"].check(_whole(recipe["size"]))
+            side = side_needed(technique, size)
 
-            def found(name: str) -> Picture | None:
-                return None if inputs[name] is None else find_picture(inputs[name], folder)
+            def found(name: str, square: bool = False) -> Picture | None:
+                reference = inputs[name]
+                return None if reference is None else find_picture(reference, folder, side, square)
 
             return cls(
-                _technique(TECHNIQUES[command], recipe["settings"], folder),
+                technique,
                 Inputs(
                     found("content"),
-                    tuple((find_picture(s, folder), float(s["weight"])) for s in styles),
-                    found("guide"),
-                    found("start"),
+                    tuple((find_picture(s, folder, side), float(s["weight"])) for s in styles),
+                    found("guide", square=True),
+                    found("start", square=True),
                 ),
                 _text(recipe["network"]),
                 None if weights is None else find_path(_text(weights), folder),
-                settings.describe(cls)["size"].check(_whole(recipe["size"])),
+                size,
                 _whole(recipe["seed"]),
                 _text(recipe["device"]),
                 _text(recipe["precision"]),
@@ -201,7 +206,7 @@ def _whole(value: Any) -> int:
 
 
 def _known(source: Source) -> dict[str, Any]:
-    picture = source if isinstance(source, Picture) else open_picture(source)
+    picture = source if isinstance(source, Picture) else open_for(source, 1)
     if picture.path is None:
         return {"path": None, "sha256": ""}
     return {"path": str(picture.path.absolute()), "sha256": picture.sha256}
@@ -211,25 +216,35 @@ def _reference(source: Source | None) -> dict[str, Any] | None:
     return None if source is None else _known(source)
 
 
+def _side_of(size: int | None, content: Source | None) -> int:
+    """Return the long side of the result. Raises `BadInput` where a photo should tell and is not."""
+    if size is not None:
+        return size
+    if content is None:
+        raise BadInput("--size photo needs a photo, and there is none: give a number of pixels")
+    return open_for(content, 1).long_side if not isinstance(content, Picture) else content.long_side
+
+
 def opened(job: Job) -> Job:
-    """Return the job with its pictures opened and its precision decided.
+    """Return the job with its pictures opened, as large as needed, size and precision decided.
 
     Later changes of the files do not matter then, and its recipe says what was computed with: which
     precision is faster is measured, and may come out otherwise another time.
     """
-
-    def open_one(source: Source | None) -> Picture | None:
-        return source if source is None or isinstance(source, Picture) else open_picture(source)
-
+    check_size(job.size)
     i = job.inputs
-    styles = tuple(
-        (p if isinstance(p, Picture) else open_picture(p), weight) for p, weight in i.styles
-    )
+    size = _side_of(job.size, i.content)
+    side = side_needed(job.technique, size)
+
+    def open_one(source: Source | None, square: bool = False) -> Picture | None:
+        return None if source is None else open_for(source, side, square)
+
+    styles = tuple((open_for(p, side), weight) for p, weight in i.styles)
     for picture, weight in styles:
         if not weight > 0 or not math.isfinite(weight):
             name = picture.path or "picture"
             raise BadInput(f"the style {name} has the weight {weight:g}; it takes one above 0")
-    inputs = Inputs(open_one(i.content), styles, open_one(i.guide), open_one(i.start))
+    inputs = Inputs(open_one(i.content), styles, open_one(i.guide, True), open_one(i.start, True))
     sources = (inputs.content, *(p for p, _ in styles), inputs.guide, inputs.start)
     for source in sources:
         if isinstance(source, Picture) and source.alpha is not None and not source.alpha.any():
@@ -241,7 +256,15 @@ def opened(job: Job) -> Job:
     if wanted == "auto" and getattr(job.technique, "exact", False):
         wanted = "fp32"
     precision = name_of(choose_precision(wanted, choose_device(job.device)))
-    return replace(job, inputs=inputs, precision=precision)
+    return replace(job, inputs=inputs, size=size, precision=precision)
+
+
+def check_size(size: int | None) -> None:
+    """Refuse, by `BadInput`, a long side that no picture has."""
+    if size is not None and size < 1:
+        raise BadInput(f"--size is {size}; it takes a long side of at least 1 pixel, or photo")
+    if size is not None and size > LARGEST:
+        raise BadInput(f"--size has {len(str(size))} digits; no picture is as large as that")
 
 
 def prepare(job: Job, network: "Network | None" = None) -> Task:
@@ -254,11 +277,8 @@ def prepare(job: Job, network: "Network | None" = None) -> Task:
     from engine.device import choose_device, choose_precision, return_large_blocks
     from engine.networks.loading import load_network
 
-    if job.size < 1:
-        raise BadInput(f"--size is {job.size}; it takes a long side of at least 1 pixel")
-    if job.size > LARGEST:
-        raise BadInput(f"--size has {len(str(job.size))} digits; no picture is as large as that")
     job = opened(job)
+    assert job.size is not None
     device = choose_device(job.device)
     dtype = choose_precision(job.precision, device)
     return_large_blocks()

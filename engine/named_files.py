@@ -13,7 +13,9 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from engine.errors import BadInput
-from engine.image import Picture, open_picture
+from engine.files import split_frame
+from engine.image import Picture
+from engine.reduced import open_for
 
 _ELSEWHERE = re.compile(r"[\\/]{2}|[A-Za-z][A-Za-z0-9+.-]+:[\\/]{2}")
 _DEVICES = ("/dev/", "/proc/", "/sys/")
@@ -56,8 +58,10 @@ def nearby(path: str, folder: Path | None) -> Iterator[Path]:
             yield above.joinpath(*parts[-count:])
 
 
-def find_picture(reference: Mapping[str, Any], folder: Path | None = None) -> Picture:
-    """Open the picture that a recipe names by `path` and `sha256`.
+def find_picture(
+    reference: Mapping[str, Any], folder: Path | None, side: int, square: bool = False
+) -> Picture:
+    """Open the picture that a recipe names by `path` and `sha256`, as large as `open_for` does.
 
     The same picture beside the recipe, which lies in `folder`, comes before the one at the old path.
 
@@ -71,14 +75,14 @@ def find_picture(reference: Mapping[str, Any], folder: Path | None = None) -> Pi
         raise TypeError(f"{path!r} with {digest!r} should be texts")
     for candidate in nearby(path, folder):
         if digest and _digest(candidate) == digest:
-            return open_picture(candidate)
+            return open_for(candidate, side, square)
     check_local(path)
-    if folder is not None and not os.path.lexists(path):
+    if folder is not None and not os.path.lexists(split_frame(path)[0]):
         raise BadInput(
             f"{path} is not there, and {folder} does not hold the same picture: put it back, or"
             " beside the recipe"
         )
-    picture = open_picture(path)
+    picture = open_for(path, side, square)
     if digest and picture.sha256 != digest:
         raise BadInput(
             f"{path} is not the picture that the recipe was made with; put that one back"
@@ -117,6 +121,7 @@ def digest_of(path: str) -> str:
 
 
 def _digest(path: Path) -> str | None:
+    path, _ = split_frame(path)
     try:
         if not path.is_file():
             return None

@@ -41,6 +41,8 @@ class Setting:
     """Whether a change takes effect at the next iteration of a running job."""
     optional: bool = False
     """Whether None is allowed and means "by itself"."""
+    by_itself: str = "auto"
+    """What None is called where it is allowed."""
 
     flag: str = ""
     """The command-line option, where it is not the name."""
@@ -113,7 +115,7 @@ class Setting:
     def parse(self, text: str) -> Any:
         """Return the value that `text` (from a command line) means. Raises `BadInput`."""
         text = text.strip()
-        if self.optional and text.lower() in ("", "auto", "none"):
+        if self.optional and text.lower() in ("", "auto", "none", self.by_itself):
             return None
         if self.kind == "bool":
             words = {"on": True, "true": True, "yes": True, "1": True}
@@ -139,7 +141,7 @@ class Setting:
             "choice": "",
         }[self.kind]
         extra = self.range_text
-        return f"{words} {extra}".strip() + (", or auto" if self.optional else "")
+        return f"{words} {extra}".strip() + (f", or {self.by_itself}" if self.optional else "")
 
 
 def setting(default: Any, label: str, help: str, **options: Any) -> Any:

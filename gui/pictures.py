@@ -3,18 +3,18 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QImage
 
 from engine.errors import PareidoliaError
+from engine.files import split_frame
 from engine.image import Picture, open_picture
 from gui.background import Background
 from gui.pixels import to_image
 
-LARGEST_SHOWN = 4096
+LARGEST_SHOWN = 2048
 """Long side of what is kept for the screen; the run opens the file itself."""
 THUMBNAIL = 256
 KEPT = 12
@@ -34,6 +34,8 @@ class Opened:
     problem: str = ""
     gray: bool = False
     """Whether it has no colours."""
+    note: str = ""
+    """What should be said of the file: that it holds more than this picture."""
 
 
 class Pictures(QObject):
@@ -68,7 +70,7 @@ class Pictures(QObject):
 
 def _stamp(path: str) -> int:
     try:
-        return Path(path).stat().st_mtime_ns
+        return split_frame(path)[0].stat().st_mtime_ns
     except (OSError, ValueError):  # a path that cannot be one
         return 0
 
@@ -77,13 +79,16 @@ def open_for_screen(path: str) -> Opened:
     """Open a picture; never raises for files that are none."""
     stamp = _stamp(path)
     try:
-        picture = open_picture(path)
+        picture = open_picture(path, long_side=LARGEST_SHOWN)
     except PareidoliaError as error:
         return Opened(path, QImage(), QImage(), 0, 0, stamp, str(error))
     image = image_of(picture)
     aspect, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
     thumbnail = image.scaled(THUMBNAIL, THUMBNAIL, aspect, smooth)
-    return Opened(path, image, thumbnail, picture.width, picture.height, stamp, gray=picture.gray)
+    width, height = picture.full_size or (picture.width, picture.height)
+    return Opened(
+        path, image, thumbnail, width, height, stamp, gray=picture.gray, note=picture.note
+    )
 
 
 def image_of(picture: Picture) -> QImage:

@@ -14,11 +14,12 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from engine import settings
 from engine.errors import BadInput, PareidoliaError
-from engine.image import Picture, open_picture, save_picture
+from engine.image import Picture, save_picture
 from engine.image_formats import WRITTEN
 from engine.image_saving import check_target
 from engine.job import Job, carried, figure_of, verdict_of
 from engine.project import check_apart, read_job, write_project
+from engine.reduced import open_for, side_needed
 from gui.background import Background
 from gui.dialogs.choosing import file_to_open, file_to_save
 from gui.dialogs.reading import apart
@@ -263,7 +264,7 @@ def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> 
     """Write a picture with its recipe; a moment taken from the screen gets the photo's EXIF."""
     content = job.inputs.content
     if isinstance(content, str):
-        content = open_picture(content)
+        content = open_for(content, side_needed(job.technique, max(picture.width, picture.height)))
     photo = content if isinstance(content, Picture) and not is_reference(content) else None
     picture = finished_picture(picture, photo, job.finish)
     like = carried(replace(job, inputs=replace(job.inputs, content=photo)))

@@ -35,6 +35,8 @@ class PicturesInFlow(QObject):
     """Connects the inputs panel, drops and the clipboard with the job."""
 
     problem = Signal(str)
+    said = Signal(str)
+    """A sentence about a picture that has come in."""
     project_dropped = Signal(str)
     lesson_dropped = Signal(str)
     weights_dropped = Signal(str)
@@ -79,6 +81,8 @@ class PicturesInFlow(QObject):
         if opened is not None and opened.problem:
             log.error("%s", opened.problem)
             self.problem.emit(opened.problem)
+        elif opened is not None and opened.note:
+            self.said.emit(opened.note)
         self._put_what_has_come()
 
     @Slot(object, str)

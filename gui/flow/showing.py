@@ -72,11 +72,13 @@ class Showing(QObject):
     def size_of_result(self) -> QSize | None:
         """Return the size that the next picture will have; None before the photo is open."""
         if "content" not in self._studio.technique.inputs:
-            return QSize(self._studio.job.size, self._studio.job.size)
+            side = self._studio.job.size or 1  # none: the run will say that there is no photo
+            return QSize(side, side)
         opened = self.content()
         if opened is None:
             return None
-        scale = self._studio.job.size / max(opened.width, opened.height)
+        own = max(opened.width, opened.height)
+        scale = (self._studio.job.size or own) / own
         return QSize(max(1, round(opened.width * scale)), max(1, round(opened.height * scale)))
 
     @Slot()

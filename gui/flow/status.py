@@ -37,6 +37,7 @@ class StatusFlow(QObject):
         window.files.said.connect(self.say)
         window.files.failed.connect(self.warn)
         window.pictures_in.problem.connect(self.warn)
+        window.pictures_in.said.connect(self.say)
         window.options.refused.connect(self.warn)
         window.layers.status.connect(self.say)
         window.running.failed.connect(self._on_failed)

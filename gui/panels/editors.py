@@ -111,7 +111,7 @@ class NumberEditor(Editor):
             self._line.addStretch(1)
         self.auto: QCheckBox | None = None
         if setting.optional:
-            self.auto = QCheckBox(self.tr("auto"))
+            self.auto = QCheckBox(self.tr(setting.by_itself))
             self._adopt(self.auto)
             self.auto.clicked.connect(self._on_auto)
         self.scale = _Scale(setting, low, high)

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.files import split_frame
 from engine.settings import Setting
 from gui.canvas.drops import local_paths
 from gui.panels.editors import NumberEditor
@@ -130,6 +131,7 @@ class InputSlot(QFrame):
             self.thumb.show_image(None)
         else:
             self.size_label.setText(f"{opened.width} x {opened.height}")
+            self.setToolTip(f"{self.path}\n{opened.note}" if opened.note else self.path)
             self.thumb.show_image(QPixmap.fromImage(opened.thumbnail))
 
     @Slot()
@@ -211,7 +213,7 @@ class _Thumb(QToolButton):
         self._pressed = None
         self.setDown(False)
         data = QMimeData()
-        data.setUrls([QUrl.fromLocalFile(self._slot.path)])
+        data.setUrls([QUrl.fromLocalFile(str(split_frame(self._slot.path)[0]))])
         drag = QDrag(self)
         drag.setMimeData(data)
         if self._image is not None:

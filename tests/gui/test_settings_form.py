@@ -274,3 +274,20 @@ def test_no_row_is_cut_off_at_the_forms_least_width(form: SettingsForm, qtbot: Q
         qtbot.wait(1)
         page = form.widget()
         assert page.width() >= page.minimumSizeHint().width()
+
+
+def test_size_as_the_photo_has(qtbot: QtBot) -> None:
+    editor = NumberEditor(settings.describe(Job)["size"])
+    qtbot.addWidget(editor)
+    heard: list[Any] = []
+    editor.edited.connect(heard.append)
+    assert editor.auto is not None and editor.auto.text() == "photo"
+    editor.show()
+    qtbot.mouseClick(
+        editor.auto, Qt.MouseButton.LeftButton, pos=QPoint(8, editor.auto.height() // 2)
+    )
+    assert heard == [None] and not editor.box.isEnabled()
+    qtbot.mouseClick(
+        editor.auto, Qt.MouseButton.LeftButton, pos=QPoint(8, editor.auto.height() // 2)
+    )
+    assert heard == [None, 512]

@@ -1,0 +1,45 @@
+"""How much of a large picture a job needs: never more is opened, so that a photo of any size is quick.
+
+Four times the result's size leaves what a technique makes of it the same, to rounding.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from engine.errors import PareidoliaError
+from engine.image import Picture, open_picture
+from engine.image_reduction import reduced_size
+
+TIMES = 4
+LEAST = 256
+"""Pixels a side for which a network may want to see a picture, whatever the result's size."""
+
+
+def side_needed(technique: Any, size: int) -> int:
+    """Return the side that the pictures of a technique need, for a long side of its result."""
+    of_style = size * getattr(technique, "style_scale", 1.0)
+    of_sample = getattr(technique, "sample_size", None) or 0
+    return round(TIMES * max(size, of_style, of_sample, LEAST))
+
+
+def open_for(source: str | Path | Picture, side: int, square: bool = False) -> Picture:
+    """Open a picture with a long side of about `side` at least; with `square`, a short side.
+
+    A picture that was opened for another size is opened again if its file is still the same: a
+    recipe must find the very numbers that its picture was made from.
+    """
+    if not isinstance(source, Picture):
+        return _opened(source, side, square)
+    whole = source.full_size or (source.width, source.height)
+    wanted = reduced_size(whole, *((None, side) if square else (side, None))) or whole
+    if source.path is None or (source.width, source.height) == wanted:
+        return source
+    try:
+        again = _opened(source.path, side, square)
+    except PareidoliaError:
+        return source
+    return again if again.sha256 == source.sha256 else source
+
+
+def _opened(path: str | Path, side: int, square: bool) -> Picture:
+    return open_picture(path, short_side=side) if square else open_picture(path, long_side=side)
