@@ -513,7 +513,7 @@ def test_a_technique_without_a_photo_shows_none(window: MainWindow, qtbot: QtBot
     assert window.showing.size_of_result() is not None
     click(qtbot, window, "runButton")
     until_idle(qtbot, window)
-    assert "class" in window.statusBar().currentMessage().casefold()
+    assert "class" in window.run_bar.eta.text().casefold()
     for box in QApplication.topLevelWidgets():
         if box.objectName() == "errorDialog":
             box.close()
