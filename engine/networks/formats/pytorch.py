@@ -26,6 +26,12 @@ KNOWN = "PyTorch files, TorchScript, torch.export, safetensors and Caffe models"
 SCRIPT = "a TorchScript archive"
 
 
+DAMAGED = (
+    ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, struct.error
+)  # fmt: skip
+"""What unexpected values lead to, wherever in the file they stand."""
+
+
 class TooMuch(ValueError):
     """What no weights need, in words."""
 
@@ -65,7 +71,7 @@ def read(path: Path) -> Contents:
         ) from error
     except TooMuch as error:
         raise BadInput(f"{path} holds {error}; save only the network's state dict") from error
-    except (ValueError, TypeError, KeyError, struct.error) as error:
+    except DAMAGED as error:
         raise BadInput(f"{path} is cut off or damaged, or not a PyTorch state dict") from error
 
 

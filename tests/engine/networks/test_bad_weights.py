@@ -6,6 +6,7 @@ import pickletools
 import stat
 import struct
 import zipfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,6 +175,30 @@ def test_safetensors_headers_are_checked_wholly(tmp_path, home, values, capsys):
     # Nor do they stand in the way of other networks.
     assert run(["list", "--here"]) == 0
     assert run(["verify"]) == 1
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("form", ["zip", "old", "safetensors", "script", "whole"])
+def test_any_damage_is_told_in_a_sentence(form, tmp_path):
+    path = tmp_path / "x.pth"
+    few = {"conv.weight": torch.ones(2, 3, 1, 1), "fc.bias": torch.ones(2)}
+    if form == "safetensors":
+        safetensors.torch.save_file(few, path)
+    elif form == "script":
+        torch.jit.script(torch.nn.Linear(2, 2)).save(path)
+    elif form == "whole":
+        torch.save(torch.nn.Linear(2, 2), path)
+    else:
+        torch.save({"net": few}, path, _use_new_zipfile_serialization=form == "zip")
+    whole = path.read_bytes()
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for place in generator.integers(0, min(len(whole), 1200), 2):
+            damaged[place] = generator.integers(0, 256)
+        path.write_bytes(damaged)
+        with suppress(BadInput):  # and nothing else; what is damaged may be a name
+            assert read_file(path).groups
 
 
 # -- what cannot be used ---------------------------------------------------------------------------
