@@ -25,7 +25,7 @@ import engine
 from cli.commands import run
 from cli.guard import guarded
 from engine.errors import BadInput
-from engine.networks.recognise import torchvision_table
+from engine.networks.fingerprints import torchvision_table
 from engine.techniques import TECHNIQUES
 from tests.benchmarks.inputs import ROOT
 
