@@ -81,6 +81,7 @@ def attribute(
         BadInput: the method has no answer for this network, target or layer; the sentence says why.
     """
     module, size = network.module, (x.shape[2], x.shape[3])
+    network.calls(size)  # says so where the picture is too small for it
     target = _called(network, question.target, size)
 
     def layer() -> str:

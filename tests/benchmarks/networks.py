@@ -42,7 +42,7 @@ NEEDS = {
     "activation-maximization": ("--channel", "3"),
     "feature-inversion": (PHOTO,),
     "langevin": ("--class", "3", "--samples", "1", "--chains", "1"),
-    "adversarial": (PHOTO, "--class", "3"),
+    "adversarial": (PHOTO,),
     "hierarchy": ("--units", "1"),
     "multifaceted": ("--class", "3", "--facets", "2", "--nearest", "1"),
 }
@@ -71,7 +71,7 @@ def side_for(name: str, file: Path) -> int:
     """Return the smallest of the two sides that the network takes."""
     network = engine.load_network(name, file)
     try:
-        network.calls((SMALL, SMALL))
+        network.calls((SMALL // 2, SMALL))  # the photo's shape, about
     except BadInput:
         return network.card.input_size
     return SMALL

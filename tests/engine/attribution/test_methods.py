@@ -429,3 +429,12 @@ def test_maps_of_a_row_share_a_scale_in_their_own_colours_too(make_net, monkeypa
         scales = [told.splitlines()[1].split(",")[0] for told in (told_a, told_b)]
         assert (scales[0] == scales[1]) == one_scale
         assert told_a.endswith(f", largest {float(first.abs().max()):.3g}")
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_a_picture_too_small_for_the_network_is_a_sentence(method):
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))
+    network = named(nn.Sequential(nn.Conv2d(3, 3, 3), nn.ReLU(), nn.MaxPool2d(4), *head).eval())
+    small = torch.rand(1, 3, 12, 5)
+    with pytest.raises(BadInput, match="some cannot take a picture of 5x12 pixels; use a larger"):
+        asked(network, method, small, 2)
