@@ -229,15 +229,13 @@ class SettingsForm(QScrollArea):
 
     @Slot(str)
     def ask_for(self, name: str) -> None:
-        """Put the cursor into the field of a setting, and open what there is to pick from."""
+        """Put the cursor into the field of a setting."""
         row = self._rows.get(name)
         if row is None:
             return
         self._groups[row.entry.group].set_open(True)
         row.editor.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.ensureWidgetVisible(row.editor)
-        if isinstance(row.editor, PickEditor):
-            row.editor.offer()
 
     @Slot()
     def focus_first(self) -> None:

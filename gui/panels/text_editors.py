@@ -78,11 +78,6 @@ class PickEditor(TextEditor):
         """Offer these."""
         self._completer.setModel(QStringListModel(list(names), self._completer))
 
-    def offer(self) -> None:
-        """Open the list of names that fit what is typed."""
-        self._completer.setCompletionPrefix(self.box.text())
-        self._completer.complete()
-
     @Slot(str)
     def _on_picked(self, _text: str) -> None:
         self._on_finished()

@@ -515,7 +515,6 @@ def test_a_technique_without_a_photo_shows_none(window: MainWindow, qtbot: QtBot
     click(qtbot, window, "runButton")
     assert not window.controller.active
     assert "class" in window.run_bar.eta.text().casefold()
-    window.form.editor("target").box.completer().popup().hide()  # type: ignore[attr-defined]
     window.studio.set_technique("style-transfer")
     until(qtbot, lambda: window.showing.current and window.showing.current.kind == "content")
 
