@@ -431,7 +431,7 @@ def test_maps_of_a_row_share_a_scale_in_their_own_colours_too(make_net, monkeypa
         assert told_a.endswith(f", largest {float(first.abs().max()):.3g}")
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", [method.command for method in METHODS])
 def test_a_picture_too_small_for_the_network_is_a_sentence(method):
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))
     network = named(nn.Sequential(nn.Conv2d(3, 3, 3), nn.ReLU(), nn.MaxPool2d(4), *head).eval())
