@@ -59,7 +59,9 @@ def run(argv: list[str]) -> int:
     tell(photo)
     names = options.network or ["slim_vgg"]
     device = choose_device(options.device)
-    networks = [load_network(name, options.weights, device) for name in names]
+    networks = [
+        load_network(name, options.weights, device, options.preprocessing) for name in names
+    ]
     targets = len(options.target) + len(options.unit)
     several = max(len(options.method), targets, len(options.layer), len(networks)) > 1
     if options.companions:

@@ -51,7 +51,7 @@ def run(argv: list[str]) -> int:
     from engine.networks.loading import load_network
 
     device = choose_device(options.device)
-    network = load_network(options.network, options.weights, device)
+    network = load_network(options.network, options.weights, device, options.preprocessing)
     if options.what in ("patches", "neighbors", "embedding"):
         network = network.at(device, choose_precision(options.precision, device))
         _check_memory(network, options.size or network.card.input_size, BATCH)

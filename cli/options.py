@@ -66,6 +66,11 @@ def add_network(add: Callable[..., Any], several: bool = False) -> None:
     else:
         add("--network", default="slim_vgg", metavar="NAME", help=text)
     add("--weights", metavar="FILE_OR_FOLDER", help="its weights, when not in the usual places")
+    text = (
+        "how pictures are prepared for it: a name (imagenet, caffe, half, unit, bytes) or spelled "
+    )
+    text += 'out, "mean=… std=… range=… order=…" (default: as its weights want)'
+    add("--preprocessing", metavar="HOW", help=text)
 
 
 def add_device(add: Callable[..., Any], default: str) -> None:

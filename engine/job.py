@@ -80,6 +80,9 @@ class Job:
     """The iteration after which a person stopped the run."""
     finish: Finish = Finish()  # noqa: RUF009 - it cannot be changed
     """What is done to the result afterwards."""
+    preprocessing: str | None = None
+    """How pictures are prepared for the network, as `known_preprocessing` takes it; None: as the
+    weights want."""
 
     def recipe(self) -> dict[str, Any]:
         """Return the job as plain values for JSON; pictures by path and SHA-256."""
@@ -90,8 +93,10 @@ class Job:
             steered["stop_after"] = self.stop_after
         if self.finish != Finish():
             steered["finish"] = settings.values(self.finish)
+        if self.preprocessing is not None:
+            steered["preprocessing"] = self.preprocessing
         return {
-            "format": 1 if self.finish == Finish() else FORMAT,
+            "format": FORMAT if self.finish != Finish() or self.preprocessing else 1,
             "technique": self.technique.command,
             "settings": {
                 **settings.values(self.technique),
@@ -163,6 +168,7 @@ class Job:
                 tuple(_change(TECHNIQUES[command], len(styles), c) for c in changes),
                 None if stop is None else _whole(stop),
                 settings.make(Finish, recipe.get("finish", {})),
+                None if recipe.get("preprocessing") is None else _text(recipe["preprocessing"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadInput(f"the recipe is damaged ({error!r}); the job cannot be read") from error
@@ -285,7 +291,7 @@ def prepare(job: Job, network: "Network | None" = None) -> Task:
     # A network of the caller's stays as it is; one that was loaded for this run is moved, not copied,
     # unless what it says has to be checked in float32.
     if network is None:
-        network = load_network(job.network, job.weights)
+        network = load_network(job.network, job.weights, preprocessing=job.preprocessing)
         if not getattr(job.technique, "exact", False):
             network.move(device, dtype)
     assert not isinstance(job.inputs.content, (str, Path))

@@ -243,6 +243,7 @@ def job_to_values(job: Job) -> dict[str, Any]:
         "start": path_of(i.start),
         "network": job.network,
         "weights": job.weights,
+        "preprocessing": job.preprocessing,
         **{name: getattr(job, name) for name in settings.describe(Job)},
         "finish": settings.values(job.finish),
     }
@@ -262,6 +263,7 @@ def job_from_values(values: Mapping[str, Any]) -> Job:
         str(values["network"]),
         _path(values["weights"]),
         finish=settings.make(Finish, values.get("finish", {})),
+        preprocessing=_path(values.get("preprocessing")),
         **own,
     )
 

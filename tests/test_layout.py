@@ -161,7 +161,7 @@ def imported(folder: str) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("engine", ("video", "formats")),
+        ("engine", ("video", "formats", "timm", "onnx", "keras")),
         ("gui", ("video",)),
         ("main.py", ()),
         ("tools", ()),

@@ -123,10 +123,9 @@ def _torchvision(architecture: str, classes: int, input_size: int, channels: int
 
     settings: dict[str, Any] = {"num_classes": classes}
     if architecture in ("googlenet", "inception_v3"):
-        # Google's weights expect pictures scaled to [-1, 1]; torchvision's flag converts to that.
-        # Gray pictures have no channels that it could convert.
-        colour = channels == 3
-        settings |= {"transform_input": colour, "init_weights": False, "aux_logits": False}
+        # torchvision's flag would convert pictures to Google's range, [-1, 1]; which range weights
+        # want is said by their card (`catalogue`), since others of these networks want others.
+        settings |= {"transform_input": False, "init_weights": False, "aux_logits": False}
     elif architecture.startswith("vit_"):
         settings["image_size"] = input_size
     module: nn.Module = models.get_model(architecture, weights=None, **settings)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LAYER, OLD_LAYER = 100, 2
 NAME, BLOBS = 1, 7
 OLD_NAME, OLD_BLOBS = 4, 6
-DATA, SHAPE = 5, 7
+DATA, SHAPE, DOUBLE_DATA = 5, 7, 8
 OLD_SHAPE = (1, 2, 3, 4)
 """Number, channels, height, width of a blob, before blobs had a shape."""
 
@@ -93,23 +93,27 @@ def _layer(message: memoryview, name_field: int, blobs_field: int) -> "dict[str,
             if number == name_field:
                 name = bytes(value).decode()
             elif number == blobs_field:
-                blobs.append(_blob(value))
+                blobs.append(blob(value))
     kinds = ("weight", "bias")
     if len(blobs) > 1:
         blobs[1] = blobs[1].flatten()  # old files have a bias of shape (1, 1, 1, n)
     return {f"{name}.{kind}": blob for kind, blob in zip(kinds, blobs, strict=False)}
 
 
-def _blob(message: memoryview) -> "Tensor":
+def blob(message: memoryview) -> "Tensor":
+    """Return the numbers of a BlobProto, as float32 in their shape; of double_data, too."""
     import numpy as np
     import torch
 
     parts: list[memoryview] = []
+    doubles: list[memoryview] = []
     shape: list[int] = []
     old_shape = [1, 1, 1, 1]
     for number, _, value in fields(message):
         if number == DATA and isinstance(value, memoryview):
             parts.append(value)  # one packed field, or a field for each number
+        elif number == DOUBLE_DATA and isinstance(value, memoryview):
+            doubles.append(value)
         elif number == SHAPE and isinstance(value, memoryview):
             shape = _dimensions(value)
         elif number in OLD_SHAPE and isinstance(value, int):
@@ -117,10 +121,10 @@ def _blob(message: memoryview) -> "Tensor":
     if not shape:
         # A fully connected layer's matrix: (1, 1, outputs, inputs).
         shape = old_shape[2:] if old_shape[:2] == [1, 1] else old_shape
-    content = b"".join(parts)
-    if len(shape) > MOST_DIMENSIONS or prod(shape) * 4 != len(content):
+    content, kind = (b"".join(doubles), "<f8") if doubles else (b"".join(parts), "<f4")
+    if len(shape) > MOST_DIMENSIONS or prod(shape) * int(kind[2]) != len(content):
         raise ValueError("a shape of more or fewer numbers than there are")
-    return torch.from_numpy(np.frombuffer(content, "<f4").copy()).reshape(shape)
+    return torch.from_numpy(np.frombuffer(content, kind).astype("f4")).reshape(shape)
 
 
 def _dimensions(message: memoryview) -> list[int]:

@@ -27,6 +27,9 @@ CAFFE_VGG_RGB = Preprocessing("RGB", 255.0, (123.68, 116.779, 103.939), (1.0, 1.
 GRAY_SHARES = (0.299, 0.587, 0.114)
 """Of red, green and blue in gray, by ITU-R BT.601, as Pillow and torchvision have it."""
 GRAY = Preprocessing("gray", 1.0, (0.449, 0.449, 0.449), (0.226, 0.226, 0.226))
+HALF = Preprocessing("RGB", 1.0, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+"""To [-1, 1]: Google's Inception and MobileNet, Keras's mode "tf"."""
+UNIT = Preprocessing("RGB", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 KNOWN = {
     "imagenet": IMAGENET,
     "caffe-vgg": CAFFE_VGG,
@@ -34,6 +37,8 @@ KNOWN = {
     "caffe-bvlc": CAFFE_BVLC,
     "bytes": BYTES,
     "gray": GRAY,
+    "half": HALF,
+    "unit": UNIT,
 }
 
 
@@ -48,6 +53,10 @@ class Card:
     preprocessing_source: str = ""
     """Why this one; empty: it is the architecture's own."""
     input_size: int = 224
+    crop: float = 0.0
+    """Share of a resized picture's side that the network was judged by; 0: nobody says."""
+    interpolation: str = ""
+    """How pictures were resized for it (bicubic, bilinear); empty: nobody says."""
     layers: tuple[str, ...] = ()
     """Layers worth offering first."""
     content_layers: dict[str, float] = field(default_factory=dict)

@@ -10,9 +10,10 @@ from typing import Any, Literal
 from engine.errors import BadInput
 from engine.networks import weights
 from engine.networks.architectures.names import INCEPTION
-from engine.networks.card import CAFFE_BVLC, Card, Preprocessing
+from engine.networks.card import CAFFE_BVLC, HALF, IMAGENET, Card, Preprocessing
 from engine.networks.families import family
 from engine.networks.fingerprints import torchvision_table
+from engine.networks.foreign import opening
 
 DEFAULT = "slim_vgg"
 FEATURED = ("slim_vgg", "vgg19", "vgg16", "googlenet_bvlc", "squeezenet1_1")
@@ -22,6 +23,9 @@ LARGEST_CARD = 16 << 20
 """Bytes."""
 
 State = Literal["shipped", "imported", "here", "downloadable", "missing"]
+
+GOOGLES = ("googlenet", "inception_v3")
+"""torchvision's networks whose weights are Google's and want pictures in [-1, 1]."""
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """Gatys et al. 2015."""
@@ -58,6 +62,8 @@ def card(name: str) -> Card:
         return read_card(file)
     if name in built_in_names():
         return built_in(name)
+    if opening.is_foreign(name):
+        return opening.card(name)
     near = get_close_matches(name, names(), n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "see: python main.py networks list"
     raise BadInput(f"no network is called {name!r}; {hint}")
@@ -110,11 +116,15 @@ def read_card(file: Path) -> Card:
         card = Card.from_dict(json.loads(file.read_text("utf-8")))
         if card.name != file.stem or Path(card.file).name != card.file:
             raise ValueError("its name is not that of its file")
-        return card
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(
             f"{file} is not a network's card: {error}; import the weights again, or delete it"
         ) from error
+    old = not card.preprocessing_source and card.preprocessing == IMAGENET
+    if card.architecture in GOOGLES and old:
+        # From when the network converted its pictures itself.
+        return replace(card, preprocessing=HALF)
+    return card
 
 
 def _card_names(folder: Path) -> list[str]:
@@ -168,11 +178,12 @@ def _googlenet_bvlc() -> Card:
 
 def _torchvision(name: str, row: dict[str, Any]) -> Card:
     title, credit = family(name)
+    usual = Preprocessing(mean=_three(row["mean"]), std=_three(row["std"]))
     entry = Card(
         name=name,
         title=title,
         architecture=name,
-        preprocessing=Preprocessing(mean=_three(row["mean"]), std=_three(row["std"])),
+        preprocessing=HALF if name in GOOGLES else usual,
         input_size=row["input_size"],
         classes=tuple(torchvision_table()["categories"]),
         licence="BSD-3-Clause (torchvision; trained on ImageNet)",
@@ -194,10 +205,10 @@ def _torchvision(name: str, row: dict[str, Any]) -> Card:
             style_layers=style,
             dream_layers=dict.fromkeys(dream, 1.0),
         )
-    return _with_stages(entry, row["stages"])
+    return with_stages(entry, row["stages"])
 
 
-def _with_stages(entry: Card, stages: Sequence[str]) -> Card:
+def with_stages(entry: Card, stages: Sequence[str]) -> Card:
     """Choose layers by depth, from the outputs of the network's stages."""
     if entry.architecture == "squeezenet1_1":
         content, dream = ["features.7"], ["features.9", "features.12"]

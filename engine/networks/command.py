@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from engine.errors import BadInput
 from engine.networks import catalogue
 from engine.networks.card import KNOWN, Card
+from engine.networks.preparing import EXAMPLE, OTHER_NAMES
 
 STATES = {
     "shipped": "shipped",
@@ -60,7 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("file", metavar="FILE", type=Path)
     added.add_argument("--name", help="what to call the network (default: as the file)")
     text = "what the weights were trained with (default: told from them)"
-    added.add_argument("--preprocessing", choices=sorted(KNOWN), help=text)
+    names = ", ".join([*sorted(KNOWN), *OTHER_NAMES])
+    text += f": {names}, or spelled out, such as {EXAMPLE}"
+    added.add_argument("--preprocessing", metavar="HOW", help=text)
+    text = "whose weights these are, where names and shapes do not tell: a name of timm's"
+    added.add_argument("--architecture", metavar="NAME", default="", help=text)
     command("verify", _verify, "compare every weight file on this machine with its check sum")
     added = command("remove", _remove, "delete imported or downloaded weights")
     added.add_argument("name", metavar="NAME")
@@ -131,7 +136,7 @@ def _show(options: argparse.Namespace) -> int:
         ("size", _size(_bytes(card))),
         ("classes", str(len(card.classes) or "none" if found else "told by the weights")),
         ("input", f"{p.order}, (x * {p.scale:g} - {_numbers(p.mean)}) / {_numbers(p.std)}"),
-        ("made for", f"{card.input_size} x {card.input_size} pixels"),
+        ("made for", _made_for(card)),
         ("layers", ", ".join(card.layers)),
         ("content", _weighted(card.content_layers)),
         ("style", _weighted(card.style_layers)),
@@ -150,14 +155,25 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
+def _made_for(card: Card) -> str:
+    words = f"{card.input_size} x {card.input_size} pixels"
+    if card.crop:
+        words += f", the middle {100 * card.crop:g} % of a picture"
+    return words + (f", resized {card.interpolation}" if card.interpolation else "")
+
+
 def _all_layers(card: Card) -> list[dict[str, Any]]:
     """Every layer in order, for a picture of the size that the network was made for."""
     from engine.networks.building import build
-    from engine.networks.loading import aliases
+    from engine.networks.foreign.opening import is_foreign
+    from engine.networks.loading import aliases, load_network
     from engine.networks.network import Network
 
-    module = build(card.architecture, len(card.classes) or 101, input_size=card.input_size)
-    network = Network(module, card, card.classes, aliases(card.architecture))
+    if is_foreign(card.architecture):
+        network = load_network(card.name)
+    else:
+        module = build(card.architecture, len(card.classes) or 101, input_size=card.input_size)
+        network = Network(module, card, card.classes, aliases(card.architecture))
     return [
         {
             "name": layer.name,
@@ -202,7 +218,7 @@ def _download(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     from engine.networks.importing import import_file
 
-    card = import_file(options.file, options.name, options.preprocessing)
+    card = import_file(options.file, options.name, options.preprocessing, options.architecture)
     if options.json:
         _print_json(card.to_dict())
     else:

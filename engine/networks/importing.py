@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,10 @@ from engine.errors import BadInput
 from engine.networks import catalogue, checksums, weights
 from engine.networks.card import Card
 from engine.networks.describing import description, readable
+from engine.networks.foreign import opening
+from engine.networks.foreign.network import Foreign
 from engine.networks.loading import class_names, open_weights, origin
-from engine.networks.preparing import choose
+from engine.networks.preparing import choose, known_preprocessing
 from engine.networks.recognised import Recognised
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -30,21 +33,32 @@ class Verified(NamedTuple):
 
 
 def import_file(
-    path: str | os.PathLike[str], name: str | None = None, preprocessing: str | None = None
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    preprocessing: str | None = None,
+    architecture: str = "",
 ) -> Card:
     """Copy a weight file into the user's folder and return the card written beside it.
 
-    `name` defaults to the file's; `preprocessing` is a key of `card.KNOWN` (default: what the
-    weights seem to have been trained with). Raises `BadInput` for files of unknown networks,
-    damaged files and names that are taken.
+    `name` defaults to the file's; `preprocessing` is what `preparing.known_preprocessing` takes
+    (default: what the weights seem to have been trained with); `architecture` is whose weights these
+    are, where names and shapes do not tell. Raises `BadInput` for files of unknown networks, damaged
+    files and names that are taken.
     """
     from engine.networks.assembling import check
 
+    if preprocessing is not None:
+        known_preprocessing(preprocessing)  # before anything takes time
     path = Path(path).expanduser()
     if not _is_file(path):
         raise BadInput(f"{readable(str(path))}: there is no such file")
-    contents, one = open_weights(path)
+    strange = opening.open_foreign(path, architecture)
     name = name or _usual_name(path)
+    if strange is not None:
+        return _import_foreign(path, name, strange, preprocessing)
+    contents, one = open_weights(path)
+    if architecture and one.found.architecture != architecture:
+        raise BadInput(f"{path} holds weights of {one.found.architecture}, not of {architecture}")
     base = _base(name, one.found)
     prepared, source = choose(one.found, contents, base.preprocessing, preprocessing)
     card = _card_for(path, name, base, one.found)
@@ -53,10 +67,46 @@ def import_file(
     card = replace(
         card,
         classes=class_names(card, one.found, contents.metadata, own_file=False),
-        notes=f"imported from {readable(path.name)}: {description(contents, one, card)}",
+        notes="; ".join(
+            (
+                f"imported from {readable(path.name)}: {description(contents, one, card)}",
+                *(() if architecture else opening.doubts(one.found.architecture)),
+            )
+        ),
     )
-    if existing := _existing(card, one.found):
+    if existing := _existing(card, one.found.architecture):
         return existing
+    return _keep(path, card)
+
+
+def _import_foreign(path: Path, name: str, strange: Foreign, preprocessing: str | None) -> Card:
+    """Copy the file of a network that describes itself; weights in other files go into the copy."""
+    _check_name(name)
+    prepared = (known_preprocessing(preprocessing), "as asked") if preprocessing else None
+    base = Card(name=name, title=f"{strange.title} “{name}”", architecture=strange.architecture)
+    card = opening.described(base, strange, prepared)
+    card = replace(
+        card,
+        bytes=path.stat().st_size,
+        sha256=checksums.sha256(path),
+        file=name + path.suffix.lower(),
+        notes=f"imported from {readable(path.name)}: {opening.description(strange, card)}",
+    )
+    if existing := _existing(card, card.architecture):
+        return existing
+    if not strange.beside:
+        return _keep(path, card)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / card.file
+        opening.write_whole(path, whole)
+        card = replace(card, bytes=whole.stat().st_size, sha256=checksums.sha256(whole))
+        if existing := _existing(card, card.architecture):
+            return existing
+        return _keep(whole, card)
+
+
+def _keep(path: Path, card: Card) -> Card:
+    """Copy the weights into the user's folder, and write their card beside them."""
     folder = weights.user_folder()
     copy = folder / card.file
     fresh = not copy.exists()
@@ -64,7 +114,7 @@ def import_file(
         folder.mkdir(parents=True, exist_ok=True)
         with files.replacing(copy) as out, path.open("rb") as source_file:
             shutil.copyfileobj(source_file, out, 1 << 20)
-        files.write_json(folder / f"{name}.json", card.to_dict())
+        files.write_json(folder / f"{card.name}.json", card.to_dict())
     except (OSError, BadInput) as error:
         if fresh:
             copy.unlink(missing_ok=True)  # without its card it would be nobody's
@@ -90,14 +140,18 @@ def _usual_name(path: Path) -> str:
 
 def _base(name: str, found: Recognised) -> Card:
     """Return the card of what a network is an instance of."""
+    _check_name(name)
+    if found.architecture == "transformer_net":
+        return Card(name="", title="Fast style network", architecture=found.architecture)
+    return catalogue.built_in(found.architecture)
+
+
+def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise BadInput(
             f"{readable(name)!r} cannot be a network's name; "
             "use up to 100 letters, digits, '_', '-', '.'"
         )
-    if found.architecture == "transformer_net":
-        return Card(name="", title="Fast style network", architecture=found.architecture)
-    return catalogue.built_in(found.architecture)
 
 
 def _card_for(path: Path, name: str, base: Card, found: Recognised) -> Card:
@@ -117,7 +171,7 @@ def _card_for(path: Path, name: str, base: Card, found: Recognised) -> Card:
     )
 
 
-def _existing(card: Card, found: Recognised) -> Card | None:
+def _existing(card: Card, architecture: str) -> Card | None:
     """Return the card of the same file imported before; raise `BadInput` when the name is taken."""
     file = catalogue.card_file(card.name)
     if file and file.parent == weights.user_folder():
@@ -132,7 +186,7 @@ def _existing(card: Card, found: Recognised) -> Card | None:
             f"another network is already called {card.name}; choose a name with --name, "
             f"or first: python main.py networks remove {card.name}"
         )
-    if file or (card.name in catalogue.names() and card.name != found.architecture):
+    if file or (card.name in catalogue.names() and card.name != architecture):
         raise BadInput(f"{card.name} is the name of another network; choose one with --name")
     return None
 
@@ -201,6 +255,9 @@ def _unknown(path: Path) -> Verified:
     """Check a file that has no card by what is in it."""
     from engine.networks.assembling import check
 
+    if (strange := opening.open_foreign(path)) is not None:
+        reason = "no check sum is known; whole and of a known kind"
+        return Verified(strange.title, path, True, reason)
     _, one = open_weights(path)
     name = one.found.architecture
     base = _base(name, one.found)

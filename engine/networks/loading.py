@@ -15,8 +15,10 @@ from engine.networks.card import Card
 from engine.networks.contents import Contents
 from engine.networks.describing import description, readable, unknown
 from engine.networks.fingerprints import torchvision_table
+from engine.networks.foreign import opening
+from engine.networks.foreign.network import Foreign
 from engine.networks.identify import Identified, identify
-from engine.networks.preparing import choose
+from engine.networks.preparing import choose, known_preprocessing
 from engine.networks.reading import read_file
 from engine.networks.recognised import Recognised
 
@@ -59,6 +61,8 @@ def load_network(
                 f"{catalogue.DEFAULT}. No command paints with {name} yet; for what it is made of, "
                 f"see: python main.py networks show {name}"
             )
+        if isinstance(one, Foreign):
+            return Network(one.module.to(device), card, card.classes, one.aliases)
         module = assemble(
             one.group.tensors, one.found, card.input_size, path, one.group.release
         ).to(device)
@@ -76,13 +80,17 @@ def read(
     name: str,
     weights: str | os.PathLike[str] | None = None,
     preprocessing: str | None = None,
-) -> tuple[Path, Card, Identified]:
+) -> tuple[Path, Card, Identified | Foreign]:
     """Return what `load_network` makes a network of: a file, a card, and what is in the file.
 
     The card is about the very weights found: their preprocessing, classes and licence.
     """
     card = catalogue.card(name)
     path = weight_files.find(card, weights)
+    foreign = card.architecture if opening.is_foreign(card.architecture) else ""
+    strange = opening.open_foreign(path, foreign)
+    if strange is not None:
+        return path, _foreign_card(path, card, strange, weights is not None, preprocessing), strange
     contents, one = open_weights(path)
     found = one.found
     if found.architecture != card.architecture:
@@ -113,6 +121,33 @@ def read(
     return path, card, one
 
 
+def _foreign_card(
+    path: Path, card: Card, strange: Foreign, given: bool, preprocessing: str | None
+) -> Card:
+    """Return the card of a network that its file describes."""
+    same = timm_of(card.architecture) == timm_of(strange.architecture)
+    if not same and card.architecture != strange.stands_for:
+        raise BadInput(
+            f"{path} holds the network of a {strange.title}, not {card.name}; "
+            f"try --network {strange.architecture}"
+        )
+    own_file = path.with_suffix(".json") == catalogue.card_file(card.name)
+    prepared = None
+    if preprocessing is not None:
+        prepared = known_preprocessing(preprocessing), "as asked"
+    elif own_file:
+        prepared = card.preprocessing, card.preprocessing_source
+    made = opening.described(card, strange, prepared)
+    if own_file and len(card.classes) == len(made.classes):
+        made = replace(made, classes=card.classes)
+    return replace(made, notes=opening.description(strange, made)) if given else made
+
+
+def timm_of(architecture: str) -> str:
+    """Return a name of timm's without its tag; of other architectures the name."""
+    return architecture.partition(".")[0] if architecture.startswith("timm/") else architecture
+
+
 def open_weights(path: str | os.PathLike[str]) -> tuple[Contents, Identified]:
     """Return what a file holds, and the network in it. Raises `BadInput` if there is none."""
     contents = read_file(path)
@@ -129,6 +164,8 @@ def load_module(path: str | os.PathLike[str]) -> "nn.Module":
     """
     from engine.networks.assembling import assemble
 
+    if (strange := opening.open_foreign(Path(path))) is not None:
+        return strange.module
     _, one = open_weights(path)
     return assemble(one.group.tensors, one.found, source=path, release=one.group.release)
 

@@ -1,11 +1,24 @@
 """Which preprocessing a file's weights get, and who says so."""
 
+import math
+import re
 from dataclasses import replace
 
 from engine.errors import BadInput
 from engine.networks.card import KNOWN, Preprocessing
 from engine.networks.contents import Contents
 from engine.networks.recognised import Recognised
+
+OTHER_NAMES = {
+    "torchvision": "imagenet",
+    "torch": "imagenet",
+    "caffe": "caffe-vgg",
+    "inception": "half",
+    "tf": "half",
+    "0.5": "half",
+}
+"""What else the preprocessings of `card.KNOWN` are called: Keras's modes, timm's words."""
+EXAMPLE = '"mean=0.485,0.456,0.406 std=0.229,0.224,0.225 range=1 order=RGB"'
 
 TOLD = {
     "caffe-vgg": "its first numbers are those of Oxford's VGG, trained with Caffe",
@@ -19,10 +32,43 @@ USUAL = "torchvision trains this network so, and the file does not say"
 
 
 def known_preprocessing(name: str) -> Preprocessing:
-    """Return the preprocessing called `name`; raises `BadInput` with the names there are."""
-    if name not in KNOWN:
-        raise BadInput(f"no preprocessing is called {name!r}; there are {', '.join(KNOWN)}")
-    return KNOWN[name]
+    """Return the preprocessing called `name`, or spelled out in it.
+
+    Spelled out: `mean=0.5,0.5,0.5 std=0.5,0.5,0.5 range=1 order=RGB`, any of them left out (0, 1, 1,
+    RGB); the mean and the deviation count in that range and order. Raises `BadInput` with the names
+    there are.
+    """
+    known = OTHER_NAMES.get(name.lower(), name.lower())
+    if known in KNOWN:
+        return KNOWN[known]
+    if "=" in name:
+        return _spelled_out(name)
+    raise BadInput(
+        f"no preprocessing is called {name!r}; there are {', '.join([*KNOWN, *OTHER_NAMES])}, "
+        f"and {EXAMPLE}"
+    )
+
+
+def _spelled_out(text: str) -> Preprocessing:
+    words = [part.partition("=") for part in re.split(r"[;\s]+", text.strip()) if part]
+    given = {key.lower(): value for key, _, value in words}
+    try:
+        if len(given) != len(words) or not given.keys() <= {"mean", "std", "range", "order"}:
+            raise ValueError
+        order = {"RGB": "RGB", "BGR": "BGR", "GRAY": "gray"}[given.get("order", "RGB").upper()]
+        mean, std = _three(given.get("mean", "0")), _three(given.get("std", "1"))
+        scale = float(given.get("range", "1"))
+        if not all(map(math.isfinite, (*mean, *std, scale))) or min(*std, scale) <= 0:
+            raise ValueError
+    except (ValueError, KeyError):
+        raise BadInput(f"{text!r} is no preprocessing; write it as {EXAMPLE}") from None
+    return Preprocessing(order, scale, mean, std)
+
+
+def _three(text: str) -> tuple[float, float, float]:
+    numbers = [float(part) for part in text.split(",")]
+    first, second, third = numbers * 3 if len(numbers) == 1 else numbers
+    return first, second, third
 
 
 def choose(

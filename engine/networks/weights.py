@@ -11,7 +11,10 @@ from engine.places import data_folder
 
 SHIPPED = Path(__file__).resolve().parents[2] / "resources" / "networks"
 """Networks that come with the program."""
-SUFFIXES = (".safetensors", ".pth", ".pt", ".pt2", ".bin", ".ckpt", ".tar", ".caffemodel")
+SUFFIXES = (
+    ".safetensors", ".pth", ".pt", ".pt2", ".bin", ".ckpt", ".tar", ".caffemodel",
+    ".onnx", ".h5", ".hdf5", ".keras",
+)  # fmt: skip
 
 
 def user_folder() -> Path:

@@ -9,7 +9,7 @@ from gui.garbage import freeze_soon
 if TYPE_CHECKING:
     from engine.networks.network import Network
 
-Key = tuple[str, str | None]
+Key = tuple[str, str | None, str | None]
 KEPT = 2
 """Networks kept in memory: going back to the one before is instant."""
 
@@ -22,18 +22,20 @@ class Networks:
         self._loading: dict[Key, threading.Lock] = {}
         self._loaded: OrderedDict[Key, Network] = OrderedDict()
 
-    def get(self, name: str, weights: str | None = None) -> "Network":
+    def get(
+        self, name: str, weights: str | None = None, preprocessing: str | None = None
+    ) -> "Network":
         """Return the network in float32 on the CPU. Raises what `load_network` raises."""
         from engine.networks.loading import load_network
 
-        key = (name, weights)
+        key = (name, weights, preprocessing)
         with self._lock:
             own = self._loading.setdefault(key, threading.Lock())
         with own:  # who asks meanwhile for the same one waits for it, others do not
             with self._lock:
                 found = self._loaded.get(key)
             if found is None:
-                found = load_network(name, weights)
+                found = load_network(name, weights, preprocessing=preprocessing)
                 freeze_soon()
             with self._lock:
                 self._loaded[key] = found

@@ -159,7 +159,7 @@ class EngineWorker(QObject):
         job = opened(order.job)
         device = choose_device(job.device)
         dtype = choose_precision(job.precision, device)
-        network = self.networks.get(job.network, job.weights).at(device, dtype)
+        network = self.networks.get(job.network, job.weights, job.preprocessing).at(device, dtype)
         task = prepare(job, network)
         plan = task.technique.stages(task)
         labels = getattr(task.technique, "labels", None)
@@ -217,7 +217,7 @@ class EngineWorker(QObject):
         answer: object
         try:
             self._become_nice(0)
-            network = self.networks.get(job.network, job.weights)
+            network = self.networks.get(job.network, job.weights, job.preprocessing)
             answer = forecast(job, network, cancelled.is_set)
         except Cancelled:
             return

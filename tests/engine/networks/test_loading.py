@@ -8,7 +8,7 @@ from PIL import Image
 from torchvision import models
 
 from engine.errors import BadInput, WeightsMissing
-from engine.networks.card import CAFFE_VGG, IMAGENET
+from engine.networks.card import CAFFE_VGG, HALF, IMAGENET, Preprocessing
 from engine.networks.importing import import_file
 from engine.networks.loading import load_module, load_network
 from engine.networks.reading import read_file
@@ -61,8 +61,14 @@ def test_preprocessing_can_be_set(data_folder, home):
     path = data_folder / "weights" / "vgg19_features.safetensors"
     network = load_network("vgg19", path, preprocessing="imagenet")
     assert network.card.preprocessing == IMAGENET
-    with pytest.raises(BadInput, match=r"'tf'; there are imagenet, caffe-vgg"):
-        load_network("vgg19", path, preprocessing="tf")
+    assert load_network("vgg19", path, preprocessing="tf").card.preprocessing == HALF
+    spelled = load_network("vgg19", path, preprocessing="mean=1,2,3 std=4 range=255 order=BGR")
+    assert spelled.card.preprocessing == Preprocessing("BGR", 255.0, (1.0, 2.0, 3.0), (4.0,) * 3)
+    with pytest.raises(BadInput, match=r"'zero'; there are imagenet, caffe-vgg"):
+        load_network("vgg19", path, preprocessing="zero")
+    for wrong in ("mean=1,2", "std=0", "mean=a", "colour=3", "order=RBG", "mean=1 mean=2"):
+        with pytest.raises(BadInput, match="is no preprocessing; write it as"):
+            load_network("vgg19", path, preprocessing=wrong)
 
 
 def test_weights_of_another_network(data_folder, home):

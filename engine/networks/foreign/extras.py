@@ -1,0 +1,15 @@
+"""Libraries that only some formats need."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from engine.errors import BadInput
+
+
+def needs(module: str, extra: str, path: Path) -> None:
+    """Raise `BadInput` with the command that installs `extra` where `module` is not installed."""
+    if find_spec(module) is None:
+        raise BadInput(
+            f"{path} needs {module}, which is not installed; "
+            f'install it with: pip install "pareidolia[{extra}]"'
+        )

@@ -1,0 +1,176 @@
+"""Networks from ONNX files, external data included, rebuilt from PyTorch's modules."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import BadInput
+from engine.networks.card import BYTES, CAFFE_VGG, HALF, IMAGENET, Preprocessing
+from engine.networks.foreign.configuration import beside
+from engine.networks.foreign.extras import needs
+from engine.networks.foreign.network import Foreign
+
+if TYPE_CHECKING:
+    from engine.networks.foreign.graph import Graph
+
+PRODUCERS: tuple[tuple[str, Preprocessing, str], ...] = (
+    ("pytorch", IMAGENET, "exported by PyTorch, whose classifiers want torchvision's"),
+    ("onnx-caffe2", CAFFE_VGG, "converted from Caffe2, whose networks want Caffe's"),
+    ("tf2onnx", HALF, "converted from TensorFlow, most of whose networks want -1 to 1"),
+    ("keras2onnx", HALF, "converted from Keras, most of whose networks want -1 to 1"),
+)
+DEFAULT = (IMAGENET, "nothing in the file tells, and torchvision's is the most usual")
+
+
+def is_onnx(path: Path, start: bytes) -> bool:
+    """Tell whether a file is ONNX: a protocol buffer, told by its suffix."""
+    return path.suffix.lower() == ".onnx"
+
+
+def read(path: Path) -> Foreign:
+    """Return the network in an ONNX file.
+
+    Raises `BadInput` for damaged files, for operations that have no counterpart, for networks that
+    do not take one RGB picture, and without the libraries.
+    """
+    needs("onnx", "onnx", path)
+    needs("onnx2pytorch", "onnx", path)
+    import warnings
+
+    from engine.networks.foreign import onnx_graph
+    from engine.networks.foreign.onnx_cleaning import Unknown, clean
+    from engine.networks.foreign.probing import takes_several
+
+    model, files = _loaded(path)
+    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
+    shape = _input_shape(model)
+    last = len(shape) == 4 and shape[3] == 3 and shape[1] != 3
+    size = shape[1 if last else 2] if len(shape) == 4 else 0
+    try:
+        made = clean(model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the library, about what exporters do
+            network = onnx_graph.build(made, opset, last)
+    except Unknown as error:
+        raise BadInput(f"{path} is an ONNX network with {error}; it cannot be taken") from error
+    except (KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError) as error:
+        raise BadInput(f"{path} is an ONNX network that contradicts itself: {error}") from error
+    network = network.float().eval().requires_grad_(False)
+    network.single = not takes_several(network, size or 224)
+    found = beside(path)
+    size = size or (found.input_size if found else 0) or 224
+    network, classes = _with_scores(network, size, path)
+    notes = []
+    if made.ending:
+        notes.append(f"its {made.ending.lower()} was left out: scores are read before it")
+    if network.single:
+        notes.append("it was written for one picture at a time, and gets them so")
+    if made.quantized:
+        notes.append("its integers became the real numbers that they stand for, without rounding")
+    preprocessing, reason = _preprocessing(model, found)
+    producer = " ".join(
+        p
+        for p in (model.producer_name, model.producer_version.partition(" ")[0].partition("+")[0])
+        if p
+    )
+    title = f"ONNX network{f' ({producer})' if producer else ''}"
+    names = found.classes if found and len(found.classes) == classes else ()
+    return Foreign(
+        "onnx",
+        title,
+        network,
+        preprocessing,
+        reason,
+        classes,
+        size,
+        tuple(notes),
+        classes=names,
+        beside=tuple(files),
+    )
+
+
+def _loaded(path: Path) -> tuple[Any, list[str]]:
+    """Return a model with its weights, and the names of the files beside it that held them."""
+    import onnx
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+    except Exception as error:  # protocol buffers have errors of their own, in a package of theirs
+        raise BadInput(
+            f"{path} is cut off or damaged, or not an ONNX file; get it again"
+        ) from error
+    if not model.graph.node or not model.graph.output:
+        raise BadInput(f"{path} is cut off or damaged, or not an ONNX file; get it again")
+    files = external_files(model)
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
+        names = ", ".join(files) or "its data"
+        raise BadInput(
+            f"{path} keeps its weights in {names}, which cannot be read; put the files side by side"
+        ) from error
+    return model, files
+
+
+def write_whole(path: Path, target: Path) -> None:
+    """Write a model and what lies beside it into one file. Raises `BadInput` where it is too large."""
+    model, _ = _loaded(path)
+    try:
+        target.write_bytes(model.SerializeToString())
+    except ValueError as error:  # protocol buffers end at 2 GiB
+        raise BadInput(f"{path} is too large for one file: more than 2 GiB") from error
+
+
+def external_files(model: Any) -> list[str]:
+    """Return the names of the files that hold a model's weights beside it."""
+    found = [
+        entry.value
+        for tensor in model.graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _input_shape(model: Any) -> tuple[int, ...]:
+    """Return the picture's shape; 0 where it is free."""
+    weights = {t.name for t in model.graph.initializer}
+    weights |= {name for node in model.graph.node for name in node.output}
+    picture = next((i for i in model.graph.input if i.name not in weights), None)
+    if picture is None:
+        return ()
+    return tuple(d.dim_value for d in picture.type.tensor_type.shape.dim)
+
+
+def _with_scores(network: "Graph", size: int, path: Path) -> "tuple[Graph, int]":
+    """Return the network so that it ends in (N, classes), if it ends in scores at all."""
+    from engine.networks.foreign.graph import Graph, Step
+    from engine.networks.foreign.onnx_graph import Scores
+    from engine.networks.foreign.probing import classes_of, given_by
+
+    given = given_by(network, size, path)
+    if given.dim() == 2:
+        return network, given.shape[1]
+    if max(given.shape[1:], default=0) != given[0].numel():
+        return network, 0  # maps
+    steps = [
+        Step(key, name, network.get_submodule(name), inputs)
+        for key, name, inputs, _ in network.plan
+    ]
+    steps.append(Step("scores", "scores", Scores(), (network.output,)))
+    made = Graph(steps, network.source, "scores").eval()
+    made.single = network.single
+    return made, classes_of(made, size, path)
+
+
+def _preprocessing(model: Any, found: Any) -> tuple[Preprocessing, str]:
+    if found is not None and found.preprocessing is not None:
+        return found.preprocessing, f"{found.file} beside it says so"
+    said = {p.key: p.value for p in model.metadata_props}
+    if said.get("Image.NominalPixelRange") == "NominalRange_0_255":
+        return BYTES, "its metadata says pixels from 0 to 255"
+    for producer, preprocessing, reason in PRODUCERS:
+        if model.producer_name == producer:
+            return preprocessing, reason
+    return DEFAULT
