@@ -12,7 +12,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help run install test bench bench-gui screens networks-table lint constraints clean
+.PHONY: help run install test bench bench-gui screens networks-table formats-table lint constraints clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -51,6 +51,10 @@ screens: ## draw the window's main states into out/screens/
 networks-table: ## try every technique and method on all of torchvision's classifiers, into docs/networks.md
 	$(SETUP) --extra test
 	@$(VENV)/python -m tests.benchmarks.networks $(BENCH_ARGS)
+
+formats-table: ## compare networks from other programs' files with those programs: docs/formats.md
+	$(SETUP) --extra test
+	@$(VENV)/python -m tests.benchmarks.formats
 
 lint: ## check style, types and who may import whom
 	$(SETUP) --extra test
