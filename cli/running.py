@@ -78,7 +78,9 @@ def run_job(
             try:
                 picture, network = frame.picture, None
                 if hasattr(job.technique, "verdict"):
-                    network = load_network(job.network, job.weights)
+                    network = load_network(
+                        job.network, job.weights, preprocessing=job.preprocessing
+                    )
                     verdict = verdict_of(job, path, network)
                     assert verdict is not None
                     figures |= {**verdict.numbers, "verdict": verdict.words}
