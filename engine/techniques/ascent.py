@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from engine.settings import setting
-from engine.task import Technique
+from engine.task import Lighter, Technique
 
 _STILL = {"jitter": 0, "zoom": 0.0, "rotation": 0.0, "closest": 1.0}
 _YOSINSKI = {
@@ -163,3 +163,7 @@ class Ascent(Technique):
     def at_one_size(self, iterations: int) -> Self:
         """Return the same for `iterations` steps, for a measurement: what most steps take."""
         return replace(self, iterations=iterations, steady=self.iterations > MANY)
+
+    def lighter(self, share: float) -> Lighter:
+        """Return the same with a single view a step: they are looked at one after the other."""
+        return Lighter(replace(self, views=1), self.views)

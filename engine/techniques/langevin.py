@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.settings import setting
-from engine.task import Technique
+from engine.task import Lighter, Technique
 
 if TYPE_CHECKING:
     from engine.task import Frame, Stage, Task
@@ -92,8 +92,12 @@ class LangevinSampling(Technique):
     )  # fmt: skip
 
     def at_one_size(self, iterations: int) -> LangevinSampling:
-        """Return one chain of `iterations` steps: at the whole sheet's size, as costly as all."""
-        return replace(self, iterations=iterations, chains=1, samples=1)
+        """Return chains of `iterations` steps; how many samples are kept of them costs nothing."""
+        return replace(self, iterations=iterations, samples=1)
+
+    def lighter(self, share: float) -> Lighter:
+        """Return a single chain: all of them take a step together."""
+        return Lighter(replace(self, chains=1, samples=1), self.chains, self.chains)
 
     def stages(self, task: Task) -> list[Stage]:
         """Return the one stage: a sheet of square pictures of the task's size."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.settings import setting
+from engine.task import Lighter
 from engine.techniques import style_settings
 
 if TYPE_CHECKING:
@@ -118,6 +119,11 @@ class TextureSynthesis:
     def at_one_size(self, iterations: int) -> TextureSynthesis:
         """Return the same without coarser scales, for a measurement."""
         return replace(self, iterations=iterations, smallest_scale=65536)
+
+    def lighter(self, share: float) -> Lighter:
+        """Return the same with a sample that shrinks with the result where it has its own size."""
+        side = self.sample_size
+        return Lighter(replace(self, sample_size=side and max(16, round(side * share))), 1)
 
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
         """Return the network's own style layers with weights."""

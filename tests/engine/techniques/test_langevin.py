@@ -276,9 +276,9 @@ def test_settings_and_presets_are_valid():
         assert kept_at(technique)[-1] == technique.iterations
 
 
-def test_a_measurement_is_one_picture_of_the_sheets_size():
+def test_a_measurement_takes_all_chains_and_keeps_no_samples():
     technique = replace(FEW, chains=4, samples=5, thinning=1).at_one_size(3)
-    assert (technique.iterations, technique.chains, technique.samples) == (3, 1, 1)
+    assert (technique.iterations, technique.chains, technique.samples) == (3, 4, 1)
 
 
 # ---------------------------------------------------------------- a real network
