@@ -1,7 +1,7 @@
 """The legend of a plot of losses: a check box with a swatch for each term."""
 
 from PySide6 import QtGui
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QScrollArea, QVBoxLayout, QWidget
 
 NAME = 14
@@ -33,10 +33,21 @@ class LossLegend(QScrollArea):
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the boxes take it
+        self._fit_to_font()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Be as wide as names in the new font need."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit_to_font()
+
+    def _fit_to_font(self) -> None:
+        sample = QCheckBox("m" * (NAME * 3 // 4))  # no child: that could be shown
+        sample.setFont(self.font())
         self.setMinimumHeight(self.fontMetrics().height())
-        sample = QCheckBox("m" * (NAME * 3 // 4), self)
         self.setFixedWidth(sample.sizeHint().width() + self.verticalScrollBar().sizeHint().width())
-        sample.deleteLater()
+        for box in self._boxes.values():
+            box.setText(self._elided(box.accessibleName()))
 
     def terms(self) -> list[str]:
         """Return the terms that are switched on, in the order in which they came."""
@@ -45,14 +56,16 @@ class LossLegend(QScrollArea):
     def add(self, term: str) -> None:
         """Take in another term, switched on."""
         name = term.replace("_", " ")
-        width = NAME * self.fontMetrics().averageCharWidth()
-        text = self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, width)
-        box = QCheckBox(text, self.widget())
+        box = QCheckBox(self._elided(name), self.widget())
         box.setAccessibleName(name)
         box.setToolTip(self.tr("Show or hide {0}").format(name))
         box.setChecked(True)
         box.toggled.connect(self.switched)
         self._boxes[term] = box
+
+    def _elided(self, name: str) -> str:
+        width = NAME * self.fontMetrics().averageCharWidth()
+        return self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, width)
 
     def clear(self) -> None:
         """Forget all terms."""

@@ -67,6 +67,34 @@ def test_before_the_first_run_it_says_so(panel: LossPanel) -> None:
     assert not panel._curves
 
 
+def test_the_legend_is_empty_before_the_first_run(qtbot: QtBot) -> None:
+    panel = LossPanel()
+    qtbot.addWidget(panel)
+    panel.resize(400, 300)
+    panel.show()  # nothing has gone round the event loop: what was to go later is still there
+    legend = panel._legend
+    shot = panel.grab(legend.geometry()).toImage()
+    colours = {shot.pixel(x, y) for x in range(shot.width()) for y in range(shot.height())}
+    assert len(colours) == 1, "something is drawn in the legend"
+    panel.add(run(3))
+    QApplication.processEvents()
+    shot = panel.grab(legend.geometry()).toImage()
+    colours = {shot.pixel(x, y) for x in range(shot.width()) for y in range(shot.height())}
+    assert len(colours) > 1
+
+
+def test_the_legend_grows_with_the_font(panel: LossPanel, qtbot: QtBot) -> None:
+    panel.add([(1, {"total": 1.0, "style_relu1_1_and_more": 2.0})])
+    before = panel._legend.width()
+    font = panel.font()
+    font.setPointSizeF(1.6 * font.pointSizeF())
+    panel.setFont(font)
+    assert panel._legend.width() > 1.3 * before
+    for name in ("total", "style relu1 1 and more"):
+        term = box(panel, name)
+        assert term.sizeHint().width() <= panel._legend.viewport().width()
+
+
 def test_values_are_drawn_as_logarithms_or_as_they_are(panel: LossPanel, qtbot: QtBot) -> None:
     panel.add([(1, {"total": 100.0}), (2, {"total": 10.0})])
     np.testing.assert_allclose(drawn(panel, "total"), [[1, 2], [2, 1]])
