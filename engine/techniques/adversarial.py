@@ -86,6 +86,13 @@ class Adversarial(Technique):
         method = "gradient" if self.method == "fgsm" else self.method
         return replace(self, iterations=iterations, method=method, margin=2.0)
 
+    def looked_at(self, task: Task) -> tuple[int, int]:
+        """Return the height and width at which the network looks, whatever the task's size."""
+        from engine.networks.fitting import fitting_size
+
+        (stage,) = self.stages(task)
+        return fitting_size(task.network, stage.size[1], stage.size[0])
+
     def stages(self, task: Task) -> list[Stage]:
         """Return the one stage: the photo at the task's size."""
         from engine.techniques.adversarial_steps import stages

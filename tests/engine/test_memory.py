@@ -21,6 +21,7 @@ from engine.image import Picture
 from engine.networks.card import Card
 from engine.networks.network import Network
 from engine.task import Task
+from engine.techniques.adversarial import Adversarial
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.style_transfer import StyleTransfer
 from engine.techniques.texture_synthesis import TextureSynthesis
@@ -129,6 +130,21 @@ def test_a_textures_sample_counts_at_its_own_size(network: Network) -> None:
     assert memory.bytes_at(plain, 100) < memory.bytes_at(large, 100) / 100
 
 
+def test_an_attack_looks_at_the_networks_size(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large photo the pixels grow, not the activations: 28 numbers at 32 x 64 pixels."""
+    task = task_for(network, Adversarial(), size=4000, content=gray(300, 600))
+    look = 32 * 64 * 28 * (4 + memory.ON_TOP)
+    assert memory.bytes_at(task, 4000) == look + 2000 * 4000 * memory.ATTACKED
+    free(monkeypatch, int((look + 1000 * 2000 * memory.ATTACKED + memory.UPFRONT) / 0.9) + 1000)
+    fitting = memory.size_that_fits(task)
+    assert 1984 <= fitting <= 2000
+    assert memory.size_that_fits(replace(task, size=fitting)) == fitting
+    free(monkeypatch, int((look / 2 + memory.UPFRONT) / 0.9))
+    assert memory.size_that_fits(task) == 16
+
+
 def test_a_look_is_checked_before_it_begins(
     network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,9 +234,19 @@ print(json.dumps([growth, bytes_at(task, 256)]))
 """
 
 
+ATTACK = (
+    GROWTH.replace("StyleTransfer(iterations=2, smallest_scale=65536)", "Adversarial(iterations=1)")
+    .replace("style_transfer import StyleTransfer", "adversarial import Adversarial")
+    .replace("(256, 256, 3)", "(1536, 1536, 3)")
+    .replace("((noise, 1.0),)", "()")
+    .replace("256", "1536")
+)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="measures through Linux's files")
-def test_the_estimate_against_a_real_run() -> None:
-    command = [sys.executable, "-c", GROWTH]
+@pytest.mark.parametrize("program", [GROWTH, ATTACK], ids=["style transfer", "large attack"])
+def test_the_estimate_against_a_real_run(program: str) -> None:
+    command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     growth, estimate = json.loads(done.stdout)
