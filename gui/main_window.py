@@ -12,11 +12,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.errors import BadInput
 from engine.job import Job
 from engine.outputs import Sources
 from engine.project import sources as sources_of
-from gui import session as sessions
 from gui import theme
 from gui.actions import Actions
 from gui.background import Background
@@ -178,7 +176,7 @@ class MainWindow(QMainWindow):
         self.options = OptionsFlow(
             self.studio, self.session, self.form, self.technique_box, self.preset_box, self
         )
-        self.keeping = Keeping(self.session, self.background, self)
+        self.keeping = Keeping(self.session, self.studio, self.background, self)
         self.options.presets_changed.connect(self.keeping.keep)
         self.keeping.changed.connect(self.options.show_presets)
         self.layers = LayersFlow(
@@ -329,13 +327,8 @@ class MainWindow(QMainWindow):
         self.restoring.save(kept)
         kept.sync()
         self.subject.remember()
-        self.session.job = self.studio.own_job()
-        self.session.techniques = self.studio.left()
         self.session.folded = self.form.folded()
-        try:
-            sessions.save(self.session)
-        except (BadInput, OSError) as error:  # a full disk is no reason to stay open
-            sessions.log.error("the session cannot be kept: %s", error)
+        self.keeping.close()
 
     # -- events ---------------------------------------------------------------------------
 

@@ -13,7 +13,10 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from engine.inspection import folder as reading
+from engine.job import Job
+from engine.techniques.style_transfer import StyleTransfer
 from gui import session
+from gui.flow import keeping
 from gui.main_window import MainWindow
 from gui.panels.embedding import EmbeddingPanel
 from gui.panels.folder_line import FolderPanel
@@ -21,7 +24,7 @@ from gui.panels.neighbors import NeighborsPanel
 from gui.session import Session
 from gui.studio import SAMPLES
 from gui.window_settings import window_settings
-from tests.gui.stories import closed, opened_window, quick_job, until
+from tests.gui.stories import STROKES, closed, opened_window, quick_job, until
 
 Again = Callable[[], MainWindow]
 
@@ -259,6 +262,43 @@ def test_a_lesson_begun_at_once_is_not_replaced(
     other.lessons.document.write(tmp_path / "dogs.lesson")
     until(qtbot, lambda: not other.lessons.document.changed)
     leave(qtbot, other)
+
+
+# -- without an end ------------------------------------------------------------------------
+
+
+def test_the_job_is_written_before_the_window_closes(window: MainWindow, qtbot: QtBot) -> None:
+    window.studio.set_setting("style_weight", 7.0)
+    window.studio.edit(
+        "Weights", inputs=replace(window.studio.job.inputs, styles=((STROKES, 0.2),))
+    )
+    until(qtbot, lambda: written_job() is not None and not window.background.busy)
+    job = session.load().job  # as after a crash or a power cut
+    assert job is not None
+    assert isinstance(job.technique, StyleTransfer)
+    assert job.technique.style_weight == 7.0
+    assert job.inputs.styles == ((STROKES, 0.2),)
+    window.studio.set_setting("style_weight", 9.0)
+    closed(qtbot, window)
+    job = session.load().job
+    assert job is not None
+    assert isinstance(job.technique, StyleTransfer)
+    assert job.technique.style_weight == 9.0, "a write that was begun earlier came last"
+
+
+def test_a_job_that_is_late_to_be_written_replaces_no_later_one() -> None:
+    turns = keeping._Turns()
+    early, late = turns.next(), turns.next()
+    turns.write(Session(job=quick_job(size=96)), late)
+    turns.write(Session(job=quick_job(size=64), recent=["a.png"]), early)
+    found = session.load()
+    assert found.job is not None
+    assert found.job.size == 96
+    assert found.recent == ["a.png"]
+
+
+def written_job() -> Job | None:
+    return session.load().job if session.file().exists() else None
 
 
 # -- the inspected folder -----------------------------------------------------------------
