@@ -19,8 +19,7 @@ from gui.dialogs.larger import LargerDialog
 from gui.flow.finishing import finished_picture
 from gui.flow.shown_run import Record
 from gui.pictures import image_of
-from gui.run.results import Kept, is_reference, read
-from gui.run.worker import Result
+from gui.run.results import Kept, photo_of, read
 from gui.session import with_paths
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ class ResultsFlow(QObject):
         self.window, self.panel = window, window.results_panel
         self.results = window.running.results
         self.results.changed.connect(self._on_changed)
+        self.results.redrawn.connect(self.panel.show_thumbnail)
         self.results.failed.connect(self.failed)
         self.panel.show_requested.connect(self.show)
         self.panel.compare_requested.connect(self.compare)
@@ -190,12 +190,6 @@ def kept_picture(picture: Picture) -> Path:
     if not path.exists():
         save_picture(replace(picture, exif=None, alpha=None), path, bits=16)
     return path
-
-
-def photo_of(result: Result) -> Picture | None:
-    """Return the photo that a result was made of, if it is still there."""
-    content = result.job.inputs.content
-    return content if isinstance(content, Picture) and not is_reference(content) else None
 
 
 def _pair(one: Kept, other: Kept) -> tuple[QImage, Whole]:

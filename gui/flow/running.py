@@ -337,7 +337,7 @@ class RunFlow(ShownRun):
     @Slot(object, object)
     def _on_job(self, before: Job, after: Job) -> None:
         if self.record is not None and self.record.kept is not None:
-            self.record.kept.finish = after.finish
+            self.results.finish(self.record.kept, after.finish)
         running = self.controller.job
         if running is None:
             if replace(before, finish=after.finish) != after:

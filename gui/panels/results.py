@@ -115,6 +115,13 @@ class ResultsPanel(QWidget):
         self._fit_icons()
         self._on_selection()
 
+    @Slot(object)
+    def show_thumbnail(self, entry: Kept) -> None:
+        """Show a result's thumbnail anew."""
+        for row in range(self.list.count()):
+            if self._entry(row) is entry:
+                self.list.item(row).setIcon(_icon(entry))
+
     def select(self, entry: Kept) -> None:
         """Select one; nothing is asked for."""
         with QSignalBlocker(self.list):
@@ -147,7 +154,7 @@ class ResultsPanel(QWidget):
             datetime.fromtimestamp(entry.when).time(), QLocale.FormatType.ShortFormat
         )
         size = f"{entry.size[0]} x {entry.size[1]}"
-        item = QListWidgetItem(QIcon(QPixmap.fromImage(entry.thumbnail)), f"{clock} {entry.title}")
+        item = QListWidgetItem(_icon(entry), f"{entry.number}. {entry.title}")
         item.setData(ENTRY, entry)
         end = self.tr("done") if entry.complete else self.tr("stopped")
         facts = self.tr("{0}: {1} of {2} iterations in {3}").format(
@@ -204,3 +211,7 @@ class ResultsPanel(QWidget):
     @Slot(object)
     def _on_use(self, action: object) -> None:
         self.use_requested.emit(self.selected()[0], action.data())  # type: ignore[attr-defined]
+
+
+def _icon(entry: Kept) -> QIcon:
+    return QIcon(QPixmap.fromImage(entry.thumbnail))

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtGui import QImage
 
 from engine.errors import BadInput
-from engine.finish import Finish
-from engine.image import Picture, open_picture
+from engine.finish import Finish, Finisher
+from engine.image import Picture, from_tensor, open_picture
 from engine.job import Job, Source
 from engine.task import Labels
 from gui.background import Background
@@ -46,9 +46,27 @@ class Kept:
     size: tuple[int, int] = (0, 0)
     """Width and height."""
     thumbnail: QImage = field(default_factory=QImage)
-    """Null until the file is written."""
+    """As the result is finished; null until the file is written."""
+    small: "Small | None" = None
+    """What the thumbnail is made of."""
     file: Path | None = None
     bytes: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Small:
+    """A result and the photo that it was made of, as small as a thumbnail, not finished."""
+
+    picture: Picture
+    photo: Picture | None
+
+    def finished(self, finish: Finish) -> QImage:
+        """Return the thumbnail of the result finished in this way."""
+        picture = self.picture
+        if finish != Finish():
+            made = Finisher(self.photo)(picture.tensor(), finish)
+            picture = replace(picture, rgb=from_tensor(made).rgb)
+        return image_of(picture)
 
 
 class Results(QObject):
@@ -56,6 +74,8 @@ class Results(QObject):
 
     changed = Signal()
     """One came, or was removed."""
+    redrawn = Signal(object)
+    """A `Kept` that is finished in another way has its new thumbnail."""
     failed = Signal(str)
 
     def __init__(self, background: Background, parent: QObject | None = None) -> None:
@@ -66,6 +86,8 @@ class Results(QObject):
         self._background = background
         self._place = _Place()
         self._count = 0
+        self._stale: list[Kept] = []
+        """Those that want a new thumbnail; the first one's is being made."""
 
     def add(self, result: Result, labels: Labels | None, finish: Finish) -> Kept:
         """Keep a result; it is written behind the window."""
@@ -74,9 +96,33 @@ class Results(QObject):
             self._count, result.job.technique.title, referenced(result.job), result.iteration,
             result.total, result.seconds, result.complete, labels, finish,
         )  # fmt: skip
-        work = partial(_written, result.picture, self._place, f"result-{kept.number:05}.npz")
-        self._background.submit(work, partial(self._on_written, kept), partial(self._fail, kept))
+        name = f"result-{kept.number:05}.npz"
+        work = partial(_written, result, finish, self._place, name)
+        self._background.submit(
+            work, partial(self._on_written, kept, finish), partial(self._fail, kept)
+        )
         return kept
+
+    def finish(self, kept: Kept, finish: Finish) -> None:
+        """Let a result be finished in another way; its thumbnail follows behind the window."""
+        changed, kept.finish = kept.finish != finish, finish
+        if changed and kept.small is not None and kept not in self._stale[1:]:
+            self._stale.append(kept)
+            if len(self._stale) == 1:
+                self._redraw()
+
+    def _redraw(self) -> None:
+        kept = self._stale[0]
+        assert kept.small is not None
+        work = partial(kept.small.finished, kept.finish)
+        self._background.submit(work, partial(self._on_redrawn, kept))
+
+    def _on_redrawn(self, kept: Kept, thumbnail: QImage) -> None:
+        kept.thumbnail = thumbnail
+        self._stale.pop(0)
+        self.redrawn.emit(kept)
+        if self._stale:
+            self._redraw()
 
     def remove(self, kept: Kept) -> None:
         """Forget a result and its file."""
@@ -85,13 +131,15 @@ class Results(QObject):
             self._delete(kept)
             self.changed.emit()
 
-    def _on_written(self, kept: Kept, made: "_Made") -> None:
-        kept.thumbnail, kept.size, kept.file, kept.bytes = made
+    def _on_written(self, kept: Kept, finish: Finish, made: "_Made") -> None:
+        kept.thumbnail, kept.size, kept.file, kept.bytes, kept.small = made
         self.entries.append(kept)
         self.entries.sort(key=lambda each: each.number)
         while sum(each.bytes for each in self.entries) > self.budget and len(self.entries) > 1:
             self._delete(self.entries.pop(0))
         self.changed.emit()
+        now, kept.finish = kept.finish, finish
+        self.finish(kept, now)  # if it was changed while the file was written
 
     def _delete(self, kept: Kept) -> None:
         if kept.file is not None:
@@ -117,11 +165,15 @@ class _Place:
             return self._folder
 
 
-_Made = tuple[QImage, tuple[int, int], Path, int]
+_Made = tuple[QImage, tuple[int, int], Path, int, Small]
 
 
-def _written(picture: Picture, place: _Place, name: str) -> _Made:
-    """Write a result in full precision; return thumbnail, width and height, file and its bytes."""
+def _written(result: Result, finish: Finish, place: _Place, name: str) -> _Made:
+    """Write a result in full precision.
+
+    Returns thumbnail, width and height, file and its bytes, and what the thumbnail is made of.
+    """
+    picture = result.picture
     file = place.folder() / name
     if not has_room(file.parent):
         raise BadInput(
@@ -133,10 +185,14 @@ def _written(picture: Picture, place: _Place, name: str) -> _Made:
     if picture.alpha is not None:
         parts["alpha"] = picture.alpha
     np.savez(file, **parts)
-    keep, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
-    small = image_of(picture.resized(long_side=2 * THUMBNAIL, enlarge=False))
-    thumbnail = small.scaled(THUMBNAIL, THUMBNAIL, keep, smooth)
-    return thumbnail, (picture.width, picture.height), file, file.stat().st_size
+    photo = photo_of(result)
+    small = Small(_small(picture), None if photo is None else _small(photo))
+    size = picture.width, picture.height
+    return small.finished(finish), size, file, file.stat().st_size, small
+
+
+def _small(picture: Picture) -> Picture:
+    return picture.resized(long_side=THUMBNAIL, enlarge=False)
 
 
 def read(kept: Kept) -> Result:
@@ -171,6 +227,12 @@ def referenced(job: Job) -> Job:
 def is_reference(source: object) -> bool:
     """Whether a picture of a job is one without its pixels."""
     return isinstance(source, Picture) and source.rgb.size == 3
+
+
+def photo_of(result: Result) -> Picture | None:
+    """Return the photo that a result was made of, if it is still there."""
+    content = result.job.inputs.content
+    return content if isinstance(content, Picture) and not is_reference(content) else None
 
 
 def _found(source: Source) -> Source:

@@ -133,6 +133,39 @@ def test_each_result_keeps_how_it_was_finished(
     assert window.studio.job.finish.recolour == "gray"
 
 
+def test_the_strip_shows_each_result_as_it_is_finished_under_its_name_in_a_comparison(
+    window: MainWindow, qtbot: QtBot, two: tuple[np.ndarray, np.ndarray]
+) -> None:
+    assert spread(window, 0) > 0.1
+    assert spread(window, 1) > 0.1
+    window.studio.set_setting("recolour", "gray")
+    until(qtbot, lambda: spread(window, 1) == 0)
+    assert spread(window, 0) > 0.1, "another result's colours are no matter of this one"
+    made(window, qtbot)
+    assert spread(window, 2) == 0, "finished from the first"
+    photo = open_picture(CAT).resized(long_side=64)
+    window.studio.set_setting("recolour", "none")
+    window.studio.set_setting("strength", 0.0)
+    until(qtbot, lambda: np.abs(thumbnail(window, 2) - photo.rgb).max() < 3 / 255)
+    chosen(window, 0, 1)
+    press(window, qtbot, "Compare")
+    until(qtbot, lambda: window.canvas._names is not None)
+    names = tuple(window.results_panel.list.item(row).text() for row in (0, 1))
+    assert window.canvas._names == names
+
+
+def thumbnail(window: MainWindow, row: int) -> np.ndarray:
+    """A result's picture in the strip, in [0, 1]."""
+    item = window.results_panel.list.item(row)
+    pixmap = item.icon().pixmap(item.icon().availableSizes()[0])
+    return to_array(pixmap.toImage())[..., :3] / 255.0
+
+
+def spread(window: MainWindow, row: int) -> float:
+    """How far a pixel's channels are apart at most: 0 where all is gray."""
+    return float(np.ptp(thumbnail(window, row), axis=2).max())
+
+
 @pytest.mark.parametrize("role", ["content", "style", "start"])
 def test_a_result_is_used_in_the_next_run(window: MainWindow, qtbot: QtBot, role: str) -> None:
     first = made(window, qtbot)
