@@ -29,7 +29,6 @@ SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt", ".tar")
 TWINS: Mapping[str, tuple[str, ...]] = {
     "resnet18": ("resnetblur18",),
     "resnet50": ("resnetblur50", "resnetaa50"),
-    "resnet101": ("resnetaa101",),
 }
 """torchvision's networks -> timm's of the same tensor names and shapes that compute otherwise."""
 

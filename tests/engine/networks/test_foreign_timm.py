@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from engine.errors import BadInput
 from engine.networks.card import HALF, IMAGENET, Preprocessing
+from engine.networks.foreign.timm import TWINS
 from engine.networks.importing import import_file
 from engine.networks.loading import load_network
 
@@ -79,6 +80,17 @@ def test_twins_are_told_apart_by_the_configuration_beside(tmp_path, x):
         assert asked.architecture == "timm/resnetblur18"
         assert close(load_network("asked").logits(x), model(prepared(x, IMAGENET)))
     assert "cannot be told" not in import_file(path, "sure", architecture="resnet18").notes
+
+
+@pytest.mark.parametrize(("name", "twin"), [(n, t) for n, twins in TWINS.items() for t in twins])
+def test_twins_have_the_names_and_shapes_of_torchvisions(name, twin):
+    from torchvision import models
+
+    assert timm.is_model(twin)
+    with torch.device("meta"):
+        theirs, ours = timm.create_model(twin, pretrained=False), models.get_model(name)
+    shapes = [{n: t.shape for n, t in m.state_dict().items()} for m in (theirs, ours)]
+    assert shapes[0] == shapes[1]
 
 
 def test_preprocessing_belongs_to_the_weights(tmp_path, x):
