@@ -16,6 +16,7 @@ from engine.heat import (
     Method,
     UnitName,
     around_gray,
+    caption,
     find_method,
     percent,
     scale_around_gray,
@@ -112,10 +113,10 @@ def _single(
     names = _named(network, picture, target)
     heat = Heat.of(method, values)
     scale = scale_around_gray(values) if values.ndim == 3 else heat.scale()
-    caption = _caption(heat, names, layer, scale)
+    told_of = _caption(heat, names, layer, scale)
     drawn = _drawn(options, photo, values, heat)
-    made = contact_sheet([Tile(drawn, caption)]) if options.caption else from_tensor(drawn)
-    save_picture(replace(made, exif=described(caption)), options.output)
+    made = contact_sheet([Tile(drawn, told_of)]) if options.caption else from_tensor(drawn)
+    save_picture(replace(made, exif=described(told_of)), options.output)
     if options.raw:
         told = {"target": target, "class_name": names["name"]}
         about = {
@@ -129,7 +130,7 @@ def _single(
         "largest": heat.largest,
         "scale": heat.reach,
         "looked_at": [picture.shape[3], picture.shape[2]],
-        "caption": caption,
+        "caption": told_of,
     }
     about_it = {"method": method.command, "network": network.card.name, "layer": layer}
     return {**names, **about_it, **numbers}, target
@@ -139,8 +140,7 @@ def _caption(heat: Heat, names: dict[str, Any], layer: str, scale: str) -> str:
     """Return what a map is of and what its colours stand for, in a line."""
     sure = names.get("probability")
     answer = f"{names['activation']:.4g}" if sure is None else percent(sure)
-    at = f" at {layer}" if layer else ""
-    return f"{heat.title}{at} of {names['name']} ({answer}): {scale}"
+    return caption(heat.title, layer, names["name"], answer, scale)
 
 
 def _drawn(options: Any, photo: "Picture", values: "Tensor", heat: Heat) -> "Tensor":

@@ -124,6 +124,20 @@ def percent(share: float) -> str:
     return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
 
 
+def caption(title: str, layer: str, target: str, answer: str, scale: str) -> str:
+    """Return what a map is of and what its colours stand for, in a line.
+
+    Args:
+        title: of the method.
+        layer: that it looks at; empty: none, or there is no choice.
+        target: the class or the unit.
+        answer: the target's probability or activation.
+        scale: as `Heat.scale`.
+    """
+    at = f" at {layer}" if layer else ""
+    return f"{title}{at} of {target} ({answer}): {scale}"
+
+
 def find_method(name: str) -> Method:
     """Return the method with this command or title. Raises `BadInput` for any other name."""
     for method in METHODS:

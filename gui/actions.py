@@ -43,6 +43,8 @@ TABLE = (
     Spec(FILE),
     Spec(FILE, "save_picture", _("&Save picture…"), "Ctrl+S", _("The picture on the canvas")),
     Spec(FILE, "save_figure", _("Save &figure…"), "", _("The result with what explains it")),
+    Spec(FILE, "save_overlay", _("Save map over p&hoto…"), "",
+         _("The map on the canvas over its photo in gray, at the photo's full size")),
     Spec(FILE, "save_film", _("Save fil&m…"), "", _("The finished frames of a film's run")),
     Spec(FILE, "save_project", _("Save p&roject…"), "Ctrl+Shift+S", _("Everything set up here")),
     Spec(FILE),

@@ -34,6 +34,7 @@ from gui.flow.live import LiveFlow
 from gui.flow.menus import MenusFlow
 from gui.flow.occluding import OccludingFlow
 from gui.flow.options import OptionsFlow
+from gui.flow.overlays import OverlayFlow
 from gui.flow.peeking import PeekFlow
 from gui.flow.pictures_in import PicturesInFlow
 from gui.flow.pointer import PointerFlow
@@ -204,6 +205,7 @@ class MainWindow(QMainWindow):
             self.studio, self.maps, self.controller, self.layers, self.showing, self.sight,
             self.canvas, self,
         )  # fmt: skip
+        self.overlays = OverlayFlow(self.sight_flow, self.showing, self.background, self)
         self.inspecting = InspectFlow(
             self.studio, self.showing, self.layers, self.sight_flow, self.pictures_in,
             self.networks, self.background, self.inspect, self,
@@ -233,8 +235,9 @@ class MainWindow(QMainWindow):
         self.full_screen.bind(self.actions_table["full_screen"])
         self.filming.bind(self.actions_table["save_film"])
         self.figures.bind(self.actions_table["show_figure"])
+        self.overlays.bind(self.actions_table["save_overlay"])
         self.results_flow.failed.connect(self.status.warn)
-        for flow in (self.filming, self.figures):
+        for flow in (self.filming, self.figures, self.overlays):
             flow.said.connect(self.status.say)
             flow.failed.connect(self.status.warn)
         self.running.notes_changed.connect(self.form.set_notes)

@@ -1,10 +1,13 @@
 """A map laid over its photo, at the photo's size: the network has looked at a smaller one."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.attribution.companions import PlaceMap
 from engine.colour import gray
 from engine.heat import Heat
 
@@ -12,27 +15,37 @@ ROWS = 256
 """Of pixels at a time: photos may be large."""
 
 
-def laid_over(photo: Tensor, heat: Heat, colours: str, strength: float) -> Tensor:
+def laid_over(
+    photo: Tensor, heat: Heat, colours: str, strength: float, threshold: float = 0.0
+) -> Tensor:
     """Return (3, H, W) in [0, 1]: a map in colours over a photo in gray.
 
-    The map's values are interpolated, not its colours, and keep the scale of the map itself.
+    The map's values are interpolated, not its colours, and keep the scale of the map itself; maps
+    of places stay in blocks.
 
     Args:
         photo: (3, H, W), RGB in [0, 1], of any size: that of the result.
         heat: the map, of about the same shape.
         colours: one of `colour_map.COLOUR_MAPS`, for maps without sign.
         strength: how much of the map, 0 to 1.
+        threshold: where the map is below that part of its reach, the photo is bare.
     """
     height, width = photo.shape[1:]
     values = torch.from_numpy(np.asarray(heat.values, np.float32))[None, None]
-    if values.shape[2:] != photo.shape[1:]:
+    if isinstance(heat, PlaceMap):
+        values = F.interpolate(values, (height, width), mode="nearest-exact")
+    elif values.shape[2:] != photo.shape[1:]:
         values = F.interpolate(values, (height, width), mode="bilinear", align_corners=False)
     reach, made = heat.reach, torch.empty_like(photo)
     for top in range(0, height, ROWS):
-        part = Heat(heat.method, values[0, 0, top : top + ROWS].numpy())
+        part = replace(heat, values=values[0, 0, top : top + ROWS].numpy())
         pixels = torch.from_numpy(part.coloured(colours, reach)).permute(2, 0, 1).float() / 255
         below = gray(photo[None, :, top : top + ROWS])[0]
-        made[:, top : top + ROWS] = below.lerp(pixels, strength)
+        if threshold or isinstance(heat, PlaceMap):
+            shown = torch.from_numpy(part.beyond(threshold, reach)).to(below)
+            made[:, top : top + ROWS] = below.lerp(pixels, strength * shown.expand_as(below))
+        else:
+            made[:, top : top + ROWS] = below.lerp(pixels, strength)
     return made
 
 

@@ -40,6 +40,7 @@ class MenusFlow(QObject):
             "stop_live": w.live.stop,
             "save_picture": w.files.save_picture,
             "save_figure": w.files.save_figure,
+            "save_overlay": w.overlays.save,
             "save_film": w.filming.save,
             "save_project": w.files.save_project,
             "preferences": w.dialogs.preferences,
@@ -246,7 +247,8 @@ class MenusFlow(QObject):
         assert self.actions is not None
         w = self.window
         menu = QMenu(w)
-        menu.addActions([self.actions["copy"], self.actions["save_picture"]])
+        names = ("copy", "save_picture", "save_overlay")
+        menu.addActions([self.actions[name] for name in names])
         current = w.showing.current
         if current is not None:
             menu.addSeparator()

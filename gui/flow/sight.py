@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QImage
 
 from engine.heat import SHOWN, UnitName
@@ -29,6 +29,9 @@ PATIENCE = 300
 
 class SightFlow(QObject):
     """Connects panel, maps' thread and canvas."""
+
+    maps_changed = Signal()
+    """A map was laid over the picture or taken away."""
 
     def __init__(
         self, studio: Studio, maps: MapsController, controller: RunController, layers: LayersFlow,
@@ -222,10 +225,13 @@ class SightFlow(QObject):
         """Lay a map's image over the picture with words about it, or take both away."""
         self.canvas.set_overlay(kind, image, opacity)
         self._captions[kind] = caption
-        shown = (self._captions.get(each, "") for each in KINDS)
+        shown = [text for each in KINDS if (text := self._captions.get(each, ""))]
+        if shown and self.answer is not None:
+            shown.append(self._words.squeezed(self.answer))
         self.canvas.caption.set_text("   ".join(filter(None, shown)))
         if kind == "saliency" and image is None:
             self.panel.occlusion.show_key(None)
+        self.maps_changed.emit()
 
     @Slot(str, object)
     def on_layer(self, name: str, _channel: object) -> None:

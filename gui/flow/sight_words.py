@@ -23,7 +23,18 @@ class SightWords(QObject):
         if answer is not None and answer.plain:
             words = self.tr("No rule for {0}: these keep their ordinary gradient.")
             lines.append(words.format(", ".join(answer.plain)))
+        if answer is not None and answer.squeezed is not None:
+            words = self.tr("{0} takes squares only: the picture is squeezed to {1}\u00d7{2}.")
+            down, across = answer.squeezed
+            lines.append(words.format(answer.question.network, across, down))
         return "\n".join(filter(None, [*lines, problem]))
+
+    def squeezed(self, answer: Answer) -> str:
+        """Return for the caption that the picture loses its proportions; empty where it does not."""
+        if answer.squeezed is None:
+            return ""
+        down, across = answer.squeezed
+        return self.tr("seen squeezed to {0}\u00d7{1}").format(across, down)
 
     def _target(self, answer: Answer) -> str:
         """Return what the network says of the target, and where Grad-CAM looked."""

@@ -1,11 +1,13 @@
 """The settings of one kind of map: whether it is shown, by which method, in which look."""
 
 from collections.abc import Sequence
+from html import escape
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QSlider
 
 from engine.colour_map import SEQUENTIAL
+from engine.heat import find_method
 from gui.panels.narrow import narrow
 
 
@@ -24,7 +26,10 @@ class MapGroup(QGroupBox):
         self.setCheckable(True)
         self.setChecked(False)
         self.method = QComboBox()
-        self.method.addItems(list(methods))
+        for name in methods:
+            self.method.addItem(name)
+            told = self.told_of(name)
+            self.method.setItemData(self.method.count() - 1, told, Qt.ItemDataRole.ToolTipRole)
         self.method.setAccessibleName(self.tr("{0}: method").format(title))
         narrow(self.method)
         self.colours = QComboBox()
@@ -46,6 +51,8 @@ class MapGroup(QGroupBox):
         self.form.addRow(self.tr("Colours"), self.colours)
         self.toggled.connect(self._on_toggled)
         self.method.activated.connect(self._on_choice)
+        self.method.currentTextChanged.connect(self._explain)
+        self._explain(self.method.currentText())
         self.colours.activated.connect(self._on_look)
         self.threshold.valueChanged.connect(self._on_look)
         self.opacity.valueChanged.connect(self._on_opacity)
@@ -53,6 +60,17 @@ class MapGroup(QGroupBox):
     def chosen(self) -> str:
         """Return the method to show; empty when the group is switched off."""
         return self.method.currentText() if self.isChecked() else ""
+
+    def told_of(self, name: str) -> str:
+        """Return a sentence about a method, in lines that a tooltip breaks by itself."""
+        words = QCoreApplication.translate("Maps", find_method(name).help)
+        return f"<qt>{escape(words[:1].upper() + words[1:], quote=False)}.</qt>"
+
+    @Slot(str)
+    def _explain(self, name: str) -> None:
+        told = self.told_of(name)
+        self.method.setToolTip(told)
+        self.method.setWhatsThis(told)
 
     @Slot(bool)
     def _on_toggled(self, _on: bool) -> None:

@@ -84,6 +84,8 @@ class Answer:
     """Rows and columns of the layer that Grad-CAM looked at."""
     plain: tuple[str, ...] = ()
     """Activations for which a map's method has no rule."""
+    squeezed: tuple[int, int] | None = None
+    """Height and width at which a network sees the picture that takes squares only, if it is none."""
     share: float = 0.0
     """Of an occlusion's work that is done."""
 

@@ -80,7 +80,7 @@ class MapsWorker(QObject):
         network = self._network(question)
         picture = fitting(question.image, network)
         size = (picture.shape[2], picture.shape[3])
-        answer, layer = Answer(question), ""
+        answer, layer = Answer(question, squeezed=squeezed_to(question.image, network, size)), ""
         if question.activations is not None:
             try:
                 layer = layer_wished(network, size, question.activations)
@@ -214,6 +214,13 @@ def fitting(image: QImage, network: "Network") -> "Tensor":
         return fitted(network, picture_of(image).tensor()[None])
     pixels = torch.from_numpy(to_array(image)).permute(2, 0, 1)
     return fitted(network, pixels[None, :3])
+
+
+def squeezed_to(image: QImage, network: "Network", size: Size) -> Size | None:
+    """Return the size that a picture is seen at where it loses its proportions by that; else None."""
+    from engine.networks.fitting import squeezed
+
+    return size if squeezed(network, image.width(), image.height()) else None
 
 
 class MapsController(QObject):
