@@ -243,6 +243,7 @@ class MainWindow(QMainWindow):
         self.running.notes_changed.connect(self.form.set_notes)
         self.layers.choices.connect(self.form.set_choices)
         self.layers.suggested.connect(self.form.set_suggestions)
+        self.layers.totals.connect(self.form.set_totals)
         self.layers.loaded.connect(self.running.wait_for_forecast)
         self.running.wanted.connect(self.ask_for_setting)
         self.studio.changed.connect(self._on_technique)

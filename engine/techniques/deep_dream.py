@@ -95,6 +95,10 @@ class DeepDream:
 
         return octave_stages(self, task) * self.frame_count
 
+    def repeats(self, network: Network) -> tuple[int, str]:
+        """Return how many frames of a film the iterations are done for."""
+        return self.frame_count, "frame"
+
     def frames(self, task: Task) -> Iterator[Frame]:
         """Run; one frame per iteration. Needs a content picture; a guide is optional."""
         from engine.techniques.deep_dream_steps import frames

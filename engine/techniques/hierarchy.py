@@ -67,6 +67,15 @@ class Hierarchy(Ascent, _Rows):
         """Return the layers that are taken where none are chosen."""
         return {"layer": dict.fromkeys(network.card.layers, 1.0)}
 
+    def names(self, network: Network) -> list[str]:
+        """Return the layers whose channels are shown, in order, each once."""
+        chosen = [name.strip() for name in self.layer.split(",") if name.strip()]
+        return list(dict.fromkeys(chosen or network.card.layers))
+
+    def repeats(self, network: Network) -> tuple[int, str]:
+        """Return how many layers the iterations are done for."""
+        return len(self.names(network)), "layer"
+
     def labels(self, task: Task) -> Labels:
         """Return layer and channel of each picture."""
         from engine.techniques.hierarchy_steps import labels

@@ -42,8 +42,7 @@ def _plan(task: Task) -> _Plan:
     """Return what to do; the first thing to draw from the task's generator are the channels."""
     settings = cast(Hierarchy, task.technique)
     network = task.network
-    names = [name.strip() for name in settings.layer.split(",") if name.strip()]
-    names = list(dict.fromkeys(names or network.card.layers))
+    names = settings.names(network)
     if not names:
         raise BadInput(f"{network.card.name} suggests no layers; give --layer")
     numbers = parse_numbers(settings.units, "--units", "6, or 3,5,12")

@@ -50,6 +50,8 @@ class LayersFlow(QObject):
     """`Loaded`: another network is there."""
     choices = Signal(dict)
     """Names of networks here, the network's classes and layers, for settings that ask for one."""
+    totals = Signal(dict)
+    """What settings come to in all on the network, in words, by name."""
     suggested = Signal(dict)
     """Names of the layers that settings take when they are left to themselves, by setting."""
     status = Signal(str)
@@ -193,6 +195,7 @@ class LayersFlow(QObject):
     def _show_roles(self) -> None:
         """Show which layers the technique uses for what."""
         technique = self.studio.technique
+        self.totals.emit({"iterations": self._iterations_in_all()})
         described = settings.describe(technique)
         fields = [n for n, d in described.items() if d.kind == "layers" or d.picks in NAMED]
         words = {"layers": technique.title.removeprefix("Deep"), "layer": self.tr("Used")}
@@ -221,6 +224,21 @@ class LayersFlow(QObject):
         self.tree.set_weights(weights, automatic)
         self.tree.set_channels(channels)
         self.suggested.emit({name: ", ".join(layers) for name, layers in suggested.items()})
+
+    def _iterations_in_all(self) -> str:
+        technique = self.studio.technique
+        each = getattr(technique, "iterations", 0)
+        repeats = getattr(technique, "repeats", None)  # of those that have any
+        if repeats is None or self.here is None:
+            return ""
+        times, what = repeats(self.here.network)
+        if times < 2:
+            return ""
+        words = {
+            "layer": self.tr("{0:,} per layer, {1:,} layers: {2:,} in all"),
+            "frame": self.tr("{0:,} per frame, {1:,} frames: {2:,} in all"),
+        }[what]
+        return words.format(each, times, each * times)
 
     @Slot(str, object)
     def _on_role(self, field: str, weights: dict[str, float]) -> None:

@@ -63,6 +63,7 @@ class SettingsForm(QScrollArea):
         self._pages: dict[tuple[Setting, ...], _Page] = {}
         self._choices: dict[str, Sequence[str]] = {}
         self._suggestions: Mapping[str, str] = {}
+        self._totals: Mapping[str, str] = {}
         self._owners: dict[int, Setting] = {}
         """Which setting a widget of a row belongs to, by the widget's id."""
         self._focused: Setting | None = None
@@ -85,6 +86,7 @@ class SettingsForm(QScrollArea):
         self.set_choices(self._choices)
         self.set_notes(self._notes)
         self.set_suggestions(self._suggestions)
+        self.set_totals(self._totals)
         # Never narrower than its rows: there is no scrolling sideways.
         self.setMinimumWidth(
             page.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
@@ -164,6 +166,12 @@ class SettingsForm(QScrollArea):
             if isinstance(row.editor, TextEditor) and name in suggestions:
                 row.editor.set_suggestion(suggestions[name])
 
+    def set_totals(self, totals: Mapping[str, str]) -> None:
+        """Say below settings, by name, what they come to in all."""
+        self._totals = totals
+        for name, row in self._rows.items():
+            row.set_total(totals.get(name, ""))
+
     def editor(self, name: str) -> Editor:
         """Return the editor of a setting."""
         return self._rows[name].editor
@@ -180,6 +188,7 @@ class SettingsForm(QScrollArea):
     def _add_row(self, entry: Setting, grid: QGridLayout, body: QWidget) -> "_Row":
         row = _Row(entry, body)
         line = grid.rowCount()
+        grid.addWidget(row.total, line + 1, 0, 1, 3)
         grid.addWidget(row.label, line, 0)
         grid.addWidget(row.editor, line, 1)
         grid.addWidget(row.reset, line, 2)
@@ -279,8 +288,15 @@ class _Row:
         policy = self.reset.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.reset.setSizePolicy(policy)
+        self.total = QLabel(parent)
+        self.total.setWordWrap(True)
+        self.total.hide()
         self.note = ""
         self.show_changed()
+
+    def set_total(self, text: str) -> None:
+        self.total.setText(text)
+        self.total.setVisible(bool(text))
 
     def set_value(self, value: Any) -> None:
         if self.editor.value() != value:
