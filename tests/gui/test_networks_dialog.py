@@ -237,6 +237,32 @@ def test_search_and_filter(qtbot, dialog, home, background):
     assert dialog.selected == "vgg19"
 
 
+def test_details_follow_the_filter(qtbot, dialog):
+    search = child(dialog, QLineEdit, "networkSearch")
+    kind = child(dialog, QComboBox, "networkKind")
+    details = child(dialog, QTextBrowser, "networkDetails")
+    dialog.select("vgg19")
+    assert catalogue.card("vgg19").title in details.toPlainText()
+    qtbot.keyClicks(search, "alexnet")  # vgg19 is hidden: it cannot be what is meant
+    assert dialog.selected in column(dialog, 0) and "alexnet" in dialog.selected
+    assert catalogue.card(dialog.selected).title in details.toPlainText()
+    assert catalogue.card("vgg19").sha256 not in details.toPlainText()
+    search.clear()
+    qtbot.keyClicks(search, "nothing like this")
+    assert column(dialog, 0) == [] and dialog.selected == ""
+    assert "No network is selected" in details.toPlainText()
+    for name in ("useButton", "downloadButton", "removeButton"):
+        assert not button(dialog, name).isEnabled()
+    search.clear()
+    assert dialog.selected in column(dialog, 0)
+    assert catalogue.card(dialog.selected).title in details.toPlainText()
+    dialog.select("vgg19")
+    kind.setFocus()
+    qtbot.keyClick(kind, Qt.Key.Key_End)  # the last of the kinds
+    shown = column(dialog, 0)
+    assert dialog.selected in shown if shown else dialog.selected == ""
+
+
 def test_sorting_by_size_is_by_number(qtbot, dialog):
     view = child(dialog, QTreeView, "networkTable")
     header = view.header()
