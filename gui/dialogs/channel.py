@@ -18,14 +18,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.errors import PareidoliaError
 from gui.background import Background
 from gui.dialogs.channel_ascent import MaximizedPart
 from gui.dialogs.channel_parts import ChannelPart, GuidedPart, MapPart
 from gui.dialogs.channel_patches import PatchesPart
 from gui.dialogs.channel_work import Channel, write_figure
-from gui.dialogs.choosing import file_to_save
 from gui.dialogs.reading import apart
+from gui.dialogs.saving import Question, Saver
 from gui.dialogs.sizing import open_within
 from gui.panels.folder_line import FolderChoice
 from gui.panels.inspection import Subject
@@ -76,6 +75,9 @@ class ChannelWindow(QDialog):
         self.target.setToolTip(self.tr("Saliency, Grad-CAM and the others answer for this channel"))
         self.save = QPushButton(self.tr("&Save figure…"))
         self.said = QLabel()
+        self._saver = Saver(background)
+        self._saver.written.connect(self._on_written)
+        self._saver.failed.connect(self.said.setText)
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.setInterval(SETTLED)
@@ -213,28 +215,29 @@ class ChannelWindow(QDialog):
 
     @Slot()
     def _on_save(self) -> None:
-        title, kinds = self.tr("Save figure"), "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
-        answer = file_to_save(self, "channel", title, "channel.png", kinds)
-        if answer is not None:
-            self.write(answer[0])
+        write = self._writer()
+        if write is not None:
+            title, kinds = self.tr("Save figure"), "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
+            self._saver.ask(self, Question("channel", title, "channel.png", kinds), write)
 
     def write(self, path: Path) -> None:
         """Write what is shown as a figure with captions."""
+        write = self._writer()
+        if write is not None:
+            self._saver.save(write(path))
+
+    def _writer(self) -> Callable[[Path], Callable[[], Path]] | None:
+        """Return what writes that which is shown now; None, and said: there is nothing yet."""
         first = [*self.on_picture.tiles(), *self.guided.tiles(), *self.maximized.tiles()]
         patches = self.patches.tiles()
         labelled = [("", first), (self.patches.title, patches[:ACROSS]), ("", patches[ACROSS:])]
         lines = [line for line in labelled if line[1]]
         if not lines:
             self.said.setText(self.tr("There is nothing to save yet."))
-            return
-        work = partial(write_figure, lines, self.name.text(), path)
-        kept = apart(path, work, self.patches.folder.path)
-        self.background.submit(kept, self._on_written, self._on_unwritten, keep=True)
+            return None
+        name, folder = self.name.text(), self.patches.folder.path
+        return lambda path: apart(path, partial(write_figure, lines, name, path), folder)
 
-    def _on_written(self, path: Path) -> None:
-        self.said.setText(self.tr("Saved {0}").format(path.name))
-
-    def _on_unwritten(self, error: BaseException) -> None:
-        if not isinstance(error, PareidoliaError):
-            raise error  # the last-resort dialog shows it
-        self.said.setText(str(error))
+    @Slot(str)
+    def _on_written(self, name: str) -> None:
+        self.said.setText(self.tr("Saved {0}").format(name))

@@ -1,6 +1,6 @@
 """Methods beside each other: one picture, chosen targets and layers, every method a row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,10 +27,9 @@ from engine.files import write_npz
 from engine.image import save_picture
 from gui.background import Background, Ticket
 from gui.canvas.figure_view import FigureView, zoom_buttons
-from gui.dialogs.choosing import file_to_save
 from gui.dialogs.compare_choices import CompareChoices
 from gui.dialogs.reading import apart
-from gui.dialogs.saving import Saver
+from gui.dialogs.saving import Question, Saver
 from gui.dialogs.sizing import open_within
 from gui.run.comparing import Made, Named, drawn
 from gui.run.networks import Networks
@@ -245,29 +244,37 @@ class CompareDialog(QDialog):
 
     @Slot()
     def _on_save(self) -> None:
-        kinds = "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
-        answer = file_to_save(self, "methods", self.tr("Save figure"), "methods.png", kinds)
-        if answer is not None:
-            self.write(answer[0])
+        if self.result_shown is not None:
+            kinds = "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
+            question = Question("methods", self.tr("Save figure"), "methods.png", kinds)
+            self._saver.ask(self, question, partial(_figure_writer, self.result_shown))
 
     @Slot()
     def _on_save_raw(self) -> None:
-        kinds = "NumPy (*.npz)"
-        answer = file_to_save(self, "values", self.tr("Save values"), "methods.npz", kinds)
-        if answer is not None:
-            self.write_raw(answer[0])
+        if self.result_shown is not None:
+            title, kinds = self.tr("Save values"), "NumPy (*.npz)"
+            question = Question("values", title, "methods.npz", kinds)
+            self._saver.ask(self, question, partial(_values_writer, self.result_shown))
 
     def write(self, path: Path) -> None:
         """Write the figure."""
         if self.result_shown is not None:
-            self._saver.save(apart(path, partial(save_picture, self.result_shown.figure, path)))
+            self._saver.save(_figure_writer(self.result_shown, path))
 
     def write_raw(self, path: Path) -> None:
         """Write the raw values of all maps."""
         if self.result_shown is not None:
-            self._saver.save(apart(path, partial(write_npz, path, self.result_shown.values)))
+            self._saver.save(_values_writer(self.result_shown, path))
 
     @Slot(str)
     def _on_written(self, name: str) -> None:
         words = self.tr("Saved {0}: of an order before the last one")
         self.said.setText((words if self._stale else self.tr("Saved {0}")).format(name))
+
+
+def _figure_writer(compared: "Compared", path: Path) -> Callable[[], Path]:
+    return apart(path, partial(save_picture, compared.figure, path))
+
+
+def _values_writer(compared: "Compared", path: Path) -> Callable[[], Path]:
+    return apart(path, partial(write_npz, path, compared.values))

@@ -1,5 +1,6 @@
 """The object cut out of a photo where saliency points: look, set two quantiles, export."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +22,8 @@ from PySide6.QtWidgets import (
 from engine.errors import BadInput, PareidoliaError
 from gui.background import Background
 from gui.canvas import decoration
-from gui.dialogs.choosing import file_to_save
 from gui.dialogs.reading import apart
-from gui.dialogs.saving import Saver
+from gui.dialogs.saving import Question, Saver
 from gui.dialogs.sizing import open_within
 from gui.pixels import picture_of, to_image
 from gui.run.maps import unit_of
@@ -168,23 +168,24 @@ class CutOutDialog(QDialog):
 
     @Slot()
     def _on_save_mask(self) -> None:
-        answer = file_to_save(self, "mask", self.tr("Save mask"), "mask.png", "PNG (*.png)")
-        if answer is not None:
-            self.write(answer[0], mask=True)
+        self._ask(Question("mask", self.tr("Save mask"), "mask.png", "PNG (*.png)"), mask=True)
 
     @Slot()
     def _on_save_cut(self) -> None:
-        name, kinds = "cut_out.png", "PNG (*.png)"
-        answer = file_to_save(self, "cut-out", self.tr("Save cut-out"), name, kinds)
-        if answer is not None:
-            self.write(answer[0], mask=False)
+        title, kinds = self.tr("Save cut-out"), "PNG (*.png)"
+        self._ask(Question("cut-out", title, "cut_out.png", kinds), mask=False)
+
+    def _ask(self, question: Question, *, mask: bool) -> None:
+        if self.selection is not None:
+            self._saver.ask(self, question, self._writer(self.selection, mask))
 
     def write(self, path: Path, *, mask: bool) -> None:
         """Write the mask, or the photo without its background, in the photo's size."""
         if self.selection is not None:
-            about = self._about.image
-            work = partial(_write, self.selection, about, self._path, path, mask)
-            self._saver.save(apart(path, work))
+            self._saver.save(self._writer(self.selection, mask)(path))
+
+    def _writer(self, selection: "Selection", mask: bool) -> Callable[[Path], Callable[[], Path]]:
+        return partial(_kept_apart, selection, self._about.image, self._path, mask)
 
     @Slot(str)
     def _on_written(self, name: str) -> None:
@@ -271,6 +272,12 @@ def _pointed(
 
         target = int(network.logits(fitted(network, photo.tensor()[None]))[0].argmax())
     return pointed_at(network, photo, target), network.classes[target]
+
+
+def _kept_apart(
+    selection: "Selection", image: QImage, photo: str, only_mask: bool, path: Path
+) -> Callable[[], Path]:
+    return apart(path, partial(_write, selection, image, photo, path, only_mask))
 
 
 def _write(selection: "Selection", image: QImage, path: str, target: Path, only_mask: bool) -> Path:

@@ -12,8 +12,9 @@ from engine.job import Job
 from gui.background import Background
 from gui.canvas.figure_view import levels_of
 from gui.dialogs.figure import FigureWindow
-from gui.flow.files import FilesFlow, made_figure
+from gui.flow.files import FilesFlow
 from gui.flow.running import RunFlow
+from gui.flow.writing import made_figure
 from gui.pictures import image_of
 from gui.run.networks import Networks
 from gui.run.worker import Result

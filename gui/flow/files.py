@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QCoreApplication, QObject, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -17,24 +16,22 @@ from engine.errors import BadInput, PareidoliaError
 from engine.image import Picture, save_picture
 from engine.image_formats import WRITTEN
 from engine.image_saving import check_target
-from engine.job import Job, carried, figure_of, verdict_of
+from engine.job import Job
 from engine.project import check_apart, read_job, write_project
-from engine.reduced import open_for, side_needed
 from gui.background import Background
 from gui.dialogs.choosing import file_to_open, file_to_save
 from gui.dialogs.reading import apart
-from gui.flow.finishing import finished_picture
+from gui.dialogs.saving import Unsaved, offer_again
 from gui.flow.pictures_in import kept
 from gui.flow.running import RunFlow
 from gui.flow.showing import Showing
+from gui.flow.writing import made_figure, written_and_told
 from gui.panels.editors import commit_typed
-from gui.run.results import is_reference
-from gui.run.worker import Result
 from gui.session import Session, with_paths
 from gui.studio import Studio
 
 if TYPE_CHECKING:
-    from engine.networks.network import Network
+    pass
 
 FIGURES = "PNG (*.png);;JPEG (*.jpg);;WebP (*.webp);;TIFF (*.tif);;AVIF (*.avif);;JPEG XL (*.jxl)"
 PICTURES = f"{FIGURES};;PNG, 16 bit (*.png)"
@@ -66,19 +63,21 @@ class FilesFlow(QObject):
         if ready is None:
             self.said.emit(self.tr("There is no result to save yet: press Run."))
             return
-        job = ready[1]
+        self._ask_picture(ready, self.suggestion())
+
+    def _ask_picture(self, ready: tuple[Picture, Job], name: str) -> None:
+        job, title = ready[1], self.tr("Save picture")
 
         def check(path: Path, chosen: str) -> None:
             check_target(path, _bits(chosen))
             check_apart(path, job.inputs)
 
-        name = self.suggestion()
-        answer = file_to_save(
-            self.window, "picture", self.tr("Save picture"), name, PICTURES, check
-        )
+        answer = file_to_save(self.window, "picture", title, name, PICTURES, check)
         if answer is not None:
             path, chosen = answer
-            self._write(ready, path, _bits(chosen))
+            again = partial(self._ask_picture, ready, str(path))
+            unsaved = partial(offer_again, self.window, title, again=again)
+            self._write(ready, path, _bits(chosen), unsaved)
 
     def write_picture(self, path: Path, bits: int = 8) -> None:
         """Write the picture on the canvas."""
@@ -94,11 +93,14 @@ class FilesFlow(QObject):
         job = self.running.recipe_job(current.iteration)
         return None if job is None else (picture, job)
 
-    def _write(self, ready: tuple[Picture, Job], path: Path, bits: int) -> None:
+    def _write(
+        self, ready: tuple[Picture, Job], path: Path, bits: int, unsaved: Unsaved | None = None
+    ) -> None:
         picture, job = ready
         if not self._is_an_input(path, job):
             work = apart(path, partial(written_and_told, picture, path, job, bits))
-            self.background.submit(work, self._on_written, self._on_failed, keep=True)
+            failed = partial(self._on_unsaved, unsaved)
+            self.background.submit(work, self._on_written, failed, keep=True)
 
     def _is_an_input(self, path: Path, job: Job) -> bool:
         """Refuse to write over a picture of the job, and say so."""
@@ -118,12 +120,15 @@ class FilesFlow(QObject):
 
     def save_figure_of(self, job: Job, make: Callable[[], Picture]) -> None:
         """Ask where to, then write the figure of a job's result, which `make` returns."""
-        answer = file_to_save(
-            QApplication.activeWindow() or self.window, "figure", self.tr("Save figure"),
-            self.suggestion(".figure.png"), FIGURES, partial(_check_apart, job),
-        )  # fmt: skip
+        self._ask_figure(job, make, self.suggestion(".figure.png"))
+
+    def _ask_figure(self, job: Job, make: Callable[[], Picture], name: str) -> None:
+        over, title = QApplication.activeWindow() or self.window, self.tr("Save figure")
+        answer = file_to_save(over, "figure", title, name, FIGURES, partial(_check_apart, job))
         if answer is not None:
-            self._write_figure(job, make, answer[0])
+            again = partial(self._ask_figure, job, make, str(answer[0]))
+            unsaved = partial(offer_again, over, title, again=again)
+            self._write_figure(job, make, answer[0], unsaved)
 
     def write_figure(self, path: Path) -> None:
         """Write the figure of the last result."""
@@ -131,10 +136,13 @@ class FilesFlow(QObject):
         if result is not None:
             self._write_figure(result.job, partial(made_figure, result), path)
 
-    def _write_figure(self, job: Job, make: Callable[[], Picture], path: Path) -> None:
+    def _write_figure(
+        self, job: Job, make: Callable[[], Picture], path: Path, unsaved: Unsaved | None = None
+    ) -> None:
         if not self._is_an_input(path, job):
             work = apart(path, partial(_written, make, path))
-            self.background.submit(work, self._on_saved, self._on_failed, keep=True)
+            failed = partial(self._on_unsaved, unsaved)
+            self.background.submit(work, self._on_saved, failed, keep=True)
 
     def suggestion(self, suffix: str = ".png") -> str:
         """Return the name that the picture on the canvas might be saved under."""
@@ -190,20 +198,26 @@ class FilesFlow(QObject):
     def save_project(self) -> None:
         """Ask where to, then write everything set up here as a project."""
         commit_typed()
-        job, filters = self.studio.job, self.tr("Projects (*.json)")
-        answer = file_to_save(
-            self.window, "project", self.tr("Save project"), self.suggestion(".json"), filters,
-            partial(_check_apart, job),
-        )  # fmt: skip
+        self._ask_project(self.studio.job, self.suggestion(".json"))
+
+    def _ask_project(self, job: Job, name: str) -> None:
+        title, kinds = self.tr("Save project"), self.tr("Projects (*.json)")
+        check = partial(_check_apart, job)
+        answer = file_to_save(self.window, "project", title, name, kinds, check)
         if answer is not None:
-            self.write_project(answer[0])
+            again = partial(self._ask_project, job, str(answer[0]))
+            unsaved = partial(offer_again, self.window, title, again=again)
+            self._write_project(job, answer[0], unsaved)
 
     def write_project(self, path: Path) -> None:
         """Write the job as a project that `render` and this window read."""
-        if self._is_an_input(path, self.studio.job):
-            return
-        work = apart(path, partial(write_project, path, self.studio.job))
-        self.background.submit(work, self._on_saved, self._on_failed, keep=True)
+        self._write_project(self.studio.job, path)
+
+    def _write_project(self, job: Job, path: Path, unsaved: Unsaved | None = None) -> None:
+        if not self._is_an_input(path, job):
+            work = apart(path, partial(write_project, path, job))
+            failed = partial(self._on_unsaved, unsaved)
+            self.background.submit(work, self._on_saved, failed, keep=True)
 
     @Slot()
     def open_project(self) -> None:
@@ -245,6 +259,11 @@ class FilesFlow(QObject):
         if words:
             self.said.emit(self.tr("Saved {0}: {1}").format(path, words))
 
+    def _on_unsaved(self, unsaved: Unsaved | None, error: BaseException) -> None:
+        self._on_failed(error)
+        if unsaved is not None:
+            unsaved(str(error))
+
     def _on_failed(self, error: BaseException) -> None:
         if isinstance(error, (PareidoliaError, OSError)):
             self.failed.emit(str(error))
@@ -258,46 +277,6 @@ def _bits(chosen: str) -> int:
 
 def _check_apart(job: Job, path: Path, _chosen: str) -> None:
     check_apart(path, job.inputs)
-
-
-def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> Path:
-    """Write a picture with its recipe; a moment taken from the screen gets the photo's EXIF."""
-    content = job.inputs.content
-    if isinstance(content, str):
-        content = open_for(content, side_needed(job.technique, max(picture.width, picture.height)))
-    photo = content if isinstance(content, Picture) and not is_reference(content) else None
-    picture = finished_picture(picture, photo, job.finish)
-    like = carried(replace(job, inputs=replace(job.inputs, content=photo)))
-    if like is not None and picture.exif is None and picture.alpha is None:
-        alpha = None
-        if like.alpha is not None:
-            alpha = like.resized(size=(picture.width, picture.height)).alpha
-        picture = replace(picture, exif=like.exif, alpha=alpha)
-    return save_picture(picture, path, recipe=job.recipe(), bits=bits)
-
-
-def written_and_told(picture: Picture, path: Path, job: Job, bits: int) -> tuple[Path, str]:
-    """Write a picture as `write_with_recipe`; return where, and what is true of the file, if asked.
-
-    Some formats lose what a network was fooled by.
-    """
-    path = write_with_recipe(picture, path, job, bits)
-    verdict = None
-    with suppress(PareidoliaError):  # the picture is saved; only the sentence is missing
-        verdict = verdict_of(job, path)
-    return path, "" if verdict is None else verdict.words
-
-
-def made_figure(result: Result, network: "Network | None" = None) -> Picture:
-    """Return the figure that explains a result; without its network, that is loaded again."""
-    figure = figure_of(result.job, result.picture.tensor(), network)
-    if figure is None:
-        raise BadInput(
-            QCoreApplication.translate("FilesFlow", "{0} has no figure besides its picture").format(
-                result.job.technique.title
-            )
-        )
-    return figure
 
 
 def _written(make: Callable[[], Picture], path: Path) -> Path:

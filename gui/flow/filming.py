@@ -15,6 +15,7 @@ from engine.film import assemble
 from gui.background import Background
 from gui.dialogs.choosing import file_to_save
 from gui.dialogs.reading import apart
+from gui.dialogs.saving import Unsaved, offer_again
 from gui.flow.files import FilesFlow
 from gui.flow.running import RunFlow
 from gui.run.reel import Reel
@@ -92,13 +93,19 @@ class FilmFlow(QObject):
         dialog.deleteLater()
         if not accepted:
             return
-        name = self.files.suggestion(suffix)
-        kinds = f"*{suffix}" if suffix else self.tr("A new folder (*)")
-        answer = file_to_save(self.window, "film", self.tr("Save film"), name, kinds)
-        if answer is not None:
-            self.write(answer[0], rate, reel)
+        self._ask(reel, suffix, rate, self.files.suggestion(suffix))
 
-    def write(self, path: Path, rate: float, reel: Reel | None = None) -> None:
+    def _ask(self, reel: Reel, suffix: str, rate: float, name: str) -> None:
+        title, kinds = self.tr("Save film"), f"*{suffix}" if suffix else self.tr("A new folder (*)")
+        answer = file_to_save(self.window, "film", title, name, kinds)
+        if answer is not None:
+            again = partial(self._ask, reel, suffix, rate, str(answer[0]))
+            unsaved = partial(offer_again, self.window, title, again=again)
+            self.write(answer[0], rate, reel, unsaved)
+
+    def write(
+        self, path: Path, rate: float, reel: Reel | None = None, unsaved: Unsaved | None = None
+    ) -> None:
         """Write the frames so far, `rate` a second, as a video by the suffix or into a folder."""
         reel = reel or self.running.reel
         if not reel or self.progress is not None:
@@ -109,7 +116,8 @@ class FilmFlow(QObject):
         self.progress = self._bar(path, len(files))
         relay.moved.connect(self.progress.setValue)
         work = partial(_assemble, reel, files, path, rate, relay.moved.emit, self._cancelled.is_set)
-        self.background.submit(apart(path, work), self._on_saved, self._on_failed, keep=True)
+        failed = partial(self._on_failed, unsaved)
+        self.background.submit(apart(path, work), self._on_saved, failed, keep=True)
         self._refresh()
 
     def _bar(self, path: Path, count: int) -> QProgressDialog:
@@ -143,12 +151,14 @@ class FilmFlow(QObject):
         log.info("saved %s", path)
         self.said.emit(self.tr("Saved {0}").format(path))
 
-    def _on_failed(self, error: BaseException) -> None:
+    def _on_failed(self, unsaved: Unsaved | None, error: BaseException) -> None:
         self._end()
         if isinstance(error, Cancelled):
             self.said.emit(self.tr("No film was written."))
         elif isinstance(error, (PareidoliaError, OSError)):
             self.failed.emit(str(error))
+            if unsaved is not None:
+                unsaved(str(error))
         else:
             raise error
 

@@ -16,6 +16,7 @@ from engine.places import data_folder
 from gui.background import Background
 from gui.dialogs.choosing import file_to_open, file_to_save
 from gui.dialogs.reading import apart
+from gui.dialogs.saving import Unsaved, offer_again
 from gui.flow.files import FilesFlow
 
 log = logging.getLogger("pareidolia.lessons")
@@ -159,26 +160,27 @@ class LessonDocument(QObject):
         """Ask where to, then write the lesson."""
         self._save(None)
 
-    def _save(self, then: Callable[[], object] | None) -> None:
+    def _save(self, then: Callable[[], object] | None, name: str = "") -> None:
         title, kinds = self.tr("Save lesson"), self.tr("Lessons (*{0})").format(SUFFIX)
-        answer = file_to_save(
-            self.window, "lesson", title, self._suggested(SUFFIX), kinds, None, self._path
-        )
+        name = name or self._suggested(SUFFIX)
+        answer = file_to_save(self.window, "lesson", title, name, kinds, None, self._path)
         if answer is not None:
-            self.write(answer[0], then)
+            again = partial(self._save, then, str(answer[0]))
+            self.write(answer[0], then, partial(offer_again, self.window, title, again=again))
 
     def _suggested(self, suffix: str) -> str:
         if self._path is not None:
             return str(self._path.with_suffix(suffix))
         return f"{_plain(self.lesson.title)}{suffix}"
 
-    def write(self, path: Path, then: Callable[[], object] | None = None) -> None:
+    def write(
+        self, path: Path, then: Callable[[], object] | None = None, unsaved: Unsaved | None = None
+    ) -> None:
         """Write the lesson, then do what is to follow."""
         lesson = self.lesson
         work = apart(path, partial(write_lesson, lesson, path), own=self._path)
-        self.background.submit(
-            work, partial(self._on_written, lesson, then), self._on_failed, keep=True
-        )
+        failed = partial(self._on_unsaved, unsaved)
+        self.background.submit(work, partial(self._on_written, lesson, then), failed, keep=True)
 
     def _on_written(
         self, lesson: Lesson, then: Callable[[], object] | None, path: Path
@@ -191,18 +193,32 @@ class LessonDocument(QObject):
     @Slot()
     def export(self) -> None:
         """Ask where to, then write the lesson as a page for browsers."""
+        self._export(self.lesson, self._suggested(".html"))
+
+    def _export(self, lesson: Lesson, name: str) -> None:
         title, kinds = self.tr("Export lesson"), self.tr("Web page (*.html)")
-        answer = file_to_save(self.window, "page", title, self._suggested(".html"), kinds)
+        answer = file_to_save(self.window, "page", title, name, kinds)
         if answer is not None:
-            self.write_page(answer[0])
+            again = partial(self._export, lesson, str(answer[0]))
+            unsaved = partial(offer_again, self.window, title, again=again)
+            self._write_page(lesson, answer[0], unsaved)
 
     def write_page(self, path: Path) -> None:
         """Write the lesson as one page."""
-        work = apart(path, partial(export_html, self.lesson, path))
-        self.background.submit(work, self._on_exported, self._on_failed, keep=True)
+        self._write_page(self.lesson, path)
+
+    def _write_page(self, lesson: Lesson, path: Path, unsaved: Unsaved | None = None) -> None:
+        work = apart(path, partial(export_html, lesson, path))
+        failed = partial(self._on_unsaved, unsaved)
+        self.background.submit(work, self._on_exported, failed, keep=True)
 
     def _on_exported(self, path: Path) -> None:
         self.said.emit(self.tr("Exported {0}").format(path))
+
+    def _on_unsaved(self, unsaved: Unsaved | None, error: BaseException) -> None:
+        self._on_failed(error)
+        if unsaved is not None:
+            unsaved(str(error))
 
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, (PareidoliaError, OSError)):

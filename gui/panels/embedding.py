@@ -1,7 +1,7 @@
 """A map of a folder: pictures that the network takes for alike lie close together."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
 )
 
 from gui.background import Background
-from gui.dialogs.choosing import file_to_save
 from gui.dialogs.reading import apart
+from gui.dialogs.saving import Question, Saver
 from gui.panels.embedding_view import MapView, colour_of
 from gui.panels.folder_line import FolderChoice, FolderPanel
 from gui.run.albums import Albums
@@ -47,6 +47,9 @@ class EmbeddingPanel(FolderPanel):
         self._albums = albums
         self.map: FolderMap | None = None
         self._asked: MapWish | None = None
+        self._saver = Saver(background)
+        self._saver.written.connect(self._on_written)
+        self._saver.failed.connect(self.say)
         self._make_settings()
         self.view = MapView()
         self.view.setAccessibleName(self.tr("Map of the folder"))
@@ -231,44 +234,42 @@ class EmbeddingPanel(FolderPanel):
 
     @Slot()
     def _on_save(self) -> None:
-        kinds = "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
-        answer = file_to_save(self, "map", self.tr("Save map"), "map.png", kinds)
-        if answer is not None:
-            self.write_figure(answer[0])
+        if self.map is not None:
+            kinds = "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
+            question = Question("map", self.tr("Save map"), "map.png", kinds)
+            self._saver.ask(self, question, partial(_figure_writer, self.map))
 
     @Slot()
     def _on_save_numbers(self) -> None:
-        kinds = "CSV (*.csv);;NumPy (*.npz)"
-        answer = file_to_save(self, "coordinates", self.tr("Save coordinates"), "map.csv", kinds)
-        if answer is not None:
-            self.write_numbers(answer[0])
+        if self.map is not None:
+            title, kinds = self.tr("Save coordinates"), "CSV (*.csv);;NumPy (*.npz)"
+            question = Question("coordinates", title, "map.csv", kinds)
+            self._saver.ask(self, question, partial(_numbers_writer, self.map))
 
     def write_figure(self, path: Path) -> None:
         """Write the map as a picture, thumbnails at their places."""
         if self.map is not None:
-            target = path if path.suffix else path.with_suffix(".png")
-            folder = self.map.wish.folder
-            work = apart(target, partial(save_figure, self.map, target), folder)
-            self.background.submit(work, self._on_written, self._on_not_written, keep=True)
+            self._saver.save(_figure_writer(self.map, path))
 
     def write_numbers(self, path: Path) -> None:
         """Write the coordinates as .csv or .npz."""
         if self.map is not None:
-            from engine.inspection.embedding import write_coordinates
+            self._saver.save(_numbers_writer(self.map, path))
 
-            work = partial(write_coordinates, path, self.map.wish.folder, self.map.embedding)
-            kept = apart(path, work)
-            self.background.submit(kept, self._on_written, self._on_not_written, keep=True)
+    @Slot(str)
+    def _on_written(self, name: str) -> None:
+        self.say(self.tr("Saved {0}").format(name))
 
-    def _on_written(self, path: Path) -> None:
-        self.say(self.tr("Saved {0}").format(path.name))
 
-    def _on_not_written(self, error: BaseException) -> None:
-        from engine.errors import PareidoliaError
+def _figure_writer(found: FolderMap, path: Path) -> Callable[[], Path]:
+    target = path if path.suffix else path.with_suffix(".png")
+    return apart(target, partial(save_figure, found, target), found.wish.folder)
 
-        if not isinstance(error, PareidoliaError):
-            raise error
-        self.say(str(error))
+
+def _numbers_writer(found: FolderMap, path: Path) -> Callable[[], Path]:
+    from engine.inspection.embedding import write_coordinates
+
+    return apart(path, partial(write_coordinates, path, found.wish.folder, found.embedding))
 
 
 def _escaped(text: str) -> str:
