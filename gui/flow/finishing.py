@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QObject, QSize, Slot
 from PySide6.QtGui import QImage
 
@@ -80,8 +81,11 @@ def _finished(
     showable: "Showable", source: Picture | QImage, finisher: Finisher, finish: Finish
 ) -> "Showable":
     picture = source if isinstance(source, Picture) else picture_of(source)
-    finished = finisher(picture.tensor(), finish)
-    return replace(showable, image=to_image(to_bytes8(finished)))
+    pixels = to_bytes8(finisher(picture.tensor(), finish))
+    if picture.alpha is not None:
+        alpha = np.rint(picture.alpha * np.float32(255)).astype(np.uint8)
+        pixels = np.dstack((pixels, alpha))
+    return replace(showable, image=to_image(pixels))
 
 
 def finished_picture(picture: Picture, photo: Picture | None, finish: Finish) -> Picture:

@@ -91,7 +91,8 @@ class ShownRun(QObject):
             return None
         if self.result is not None and current.iteration == self.result.iteration:
             return self.result.picture
-        return picture_of(current.raw or current.image)
+        # Its file gets the photo's own transparency, which the screen has in 8 bits only.
+        return replace(picture_of(current.raw or current.image), alpha=None)
 
     def content_path(self) -> str | None:
         """Return the path of the photo that the last run worked on."""

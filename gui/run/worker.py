@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtGui import QImage
 
 from engine.errors import Cancelled, PareidoliaError
 from engine.finish import Finish
@@ -19,7 +21,7 @@ from engine.job import Job, Steering, carried, opened, prepare
 from engine.task import Frame, Labels
 from gui.garbage import collect_soon
 from gui.panels.timeline import Moment
-from gui.pixels import to_image
+from gui.pixels import Bytes, to_image
 from gui.run.history import History
 from gui.run.mailbox import Mailbox, Shown
 from gui.run.networks import Networks
@@ -178,7 +180,7 @@ class EngineWorker(QObject):
                         self.steered.emit(order.number, *order.steering.applied[applied])
                         applied += 1
                     last = order.control.stopped or frame.iteration in (frame.total, job.stop_after)
-                    self._publish(order, frame, plan, last)
+                    self._publish(order, drawn, plan, last)
                     if last:
                         break
                 if drawn.frame is None:
@@ -188,15 +190,17 @@ class EngineWorker(QObject):
             del network
             release_memory(device)
 
-    def _publish(self, order: Order, frame: Frame, plan: "list[Stage]", last: bool) -> None:
+    def _publish(self, order: Order, drawn: "_Drawn", plan: "list[Stage]", last: bool) -> None:
         """Leave the numbers, and the picture where somebody wants it."""
+        frame = drawn.frame
+        assert frame is not None
         if frame.film:
             order.reel.add(frame.picture)
         shown = None
         keep = last or self.history.wants(frame.iteration)
         made = time.perf_counter()
         if keep or order.control.held or self.mailbox.has_room:
-            image = to_image(to_bytes8(frame.picture))
+            image = drawn.image()
             shown = Shown(
                 order.number, frame.iteration, frame.total, frame.stage, frame.seconds, image,
                 plan[-1].size, made,
@@ -246,6 +250,22 @@ class _Drawn:
     job: Job | None = None
     frame: Frame | None = None
     began: float = 0.0
+    _alpha: Bytes | None = None
+
+    def image(self) -> QImage:
+        """Return the frame for the screen, as see-through as the result will be."""
+        assert self.job is not None
+        assert self.frame is not None
+        pixels = to_bytes8(self.frame.picture)
+        like = carried(self.job)
+        if like is None or like.alpha is None:
+            return to_image(pixels)
+        height, width = pixels.shape[:2]
+        if self._alpha is None or self._alpha.shape != (height, width):
+            resized = like.resized(size=(width, height))
+            assert resized.alpha is not None
+            self._alpha = np.rint(resized.alpha * np.float32(255)).astype(np.uint8)
+        return to_image(np.dstack((pixels, self._alpha)))
 
     def result(self, order: Order, complete: bool) -> Result:
         assert self.job is not None

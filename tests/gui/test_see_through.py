@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image as PillowImage
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
@@ -16,7 +17,7 @@ from engine.techniques.deep_dream import DeepDream
 from gui.main_window import MainWindow
 from gui.panels.neighbors import square_of
 from gui.pictures import image_of, open_for_screen
-from gui.pixels import picture_of
+from gui.pixels import picture_of, to_array
 from gui.run.maps import fitting
 from tests.gui.stories import until, until_idle
 
@@ -54,6 +55,38 @@ def test_the_window_shows_a_network_what_the_command_line_does(pair: list[Path])
     difference = picture_of(image_of(opened)).tensor() - opened.tensor()
     assert float(difference.abs().max()) <= 0.51 / 255
     assert not picture_of(QImage(3, 2, QImage.Format.Format_RGB32)).see_through
+
+
+def test_a_run_is_shown_as_see_through_as_its_file_will_be(
+    window: MainWindow, qtbot: QtBot, pair: list[Path], tmp_path: Path
+) -> None:
+    window.studio.set_inputs("Photo", content=str(pair[0]))
+    until(qtbot, lambda: window.showing.content() is not None)
+    window.running.start()
+    until_idle(qtbot, window)
+    until(qtbot, lambda: window.running.results.entries)
+    path = tmp_path / "made.png"
+    window.files.write_picture(path)
+    until(qtbot, lambda: path.exists() and not window.background.busy)
+    with PillowImage.open(path) as saved:
+        alpha = np.asarray(saved.getchannel("A"))
+    assert alpha.min() == 0
+    assert alpha.max() == 255
+    assert np.array_equal(shown_alpha(window), alpha)
+    assert all(moment.image.hasAlphaChannel() for moment in window.controller.history.moments())
+    window.studio.set_setting("recolour", "gray")
+    until(qtbot, lambda: np.ptp(to_array(canvas_image(window))[..., :3], axis=2).max() == 0)
+    assert np.array_equal(shown_alpha(window), alpha)
+
+
+def canvas_image(window: MainWindow) -> QImage:
+    image = window.canvas.picture()
+    assert image is not None
+    return image
+
+
+def shown_alpha(window: MainWindow) -> np.ndarray:
+    return to_array(canvas_image(window))[..., 3]
 
 
 def test_a_channel_that_was_silent_is_said(
