@@ -3,7 +3,7 @@
 It takes no part in the run, so that it can be changed afterwards; a recipe holds it all the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.settings import setting
@@ -87,3 +87,12 @@ class Finisher:
             if resized.alpha is not None and resized.see_through:
                 self._seen = torch.tensor(resized.alpha)[None, None]
         return self._resized
+
+
+def as_made(picture: "Picture") -> "Tensor":
+    """Return a result (3, H, W) as its run has made it, also where nothing of it is seen.
+
+    That is what is finished at the end of a run; `Picture.tensor` would put what is around there,
+    and the same picture finished later would have other bytes.
+    """
+    return replace(picture, alpha=None).tensor()

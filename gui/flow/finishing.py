@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QObject, QSize, Slot
 from PySide6.QtGui import QImage
 
-from engine.finish import Finish, Finisher
+from engine.finish import Finish, Finisher, as_made
 from engine.image import Picture, from_tensor, to_bytes8
 from engine.job import Job
 from gui.background import Background
@@ -81,7 +81,7 @@ def _finished(
     showable: "Showable", source: Picture | QImage, finisher: Finisher, finish: Finish
 ) -> "Showable":
     picture = source if isinstance(source, Picture) else picture_of(source)
-    pixels = to_bytes8(finisher(picture.tensor(), finish))
+    pixels = to_bytes8(finisher(as_made(picture), finish))
     if picture.alpha is not None:
         alpha = np.rint(picture.alpha * np.float32(255)).astype(np.uint8)
         pixels = np.dstack((pixels, alpha))
@@ -92,4 +92,4 @@ def finished_picture(picture: Picture, photo: Picture | None, finish: Finish) ->
     """Return a picture as it is finished, with all that came along."""
     if finish == Finish():
         return picture
-    return replace(picture, rgb=from_tensor(Finisher(photo)(picture.tensor(), finish)).rgb)
+    return replace(picture, rgb=from_tensor(Finisher(photo)(as_made(picture), finish)).rgb)

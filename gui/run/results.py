@@ -12,7 +12,7 @@ from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtGui import QImage
 
 from engine.errors import BadInput
-from engine.finish import Finish, Finisher
+from engine.finish import Finish, Finisher, as_made
 from engine.image import Picture, from_tensor, open_picture
 from engine.job import Job, Source
 from engine.task import Labels
@@ -64,8 +64,8 @@ class Small:
         """Return the thumbnail of the result finished in this way."""
         picture = self.picture
         if finish != Finish():
-            made = Finisher(self.photo)(picture.tensor(), finish)
-            picture = replace(picture, rgb=from_tensor(made).rgb)
+            finished = Finisher(self.photo)(as_made(picture), finish)
+            picture = replace(picture, rgb=from_tensor(finished).rgb)
         return image_of(picture)
 
 

@@ -9,6 +9,7 @@ from PIL import Image as PillowImage
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
+from cli import commands
 from engine.image import Picture, open_picture, save_picture
 from engine.job import Inputs, Job
 from engine.networks.loading import load_network
@@ -77,6 +78,11 @@ def test_a_run_is_shown_as_see_through_as_its_file_will_be(
     window.studio.set_setting("recolour", "gray")
     until(qtbot, lambda: np.ptp(to_array(canvas_image(window))[..., :3], axis=2).max() == 0)
     assert np.array_equal(shown_alpha(window), alpha)
+    later, again = tmp_path / "later.png", tmp_path / "again.png"
+    window.files.write_picture(later)
+    until(qtbot, lambda: later.exists() and not window.background.busy)
+    assert commands.run(["render", str(later), "-o", str(again), "--quiet"]) == 0
+    assert again.read_bytes() == later.read_bytes(), "also where nothing is seen"
 
 
 def canvas_image(window: MainWindow) -> QImage:
