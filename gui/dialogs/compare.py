@@ -93,6 +93,8 @@ class CompareDialog(QDialog):
         self.older = QLabel(self.tr("The choices have changed since this figure was made."))
         self._stale = False
         """Whether the figure is not of the last order, which was refused, or is not done."""
+        self._changed = False
+        """Whether another choice was made since the last order."""
         self.zooms = zoom_buttons(self.view)
         self.parts = QSplitter()
         self._lay_out()
@@ -106,6 +108,8 @@ class CompareDialog(QDialog):
             typed.textEdited.connect(self._on_changed)
         for button in self.choices.findChildren(QAbstractButton):
             button.clicked.connect(self._on_changed)
+        for box in (self.choices.second, self.choices.colours):
+            box.activated.connect(self._on_changed)
         for listed in self.choices.findChildren(QListWidget):
             listed.itemChanged.connect(self._on_changed)
         self._show_state()
@@ -169,7 +173,7 @@ class CompareDialog(QDialog):
         self._begin(sanity=True)
 
     def _begin(self, sanity: bool) -> None:
-        self._stale = True
+        self._stale, self._changed = True, False
         try:
             order = self.choices.order(self._image)
         except BadInput as error:
@@ -190,10 +194,9 @@ class CompareDialog(QDialog):
 
     @Slot()
     def _on_changed(self) -> None:
-        """Mark the figure: it is no longer of what is chosen."""
-        if self.result_shown is not None and self._ticket is None:
-            self._stale = True
-            self._show_state()
+        """Mark the figure, also one that is still being made: it is not of what is chosen."""
+        self._stale = self._changed = True
+        self._show_state()
 
     @Slot()
     def cancel(self) -> None:
@@ -227,7 +230,7 @@ class CompareDialog(QDialog):
     def _on_done(self, made: Made | None) -> None:
         self._ticket = None
         if made is not None:
-            self.result_shown, self._stale = made.compared, False
+            self.result_shown, self._stale = made.compared, self._changed
             self.view.show_levels(made.levels)
             first, rest = made.refusals[:MOST_SAID], len(made.refusals) - MOST_SAID
             more = [self.tr("… and {0} more").format(rest)] if rest > 0 else []

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QComboBox, QCompleter, QWidget
 
 from engine.errors import BadInput
 from engine.networks.classes import class_number
+from gui.dialogs.completing import ClickThrough
 from gui.panels.narrow import narrow
 
 FOLDED = Qt.ItemDataRole.UserRole + 1
@@ -26,6 +27,7 @@ class _Completer(QCompleter):
         self.setCompletionRole(FOLDED)
         self.setFilterMode(Qt.MatchFlag.MatchContains)
         self.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
+        ClickThrough(self)
 
     def splitPath(self, path: str) -> list[str]:
         """Return what is typed in folded case."""

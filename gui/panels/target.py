@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QComboBox, QCompleter, QFormLayout, QLineEdit, QWi
 
 from engine.errors import BadInput
 from engine.heat import UnitName
+from gui.dialogs.completing import ClickThrough
 
 EXAMPLE = "relu4_2"
 """Layer of the unit that is named as an example, where there is such a layer."""
@@ -44,6 +45,7 @@ class TargetRows(QWidget):
         completer = QCompleter(self._layers, self)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         self.line.setCompleter(completer)
+        ClickThrough(completer)
         form.addRow(self.tr("Target"), self.kind)
         form.addRow(self.tr("Class"), class_box)
         form.addRow(self.tr("Unit"), self.line)

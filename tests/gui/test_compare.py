@@ -1,5 +1,6 @@
 """Methods beside each other: the figure, its raw values, bad classes, cancel."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -334,6 +335,36 @@ def test_the_figure_of_an_order_before_is_told_from_that_of_the_last(
     dialog.cancel()
     assert dialog.older.isVisible(), "a cancelled one"
     until(qtbot, lambda: not window.background.busy)
+    dialog.close()
+
+
+def test_a_figure_is_marked_as_soon_as_something_else_is_chosen(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    dialog = opened(window)
+    choose(dialog, "gradient")
+    compared(qtbot, dialog)
+    choices = dialog.choices
+    changes: list[Callable[[], object]] = [
+        lambda: qtbot.keyClicks(choices.classes, "p"),
+        lambda: qtbot.keyClicks(choices.units, "r"),
+        lambda: choices.boxes["occlusion"].click(),
+        lambda: qtbot.keyClick(choices.colours, Qt.Key.Key_Down),
+        lambda: choices.over.click(),
+        lambda: choices.layers.item(0).setCheckState(Qt.CheckState.Checked),
+    ]
+    for change in changes:
+        dialog._stale = False
+        dialog._show_state()
+        change()
+        assert dialog.older.isVisible()
+    choose(dialog, "gradient")
+    choices.units.clear()
+    choices.classes.setText("pizza")
+    dialog.start()
+    qtbot.keyClicks(choices.classes, ", unicorn")  # while it is being made
+    until(qtbot, lambda: dialog._ticket is None)
+    assert dialog.older.isVisible()
     dialog.close()
 
 

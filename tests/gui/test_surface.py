@@ -7,9 +7,18 @@ import pytest
 from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QColor, QMouseEvent, QPalette
 from PySide6.QtTest import QSignalSpy
-from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton, QToolBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QFormLayout,
+    QLineEdit,
+    QPushButton,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
+from engine.settings import describe
 from engine.techniques import TECHNIQUES
 from gui import theme
 from gui.dialogs.commands import CommandPalette
@@ -18,7 +27,10 @@ from gui.flow import status
 from gui.flow.belonging import belongings
 from gui.flow.dialogs import commands_in
 from gui.main_window import MainWindow
+from gui.panels.class_box import ClassBox
 from gui.panels.input_slot import Place
+from gui.panels.target import TargetRows
+from gui.panels.text_editors import PickEditor
 from gui.session import path_of
 from tests.gui.stories import CAT, MOSAIC, STROKES, until
 
@@ -245,18 +257,52 @@ def test_links_stand_out_from_their_background(qapp: QApplication, name: str) ->
 # -- lists of suggestions --------------------------------------------------------------------------
 
 
-def test_a_click_on_a_button_beside_suggestions_needs_no_second_one(qtbot: QtBot) -> None:
+def completed(kind: str, page: QWidget) -> QLineEdit:
+    """A line of the window that suggests names with a "p" in them."""
+    names = ["pizza", "panda"]
+    form = QFormLayout(page)
+    if kind == "classes to compare":
+        line = QLineEdit()
+        line.setCompleter(SeveralCompleter(names, line))
+        form.addRow(line)
+        return line
+    if kind == "class of a setting":
+        setting = describe(TECHNIQUES["class-visualization"]())["target"]
+        editor = PickEditor(setting)
+        editor.set_choices(names)
+        form.addRow(editor)
+        return editor.box
+    box = ClassBox(page)
+    rows = TargetRows(form, box)
+    if kind == "unit":
+        rows.set_classes(False)
+        rows.set_layers(names)
+        return rows.line
+    box.set_classes(names)
+    found = box.lineEdit()
+    assert found is not None
+    found.selectAll()
+    return found
+
+
+@pytest.mark.parametrize(
+    "kind", ["classes to compare", "class of a setting", "class to look at", "unit"]
+)
+def test_a_click_on_a_button_beside_suggestions_needs_no_second_one(
+    qtbot: QtBot, kind: str
+) -> None:
     page = QWidget()
     qtbot.addWidget(page)
     column = QVBoxLayout(page)
-    line, button = QLineEdit(), QPushButton("Compare")
-    line.setCompleter(SeveralCompleter(["pizza", "panda"], line))
-    column.addWidget(line)
+    above = QWidget()
+    column.addWidget(above)
+    line, button = completed(kind, above), QPushButton("Compare")
     column.addStretch(1)
     column.addWidget(button)
     page.resize(300, 400)
     page.show()
     clicked = QSignalSpy(button.clicked)
+    line.setFocus()
     qtbot.keyClicks(line, "p")
     popup = line.completer().popup()
     assert popup.isVisible()
