@@ -11,7 +11,7 @@ LUMA = (0.299, 0.587, 0.114)
 """BT.601 weights of R, G, B."""
 _RIDGE = 1e-5
 GRAY_NOTE = (
-    "Photo and style are gray, the result need not be: --recolour gray takes its colours away."
+    "Photo and style are gray, but the result may have colours: --recolour gray removes them."
 )
 """Of a result that is not recoloured."""
 GRAY_TOLERANCE = 1.5 / 255

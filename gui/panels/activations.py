@@ -179,7 +179,7 @@ class ActivationsPanel(InspectionPanel):
             count, *(f"{width}x{height}" for height, width in (shown.size, shown.seen)), max(peaks)
         )
         if silent:
-            said += "; " + self.tr("{0} nowhere above zero").format(silent)
+            said += "; " + self.tr("{0} never above zero").format(silent)
         tip = self.tr(
             "The network looks at the picture at this size. The network tree gives sizes for the "
             "result's picture."
