@@ -1,5 +1,6 @@
 """Palette, drops, messages, full screen and large text: what a person meets all over the window."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -316,3 +317,39 @@ def test_a_click_on_a_button_beside_suggestions_needs_no_second_one(
     QApplication.sendEvent(popup, event)
     assert not popup.isVisible()
     assert clicked.count() == 1
+
+
+@pytest.mark.parametrize("by_keyboard", [False, True])
+def test_another_technique_under_open_suggestions_leaves_nothing_behind(
+    window: MainWindow, qtbot: QtBot, by_keyboard: bool
+) -> None:
+    for _ in range(3):
+        window.studio.set_technique("class-visualization")
+        before = window.studio.technique
+        window.ask_for_setting("target")
+        editor = window.form.editor("target")
+        assert isinstance(editor, PickEditor)
+        editor.box.selectAll()
+        qtbot.keyClicks(editor.box, "p")
+        popup = editor.box.completer().popup()
+        assert popup.isVisible()
+        gc.collect()
+        if by_keyboard:
+            qtbot.keyClick(popup, Qt.Key.Key_Down)
+            qtbot.keyClick(popup, Qt.Key.Key_Escape)
+            window.technique_box.setFocus()
+            qtbot.keyClick(window.technique_box, Qt.Key.Key_Down)
+            window.technique_box.activated.emit(window.technique_box.currentIndex())
+        else:
+            window.studio.set_technique("langevin")
+        gc.collect()
+        QApplication.processEvents()
+        assert not popup.isVisible()
+        assert window.studio.technique.command != before.command
+    window.studio.set_technique("class-visualization")
+    window.ask_for_setting("target")
+    box = window.form.editor("target").focusProxy()
+    assert isinstance(box, QLineEdit)
+    box.selectAll()
+    qtbot.keyClicks(box, "p")
+    assert box.completer().popup().isVisible()  # and the window is closed under it
