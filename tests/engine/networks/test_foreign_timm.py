@@ -122,7 +122,7 @@ def test_cards_from_when_the_network_converted_its_pictures_itself(tmp_path):
     old = catalogue.built_in("inception_v3").to_dict() | {
         "preprocessing": {"order": "RGB", "scale": 1.0, "mean": IMAGENET.mean, "std": IMAGENET.std}
     }
-    (file := tmp_path / "old.json").write_text(json.dumps(old))
+    (file := tmp_path / "inception_v3.json").write_text(json.dumps(old))
     assert catalogue.read_card(file).preprocessing == HALF
     file.write_text(json.dumps(old | {"preprocessing_source": "as asked"}))
     assert catalogue.read_card(file).preprocessing == IMAGENET
