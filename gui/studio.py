@@ -160,7 +160,9 @@ class Studio(QObject):
         """Replace pictures: content, styles, guide, start."""
         self.edit(text, merge=merge, inputs=replace(self._job.inputs, **changes))
 
-    def set_network(self, name: str, weights: str | None = None) -> None:
+    def set_network(
+        self, name: str, weights: str | None = None, preprocessing: str | None = None
+    ) -> None:
         """Choose a network; layers chosen for another are left to the new one's suggestion."""
         self._others = {
             command: (_without_layers(technique), size)
@@ -168,7 +170,9 @@ class Studio(QObject):
         }
         text = self.tr("Choose {0}").format(name)
         technique = _without_layers(self.technique)
-        self.edit(text, network=name, weights=weights, technique=technique)
+        self.edit(
+            text, network=name, weights=weights, preprocessing=preprocessing, technique=technique
+        )
 
     def load(self, job: Job) -> None:
         """Take over a whole job: nothing before it can be undone."""

@@ -1,6 +1,7 @@
 """One channel everywhere: on the picture, in a folder's pictures, in a picture made for it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -143,7 +144,9 @@ class ChannelWindow(QDialog):
             self.number.setRange(0, count - 1)
             self.number.setSuffix(self.tr(" (0 to {0})").format(count - 1))
             self.number.setValue(number)
-        self._turn_to(Channel(subject.network, subject.weights, layer, number))
+        self._turn_to(
+            Channel(subject.network, subject.weights, layer, number, subject.preprocessing)
+        )
         self.show()
         self.raise_()
 
@@ -151,7 +154,7 @@ class ChannelWindow(QDialog):
     def follow(self, subject: Subject) -> None:
         """Look at another picture once it stays for a moment; another network changes nothing."""
         own = self.channel
-        if own is None or (own.network, own.weights) != (subject.network, subject.weights):
+        if own is None or own.eye != subject.eye:
             return
         if subject.image != self._image:
             self._image = subject.image
@@ -162,7 +165,7 @@ class ChannelWindow(QDialog):
     def _on_number(self, number: int) -> None:
         own = self.channel
         if own is not None and own.number != number:
-            self._turn_to(Channel(own.network, own.weights, own.layer, number))
+            self._turn_to(replace(own, number=number))
 
     def _turn_to(self, channel: Channel) -> None:
         self.channel = channel

@@ -45,7 +45,7 @@ class PatchesPart(ChannelPart):
             self.say(self.tr("Choose a folder of pictures to look through."))
             return
         rows = Rows(True, 1, channel.number)
-        asked = channel.network, channel.weights, folder, channel.layer
+        asked = channel.eye, folder, channel.layer
         if self._finder is None or asked != self._asked:
             self._asked = asked
             self._show(None)

@@ -16,7 +16,7 @@ from gui.panels.inspection import Stopped, Tell
 from gui.pixels import picture_of, to_image
 from gui.run.activation_grid import of_classes
 from gui.run.maps import fitting
-from gui.run.networks import Networks
+from gui.run.networks import Key, Networks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,6 +45,13 @@ class Channel:
     layer: str
     """As the layer tree names it."""
     number: int
+    preprocessing: str | None = None
+    """As the job says it; None: as the weights want."""
+
+    @property
+    def eye(self) -> Key:
+        """Who looks: network, weights and how pictures are prepared."""
+        return self.network, self.weights, self.preprocessing
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +88,7 @@ class Guided:
 
 def look(image: QImage, channel: Channel, networks: Networks) -> Look:
     """Return where the channel answers. Raises `PareidoliaError`s, as all here."""
-    network = networks.get(channel.network, channel.weights).twin()
+    network = networks.get(*channel.eye).twin()
     picture = fitting(image, network)
     values, box = _answer(network, picture, channel)
     place = np.unravel_index(int(values.argmax()), values.shape)
@@ -107,7 +114,7 @@ def guided(image: QImage, channel: Channel, networks: Networks) -> Guided:
     from engine.inspection.tiling import around_gray
     from engine.networks.fitting import call_name
 
-    network = networks.get(channel.network, channel.weights).twin()
+    network = networks.get(*channel.eye).twin()
     picture = fitting(image, network)
     height, width = picture.shape[2], picture.shape[3]
     values, box = _answer(network, picture, channel)
@@ -182,9 +189,9 @@ def maximized(
     )
     job = Job(
         technique, network=channel.network, weights=channel.weights, size=SIZE, device=device,
-        precision="fp32",
+        precision="fp32", preprocessing=channel.preprocessing,
     )  # fmt: skip
-    network = networks.get(channel.network, channel.weights).twin()
+    network = networks.get(*channel.eye).twin()
     said, image = time.monotonic(), None
     with contextlib.closing(run(job, network)) as frames:  # type: ignore[type-var]
         for frame in frames:

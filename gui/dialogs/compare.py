@@ -31,8 +31,8 @@ from gui.dialogs.compare_choices import CompareChoices
 from gui.dialogs.reading import apart
 from gui.dialogs.saving import Question, Saver
 from gui.dialogs.sizing import open_within
-from gui.run.comparing import Made, Named, drawn
-from gui.run.networks import Networks
+from gui.run.comparing import Made, drawn
+from gui.run.networks import Key, Networks
 
 if TYPE_CHECKING:
     from engine.attribution.comparison import Compared
@@ -54,7 +54,7 @@ class CompareDialog(QDialog):
     """Choose methods, targets and layers; see the figure; export it."""
 
     def __init__(
-        self, image: QImage, network: Named, layers: Sequence[tuple[str, str]],
+        self, image: QImage, network: Key, layers: Sequence[tuple[str, str]],
         others: Sequence[str], networks: Networks, background: Background,
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip

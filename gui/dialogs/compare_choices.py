@@ -19,7 +19,8 @@ from engine.colour_map import SEQUENTIAL
 from engine.errors import BadInput
 from engine.heat import METHODS
 from gui.dialogs.completing import SeveralCompleter, UnitsCompleter
-from gui.run.comparing import Named, Order, units_of
+from gui.run.comparing import Order, units_of
+from gui.run.networks import Key
 
 OVER = 0.6
 """How strongly maps lie over the photo, when they do."""
@@ -32,7 +33,7 @@ class CompareChoices(QWidget):
     """Methods, classes, units, layers, a second network, colours."""
 
     def __init__(
-        self, network: Named, layers: Sequence[tuple[str, str]], others: Sequence[str],
+        self, network: Key, layers: Sequence[tuple[str, str]], others: Sequence[str],
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip
         """`layers`: (shown name, name) of those with a map; `others`: networks by name."""
@@ -149,7 +150,7 @@ class CompareChoices(QWidget):
         second = self.second.currentText() if self.second.currentIndex() > 0 else ""
         items = [self.layers.item(row) for row in range(self.layers.count())]
         return Order(
-            image, methods, (self._network, (second, None)) if second else (self._network,),
+            image, methods, (self._network, (second, None, None)) if second else (self._network,),
             classes,
             tuple(
                 item.data(Qt.ItemDataRole.UserRole)

@@ -262,7 +262,8 @@ def _pointed(
     from engine.device import choose_device
     from engine.heat import UnitName
 
-    shared, device = networks.get(about.network, about.weights), choose_device(about.device)
+    shared = networks.get(about.network, about.weights, about.preprocessing)
+    device = choose_device(about.device)
     network = (shared.twin() if device.type == "cpu" else shared).at(device, shared.dtype)
     photo = picture_of(about.image)
     if isinstance(target, UnitName):

@@ -32,7 +32,7 @@ def cut_out_dialog(window: "MainWindow") -> "CutOutDialog | None":
         path = opened.path
     elif shown is not None and shown.kind in ("content", "input"):
         path = shown.path
-    about = About(image, job.network, job.weights, job.device)
+    about = About(image, job.network, job.weights, job.device, job.preprocessing)
     target = wish.target if unit is None else unit
     dialog = CutOutDialog(about, path, target, window.networks, window.background, window)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -60,15 +60,15 @@ class DialogsFlow(QObject):
         """Return the comparison for the picture on the canvas; None: there is nothing to compare."""
         from gui.dialogs.compare import CompareDialog
         from gui.flow.sight import maps_of
+        from gui.run.networks import eye_of
 
         w = self.window
         current, here = w.showing.current, w.layers.here
         if current is None or here is None:
             w.status.say(self.tr("There is no picture to compare methods on."))
             return None
-        job = w.studio.job
         dialog = CompareDialog(
-            current.image, (job.network, job.weights), maps_of(here.layers), w.layers.names,
+            current.image, eye_of(w.studio.job), maps_of(here.layers), w.layers.names,
             w.networks, w.background, w,
         )  # fmt: skip
         wish, names = w.sight.wish(), here.network.classes

@@ -16,7 +16,7 @@ from gui.flow.files import FilesFlow
 from gui.flow.running import RunFlow
 from gui.flow.writing import made_figure
 from gui.pictures import image_of
-from gui.run.networks import Networks
+from gui.run.networks import Networks, eye_of
 from gui.run.worker import Result
 
 
@@ -79,6 +79,6 @@ class FigureFlow(QObject):
 
 
 def _made(result: Result, networks: Networks) -> tuple[Picture, tuple[QImage, ...]]:
-    network = networks.get(result.job.network, result.job.weights)
+    network = networks.get(*eye_of(result.job))
     figure = made_figure(result, network)
     return figure, levels_of(image_of(figure))

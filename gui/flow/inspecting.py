@@ -23,7 +23,7 @@ from gui.panels.inspection import InspectionPanel, LayerChoice, Subject
 from gui.panels.neighbors import NeighborsPanel
 from gui.panels.patches import PatchesPanel
 from gui.run.albums import Albums
-from gui.run.networks import Networks
+from gui.run.networks import Networks, eye_of
 from gui.studio import Studio
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class InspectFlow(QObject):
         names = {choice.name for choice in choices}
         return Subject(
             shown.image if shown is not None else None, job.network, job.weights, choices,
-            self._layer if self._layer in names else "", wish.target,
+            self._layer if self._layer in names else "", wish.target, job.preprocessing,
         )  # fmt: skip
 
     @Slot(bool)
@@ -200,8 +200,8 @@ class InspectFlow(QObject):
         studio = self.studio
         name = self.tr("Visualize channel {0} of {1}").format(channel.number, channel.layer)
         studio.undo_stack.beginMacro(name)
-        if (studio.job.network, studio.job.weights) != (channel.network, channel.weights):
-            studio.set_network(channel.network, channel.weights)
+        if eye_of(studio.job) != channel.eye:
+            studio.set_network(*channel.eye)
         studio.set_technique("activation-maximization")
         values = {"layer": channel.layer, "channel": str(channel.number), "position": ""}
         studio.set_settings(name, values)

@@ -18,7 +18,7 @@ from gui.flow.showing import Showing
 from gui.flow.words import in_this_window
 from gui.panels.layer_model import Role
 from gui.panels.network_tree import NetworkTreePanel
-from gui.run.networks import Networks
+from gui.run.networks import Key, Networks, eye_of
 from gui.studio import Studio
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class LayersFlow(QObject):
         self._ticket: Ticket | None = None
         self._begun = False
         self._shown: object = None
-        self._key: tuple[str, str | None, Size | None] | None = None
+        self._key: tuple[Key, Size | None] | None = None
         self.names = [studio.job.network]
         """What is on this machine."""
         box.activated.connect(self._on_chosen)
@@ -148,10 +148,10 @@ class LayersFlow(QObject):
         job = self.studio.job
         size = self.showing.size_of_result()
         plain = (size.height(), size.width()) if size is not None else None
-        key = (job.network, job.weights, plain)
+        key = (eye_of(job), plain)
         if key == self._key:
             return
-        other = self._key is None or key[:2] != self._key[:2]
+        other = self._key is None or key[0] != self._key[0]
         self._key = key
         if self._ticket is not None:
             self._ticket.cancel()
@@ -282,7 +282,7 @@ class LayersFlow(QObject):
 
     @Slot(object, object)
     def _on_job(self, before: Job, after: Job) -> None:
-        if (before.network, before.weights) != (after.network, after.weights):
+        if eye_of(before) != eye_of(after):
             self._fill_box()
             self.here = None
         if before.technique != after.technique:
@@ -313,11 +313,9 @@ def picked(technique: Technique) -> tuple[int, ...]:
     return () if field == "units" and "," not in text else numbers(text)
 
 
-def load(
-    networks: Networks, technique: Technique, name: str, weights: str | None, size: Size | None
-) -> Loaded:
+def load(networks: Networks, technique: Technique, eye: Key, size: Size | None) -> Loaded:
     """Load a network and trace its layers; for pictures that it cannot take, at its own size."""
-    network = networks.get(name, weights)
+    network = networks.get(*eye)
     technique.suggested_layers(network)  # imports what the window will need to ask for them
     own = network.card.input_size, network.card.input_size
     try:

@@ -13,6 +13,7 @@ from gui.background import Background, Ticket
 from gui.flow.lesson_state import Seen, SeenMap, step_of, wish_values
 from gui.flow.sight import KINDS, SightFlow, as_wished
 from gui.run.maps import Answer
+from gui.run.networks import eye_of
 from gui.session import job_to_values
 from gui.studio import Studio
 
@@ -95,7 +96,7 @@ class LessonTaking(QObject):
             wish.target, self.sight.panel.target.unit(), wish.saliency, wish.grad_cam, wish.layer,
             wish.square,
         )  # fmt: skip
-        network = (asked.network, asked.weights) == (job.network, job.weights)
+        network = asked.eye == eye_of(job)
         return same and network and not answer.unfinished
 
     @Slot(object)

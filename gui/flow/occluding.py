@@ -114,7 +114,7 @@ class OccludingFlow(CanvasToolFlow):
             self._newest.forget()
             self.show_problem(panel.target.problem or panel.no_classes())
             return
-        about = About(image, job.network, job.weights, job.device)
+        about = About(image, job.network, job.weights, job.device, job.preprocessing)
         target = panel.wish().target if unit is None else unit
         self.ask(partial(covered, self._eye, about, self.group.fill(), shares, target))
 

@@ -137,7 +137,7 @@ class PointerFlow(CanvasToolFlow):
         job, panel = self.sight.studio.job, self.sight.panel
         layer, unit = panel.wish().layer, panel.target.unit()
         channel = unit.channel if unit is not None and unit.layer == layer else None
-        about = About(image, job.network, job.weights, job.device)
+        about = About(image, job.network, job.weights, job.device, job.preprocessing)
         self.ask(partial(_seen, self._eye, about, layer, channel, at))
 
     def show_found(self, found: SeenField) -> None:

@@ -17,6 +17,7 @@ from gui.pixels import heat_image
 from gui.run.activation_grid import GridWish
 from gui.run.controller import RunController, State
 from gui.run.maps import Answer, MapsController, Question
+from gui.run.networks import eye_of
 from gui.studio import Studio
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class SightFlow(QObject):
 
     @Slot(object, object)
     def _on_job(self, before: Job, after: Job) -> None:
-        if (before.network, before.weights) != (after.network, after.weights):
+        if eye_of(before) != eye_of(after):
             self._clear()
 
     @Slot(object)
@@ -128,7 +129,7 @@ class SightFlow(QObject):
         question = Question(
             image, job.network, job.weights, job.device, wish.target,
             wish.saliency, wish.grad_cam, wish.layer, self._activations, looked,
-            unit, wish.square, target.of_unit and unit is None,
+            unit, wish.square, target.of_unit and unit is None, job.preprocessing,
         )  # fmt: skip
         self._drop_what_is_over(question)
         if looked and not self._open:

@@ -11,7 +11,7 @@ from engine.networks.classes import class_number
 from gui.background import Background
 from gui.flow.layers import LayersFlow
 from gui.pictures import Pictures
-from gui.run.networks import Networks
+from gui.run.networks import Key, Networks, eye_of
 from gui.session import path_of
 from gui.studio import Studio
 from gui.subject import CARRIED, lacks
@@ -71,8 +71,7 @@ class SubjectFlow(QObject):
             self._fill()
             return
         self.shown = key, ""
-        job = self.studio.job
-        work = partial(seen_class, self.networks, job.network, job.weights, opened.image)
+        work = partial(seen_class, self.networks, eye_of(self.studio.job), opened.image)
         self.background.submit(work, partial(self._on_seen, key))
 
     def _on_seen(self, key: object, name: str) -> None:
@@ -86,13 +85,13 @@ class SubjectFlow(QObject):
             self.studio.fill_in({"class": name})
 
 
-def seen_class(networks: Networks, name: str, weights: str | None, image: QImage) -> str:
+def seen_class(networks: Networks, eye: Key, image: QImage) -> str:
     """Return the class that a network finds likeliest in an image."""
     import torch
 
     from gui.run.maps import fitting
 
-    network = networks.get(name, weights).twin()
+    network = networks.get(*eye).twin()
     with torch.inference_mode():
         logits = network.logits(fitting(image, network))
     number = int(logits[0].argmax())

@@ -132,7 +132,7 @@ class ActivationsPanel(InspectionPanel):
         asked, subject = answer.question, self.subject
         if asked.activations is None or asked.activations != self._wish or subject is None:
             return
-        if (asked.network, asked.weights) != (subject.network, subject.weights):
+        if asked.eye != subject.eye:
             return
         self._hide_progress()
         if answer.activations is None:

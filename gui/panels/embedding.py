@@ -133,7 +133,7 @@ class EmbeddingPanel(FolderPanel):
         method: Method = self.method_box.currentData()
         by_tsne = method == "tsne"  # else its settings change nothing
         return MapWish(
-            subject.network, subject.weights, folder, method,
+            subject.eye, folder, method,
             self.perplexity.value() if by_tsne else 0.0, self.seed.value() if by_tsne else 0,
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile, TileGrid
 from gui.panels.tile_rows import TileRow, TileRows
 from gui.pixels import to_image
-from gui.run.networks import Networks
+from gui.run.networks import Key, Networks
 
 INPUTS = 16
 ROWS = 16
@@ -24,8 +24,7 @@ ROWS = 16
 class FilterWish:
     """What is to be shown of which layer."""
 
-    network: str
-    weights: str | None
+    eye: Key
     layer: str
     together: bool
     rows: int
@@ -124,7 +123,7 @@ class FiltersPanel(InspectionPanel):
         if subject is None or not self.layer_box.count():
             return
         wish = FilterWish(
-            subject.network, subject.weights, self.layer_box.chosen(),
+            subject.eye, self.layer_box.chosen(),
             self.scale_box.currentIndex() == 0, self._rows, self.first_input.value(),
         )  # fmt: skip
         if wish != self._asked:
@@ -201,7 +200,7 @@ def shown_filters(
     from engine.image import to_bytes8
     from engine.inspection.filters import filters
 
-    found = filters(networks.get(wish.network, wish.weights), wish.layer)
+    found = filters(networks.get(*wish.eye), wish.layer)
     shown, shape = found.weight, tuple(found.weight.shape)
     coloured, slices = list[QImage](), list[list[QImage]]()
     if found.coloured:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QV
 
 from engine.errors import PareidoliaError
 from gui.background import Background, Ticket
-from gui.run.networks import Networks
+from gui.run.networks import Key, Networks
 from gui.run.telling import Tell as Tell
 
 PROGRESS_AFTER = 500
@@ -47,6 +47,13 @@ class Subject:
     """Selected in the tree; empty: none."""
     target: int | None = None
     """The class asked about; None: the most likely one."""
+    preprocessing: str | None = None
+    """As the job says it; None: as the weights want."""
+
+    @property
+    def eye(self) -> Key:
+        """Who looks: network, weights and how pictures are prepared."""
+        return self.network, self.weights, self.preprocessing
 
 
 class _Relay(QObject):

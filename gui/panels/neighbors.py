@@ -17,7 +17,7 @@ from gui.panels.tile_grid import GridTile
 from gui.panels.tile_rows import TileRow, TileRows
 from gui.pixels import picture_of, to_image
 from gui.run.albums import Albums
-from gui.run.networks import Networks
+from gui.run.networks import Key, Networks
 
 if TYPE_CHECKING:
     from engine.inspection.distances import Metric, Neighbor, Neighbors
@@ -30,8 +30,7 @@ class NearWish:
     """What is asked for."""
 
     image: QImage
-    network: str
-    weights: str | None
+    eye: Key
     folder: Path
     metric: "Metric"
 
@@ -80,7 +79,7 @@ class NeighborsPanel(FolderPanel):
         if self._wanted() == self._asked:
             return
         # Pictures of a run follow each other faster than neighbours are found: the newest waits.
-        if self.busy and self._wanted()[:3] == self._asked[:3] and self._image() is not None:
+        if self.busy and self._wanted()[:2] == self._asked[:2] and self._image() is not None:
             self._pending = True
         else:
             self.refresh()
@@ -91,9 +90,9 @@ class NeighborsPanel(FolderPanel):
 
     def _wanted(self) -> tuple[object, ...]:
         subject, image = self.subject, self._image()
-        network = (subject.network, subject.weights) if subject is not None else (None, None)
+        eye = subject.eye if subject is not None else None
         key = image.cacheKey() if image is not None else None
-        return *network, self.folder.path, key, self.metric_box.currentData()
+        return eye, self.folder.path, key, self.metric_box.currentData()
 
     @Slot(int)
     def _on_metric(self, _index: int) -> None:
@@ -116,9 +115,7 @@ class NeighborsPanel(FolderPanel):
             self.say(self.tr("There is no picture on the canvas to compare with."))
             return
         self._asked = self._wanted()
-        wish = NearWish(
-            image, subject.network, subject.weights, folder, self.metric_box.currentData()
-        )
+        wish = NearWish(image, subject.eye, folder, self.metric_box.currentData())
         self.start(partial(find_near, self._albums, wish), self._on_found)
 
     def cancel(self) -> None:
@@ -162,7 +159,7 @@ def find_near(albums: Albums, wish: NearWish, tell: Tell, stopped: Stopped) -> N
     """Return the neighbours; None when stopped. Raises `PareidoliaError`s."""
     import torch
 
-    album = albums.read(wish.folder, wish.network, wish.weights, tell, stopped)
+    album = albums.read(wish.folder, wish.eye, tell, stopped)
     if album is None:
         return None
     square = torch.from_numpy(square_of(wish.image, album.seen_side)).permute(2, 0, 1)

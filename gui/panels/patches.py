@@ -80,8 +80,8 @@ class PatchesPanel(FolderPanel):
 
     def _wanted(self) -> tuple[object, ...]:
         subject = self.subject
-        network = (subject.network, subject.weights) if subject is not None else ()
-        return *network, self.folder.path, self.layer_box.chosen()
+        eye = subject.eye if subject is not None else None
+        return eye, self.folder.path, self.layer_box.chosen()
 
     def _rows_wanted(self) -> Rows:
         only = self.channel_box.value()
@@ -119,7 +119,7 @@ class PatchesPanel(FolderPanel):
             )
             self.channel_box.setMaximum(max(0, (channels or 1) - 1))
             self._finder = Finder(
-                self.networks, subject.network, subject.weights, folder,
+                self.networks, subject.eye, folder,
                 self.layer_box.chosen(), self._rows_wanted(),
             )  # fmt: skip
         finder = self._finder

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gui.run.networks import Networks
+from gui.run.networks import Key, Networks
 from gui.run.telling import Tell
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Albums:
         """Who is reading, how much of it is done, and how much there is."""
 
     def read(
-        self, folder: Path, network: str, weights: str | None,
+        self, folder: Path, eye: Key,
         tell: Tell, stopped: Callable[[], bool],
     ) -> "Album | None":  # fmt: skip
         """Return a folder's album; None when stopped, then the next call goes on from there.
@@ -45,7 +45,7 @@ class Albums:
 
         files = picture_files(folder)
         mark = fingerprint(folder, files)
-        shared = self._networks.get(network, weights)
+        shared = self._networks.get(*eye)
         while not self._reading.acquire(timeout=WAIT):  # the other panel is reading
             if stopped():
                 return None

@@ -14,7 +14,7 @@ from gui.canvas.figure_view import levels_of
 from gui.pictures import image_of
 from gui.pixels import picture_of
 from gui.run.maps import unit_of
-from gui.run.networks import Networks
+from gui.run.networks import Key, Networks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from engine.networks.network import Network
 
 MOST_COLUMNS = 12
-Named = tuple[str, str | None]
-"""A network's name and where its weights are."""
 _BETWEEN_UNITS = re.compile(r",(?!\s*[0-9]+\s*(?:,|$))")
 """A comma, but not the one between a unit's row and column."""
 
@@ -41,7 +39,7 @@ class Order:
 
     image: QImage
     methods: tuple[str, ...]
-    networks: tuple[Named, ...]
+    networks: tuple[Key, ...]
     classes: tuple[str, ...]
     """Names or numbers; empty, and no units: the three most likely to the first network."""
     layers: tuple[str, ...]

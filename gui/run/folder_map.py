@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gui.pixels import Bytes
 from gui.run.albums import Albums
+from gui.run.networks import Key
 from gui.run.telling import Tell
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 class MapWish:
     """What is asked for."""
 
-    network: str
-    weights: str | None
+    eye: Key
     folder: Path
     method: "Method"
     perplexity: float
@@ -43,7 +43,7 @@ class FolderMap:
         """Say what the figure shows."""
         embedding, wish = self.embedding, self.wish
         share = f"the first two principal components explain {embedding.explained[:2].sum():.0%}"
-        what = f"{wish.network}'s features ({self.features})"
+        what = f"{wish.eye[0]}'s features ({self.features})"
         if wish.method == "pca":
             return f"PCA of {what}: {share}"
         return (
@@ -59,7 +59,7 @@ def make_map(
     from engine.inspection.embedding import Embedding, label_of
     from engine.inspection.layout import embed_apart
 
-    album = albums.read(wish.folder, wish.network, wish.weights, tell, stopped)
+    album = albums.read(wish.folder, wish.eye, tell, stopped)
     if album is None:
         return None
     tell(0, 0)  # how long the rest takes is not known

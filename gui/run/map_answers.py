@@ -7,6 +7,7 @@ from PySide6.QtGui import QImage
 
 from engine.heat import Heat, Square, UnitName, find_method
 from gui.run.activation_grid import ActivationGrid, GridWish
+from gui.run.networks import Key
 
 SLOW = ("occlusion", "smoothgrad")
 """Methods, by their commands, that take seconds."""
@@ -38,6 +39,13 @@ class Question:
     """What an occlusion covers."""
     nameless: bool = False
     """Whether a unit is wanted, and not yet said which: then there are no maps."""
+    preprocessing: str | None = None
+    """As the job says it; None: as the weights want."""
+
+    @property
+    def eye(self) -> Key:
+        """Who looks: network, weights and how pictures are prepared."""
+        return self.network, self.weights, self.preprocessing
 
     @property
     def slow(self) -> bool:
@@ -92,8 +100,7 @@ class Answer:
     def of_picture(self, now: Question) -> bool:
         """Whether this is what the network now asked says of the picture now asked about."""
         asked = self.question
-        network = (asked.network, asked.weights) == (now.network, now.weights)
-        return network and asked.image.cacheKey() == now.image.cacheKey()
+        return asked.eye == now.eye and asked.image.cacheKey() == now.image.cacheKey()
 
     def of_target(self, now: Question) -> bool:
         """Whether this is about the class or unit now asked about."""

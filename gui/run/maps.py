@@ -188,7 +188,7 @@ class MapsWorker(QObject):
 
         from engine.device import choose_device
 
-        shared = self._networks.get(question.network, question.weights)
+        shared = self._networks.get(*question.eye)
         device = choose_device(question.device)
         if self._twin is None or self._twin[:2] != (shared, device.type):
             own = shared.twin() if device.type == "cpu" else shared

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 from gui.garbage import freeze_soon
 
 if TYPE_CHECKING:
+    from engine.job import Job
     from engine.networks.network import Network
 
 Key = tuple[str, str | None, str | None]
+"""Network, where its weights are, and how pictures are prepared: what `Networks.get` takes."""
 KEPT = 2
 """Networks kept in memory: going back to the one before is instant."""
+
+
+def eye_of(job: "Job") -> Key:
+    """Return what a job looks with."""
+    return job.network, job.weights, job.preprocessing
 
 
 class Networks:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QImage
 
 from engine.errors import PareidoliaError
 from gui.pixels import to_image
-from gui.run.networks import Networks
+from gui.run.networks import Key, Networks
 from gui.run.telling import Tell
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ class Finder:
     """One search; runs behind the window, except for setting `rows`."""
 
     def __init__(
-        self, networks: Networks, network: str, weights: str | None, folder: Path, layer: str,
+        self, networks: Networks, eye: Key, folder: Path, layer: str,
         rows: Rows,
     ) -> None:  # fmt: skip
         self.rows = rows
         """May be replaced at any time, by any thread."""
         self.layer = layer
-        self._networks, self._network, self._weights = networks, network, weights
+        self._networks, self._eye = networks, eye
         self._folder = folder
         self._search: PatchSearch | None = None
         self._images: dict[tuple[Path, tuple[int, int, int, int]], QImage] = {}
@@ -75,7 +75,7 @@ class Finder:
         if self._search is None:
             from engine.inspection.patches import PatchSearch
 
-            network = self._networks.get(self._network, self._weights).twin()
+            network = self._networks.get(*self._eye).twin()
             self._search = PatchSearch(network, self._folder, [self.layer])
             self._taken_up = self._search.done
         tell.check(self._search.done, len(self._search.files))

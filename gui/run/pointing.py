@@ -40,6 +40,8 @@ class About:
     network: str
     weights: str | None
     device: str
+    preprocessing: str | None = None
+    """As the job says it; None: as the weights want."""
 
 
 class Eye:
@@ -57,7 +59,7 @@ class Eye:
 
         from engine.device import choose_device
 
-        shared = self._networks.get(about.network, about.weights)
+        shared = self._networks.get(about.network, about.weights, about.preprocessing)
         device = choose_device(about.device)
         if self._own is None or self._own[:2] != (shared, device.type):
             twin = shared.twin() if device.type == "cpu" else shared

@@ -101,8 +101,8 @@ class OwnNetworks(Networks):
         super().__init__()
         self.own = {"hand": hand_network(), "bare": hand_network(())}
 
-    def get(self, name: str, weights: str | None = None) -> Network:
-        return self.own.get(name) or super().get(name, weights)
+    def get(self, name: str, *more: str | None) -> Network:  # type: ignore[override]
+        return self.own.get(name) or super().get(name, *more)
 
 
 NETWORKS = OwnNetworks()

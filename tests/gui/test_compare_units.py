@@ -42,7 +42,7 @@ def tiny(name: str, *weights: float) -> Network:
 def networks(monkeypatch: pytest.MonkeyPatch) -> Networks:
     made = Networks()
     known = {"long": tiny("long", 1, -3, 2), "short": tiny("short", 0, 5, 0)}
-    monkeypatch.setattr(made, "get", lambda name, _weights=None: known[name])
+    monkeypatch.setattr(made, "get", lambda name, *_more: known[name])
     return made
 
 
@@ -53,7 +53,7 @@ def dialog(qtbot: QtBot, networks: Networks) -> Iterator[CompareDialog]:
     image.setPixelColor(3, 2, QColor(200, 20, 100))
     background = Background()
     made = CompareDialog(
-        image, ("long", None), [("0", "0")], ["long", "short"], networks, background
+        image, ("long", None, None), [("0", "0")], ["long", "short"], networks, background
     )
     qtbot.addWidget(made)
     made.set_question("", "", "", (), ["0", "1", "2"])

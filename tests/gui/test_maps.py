@@ -231,7 +231,7 @@ def test_each_channel_has_a_layer_of_its_own_where_branches_meet(cat: QImage) ->
         branch.bias.data.fill_(5.0)
     networks = Networks()
     found = Network(module, Card("joined", "Joined", "some", BYTES, input_size=32), tuple("abcd"))
-    networks.get = lambda name, weights=None: found  # type: ignore[method-assign]
+    networks.get = lambda *_eye: found  # type: ignore[method-assign]
     worker = MapsWorker(networks)
 
     def answer(channel: int) -> Answer:

@@ -1,0 +1,112 @@
+"""Whatever looks through the job's network prepares its pictures as the job says."""
+
+from functools import partial
+
+import pytest
+import torch
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QImage
+from pytestqt.qtbot import QtBot
+
+from gui.flow.subject import seen_class
+from gui.main_window import MainWindow
+from gui.pictures import open_for_screen
+from gui.run.activation_grid import GridWish
+from gui.run.comparing import Order, drawn
+from gui.run.maps import MapsWorker, Question, fitting
+from gui.run.networks import Networks, eye_of
+from gui.run.pointing import About, Eye, covered, seen_field
+from tests.gui.stories import CAT, until
+
+OWN = "mean=10,20,30 std=90 range=255 order=BGR"
+
+
+@pytest.fixture
+def networks() -> Networks:
+    return Networks()
+
+
+@pytest.fixture
+def cat(qapp: object) -> QImage:
+    return open_for_screen(CAT).image.scaled(64, 48)
+
+
+def prepared_by_hand(networks: Networks, image: QImage) -> torch.Tensor:
+    picture = fitting(image, networks.get("slim_vgg"))
+    return (picture.flip(1) * 255 - torch.tensor([10.0, 20.0, 30.0]).view(1, 3, 1, 1)) / 90
+
+
+def test_maps_activations_and_what_is_covered(networks: Networks, cat: QImage) -> None:
+    x = prepared_by_hand(networks, cat)
+    plain = networks.get("slim_vgg")
+    layer, maps = plain.module.get_submodule(plain.resolve("relu3_1")), list[torch.Tensor]()
+    hook = layer.register_forward_hook(lambda _m, _i, out: maps.append(out.detach().clone()))
+    with torch.no_grad():
+        logits = plain.module(x)[0].double()
+    hook.remove()
+    chances = logits.softmax(0)
+    likely = int(chances.argmax())
+
+    wish = GridWish("relu3_1")
+    asked = partial(Question, cat, "slim_vgg", None, "cpu", None, activations=wish)
+    answer = MapsWorker(networks)._answer(asked(preprocessing=OWN))
+    assert answer.target == likely
+    assert answer.probability == pytest.approx(float(chances[likely]), rel=1e-3)
+    assert answer.activations is not None
+    assert answer.activations.means == pytest.approx(maps[0][0].mean((1, 2)).numpy(), abs=1e-4)
+    assert not answer.of_picture(asked()), "of another preparation: out of date"
+
+    eye = Eye(networks)
+    about = About(cat, "slim_vgg", None, "cpu", OWN)
+    found = covered(eye, about, "gray", QRectF(0.25, 0.25, 0.25, 0.25), likely)
+    assert found.answers[0] == pytest.approx(float(logits[likely]), abs=1e-3)
+    assert eye.look(about)[0].card.preprocessing.order == "BGR"
+    field = seen_field(eye, about, "relu3_1", 0, (0.5, 0.5))
+    usual = seen_field(eye, About(cat, "slim_vgg", None, "cpu"), "relu3_1", 0, (0.5, 0.5))
+    assert field.unit == usual.unit
+    assert field.overlay != usual.overlay
+    name = seen_class(networks, ("slim_vgg", None, OWN), cat)
+    assert name in (plain.classes[likely], str(likely))
+
+
+def test_compared_methods(networks: Networks, cat: QImage) -> None:
+    x = prepared_by_hand(networks, cat).requires_grad_(True)
+    networks.get("slim_vgg").module(x)[0, 7].backward()
+    assert x.grad is not None
+    wanted = x.grad[0].abs().amax(0)
+    order = Order(
+        cat, ("gradient",), (("slim_vgg", None, OWN),), ("7",), (), "viridis", one_scale=True
+    )
+    made = drawn(order, False, networks, lambda *_: None, lambda: False)
+    assert made is not None
+    (values,) = made.compared.values.values()
+    # Rounded otherwise, a maximum may come from another pixel here and there.
+    assert (torch.as_tensor(values) - wanted).abs().mean() < 1e-2 * wanted.mean()
+
+
+def test_in_the_window(window: MainWindow, qtbot: QtBot) -> None:
+    window.docks["sight"].raise_()
+    window.sight_flow.watch(True)
+    until(qtbot, lambda: window.sight_flow.answer and not window.maps._busy)
+    before = window.sight_flow.answer
+    window.studio.edit("Prepare otherwise", preprocessing=OWN)
+    assert window.sight_flow.answer is None, "what is shown is no longer true"
+    until(qtbot, lambda: window.sight_flow.answer and not window.sight_flow._open)
+    answer = window.sight_flow.answer
+    assert before is not None
+    assert answer is not None
+    assert answer.question.preprocessing == OWN
+    assert answer.top != before.top
+    here = window.layers.here
+    assert here is not None
+    assert here.network.card.preprocessing.order == "BGR"
+    assert window.inspecting.subject().eye == ("slim_vgg", None, OWN)
+    dialog = window.dialogs.compare_dialog()
+    assert dialog is not None
+    assert dialog.choices._network == eye_of(window.studio.job)  # type: ignore[attr-defined]
+    dialog.close()
+    # Made for one network's weights, it does not go over to another's.
+    window.studio.set_network("squeezenet1_1")
+    assert window.studio.job.preprocessing is None
+    window.studio.undo_stack.undo()
+    assert window.studio.job.preprocessing == OWN
