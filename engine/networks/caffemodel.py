@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import BadInput
+from engine.networks.formats.mapped import Mapped
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,13 +35,13 @@ def read_caffemodel(path: Path) -> "dict[str, Tensor]":
     """
     try:
         tensors: dict[str, Tensor] = {}
-        for number, _, value in fields(memoryview(path.read_bytes())):
+        file = Mapped.whole(path)
+        for number, _, value in fields(memoryview(file.memory)):
             if number == LAYER and isinstance(value, memoryview):
                 tensors |= _layer(value, NAME, BLOBS)
             elif number == OLD_LAYER and isinstance(value, memoryview):
                 tensors |= _layer(value, OLD_NAME, OLD_BLOBS)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+            file.release()  # what was read has been copied
     except (ValueError, IndexError, RuntimeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is cut off or damaged, or not a Caffe model") from error
     if not tensors:
@@ -121,7 +122,8 @@ def blob(message: memoryview) -> "Tensor":
     if not shape:
         # A fully connected layer's matrix: (1, 1, outputs, inputs).
         shape = old_shape[2:] if old_shape[:2] == [1, 1] else old_shape
-    content, kind = (b"".join(doubles), "<f8") if doubles else (b"".join(parts), "<f4")
+    pieces, kind = (doubles, "<f8") if doubles else (parts, "<f4")
+    content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     if len(shape) > MOST_DIMENSIONS or prod(shape) * int(kind[2]) != len(content):
         raise ValueError("a shape of more or fewer numbers than there are")
     return torch.from_numpy(np.frombuffer(content, kind).astype("f4")).reshape(shape)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import BadInput
 from engine.networks.card import CAFFE_BVLC, Preprocessing
 from engine.networks.foreign.network import Foreign
+from engine.networks.formats.mapped import Mapped
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,9 +37,7 @@ def read(path: Path) -> Foreign:
     from engine.networks.foreign.probing import classes_of
 
     try:
-        found, _ = layers(memoryview(path.read_bytes()))
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+        found, _ = layers(Mapped.whole(path))
     except (ValueError, IndexError, RuntimeError, UnicodeDecodeError) as error:
         raise BadInput(
             f"{path} is cut off or damaged, or not a Caffe model; get it again"

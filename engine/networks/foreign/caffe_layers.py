@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.networks.caffemodel import BYTES, FIXED32, VARINT, blob, fields
+from engine.networks.formats.mapped import Mapped
 
 V2 = {"name": 1, "type": 2, "bottom": 3, "top": 4, "blobs": 7, "include": 8}
 V1 = {"bottom": 2, "top": 3, "name": 4, "type": 5, "blobs": 6, "include": 32}
@@ -56,20 +57,21 @@ class Layer:
         return values[-1] if values else default
 
 
-def layers(message: memoryview) -> tuple[list[Layer], list[str]]:
-    """Return the layers of a NetParameter in their order, and the names of its inputs.
+def layers(file: Mapped) -> tuple[list[Layer], list[str]]:
+    """Return the layers of the NetParameter in a file in their order, and the names of its inputs.
 
     Raises `ValueError` or `IndexError` when the message is not whole.
     """
     found: list[Layer] = []
     inputs: list[str] = []
-    for number, wire, value in fields(message):
+    for number, wire, value in fields(memoryview(file.memory)):
         if number == LAYER and isinstance(value, memoryview):
             found.append(_layer(value, V2, PARAMETERS_V2))
         elif number == OLD_LAYER and isinstance(value, memoryview):
             found.append(_layer(value, V1, PARAMETERS_V1))
         elif number == INPUT and wire == BYTES and isinstance(value, memoryview):
             inputs.append(bytes(value).decode())
+        file.release()  # what was read has been copied
     return found, inputs
 
 
