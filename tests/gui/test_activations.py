@@ -49,8 +49,10 @@ SIDE = 8
 
 
 class Tokens(nn.Module):
+    """Columns, and then tokens, which nobody takes for a map any more."""
+
     def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(2).transpose(1, 2)
+        return x.unsqueeze(4).flatten(2).transpose(1, 2)
 
 
 class Untokens(nn.Module):
