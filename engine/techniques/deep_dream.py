@@ -95,7 +95,7 @@ class DeepDream:
 
         return octave_stages(self, task) * self.frame_count
 
-    def repeats(self, network: Network) -> tuple[int, str]:
+    def rounds(self, network: Network) -> tuple[int, str]:
         """Return how many frames of a film the iterations are done for."""
         return self.frame_count, "frame"
 

@@ -72,7 +72,7 @@ class Hierarchy(Ascent, _Rows):
         chosen = [name.strip() for name in self.layer.split(",") if name.strip()]
         return list(dict.fromkeys(chosen or network.card.layers))
 
-    def repeats(self, network: Network) -> tuple[int, str]:
+    def rounds(self, network: Network) -> tuple[int, str]:
         """Return how many layers the iterations are done for."""
         return len(self.names(network)), "layer"
 

@@ -228,10 +228,10 @@ class LayersFlow(QObject):
     def _iterations_in_all(self) -> str:
         technique = self.studio.technique
         each = getattr(technique, "iterations", 0)
-        repeats = getattr(technique, "repeats", None)  # of those that have any
-        if repeats is None or self.here is None:
+        rounds = getattr(technique, "rounds", None)  # of those that have several
+        if rounds is None or self.here is None:
             return ""
-        times, what = repeats(self.here.network)
+        times, what = rounds(self.here.network)
         if times < 2:
             return ""
         words = {
