@@ -212,23 +212,23 @@ def pair(value: int | Iterable[int]) -> tuple[int, int]:
     return int(both[0]), int(both[-1])
 
 
-def without_memory(module: nn.Module) -> nn.Module:
-    """Return a copy on the processor whose weights are zeros without memory; leaves `module` alone.
+def without_memory(module: nn.Module, device: str = "cpu") -> nn.Module:
+    """Return a copy whose weights take no memory, and leave `module` alone.
 
-    Float32 whatever the weights are.
+    On the processor they are zeros, of float32 whatever the weights are; on "meta" just shapes.
     """
     memo: dict[int, Any] = {}
     with torch.inference_mode(False):  # the copy is kept, and what is made there counts no changes
         for parameter in module.parameters():
-            memo[id(parameter)] = nn.Parameter(_zeros(parameter), requires_grad=False)
+            memo[id(parameter)] = nn.Parameter(_like(parameter, device), requires_grad=False)
         for buffer in module.buffers():
-            memo[id(buffer)] = _zeros(buffer)
+            memo[id(buffer)] = _like(buffer, device)
         return unwatched_copy(module, memo)
 
 
-def _zeros(like: Tensor) -> Tensor:
-    dtype = torch.float32 if like.is_floating_point() else like.dtype
-    return torch.zeros((), dtype=dtype).expand(like.shape)
+def _like(tensor: Tensor, device: str) -> Tensor:
+    dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return torch.zeros((), dtype=dtype, device=device).expand(tensor.shape)
 
 
 def stand_ins(
@@ -240,7 +240,7 @@ def stand_ins(
     `ghost` comes from `without_memory`.
     """
     yield ghost, torch.empty(0, channels, *size)
-    yield unwatched_copy(ghost).to("meta"), torch.empty(1, channels, *size, device="meta")
+    yield without_memory(ghost, "meta"), torch.empty(1, channels, *size, device="meta")
 
 
 def trace(

@@ -26,11 +26,10 @@ def given_by(network: "nn.Module", size: int, path: Path) -> "Tensor":
     import torch
 
     from engine.networks.tracing import without_memory
-    from engine.networks.watching import unwatched_copy
 
     channels = channels_of(network)
     with torch.inference_mode(False), torch.no_grad():
-        ghost = unwatched_copy(without_memory(network)).to("meta")
+        ghost = without_memory(network, "meta")
         try:
             given = ghost(torch.empty(1, channels, size, size, device="meta"))
         except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
@@ -47,10 +46,9 @@ def takes_several(network: "nn.Module", size: int) -> bool:
     import torch
 
     from engine.networks.tracing import without_memory
-    from engine.networks.watching import unwatched_copy
 
     with torch.inference_mode(False), torch.no_grad():
-        ghost = unwatched_copy(without_memory(network)).to("meta")
+        ghost = without_memory(network, "meta")
         try:
             given = ghost(torch.empty(2, channels_of(network), size, size, device="meta"))
         except (RuntimeError, ValueError, TypeError, AssertionError, IndexError):

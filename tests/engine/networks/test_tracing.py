@@ -1,5 +1,7 @@
 """Traces against hand computation, published receptive fields, gradients and real runs."""
 
+import subprocess
+import sys
 import threading
 from collections import OrderedDict
 
@@ -236,6 +238,24 @@ def test_the_network_itself_is_left_alone() -> None:
     assert not any(m._forward_hooks for m in (*ghost.modules(), *module.modules()))
     after = module.state_dict()
     assert all(torch.equal(after[n], t) for n, t in before.items())
+
+
+def test_a_trace_takes_no_memory_for_weights() -> None:
+    """Neither where it succeeds nor where the network refuses and is asked again."""
+    code = """
+import resource, torch
+from torch import nn
+from engine.networks.tracing import trace, without_memory
+module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+with torch.device('meta'):
+    module.append(nn.Linear(8, 2**26))  # 2 GiB
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert trace(without_memory(module), (8, 8))[1] is None
+assert trace(without_memory(module), (1, 1))[1] is not None
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(ran.stdout) < 500
 
 
 def test_a_refused_picture_gives_the_calls_before() -> None:
