@@ -110,8 +110,8 @@ class Docks(QObject):
         return dock.height() if self._along(name) == Qt.Orientation.Vertical else dock.width()
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
-        """Follow the window's size, but for docks that a person has made larger or smaller."""
-        if event.type() == QEvent.Type.Resize and self._given:
+        """Follow the window's size and font, but for docks that a person has made larger or smaller."""
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.FontChange) and self._given:
             self._resized.start()
         elif event.type() == QEvent.Type.MouseButtonRelease:  # perhaps of a bar between docks
             kept = {name: size for name, size in self._given.items() if size == self._size(name)}

@@ -10,17 +10,24 @@ LINK = {True: "#8ab8ff", False: "#0b4fb3"}
 """Of links, on dark and on light."""
 USUAL = "usualPointSize"
 """Property of the application: the size of its text before it was scaled."""
+SHEET = "sheetOfTheme"
+"""Property of the application: the theme's style sheet, without what depends on the text's size."""
 EXTRA = """
 QToolTip { padding: 4px; }
 QStatusBar QLabel { padding: 0 6px; }
 """
+# A dock whose font is the program's own paints its title in the font that it was made with.
+DOCKS = "QDockWidget { font-weight: 500; }\n"
+HEADS = "QHeaderView::section {{ font-size: {0:g}pt; }}\n"
+"""QDarkStyle's are 13 pixels high, whatever the size of text."""
 
 
 def apply(app: QApplication, theme: str) -> bool:
     """Give the program a theme (dark, light, system); return whether it is dark."""
     if theme == "system":
-        app.setStyleSheet("")
         app.setPalette(QPalette())
+        app.setProperty(SHEET, "")
+        _dress(app)
         hints = app.styleHints()
         return bool(hints.colorScheme() == Qt.ColorScheme.Dark) if hints else False
     import qdarkstyle
@@ -31,8 +38,16 @@ def apply(app: QApplication, theme: str) -> bool:
     with contextlib.redirect_stdout(None):
         sheet = qdarkstyle.load_stylesheet(qt_api="pyside6", palette=kind)
     app.setPalette(palette_of(kind))
-    app.setStyleSheet(sheet + EXTRA)
+    app.setProperty(SHEET, sheet + EXTRA)
+    _dress(app)
     return theme == "dark"
+
+
+def _dress(app: QApplication) -> None:
+    """Set the style sheet for the present size of text."""
+    sheet, size = str(app.property(SHEET)), app.font().pointSizeF()
+    heads = HEADS.format(size) if sheet and size > 0 else ""
+    app.setStyleSheet(sheet + DOCKS + heads)
 
 
 def scale_text(percent: int) -> None:
@@ -49,7 +64,8 @@ def scale_text(percent: int) -> None:
     if usual > 0 and abs(font.pointSizeF() - wanted) > 0.01:
         font.setPointSizeF(wanted)
         app.setFont(font)
-        app.setStyleSheet(app.styleSheet())  # styled widgets take up a font only with their style
+        if app.property(SHEET) is not None:  # a theme has been given
+            _dress(app)  # styled widgets take up a font only with their style
 
 
 def palette_of(colours: type) -> QPalette:

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker, Qt, Slot
+from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Slot
 from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
@@ -36,12 +36,29 @@ SMALLEST_SHARE = 1e-4
 class NumberBox(QDoubleSpinBox):
     """A spin box that shows a number with as many digits as it has, from 1e-20 to 1e6."""
 
+    _figures = 0  # of the class: Qt sends events while a box is being made
+
     def __init__(self, whole: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.whole = whole
         self.setDecimals(0 if whole else 20)
         self.setKeyboardTracking(False)
         self.setStepType(QAbstractSpinBox.StepType.DefaultStepType)
+
+    def keep_room(self, figures: int) -> None:
+        """Be never narrower than so many figures with the unit, in whatever font."""
+        self._figures = figures
+        self._measure()
+
+    def _measure(self) -> None:
+        text = "0" * self._figures + self.suffix()
+        self.setMinimumWidth(self.fontMetrics().horizontalAdvance(text) + BUTTONS)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Measure anew in another font or style."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and self._figures:
+            self._measure()
 
     def textFromValue(self, value: float) -> str:
         """Return the number as short as it can be told."""
@@ -92,10 +109,7 @@ class NumberEditor(Editor):
             self.box.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         if setting.unit:
             self.box.setSuffix(f" {short_unit(setting.unit)}")
-        metrics = self.box.fontMetrics()
-        digits = "0" * (DIGITS if high - low < 2**52 else LONG)
-        width = metrics.horizontalAdvance(digits + self.box.suffix())
-        self.box.setMinimumWidth(width + BUTTONS)
+        self.box.keep_room(DIGITS if high - low < 2**52 else LONG)
         self.box.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.slider: QSlider | None = None
         if math.isfinite(low) and high - low < 2**52:

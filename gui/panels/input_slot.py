@@ -32,6 +32,8 @@ from gui.panels.elided import ElidedLabel
 from gui.pictures import Opened, Pictures
 
 THUMB = 64
+FIGURES = 4
+"""That a weight's box has room for."""
 WEIGHT = Setting(
     "style_weight_of_picture", "float", 1.0, "Weight", "How much this style counts in the blend.",
     low=0.01, high=1000.0, log=True,
@@ -62,14 +64,16 @@ class InputSlot(QFrame):
         self._pictures = pictures
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.setAcceptDrops(True)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         self.thumb = _Thumb(self)
         self.title = QLabel(self._title())
         font = self.title.font()
         font.setBold(True)
         self.title.setFont(font)
+        self.title.setWordWrap(True)  # of use where the text is large
         self.name = ElidedLabel(Qt.TextElideMode.ElideMiddle, self)
         self.size_label = QLabel()
+        self.size_label.setWordWrap(True)
         self.remove = QToolButton()
         self.remove.setText("✕")
         self.remove.setAutoRaise(True)
@@ -78,7 +82,7 @@ class InputSlot(QFrame):
         self.remove.clicked.connect(self._on_remove)
         self.weight = NumberEditor(WEIGHT, self)
         self.weight.box.setToolTip(WEIGHT.help)
-        self.weight.box.setMinimumWidth(self.fontMetrics().horizontalAdvance("0" * 8))
+        self.weight.box.keep_room(FIGURES)
         self.weight.edited.connect(self._on_weight)
         grid = QGridLayout(self)
         grid.setContentsMargins(4, 4, 4, 4)
@@ -104,6 +108,7 @@ class InputSlot(QFrame):
     def show_picture(self, path: str | None, weight: float | None) -> None:
         """Show a picture, or that there is none."""
         self.path = path
+        self.name.setVisible(path is not None)
         self.weight.setVisible(weight is not None)
         if weight is not None and weight != self.weight.value():
             self.weight.set_value(weight)
@@ -116,8 +121,7 @@ class InputSlot(QFrame):
         self.thumb.setAccessibleName(self.tr("Choose {0}").format(self._title()))
         if self.path is None:
             self.thumb.show_image(None)
-            self.name.setText(self.tr("Drop a picture or click"))
-            self.size_label.setText("")
+            self.size_label.setText(self.tr("Drop a picture or click"))
             self.setToolTip("")
             return
         opened: Opened | None = self._pictures.get(self.path)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QGridLayout,
@@ -67,6 +67,8 @@ class SettingsForm(QScrollArea):
         self._owners: dict[int, Setting] = {}
         """Which setting a widget of a row belongs to, by the widget's id."""
         self._focused: Setting | None = None
+        self._fitting = QTimer(self, singleShot=True, interval=0)  # once for many widgets
+        self._fitting.timeout.connect(self._fit)
 
     def describe(self, settings: Mapping[str, Setting]) -> None:
         """Show the rows for these settings; they are built once."""
@@ -87,10 +89,25 @@ class SettingsForm(QScrollArea):
         self.set_notes(self._notes)
         self.set_suggestions(self._suggestions)
         self.set_totals(self._totals)
-        # Never narrower than its rows: there is no scrolling sideways.
+        self._fit()
+
+    @Slot()
+    def _fit(self) -> None:
+        """Be never narrower than the rows, in the present font: there is no scrolling sideways."""
+        page = self.widget()
+        if page is None:
+            return
+        for row in self._rows.values():
+            row.measure()
         self.setMinimumWidth(
             page.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
         )
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Measure the rows anew in another font or style."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fitting.start()
 
     def _put_away(self) -> None:
         """Take the present page away; text that is still being typed there is not taken."""
@@ -105,6 +122,7 @@ class SettingsForm(QScrollArea):
         rows: dict[str, _Row] = {}
         groups: dict[str, FoldingGroup] = {}
         page = QWidget()
+        page.installEventFilter(self)
         column = QVBoxLayout(page)
         column.setContentsMargins(6, 4, 6, 4)
         column.setSpacing(4)
@@ -202,7 +220,12 @@ class SettingsForm(QScrollArea):
         return row
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Tell which setting is in hand: the one under the pointer, else the one with the focus."""
+        """Tell which setting is in hand: the one under the pointer, else the one with the focus.
+
+        And fit the page's width whenever a row, or a group that is unfolded, needs another.
+        """
+        if event.type() == QEvent.Type.LayoutRequest and watched is self.widget():
+            self._fitting.start()
         entry = self._owners.get(id(watched))
         if entry is not None:
             kind = event.type()
@@ -269,12 +292,7 @@ class _Row:
         self.label.setWordWrap(True)
         self.label.setBuddy(self.editor)
         self.label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
-        bold = self.label.font()  # as it becomes when the setting is changed
-        bold.setBold(True)
-        metrics = QFontMetrics(bold)
-        words = [metrics.horizontalAdvance(word) for word in self.text.split()]
-        self.label.setMinimumWidth(max([*words, metrics.horizontalAdvance("Iterations")]) + 10)
-        self.label.setMaximumWidth(metrics.horizontalAdvance("Colour strength 0"))
+        self.measure()
         help_text = f"{in_words(entry.help)}\n{entry.expects()}"
         for widget in (self.label, self.editor):
             widget.setToolTip(help_text)
@@ -293,6 +311,15 @@ class _Row:
         self.total.hide()
         self.note = ""
         self.show_changed()
+
+    def measure(self) -> None:
+        """Give the label room for its longest word."""
+        bold = self.label.font()  # as it becomes when the setting is changed
+        bold.setBold(True)
+        metrics = QFontMetrics(bold)
+        words = [metrics.horizontalAdvance(word) for word in self.text.split()]
+        self.label.setMinimumWidth(max([*words, metrics.horizontalAdvance("Iterations")]) + 10)
+        self.label.setMaximumWidth(metrics.horizontalAdvance("Colour strength 0"))
 
     def set_total(self, text: str) -> None:
         self.total.setText(text)

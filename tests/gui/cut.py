@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from PySide6.QtCore import QPoint, QRect
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -67,6 +67,21 @@ def _cut(widget: QWidget) -> Iterator[str]:
         for i in range(widget.count()):
             if metrics.horizontalAdvance(widget.tabText(i)) > widget.tabRect(i).width():
                 yield widget.tabText(i)
+
+
+def clipped(window: QWidget) -> list[str]:
+    """Return what reaches out at the side of areas that cannot be scrolled sideways."""
+    found = []
+    for area in window.findChildren(QScrollArea):
+        fixed = area.horizontalScrollBarPolicy() == Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        if not fixed or not area.isVisible() or _behind(area) or area.widget() is None:
+            continue
+        room = area.viewport().width()
+        for widget in area.widget().findChildren(QWidget):
+            right = widget.mapTo(area.viewport(), QPoint(widget.width(), 0)).x()
+            if widget.isVisibleTo(area) and right > room + SLACK:
+                found.append(f"{area.objectName()}: {widget.objectName() or type(widget).__name__}")
+    return found
 
 
 def outside(window: QWidget) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from PySide6.QtCore import QPoint, QRect, QSize
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
@@ -20,7 +21,7 @@ from engine.techniques import TECHNIQUES
 from gui import theme
 from gui.main_window import MainWindow, first_size
 from gui.panels.input_slot import InputSlot
-from tests.gui.cut import cut_texts, outside
+from tests.gui.cut import clipped, cut_texts, outside
 from tests.gui.stories import MOSAIC, STROKES, until
 
 SMALL = QSize(1280, 720)
@@ -111,6 +112,64 @@ def test_no_text_is_cut_in_any_panel(window: MainWindow, qtbot: QtBot, themed: s
             settle(qtbot)
             cut[f"{name} {page}"] = [*cut_texts(window), *outside(window)]
     assert {name: texts for name, texts in cut.items() if texts} == {}
+
+
+@pytest.fixture
+def large(window: MainWindow, qapp: QApplication, qtbot: QtBot) -> Iterator[MainWindow]:
+    """The small window, dark, with text for the back row of a lecture hall."""
+    theme.apply(qapp, "dark")
+    at_size(window, qtbot, SMALL)
+    window.actions_table["presentation"].setChecked(True)
+    settle(qtbot)
+    yield window
+    theme.scale_text(100)
+    theme.apply(qapp, "system")
+
+
+def test_large_text_is_not_cut(large: MainWindow, qtbot: QtBot) -> None:
+    usual = float(QApplication.instance().property(theme.USUAL))
+    assert large.font().pointSizeF() == pytest.approx(1.6 * usual)
+    cut: dict[str, list[str]] = {}
+    for command in ("style-transfer", "deep-dream", "class-visualization"):
+        large.studio.set_technique(command)
+        unfold(large)
+        settle(qtbot)
+        cut[command] = [*cut_texts(large), *outside(large), *clipped(large)]
+        assert large.size() == SMALL, command
+        for box in (large.technique_box, large.network_box, large.preset_box):
+            assert box.isVisible(), f"{box.objectName()} is off the tool bar"
+    assert {command: texts for command, texts in cut.items() if texts} == {}
+    # The same again in the usual size: nothing stays as wide as large text needs.
+    wide = large.form.minimumWidth()
+    large.actions_table["presentation"].setChecked(False)
+    settle(qtbot)
+    assert large.form.minimumWidth() < wide
+
+
+def test_titles_and_heads_grow_with_the_text(large: MainWindow, qtbot: QtBot) -> None:
+    """Measured in the picture: what a widget's font says is not what Qt paints these with."""
+    dock, heads = large.docks["settings"], large.tree.tree.header()
+
+    def heights() -> tuple[int, int]:
+        bar = QRect(0, 0, dock.width() - 60, dock.widget().y() - 2)
+        head = QRect(2, 2, heads.sectionSize(0) - 4, heads.height() - 4)
+        return tall(dock.grab(bar).toImage()), tall(heads.grab(head).toImage())
+
+    title, head = heights()
+    large.actions_table["presentation"].setChecked(False)
+    settle(qtbot)
+    small_title, small_head = heights()
+    assert title / small_title > 1.35
+    assert head / small_head > 1.35
+
+
+def tall(picture: QImage) -> int:
+    """Return how many lines of pixels have text in them, which is much lighter than the ground."""
+    rows = range(picture.height())
+    return sum(
+        any(picture.pixelColor(x, y).lightness() > 150 for x in range(picture.width()))
+        for y in rows
+    )
 
 
 def test_the_first_window_is_within_the_screen() -> None:
