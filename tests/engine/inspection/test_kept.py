@@ -1,6 +1,7 @@
 """What was read of a folder is known the next time: no picture is opened twice."""
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -209,7 +210,7 @@ def test_a_damaged_cache_is_read_anew_and_said_in_the_log(
         elif how == "width":
             parts["vectors"] = parts["vectors"][:, :-1]
         else:
-            parts["state"] = np.array(str(parts["state"]).replace('"format": 1', '"format": 0'))
+            parts["state"] = np.array(re.sub(r'"format": \d+', '"format": 0', str(parts["state"])))
         np.savez(file, **parts)
     elif how == "flipped":
         middle = len(whole) // 2
