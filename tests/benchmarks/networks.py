@@ -2,19 +2,19 @@
 
 Each network gets random weights (seeded), which tell nothing about pictures but all about shapes.
 Every technique runs two iterations at its default layers, every attribution method is asked for a
-map, through the command line as a user would. Writes docs/networks.md; what was found before is
-kept in out/networks.json, so that a run that was broken off goes on. Ends with 1 where a command
+map. Writes docs/networks.md; what was found before is
+kept in out/networks.json, so that a run that was broken off goes on. Ends with 1 where one
 neither worked nor said in a sentence why not.
 """
 
 import argparse
-import contextlib
-import io
 import json
 import sys
 import tempfile
 import time
 import zlib
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,10 +22,15 @@ from PIL import Image
 from torchvision import models
 
 import engine
-from cli.commands import run
-from cli.guard import guarded
-from engine.errors import BadInput
+from cli.options import read_job, technique_parser
+from engine.attribution.methods import Question, attribute
+from engine.errors import BadInput, PareidoliaError
+from engine.heat import find_method
+from engine.image import open_picture
+from engine.job import run
 from engine.networks.fingerprints import torchvision_table
+from engine.networks.fitting import fitted
+from engine.networks.network import Network
 from engine.techniques import TECHNIQUES
 from tests.benchmarks.inputs import ROOT
 
@@ -67,9 +72,8 @@ def weights(name: str, folder: Path) -> Path:
     return file
 
 
-def side_for(name: str, file: Path) -> int:
-    """Return the smallest of the two sides that the network takes."""
-    network = engine.load_network(name, file)
+def side_for(network: Network) -> int:
+    """Return the smaller of the two sides that the network takes."""
     try:
         network.calls((SMALL // 2, SMALL))  # the photo's shape, about
     except BadInput:
@@ -77,36 +81,47 @@ def side_for(name: str, file: Path) -> int:
     return SMALL
 
 
-def outcome(*command: str) -> str:
-    """Run a command; return "" or what it said. What is no sentence begins with "FAULT"."""
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        code = guarded(lambda: run(command))
-    if code == 0:
-        return ""
-    sentence = said.getvalue().strip().splitlines()[-1].removeprefix("pareidolia: ")
-    return sentence if code == 2 else f"FAULT ({code}): {sentence}"
+def outcome(work: Callable[[], object]) -> str:
+    """Do some work; return "" or the sentence it ended with. Anything else begins with "FAULT"."""
+    try:
+        work()
+    except PareidoliaError as error:
+        return str(error)
+    except Exception as error:
+        return f"FAULT: {error!r}"
+    return ""
+
+
+def draw(technique: str, network: Network, options: Sequence[str]) -> None:
+    """Run a technique with the options of its command, on a network that is loaded already."""
+    kind = TECHNIQUES[technique]
+    job = read_job(kind, technique_parser(kind).parse_args([*options, "-o", "out.png"]))
+    frame = None
+    for frame in run(job, network):
+        assert frame.picture.isfinite().all(), "numbers that are not finite"
+    assert frame is not None, "no frame"
 
 
 def tried(name: str, folder: Path) -> Found:
     """Return what became of every technique and method on one network."""
     file = weights(name, folder)
     try:
-        side = side_for(name, file)
-        own = ("--network", name, "--weights", str(file), "-o", str(folder / "out.png"))
-        short = ("--iterations", "2", "--quiet", "--precision", "fp32")
-        found: Found = {}
-        for technique in TECHNIQUES:
-            more = ("--folder", str(folder / "photos")) if technique == "multifaceted" else ()
-            size = ("--size", str(4 * side if technique == "hierarchy" else side))  # a sheet
-            found[technique] = outcome(technique, *NEEDS[technique], *more, *own, *short, *size)
-        for method in METHODS:
-            wide = ("--window", str(side // 2)) if method == "occlusion" else ()
-            asked = ("--method", method, "--class", "3", "--size", str(side), *wide)
-            found[method] = outcome("attribute", PHOTO, *asked, *own)
-        return found
+        network = engine.load_network(name, file)
     finally:
         file.unlink()
+    side = side_for(network)
+    short = ("--iterations", "2", "--precision", "fp32", "--device", "cpu")
+    found: Found = {}
+    for technique in TECHNIQUES:
+        more = ("--folder", str(folder / "photos")) if technique == "multifaceted" else ()
+        size = ("--size", str(4 * side if technique == "hierarchy" else side))  # a sheet
+        options = (*NEEDS[technique], *more, *short, *size)
+        found[technique] = outcome(partial(draw, technique, network, options))
+    x = network.prepare(fitted(network, open_picture(PHOTO).tensor()[None], side))
+    question = Question(3, window=side // 2)
+    for method in METHODS:
+        found[method] = outcome(partial(attribute, find_method(method), network, x, question))
+    return found
 
 
 def page(table: dict[str, Found]) -> str:
@@ -127,9 +142,10 @@ def page(table: dict[str, Found]) -> str:
         [
             "# What works with which network",
             "",
-            "Every one of torchvision's classifiers, with random weights: each technique for two",
-            "iterations at its default layers, each attribution method asked for a map. ✓: it made",
-            "its picture. A number: what it said instead, below the table.",
+            f"{len(table)} of torchvision's {len(torchvision_table()['models'])} classifiers, with",
+            "random weights: each technique for two iterations at its default layers, each",
+            "attribution method asked for a map. ✓: it made its picture. A number: what it said",
+            "instead, below the table.",
             "",
             f"Made by `make networks-table` with torch {torch.__version__.split('+')[0]}.",
             "",
