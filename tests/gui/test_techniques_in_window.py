@@ -102,6 +102,9 @@ def test_every_preset_leads_to_a_picture(
     small = {**SMALL[""], **SMALL.get(command, {})}
     if command == "multifaceted":
         click(qtbot, window, "runButton")
+        assert "Choose a class" in window.run_bar.eta.text()
+        window.studio.set_setting("target", small["target"])
+        click(qtbot, window, "runButton")
         assert "folder" in window.run_bar.eta.text()
         assert not window.controller.active
         small["folder"] = str(photos(tmp_path / "photos"))
