@@ -71,7 +71,7 @@ def test_the_gradient_by_differences(tiny):
     random = torch.Generator().manual_seed(3)
     photo, x = torch.rand(2, 1, 3, 8, 8, dtype=torch.float64, generator=random)
     settings = FeatureInversion(layer="relu1_2", smoothness=0.5, range_weight=0.2)
-    inversion = _Inversion(network, "relu1_2", photo)
+    inversion = _Inversion(network, "relu1_2", photo, None)
     _, gradient = inversion.gradient(x, settings)
 
     def total(y):
