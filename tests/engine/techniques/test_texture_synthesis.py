@@ -87,14 +87,14 @@ def test_all_places_of_a_seamless_picture_are_alike(method, texture_task):
         SHORT, method=method, tv_weight=0.0, style_layers={"relu2_2": 1, "relu3_2": 1}
     )
     run = texture_task(settings, size=64)
-    texture = _Texture(run, settings, run.content.tensor()[None])
+    texture = _Texture(run, settings, run.content.tensor()[None], None)
     texture._turned = lambda picture: picture
     x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(8))
     plain = texture.gradient(settings, 1, {}, x)
     moved = texture.gradient(settings, 1, {}, x.roll((16, 48), (2, 3))).roll((-16, -48), (2, 3))
     torch.testing.assert_close(moved, plain, rtol=1e-3, atol=float(plain.abs().max()) * 1e-3)
     edged = replace(settings, seamless=False)
-    other = _Texture(run, edged, run.content.tensor()[None])
+    other = _Texture(run, edged, run.content.tensor()[None], None)
     plain = other.gradient(edged, 1, {}, x)
     moved = other.gradient(edged, 1, {}, x.roll((16, 48), (2, 3))).roll((-16, -48), (2, 3))
     assert (moved - plain).abs().max() > 0.1 * plain.abs().max()
@@ -104,7 +104,7 @@ def test_all_places_of_a_seamless_picture_are_alike(method, texture_task):
 def test_the_gradient_by_differences(seamless, texture_task, tiny):
     settings = replace(SHORT, seamless=seamless, style_layers={"relu1_1": 2.0, "relu2_1": 1.0})
     run = texture_task(settings, network=tiny.at("cpu", torch.float64), size=8)
-    texture = _Texture(run, settings, run.content.tensor()[None].double())
+    texture = _Texture(run, settings, run.content.tensor()[None].double(), None)
     texture._turned = lambda picture: picture.roll((3, 2), (2, 3))
     x = torch.rand(1, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(8))
     gradient = texture.gradient(settings, 1, {}, x)
