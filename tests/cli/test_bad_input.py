@@ -144,12 +144,12 @@ def test_a_look_takes_a_size_from_1(in_process: Program, command: str, size: str
 def test_too_little_memory_for_the_network_is_a_sentence(
     in_process: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.networks import loading
+    from engine.networks import assembling
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] can't allocate memory")
 
-    monkeypatch.setattr(loading, "assemble", full)
+    monkeypatch.setattr(assembling, "assemble", full)
     for command in (
         ["deep-dream", "photo.png"],
         ["attribute", "photo.png", "--method", "gradient"],

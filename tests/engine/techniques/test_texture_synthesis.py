@@ -63,7 +63,7 @@ def test_the_loss_is_gatys_on_a_torus(texture_task, tiny):
     settings = replace(SHORT, method="gram", tv_weight=0.5, style_layers={"relu1_1": 3.0})
     run = texture_task(settings, size=32)
     sample = run.content.tensor()[None]
-    texture = _Texture(run, settings, sample)
+    texture = _Texture(run, settings, sample, None)
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(8))
     noted: dict[str, float] = {}
     texture.gradient(settings, 1, noted, x)
