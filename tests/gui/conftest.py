@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
 from gui.main_window import MainWindow
+from gui.theme import SHEET
 from tests.gui.stories import closed, opened_window
 
 
@@ -30,6 +31,20 @@ def delivered(qapp: QCoreApplication) -> Iterator[None]:
     yield
     QCoreApplication.sendPostedEvents(None, 52)  # QEvent.DeferredDelete
     qapp.processEvents()
+
+
+@pytest.fixture(autouse=True)
+def undressed(qapp: QApplication) -> Iterator[None]:
+    """Take off a theme and a size of text that a test has put on: others measure widgets."""
+    sheet, font, palette = qapp.styleSheet(), qapp.font(), qapp.palette()
+    given = qapp.property(SHEET)
+    yield
+    if qapp.font() != font:
+        qapp.setFont(font)
+    if qapp.styleSheet() != sheet:
+        qapp.setPalette(palette)
+        qapp.setProperty(SHEET, given)
+        qapp.setStyleSheet(sheet)
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -84,16 +83,6 @@ def test_the_legend_is_empty_before_the_first_run(qtbot: QtBot) -> None:
     assert len(colours) > 1
 
 
-@pytest.fixture
-def unstyled(qapp: QApplication) -> Iterator[None]:
-    """No style sheet of a window's before: it would set fonts of its own."""
-    before = qapp.styleSheet()
-    qapp.setStyleSheet("")
-    yield
-    qapp.setStyleSheet(before)
-
-
-@pytest.mark.usefixtures("unstyled")
 def test_the_legend_grows_with_the_font(panel: LossPanel, qtbot: QtBot) -> None:
     panel.add([(1, {"total": 1.0, "style_relu1_1_and_more": 2.0})])
     before = panel._legend.width()
