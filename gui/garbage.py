@@ -46,6 +46,7 @@ class Garbage(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._by_itself = gc.isenabled()
         gc.disable()
         self._timer = QTimer(self)
         self._timer.setInterval(EVERY)
@@ -85,6 +86,7 @@ class Garbage(QObject):
         gc.freeze()
 
     def close(self) -> None:
-        """Leave it to Python again."""
+        """Leave it to Python again, if it was before."""
         self._timer.stop()
-        gc.enable()
+        if self._by_itself:
+            gc.enable()

@@ -1,5 +1,6 @@
 """What tests of the window share: no screen, folders of their own, nothing left behind."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,24 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
     monkeypatch.setenv("PAREIDOLIA_HOME", str(home))
     return home
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _all_garbage() -> Iterator[None]:
+    """Have Python's collector run in this thread alone, as `gui.garbage` has it in the window.
+
+    In a worker it would delete the widgets of earlier tests: a crash, and not of the test at fault.
+    """
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _young_garbage(_all_garbage: None) -> Iterator[None]:
+    yield
+    gc.collect(1)
 
 
 @pytest.fixture(autouse=True)

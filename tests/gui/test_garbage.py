@@ -44,6 +44,7 @@ def nothing_asked_before() -> None:
 
 
 def test_a_workers_allocations_do_not_end_objects_of_the_window(qtbot: QtBot) -> None:
+    gc.enable()  # as in a program that has just begun
     garbage = Garbage()
     ended_in: list[int] = []
     try:
@@ -57,6 +58,7 @@ def test_a_workers_allocations_do_not_end_objects_of_the_window(qtbot: QtBot) ->
     finally:
         garbage.close()
     assert gc.isenabled()
+    gc.disable()
 
 
 def test_garbage_does_not_pile_up(qtbot: QtBot) -> None:
