@@ -2,16 +2,21 @@
 
 Results come back as ordinary calls in the GUI thread. A function connected to a worker's signal
 would run in the worker (measured), so everything passes one slot of a QObject that lives here.
+
+The threads are Python's. A QThreadPool deletes a QRunnable, and with it all that it refers to, in
+the worker; what belongs to a piece of work here is let go in the GUI thread, where Qt's objects
+among it live.
 """
 
 import contextlib
 import itertools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 Done = Callable[[Any], None]
 Failed = Callable[[BaseException], None]
@@ -22,6 +27,7 @@ class Ticket:
     """One piece of submitted work."""
 
     number: int
+    work: Callable[[], Any]
     cancelled: threading.Event
     done: Done | None
     failed: Failed | None
@@ -40,8 +46,9 @@ class Background(QObject):
 
     def __init__(self, parent: QObject | None = None, threads: int = 4) -> None:
         super().__init__(parent)
-        self._pool = QThreadPool(self)
-        self._pool.setMaxThreadCount(threads)
+        self.threads = threads
+        """At most so many pieces of work are done at a time."""
+        self._pool = self._new_pool()
         self._numbers = itertools.count()
         self._waiting: dict[int, Ticket] = {}
         self._finished.connect(self._deliver)
@@ -54,9 +61,9 @@ class Background(QObject):
 
         With `keep` it is carried out even if the window closes meanwhile.
         """
-        ticket = Ticket(next(self._numbers), threading.Event(), done, failed, keep)
+        ticket = Ticket(next(self._numbers), work, threading.Event(), done, failed, keep)
         self._waiting[ticket.number] = ticket
-        self._pool.start(_Work(self, ticket, work))
+        self._pool.submit(self._run, ticket.number)
         return ticket
 
     @property
@@ -69,8 +76,24 @@ class Background(QObject):
         for ticket in self._waiting.values():
             if not ticket.kept:
                 ticket.cancel()  # what has not begun yet never will
-        self._pool.waitForDone()
+        self._pool.shutdown()
+        self._pool = self._new_pool()  # has no threads until there is work again
         self._waiting.clear()
+
+    def _new_pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.threads, "background")
+
+    def _run(self, number: int) -> None:
+        result, error = None, None
+        ticket = self._waiting[number]
+        if not ticket.cancelled.is_set():
+            try:
+                result = ticket.work()
+            except BaseException as raised:  # all of it is shown in the GUI thread
+                error = raised
+        del ticket  # the other reference, and the last, is in the GUI thread
+        with contextlib.suppress(RuntimeError):  # the program has ended meanwhile
+            self._finished.emit(number, result, error)
 
     @Slot(int, object, object)
     def _deliver(self, number: int, result: object, error: object) -> None:
@@ -83,19 +106,3 @@ class Background(QObject):
             ticket.failed(error)
         elif ticket.done is not None:
             ticket.done(result)
-
-
-class _Work(QRunnable):
-    def __init__(self, owner: Background, ticket: Ticket, work: Callable[[], Any]) -> None:
-        super().__init__()
-        self.owner, self.ticket, self.work = owner, ticket, work
-
-    def run(self) -> None:
-        result, error = None, None
-        if not self.ticket.cancelled.is_set():
-            try:
-                result = self.work()
-            except BaseException as raised:  # all of it is shown in the GUI thread
-                error = raised
-        with contextlib.suppress(RuntimeError):  # the program has ended meanwhile
-            self.owner._finished.emit(self.ticket.number, result, error)

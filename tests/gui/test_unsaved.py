@@ -45,7 +45,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answers:
 def held(background: Background) -> Iterator[None]:
     """Let nothing be done behind the window meanwhile."""
     go = threading.Event()
-    for _ in range(background._pool.maxThreadCount()):
+    for _ in range(background.threads):
         background.submit(lambda: go.wait(60))
     try:
         yield
