@@ -1,4 +1,4 @@
-"""One file per technique: its settings, and how it runs. Importing them does not import torch."""
+"""One folder per technique: its settings, and how it runs. Importing this does not import torch."""
 
 from engine.task import Technique
 from engine.techniques.activation_maximization import ActivationMaximization

@@ -12,8 +12,8 @@ from engine.networks.network import Network
 from engine.settings import make
 from engine.task import Task
 from engine.techniques.activation_maximization import ActivationMaximization
-from engine.techniques.activation_maximization_steps import tiles
-from engine.techniques.ascent_steps import PATIENCE
+from engine.techniques.activation_maximization.steps import tiles
+from engine.techniques.ascent.steps import PATIENCE
 
 STILL = ActivationMaximization(
     layer="relu3_1", iterations=1, parameterization="pixels", optimizer="normalised",

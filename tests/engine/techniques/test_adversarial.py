@@ -18,10 +18,10 @@ from engine.networks.fitting import fitted
 from engine.networks.network import Network
 from engine.settings import describe, make
 from engine.task import Task
-from engine.techniques import adversarial_steps
 from engine.techniques.adversarial import Adversarial
-from engine.techniques.adversarial_steps import original, rounded
-from engine.techniques.adversarial_strip import strip
+from engine.techniques.adversarial import steps as adversarial_steps
+from engine.techniques.adversarial.steps import original, rounded
+from engine.techniques.adversarial.strip import strip
 
 PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 SIDE = 4

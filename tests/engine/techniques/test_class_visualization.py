@@ -16,12 +16,12 @@ from engine.networks.network import Network
 from engine.parameterization.transforms import View, seen
 from engine.settings import describe, make
 from engine.task import Task
-from engine.techniques.ascent_forms import mean_colour
-from engine.techniques.ascent_steps import Climb, side_of
+from engine.techniques.ascent.forms import mean_colour
+from engine.techniques.ascent.importance import faded, importance
+from engine.techniques.ascent.start_steps import first_pictures
+from engine.techniques.ascent.steps import Climb, side_of
 from engine.techniques.class_visualization import ClassVisualization
-from engine.techniques.class_visualization_steps import Logits, _shrunk, find_classes, tiles
-from engine.techniques.importance import faded, importance
-from engine.techniques.start_steps import first_pictures
+from engine.techniques.class_visualization.steps import Logits, _shrunk, find_classes, tiles
 
 STILL = ClassVisualization(
     target="b", rivals=0.0, iterations=1, parameterization="pixels", optimizer="plain", jitter=0,

@@ -16,7 +16,7 @@ from engine.image import Picture, from_tensor
 from engine.settings import make
 from engine.task import Task
 from engine.techniques.deep_dream import DeepDream
-from engine.techniques.deep_dream_steps import octave_stages, parse_channels, zoomed
+from engine.techniques.deep_dream.steps import octave_stages, parse_channels, zoomed
 
 PLAIN = DeepDream(
     iterations=1, octaves=1, jitter=0, smoothing=0.0, clip=False, step_size=1.5,

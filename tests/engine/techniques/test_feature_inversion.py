@@ -15,7 +15,7 @@ from engine.networks.network import Network
 from engine.settings import make
 from engine.task import Task
 from engine.techniques.feature_inversion import FeatureInversion
-from engine.techniques.feature_inversion_steps import (
+from engine.techniques.feature_inversion.steps import (
     UNIT_FIELD,
     WHOLE_PICTURE,
     _Inversion,

@@ -13,10 +13,11 @@ from engine.job import Job
 from engine.job import run as run_job
 from engine.networks.network import Network
 from engine.task import Task
-from engine.techniques import hierarchy_kept, hierarchy_steps
-from engine.techniques.ascent_steps import PATIENCE
+from engine.techniques.ascent.steps import PATIENCE
 from engine.techniques.hierarchy import Hierarchy
-from engine.techniques.hierarchy_steps import lines
+from engine.techniques.hierarchy import kept as hierarchy_kept
+from engine.techniques.hierarchy import steps as hierarchy_steps
+from engine.techniques.hierarchy.steps import lines
 
 STILL = Hierarchy(
     layer="relu1_1, relu3_1", units="3,5,7", iterations=8, parameterization="pixels",

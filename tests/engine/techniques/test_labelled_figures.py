@@ -8,15 +8,13 @@ import torch
 from engine.networks.network import Network
 from engine.parameterization.scales import resize_picture
 from engine.task import Task
-from engine.techniques import (
-    activation_maximization_steps,
-    class_visualization_steps,
-    feature_inversion_steps,
-)
 from engine.techniques.activation_maximization import ActivationMaximization
+from engine.techniques.activation_maximization import steps as activation_maximization_steps
 from engine.techniques.class_visualization import ClassVisualization
+from engine.techniques.class_visualization import steps as class_visualization_steps
 from engine.techniques.feature_inversion import FeatureInversion
-from engine.techniques.feature_inversion_steps import psnr
+from engine.techniques.feature_inversion import steps as feature_inversion_steps
+from engine.techniques.feature_inversion.steps import psnr
 
 
 @pytest.fixture(scope="module")

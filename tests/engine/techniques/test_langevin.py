@@ -14,7 +14,7 @@ from engine.networks.network import Network
 from engine.settings import describe, make
 from engine.task import Task
 from engine.techniques.langevin import LangevinSampling
-from engine.techniques.langevin_steps import kept_at, like_the_prior, mean_colour, stages
+from engine.techniques.langevin.steps import kept_at, like_the_prior, mean_colour, stages
 
 MEAN = (0.4, 0.5, 0.6)
 SIDE = 6

@@ -12,7 +12,7 @@ from engine.networks.network import Network
 from engine.settings import make
 from engine.task import Task
 from engine.techniques.multifaceted import Multifaceted
-from engine.techniques.multifaceted_steps import facets, grouped, lines, photos, square
+from engine.techniques.multifaceted.steps import facets, grouped, lines, photos, square
 
 SHADES = {"dark": (40, 8), "red": ((200, 30, 30), 6), "light": (220, 5)}
 

@@ -17,7 +17,7 @@ from engine.image import Picture
 from engine.settings import make
 from engine.task import Task
 from engine.techniques.style_transfer import StyleTransfer
-from engine.techniques.style_transfer_steps import (
+from engine.techniques.style_transfer.steps import (
     content_layers,
     deeper_counterpart,
     stages,

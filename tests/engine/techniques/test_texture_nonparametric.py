@@ -6,8 +6,8 @@ import torch
 from scipy.ndimage import correlate1d
 
 from engine.errors import BadInput
-from engine.techniques.texture_neighbourhoods import TABLE_BYTES, Level, check_table
-from engine.techniques.texture_nonparametric import efros_leung, wei_levoy
+from engine.techniques.texture_synthesis.neighbourhoods import TABLE_BYTES, Level, check_table
+from engine.techniques.texture_synthesis.nonparametric import efros_leung, wei_levoy
 
 
 def seeded(seed=0):

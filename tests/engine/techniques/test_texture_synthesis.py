@@ -14,9 +14,9 @@ from engine.networks.network import Network
 from engine.parameterization.sheet import tiles_of
 from engine.settings import make
 from engine.task import Task
-from engine.techniques.texture_figure import shown
 from engine.techniques.texture_synthesis import TextureSynthesis
-from engine.techniques.texture_synthesis_steps import (
+from engine.techniques.texture_synthesis.figure import shown
+from engine.techniques.texture_synthesis.steps import (
     _enlarged,
     _resized,
     _Texture,

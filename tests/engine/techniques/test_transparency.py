@@ -8,7 +8,7 @@ from engine.errors import BadInput
 from engine.image import Picture
 from engine.objectives.style import gram_matrix
 from engine.techniques import TECHNIQUES
-from engine.techniques.texture_nonparametric import efros_leung, wei_levoy
+from engine.techniques.texture_synthesis.nonparametric import efros_leung, wei_levoy
 
 
 @pytest.fixture

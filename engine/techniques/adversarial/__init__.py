@@ -1,0 +1,5 @@
+"""Adversarial examples: a photo changed so little that only the network is fooled."""
+
+from engine.techniques.adversarial.settings import Adversarial
+
+__all__ = ["Adversarial"]

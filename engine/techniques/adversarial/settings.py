@@ -1,0 +1,122 @@
+"""Adversarial examples (Szegedy et al. 2013): FGSM (Goodfellow et al. 2015), PGD (Madry et al. 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.settings import setting
+from engine.task import Technique
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.image import Picture
+    from engine.task import Frame, Stage, Task, Verdict
+
+
+@dataclass(frozen=True)
+class Adversarial(Technique):
+    """Settings of an attack."""
+
+    command: ClassVar[str] = "adversarial"
+    title: ClassVar[str] = "Adversarial example"
+    summary: ClassVar[str] = "a photo changed so little that only the network is fooled"
+    exact: ClassVar[bool] = True
+    inputs: ClassVar[tuple[str, ...]] = ("content",)
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "Gradient ascent": {},
+        "FGSM": {"method": "fgsm", "epsilon": 8.0},
+        "PGD": {"method": "pgd"},
+        "PGD, L2": {"method": "pgd", "norm": "L2"},
+    }
+
+    iterations: int = setting(
+        100, "Iterations", "Steps at most; the run ends when the network is fooled. FGSM takes one.",
+        low=1, high=100_000, step=10, log=True, group="Run",
+    )  # fmt: skip
+    target: str = setting(
+        "", "Class", "What the network is to see instead: a name or a number; empty: the class "
+        "that comes second.",
+        flag="--class", picks="class", group="Class",
+    )  # fmt: skip
+    margin: float = setting(
+        0.2, "Margin", "How far the class's probability has to be ahead of every other's, in the "
+        "picture rounded to 8 bits, as the network looks at a file: at its own size, in fp32.",
+        low=0.0, high=0.99, step=0.05, group="Class", live=True,
+    )  # fmt: skip
+    method: str = setting(
+        "gradient", "Method", "gradient: up the class's logit, as far as it takes; fgsm: one step "
+        "of the whole budget, by the sign of the gradient; pgd: small steps that stay in the budget.",
+        choices=("gradient", "fgsm", "pgd"), group="Attack",
+    )  # fmt: skip
+    step: float = setting(
+        50.0, "Step", "Length (L2) of a step of the method gradient.",
+        low=0.1, high=100_000.0, step=5, unit="of 255", log=True, group="Attack", live=True,
+    )  # fmt: skip
+    norm: str = setting(
+        "Linf", "Budget by", "Linf: how far any pixel may change; L2: how far all together may. "
+        "For fgsm and pgd.",
+        choices=("Linf", "L2"), group="Budget",
+    )  # fmt: skip
+    epsilon: float = setting(
+        4.0, "Largest change", "Budget for any pixel, where it is by Linf.",
+        low=1.0, high=255.0, step=1.0, unit="of 255", group="Budget",
+    )  # fmt: skip
+    epsilon_l2: float = setting(
+        800.0, "L2 budget", "Root of the sum of all squared changes, where the budget is by L2.",
+        low=1.0, high=1_000_000.0, step=50.0, unit="of 255", log=True, group="Budget",
+    )  # fmt: skip
+    share: float = setting(
+        0.25, "Share of a step", "Length of a step of pgd as a share of the budget.",
+        low=0.01, high=1.0, step=0.05, group="Budget", live=True,
+    )  # fmt: skip
+    random_start: bool = setting(
+        False, "Random start", "Let pgd begin anywhere within the budget rather than at the photo.",
+        group="Budget",
+    )  # fmt: skip
+    other_network: str = setting(
+        "", "Second network", "Name of a network that is only asked whether it is fooled too; "
+        "empty: none.", picks="network", group="Transfer",
+    )  # fmt: skip
+
+    def at_one_size(self, iterations: int) -> Adversarial:
+        """Return steps that do not end before `iterations` are done, for a measurement."""
+        method = "gradient" if self.method == "fgsm" else self.method
+        return replace(self, iterations=iterations, method=method, margin=2.0)
+
+    def looked_at(self, task: Task) -> tuple[int, int]:
+        """Return the height and width at which the network looks, whatever the task's size."""
+        from engine.networks.fitting import fitting_size
+
+        (stage,) = self.stages(task)
+        return fitting_size(task.network, stage.size[1], stage.size[0])
+
+    def stages(self, task: Task) -> list[Stage]:
+        """Return the one stage: the photo at the task's size."""
+        from engine.techniques.adversarial.steps import stages
+
+        return stages(self, task)
+
+    def frames(self, task: Task) -> Iterator[Frame]:
+        """Run; one frame per iteration, until the network is fooled. Needs a content picture."""
+        from engine.techniques.adversarial.steps import frames
+
+        return frames(task)
+
+    def figure(self, task: Task, picture: Tensor) -> Picture:
+        """Return original, adversarial picture (3, H, W) and difference, with their numbers."""
+        from engine.figure import Tile
+        from engine.figure import strip as composed
+        from engine.techniques.adversarial.strip import strip, title
+
+        panels = strip(task, picture)
+        tiles = [Tile(panel.picture, panel.caption) for panel in panels]
+        return composed(tiles, title=title(task))
+
+    def verdict(self, task: Task, written: Picture) -> Verdict:
+        """Return what the network sees in a file of the run's picture, opened again."""
+        from engine.techniques.adversarial.verdict import verdict
+
+        return verdict(task, written)

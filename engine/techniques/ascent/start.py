@@ -1,0 +1,20 @@
+"""What an ascent begins with: a setting for techniques that take a `start` picture."""
+
+from dataclasses import dataclass
+
+from engine.settings import setting
+from engine.techniques.ascent.settings import Ascent
+
+STARTS = ("noise", "zeros", "gray", "mean", "picture")
+
+
+@dataclass(frozen=True)
+class Start(Ascent):
+    """An ascent with a choice of the first picture."""
+
+    start: str = setting(
+        "noise", "Start", "noise: of the parameterization; zeros: all its numbers 0 (pixels: the "
+        "mean colour; fourier, pyramid: gray); gray; mean: the mean colour of the network's training; "
+        "picture: the middle of --start-picture. Phases take noise or a picture.",
+        choices=STARTS, group="Run",
+    )  # fmt: skip

@@ -1,0 +1,151 @@
+"""What class visualization makes large: logits of the classes asked for."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from engine.errors import BadInput
+from engine.figure import Tile
+from engine.networks.classes import find_class
+from engine.networks.network import Network
+from engine.objectives.activation import class_margin, diversity
+from engine.parameterization.sheet import tiles_of
+from engine.task import Frame, Stage, Task
+from engine.techniques.ascent import steps as ascent_steps
+from engine.techniques.ascent.importance import faded, importance
+from engine.techniques.ascent.settings import Ascent
+from engine.techniques.ascent.start_steps import first_pictures
+from engine.techniques.class_visualization.settings import ClassVisualization
+
+SHARE_DEVIATION = 0.05
+"""Of the views' sizes about the one that the schedule says, and their least (MACO's)."""
+
+
+def find_classes(network: Network, text: str) -> list[int]:
+    """Return the numbers of the classes in "dalmatian, pizza". Raises `BadInput`."""
+    if not network.classes:
+        raise BadInput(
+            f"the weights of {network.card.name} on this machine hold no classifier; "
+            "use a network with classes"
+        )
+    if text.strip().casefold() in (name.casefold() for name in network.classes):
+        return [find_class(network, text)]  # some names have commas of their own
+    parts = [part for part in text.split(",") if part.strip()]
+    if not parts:
+        raise BadInput(
+            f"--class is empty; it takes a class of {network.card.name}, such as "
+            f"{network.classes[0]}"
+        )
+    return [find_class(network, part) for part in parts]
+
+
+class Logits:
+    """The logit of each picture's class; copies of a class follow one another."""
+
+    whole = False
+
+    def __init__(
+        self,
+        network: Network,
+        chosen: list[int],
+        copies: int,
+        rivals: float = 0.0,
+        against: bool = False,
+    ) -> None:
+        """Ask for `copies` of each class `chosen`, less `rivals` of the likeliest other one.
+
+        `against`: for what speaks against the class, which is its logit's negative.
+        """
+        self.network, self.against = network, against
+        self.rivals = 0.0 if against or len(network.classes) == 1 else rivals
+        self.name = "logit less rivals" if self.rivals else "logit against" if against else "logit"
+        self.classes = [c for c in chosen for _ in range(copies)]
+        self.copies = copies
+        self.count = len(self.classes)
+        layers = [*network.card.dream_layers] or [*network.card.layers]
+        self.layer = layers[-1] if layers else ""
+        side = network.card.input_size
+        network.calls((side, side))  # before any ReLU is redirected
+
+    def __call__(self, view: Tensor, diverse: bool) -> tuple[Tensor, Tensor | None]:
+        """Return the pictures' logits, and how alike copies are if `diverse` asks for it."""
+        values = class_margin(self.network.logits(view), self.classes, self.rivals)
+        values = -values if self.against else values
+        if not diverse or self.copies == 1 or not self.layer:
+            return values, None
+        features = self.network.taps(view, [self.layer])[self.layer]
+        likeness = [diversity(part) for part in features.split(self.copies)]
+        return values, sum(likeness[1:], likeness[0])
+
+    def silence(self, pictures: list[int]) -> str:
+        """Return a sentence about the classes whose pictures are `pictures`."""
+        names = dict.fromkeys(self.network.classes[self.classes[i]] for i in pictures)
+        return (
+            f"No step led towards {', '.join(names)}: the logit's gradient was 0 from the first step "
+            f"to the last. {ascent_steps.REMEDY}"
+        )
+
+
+def stages(settings: ClassVisualization, task: Task) -> list[Stage]:
+    """Return the one stage of the run."""
+    count = len(find_classes(task.network, settings.target)) * settings.copies
+    return ascent_steps.stages(settings, count, task)
+
+
+def frames(task: Task) -> Iterator[Frame]:
+    """Yield a frame per iteration."""
+    settings = cast(ClassVisualization, task.technique)
+    chosen = find_classes(task.network, settings.target)
+    goal = Logits(task.network, chosen, settings.copies, settings.rivals, settings.against)
+    side = ascent_steps.side_of(goal.count, task)
+    start = first_pictures(task, settings, goal.count, side)
+
+    def adjusted(settings: Ascent, done: float) -> Ascent:
+        wanted = cast(ClassVisualization, settings)
+        return _shrunk(wanted, done, task.generator) if wanted.shrinking else wanted
+
+    yield from ascent_steps.frames(task, goal, start, adjusted)
+
+
+def _shrunk(
+    settings: ClassVisualization, done: float, generator: torch.Generator
+) -> ClassVisualization:
+    """Return settings for views of about one size: falling linearly with the share `done`."""
+    share = (
+        settings.farthest + (min(settings.closest, settings.farthest) - settings.farthest) * done
+    )
+    share += SHARE_DEVIATION * float(torch.randn((), generator=generator))
+    share = min(max(share, SHARE_DEVIATION), 1.0)
+    return replace(settings, closest=share, farthest=share)
+
+
+def names_of(task: Task) -> list[str]:
+    """Return the class of each picture, by name."""
+    settings = cast(ClassVisualization, task.technique)
+    before = "against " if settings.against else ""
+    chosen = find_classes(task.network, settings.target)
+    return [before + task.network.classes[c] for c in chosen for _ in range(settings.copies)]
+
+
+def tiles(task: Task, picture: Tensor) -> list[Tile]:
+    """Return the pictures of the sheet `picture` with the names of their classes.
+
+    Of phases each is followed by what of it matters to its class.
+    """
+    settings = cast(ClassVisualization, task.technique)
+    chosen = find_classes(task.network, settings.target)
+    goal = Logits(task.network, chosen, settings.copies, against=settings.against)
+    names = names_of(task)
+    pictures = tiles_of(picture, len(names), gap=ascent_steps.GAP)
+    found = [Tile(p, name) for p, name in zip(pictures, names, strict=True)]
+    if settings.parameterization != "phases":
+        return found
+    opacity = importance(task, goal, pictures, settings.closest, settings.farthest)
+    parts = [
+        Tile(faded(p.cpu(), o), f"{name}\nwhat matters")
+        for p, o, name in zip(pictures, opacity, names, strict=True)
+    ]
+    return [tile for both in zip(found, parts, strict=True) for tile in both]

@@ -1,0 +1,106 @@
+"""DeepDream (Mordvintsev, Olah, Tyka 2015): a photo in which layers see more of what they see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.settings import setting
+
+if TYPE_CHECKING:
+    from engine.networks.network import Network
+    from engine.task import Frame, Stage, Task
+
+
+@dataclass(frozen=True)
+class DeepDream:
+    """Settings of a dream."""
+
+    command: ClassVar[str] = "deep-dream"
+    title: ClassVar[str] = "DeepDream"
+    summary: ClassVar[str] = "a photo in which the network sees more of what it sees"
+    exact: ClassVar[bool] = False
+    inputs: ClassVar[tuple[str, ...]] = ("content", "guide")
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "Google 2015": {},
+        "Deep": {"iterations": 120, "octaves": 5, "smoothing": 0.5},
+        "Gentle": {"iterations": 24, "step_size": 1.0, "smoothing": 1.0},
+    }
+
+    iterations: int = setting(
+        40, "Iterations", "Steps over all octaves, in each frame of a film.",
+        low=1, high=100_000, step=10, log=True, group="Run",
+    )  # fmt: skip
+    layers: dict[str, float] | None = setting(
+        None, "Layers", "Layers to make respond more, with weights (negative: respond less); auto "
+        "takes the network's own suggestion.", group="Layers",
+    )  # fmt: skip
+    channels: str = setting(
+        "", "Channels", "Only these channels of each layer, such as 12,40; empty: all.",
+        group="Layers",
+    )  # fmt: skip
+    objective: str = setting(
+        "squares", "Objective", "squares: half the squared activation, so that what is seen a "
+        "little is seen more; mean: the mean activation.",
+        choices=("squares", "mean"), group="Layers",
+    )  # fmt: skip
+    octaves: int = setting(
+        4, "Octaves", "Picture sizes to dream at, from small to full.", low=1, high=20,
+        group="Octaves",
+    )  # fmt: skip
+    octave_scale: float = setting(
+        1.4, "Octave scale", "Each octave's size relative to the one before.",
+        low=1.05, high=4.0, step=0.05, group="Octaves",
+    )  # fmt: skip
+    step_size: float = setting(
+        1.5, "Step", "Mean change of a pixel per iteration.",
+        low=0.01, high=50.0, step=0.1, unit="of 255", log=True, group="Step", live=True,
+    )  # fmt: skip
+    jitter: int = setting(
+        32, "Jitter", "Largest random shift before each step, undone after it.",
+        low=0, high=512, unit="px", group="Step", live=True,
+    )  # fmt: skip
+    smoothing: float = setting(
+        0.0, "Gradient smoothing", "Mean of three Gaussian blurs of the gradient, the widest "
+        "growing through each octave; 0: none.",
+        low=0.0, high=8.0, step=0.1, unit="px", group="Step", live=True,
+    )  # fmt: skip
+    clip: bool = setting(True, "Clip", "Keep the picture in the valid range.", group="Step")
+
+    frame_count: int = setting(
+        1, "Frames", "Pictures of a film, each dreamed from the one before, zoomed and turned.",
+        low=1, high=100_000, log=True, group="Film", flag="--frames",
+    )  # fmt: skip
+    zoom: float = setting(
+        1.05, "Zoom", "How much larger each frame of a film is than the one before.",
+        low=0.5, high=2.0, step=0.01, group="Film",
+    )  # fmt: skip
+    rotation: float = setting(
+        0.0, "Rotation", "How far each frame of a film is turned, counter-clockwise.",
+        low=-180.0, high=180.0, step=0.5, unit="°", group="Film",
+    )  # fmt: skip
+
+    def at_one_size(self, iterations: int) -> DeepDream:
+        """Return the same with a single octave, for a measurement."""
+        return replace(self, iterations=iterations, octaves=1, frame_count=1)
+
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        """Return the network's own layers to dream with."""
+        return {"layers": dict(network.card.dream_layers)}
+
+    def stages(self, task: Task) -> list[Stage]:
+        """Return the octaves, small to full, with their iterations; again for each frame."""
+        from engine.techniques.deep_dream.steps import octave_stages
+
+        return octave_stages(self, task) * self.frame_count
+
+    def rounds(self, network: Network) -> tuple[int, str]:
+        """Return how many frames of a film the iterations are done for."""
+        return self.frame_count, "frame"
+
+    def frames(self, task: Task) -> Iterator[Frame]:
+        """Run; one frame per iteration. Needs a content picture; a guide is optional."""
+        from engine.techniques.deep_dream.steps import frames
+
+        return frames(task)

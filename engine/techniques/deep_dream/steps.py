@@ -1,0 +1,255 @@
+"""The steps of a dream: octaves with carried detail, jitter, normalised ascent."""
+
+import math
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine.errors import BadInput
+from engine.image import Picture
+from engine.objectives.coverage import Coverage
+from engine.objectives.dream import (
+    guided_objective,
+    mean_activation_objective,
+    squares_objective,
+)
+from engine.parameterization.scales import fit, resize, resize_picture
+from engine.parameterization.smoothing import gaussian_blur
+from engine.task import Frame, Stage, Task, finite
+from engine.techniques.deep_dream.settings import DeepDream
+from engine.techniques.layer_weights import each_once
+from engine.techniques.silence import Watch, silence
+
+REMEDY = (
+    "What shows nothing of it cannot be led towards it: another photo, a larger size, a layer "
+    "nearer to the picture or other channels may help."
+)
+SMALLEST_OCTAVE = 32
+"""No octave's short side falls below this: deep layers would have no positions left."""
+
+
+def octave_stages(settings: DeepDream, task: Task) -> list[Stage]:
+    """Share the iterations out evenly; octaves that would be too small are left out."""
+    content = _content(task)
+    size = fit((content.height, content.width), task.size)
+    sides = [task.size / settings.octave_scale**i for i in range(settings.octaves)]
+    least = min(SMALLEST_OCTAVE, min(size))
+    sizes = [fit(size, max(1, round(side))) for side in sides]
+    sizes = [s for s in sizes if min(s) >= least][::-1][-settings.iterations :]
+    counts = [settings.iterations // len(sizes)] * len(sizes)
+    for i in range(settings.iterations % len(sizes)):
+        counts[i] += 1
+    return [Stage(s, n) for s, n in zip(sizes, counts, strict=True)]
+
+
+def _content(task: Task) -> Picture:
+    if task.content is None:
+        raise BadInput("DeepDream needs a photo to dream on")
+    return task.content
+
+
+def parse_channels(text: str) -> list[int]:
+    """Return the channel numbers of "12, 40". Raises `BadInput`."""
+    try:
+        return [int(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        raise BadInput(f"--channels is {text!r}; it takes numbers such as 12,40") from None
+
+
+class _Dream:
+    """The objective at one octave and its gradient."""
+
+    def __init__(self, task: Task, size: tuple[int, int], watches: dict[str, Watch]) -> None:
+        """Prepare for pictures of `size`; `watches` see, layer by layer, which channels answer."""
+        settings = cast(DeepDream, task.technique)
+        self.task = task
+        self.network = task.network
+        own = self.network.card.dream_layers
+        chosen = own if settings.layers is None else settings.layers
+        self.layers = each_once(self.network, chosen, "layers")
+        if not self.layers:
+            raise BadInput(
+                f"{self.network.card.name} suggests no layer to dream with; give --layer"
+            )
+        self.channels = parse_channels(settings.channels)
+        self._check_channels(size)
+        self.watches = watches
+        for name, weight in self.layers.items():
+            if weight:
+                self.watches.setdefault(name, Watch(len(self.channels) or 1, task.device))
+        covered = Coverage.of(_content(task))
+        self.coverage = None if covered is None else covered.at(size)
+        self.guide: dict[str, Tensor] = {}
+        if task.guide is not None:
+            own_size = (task.guide.height, task.guide.width)
+            guide_size = fit(own_size, max(size), least=min(SMALLEST_OCTAVE, min(size)))
+            guide = resize_picture(task.guide.tensor()[None], guide_size)
+            with torch.no_grad():
+                self.guide = self.network.taps(guide.to(task.device), self.layers)
+            if (seen := Coverage.of(task.guide)) is not None:
+                self.guide = {name: seen.visible(maps) for name, maps in self.guide.items()}
+
+    def _check_channels(self, size: tuple[int, int]) -> None:
+        calls = self.network.calls(size)
+        for name in self.layers:
+            shape = calls[self.network.resolve(name)].shape
+            if len(shape) != 4:
+                raise BadInput(f"layer {name} has no map to dream with; take a convolutional layer")
+            wrong = [c for c in self.channels if not 0 <= c < shape[1]]
+            if wrong:
+                raise BadInput(f"layer {name} has channels 0 to {shape[1] - 1}, not {wrong[0]}")
+
+    def gradient(
+        self, picture: Tensor, settings: DeepDream, coverage: Coverage | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the objective and its gradient with respect to `picture` (1, 3, H, W).
+
+        `coverage` is the picture's; what is not visible does not count.
+        """
+        with torch.enable_grad():
+            x = picture.detach().requires_grad_(True)
+            taps = self.network.taps(x, self.layers)
+            terms = []
+            for name, weight in self.layers.items():
+                maps = taps[name]
+                squared = not self.guide and settings.objective == "squares"
+                if coverage is not None:
+                    weights = coverage.weights(maps)
+                    maps = maps * (weights.sqrt() if squared else weights).to(maps.dtype)
+                if self.guide:
+                    value = guided_objective(maps, self.guide[name], self.channels)
+                elif squared:
+                    value = squares_objective(maps, self.channels)
+                else:
+                    value = mean_activation_objective(maps, self.channels)
+                terms.append(weight * value)
+                self._watch(name, maps.detach())
+            total = torch.stack(terms).sum()
+            (gradient,) = torch.autograd.grad(total, x)
+        return total.detach(), gradient
+
+    def mean_step(self, gradient: Tensor) -> Tensor:
+        """Return the mean size of a gradient (1, 3, H, W), over what is visible."""
+        if self.coverage is None:
+            return gradient.abs().mean()
+        return (gradient.abs() * self.coverage.weights(gradient)).mean()
+
+    def _watch(self, name: str, maps: Tensor) -> None:
+        watch = self.watches.get(name)
+        if watch is not None and not watch.done:
+            chosen = maps[0, self.channels] if self.channels else maps
+            watch.see((chosen.reshape(len(watch.answered), -1) != 0).any(1))
+
+    def note(self) -> str:
+        """Return what is to be said of layers and channels that have been silent so far."""
+        silent = {name: watch.silent() for name, watch in self.watches.items()}
+        channels = {
+            name: [self.channels[i] for i in places] if self.channels else []
+            for name, places in silent.items()
+            if places
+        }
+        return silence(channels, REMEDY)
+
+
+def frames(task: Task) -> Iterator[Frame]:
+    """Yield a frame per iteration, octave by octave, film frame by film frame."""
+    first = cast(DeepDream, task.technique)
+    clock = _Clock(time.perf_counter(), first.iterations * first.frame_count)
+    whole = _content(task).tensor()[None]
+    watches: dict[str, Watch] = {}
+    for number in range(1, first.frame_count + 1):
+        x = yield from _dreamed(task, whole, number, clock, watches)
+        if number < first.frame_count:
+            whole = zoomed(x, first.zoom, first.rotation).cpu()
+
+
+@dataclass
+class _Clock:
+    began: float
+    total: int
+    done: int = 0
+
+
+def _dreamed(
+    task: Task, whole: Tensor, number: int, clock: _Clock, watches: dict[str, Watch]
+) -> Generator[Frame, None, Tensor]:
+    """Dream of one picture through all octaves; return it at full size."""
+    first = cast(DeepDream, task.technique)
+    plan = octave_stages(first, task)
+    detail: Tensor | None = None
+    for index, stage in enumerate(plan, 1):
+        base = resize_picture(whole, stage.size).to(task.device)
+        dream = _Dream(task, stage.size, watches)
+        x = base.clone() if detail is None else base + resize(detail, stage.size, "bilinear")
+        if first.clip:
+            x.clamp_(0, 1)
+        label = f"octave {index} of {len(plan)}, {stage.size[1]} x {stage.size[0]}"
+        if first.frame_count > 1:
+            label = f"frame {number}, {label}"
+        for i in range(stage.iterations):
+            settings = cast(DeepDream, task.technique)
+            losses = _step(task, dream, x, settings, (i + 1) / stage.iterations, clock.done + 1)
+            clock.done += 1
+            finished = index == len(plan) and i + 1 == stage.iterations
+            yield Frame(
+                clock.done, clock.total, losses, time.perf_counter() - clock.began, label,
+                partial(_render, x), number if finished and first.frame_count > 1 else 0,
+                dream.note(),
+            )  # fmt: skip
+        detail = x - base
+    return x
+
+
+@torch.no_grad()
+def zoomed(picture: Tensor, zoom: float, degrees: float) -> Tensor:
+    """Enlarge (N, 3, H, W) about its middle and turn it counter-clockwise; same size, mirrored edges.
+
+    Bicubic, since a film resamples each picture over and over.
+    """
+    height, width = picture.shape[2:]
+    turn = math.radians(degrees)
+    cosine, sine = math.cos(turn) / zoom, math.sin(turn) / zoom
+    # In the grid's units both sides are 2 long, whatever the picture's shape.
+    matrix = picture.new_tensor(
+        [[cosine, -sine * height / width, 0.0], [sine * width / height, cosine, 0.0]]
+    )
+    grid = F.affine_grid(
+        matrix.expand(len(picture), 2, 3), list(picture.shape), align_corners=False
+    )
+    turned = F.grid_sample(
+        picture, grid, mode="bicubic", padding_mode="reflection", align_corners=False
+    )
+    return turned.clamp(0, 1)
+
+
+@torch.no_grad()
+def _step(
+    task: Task, dream: _Dream, x: Tensor, settings: DeepDream, progress: float, iteration: int
+) -> dict[str, float]:
+    """Move `x` in place by one normalised step up the gradient of the shifted picture."""
+    reach = settings.jitter
+    shift = torch.randint(-reach, reach + 1, (2,), generator=task.generator).tolist()
+    seen = None if dream.coverage is None else dream.coverage.rolled(shift)
+    value, gradient = dream.gradient(x.roll(shift, (2, 3)), settings, seen)
+    gradient = gradient.roll([-s for s in shift], (2, 3))
+    size = dream.mean_step(gradient)
+    objective, mean = torch.stack([value.float(), size]).tolist()
+    finite({"objective": objective, "gradient": mean}, iteration)
+    if settings.smoothing:
+        widest = settings.smoothing * (0.5 + progress)
+        blurs = [gaussian_blur(gradient, widest * factor) for factor in (0.5, 1.0, 2.0)]
+        gradient = torch.stack(blurs).mean(0)
+    x.add_(gradient / dream.mean_step(gradient).clamp_min(1e-20), alpha=settings.step_size / 255)
+    if settings.clip:
+        x.clamp_(0, 1)
+    return {"objective": objective}
+
+
+def _render(x: Tensor) -> Tensor:
+    return x[0].clamp(0, 1).float().cpu()

@@ -1,0 +1,116 @@
+"""Feature inversion (Mahendran & Vedaldi 2015): what a layer's features remember of a photo.
+
+E(x) = ||φ(x) - φ(x0)||² / ||φ(x0)||² + λα R_α(x) + λV R_Vβ(x), minimised from noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.settings import setting
+from engine.task import Technique
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.image import Picture
+    from engine.networks.network import Network
+    from engine.task import Frame, Labels, Stage, Task
+
+
+@dataclass(frozen=True)
+class FeatureInversion(Technique):
+    """Settings of a feature inversion."""
+
+    command: ClassVar[str] = "feature-inversion"
+    title: ClassVar[str] = "Feature inversion"
+    summary: ClassVar[str] = "the picture that a layer's features remember of a photo"
+    exact: ClassVar[bool] = True
+    inputs: ClassVar[tuple[str, ...]] = ("content",)
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "One layer": {},
+        "Layer by layer": {"layer": "all"},
+        "What is left open": {"repeats": 4},
+    }
+
+    iterations: int = setting(
+        200, "Iterations", "Steps in all.",
+        low=1, high=100_000, step=50, log=True, group="Run",
+    )  # fmt: skip
+    layer: str = setting(
+        "", "Layer", "The layer whose features are inverted; several, separated by commas, make a "
+        "sheet; all: those that the network offers first; empty: the network's content layer.",
+        group="Features", picks="layers",
+    )  # fmt: skip
+    repeats: int = setting(
+        1, "Repeats", "Runs from other noise, side by side: where they differ, the features leave "
+        "the picture open.",
+        low=1, high=64, group="Features",
+    )  # fmt: skip
+    smoothness: float | None = setting(
+        None, "Smoothness", "Weight of the total variation; auto: growing with the layer's "
+        "receptive field.",
+        low=0.0, high=1e4, log=True, group="Priors", live=True,
+    )  # fmt: skip
+    range_weight: float | None = setting(
+        None, "Range", "Weight of the alpha-norm, which keeps colours moderate; auto: growing with "
+        "the layer's receptive field.",
+        low=0.0, high=1e4, log=True, group="Priors", live=True,
+    )  # fmt: skip
+    beta: float = setting(
+        2.0, "Beta", "Power of the total variation: 1 gives flat patches with sharp edges (and "
+        "spikes at layers that skip pixels), 2 smooth shading.",
+        low=0.5, high=4.0, step=0.1, group="Priors", live=True,
+    )  # fmt: skip
+    alpha: float = setting(
+        6.0, "Alpha", "Power of the alpha-norm: the higher, the more only extremes are held back.",
+        low=1.0, high=12.0, step=1.0, group="Priors", live=True,
+    )  # fmt: skip
+    learning_rate: float = setting(
+        0.1, "Learning rate", "First step of the optimizer, of the range from black to white; it "
+        "falls to nothing towards the end.",
+        low=1e-4, high=1.0, log=True, group="Optimizer", live=True,
+    )  # fmt: skip
+    noise: float = setting(
+        0.1, "Noise", "Standard deviation of the start, gray noise in colours.",
+        low=0.0, high=1.0, step=0.05, group="Optimizer",
+    )  # fmt: skip
+
+    def at_one_size(self, iterations: int) -> FeatureInversion:
+        """Return the same for `iterations` steps, for a measurement."""
+        return replace(self, iterations=iterations)
+
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        """Return the layer that is taken where none is chosen."""
+        card = network.card
+        return {"layer": dict.fromkeys(list(card.content_layers or card.layers)[:1], 1.0)}
+
+    def labels(self, task: Task) -> Labels:
+        """Return the layer of each picture."""
+        from engine.techniques.feature_inversion.steps import labels
+
+        return labels(self, task)
+
+    def stages(self, task: Task) -> list[Stage]:
+        """Return the one stage: there is a single scale."""
+        from engine.techniques.feature_inversion.steps import stages
+
+        return stages(self, task)
+
+    def frames(self, task: Task) -> Iterator[Frame]:
+        """Run; one frame per iteration. Needs a content picture."""
+        from engine.techniques.feature_inversion.steps import frames
+
+        return frames(task)
+
+    def figure(self, task: Task, picture: Tensor) -> Picture:
+        """Return photo and sheet `picture` (3, H, W) as a figure with layers and PSNR."""
+        from engine.figure import contact_sheet, rows
+        from engine.techniques.feature_inversion.steps import lines
+
+        found = lines(task, picture)
+        if self.repeats > 1:
+            return rows(found)
+        return contact_sheet([tile for _, tiles in found for tile in tiles])

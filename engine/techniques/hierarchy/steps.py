@@ -1,0 +1,242 @@
+"""The steps of a hierarchy: layer by layer, all of a layer's channels at once."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from engine.errors import BadInput
+from engine.figure import Tile
+from engine.objectives.relu_redirect import FIRST_STEPS
+from engine.parameterization.sheet import GRAY, sheet, sheet_size, tiles_of
+from engine.task import Frame, Labels, Stage, Task
+from engine.techniques.activation_maximization.steps import Units, parse_numbers, shape_of
+from engine.techniques.ascent.settings import Ascent
+from engine.techniques.ascent.steps import GAP, LEAST_SIDE, REMEDY, Climb
+from engine.techniques.hierarchy.kept import Kept
+from engine.techniques.hierarchy.settings import Hierarchy
+from engine.techniques.silence import silence
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which units, and how their pictures lie on the sheet."""
+
+    rows: list[Units]
+    columns: int
+    side: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the sheet."""
+        return sheet_size(len(self.rows) * self.columns, (self.side, self.side), self.columns, GAP)
+
+
+def _plan(task: Task) -> _Plan:
+    """Return what to do; the first thing to draw from the task's generator are the channels."""
+    settings = cast(Hierarchy, task.technique)
+    network = task.network
+    names = settings.names(network)
+    if not names:
+        raise BadInput(f"{network.card.name} suggests no layers; give --layer")
+    numbers = parse_numbers(settings.units, "--units", "6, or 3,5,12")
+    if not numbers or (len(numbers) == 1 and numbers[0] < 1 and "," not in settings.units):
+        raise BadInput(f"--units is {settings.units!r}; it takes how many channels, at least 1")
+    rows = []
+    for name in names:
+        chosen = numbers
+        if len(numbers) == 1 and "," not in settings.units:
+            order = torch.randperm(shape_of(network, name)[1], generator=task.generator)
+            chosen = sorted(order[: numbers[0]].tolist())
+        rows.append(Units(network, name, chosen, copies=settings.copies))
+    columns = max(row.count for row in rows)
+    most = max(columns, len(rows))
+    side = (task.size + GAP) // most - GAP
+    if side < LEAST_SIDE:
+        least = most * (LEAST_SIDE + GAP) - GAP
+        raise BadInput(
+            f"--size is {task.size}; {len(rows)} layers of {columns} pictures take at least {least}"
+        )
+    return _Plan(rows, columns, side)
+
+
+def _looked_at(task: Task) -> _Plan:
+    """Return the plan; the run itself is to draw the same channels from the task's generator."""
+    return _plan(replace(task, generator=task.generator.clone_state()))
+
+
+def stages(task: Task) -> list[Stage]:
+    """Return the one stage of the run."""
+    plan = _looked_at(task)
+    return [Stage(plan.size, len(plan.rows) * task.technique.iterations)]
+
+
+def labels(task: Task) -> Labels:
+    """Return layer and channel of each place on the sheet; nothing where there is no picture."""
+    plan = _looked_at(task)
+    texts: list[str] = []
+    for units in plan.rows:
+        texts += [f"{units.layer}\nchannel {c}" for c in units.channels]
+        texts += [""] * (plan.columns - units.count)
+    return Labels(tuple(texts), plan.columns)
+
+
+def parts(task: Task) -> list[Task]:
+    """Return tasks for the first and the other steps of each row, with pictures as in the run."""
+    plan = _looked_at(task)
+    settings = cast(Hierarchy, task.technique)
+    first = min(FIRST_STEPS, settings.iterations)
+    found = []
+    for units in plan.rows:
+        row = replace(settings, layer=units.layer, units=_numbers(units), iterations=first)
+        later = replace(row, iterations=settings.iterations - first, steady=True)
+        size = units.count * (plan.side + GAP) - GAP
+        found += [replace(task, technique=t, size=size) for t in (row, later) if t.iterations]
+    return found
+
+
+def _numbers(units: Units) -> str:
+    """Return the setting that asks for just these channels; of one, "7," is not a count."""
+    return ",".join(map(str, units.channels[:: units.copies])) + ","
+
+
+class _Course:
+    """Where a run is: the row, the step in it, and the pictures so far; still to come are gray."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.each: int = task.technique.iterations
+        self.plan = plan = _plan(task)
+        self.total = len(plan.rows) * self.each
+        self.pictures = torch.full((len(plan.rows) * plan.columns, 3, plan.side, plan.side), GRAY)
+        self.done = 0
+        self.losses: dict[str, float] = {}
+        self.silent: dict[str, list[int]] = {}
+        """Channels of finished rows that never answered, by layer."""
+        self._began = time.perf_counter()
+        self._begin(0)
+
+    def _begin(self, row: int) -> None:
+        self.row = row
+        self.climb = Climb(self.task, self.plan.rows[row], self.plan.side)
+
+    def step(self) -> None:
+        """Move the present row's pictures, or those of the next row if they are finished."""
+        if self.done and self.done % self.each == 0:
+            self._of_row().copy_(self.climb.pictures())
+            self.silent |= self._silent_here()
+            self._begin(self.row + 1)
+        self.losses = self.climb.step(cast(Ascent, self.task.technique), self.done % self.each + 1)
+        self.done += 1
+
+    def frame(self) -> Frame:
+        """Return what is to be seen."""
+        units, side, rows = self.plan.rows[self.row], self.plan.side, len(self.plan.rows)
+        label = f"{units.layer} ({self.row + 1} of {rows}), {units.count} x {side} x {side}"
+        return Frame(
+            self.done, self.total, self.losses, time.perf_counter() - self._began,
+            label + self.climb.restarted, self._render,
+            note=silence(self.silent | self._silent_here(), REMEDY),
+        )  # fmt: skip
+
+    def _silent_here(self) -> dict[str, list[int]]:
+        units = self.plan.rows[self.row]
+        channels = units.silent(self.climb.watch.silent())
+        return {units.layer: channels} if channels else {}
+
+    def _of_row(self) -> Tensor:
+        return self.pictures[self.row * self.plan.columns :][: self.plan.rows[self.row].count]
+
+    def _render(self) -> Tensor:
+        self._of_row().copy_(self.climb.pictures())
+        return sheet(self.pictures, self.plan.columns, GAP)
+
+    def state(self) -> dict[str, npt.ArrayLike]:
+        """Return all that the rest of the run depends on."""
+        tensors, counts = self.climb.state()
+        seconds = time.perf_counter() - self._began
+        numbers = {
+            "done": self.done, "losses": self.losses, "seconds": seconds, "counts": counts,
+            "silent": self.silent,
+        }  # fmt: skip
+        return {
+            "numbers": np.array(json.dumps(numbers)),
+            "pictures": self.pictures[: self.row * self.plan.columns].numpy(),
+            "generator": self.task.generator.get_state().numpy(),
+            **{f"climb_{name}": tensor.cpu().numpy() for name, tensor in tensors.items()},
+        }
+
+    def take_up(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from where `state` was taken, of this same run."""
+        numbers = json.loads(str(state["numbers"]))
+        self.done, self.losses = numbers["done"], numbers["losses"]
+        self.silent = numbers["silent"]
+        self._began -= numbers["seconds"]
+        self._begin((self.done - 1) // self.each)
+        finished = torch.from_numpy(state["pictures"])
+        self.pictures[: len(finished)] = finished
+        names = {name: name.removeprefix("climb_") for name in state if name.startswith("climb_")}
+        tensors = {short: torch.from_numpy(state[name]) for name, short in names.items()}
+        self.climb.take_up(tensors, numbers["counts"])
+        self.task.generator.set_state(torch.from_numpy(state["generator"]))
+
+
+def frames(task: Task) -> Iterator[Frame]:
+    """Yield a frame per iteration, the first one where the run was broken off if it was."""
+    as_begun = cast(Hierarchy, task.technique)
+    kept = Kept(task) if as_begun.resume else None
+    course = _Course(task)
+    unchanged = True
+    if kept is not None and (state := kept.load()) is not None:
+        course.take_up(state)
+        yield course.frame()
+    while course.done < course.total:
+        # What live settings have changed is no longer the run that the key stands for.
+        unchanged = unchanged and task.technique == as_begun
+        course.step()
+        if kept is not None:
+            if course.done == course.total:
+                kept.remove()
+            elif unchanged and kept.due(course.done % course.each == 0):
+                kept.save(course.state())
+        try:
+            yield course.frame()
+        except GeneratorExit:
+            if kept is not None and unchanged and course.done < course.total:
+                kept.save(course.state())
+            raise
+
+
+def lines(task: Task, picture: Tensor) -> list[tuple[str, list[Tile]]]:
+    """Return each layer with its pictures out of the sheet `picture`, and their channels.
+
+    Where a channel is 0 on all of its own picture, its caption says so.
+    """
+    plan = _plan(task)
+    tiles = tiles_of(picture, len(plan.rows) * plan.columns, plan.columns, GAP)
+    found = []
+    for units, made in zip(plan.rows, tiles.split(plan.columns), strict=True):
+        names = [
+            f"channel {c}" + ("" if answers else "\n(stays off)")
+            for c, answers in zip(units.channels, _answer(units, made[: units.count]), strict=True)
+        ]
+        found.append((units.layer, [Tile(t, n) for t, n in zip(made, names, strict=False)]))
+    return found
+
+
+@torch.no_grad()
+def _answer(units: Units, pictures: Tensor) -> list[bool]:
+    """Return for each picture whether its channel is anything but 0 somewhere."""
+    side = units.network.card.input_size
+    whole = torch.nn.functional.interpolate(
+        pictures, size=(side, side), mode="bilinear", antialias=True
+    )
+    features = units.network.taps(whole, [units.layer])[units.layer]
+    own = features.flatten(2) if features.dim() == 4 else features[..., None]
+    return [bool(own[i, c].any()) for i, c in enumerate(units.channels)]

@@ -1,0 +1,112 @@
+"""Langevin sampling of pictures of a class (Nguyen et al. 2017): p(x | y) ~ p(x) p(y | x)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.settings import setting
+from engine.task import Lighter, Technique
+
+if TYPE_CHECKING:
+    from engine.task import Frame, Stage, Task
+
+
+@dataclass(frozen=True)
+class LangevinSampling(Technique):
+    """Settings of x <- x + e1 grad log p(x) + e2 grad log p(y|x) + N(0, e3²)."""
+
+    command: ClassVar[str] = "langevin"
+    title: ClassVar[str] = "Langevin sampling"
+    summary: ClassVar[str] = "random pictures that the network takes for a class"
+    exact: ClassVar[bool] = True
+    inputs: ClassVar[tuple[str, ...]] = ()
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "Samples": {},
+        "Four chains": {"chains": 4},
+        "A chain in time": {"samples": 4, "thinning": 50},
+        "MALA": {"sampler": "MALA", "iterations": 1000},
+        "Most likely picture": {"noise": 0.0},
+    }
+
+    iterations: int = setting(
+        300, "Iterations", "Steps of every chain.",
+        low=1, high=100_000, step=50, log=True, group="Run",
+    )  # fmt: skip
+    target: str = setting(
+        "", "Class", "What the network is to see: a name or a number.",
+        flag="--class", picks="class", required=True, group="Class",
+    )  # fmt: skip
+    sampler: str = setting(
+        "ULA", "Sampler", "ULA takes every step; MALA accepts or rejects it (Metropolis-Hastings), "
+        "so that large steps do not bias the samples; it finds its own step length.",
+        choices=("ULA", "MALA"), group="Sampler",
+    )  # fmt: skip
+    prior_step: float = setting(
+        0.0005, "Prior (ε1)", "Step along the gradient of log p(x): plausible colours, smooth areas.",
+        low=0.0, high=0.1, step=0.0001, group="Sampler", live=True,
+    )  # fmt: skip
+    class_step: float = setting(
+        30.0, "Class (ε2)", "Step along the gradient of log p(y|x): what the network sees.",
+        low=0.0, high=1000.0, step=0.1, group="Sampler", live=True,
+    )  # fmt: skip
+    noise: float = setting(
+        0.01, "Noise (ε3)", "Standard deviation of the noise of a step; 0: the most likely picture, "
+        "not a sample.",
+        low=0.0, high=0.1, step=0.001, group="Sampler", live=True,
+    )  # fmt: skip
+    smoothing: float = setting(
+        100.0, "Smoothness", "Weight of total variation in log p(x), next to the distance from the "
+        "mean colour, which has weight 1; 0: none.",
+        low=0.0, high=1000.0, step=1.0, group="Prior", live=True,
+    )  # fmt: skip
+    beta: float = setting(
+        2.0, "TV exponent", "2: soft gradients; 1: flat areas with sharp edges.",
+        low=1.0, high=3.0, step=0.1, group="Prior",
+    )  # fmt: skip
+    start_noise: float = setting(
+        0.2, "Start noise", "Contrast of the random clouds that the chains begin with.",
+        low=0.0, high=1.0, step=0.05, group="Prior",
+    )  # fmt: skip
+    clip: bool = setting(
+        True, "Clip", "Keep the picture in the valid range after every step (ULA only: MALA's "
+        "samples are clipped when they are shown).", group="Prior",
+    )  # fmt: skip
+    burn_in: float = setting(
+        0.4, "Burn-in", "Share of the iterations before samples count; MALA adapts its step length "
+        "only there.",
+        low=0.0, high=1.0, step=0.05, group="Chains",
+    )  # fmt: skip
+    chains: int = setting(
+        1, "Chains", "Independent chains, one below the other or as a square of pictures.",
+        low=1, high=64, group="Chains",
+    )  # fmt: skip
+    samples: int = setting(
+        1, "Samples", "Pictures of each chain, in a row, the last one from the last iteration.",
+        low=1, high=64, group="Chains",
+    )  # fmt: skip
+    thinning: int = setting(
+        50, "Thinning", "Iterations from one sample of a chain to the next.",
+        low=1, high=100_000, step=10, log=True, group="Chains",
+    )  # fmt: skip
+
+    def at_one_size(self, iterations: int) -> LangevinSampling:
+        """Return chains of `iterations` steps; how many samples are kept of them costs nothing."""
+        return replace(self, iterations=iterations, samples=1)
+
+    def lighter(self, share: float) -> Lighter:
+        """Return a single chain: all of them take a step together."""
+        return Lighter(replace(self, chains=1, samples=1), self.chains, self.chains)
+
+    def stages(self, task: Task) -> list[Stage]:
+        """Return the one stage: a sheet of square pictures of the task's size."""
+        from engine.techniques.langevin.steps import stages
+
+        return stages(self, task)
+
+    def frames(self, task: Task) -> Iterator[Frame]:
+        """Run; one frame per iteration. Needs a network with classes."""
+        from engine.techniques.langevin.steps import frames
+
+        return frames(task)

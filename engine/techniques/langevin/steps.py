@@ -1,0 +1,168 @@
+"""The steps of Langevin sampling: the log density of pictures of a class, and chains on it."""
+
+import math
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from engine.errors import BadInput
+from engine.networks.classes import find_class
+from engine.networks.network import Network
+from engine.objectives.probability import gaussian_log_prior, log_probability, smooth_log_prior
+from engine.optimization.langevin import Langevin
+from engine.parameterization.sheet import sheet, sheet_size
+from engine.task import Frame, Stage, Task, finite
+from engine.techniques.langevin.settings import LangevinSampling
+
+STIFFEST = 16.0
+"""Largest eigenvalue of the second derivative of total variation (exponent 2): a checkerboard."""
+
+
+def stages(settings: LangevinSampling, task: Task) -> list[Stage]:
+    """Return one stage: the contact sheet of all chains."""
+    count, columns = _layout(settings)
+    size = sheet_size(count, (task.size, task.size), columns)
+    return [Stage(size, settings.iterations)]
+
+
+def _layout(settings: LangevinSampling) -> tuple[int, int | None]:
+    """Return how many pictures there are and in how many columns: a row for each chain."""
+    return settings.chains * settings.samples, settings.samples if settings.samples > 1 else None
+
+
+def kept_at(settings: LangevinSampling) -> list[int]:
+    """Return after which iterations the samples of each chain are taken, ascending.
+
+    Raises `BadInput` when the first of them would fall into the burn-in.
+    """
+    back = (settings.samples - 1) * settings.thinning
+    burnt = round(settings.iterations * settings.burn_in)
+    if settings.samples > 1 and settings.iterations - back <= burnt:
+        raise BadInput(
+            f"--samples {settings.samples}, {settings.thinning} iterations apart, need at least "
+            f"{back + 1} after the burn-in; there are {settings.iterations - burnt}"
+        )
+    return list(range(settings.iterations - back, settings.iterations + 1, settings.thinning))
+
+
+def mean_colour(network: Network) -> Tensor:
+    """Return the mean of the pictures that `network` was trained on: RGB in [0, 1], (3, 1, 1)."""
+    known = network.card.preprocessing
+    mean = torch.tensor(known.mean) / known.scale
+    mean = mean.flip(0) if known.order == "BGR" else mean
+    return mean.clamp(0, 1).view(3, 1, 1)
+
+
+def like_the_prior(noise: Tensor, smoothing: float) -> Tensor:
+    """Return white `noise` (N, 3, H, W) with the prior's spectrum (TV exponent 2), variance 1.
+
+    Large shapes are what a chain takes longest to change: it had better begin with some.
+    """
+    height, width = noise.shape[-2:]
+    down = 2 - 2 * torch.cos(2 * math.pi * torch.fft.fftfreq(height))
+    across = 2 - 2 * torch.cos(2 * math.pi * torch.fft.rfftfreq(width))
+    precision = 1 + 2 * smoothing * (down[:, None] + across).to(noise)
+    clouds = torch.fft.irfft2(torch.fft.rfft2(noise) * precision.rsqrt(), s=(height, width))
+    return clouds / clouds.std(correction=0).clamp_min(1e-12)
+
+
+def _check_stable(settings: LangevinSampling) -> None:
+    """Refuse steps that would make ULA swing out: the prior's greatest curvature is known."""
+    curvature = settings.prior_step * (1 + STIFFEST * settings.smoothing)
+    if settings.sampler == "ULA" and settings.beta == 2 and curvature >= 2:
+        most = (2 / settings.prior_step - 1) / STIFFEST
+        raise BadInput(
+            f"--smoothing {settings.smoothing:g} with --prior-step {settings.prior_step:g} lets "
+            f"the picture swing; it takes less than {most:.3g}, or a smaller --prior-step"
+        )
+
+
+class _Density:
+    """f = e1 log p(x) + e2 log p(y|x) with its gradient; keeps the parts of its last evaluation."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        wanted = cast(LangevinSampling, task.technique).target
+        if not wanted.strip():
+            raise BadInput("Langevin sampling needs a class; give --class NAME or NUMBER")
+        self.target = find_class(task.network, wanted)
+        self.mean = mean_colour(task.network).to(task.device)
+        self.iteration = 0
+        self.parts: dict[str, Tensor] = {}
+
+    def __call__(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Raises `Diverged` before anything has changed when a number is not finite."""
+        settings = cast(LangevinSampling, self.task.technique)
+        with torch.enable_grad():
+            x = pictures.detach().requires_grad_(True)
+            likelihood = log_probability(self.task.network.logits(x), self.target)
+            prior = gaussian_log_prior(x, self.mean)
+            if settings.smoothing:
+                prior = prior + settings.smoothing * smooth_log_prior(x, settings.beta)
+            value = settings.prior_step * prior + settings.class_step * likelihood
+            (gradient,) = torch.autograd.grad(value.sum(), x)
+        self.parts = {"log p(y|x)": likelihood.detach(), "log p(x)": prior.detach()}
+        worst = {name: part.sum() for name, part in self.parts.items()}
+        worst["gradient"] = gradient.abs().max()
+        numbers = torch.stack(list(worst.values())).tolist()
+        finite(dict(zip(worst, numbers, strict=True)), self.iteration)
+        return value.detach(), gradient
+
+
+def frames(task: Task) -> Iterator[Frame]:
+    """Yield a frame per iteration; pictures of a sheet stop changing at their sample's turn."""
+    began = time.perf_counter()
+    first = cast(LangevinSampling, task.technique)
+    corrected = first.sampler == "MALA"
+    turns = kept_at(first)
+    _check_stable(first)
+    density = _Density(task)
+    shape = (first.chains, 3, task.size, task.size)
+    clouds = like_the_prior(task.noise(*shape), first.smoothing)
+    x = (density.mean + first.start_noise * clouds).clamp_(0, 1)
+    sampler = Langevin(x, task.noise, 1.0, corrected=corrected)
+    settings: LangevinSampling | None = None
+    burnt = round(first.iterations * first.burn_in)
+    parts: dict[str, Tensor] = {}
+    kept: list[Tensor] = []
+    for done in range(1, first.iterations + 1):
+        density.iteration = done
+        if task.technique is not settings:  # at first, and when a person has changed it
+            settings = cast(LangevinSampling, task.technique)
+            if corrected and not settings.noise:
+                raise BadInput("--noise is 0; MALA needs noise above 0 (ULA can do without)")
+            sampler.temperature = settings.noise**2 / 2  # a step of length 1 has this noise
+            if corrected:
+                sampler.refresh(density)
+                parts = density.parts
+        move = sampler.move(density)
+        if first.clip and not corrected:
+            x.clamp_(0, 1)
+        new = density.parts
+        parts = {
+            name: torch.where(move.accepted, new[name], p) for name, p in (parts or new).items()
+        }
+        losses = {name: float(part.mean()) for name, part in parts.items()}
+        if corrected:
+            losses["acceptance"] = float(move.acceptance.mean())
+            losses["step"] = sampler.step
+            if done <= burnt:
+                sampler.adapt(losses["acceptance"])
+        if done in turns[:-1]:
+            kept.append(x.clone())
+        yield Frame(
+            done, first.iterations, losses, time.perf_counter() - began,
+            "burn-in" if done <= burnt else "sampling", partial(_render, x, kept, first),
+        )  # fmt: skip
+
+
+def _render(x: Tensor, kept: list[Tensor], settings: LangevinSampling) -> Tensor:
+    """Lay out a row per chain; samples whose turn has not come show the chain as it is."""
+    columns = [*kept, *[x] * (settings.samples - len(kept))]
+    pictures = torch.stack(columns, 1).flatten(0, 1)
+    whole = sheet(pictures.clamp(0, 1), _layout(settings)[1])
+    return whole.float().cpu()

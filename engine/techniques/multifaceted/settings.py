@@ -1,0 +1,107 @@
+"""Multifaceted feature visualization (Nguyen, Yosinski, Clune 2016): the sides of a class.
+
+Photos of a class are sorted into groups that the network sees alike (PCA, t-SNE, k-means of its
+features); each group's mean picture is where an ascent towards the class begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.settings import setting
+from engine.techniques.ascent.settings import Ascent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.image import Picture
+    from engine.networks.network import Network
+    from engine.task import Frame, Stage, Task
+
+
+@dataclass(frozen=True)
+class _Photos:
+    """What comes first among the settings."""
+
+    target: str = setting(
+        "", "Class", "The class, by name or number.",
+        flag="--class", picks="class", required=True, group="Class",
+    )  # fmt: skip
+    folder: str = setting(
+        "", "Folder", "Where photos of the class are; a few dozen or more make good groups.",
+        picks="folder", required=True, group="Class",
+    )  # fmt: skip
+    layer: str = setting(
+        "", "Layer", "The layer whose features, averaged over positions, say which photos are "
+        "alike; empty: the last that the network offers.",
+        picks="layer", group="Facets",
+    )  # fmt: skip
+    nearest: int = setting(
+        15, "Photos in a mean", "How many photos nearest to a group's centre are averaged.",
+        low=1, high=1000, group="Facets",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Multifaceted(Ascent, _Photos):
+    """Settings of a multifaceted visualization."""
+
+    command: ClassVar[str] = "multifaceted"
+    title: ClassVar[str] = "Multifaceted visualization"
+    summary: ClassVar[str] = "the different sides of a class, begun from means of its photos"
+    exact: ClassVar[bool] = False
+    inputs: ClassVar[tuple[str, ...]] = ()
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "Fourier": {},
+        "Pixels": {
+            "parameterization": "pixels", "learning_rate": 0.005, "tv": 300.0, "closest": 0.7,
+        },
+    }  # fmt: skip
+
+    copies: int = setting(
+        4, "Facets", "Into how many groups the photos are sorted; a picture of each.",
+        low=1, high=16, flag="--facets", group="Facets",
+    )  # fmt: skip
+    diversity: float = setting(
+        0.0, "Diversity", "Weight of how unlike each other the facets should be.",
+        low=0.0, high=1e6, step=1.0, group="Facets", live=True,
+    )  # fmt: skip
+    iterations: int = setting(
+        128, "Iterations", "Steps in all.", low=1, high=100_000, step=10, log=True, group="Run"
+    )
+    parameterization: str = setting(
+        "fourier", "Picture as", "fourier: decorrelated spectrum; pixels: as it is.",
+        choices=("fourier", "pixels"), group="Run",
+    )  # fmt: skip
+    closest: float = setting(
+        0.5, "Closest view", "Smallest part of the picture's side that the network is shown: fine "
+        "detail and several objects; 1: always the whole.",
+        low=0.05, high=1.0, step=0.05, group="Views", live=True,
+    )  # fmt: skip
+
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        """Return the layer that is taken where none is chosen."""
+        return {"layer": dict.fromkeys(network.card.layers[-1:], 1.0)}
+
+    def stages(self, task: Task) -> list[Stage]:
+        """Return the one stage: a sheet of a picture per facet."""
+        from engine.techniques.ascent.steps import stages
+
+        return stages(self, self.copies, task)
+
+    def frames(self, task: Task) -> Iterator[Frame]:
+        """Run; one frame per iteration, after the photos were sorted."""
+        from engine.techniques.multifaceted.steps import frames
+
+        return frames(task)
+
+    def figure(self, task: Task, picture: Tensor) -> Picture:
+        """Return the sheet `picture` (3, H, W) as a figure, above what each facet began from."""
+        from engine.figure import rows
+        from engine.networks.classes import find_class
+        from engine.techniques.multifaceted.steps import lines
+
+        name = task.network.classes[find_class(task.network, self.target)]
+        return rows(lines(task, picture), title=name)

@@ -1,0 +1,200 @@
+"""Neural style transfer (Gatys, Ecker, Bethge 2015): a content picture repainted in a style.
+
+L(x) = λc Lc + λs Ls + λtv TV, minimised over the picture, coarse to fine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import engine.techniques.style_settings as style_settings
+from engine.settings import setting
+
+if TYPE_CHECKING:
+    from engine.networks.network import Network
+    from engine.task import Frame, Stage, Task
+
+GATYS = {
+    "smallest_scale": 4096,
+    "style_statistic": "gram",
+    "optimizer": "lbfgs",
+    "learning_rate": 1.0,
+    "longer_steps": 0.0,
+    "start": "noise",
+    "pooling": "average",
+    "averaging": 0.0,
+    "content_weight": 0.15,
+    "tv_weight": 0.0,
+    "padding": "zeros",
+}
+
+
+@dataclass(frozen=True)
+class StyleTransfer:
+    """Settings of a style transfer."""
+
+    command: ClassVar[str] = "style-transfer"
+    title: ClassVar[str] = "Style transfer"
+    summary: ClassVar[str] = "a photo repainted in the style of one or several paintings"
+    exact: ClassVar[bool] = False
+    inputs: ClassVar[tuple[str, ...]] = ("content", "styles", "start")
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "Best": {},
+        "Fast preview": {
+            "iterations": 150,
+            "learning_rate": 0.03,
+            "averaging": 0.88,
+            "style_statistic": "gram",
+            "content_weight": 0.1,
+            "tv_weight": 0.6,
+        },
+        "Gatys 2015": {**GATYS, "iterations": 500},
+        "Johnson's neural-style": {
+            **GATYS,
+            "iterations": 1000,
+            "pooling": "max",
+            "tv_weight": 1e-2,
+            "history": 50,
+        },
+    }
+
+    iterations: int = setting(
+        1000, "Iterations", "Steps in all, over every scale.",
+        low=1, high=100_000, step=50, log=True, group="Run",
+    )  # fmt: skip
+    content_weight: float = setting(
+        0.03, "Content", "How firmly the photo's shapes are kept.",
+        low=0.0, high=1e6, log=True, group="Weights", live=True,
+    )  # fmt: skip
+    style_weight: float = setting(
+        1.0, "Style", "How firmly the painting's strokes and colours are sought.",
+        low=0.0, high=1e6, log=True, group="Weights", live=True,
+    )  # fmt: skip
+    tv_weight: float = style_settings.tv_weight(0.5, "Weights")
+    content_layers: dict[str, float] | None = setting(
+        None, "Content layers", "Layers whose activations are kept, with weights; "
+        "auto takes relu4_2 or the network's counterpart.", group="Layers",
+    )  # fmt: skip
+    style_layers: dict[str, float] | None = setting(
+        None, "Style layers", "Layers whose statistics are sought, with weights; "
+        "auto takes relu1_1 to relu5_1 or the network's counterparts.", group="Layers",
+    )  # fmt: skip
+    content_blend: float = setting(
+        0.0, "Content depth", "From the content layer (0) towards a deeper one, relu5_2 (1): "
+        "deeper keeps what is there, less where it is.",
+        low=0.0, high=1.0, step=0.05, group="Layers",
+    )  # fmt: skip
+    style_statistic: str = setting(
+        "wasserstein", "Style statistic", "What of the style's features is matched: their Gram "
+        "matrix, or mean and covariance by the Wasserstein distance.",
+        choices=("wasserstein", "gram"), group="Losses",
+    )  # fmt: skip
+    loss_scaling: str = setting(
+        "relative", "Loss scaling", "relative: each loss divided by its target's size, so that "
+        "weights mean the same on every network; raw: the formulas as they stand; gradient: each "
+        "loss divided by the sum of its absolute errors, so that all pull equally hard.",
+        choices=("relative", "raw", "gradient"), group="Losses",
+    )  # fmt: skip
+    pooling: str = style_settings.pooling()
+    padding: str = setting(
+        "replicate", "Border", "How the picture goes on beyond its border for the network.",
+        choices=("replicate", "zeros"), group="Network",
+    )  # fmt: skip
+    style_scale: float = setting(
+        1.0, "Style scale", "Size of the painting's strokes, relative to the result.",
+        low=0.1, high=4.0, step=0.1, log=True, group="Scale",
+    )  # fmt: skip
+    smallest_scale: int = setting(
+        128, "Smallest scale", "Where the coarse-to-fine pyramid begins; the result's own size or "
+        "more makes it a single scale.",
+        low=16, high=65536, step=16, unit="px", log=True, group="Scale",
+    )  # fmt: skip
+    first_share: float = style_settings.first_share()
+    start: str = setting(
+        "recoloured", "Start", "What the first picture is. Recoloured is the content with the "
+        "painting's colours; noise has the content's mean and standard "
+        "deviation; picture takes --start-picture.",
+        choices=("recoloured", "content", "noise", "blend", "gray", "picture"), group="Start",
+    )  # fmt: skip
+    start_blend: float = setting(
+        0.5, "Start blend", "Share of noise when the start is a blend.",
+        low=0.0, high=1.0, step=0.05, group="Start",
+    )  # fmt: skip
+    optimizer: str = setting(
+        "adam", "Optimizer", "Adam, or L-BFGS as in the paper.",
+        choices=("adam", "lbfgs"), group="Optimizer",
+    )  # fmt: skip
+    learning_rate: float = setting(
+        0.02, "Learning rate", "Step of the optimizer; 1 is usual for L-BFGS.",
+        low=1e-5, high=100.0, log=True, group="Optimizer", live=True,
+    )  # fmt: skip
+    beta1: float = setting(
+        0.9, "Beta 1", "Adam's memory of gradients.",
+        low=0.0, high=0.9999, step=0.01, group="Optimizer",
+    )  # fmt: skip
+    beta2: float = setting(
+        0.99, "Beta 2", "Adam's memory of squared gradients.",
+        low=0.0, high=0.99999, step=0.01, group="Optimizer",
+    )  # fmt: skip
+    epsilon: float = setting(
+        1e-8, "Epsilon", "Adam's guard against division by zero.",
+        low=1e-20, high=1.0, log=True, group="Optimizer",
+    )  # fmt: skip
+    history: int = setting(
+        10, "History", "Steps that L-BFGS remembers; each takes memory for two pictures.",
+        low=1, high=200, group="Optimizer",
+    )  # fmt: skip
+    longer_steps: float = setting(
+        0.3, "Longer steps", "How far L-BFGS leaves its usual step, where it knows no curvature, for "
+        "the longer one of Barzilai and Borwein: 0.3 gets there sooner; 0 is the textbook's.",
+        low=0.0, high=1.0, step=0.05, group="Optimizer",
+    )  # fmt: skip
+    averaging: float = style_settings.averaging(0.97)
+    clamp: bool = setting(
+        True, "Clamp", "Keep the picture in the valid range after every step.", group="Optimizer"
+    )
+    colour: str = setting(
+        "style", "Colours", "style: the painting's; luminance: only light and dark are transferred; "
+        "match: the painting is first given the photo's colours; luminance-after: the photo's "
+        "colours are put back on the finished picture.",
+        choices=("style", "luminance", "match", "luminance-after"), group="Colour",
+    )  # fmt: skip
+    colour_strength: float = setting(
+        1.0, "Colour strength", "How far the photo's colours are kept.",
+        low=0.0, high=1.0, step=0.05, group="Colour", live=True,
+    )  # fmt: skip
+
+    def at_one_size(self, iterations: int) -> StyleTransfer:
+        """Return the same without coarser scales, for a measurement."""
+        return replace(self, iterations=iterations, smallest_scale=65536)
+
+    def enlarged(self, size: int) -> StyleTransfer:
+        """Return what goes on from a smaller result at `size`: the last scale alone."""
+        from engine.techniques.style_transfer.steps import last_iterations
+
+        count = last_iterations(self, size)
+        return replace(self, start="picture", smallest_scale=65536, iterations=count)
+
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        """Return the network's own content and style layers with weights."""
+        from engine.techniques.style_transfer.steps import style_layers
+
+        automatic = replace(self, style_layers=None)
+        return {
+            "content_layers": dict(network.card.content_layers),
+            "style_layers": style_layers(automatic, network),
+        }
+
+    def stages(self, task: Task) -> list[Stage]:
+        """Return the scales, coarse to fine, with their iterations."""
+        from engine.techniques.style_transfer.steps import stages
+
+        return stages(self, task)
+
+    def frames(self, task: Task) -> Iterator[Frame]:
+        """Run; one frame per iteration. Needs a content picture and at least one style."""
+        from engine.techniques.style_transfer.steps import StyleTransferRun
+
+        return StyleTransferRun(task).frames()

@@ -1,0 +1,346 @@
+"""The steps of a style transfer: targets, start, scales, and one gradient per iteration."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from engine import colour
+from engine.errors import BadInput
+from engine.image import Picture
+from engine.networks.network import Network
+from engine.networks.tapping import Visit
+from engine.objectives.content import ContentLoss
+from engine.objectives.coverage import Coverage
+from engine.objectives.priors import smoothness
+from engine.objectives.style import Statistics
+from engine.optimization.adam import Adam
+from engine.optimization.lbfgs import LBFGS
+from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture
+from engine.task import Frame, Stage, Task, finite
+from engine.techniques.layer_weights import each_once
+from engine.techniques.style_matching import (
+    Loss,
+    fetched,
+    shared_out,
+    style_loss,
+    usual_weights,
+    weighted,
+)
+from engine.techniques.style_transfer.settings import StyleTransfer
+
+
+def last_iterations(settings: StyleTransfer, size: int) -> int:
+    """Return how many iterations the last scale of a run at `size` has."""
+    sides = pyramid(size, settings.smallest_scale)[-settings.iterations :]
+    return shared_out(settings.iterations, len(sides), settings.first_share)[-1]
+
+
+def stages(settings: StyleTransfer, task: Task) -> list[Stage]:
+    """Share the iterations out over the scales, each at least one."""
+    content = _content(task)
+    sides = pyramid(task.size, settings.smallest_scale)
+    sides = sides[-settings.iterations :]
+    counts = shared_out(settings.iterations, len(sides), settings.first_share)
+    size = (content.height, content.width)
+    return [Stage(fit(size, side), n) for side, n in zip(sides, counts, strict=True)]
+
+
+def _weights(coverage: Coverage | None, like: Tensor) -> Tensor | None:
+    return None if coverage is None else coverage.weights(like)
+
+
+def _content(task: Task) -> Picture:
+    if task.content is None:
+        raise BadInput("style transfer needs a content picture")
+    if not task.styles:
+        raise BadInput("style transfer needs at least one style; give --style PAINTING")
+    return task.content
+
+
+class Objective:
+    """The losses of one scale, and their gradient."""
+
+    def __init__(
+        self,
+        settings: StyleTransfer,
+        network: Network,
+        content: Tensor,
+        styles: list[tuple[Tensor, float]],
+        coverage: Coverage | None = None,
+        style_coverages: Sequence[Coverage | None] = (),
+    ) -> None:
+        """Remember the content's activations and the styles' statistics at this scale.
+
+        Coverages are of pictures that are not opaque everywhere; what is made has the content's.
+        """
+        self.network, self.coverage = network, coverage
+        self._style_coverages = style_coverages or [None] * len(styles)
+        self.pooling, self.padding = settings.pooling, settings.padding
+        self.content_layers = content_layers(settings, network)
+        self.style_layers = style_layers(settings, network)
+        self._statistic, self._scaling = settings.style_statistic, settings.loss_scaling
+        self.weights: list[float] = []
+        """Of the styles, relative to each other."""
+        with torch.no_grad():
+            self.losses_by_kind = {"content": self._content_losses(content, self._scaling)}
+            self._statistics = self._statistics_of([picture for picture, _ in styles])
+        self.weigh([weight for _, weight in styles])
+
+    def weigh(self, weights: list[float]) -> None:
+        """Mix the styles by these weights from now on."""
+        if weights == self.weights:
+            return
+        self.weights = weights
+        with torch.no_grad():
+            self.losses_by_kind["style"] = {
+                name: style_loss(
+                    Statistics.blend(each, weights), self._statistic, self._scaling, self.coverage
+                )
+                for name, each in self._statistics.items()
+            }
+
+    def _content_losses(self, content: Tensor, scaling: str) -> dict[str, Loss]:
+        losses: dict[str, Loss] = {}
+
+        def visit(name: str, features: Tensor) -> Tensor:
+            losses[name] = _content_loss(features, scaling, self.coverage)
+            return features
+
+        self._visit(content, self.content_layers, visit)
+        return losses
+
+    def _statistics_of(self, styles: list[Tensor]) -> dict[str, list[Statistics]]:
+        """Return each style layer's statistics of each style."""
+        parts: dict[str, list[Statistics]] = {name: [] for name in self.style_layers}
+
+        def visit(coverage: Coverage | None, name: str, features: Tensor) -> Tensor:
+            parts[name].append(Statistics.of(features, coverage))
+            return features
+
+        for picture, coverage in zip(styles, self._style_coverages, strict=True):
+            self._visit(picture, self.style_layers, partial(visit, coverage))
+        return parts
+
+    def _visit(self, picture: Tensor, names: Iterable[str], visit: Visit) -> None:
+        self.network.visit(picture, names, visit, pooling=self.pooling, padding=self.padding)
+
+    def losses(self, picture: Tensor, settings: StyleTransfer) -> dict[str, Tensor]:
+        """Return the weighted terms and their sum, `total`, for a picture (1, 3, H, W)."""
+        weights = {"content": self.content_layers, "style": self.style_layers}
+        values: dict[str, dict[str, Tensor]] = {kind: {} for kind in weights}
+
+        def visit(name: str, features: Tensor) -> Tensor:
+            for kind, noted in values.items():
+                if weights[kind].get(name):
+                    features, noted[name] = self.losses_by_kind[kind][name](features)
+            return features
+
+        counted = [name for layers in weights.values() for name, weight in layers.items() if weight]
+        self._visit(picture, counted, visit)
+        none = picture.new_zeros(())
+        content, style = (weighted(values[kind], weights[kind], none) for kind in weights)
+        terms = {
+            "content": settings.content_weight * content,
+            "style": settings.style_weight * style,
+            "variation": settings.tv_weight * smoothness(picture),
+        }
+        terms["total"] = torch.stack(list(terms.values())).sum()
+        return terms
+
+    def gradient(
+        self, settings: StyleTransfer, iteration: int, noted: dict[str, float], picture: Tensor
+    ) -> Tensor:
+        """Return the gradient of the total; the terms go into `noted`. Raises `Diverged`."""
+        with torch.enable_grad():
+            x = picture.detach().requires_grad_(True)
+            terms = self.losses(x, settings)
+            (gradient,) = torch.autograd.grad(terms["total"], x)
+        named = finite(fetched(terms, gradient), iteration)
+        noted.update({name: named[name] for name in terms})
+        return gradient
+
+
+def _content_loss(target: Tensor, scaling: str, coverage: Coverage | None = None) -> Loss:
+    loss = ContentLoss(target, normalised=scaling == "gradient", coverage=coverage)
+    size = 1.0
+    if scaling == "relative":
+        size = float(loss.target.float().square().mean().clamp_min(1e-12))
+    return lambda features: (features, loss(features) / size)
+
+
+def style_layers(settings: StyleTransfer, network: Network) -> dict[str, float]:
+    """Return the style layers with weights: the settings' own, or the network's with usual ones."""
+    if settings.style_layers is not None:
+        return each_once(network, settings.style_layers, "style layers")
+    return usual_weights(list(network.card.style_layers), settings.style_statistic)
+
+
+def content_layers(settings: StyleTransfer, network: Network) -> dict[str, float]:
+    """Return the content layers with weights, shifted towards a deeper one by `content_blend`."""
+    layers = settings.content_layers
+    layers = network.card.content_layers if layers is None else layers
+    layers = each_once(network, layers, "content layers")
+    blend = settings.content_blend
+    if not blend or not layers:
+        return layers
+    deeper = deeper_counterpart(network, list(layers)[-1])
+    blended = {name: weight * (1 - blend) for name, weight in layers.items()}
+    blended[deeper] = blended.get(deeper, 0.0) + blend * sum(layers.values())
+    return {name: weight for name, weight in blended.items() if weight}
+
+
+def deeper_counterpart(network: Network, name: str) -> str:
+    """Return relu5_2 for relu4_2: the layer of the same kind and place after the next reduction."""
+    calls = list(network.calls().values())
+    here = network.resolve(name)
+    at = next(i for i, c in enumerate(calls) if c.name == here)
+    kind, height = calls[at].kind, calls[at].shape[2]
+    same = [c for c in calls if c.kind == kind and len(c.shape) == 4]
+    place = [c.name for c in same if c.shape[2] == height].index(here)
+    after = [c for c in same if c.shape[2] < height]
+    if not after:
+        return name
+    block = [c for c in after if c.shape[2] == after[0].shape[2]]
+    return block[min(place, len(block) - 1)].name
+
+
+class StyleTransferRun:
+    """One run: holds the pictures of the present scale and yields frames."""
+
+    def __init__(self, task: Task) -> None:
+        """Prepare what all scales share."""
+        self.task = task
+        self.settings = cast(StyleTransfer, task.technique)
+        self.began = time.perf_counter()
+        self.content_picture = _content(task)
+        self.coverage = Coverage.of(self.content_picture)
+        self.style_coverages = [Coverage.of(picture) for picture, _ in task.styles]
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield a frame per iteration, coarse to fine."""
+        plan = stages(self.settings, self.task)
+        total = sum(stage.iterations for stage in plan)
+        done = 0
+        optimizer: Adam | LBFGS | None = None
+        average: Average | None = None
+        for stage in plan:
+            content = self._scaled(self.content_picture, stage.size)
+            styles = self._styles(stage.size, content)
+            if not done:
+                note = self._note(content, styles)
+            previous = average.value() if average else None
+            variable = self._variable(previous, content, styles, stage.size)
+            objective = self._objective(content, styles)
+            del styles
+            optimizer = self._optimizer(optimizer, variable)
+            average = Average(self.settings.averaging)
+            label = f"{stage.size[1]} x {stage.size[0]}"
+            for _ in range(stage.iterations):
+                settings = cast(StyleTransfer, self.task.technique)
+                optimizer.learning_rate = settings.learning_rate
+                objective.weigh([weight for _, weight in self.task.styles])
+                noted: dict[str, float] = {}
+                optimizer.step(partial(objective.gradient, settings, done + 1, noted))
+                if settings.clamp:
+                    variable.clamp_(0, 1)
+                else:  # a step may overflow although loss and gradient were finite
+                    finite({"picture": float(variable.abs().sum())}, done + 1)
+                average.update(variable)
+                done += 1
+                yield Frame(
+                    done, total, noted, time.perf_counter() - self.began, label,
+                    partial(self._render, average, content), note=note,
+                )  # fmt: skip
+
+    def _note(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> str:
+        """Return what would keep gray gray; "": nothing has to."""
+        if self.settings.colour != "style":
+            return ""
+        pictures = [content, *(style for style, _ in styles)]
+        return colour.GRAY_NOTE if all(colour.is_gray(picture) for picture in pictures) else ""
+
+    def _objective(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> Objective:
+        if self.settings.colour == "luminance":
+            content = colour.gray(content)
+        return Objective(
+            self.settings, self.task.network, content, styles, self.coverage, self.style_coverages
+        )
+
+    def _scaled(self, picture: Picture, size: tuple[int, int]) -> Tensor:
+        whole = picture.tensor()[None]
+        return resize_picture(whole, size).to(self.task.device)
+
+    def _styles(self, size: tuple[int, int], content: Tensor) -> list[tuple[Tensor, float]]:
+        """Return the paintings at this scale (never enlarged), recoloured if asked."""
+        side = max(1, round(max(size) * self.settings.style_scale))
+        least = min(self.task.network.card.input_size, 32)
+        styles = []
+        seen = _weights(self.coverage, content)
+        for (picture, weight), coverage in zip(self.task.styles, self.style_coverages, strict=True):
+            own = (picture.height, picture.width)
+            scaled = self._scaled(picture, fit(own, min(side, max(own)), least=least))
+            own_seen = _weights(coverage, scaled)
+            if self.settings.colour == "luminance":
+                scaled = colour.matched_luminance(scaled, content, own_seen, seen)
+            elif self.settings.colour == "match":
+                strength = self.settings.colour_strength
+                scaled = colour.match_colours(scaled, content, strength, own_seen, seen)
+            styles.append((scaled, weight))
+        return styles
+
+    def _variable(
+        self,
+        previous: Tensor | None,
+        content: Tensor,
+        styles: list[tuple[Tensor, float]],
+        size: tuple[int, int],
+    ) -> Tensor:
+        """Return the picture to optimize: the last scale's result, or the start."""
+        if previous is not None:
+            return resize_picture(previous, size)
+        kind = self.settings.start
+        if kind == "recoloured" and self.settings.colour == "luminance":
+            kind = "content"  # the colours of the painting play no part then
+        if kind == "recoloured":
+            (heaviest, _), coverage = max(
+                zip(styles, self.style_coverages, strict=True), key=lambda style: style[0][1]
+            )
+            start = colour.match_colours(
+                content, heaviest, 1.0, _weights(self.coverage, content),
+                _weights(coverage, heaviest),
+            )  # fmt: skip
+        elif kind == "gray":
+            start = torch.full_like(content, 0.5)
+        elif kind == "picture":
+            if self.task.start is None:
+                raise BadInput("the start is a picture; give it with --start-picture PHOTO")
+            start = self._scaled(self.task.start, size)
+        else:
+            share = {"content": 0.0, "noise": 1.0, "blend": self.settings.start_blend}[kind]
+            seen = _weights(self.coverage, content)
+            mean, deviation = colour.mean_and_deviation(content, seen)
+            noise = self.task.noise(*content.shape) * deviation + mean
+            start = torch.lerp(content, noise.clamp(0, 1), share)
+        return colour.gray(start) if self.settings.colour == "luminance" else start
+
+    def _optimizer(self, before: Adam | LBFGS | None, variable: Tensor) -> Adam | LBFGS:
+        s = self.settings
+        if s.optimizer == "lbfgs":
+            return LBFGS(variable, s.learning_rate, s.history, s.longer_steps)
+        if isinstance(before, Adam):
+            size = (variable.shape[-2], variable.shape[-1])
+            return before.carry(variable, lambda t: resize(t, size, "bilinear"))
+        return Adam(variable, s.learning_rate, (s.beta1, s.beta2), s.epsilon)
+
+    def _render(self, average: Average, content: Tensor) -> Tensor:
+        settings = cast(StyleTransfer, self.task.technique)
+        picture = average.value().clamp(0, 1)
+        if settings.colour in ("luminance", "luminance-after"):
+            picture = colour.with_luminance_of(picture, content, settings.colour_strength)
+        elif settings.colour == "match" and settings.colour_strength == 1:
+            picture = colour.gray(picture) if colour.is_gray(content) else picture
+        return picture[0].float().cpu()

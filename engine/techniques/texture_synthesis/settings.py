@@ -1,0 +1,152 @@
+"""Texture synthesis (Gatys, Ecker, Bethge 2015): more of a texture, grown from noise.
+
+L(x) = Ls(x) + λtv TV, style transfer without a content, coarse to fine. Efros & Leung's and Wei &
+Levoy's methods, which need no network, are choices too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import engine.techniques.style_settings as style_settings
+from engine.settings import setting
+from engine.task import Lighter
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.image import Picture
+    from engine.networks.network import Network
+    from engine.task import Frame, Stage, Task
+
+
+@dataclass(frozen=True)
+class TextureSynthesis:
+    """Settings of a texture synthesis."""
+
+    command: ClassVar[str] = "texture-synthesis"
+    title: ClassVar[str] = "Texture synthesis"
+    summary: ClassVar[str] = "a bigger picture of the same texture"
+    exact: ClassVar[bool] = False
+    inputs: ClassVar[tuple[str, ...]] = ("content",)
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "Best": {},
+        "Fast preview": {"iterations": 150, "learning_rate": 0.05, "averaging": 0.9},
+        "Gatys 2015": {
+            "method": "gram",
+            "iterations": 1000,
+            "pooling": "average",
+            "tv_weight": 0.3,
+        },
+        "Depth by depth": {"series": True, "iterations": 300},
+        "Efros & Leung 1999": {"method": "efros-leung", "sample_size": 96},
+        "Wei & Levoy 2000": {"method": "wei-levoy", "sample_size": 128, "neighbourhood": 7},
+    }
+
+    method: str = setting(
+        "wasserstein", "Method", "gram, wasserstein: the statistics of a network's features are "
+        "matched; efros-leung, wei-levoy: pixels of the sample are put where their neighbourhoods "
+        "fit, with no network (for small sizes).",
+        choices=("wasserstein", "gram", "efros-leung", "wei-levoy"), group="Run",
+    )  # fmt: skip
+    iterations: int = setting(
+        500, "Iterations", "Steps in all, over every scale; methods without a network take one for "
+        "each row.",
+        low=1, high=100_000, step=50, log=True, group="Run",
+    )  # fmt: skip
+    sample_size: int | None = setting(
+        None, "Sample size", "Long side to which the sample is scaled: smaller, finer texture; auto: "
+        "its own, at most the result's.",
+        low=16, high=65536, step=16, unit="px", log=True, group="Texture",
+    )  # fmt: skip
+    seamless: bool = setting(
+        True, "Seamless", "The result goes on at the opposite border, so that it can be tiled "
+        "(efros-leung never does, wei-levoy always).",
+        group="Texture",
+    )  # fmt: skip
+    depth: int = setting(
+        5, "Depth", "How many of the style layers are matched, from the first: 1 gives the colours "
+        "of grains, 5 the largest shapes.",
+        low=1, high=5, group="Texture",
+    )  # fmt: skip
+    series: bool = setting(
+        False, "Series", "A picture for every depth up to this one, side by side from the same "
+        "noise: what each further layer adds.",
+        group="Texture",
+    )  # fmt: skip
+    style_layers: dict[str, float] | None = setting(
+        None, "Style layers", "Layers whose statistics are matched, shallow to deep, with weights; "
+        "auto takes relu1_1 to relu5_1 or the network's counterparts.", group="Texture",
+    )  # fmt: skip
+    tv_weight: float = style_settings.tv_weight(0.1, "Texture")
+    pooling: str = style_settings.pooling()
+    smallest_scale: int = setting(
+        64, "Smallest scale", "Short side of the sample where the coarse-to-fine pyramid begins; "
+        "more than the sample's own makes it a single scale.",
+        low=16, high=65536, step=16, unit="px", log=True, group="Scale",
+    )  # fmt: skip
+    first_share: float = style_settings.first_share()
+    learning_rate: float = setting(
+        0.03, "Learning rate", "Step of Adam, of the range from black to white.",
+        low=1e-5, high=1.0, log=True, group="Optimizer", live=True,
+    )  # fmt: skip
+    averaging: float = style_settings.averaging(0.95)
+    neighbourhood: int = setting(
+        11, "Neighbourhood", "Odd side of the neighbourhoods that efros-leung and wei-levoy compare: "
+        "as large as the texture's largest regular feature.",
+        low=3, high=63, step=2, unit="px", group="Without a network",
+    )  # fmt: skip
+    levels: int = setting(
+        4, "Levels", "Levels of wei-levoy's pyramid.", low=1, high=10, group="Without a network"
+    )
+    tolerance: float = setting(
+        0.1, "Tolerance", "How much worse than the best a candidate of efros-leung may fit.",
+        low=0.0, high=10.0, step=0.05, group="Without a network",
+    )  # fmt: skip
+
+    @property
+    def by_network(self) -> bool:
+        """Whether the method matches a network's features."""
+        return self.method in ("gram", "wasserstein")
+
+    @property
+    def tiles(self) -> bool:
+        """Whether the opposite borders of what the method makes meet."""
+        return self.method == "wei-levoy" or (self.seamless and self.by_network)
+
+    def at_one_size(self, iterations: int) -> TextureSynthesis:
+        """Return the same without coarser scales, for a measurement."""
+        return replace(self, iterations=iterations, smallest_scale=65536)
+
+    def lighter(self, share: float) -> Lighter:
+        """Return the same with a sample that shrinks with the result where it has its own size."""
+        side = self.sample_size
+        return Lighter(replace(self, sample_size=side and max(16, round(side * share))), 1)
+
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        """Return the network's own style layers with weights."""
+        from engine.techniques.texture_synthesis.steps import style_layers
+
+        return {"style_layers": style_layers(replace(self, style_layers=None), network)}
+
+    def stages(self, task: Task) -> list[Stage]:
+        """Return the scales, coarse to fine, with their iterations."""
+        from engine.techniques.texture_synthesis.steps import stages
+
+        return stages(self, task)
+
+    def frames(self, task: Task) -> Iterator[Frame]:
+        """Run; one frame per iteration. Needs a sample of the texture as its content."""
+        from engine.techniques.texture_synthesis.steps import frames
+
+        return frames(task)
+
+    def figure(self, task: Task, picture: Tensor) -> Picture:
+        """Return the sample beside the result `picture` (3, H, W): tiled, or depth by depth."""
+        from engine.figure import contact_sheet, strip
+        from engine.techniques.texture_synthesis.figure import shown
+
+        tiles = shown(task, picture)
+        return contact_sheet(tiles) if self.series else strip(tiles)

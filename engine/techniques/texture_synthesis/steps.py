@@ -1,0 +1,311 @@
+"""The steps of a texture synthesis: the sample's statistics at each scale, and one gradient each."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from engine import colour
+from engine.errors import BadInput
+from engine.image import Picture
+from engine.networks.network import Network
+from engine.networks.tapping import Visit
+from engine.objectives.coverage import Coverage
+from engine.objectives.priors import smoothness
+from engine.objectives.style import Statistics
+from engine.optimization.adam import Adam
+from engine.parameterization.scales import (
+    Average,
+    fit,
+    pyramid,
+    resize,
+    resize_picture,
+    resize_torus,
+)
+from engine.parameterization.sheet import sheet, sheet_size
+from engine.task import Frame, Stage, Task, finite
+from engine.techniques.layer_weights import each_once
+from engine.techniques.style_matching import (
+    Loss,
+    fetched,
+    shared_out,
+    style_loss,
+    usual_weights,
+    weighted,
+)
+from engine.techniques.texture_synthesis.settings import TextureSynthesis
+
+BETAS = (0.9, 0.99)
+START_CONTRAST = 0.27
+"""Standard deviation of the noise before it gets the sample's colours; any would do."""
+GAP = 2
+"""Pixels between the pictures of a series."""
+LEAST_SIDE = 32
+"""Of a picture of a series: the deepest layers need some pixels to look at."""
+
+
+def stages(settings: TextureSynthesis, task: Task) -> list[Stage]:
+    """Share the iterations out over the scales; without a network, one for each row."""
+    sample_of(task)
+    if not settings.by_network:
+        if settings.series:
+            raise BadInput(
+                f"--series is of a network's layers; --method {settings.method} has none: "
+                "take gram or wasserstein"
+            )
+        return [Stage((task.size, task.size), task.size)]
+    count = len(depths(settings, task.network))
+    return [
+        Stage(sheet_size(count, (side, side), gap=GAP), n) for side, n in _scales(settings, task)
+    ]
+
+
+def _scales(settings: TextureSynthesis, task: Task) -> list[tuple[int, int]]:
+    """Return the sides of each picture, ascending, with their iterations.
+
+    They begin as small as the sample can be made.
+    """
+    end = side_of(settings, task)
+    shrunk = min(sample_size(settings, task, end)) / settings.smallest_scale
+    smallest = end if shrunk <= 1 else round(end / shrunk)
+    sides = pyramid(end, smallest)[-settings.iterations :]
+    counts = shared_out(settings.iterations, len(sides), settings.first_share)
+    return list(zip(sides, counts, strict=True))
+
+
+def depths(settings: TextureSynthesis, network: Network) -> list[int]:
+    """Return how many layers each picture matches: of a series one more than the one before."""
+    deepest = len(style_layers(settings, network))
+    return list(range(1, deepest + 1)) if settings.series else [deepest]
+
+
+def side_of(settings: TextureSynthesis, task: Task) -> int:
+    """Return the side of a picture: a sheet of them has the side that the task asks for."""
+    count = len(depths(settings, task.network)) if settings.by_network else 1
+    columns = math.ceil(math.sqrt(count))
+    side = (task.size + GAP) // columns - GAP
+    if count > 1 and side < LEAST_SIDE:
+        least = columns * (LEAST_SIDE + GAP) - GAP
+        raise BadInput(
+            f"--size is {task.size}; a series of {count} pictures takes at least {least}"
+        )
+    return side
+
+
+def sample_of(task: Task) -> Picture:
+    """Return the picture of the texture. Raises `BadInput` where there is none."""
+    if task.content is None:
+        raise BadInput("texture synthesis needs a picture of the texture")
+    return task.content
+
+
+def sample_size(settings: TextureSynthesis, task: Task, side: int) -> tuple[int, int]:
+    """Return height and width of the sample where a picture has `side` pixels a side."""
+    sample = sample_of(task)
+    own = (sample.height, sample.width)
+    end = side_of(settings, task)
+    whole = settings.sample_size or min(max(own), end)
+    least = min(task.network.card.input_size, 32) if settings.by_network else 1
+    return fit(own, max(1, round(whole * side / end)), least=least)
+
+
+def style_layers(settings: TextureSynthesis, network: Network) -> dict[str, float]:
+    """Return the layers to match with weights, as many as the depth asks for."""
+    chosen = settings.style_layers
+    if chosen is None:
+        chosen = usual_weights(list(network.card.style_layers), settings.method)
+    layers = dict(list(each_once(network, chosen, "style layers").items())[: settings.depth])
+    if not layers:
+        raise BadInput(f"{network.card.name} suggests no style layers; give --style-layer")
+    return layers
+
+
+def frames(task: Task) -> Iterator[Frame]:
+    """Yield a frame per iteration by the method that the settings choose."""
+    settings = cast(TextureSynthesis, task.technique)
+    return _by_network(task) if settings.by_network else _by_pixels(task)
+
+
+class _Texture:
+    """The losses of one picture at one scale, and their gradient."""
+
+    def __init__(
+        self, task: Task, settings: TextureSynthesis, sample: Tensor, coverage: Coverage | None
+    ) -> None:
+        self.task, self.pooling = task, settings.pooling
+        self.seamless = settings.seamless
+        self.layers = style_layers(settings, task.network)
+        self.losses: dict[str, Loss] = {}
+
+        def visit(name: str, features: Tensor) -> Tensor:
+            target = Statistics.of(features, coverage)
+            self.losses[name] = style_loss(target, settings.method, "relative")
+            return features
+
+        with torch.no_grad():
+            self._visit(sample, "replicate", visit)
+
+    def _visit(self, picture: Tensor, padding: str, visit: Visit) -> None:
+        # Zeros beyond the borders of deep layers would be part of the statistics: more of them the
+        # smaller the picture is, and different ones at a seam than elsewhere.
+        self.task.network.visit(
+            picture, self.layers, visit, pooling=self.pooling, padding=padding, everywhere=True
+        )
+
+    def gradient(
+        self,
+        settings: TextureSynthesis,
+        iteration: int,
+        noted: dict[str, float],
+        picture: Tensor,
+    ) -> Tensor:
+        """Return the gradient of the total; the terms go into `noted`. Raises `Diverged`."""
+        with torch.enable_grad():
+            x = picture.detach().requires_grad_(True)
+            terms = self._terms(x, settings)
+            (gradient,) = torch.autograd.grad(terms["total"], x)
+        numbers = finite(fetched(terms, gradient), iteration)
+        noted.update({name: numbers[name] for name in terms})
+        return gradient
+
+    def _terms(self, picture: Tensor, settings: TextureSynthesis) -> dict[str, Tensor]:
+        if self.seamless:
+            picture = self._turned(picture)
+        values: dict[str, Tensor] = {}
+
+        def visit(name: str, features: Tensor) -> Tensor:
+            features, values[name] = self.losses[name](features)
+            return features
+
+        self._visit(picture, "circular" if self.seamless else "replicate", visit)
+        terms = {
+            "style": weighted(values, self.layers, picture.new_zeros(())),
+            "variation": settings.tv_weight * smoothness(picture),
+        }
+        terms["total"] = terms["style"] + terms["variation"]
+        return terms
+
+    def _turned(self, picture: Tensor) -> Tensor:
+        """Return the picture shifted around its torus, by other numbers each time.
+
+        Pools leave out the last row of an odd number: without this, always beside the seam.
+        """
+        sides = [picture.shape[-2], picture.shape[-1]]
+        draws = [torch.randint(side, (), generator=self.task.generator) for side in sides]
+        return picture.roll([int(shift) for shift in draws], (2, 3))
+
+
+def _by_network(task: Task) -> Iterator[Frame]:
+    """Match statistics, coarse to fine; the pictures of a series move together."""
+    began = time.perf_counter()
+    first = cast(TextureSynthesis, task.technique)
+    whole, coverage = sample_of(task).tensor()[None], Coverage.of(sample_of(task))
+    plan = _scales(first, task)
+    total = sum(iterations for _, iterations in plan)
+    each = [replace(first, depth=depth) for depth in depths(first, task.network)]
+    done = 0
+    optimizer: Adam | None = None
+    average: Average | None = None
+    for side, iterations in plan:
+        sample = resize_picture(whole, sample_size(first, task, side)).to(task.device)
+        textures = [_Texture(task, one, sample, coverage) for one in each]
+        if average is None:
+            noise = 0.5 + START_CONTRAST * task.noise(1, 3, side, side)
+            seen = None if coverage is None else coverage.weights(sample)
+            variable = colour.match_colours(noise, sample, target_seen=seen)
+            variable = variable.repeat(len(each), 1, 1, 1)
+        else:
+            variable = _enlarged(average.value(), side, first.seamless)
+        if optimizer is None:
+            optimizer = Adam(variable, first.learning_rate, BETAS)
+        else:
+            carry = partial(_resized, side=side, seamless=first.seamless)
+            optimizer = optimizer.carry(variable, carry)
+        average = Average(first.averaging)
+        label = f"{side} x {side}" if len(each) == 1 else f"{len(each)} depths, {side} x {side}"
+        for _ in range(iterations):
+            settings = cast(TextureSynthesis, task.technique)
+            optimizer.learning_rate = settings.learning_rate
+            noted: dict[str, float] = {}
+            optimizer.step(partial(_gradients, textures, settings, done + 1, noted))
+            variable.clamp_(0, 1)
+            average.update(variable)
+            done += 1
+            yield Frame(
+                done, total, noted, time.perf_counter() - began, label, partial(_mean, average)
+            )
+
+
+def _gradients(
+    textures: list[_Texture],
+    settings: TextureSynthesis,
+    iteration: int,
+    noted: dict[str, float],
+    pictures: Tensor,
+) -> Tensor:
+    """Return each picture's gradient; the means of the terms go into `noted`.
+
+    Of a series also each picture's style loss, by the deepest layer that it matches.
+    """
+    gradients, terms = [], []
+    for texture, picture in zip(textures, pictures.split(1), strict=True):
+        own: dict[str, float] = {}
+        gradients.append(texture.gradient(settings, iteration, own, picture))
+        terms.append(own)
+    for name in terms[0]:
+        noted[name] = sum(own[name] for own in terms) / len(terms)
+    if len(textures) > 1:
+        names = [list(texture.layers)[-1] for texture in textures]
+        noted.update({n: own["style"] for n, own in zip(names, terms, strict=True)})
+    return torch.cat(gradients)
+
+
+def _enlarged(pictures: Tensor, side: int, seamless: bool) -> Tensor:
+    """Return square pictures at the next scale; of seamless ones the borders still meet."""
+    size = (side, side)
+    return (resize_torus(pictures, size) if seamless else resize(pictures, size)).clamp(0, 1)
+
+
+def _resized(x: Tensor, side: int, seamless: bool) -> Tensor:
+    """Return an optimizer's square moments (N, 3, H, W) at the next scale, never overshooting."""
+    if not seamless:
+        return resize(x, (side, side), "bilinear")
+    before = x.shape[-1]
+    across = resize(x.repeat(1, 1, 1, 3), (before, 3 * side), "bilinear")[..., side : 2 * side]
+    down = resize(across.repeat(1, 1, 3, 1), (3 * side, side), "bilinear")
+    return down[..., side : 2 * side, :]
+
+
+def _mean(average: Average) -> Tensor:
+    return sheet(average.value().clamp(0, 1), gap=GAP).float().cpu()
+
+
+def _by_pixels(task: Task) -> Iterator[Frame]:
+    """Put pixels of the sample where they fit; a frame whenever another row's worth is done."""
+    from engine.techniques.texture_synthesis.nonparametric import efros_leung, wei_levoy
+
+    began = time.perf_counter()
+    settings = cast(TextureSynthesis, task.technique)
+    (stage,) = stages(settings, task)
+    size = sample_size(settings, task, task.size)
+    sample = resize_picture(sample_of(task).tensor()[None], size)[0]
+    side, generator = settings.neighbourhood, task.generator
+    coverage = Coverage.of(sample_of(task))
+    alpha = None if coverage is None else coverage.at(size).alpha[0, 0]
+    if settings.method == "efros-leung":
+        steps = efros_leung(sample, stage.size, side, generator, settings.tolerance, alpha)
+    else:
+        steps = wei_levoy(sample, stage.size, side, settings.levels, generator, alpha)
+    rows = 0
+    for done, total, picture in steps:
+        for row in range(rows + 1, done * stage.iterations // total + 1):
+            rows = row
+            yield Frame(
+                row, stage.iterations, {}, time.perf_counter() - began, settings.method,
+                partial(torch.clone, picture),
+            )  # fmt: skip
