@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication
 from cli.interrupting import handled, leave, let_go_of_terminal
 from engine.places import log_folder
 from gui import session, theme
-from gui.dialogs.error import LastResort
+from gui.dialogs.error import ExceptionHook
 from gui.main_window import MainWindow
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
@@ -27,7 +27,7 @@ def main() -> int:
     app.setWindowIcon(QIcon(str(RESOURCES / "icons" / "app.svg")))
     _log_to_file()
     _translate(app)
-    last_resort = LastResort(app)
+    last_resort = ExceptionHook(app)
     last_resort.install()
     window = MainWindow(session.load(), lambda name: theme.apply(app, name))
     window.show()

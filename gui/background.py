@@ -23,7 +23,7 @@ Failed = Callable[[BaseException], None]
 
 
 @dataclass
-class Ticket:
+class BackgroundTask:
     """One piece of submitted work."""
 
     number: int
@@ -50,18 +50,18 @@ class Background(QObject):
         """At most so many pieces of work are done at a time."""
         self._pool = self._new_pool()
         self._numbers = itertools.count()
-        self._waiting: dict[int, Ticket] = {}
+        self._waiting: dict[int, BackgroundTask] = {}
         self._finished.connect(self._deliver)
 
     def submit(
         self, work: Callable[[], Any], done: Done | None = None, failed: Failed | None = None,
         keep: bool = False,
-    ) -> Ticket:  # fmt: skip
+    ) -> BackgroundTask:  # fmt: skip
         """Run `work` elsewhere, then `done(result)` or `failed(error)` in the GUI thread.
 
         With `keep` it is carried out even if the window closes meanwhile.
         """
-        ticket = Ticket(next(self._numbers), work, threading.Event(), done, failed, keep)
+        ticket = BackgroundTask(next(self._numbers), work, threading.Event(), done, failed, keep)
         self._waiting[ticket.number] = ticket
         self._pool.submit(self._run, ticket.number)
         return ticket

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.techniques import TECHNIQUES
-from gui.panels.narrow import narrow
+from gui.panels.combo_width import narrow
 
 NAME = "0" * 12
 """As wide as the name of a network has room at least."""

@@ -20,37 +20,38 @@ from gui.actions import Actions
 from gui.background import Background
 from gui.canvas.canvas import Canvas
 from gui.docks import Docks
+from gui.flow.autosave import Autosave
+from gui.flow.canvas_content import CanvasContent
+from gui.flow.carry_over import CarryOverFlow
 from gui.flow.dialogs import DialogsFlow
 from gui.flow.figures import FigureFlow
 from gui.flow.files import FilesFlow
-from gui.flow.filming import FilmFlow
+from gui.flow.film import FilmFlow
 from gui.flow.full_screen import FullScreen
 from gui.flow.gray import GrayFlow
-from gui.flow.inspecting import InspectFlow
-from gui.flow.keeping import Keeping
+from gui.flow.input_pictures import InputPicturesFlow
+from gui.flow.inspection import InspectionFlow
 from gui.flow.layers import LayersFlow
 from gui.flow.lessons import LessonsFlow
 from gui.flow.live import LiveFlow
+from gui.flow.live_maps import LiveMapsFlow
 from gui.flow.menus import MenusFlow
-from gui.flow.occluding import OccludingFlow
+from gui.flow.occluder import OccluderFlow
 from gui.flow.options import OptionsFlow
 from gui.flow.overlays import OverlayFlow
-from gui.flow.peeking import PeekFlow
-from gui.flow.pictures_in import PicturesInFlow
 from gui.flow.pointer import PointerFlow
-from gui.flow.restoring import Restoring
 from gui.flow.results import ResultsFlow
 from gui.flow.running import RunFlow
-from gui.flow.showing import Showing
-from gui.flow.sight import SightFlow
+from gui.flow.session_restore import SessionRestore
+from gui.flow.show_original import ShowOriginalFlow
 from gui.flow.status import StatusFlow
-from gui.flow.subject import SubjectFlow
 from gui.garbage import Garbage
 from gui.job_bar import JobBar
 from gui.panels.editors import commit_typed
 from gui.panels.explained_form import ExplainedForm
 from gui.panels.inputs import InputsPanel
 from gui.panels.lesson import LessonPanel
+from gui.panels.live_maps import LiveMapsPanel
 from gui.panels.log import LogPanel
 from gui.panels.losses import LossPanel
 from gui.panels.network_tree import NetworkTreePanel
@@ -58,7 +59,6 @@ from gui.panels.notice import Notice
 from gui.panels.results import ResultsPanel
 from gui.panels.run_bar import RunBar
 from gui.panels.settings_form import SettingsForm
-from gui.panels.sight import SightPanel
 from gui.panels.timeline import TimelinePanel
 from gui.pictures import Pictures
 from gui.run.controller import RunController, State
@@ -138,7 +138,7 @@ class MainWindow(QMainWindow):
         self.tree = NetworkTreePanel()
         self.form = SettingsForm()
         self.explained_form = ExplainedForm(self.form)
-        self.sight = SightPanel()
+        self.live_maps = LiveMapsPanel()
         self.inspect = QTabWidget()
         self.inspect.setObjectName("inspectTabs")
         self.inspect.setDocumentMode(True)
@@ -154,7 +154,7 @@ class MainWindow(QMainWindow):
             ("inputs", self.tr("Pictures"), Docks.LEFT, self.inputs),
             ("network", self.tr("Network"), Docks.LEFT, self.tree),
             ("settings", self.tr("Settings"), Docks.RIGHT, self.explained_form),
-            ("sight", self.tr("What it sees"), Docks.RIGHT, self.sight),
+            ("sight", self.tr("What it sees"), Docks.RIGHT, self.live_maps),
             ("inspect", self.tr("Inspect"), Docks.RIGHT, self.inspect),
             ("lesson", self.tr("Lesson"), Docks.RIGHT, self.lesson),
             ("timeline", self.tr("Timeline"), Docks.BOTTOM, self.timeline),
@@ -173,71 +173,73 @@ class MainWindow(QMainWindow):
         self.networks_button, self.preset_box = tools.networks_button, tools.preset_box
 
     def _make_flows(self) -> None:
-        self.showing = Showing(self.canvas, self.studio, self.pictures, self)
+        self.canvas_content = CanvasContent(self.canvas, self.studio, self.pictures, self)
         self.options = OptionsFlow(
             self.studio, self.session, self.form, self.technique_box, self.preset_box, self
         )
-        self.keeping = Keeping(self.session, self.studio, self.background, self)
-        self.options.presets_changed.connect(self.keeping.keep)
-        self.keeping.changed.connect(self.options.show_presets)
+        self.autosave = Autosave(self.session, self.studio, self.background, self)
+        self.options.presets_changed.connect(self.autosave.keep)
+        self.autosave.changed.connect(self.options.show_presets)
         self.layers = LayersFlow(
-            self.studio, self.networks, self.background, self.showing, self.network_box,
+            self.studio, self.networks, self.background, self.canvas_content, self.network_box,
             self.tree, self,
         )  # fmt: skip
-        self.pictures_in = PicturesInFlow(
+        self.input_pictures = InputPicturesFlow(
             self.studio, self.session, self.pictures, self.inputs, self.background, self
         )
-        self.subject = SubjectFlow(
+        self.carry_over = CarryOverFlow(
             self.studio, self.layers, self.pictures, self.networks, self.background, self
         )
         self.running = RunFlow(
-            self.studio, self.controller, self.showing, self.run_bar, self.losses, self.timeline,
+            self.studio, self.controller, self.canvas_content, self.run_bar, self.losses, self.timeline,
             self.background, self,
         )  # fmt: skip
         self.files = FilesFlow(
-            self.studio, self.session, self.running, self.showing, self.background, self
+            self.studio, self.session, self.running, self.canvas_content, self.background, self
         )
         self.results_flow = ResultsFlow(self)
         self.gray = GrayFlow(self.studio, self.pictures, self.notice, self)
-        self.filming = FilmFlow(self.running, self.files, self.background, self)
+        self.film_flow = FilmFlow(self.running, self.files, self.background, self)
         self.figures = FigureFlow(self.running, self.files, self.networks, self.background, self)
-        self.sight_flow = SightFlow(
-            self.studio, self.maps, self.controller, self.layers, self.showing, self.sight,
+        self.live_maps_flow = LiveMapsFlow(
+            self.studio, self.maps, self.controller, self.layers, self.canvas_content, self.live_maps,
             self.canvas, self,
         )  # fmt: skip
-        self.overlays = OverlayFlow(self.sight_flow, self.showing, self.background, self)
-        self.inspecting = InspectFlow(
-            self.studio, self.showing, self.layers, self.sight_flow, self.pictures_in,
+        self.overlays = OverlayFlow(self.live_maps_flow, self.canvas_content, self.background, self)
+        self.inspection = InspectionFlow(
+            self.studio, self.canvas_content, self.layers, self.live_maps_flow, self.input_pictures,
             self.networks, self.background, self.inspect, self,
         )  # fmt: skip
         self.lessons = LessonsFlow(
-            self.studio, self.sight_flow, self.files, self.background, self.lesson, self
+            self.studio, self.live_maps_flow, self.files, self.background, self.lesson, self
         )
-        self.restoring = Restoring(self.inspecting, self.lessons, self.background, self)
-        self.live = LiveFlow(self.controller, self.maps, self.showing, self.pictures_in, self)
+        self.session_restore = SessionRestore(self.inspection, self.lessons, self.background, self)
+        self.live = LiveFlow(
+            self.controller, self.maps, self.canvas_content, self.input_pictures, self
+        )
         self.status = StatusFlow(self)
         self.live.failed.connect(self.status.warn)
-        self.keeping.failed.connect(self.status.warn)
+        self.autosave.failed.connect(self.status.warn)
         self.lessons.said.connect(self.status.say)
         self.lessons.failed.connect(self.status.warn)
-        self.pointing = PointerFlow(
-            self.sight_flow, self.networks, self.background, self.canvas, self.statusBar(), self
+        self.pointer_flow = PointerFlow(
+            self.live_maps_flow, self.networks, self.background, self.canvas, self.statusBar(), self
         )
-        self.occluding = OccludingFlow(
-            self.sight_flow, self.networks, self.background, self.canvas, self
+        self.occluder_flow = OccluderFlow(
+            self.live_maps_flow, self.networks, self.background, self.canvas, self
         )
         self.dialogs = DialogsFlow(self)
         self.full_screen = FullScreen(self)
         self.menus = MenusFlow(self)
         self.actions_table = Actions(self, self.menus.handlers())
         self.menus.bind(self.actions_table)
-        self.peeking = PeekFlow(self.canvas, self.actions_table["original"], self)
+        self.show_original = ShowOriginalFlow(self.canvas, self.actions_table["original"], self)
         self.full_screen.bind(self.actions_table["full_screen"])
-        self.filming.bind(self.actions_table["save_film"])
+        self.film_flow.bind(self.actions_table["save_film"])
         self.figures.bind(self.actions_table["show_figure"])
         self.overlays.bind(self.actions_table["save_overlay"])
         self.results_flow.failed.connect(self.status.warn)
-        for flow in (self.filming, self.figures, self.overlays):
+        for flow in (self.film_flow, self.figures, self.overlays):
             flow.said.connect(self.status.say)
             flow.failed.connect(self.status.warn)
         self.running.notes_changed.connect(self.form.set_notes)
@@ -248,16 +250,16 @@ class MainWindow(QMainWindow):
         self.running.wanted.connect(self.ask_for_setting)
         self.studio.changed.connect(self._on_technique)
         self.explained_form.show_technique(self.studio.technique)
-        self.tree.layer_selected.connect(self.sight_flow.on_layer)
-        self.tree.layer_selected.connect(self.inspecting.on_layer)
-        self.inputs.show_requested.connect(self.showing.show_input)
-        self.canvas.dropped.connect(self.pictures_in.drop)
-        self.pictures_in.project_dropped.connect(self.files.open_path)
-        self.pictures_in.lesson_dropped.connect(self.lessons.document.open_path)
-        self.pictures_in.weights_dropped.connect(self.dialogs.import_weights)
-        self.pictures_in.folder_dropped.connect(self.inspecting.take_folder)
-        self.canvas.image_dropped.connect(self.pictures_in.drop_image)
-        self.docks["sight"].visibilityChanged.connect(self.sight_flow.watch)
+        self.tree.layer_selected.connect(self.live_maps_flow.on_layer)
+        self.tree.layer_selected.connect(self.inspection.on_layer)
+        self.inputs.show_requested.connect(self.canvas_content.show_input)
+        self.canvas.dropped.connect(self.input_pictures.drop)
+        self.input_pictures.project_dropped.connect(self.files.open_path)
+        self.input_pictures.lesson_dropped.connect(self.lessons.document.open_path)
+        self.input_pictures.weights_dropped.connect(self.dialogs.import_weights)
+        self.input_pictures.folder_dropped.connect(self.inspection.take_folder)
+        self.canvas.image_dropped.connect(self.input_pictures.drop_image)
+        self.docks["sight"].visibilityChanged.connect(self.live_maps_flow.watch)
 
     # -- preferences, geometry ------------------------------------------------------------
 
@@ -290,7 +292,7 @@ class MainWindow(QMainWindow):
             self.restoreGeometry(geometry)
         if self.session.folded is not None:
             self.form.set_folded(self.session.folded)
-        self.restoring.restore(kept)
+        self.session_restore.restore(kept)
         return isinstance(state, QByteArray) and self.restoreState(state, LAYOUT_VERSION)
 
     @Slot(object, object)
@@ -328,11 +330,11 @@ class MainWindow(QMainWindow):
         kept = window_settings()
         kept.setValue("geometry", self.saveGeometry())
         kept.setValue("state", self.saveState(LAYOUT_VERSION))
-        self.restoring.save(kept)
+        self.session_restore.save(kept)
         kept.sync()
-        self.subject.remember()
+        self.carry_over.remember()
         self.session.folded = self.form.folded()
-        self.keeping.close()
+        self.autosave.close()
 
     # -- events ---------------------------------------------------------------------------
 
@@ -388,7 +390,7 @@ class MainWindow(QMainWindow):
         self.live.close()
         self.maps.close()
         self.background.close()
-        self.filming.close()
+        self.film_flow.close()
         if not self.controller.close(PATIENCE_MS):  # a forecast, or a network being loaded
             self.status.say(self.tr("Still finishing…"))
             QTimer.singleShot(AGAIN_MS, self.close)

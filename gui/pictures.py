@@ -21,7 +21,7 @@ KEPT = 12
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedPicture:
     """A picture as it can be shown, or the sentence that says why not."""
 
     path: str
@@ -46,10 +46,10 @@ class Pictures(QObject):
     def __init__(self, background: Background, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._background = background
-        self._opened: OrderedDict[str, Opened] = OrderedDict()
+        self._opened: OrderedDict[str, OpenedPicture] = OrderedDict()
         self._asked: set[str] = set()
 
-    def get(self, path: str) -> Opened | None:
+    def get(self, path: str) -> OpenedPicture | None:
         """Return the picture if it is there; else have it opened and return None."""
         found = self._opened.get(path)
         if found is not None and found.stamp == _stamp(path):
@@ -60,7 +60,7 @@ class Pictures(QObject):
             self._background.submit(partial(open_for_screen, path), self._on_opened)
         return found
 
-    def _on_opened(self, opened: Opened) -> None:
+    def _on_opened(self, opened: OpenedPicture) -> None:
         self._asked.discard(opened.path)
         self._opened[opened.path] = opened
         while len(self._opened) > KEPT:
@@ -75,18 +75,18 @@ def _stamp(path: str) -> int:
         return 0
 
 
-def open_for_screen(path: str) -> Opened:
+def open_for_screen(path: str) -> OpenedPicture:
     """Open a picture; never raises for files that are none."""
     stamp = _stamp(path)
     try:
         picture = open_picture(path, long_side=LARGEST_SHOWN)
     except PareidoliaError as error:
-        return Opened(path, QImage(), QImage(), 0, 0, stamp, str(error))
+        return OpenedPicture(path, QImage(), QImage(), 0, 0, stamp, str(error))
     image = image_of(picture)
     aspect, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
     thumbnail = image.scaled(THUMBNAIL, THUMBNAIL, aspect, smooth)
     width, height = picture.full_size or (picture.width, picture.height)
-    return Opened(
+    return OpenedPicture(
         path, image, thumbnail, width, height, stamp, gray=picture.gray, note=picture.note
     )
 

@@ -67,7 +67,7 @@ Presets = dict[str, dict[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Base:
+class SavedSession:
     """Presets and preferences as they are in the file."""
 
     presets: Presets = field(default_factory=dict)
@@ -88,7 +88,7 @@ class Session:
     techniques: dict[str, tuple[Technique, int]] = field(default_factory=dict)
     """Settings and size that the techniques were left with, by command."""
 
-    base: "Base" = field(default_factory=lambda: Base(), compare=False, repr=False)
+    base: "SavedSession" = field(default_factory=lambda: SavedSession(), compare=False, repr=False)
     """What the file held of presets and preferences: the rest has been changed here."""
 
     def remember_file(self, path: str) -> None:
@@ -117,7 +117,7 @@ def load() -> Session:
                 setattr(session, name, read(values[name]))
         except (KeyError, TypeError, ValueError, AttributeError, BadInput) as error:
             log.warning("%s in %s is left out: %r", name, file(), error)
-    session.base = Base(deepcopy(session.presets), session.preferences)
+    session.base = SavedSession(deepcopy(session.presets), session.preferences)
     return session
 
 
@@ -168,7 +168,7 @@ def save(session: Session, whole: bool = True) -> None:
     finally:
         lock.unlock()
     session.presets = _presets(values["presets"])
-    session.base = Base(deepcopy(session.presets), session.preferences)
+    session.base = SavedSession(deepcopy(session.presets), session.preferences)
 
 
 def _values(session: Session) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from engine.job import Inputs, Job
 from engine.task import Technique
 from engine.techniques import TECHNIQUES
 from engine.techniques.style_transfer import StyleTransfer
-from gui.subject import filled, named
+from gui.carry_over import filled, named
 
 SAMPLES = Path(__file__).resolve().parent.parent / "resources" / "pictures"
 UNDO_LIMIT = 500

@@ -17,7 +17,7 @@ from gui.dialogs.commands import CommandPalette, ShortcutSheet, commands_of
 from gui.dialogs.error import error_box
 from gui.dialogs.preferences import PreferencesDialog
 from gui.main_window import MainWindow
-from gui.panels.inputs import Place
+from gui.panels.inputs import InputKey
 from gui.run.controller import State
 from gui.session import Preferences, Session
 from gui.studio import SAMPLES
@@ -47,7 +47,7 @@ def states(window: MainWindow) -> Iterator[tuple[str, QWidget]]:
     """Go through the states; yield a name and what to draw."""
     idle = lambda: window.controller.state is State.IDLE  # noqa: E731
     yield "01-loading", window
-    until(lambda: window.layers.here is not None and window.showing.content() is not None)
+    until(lambda: window.layers.here is not None and window.canvas_content.content() is not None)
     until(lambda: "about" in window.run_bar.details.text())
     yield "02-start", window
     window.running.start()
@@ -78,7 +78,7 @@ def states(window: MainWindow) -> Iterator[tuple[str, QWidget]]:
     window.docks["settings"].raise_()
     window.form.set_folded([])
     window.docks["log"].raise_()
-    window.pictures_in.put(Place("style", 1), str(SAMPLES / "mosaic.jpg"))
+    window.input_pictures.put(InputKey("style", 1), str(SAMPLES / "mosaic.jpg"))
     window.tree.select("relu4_2")
     spin(300)
     yield "09-all-settings-two-styles-log", window

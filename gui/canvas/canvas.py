@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QWidget
 
 from gui.canvas import decoration
 from gui.canvas.caption import Caption
-from gui.canvas.layers import Layer
+from gui.canvas.layers import CanvasLayer
 from gui.canvas.tools import ToolView
 
 KEY_STEP = 0.02  # of the width, per press of a key that moves the divider
@@ -43,8 +43,8 @@ class Canvas(ToolView):
         self.setObjectName("canvas")
         self.setAccessibleName(self.tr("Picture"))
         self._image: QImage | None = None
-        self._picture, self._original = Layer(0), Layer(1)
-        self._overlays: dict[str, Layer] = {}
+        self._picture, self._original = CanvasLayer(0), CanvasLayer(1)
+        self._overlays: dict[str, CanvasLayer] = {}
         self.scene().addItem(self._picture)
         self.scene().addItem(self._original)
         self._compare = False
@@ -101,7 +101,7 @@ class Canvas(ToolView):
                 self.scene().removeItem(self._overlays.pop(key))
             return
         if layer is None:
-            layer = self._overlays[key] = Layer(2)  # of equal heights the newer is above
+            layer = self._overlays[key] = CanvasLayer(2)  # of equal heights the newer is above
             layer.set_size(self.logical_size())
             self.scene().addItem(layer)
         layer.set_image(image)
@@ -137,7 +137,7 @@ class Canvas(ToolView):
         self._description = text
         self._arrange()
 
-    def _layers(self) -> list[Layer]:
+    def _layers(self) -> list[CanvasLayer]:
         return [self._picture, self._original, *self._overlays.values()]
 
     def _arrange(self) -> None:

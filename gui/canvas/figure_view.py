@@ -7,7 +7,7 @@ from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from gui.canvas import decoration
-from gui.canvas.layers import Layer
+from gui.canvas.layers import CanvasLayer
 from gui.canvas.zoom_view import ZoomView
 
 SMALLEST_LEVEL = 256
@@ -70,7 +70,7 @@ class FigureView(ZoomView):
         return self._layer.has_image()
 
 
-class _Levels(Layer):
+class _Levels(CanvasLayer):
     def set_levels(self, levels: Sequence[QImage]) -> None:
         self._levels = [QPixmap.fromImage(level) for level in levels]
         self.update()

@@ -24,7 +24,7 @@ def _prepared(image: QImage) -> QPixmap:
     return QPixmap.fromImage(image)
 
 
-class Layer(QGraphicsItem):
+class CanvasLayer(QGraphicsItem):
     """An image stretched over a rectangle at the origin; may show only a vertical part of it."""
 
     def __init__(self, height: float = 0.0) -> None:
@@ -36,7 +36,7 @@ class Layer(QGraphicsItem):
         self._rect = QRectF()
         self._span = (0.0, 1.0)
 
-    def set_image(self, image: QImage | None, other: "Layer | None" = None) -> None:
+    def set_image(self, image: QImage | None, other: "CanvasLayer | None" = None) -> None:
         """Show another image in the same place; None shows nothing.
 
         What was prepared of the same image, here or in the `other` layer, is shared: to prepare a

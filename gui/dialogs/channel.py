@@ -21,12 +21,12 @@ from PySide6.QtWidgets import (
 
 from gui.background import Background
 from gui.dialogs.channel_ascent import MaximizedPart
+from gui.dialogs.channel_computation import Channel, write_figure
 from gui.dialogs.channel_parts import ChannelPart, GuidedPart, MapPart
 from gui.dialogs.channel_patches import PatchesPart
-from gui.dialogs.channel_work import Channel, write_figure
-from gui.dialogs.reading import apart
-from gui.dialogs.saving import Question, Saver
-from gui.dialogs.sizing import open_within
+from gui.dialogs.dialog_size import open_within
+from gui.dialogs.open_sources import apart
+from gui.dialogs.saving import SaveDialogOptions, Saver
 from gui.panels.folder_line import FolderChoice
 from gui.panels.inspection import Subject
 from gui.run.networks import Networks
@@ -154,7 +154,7 @@ class ChannelWindow(QDialog):
     def follow(self, subject: Subject) -> None:
         """Look at another picture once it stays for a moment; another network changes nothing."""
         own = self.channel
-        if own is None or own.eye != subject.eye:
+        if own is None or own.network_key != subject.network_key:
             return
         if subject.image != self._image:
             self._image = subject.image
@@ -221,7 +221,7 @@ class ChannelWindow(QDialog):
         write = self._writer()
         if write is not None:
             title, kinds = self.tr("Save figure"), "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
-            self._saver.ask(self, Question("channel", title, "channel.png", kinds), write)
+            self._saver.ask(self, SaveDialogOptions("channel", title, "channel.png", kinds), write)
 
     def write(self, path: Path) -> None:
         """Write what is shown as a figure with captions."""

@@ -7,8 +7,8 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QPushButton
 
 from gui.background import Background
+from gui.dialogs.channel_computation import Captioned, Channel, maximized
 from gui.dialogs.channel_parts import ChannelPart, PictureView
-from gui.dialogs.channel_work import Captioned, Channel, maximized
 from gui.run.networks import Networks
 
 KEPT = 64

@@ -9,20 +9,20 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QWidget
 
 from gui.background import Background
-from gui.dialogs.channel_work import (
+from gui.dialogs.channel_computation import (
     Captioned,
     Channel,
+    ChannelResponse,
     Grown,
-    Guided,
-    Look,
+    GuidedPatch,
     blended,
     guided,
     look,
 )
-from gui.panels.inspection import InspectionPanel, Stopped, Tell
+from gui.panels.inspection import InspectionPanel, ProgressReporter, Stopped
 from gui.run.networks import Networks
 
-Growing = Callable[[Tell, Stopped, Grown], Any]
+Growing = Callable[[ProgressReporter, Stopped, Grown], Any]
 FRAME = QColor(255, 200, 0)
 
 
@@ -80,7 +80,7 @@ class PictureView(QWidget):
             painter.drawRect(inner.intersected(area.adjusted(1, 1, -1, -1)))
 
 
-class _News(QObject):
+class _ProgressRelay(QObject):
     """Brings what grows from a worker to its part."""
 
     came = Signal(int, object)
@@ -105,7 +105,7 @@ class ChannelPart(InspectionPanel):
         self.head.addStretch(1)
         self.body.addLayout(self.head)
         self.channel: Channel | None = None
-        self._news = _News(self)
+        self._news = _ProgressRelay(self)
         self._news.came.connect(self._on_news, Qt.ConnectionType.QueuedConnection)
 
     @property
@@ -140,9 +140,9 @@ class ChannelPart(InspectionPanel):
 
 def _with_news(
     work: Growing, emit: Grown,
-    tell: Tell, stopped: Stopped,
+    report: ProgressReporter, stopped: Stopped,
 ) -> Any:  # fmt: skip
-    return work(tell, stopped, emit)
+    return work(report, stopped, emit)
 
 
 class MapPart(ChannelPart):
@@ -161,7 +161,7 @@ class MapPart(ChannelPart):
         self.opacity.setValue(65)
         self.head.addWidget(self.opacity)
         self.body.addWidget(self.view, 1)
-        self.shown: Look | None = None
+        self.shown: ChannelResponse | None = None
 
     def show_channel(self, channel: Channel, image: QImage | None) -> None:
         """Work out where the channel answers."""
@@ -173,7 +173,7 @@ class MapPart(ChannelPart):
             return
         self.start(partial(_look, image, channel, self.networks), self._show)
 
-    def _show(self, found: Look | None) -> None:
+    def _show(self, found: ChannelResponse | None) -> None:
         self.shown = found
         if found is None:
             self.view.set_picture(None)
@@ -184,7 +184,7 @@ class MapPart(ChannelPart):
             self.say(self.caption(found))
         self.changed.emit()
 
-    def caption(self, found: Look) -> str:
+    def caption(self, found: ChannelResponse) -> str:
         """Return the numbers in words."""
         if found.heat is None:
             return self.tr("answers {0:.3g}").format(found.peak)
@@ -210,8 +210,8 @@ class MapPart(ChannelPart):
 
 
 def _look(
-    image: QImage, channel: Channel, networks: Networks, _tell: Tell, _stopped: Stopped
-) -> Look:
+    image: QImage, channel: Channel, networks: Networks, _tell: ProgressReporter, _stopped: Stopped
+) -> ChannelResponse:
     return look(image, channel, networks)
 
 
@@ -227,7 +227,7 @@ class GuidedPart(ChannelPart):
         line.addWidget(self.patch)
         line.addWidget(self.gradient)
         self.body.addLayout(line, 1)
-        self.shown: Guided | None = None
+        self.shown: GuidedPatch | None = None
 
     def show_channel(self, channel: Channel, image: QImage | None) -> None:
         """Go back from where the channel is highest."""
@@ -238,7 +238,7 @@ class GuidedPart(ChannelPart):
             return
         self.start(partial(_guided, image, channel, self.networks), self._show)
 
-    def _show(self, found: Guided | None) -> None:
+    def _show(self, found: GuidedPatch | None) -> None:
         self.shown = found
         self.patch.set_picture(found.patch if found else None)
         self.gradient.set_picture(found.gradient if found else None)
@@ -260,6 +260,6 @@ class GuidedPart(ChannelPart):
 
 
 def _guided(
-    image: QImage, channel: Channel, networks: Networks, _tell: Tell, _stopped: Stopped
-) -> Guided:
+    image: QImage, channel: Channel, networks: Networks, _tell: ProgressReporter, _stopped: Stopped
+) -> GuidedPatch:
     return guided(image, channel, networks)

@@ -6,13 +6,13 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QPushButton
 
 from gui.background import Background
+from gui.dialogs.channel_computation import Captioned, Channel, Grown
 from gui.dialogs.channel_parts import ChannelPart
-from gui.dialogs.channel_work import Captioned, Channel, Grown
 from gui.panels.folder_line import FolderChoice, FolderLine
-from gui.panels.inspection import Stopped, Tell
+from gui.panels.inspection import ProgressReporter, Stopped
 from gui.panels.tile_grid import GridTile, TileGrid
 from gui.run.networks import Networks
-from gui.run.patch_finder import Finder, Found, Rows
+from gui.run.patch_finder import FoundPatches, PatchFinder, ShownChannels
 
 
 class PatchesPart(ChannelPart):
@@ -30,8 +30,8 @@ class PatchesPart(ChannelPart):
         self.head.addWidget(FolderLine(folder), 1)
         self.head.addWidget(self.again)
         self.body.addWidget(self.grid, 1)
-        self.found: Found | None = None
-        self._finder: Finder | None = None
+        self.found: FoundPatches | None = None
+        self._finder: PatchFinder | None = None
         self._asked: tuple[object, ...] = ()
         self.grid.chosen.connect(self._on_chosen)
         self.again.clicked.connect(self._on_folder)
@@ -44,12 +44,12 @@ class PatchesPart(ChannelPart):
         if folder is None:
             self.say(self.tr("Choose a folder of pictures to look through."))
             return
-        rows = Rows(True, 1, channel.number)
-        asked = channel.eye, folder, channel.layer
+        rows = ShownChannels(True, 1, channel.number)
+        asked = channel.network_key, folder, channel.layer
         if self._finder is None or asked != self._asked:
             self._asked = asked
             self._show(None)
-            self._finder = Finder(self.networks, *asked, rows)
+            self._finder = PatchFinder(self.networks, *asked, rows)
             self.start_growing(partial(_search, self._finder), self._on_found)
         else:
             self._finder.rows = rows  # a search under way turns to it at its next look
@@ -74,18 +74,18 @@ class PatchesPart(ChannelPart):
         self._finder = None
         super()._on_failed(error)
 
-    def grow(self, what: Found) -> None:
+    def grow(self, what: FoundPatches) -> None:
         """Show the best so far."""
         self._show(what)
 
-    def _on_found(self, found: Found | None) -> None:
+    def _on_found(self, found: FoundPatches | None) -> None:
         if found is None:
             return
         self._show(found)
         if self.channel is not None and found.rows.only != self.channel.number:
             self.show_channel(self.channel)  # turned to while the last patches were cut out
 
-    def _show(self, found: Found | None) -> None:
+    def _show(self, found: FoundPatches | None) -> None:
         self.found = found
         patches = found.channels[0][1] if found else []
         tip = self.tr("{0}\nrow {1}, column {2}: {3:.4g}")
@@ -113,9 +113,11 @@ class PatchesPart(ChannelPart):
         self.open_requested.emit(path)
 
 
-def _search(finder: Finder, tell: Tell, stopped: Stopped, grown: Grown) -> Found | None:
-    return finder.run(grown, tell, stopped)
+def _search(
+    finder: PatchFinder, report: ProgressReporter, stopped: Stopped, grown: Grown
+) -> FoundPatches | None:
+    return finder.run(grown, report, stopped)
 
 
-def _look(finder: Finder, _tell: Tell, stopped: Stopped) -> Found | None:
+def _look(finder: PatchFinder, _tell: ProgressReporter, stopped: Stopped) -> FoundPatches | None:
     return finder.look(stopped)

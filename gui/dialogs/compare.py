@@ -25,14 +25,14 @@ from PySide6.QtWidgets import (
 from engine.errors import BadInput, PareidoliaError
 from engine.files import write_npz
 from engine.image import save_picture
-from gui.background import Background, Ticket
+from gui.background import Background, BackgroundTask
 from gui.canvas.figure_view import FigureView, zoom_buttons
 from gui.dialogs.compare_choices import CompareChoices
-from gui.dialogs.reading import apart
-from gui.dialogs.saving import Question, Saver
-from gui.dialogs.sizing import open_within
-from gui.run.comparing import Made, drawn
-from gui.run.networks import Key, Networks
+from gui.dialogs.dialog_size import open_within
+from gui.dialogs.open_sources import apart
+from gui.dialogs.saving import SaveDialogOptions, Saver
+from gui.run.comparison import ComparisonResult, drawn
+from gui.run.networks import NetworkKey, Networks
 
 if TYPE_CHECKING:
     from engine.attribution.comparison import Compared
@@ -44,7 +44,7 @@ MOST_SAID = 3
 """Sentences about what is missing; there is little room beside the figure."""
 
 
-class _Relay(QObject):
+class _CompareRelay(QObject):
     """Brings progress from the worker to the dialog."""
 
     moved = Signal(int, int)
@@ -54,7 +54,7 @@ class CompareDialog(QDialog):
     """Choose methods, targets and layers; see the figure; export it."""
 
     def __init__(
-        self, image: QImage, network: Key, layers: Sequence[tuple[str, str]],
+        self, image: QImage, network: NetworkKey, layers: Sequence[tuple[str, str]],
         others: Sequence[str], networks: Networks, background: Background,
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip
@@ -62,11 +62,11 @@ class CompareDialog(QDialog):
         self.setObjectName("compareDialog")
         self.setWindowTitle(self.tr("Compare methods"))
         self._image, self._networks, self._background = image, networks, background
-        self._ticket: Ticket | None = None
+        self._ticket: BackgroundTask | None = None
         self._saver = Saver(background)
         self._saver.written.connect(self._on_written)
         self.result_shown: Compared | None = None
-        self._relay = _Relay(self)
+        self._relay = _CompareRelay(self)
         self._relay.moved.connect(self._on_progress, Qt.ConnectionType.QueuedConnection)
         self.choices = CompareChoices(network, layers, others)
         self.go = QPushButton(self.tr("Compare"))
@@ -175,18 +175,18 @@ class CompareDialog(QDialog):
     def _begin(self, sanity: bool) -> None:
         self._stale, self._changed = True, False
         try:
-            order = self.choices.order(self._image)
+            request = self.choices.request(self._image)
         except BadInput as error:
             self.said.setText(str(error))
             self._show_state()
             return
         self.cancel()
-        tickets: list[Ticket] = []
+        tickets: list[BackgroundTask] = []
 
         def stopped() -> bool:
             return bool(tickets) and tickets[0].cancelled.is_set()
 
-        work = partial(drawn, order, sanity, self._networks, self._relay.moved.emit, stopped)
+        work = partial(drawn, request, sanity, self._networks, self._relay.moved.emit, stopped)
         self._ticket = self._background.submit(work, self._on_done, self._on_failed)
         tickets.append(self._ticket)
         self.said.setText("")
@@ -227,7 +227,7 @@ class CompareDialog(QDialog):
         self.progress.setRange(0, total)
         self.progress.setValue(count)
 
-    def _on_done(self, made: Made | None) -> None:
+    def _on_done(self, made: ComparisonResult | None) -> None:
         self._ticket = None
         if made is not None:
             self.result_shown, self._stale = made.compared, self._changed
@@ -249,14 +249,14 @@ class CompareDialog(QDialog):
     def _on_save(self) -> None:
         if self.result_shown is not None:
             kinds = "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
-            question = Question("methods", self.tr("Save figure"), "methods.png", kinds)
+            question = SaveDialogOptions("methods", self.tr("Save figure"), "methods.png", kinds)
             self._saver.ask(self, question, partial(_figure_writer, self.result_shown))
 
     @Slot()
     def _on_save_raw(self) -> None:
         if self.result_shown is not None:
             title, kinds = self.tr("Save values"), "NumPy (*.npz)"
-            question = Question("values", title, "methods.npz", kinds)
+            question = SaveDialogOptions("values", title, "methods.npz", kinds)
             self._saver.ask(self, question, partial(_values_writer, self.result_shown))
 
     def write(self, path: Path) -> None:

@@ -18,9 +18,9 @@ from PySide6.QtWidgets import (
 from engine.colour_map import SEQUENTIAL
 from engine.errors import BadInput
 from engine.heat import METHODS
-from gui.dialogs.completing import SeveralCompleter, UnitsCompleter
-from gui.run.comparing import Order, units_of
-from gui.run.networks import Key
+from gui.dialogs.completers import SeveralCompleter, UnitsCompleter
+from gui.run.comparison import ComparisonRequest, units_of
+from gui.run.networks import NetworkKey
 
 OVER = 0.6
 """How strongly maps lie over the photo, when they do."""
@@ -33,7 +33,7 @@ class CompareChoices(QWidget):
     """Methods, classes, units, layers, a second network, colours."""
 
     def __init__(
-        self, network: Key, layers: Sequence[tuple[str, str]], others: Sequence[str],
+        self, network: NetworkKey, layers: Sequence[tuple[str, str]], others: Sequence[str],
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip
         """`layers`: (shown name, name) of those with a map; `others`: networks by name."""
@@ -136,7 +136,7 @@ class CompareChoices(QWidget):
                 item.setHidden(False)
                 self.layers.scrollToItem(item)
 
-    def order(self, image: QImage) -> Order:
+    def request(self, image: QImage) -> ComparisonRequest:
         """Return what is asked for. Raises `BadInput`, which says what is missing or wrong."""
         methods = tuple(name for name, box in self.boxes.items() if box.isChecked())
         if not methods:
@@ -149,7 +149,7 @@ class CompareChoices(QWidget):
             )
         second = self.second.currentText() if self.second.currentIndex() > 0 else ""
         items = [self.layers.item(row) for row in range(self.layers.count())]
-        return Order(
+        return ComparisonRequest(
             image, methods, (self._network, (second, None, None)) if second else (self._network,),
             classes,
             tuple(

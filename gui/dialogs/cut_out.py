@@ -22,14 +22,14 @@ from PySide6.QtWidgets import (
 from engine.errors import BadInput, PareidoliaError
 from gui.background import Background
 from gui.canvas import decoration
-from gui.dialogs.reading import apart
-from gui.dialogs.saving import Question, Saver
-from gui.dialogs.sizing import open_within
+from gui.dialogs.dialog_size import open_within
+from gui.dialogs.open_sources import apart
+from gui.dialogs.saving import SaveDialogOptions, Saver
 from gui.pixels import picture_of, to_image
+from gui.run.latest import LatestOnly
 from gui.run.maps import unit_of
 from gui.run.networks import Networks
-from gui.run.newest import Newest
-from gui.run.pointing import About
+from gui.run.pointer_queries import PictureQuery
 
 if TYPE_CHECKING:
     from engine.attribution.cut_out import Pointed
@@ -47,18 +47,18 @@ class CutOutDialog(QDialog):
     """Shows what is selected and writes it."""
 
     def __init__(
-        self, about: About, path: str, target: "int | UnitName | None", networks: Networks,
+        self, query: PictureQuery, path: str, target: "int | UnitName | None", networks: Networks,
         background: Background, parent: QWidget | None = None,
     ) -> None:  # fmt: skip
         """`path`: the file that the picture is from, for its full size; empty: the picture's own."""
         super().__init__(parent)
         self.setObjectName("cutOutDialog")
         self.setWindowTitle(self.tr("Cut out the object"))
-        self._about, self._path, self._background = about, path, background
+        self._query, self._path, self._background = query, path, background
         self.selection: Selection | None = None
         self._pointed: Pointed | None = None
-        self._pointing = Newest(background, self._on_pointed, self._on_failed, self)
-        self._cutting = Newest(background, self._on_selected, self._on_failed, self)
+        self._pointing = LatestOnly(background, self._on_pointed, self._on_failed, self)
+        self._cutting = LatestOnly(background, self._on_selected, self._on_failed, self)
         self.view = _View()
         self.whose = QLabel()
         self.whose.setWordWrap(True)
@@ -82,7 +82,7 @@ class CutOutDialog(QDialog):
         self._show_state()
         self._tell_quantiles()
         open_within(self, 860, 620)
-        self._pointing.ask(partial(_pointed, networks, about, target))
+        self._pointing.ask(partial(_pointed, networks, query, target))
 
     def _lay_out(self) -> None:
         form = QFormLayout()
@@ -168,14 +168,16 @@ class CutOutDialog(QDialog):
 
     @Slot()
     def _on_save_mask(self) -> None:
-        self._ask(Question("mask", self.tr("Save mask"), "mask.png", "PNG (*.png)"), mask=True)
+        self._ask(
+            SaveDialogOptions("mask", self.tr("Save mask"), "mask.png", "PNG (*.png)"), mask=True
+        )
 
     @Slot()
     def _on_save_cut(self) -> None:
         title, kinds = self.tr("Save cut-out"), "PNG (*.png)"
-        self._ask(Question("cut-out", title, "cut_out.png", kinds), mask=False)
+        self._ask(SaveDialogOptions("cut-out", title, "cut_out.png", kinds), mask=False)
 
-    def _ask(self, question: Question, *, mask: bool) -> None:
+    def _ask(self, question: SaveDialogOptions, *, mask: bool) -> None:
         if self.selection is not None:
             self._saver.ask(self, question, self._writer(self.selection, mask))
 
@@ -185,7 +187,7 @@ class CutOutDialog(QDialog):
             self._saver.save(self._writer(self.selection, mask)(path))
 
     def _writer(self, selection: "Selection", mask: bool) -> Callable[[Path], Callable[[], Path]]:
-        return partial(_kept_apart, selection, self._about.image, self._path, mask)
+        return partial(_kept_apart, selection, self._query.image, self._path, mask)
 
     @Slot(str)
     def _on_written(self, name: str) -> None:
@@ -255,17 +257,17 @@ def _slider(name: str, value: int) -> QSlider:
 
 
 def _pointed(
-    networks: Networks, about: About, target: "int | UnitName | None"
+    networks: Networks, query: PictureQuery, target: "int | UnitName | None"
 ) -> "tuple[Pointed, UnitName | str]":
     """Return what the target answers to, and the unit or the class's name; for a thread."""
     from engine.attribution.cut_out import pointed_at
     from engine.device import choose_device
     from engine.heat import UnitName
 
-    shared = networks.get(about.network, about.weights, about.preprocessing)
-    device = choose_device(about.device)
+    shared = networks.get(query.network, query.weights, query.preprocessing)
+    device = choose_device(query.device)
     network = (shared.twin() if device.type == "cpu" else shared).at(device, shared.dtype)
-    photo = picture_of(about.image)
+    photo = picture_of(query.image)
     if isinstance(target, UnitName):
         return pointed_at(network, photo, unit_of(target)), target
     if target is None:

@@ -25,7 +25,7 @@ def error_box(sentence: str, details: str, parent: QWidget | None = None) -> QMe
     return box
 
 
-class LastResort(QObject):
+class ExceptionHook(QObject):
     """Takes the place of `sys.excepthook`; errors of other threads are shown in this one."""
 
     raised = Signal(str, str)

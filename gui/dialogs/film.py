@@ -13,8 +13,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.run.film_frames import FilmFrames
 from gui.run.pace import words
-from gui.run.reel import Reel
 
 RATE = 24.0
 SLOWEST, FASTEST = 0.1, 240.0
@@ -23,11 +23,11 @@ SLOWEST, FASTEST = 0.1, 240.0
 class FilmDialog(QDialog):
     """Asks for kind and frames a second; where to is asked after it."""
 
-    def __init__(self, reel: Reel, parent: QWidget | None = None) -> None:
+    def __init__(self, film_frames: FilmFrames, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("filmDialog")
         self.setWindowTitle(self.tr("Save film"))
-        self._count, size = len(reel), reel.size
+        self._count, size = len(film_frames), film_frames.size
         self.kind = QComboBox()
         self.kind.setObjectName("filmKind")
         if importlib.util.find_spec("av") is not None:
@@ -49,7 +49,9 @@ class FilmDialog(QDialog):
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         form = QFormLayout(self)
-        form.addRow(QLabel(self.tr("{0} frames of {1} x {2}").format(len(reel), size[1], size[0])))
+        form.addRow(
+            QLabel(self.tr("{0} frames of {1} x {2}").format(len(film_frames), size[1], size[0]))
+        )
         form.addRow(self.tr("&As"), self.kind)
         form.addRow(self.tr("&Frames"), self.rate)
         form.addRow(self.tr("Length"), self.length)

@@ -16,7 +16,7 @@ FontOf = Callable[[float], QFont]
 
 
 @dataclass(frozen=True)
-class Scene:
+class StepLayout:
     """Where everything of a step lies, in the widget's coordinates."""
 
     title: QRect
@@ -27,7 +27,7 @@ class Scene:
     footer: QRect
 
 
-def scene_of(step: Step, revealed: bool, rect: QRect, font: FontOf) -> Scene:
+def scene_of(step: Step, revealed: bool, rect: QRect, font: FontOf) -> StepLayout:
     """Return where the things of a step lie in `rect`, its maps shown or not."""
     margin = max(8, rect.height() // 36)
     inside = rect.adjusted(margin, margin, -margin, -margin)
@@ -48,7 +48,7 @@ def scene_of(step: Step, revealed: bool, rect: QRect, font: FontOf) -> Scene:
     size = size_of(pictures[0])
     cells = cells_of(len(pictures), size.width() / size.height(), area, captions, margin)
     line = QRect(inside.left(), inside.bottom() - footer, inside.width(), footer)
-    return Scene(title, cells, captions, text, line)
+    return StepLayout(title, cells, captions, text, line)
 
 
 def pictures_of(step: Step, revealed: bool) -> list[bytes]:

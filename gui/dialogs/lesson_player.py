@@ -19,14 +19,14 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from engine.lesson import Lesson
-from gui.background import Background, Ticket
+from gui.background import Background, BackgroundTask
 from gui.dialogs.lesson_layout import (
     CAPTION,
     FOOTER,
     PROMPT,
     TEXT,
     TITLE,
-    Scene,
+    StepLayout,
     pictures_of,
     scene_of,
 )
@@ -60,8 +60,8 @@ class LessonPlayer(QWidget):
         self.shown: Key | None = None
         """What can be seen; differs from `wanted` while pictures are being opened."""
         self._images: dict[Key, list[QImage]] = {}
-        self._scenes: dict[Key, Scene] = {}
-        self._tickets: dict[Key, Ticket] = {}
+        self._scenes: dict[Key, StepLayout] = {}
+        self._tickets: dict[Key, BackgroundTask] = {}
 
     # -- moving ---------------------------------------------------------------------------
 
@@ -192,7 +192,7 @@ class LessonPlayer(QWidget):
         font.setBold(part == TITLE)
         return font
 
-    def scene(self, key: Key) -> Scene:
+    def scene(self, key: Key) -> StepLayout:
         """Return where the things of a step lie."""
         if key not in self._scenes:
             step = self.lesson.steps[key[0]]

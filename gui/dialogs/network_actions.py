@@ -14,9 +14,9 @@ from engine.errors import PareidoliaError
 from engine.networks import weights
 from engine.networks.card import Card
 from engine.networks.importing import Verified, import_file, remove, verify
-from gui.background import Background, Ticket
-from gui.dialogs.choosing import last_folder, remember_folder
-from gui.dialogs.network_facts import Facts, mib
+from gui.background import Background, BackgroundTask
+from gui.dialogs.file_dialogs import last_folder, remember_folder
+from gui.dialogs.network_status import NetworkStatus, mib
 
 NAMED = 3
 """How many wrong files a summary names."""
@@ -38,7 +38,7 @@ class NetworkActions(QObject):
         super().__init__(parent)
         self._background = background
         self._window = parent
-        self._tickets: list[Ticket] = []
+        self._tickets: list[BackgroundTask] = []
         self.destroyed.connect(functools.partial(forget, self._tickets))
 
     @property
@@ -76,7 +76,7 @@ class NetworkActions(QObject):
         """Compare every weight file with its card."""
         self._work(self.tr("Checking all weight files on this machine…"), verify, self._verified)
 
-    def ask_to_remove(self, facts: Facts) -> None:
+    def ask_to_remove(self, facts: NetworkStatus) -> None:
         """Remove a network's weights if a person confirms it."""
         box = QMessageBox(self._window)
         box.setIcon(QMessageBox.Icon.Question)
@@ -154,7 +154,7 @@ class NetworkActions(QObject):
         self.said.emit(str(error))
 
 
-def forget(tickets: list[Ticket], *_: object) -> None:
+def forget(tickets: list[BackgroundTask], *_: object) -> None:
     """Let work in the background call nobody back: whoever asked for it goes away."""
     for ticket in tickets:
         ticket.cancel()

@@ -4,7 +4,7 @@ from html import escape
 
 from PySide6.QtWidgets import QTextBrowser, QWidget
 
-from gui.dialogs.network_facts import Facts, mib
+from gui.dialogs.network_status import NetworkStatus, mib
 from gui.dialogs.network_table import Row
 
 
@@ -43,7 +43,7 @@ class NetworkDetails(QTextBrowser):
                 lines.append(f'<p style="margin:4px 0"><b>{escape(label)}</b><br>{value}</p>')
         return "".join(lines)
 
-    def _card(self, facts: Facts) -> list[tuple[str, str]]:
+    def _card(self, facts: NetworkStatus) -> list[tuple[str, str]]:
         card = facts.card
         if card is None:
             return []

@@ -20,7 +20,7 @@ from engine.errors import DownloadCancelled, PareidoliaError
 from engine.networks.card import Card
 from engine.networks.download import download
 from gui.background import Background
-from gui.dialogs.network_facts import part_files
+from gui.dialogs.network_status import part_files
 
 TIMEOUT = 30.0
 """Seconds without data before a connection counts as broken."""
@@ -35,7 +35,7 @@ _writers: dict[str, threading.Lock] = {}
 """Who writes a network's file, among all windows of the program."""
 
 
-class Stage(enum.Enum):
+class DownloadState(enum.Enum):
     """What a download is doing."""
 
     QUEUED = enum.auto()
@@ -44,11 +44,11 @@ class Stage(enum.Enum):
 
 
 @dataclass
-class Transfer:
+class Download:
     """One download that was asked for and has not ended."""
 
     card: Card
-    stage: Stage = Stage.QUEUED
+    stage: DownloadState = DownloadState.QUEUED
     done: int = 0
     total: int = 0
     """0: unknown."""
@@ -107,7 +107,7 @@ class Downloads(QObject):
         super().__init__(app)
         self._timeout = timeout
         self._background = Background(self, THREADS)
-        self._transfers: dict[str, Transfer] = {}
+        self._transfers: dict[str, Download] = {}
         self._active: _Run | None = None
         self._outstanding: set[_Run] = set()
         self._retired = False
@@ -117,7 +117,7 @@ class Downloads(QObject):
         if app is not None:
             app.aboutToQuit.connect(self.pause_all)
 
-    def transfer(self, name: str) -> Transfer | None:
+    def transfer(self, name: str) -> Download | None:
         """Return the unfinished download of a network."""
         return self._transfers.get(name)
 
@@ -133,10 +133,12 @@ class Downloads(QObject):
 
     def start(self, card: Card, partial: int = 0) -> None:
         """Download `card`'s weights when its turn comes, on from the `partial` bytes there are."""
-        transfer = self._transfers.setdefault(card.name, Transfer(card, Stage.PAUSED, partial))
-        if transfer.stage is not Stage.PAUSED:
+        transfer = self._transfers.setdefault(
+            card.name, Download(card, DownloadState.PAUSED, partial)
+        )
+        if transfer.stage is not DownloadState.PAUSED:
             return
-        transfer.stage = Stage.QUEUED
+        transfer.stage = DownloadState.QUEUED
         transfer.total = transfer.total or card.bytes
         transfer.samples.clear()
         # To the end of the queue.
@@ -148,10 +150,10 @@ class Downloads(QObject):
     def pause(self, name: str) -> None:
         """Stop a download and keep what has arrived."""
         transfer = self._transfers.get(name)
-        if transfer is None or transfer.stage is Stage.PAUSED:
+        if transfer is None or transfer.stage is DownloadState.PAUSED:
             return
         self._look()
-        transfer.stage = Stage.PAUSED
+        transfer.stage = DownloadState.PAUSED
         self._stop(name)
         self.changed.emit(name)
         self._next()
@@ -160,9 +162,9 @@ class Downloads(QObject):
     def pause_all(self) -> None:
         """Stop everything and keep what has arrived."""
         self._look()
-        waiting = [t for t in self._transfers.values() if t.stage is not Stage.PAUSED]
+        waiting = [t for t in self._transfers.values() if t.stage is not DownloadState.PAUSED]
         for transfer in waiting:  # all first: or else each would let the next one start
-            transfer.stage = Stage.PAUSED
+            transfer.stage = DownloadState.PAUSED
         for transfer in waiting:
             self._stop(transfer.card.name)
             self.changed.emit(transfer.card.name)
@@ -205,12 +207,12 @@ class Downloads(QObject):
     def _next(self) -> None:
         if self._active or self._retired:
             return
-        queued = (t for t in self._transfers.values() if t.stage is Stage.QUEUED)
+        queued = (t for t in self._transfers.values() if t.stage is DownloadState.QUEUED)
         transfer = next(queued, None)
         if transfer is None:
             return
         self._stop(transfer.card.name)  # the deletion of its file that has not begun, if any
-        transfer.stage = Stage.RUNNING
+        transfer.stage = DownloadState.RUNNING
         self._active = run = self._run(transfer.card)
         self._background.submit(
             functools.partial(self._fetch, run),
@@ -255,7 +257,7 @@ class Downloads(QObject):
         current = run is self._active
         self._end(run)
         if current and name in self._transfers:
-            self._transfers[name].stage = Stage.PAUSED
+            self._transfers[name].stage = DownloadState.PAUSED
             if not part_files(run.card)[0].is_file():
                 del self._transfers[name]
             self.changed.emit(name)

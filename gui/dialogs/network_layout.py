@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.dialogs.download_bar import DownloadBar
 from gui.dialogs.network_details import NetworkDetails
 from gui.dialogs.network_table import (
     CLASSES,
@@ -30,7 +31,6 @@ from gui.dialogs.network_table import (
     NetworkFilter,
     NetworkTable,
 )
-from gui.dialogs.network_transfer import TransferBar
 
 WIDEST = {
     NAME: "mobilenet_v3_large ",
@@ -56,7 +56,7 @@ class NetworksLayout(QWidget):
         self.kind = QComboBox(self)
         self.view = QTreeView(self)
         self.details = NetworkDetails(self)
-        self.transfer = TransferBar(self)
+        self.transfer = DownloadBar(self)
         self.status = QLabel(self)
         self.busy = QProgressBar(self)
         self.import_ = self._button("importButton", self.tr("&Import file…"))

@@ -15,8 +15,8 @@ from PySide6.QtCore import (
 )
 
 from engine.networks.catalogue import FEATURED
-from gui.dialogs.network_downloads import Stage, Transfer
-from gui.dialogs.network_facts import Facts, mib
+from gui.dialogs.network_downloads import Download, DownloadState
+from gui.dialogs.network_status import NetworkStatus, mib
 
 NAME, TITLE, STATE, SIZE, CLASSES, LICENCE = range(6)
 ALL, ON_THIS_MACHINE, FEATURED_ONLY = range(3)
@@ -31,8 +31,8 @@ Index = QModelIndex | QPersistentModelIndex
 class Row:
     """A network with what was done to it while the dialog is open."""
 
-    facts: Facts
-    transfer: Transfer | None = None
+    facts: NetworkStatus
+    transfer: Download | None = None
     damage: str | None = None
     """What the check found wrong; empty: nothing; None: not checked."""
 
@@ -73,7 +73,7 @@ class NetworkTable(QAbstractTableModel):
         """Return where a network stands; -1: nowhere."""
         return next((i for i, row in enumerate(self._rows) if row.facts.name == name), -1)
 
-    def set_facts(self, found: Sequence[Facts]) -> None:
+    def set_facts(self, found: Sequence[NetworkStatus]) -> None:
         """Show these networks; what is known about downloads and checks stays."""
         if [row.facts.name for row in self._rows] == [facts.name for facts in found]:
             for row, facts in zip(self._rows, found, strict=True):
@@ -87,7 +87,7 @@ class NetworkTable(QAbstractTableModel):
             row.facts = facts
         self.endResetModel()
 
-    def set_transfer(self, name: str, transfer: Transfer | None) -> None:
+    def set_transfer(self, name: str, transfer: Download | None) -> None:
         """Show how a network's download stands; None: there is none."""
         number = self.number(name)
         if number >= 0:
@@ -104,9 +104,9 @@ class NetworkTable(QAbstractTableModel):
     def state_text(self, row: Row) -> str:
         """Return in a few words how a network stands."""
         transfer, facts = row.transfer, row.facts
-        if transfer and transfer.stage is Stage.RUNNING:
+        if transfer and transfer.stage is DownloadState.RUNNING:
             return self.tr("downloading {0} %").format(transfer.percent)
-        if transfer and transfer.stage is Stage.QUEUED:
+        if transfer and transfer.stage is DownloadState.QUEUED:
             return self.tr("waiting")
         if transfer:
             return self.tr("paused at {0} %").format(transfer.percent)

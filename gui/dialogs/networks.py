@@ -9,14 +9,14 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QWidget
 
 from engine.networks.importing import Verified
-from gui.background import Background, Ticket
-from gui.dialogs import network_facts
+from gui.background import Background, BackgroundTask
+from gui.dialogs import network_status
+from gui.dialogs.dialog_size import open_within
 from gui.dialogs.network_actions import NetworkActions, forget
-from gui.dialogs.network_downloads import TIMEOUT, Downloads, Stage, Transfer
-from gui.dialogs.network_facts import Facts
+from gui.dialogs.network_downloads import TIMEOUT, Download, Downloads, DownloadState
 from gui.dialogs.network_layout import NetworksLayout
+from gui.dialogs.network_status import NetworkStatus
 from gui.dialogs.network_table import Row
-from gui.dialogs.sizing import open_within
 
 
 class NetworksDialog(QDialog):
@@ -34,14 +34,14 @@ class NetworksDialog(QDialog):
         self.setObjectName("networksDialog")
         self.setWindowTitle(self.tr("Networks"))
         self._background = background
-        self._tickets: list[Ticket] = []
+        self._tickets: list[BackgroundTask] = []
         self._closed = False
         self._to_select = ""
         self._last_shown = ""
         self._ui = NetworksLayout(self)
         self._downloads = Downloads(timeout)
         self._actions = NetworkActions(background, self)
-        self._ui.table.set_facts(network_facts.known())
+        self._ui.table.set_facts(network_status.known())
         self._ui.view.setCurrentIndex(self._ui.filter.index(0, 0))
         self._connect()
         self._update()
@@ -116,7 +116,7 @@ class NetworksDialog(QDialog):
     def refresh(self) -> None:
         """Look again at what is on this machine."""
         forget(self._tickets)
-        self._tickets[:] = [self._background.submit(network_facts.look, self._on_facts)]
+        self._tickets[:] = [self._background.submit(network_status.look, self._on_facts)]
 
     def done(self, result: int) -> None:
         """Close; downloads pause and can go on when the dialog is opened again."""
@@ -131,7 +131,7 @@ class NetworksDialog(QDialog):
             self.refresh()
         super().showEvent(event)
 
-    def _on_facts(self, found: Sequence[Facts]) -> None:
+    def _on_facts(self, found: Sequence[NetworkStatus]) -> None:
         name, self._to_select = self._to_select or self.selected, ""
         self._ui.table.set_facts(found)
         if self.selected != name:
@@ -146,16 +146,16 @@ class NetworksDialog(QDialog):
             return None
         return self._ui.table.rows()[self._ui.filter.mapToSource(index).row()]
 
-    def _transfer(self, row: Row | None) -> Transfer | None:
+    def _transfer(self, row: Row | None) -> Download | None:
         """Return a row's download, also one of which only the file of an earlier day is there."""
         if row is None or row.transfer:
             return row.transfer if row else None
         facts = row.facts
         if facts.card and facts.partial and not facts.usable:
-            return Transfer(facts.card, Stage.PAUSED, facts.partial, facts.size)
+            return Download(facts.card, DownloadState.PAUSED, facts.partial, facts.size)
         return None
 
-    def _transfer_to_show(self) -> Transfer | None:
+    def _transfer_to_show(self) -> Download | None:
         """Return the selected network's download, or the one that runs, or that ran last."""
         names = (self._downloads.running, self._last_shown)
         found = [self._transfer(self._row()), *map(self._downloads.transfer, names)]
@@ -167,8 +167,8 @@ class NetworksDialog(QDialog):
     def _update(self) -> None:
         """Fit details, buttons and the download's line to the selection."""
         row, ui, working = self._row(), self._ui, self._actions.working
-        facts = row.facts if row else Facts("")
-        active = bool(row and row.transfer and row.transfer.stage is not Stage.PAUSED)
+        facts = row.facts if row else NetworkStatus("")
+        active = bool(row and row.transfer and row.transfer.stage is not DownloadState.PAUSED)
         wanted = bool(facts.state) and (not facts.usable or bool(row and row.damage))
         ui.details.show_row(row)
         ui.use.setEnabled(facts.usable)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
 
 from engine.errors import PareidoliaError
 from gui.background import Background
-from gui.dialogs.choosing import file_to_save
+from gui.dialogs.file_dialogs import file_to_save
 
 log = logging.getLogger("pareidolia.files")
 
@@ -20,7 +20,7 @@ Unsaved = Callable[[str], object]
 
 
 @dataclass(frozen=True)
-class Question:
+class SaveDialogOptions:
     """What is asked in a dialog for saving, as `file_to_save` takes it."""
 
     use: str
@@ -42,7 +42,10 @@ class Saver(QObject):
         self._background = background
 
     def ask(
-        self, parent: QWidget, question: Question, work: Callable[[Path], Callable[[], Path]]
+        self,
+        parent: QWidget,
+        question: SaveDialogOptions,
+        work: Callable[[Path], Callable[[], Path]],
     ) -> None:
         """Ask where to, until it is written or the person gives up.
 

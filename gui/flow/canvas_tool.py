@@ -9,10 +9,10 @@ from PySide6.QtGui import QAction
 from engine.errors import PareidoliaError
 from gui.background import Background
 from gui.canvas.canvas import Canvas
-from gui.flow.sight import SightFlow
+from gui.flow.live_maps import LiveMapsFlow
+from gui.run.latest import LatestOnly
 from gui.run.networks import Networks
-from gui.run.newest import Newest
-from gui.run.pointing import Eye
+from gui.run.pointer_queries import NetworkView
 
 
 class CanvasToolFlow(QObject):
@@ -25,17 +25,17 @@ class CanvasToolFlow(QObject):
     """The canvas's name of the tool."""
 
     def __init__(
-        self, sight: SightFlow, networks: Networks, background: Background, canvas: Canvas,
+        self, live_maps: LiveMapsFlow, networks: Networks, background: Background, canvas: Canvas,
         parent: QObject | None = None,
     ) -> None:  # fmt: skip
         super().__init__(parent)
-        self.sight, self.canvas = sight, canvas
+        self.live_maps, self.canvas = live_maps, canvas
         self._action: QAction | None = None
-        self._eye = Eye(networks)
-        self._newest = Newest(background, self._on_found, self._on_failed, self)
+        self._view = NetworkView(networks)
+        self._newest = LatestOnly(background, self._on_found, self._on_failed, self)
         canvas.tool_ended.connect(self._on_ended)
-        sight.layers.loaded.connect(self._on_other)
-        sight.showing.changed.connect(self._on_other)
+        live_maps.layers.loaded.connect(self._on_other)
+        live_maps.canvas_content.changed.connect(self._on_other)
 
     # -- what a sub-class says ------------------------------------------------------------
 

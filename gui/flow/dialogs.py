@@ -59,30 +59,34 @@ class DialogsFlow(QObject):
     def compare_dialog(self) -> QDialog | None:
         """Return the comparison for the picture on the canvas; None: there is nothing to compare."""
         from gui.dialogs.compare import CompareDialog
-        from gui.flow.sight import maps_of
-        from gui.run.networks import eye_of
+        from gui.flow.live_maps import maps_of
+        from gui.run.networks import network_key_of
 
         w = self.window
-        current, here = w.showing.current, w.layers.here
+        current, here = w.canvas_content.current, w.layers.here
         if current is None or here is None:
             w.status.say(self.tr("There is no picture to compare methods on."))
             return None
         dialog = CompareDialog(
-            current.image, eye_of(w.studio.job), maps_of(here.layers), w.layers.names,
+            current.image, network_key_of(w.studio.job), maps_of(here.layers), w.layers.names,
             w.networks, w.background, w,
         )  # fmt: skip
-        wish, names = w.sight.wish(), here.network.classes
-        target = "" if wish.unit or wish.target is None else names[wish.target]
+        map_settings, names = w.live_maps.map_settings(), here.network.classes
+        target = (
+            "" if map_settings.unit or map_settings.target is None else names[map_settings.target]
+        )
         if "," in target:  # commas part classes there
-            target = str(wish.target)
-        dialog.set_question(target, wish.unit, wish.layer, names, units_in(here.layers))
+            target = str(map_settings.target)
+        dialog.set_question(
+            target, map_settings.unit, map_settings.layer, names, units_in(here.layers)
+        )
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         return dialog
 
     @Slot()
     def cut_out(self) -> None:
         """Open the dialog that cuts the object out of the picture on the canvas."""
-        from gui.flow.cutting import cut_out_dialog
+        from gui.flow.cut_out import cut_out_dialog
 
         dialog = cut_out_dialog(self.window)
         if dialog is not None:
@@ -95,7 +99,7 @@ class DialogsFlow(QObject):
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self.window.session.preferences = dialog.preferences
             self.window.apply_preferences()
-            self.window.keeping.keep()
+            self.window.autosave.keep()
         dialog.deleteLater()
 
     @Slot()

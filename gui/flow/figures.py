@@ -13,11 +13,11 @@ from gui.background import Background
 from gui.canvas.figure_view import levels_of
 from gui.dialogs.figure import FigureWindow
 from gui.flow.files import FilesFlow
+from gui.flow.result_files import made_figure
 from gui.flow.running import RunFlow
-from gui.flow.writing import made_figure
 from gui.pictures import image_of
-from gui.run.networks import Networks, eye_of
-from gui.run.worker import Result
+from gui.run.networks import Networks, network_key_of
+from gui.run.worker import RunResult
 
 
 class FigureFlow(QObject):
@@ -78,7 +78,7 @@ class FigureFlow(QObject):
             raise error
 
 
-def _made(result: Result, networks: Networks) -> tuple[Picture, tuple[QImage, ...]]:
-    network = networks.get(*eye_of(result.job))
+def _made(result: RunResult, networks: Networks) -> tuple[Picture, tuple[QImage, ...]]:
+    network = networks.get(*network_key_of(result.job))
     figure = made_figure(result, network)
     return figure, levels_of(image_of(figure))

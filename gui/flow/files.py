@@ -19,13 +19,13 @@ from engine.image_saving import check_target
 from engine.job import Job
 from engine.project import check_apart, read_job, write_project
 from gui.background import Background
-from gui.dialogs.choosing import file_to_open, file_to_save
-from gui.dialogs.reading import apart
+from gui.dialogs.file_dialogs import file_to_open, file_to_save
+from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import Unsaved, offer_again
-from gui.flow.pictures_in import kept
+from gui.flow.canvas_content import CanvasContent
+from gui.flow.input_pictures import kept
+from gui.flow.result_files import made_figure, written_and_told
 from gui.flow.running import RunFlow
-from gui.flow.showing import Showing
-from gui.flow.writing import made_figure, written_and_told
 from gui.panels.editors import commit_typed
 from gui.session import Session, with_paths
 from gui.studio import Studio
@@ -46,12 +46,12 @@ class FilesFlow(QObject):
     failed = Signal(str)
 
     def __init__(
-        self, studio: Studio, session: Session, running: RunFlow, showing: Showing,
+        self, studio: Studio, session: Session, running: RunFlow, canvas_content: CanvasContent,
         background: Background, window: QWidget,
     ) -> None:  # fmt: skip
         super().__init__(window)
         self.studio, self.session, self.running = studio, session, running
-        self.showing, self.background, self.window = showing, background, window
+        self.canvas_content, self.background, self.window = canvas_content, background, window
 
     # -- pictures -------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ class FilesFlow(QObject):
 
     def _ready(self) -> tuple[Picture, Job] | None:
         """Return the picture on the canvas and the job that makes it."""
-        current, picture = self.showing.current, self.running.picture()
+        current, picture = self.canvas_content.current, self.running.picture()
         if current is None or picture is None:
             return None
         job = self.running.recipe_job(current.iteration)
@@ -154,7 +154,7 @@ class FilesFlow(QObject):
     @Slot()
     def copy(self) -> None:
         """Put the picture on the canvas on the clipboard."""
-        current = self.showing.current
+        current = self.canvas_content.current
         if current is not None:
             QGuiApplication.clipboard().setImage(current.image)
             self.said.emit(self.tr("The picture is on the clipboard."))
@@ -162,7 +162,7 @@ class FilesFlow(QObject):
     @Slot()
     def branch(self) -> None:
         """Let the next run begin with the picture on the canvas, at full size at once."""
-        current = self.showing.current
+        current = self.canvas_content.current
         if current is None or not {"start", "content"} & set(self.studio.technique.inputs):
             self.said.emit(self.tr("This technique begins with no picture."))
             return
@@ -244,7 +244,7 @@ class FilesFlow(QObject):
         self.session.remember_file(str(path))
         self.studio.open(self.tr("Open {0}").format(path.name), with_paths(job))
         if path.suffix.lower() != ".json":
-            self.showing.show_opened(str(path))
+            self.canvas_content.show_opened(str(path))
         self.said.emit(self.tr("Opened {0}").format(path))
 
     # -- what happened --------------------------------------------------------------------

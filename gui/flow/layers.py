@@ -13,12 +13,12 @@ from engine.errors import BadInput, PareidoliaError, WeightsMissing
 from engine.job import Job
 from engine.networks import catalogue
 from engine.task import Technique
-from gui.background import Background, Ticket
-from gui.flow.showing import Showing
+from gui.background import Background, BackgroundTask
+from gui.flow.canvas_content import CanvasContent
 from gui.flow.words import in_this_window
 from gui.panels.layer_model import Role
 from gui.panels.network_tree import NetworkTreePanel
-from gui.run.networks import Key, Networks, eye_of
+from gui.run.networks import NetworkKey, Networks, network_key_of
 from gui.studio import Studio
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ log = logging.getLogger("pareidolia.networks")
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedNetwork:
     """A network, and its layers for the present picture."""
 
     network: "Network"
@@ -47,7 +47,7 @@ class LayersFlow(QObject):
     """Connects the studio's network and layer settings with box and tree."""
 
     loaded = Signal(object)
-    """`Loaded`: another network is there."""
+    """`LoadedNetwork`: another network is there."""
     choices = Signal(dict)
     """Names of networks here, the network's classes and layers, for settings that ask for one."""
     totals = Signal(dict)
@@ -58,24 +58,24 @@ class LayersFlow(QObject):
     weights_missing = Signal(str)
 
     def __init__(
-        self, studio: Studio, networks: Networks, background: Background, showing: Showing,
+        self, studio: Studio, networks: Networks, background: Background, canvas_content: CanvasContent,
         box: QComboBox, tree: NetworkTreePanel, parent: QObject | None = None,
     ) -> None:  # fmt: skip
         super().__init__(parent)
         self.studio, self.networks, self.background = studio, networks, background
-        self.showing, self.box, self.tree = showing, box, tree
-        self.here: Loaded | None = None
-        self._ticket: Ticket | None = None
+        self.canvas_content, self.box, self.tree = canvas_content, box, tree
+        self.here: LoadedNetwork | None = None
+        self._ticket: BackgroundTask | None = None
         self._begun = False
         self._shown: object = None
-        self._key: tuple[Key, Size | None] | None = None
+        self._key: tuple[NetworkKey, Size | None] | None = None
         self.names = [studio.job.network]
         """What is on this machine."""
         box.activated.connect(self._on_chosen)
         tree.role_edited.connect(self._on_role)
         tree.channel_edited.connect(self._on_channel)
         studio.changed.connect(self._on_job)
-        showing.changed.connect(self.refresh)
+        canvas_content.changed.connect(self.refresh)
         self._fill_box()
         self._show_roles()
         self._first = QTimer(self)
@@ -146,9 +146,9 @@ class LayersFlow(QObject):
         if not self._begun:
             return
         job = self.studio.job
-        size = self.showing.size_of_result()
+        size = self.canvas_content.size_of_result()
         plain = (size.height(), size.width()) if size is not None else None
-        key = (eye_of(job), plain)
+        key = (network_key_of(job), plain)
         if key == self._key:
             return
         other = self._key is None or key[0] != self._key[0]
@@ -168,7 +168,7 @@ class LayersFlow(QObject):
         self.list_networks()
         self.refresh()
 
-    def _on_loaded(self, loaded: Loaded) -> None:
+    def _on_loaded(self, loaded: LoadedNetwork) -> None:
         another = self.here is None or self.here.network is not loaded.network
         self.here = loaded
         self.tree.set_network(loaded.layers, loaded.network.card.layers, loaded.size)
@@ -282,7 +282,7 @@ class LayersFlow(QObject):
 
     @Slot(object, object)
     def _on_job(self, before: Job, after: Job) -> None:
-        if eye_of(before) != eye_of(after):
+        if network_key_of(before) != network_key_of(after):
             self._fill_box()
             self.here = None
         if before.technique != after.technique:
@@ -313,15 +313,17 @@ def picked(technique: Technique) -> tuple[int, ...]:
     return () if field == "units" and "," not in text else numbers(text)
 
 
-def load(networks: Networks, technique: Technique, eye: Key, size: Size | None) -> Loaded:
+def load(
+    networks: Networks, technique: Technique, network_key: NetworkKey, size: Size | None
+) -> LoadedNetwork:
     """Load a network and trace its layers; for pictures that it cannot take, at its own size."""
-    network = networks.get(*eye)
+    network = networks.get(*network_key)
     technique.suggested_layers(network)  # imports what the window will need to ask for them
     own = network.card.input_size, network.card.input_size
     try:
-        return Loaded(network, network.layers(size), size or own)
+        return LoadedNetwork(network, network.layers(size), size or own)
     except BadInput:
-        return Loaded(network, network.layers(), own)
+        return LoadedNetwork(network, network.layers(), own)
 
 
 def networks_here() -> list[str]:

@@ -14,8 +14,8 @@ from engine.lesson import SUFFIX, Lesson, read_lesson, write_lesson
 from engine.lesson_html import export_html
 from engine.places import data_folder
 from gui.background import Background
-from gui.dialogs.choosing import file_to_open, file_to_save
-from gui.dialogs.reading import apart
+from gui.dialogs.file_dialogs import file_to_open, file_to_save
+from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import Unsaved, offer_again
 from gui.flow.files import FilesFlow
 

@@ -14,8 +14,8 @@ from engine.job import Inputs, Job
 from engine.lesson import Figure, Step, picture_bytes
 from engine.named_files import digest_of, find_path, find_same
 from engine.settings import folders
-from gui.flow.pictures_in import kept
-from gui.panels.sight import Wish
+from gui.flow.input_pictures import kept
+from gui.panels.live_maps import MapSettings
 from gui.pixels import heat_image, to_array
 from gui.session import job_from_values, path_of
 
@@ -28,7 +28,7 @@ MOST_CLASSES = 1 << 31
 
 
 @dataclass(frozen=True)
-class SeenMap:
+class MapSnapshot:
     """A map as it lies over the picture."""
 
     heat: Heat
@@ -39,29 +39,29 @@ class SeenMap:
 
 
 @dataclass(frozen=True)
-class Seen:
+class WindowSnapshot:
     """What the window shows at a moment."""
 
     image: QImage
     exact: bool
     """Whether every pixel matters: a result of a run, which cannot be opened again."""
-    maps: tuple[SeenMap, ...]
+    maps: tuple[MapSnapshot, ...]
     title: str
     state: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class WayBack:
+class RestorePoint:
     """What brings the window back to a step."""
 
     job: Job | None
     """None: the step's settings cannot be read."""
-    wish: Mapping[str, Any]
+    map_settings: Mapping[str, Any]
     path: str
     """A picture to show; empty: the photo of the job."""
 
 
-def step_of(seen: Seen) -> Step:
+def step_of(seen: WindowSnapshot) -> Step:
     """Return the step: pictures reduced, maps composed. Takes a while."""
     image = at_most(seen.image, LONGEST)
     figures = tuple(
@@ -88,7 +88,7 @@ def at_most(image: QImage, side: int) -> QImage:
     return image.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio, smooth)
 
 
-def composed(image: QImage, seen: SeenMap) -> QImage:
+def composed(image: QImage, seen: MapSnapshot) -> QImage:
     """Return a picture with a map over it, as the canvas shows it."""
     size = image.size()
     if max(size.width(), size.height()) < SMALLEST_FIGURE:
@@ -113,12 +113,12 @@ def thumbnail(picture: bytes, size: QSize) -> QImage:
     )
 
 
-def wish_values(wish: Wish) -> dict[str, Any]:
+def map_settings_values(map_settings: MapSettings) -> dict[str, Any]:
     """Return a wish as plain values."""
-    return {each.name: getattr(wish, each.name) for each in fields(wish)}
+    return {each.name: getattr(map_settings, each.name) for each in fields(map_settings)}
 
 
-def wish_from(values: Mapping[str, Any], present: Wish) -> Wish:
+def map_settings_from(values: Mapping[str, Any], present: MapSettings) -> MapSettings:
     """Return the wish that plain values tell; what they do not tell is as at present.
 
     But steps of before there were settings of occlusion were made with what now is the default.
@@ -140,17 +140,17 @@ def wish_from(values: Mapping[str, Any], present: Wish) -> Wish:
     return replace(present, **told)
 
 
-def way_back(step: Step, folder: Path | None = None) -> WayBack:
+def restore_point(step: Step, folder: Path | None = None) -> RestorePoint:
     """Return how to get back to a step; its own picture stands in where a file has gone.
 
     Files that moved together with the lesson are found near its `folder`. Raises `BadInput` when
     the step names one on another machine, or its picture cannot be put into the program's folder.
     """
-    shown, wish = (_table(step.state.get(name)) for name in ("shown", "sight"))
+    shown, map_settings = (_table(step.state.get(name)) for name in ("shown", "sight"))
     try:
         job = job_from_values(step.state["job"])
     except (KeyError, TypeError, ValueError, AttributeError, BadInput):
-        return WayBack(None, wish, _own_picture(step))
+        return RestorePoint(None, map_settings, _own_picture(step))
     known = _table(step.state.get("sha256"))
 
     def found(path: Any) -> str:
@@ -161,12 +161,12 @@ def way_back(step: Step, folder: Path | None = None) -> WayBack:
         content = path_of(job.inputs.content)
         if content is None or not _is_file(content):
             job = replace(job, inputs=replace(job.inputs, content=_own_picture(step)))
-        return WayBack(job, wish, "")
+        return RestorePoint(job, map_settings, "")
     path = shown.get("path")
     if isinstance(path, str):
         path = found(path)
     there = shown.get("kind") == "input" and isinstance(path, str) and _is_file(path)
-    return WayBack(job, wish, str(path) if there else _own_picture(step))
+    return RestorePoint(job, map_settings, str(path) if there else _own_picture(step))
 
 
 def _job_of_now(job: Job, found: Callable[[Any], str], folder: Path | None) -> Job:

@@ -14,10 +14,16 @@ from engine.lesson import Step
 from gui.background import Background
 from gui.dialogs.lesson_player import LessonPlayer
 from gui.flow.files import FilesFlow
+from gui.flow.lesson_capture import LessonCapture
 from gui.flow.lesson_document import LessonDocument
-from gui.flow.lesson_state import WayBack, thumbnail, way_back, wish_from, wish_values
-from gui.flow.lesson_taking import LessonTaking
-from gui.flow.sight import SightFlow
+from gui.flow.lesson_state import (
+    RestorePoint,
+    map_settings_from,
+    map_settings_values,
+    restore_point,
+    thumbnail,
+)
+from gui.flow.live_maps import LiveMapsFlow
 from gui.panels.lesson import THUMB, LessonPanel
 from gui.studio import Studio
 
@@ -31,17 +37,17 @@ class LessonsFlow(QObject):
     failed = Signal(str)
 
     def __init__(
-        self, studio: Studio, sight: SightFlow, files: FilesFlow, background: Background,
+        self, studio: Studio, live_maps: LiveMapsFlow, files: FilesFlow, background: Background,
         panel: LessonPanel, window: QWidget,
     ) -> None:  # fmt: skip
         super().__init__(window)
-        self.studio, self.sight, self.background = studio, sight, background
+        self.studio, self.live_maps, self.background = studio, live_maps, background
         self.panel, self.window = panel, window
         self.document = LessonDocument(files, background, window)
-        self.taking = LessonTaking(studio, sight, background, self)
+        self.taking = LessonCapture(studio, live_maps, background, self)
         self.player: LessonPlayer | None = None
         self._thumbs: dict[bytes, QImage | None] = {}
-        self._wish: tuple[Network, Mapping[str, Any]] | None = None
+        self._map_settings: tuple[Network, Mapping[str, Any]] | None = None
         """What to ask about as soon as this network is there."""
         panel.add_requested.connect(self.add)
         panel.replace_requested.connect(self.renew)
@@ -60,7 +66,7 @@ class LessonsFlow(QObject):
         for part in (self.document, self.taking):
             part.said.connect(self.said)
             part.failed.connect(self.failed)
-        sight.layers.loaded.connect(self._on_network)
+        live_maps.layers.loaded.connect(self._on_network)
 
     # -- steps ----------------------------------------------------------------------------
 
@@ -149,53 +155,55 @@ class LessonsFlow(QObject):
     @Slot(int)
     def go(self, row: int) -> None:
         """Bring the window back to what a step shows."""
-        if self.sight.showing.run_active:
+        if self.live_maps.canvas_content.run_active:
             self.failed.emit(self.tr("Stop the run first: the canvas shows it."))
         elif 0 <= row < len(self.steps):
             file = self.document.file
-            work = partial(way_back, self.steps[row], file.parent if file is not None else None)
+            work = partial(
+                restore_point, self.steps[row], file.parent if file is not None else None
+            )
             self.background.submit(work, partial(self._on_way_back, row), self._on_failed)
 
-    def _on_way_back(self, row: int, back: WayBack) -> None:
-        if self.sight.showing.run_active:
+    def _on_way_back(self, row: int, back: RestorePoint) -> None:
+        if self.live_maps.canvas_content.run_active:
             return
         if back.job is not None:
             own = self.studio.job
             job = replace(back.job, device=own.device, precision=own.precision)  # this machine's
             changes = {each.name: getattr(job, each.name) for each in fields(job)}
-            self._wish = ((job.network, job.weights), back.wish)
+            self._map_settings = ((job.network, job.weights), back.map_settings)
             self.studio.edit(self.tr("Back to step {0}").format(row + 1), **changes)
             self.said.emit(self.tr("Back to step {0}").format(row + 1))
         else:
             self.failed.emit(self.tr("The settings of this step cannot be read; its picture can."))
         if back.path:
-            self.sight.showing.show_input(back.path)
+            self.live_maps.canvas_content.show_input(back.path)
         else:
-            self.sight.showing.show_content()
-        if self.sight.layers.here is not None:
+            self.live_maps.canvas_content.show_content()
+        if self.live_maps.layers.here is not None:
             self._on_network(None)
 
     def asked(self) -> tuple[str, str | None, Mapping[str, Any]]:
         """Return the network, its weights and what is asked of the maps, or going to be."""
-        if self._wish is not None:
-            return *self._wish[0], self._wish[1]
+        if self._map_settings is not None:
+            return *self._map_settings[0], self._map_settings[1]
         job = self.studio.job
-        return job.network, job.weights, wish_values(self.sight.panel.wish())
+        return job.network, job.weights, map_settings_values(self.live_maps.panel.map_settings())
 
-    def ask_when_there(self, network: Network, wish: Mapping[str, Any]) -> None:
+    def ask_when_there(self, network: Network, map_settings: Mapping[str, Any]) -> None:
         """Ask the maps for what plain values tell, as soon as that network is there."""
-        self._wish = network, wish
-        if self.sight.layers.here is not None:
+        self._map_settings = network, map_settings
+        if self.live_maps.layers.here is not None:
             self._on_network(None)
 
     @Slot(object)
     def _on_network(self, _loaded: object) -> None:
         """Ask about what a step asked about, if its network is the one that is there."""
-        wanted, self._wish = self._wish, None
+        wanted, self._map_settings = self._map_settings, None
         job = self.studio.job
         if wanted is not None and wanted[0] == (job.network, job.weights):
-            panel = self.sight.panel
-            panel.set_wish(wish_from(wanted[1], panel.wish()))
+            panel = self.live_maps.panel
+            panel.set_map_settings(map_settings_from(wanted[1], panel.map_settings()))
 
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, (PareidoliaError, OSError)):

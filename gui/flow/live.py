@@ -8,11 +8,11 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QInputDialog, QLabel, QMainWindow
 
 from engine.errors import BadInput
-from gui.dialogs.choosing import file_to_open
-from gui.flow.pictures_in import PicturesInFlow
-from gui.flow.showing import Showing
+from gui.dialogs.file_dialogs import file_to_open
+from gui.flow.canvas_content import CanvasContent
+from gui.flow.input_pictures import InputPicturesFlow
 from gui.run.controller import TICK_MS, RunController, State
-from gui.run.maps import Answer, MapsController
+from gui.run.maps import MapsAnswer, MapsController
 from gui.run.sources import FrameSource, film_source
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ class LiveFlow(QObject):
     failed = Signal(str)
 
     def __init__(
-        self, controller: RunController, maps: MapsController, showing: Showing,
-        pictures_in: PicturesInFlow, window: QMainWindow,
+        self, controller: RunController, maps: MapsController, canvas_content: CanvasContent,
+        input_pictures: InputPicturesFlow, window: QMainWindow,
     ) -> None:  # fmt: skip
         super().__init__(window)
         self.controller, self.maps = controller, maps
-        self.showing, self.pictures_in = showing, pictures_in
+        self.canvas_content, self.input_pictures = canvas_content, input_pictures
         self.window = window
         self._source: FrameSource | None = None
         self.film: Path | None = None
@@ -58,7 +58,7 @@ class LiveFlow(QObject):
         self._counter.setInterval(SAY_EVERY_MS)
         self._counter.timeout.connect(self._say_rates)
         controller.state_changed.connect(self._on_state)
-        showing.changed.connect(self._on_showing)
+        canvas_content.changed.connect(self._on_showing)
         maps.answered.connect(self._on_answer)
 
     @property
@@ -132,15 +132,15 @@ class LiveFlow(QObject):
         """End, and show again what was there before."""
         if self.active:
             self._leave()
-            self.showing.end_live()
+            self.canvas_content.end_live()
 
     @Slot()
     def freeze(self) -> None:
         """End, and keep the picture on the canvas as the photo to work on."""
-        current = self.showing.current
+        current = self.canvas_content.current
         if self.active and current is not None and current.kind == "live":
             self._leave()
-            self.pictures_in.drop_image(current.image)
+            self.input_pictures.drop_image(current.image)
 
     def close(self) -> None:
         """End, and wait for all threads."""
@@ -175,12 +175,12 @@ class LiveFlow(QObject):
         if image is not None and self._source is not None:
             self._seen = True
             self._pictures += 1
-            self.showing.show_live(image, self._source.name)
+            self.canvas_content.show_live(image, self._source.name)
 
     @Slot()
     def _on_showing(self) -> None:
         """Whatever else is put on the canvas ends the source, rather than flash by."""
-        current = self.showing.current
+        current = self.canvas_content.current
         if self._seen and (current is None or current.kind != "live"):
             self._leave()
 
@@ -201,7 +201,7 @@ class LiveFlow(QObject):
             source.deleteLater()
 
     @Slot(object)
-    def _on_answer(self, answer: Answer) -> None:
+    def _on_answer(self, answer: MapsAnswer) -> None:
         if not answer.unfinished:
             self._answers += 1
 

@@ -31,8 +31,8 @@ class MenusFlow(QObject):
         """Return what carries out each action."""
         w = self.window
         return {
-            "open_content": w.pictures_in.choose_content,
-            "add_style": w.pictures_in.choose_style,
+            "open_content": w.input_pictures.choose_content,
+            "add_style": w.input_pictures.choose_style,
             "open_project": w.files.open_project,
             "camera": w.live.camera,
             "play_film": w.live.choose_film,
@@ -41,14 +41,14 @@ class MenusFlow(QObject):
             "save_picture": w.files.save_picture,
             "save_figure": w.files.save_figure,
             "save_overlay": w.overlays.save,
-            "save_film": w.filming.save,
+            "save_film": w.film_flow.save,
             "save_project": w.files.save_project,
             "preferences": w.dialogs.preferences,
             "quit": w.close,
             "undo": w.studio.undo_stack.undo,
             "redo": w.studio.undo_stack.redo,
             "copy": w.files.copy,
-            "paste": w.pictures_in.paste,
+            "paste": w.input_pictures.paste,
             "reset_settings": w.options.reset,
             "save_preset": w.dialogs.save_preset,
             "delete_preset": w.dialogs.delete_preset,
@@ -96,15 +96,15 @@ class MenusFlow(QObject):
         actions["undo"].setEnabled(False)
         actions["redo"].setEnabled(False)
         w.controller.state_changed.connect(self._on_state)
-        w.showing.changed.connect(self._on_showing)
+        w.canvas_content.changed.connect(self._on_showing)
         w.running.finished.connect(self._on_showing)
         w.timeline.compare_toggled.connect(actions["compare"].setChecked)
         w.canvas.compare_changed.connect(actions["compare"].setChecked)
         w.timeline.save_requested.connect(self._on_save)
         w.timeline.branch_requested.connect(self._on_branch)
-        w.sight_flow.bind(actions.by_name)
-        w.pointing.bind(actions["receptive_field"])
-        w.occluding.bind(actions["occluder"])
+        w.live_maps_flow.bind(actions.by_name)
+        w.pointer_flow.bind(actions["receptive_field"])
+        w.occluder_flow.bind(actions["occluder"])
         w.live.changed.connect(self._on_live)
         view = actions.menus[next(m for m in actions.menus if "View" in m)]
         docks = QMenu(self.tr("&Panels"), w)
@@ -136,7 +136,7 @@ class MenusFlow(QObject):
     @Slot()
     def _on_showing(self) -> None:
         assert self.actions is not None
-        current = self.window.showing.current
+        current = self.window.canvas_content.current
         made = current is not None and current.kind in ("frame", "moment")
         self.actions["save_picture"].setEnabled(made)
         takes = {"start", "content"} & set(self.window.studio.technique.inputs)
@@ -172,14 +172,14 @@ class MenusFlow(QObject):
         assert self.actions is not None
         if on:  # one tool at a time
             self.actions["occluder"].setChecked(False)
-        self.window.pointing.switch(on)
+        self.window.pointer_flow.switch(on)
 
     @Slot(bool)
     def _occluder(self, on: bool) -> None:
         assert self.actions is not None
         if on:
             self.actions["receptive_field"].setChecked(False)
-        self.window.occluding.switch(on)
+        self.window.occluder_flow.switch(on)
 
     @Slot(bool)
     def _compare(self, on: bool) -> None:
@@ -227,7 +227,7 @@ class MenusFlow(QObject):
         if path.lower().endswith(".json"):
             self.window.files.read_project(Path(path))
         else:
-            self.window.pictures_in.drop([path])
+            self.window.input_pictures.drop([path])
 
     @Slot(str)
     def _on_weights_missing(self, sentence: str) -> None:
@@ -249,7 +249,7 @@ class MenusFlow(QObject):
         menu = QMenu(w)
         names = ("copy", "save_picture", "save_overlay")
         menu.addActions([self.actions[name] for name in names])
-        current = w.showing.current
+        current = w.canvas_content.current
         if current is not None:
             menu.addSeparator()
             words = {

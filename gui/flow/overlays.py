@@ -12,14 +12,14 @@ from engine.heat import Heat, caption, percent
 from engine.image import from_tensor, open_picture, save_picture
 from engine.image_metadata import described
 from gui.background import Background
-from gui.dialogs.choosing import file_to_save
-from gui.dialogs.reading import apart
+from gui.dialogs.file_dialogs import file_to_save
+from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import Saver
+from gui.flow.canvas_content import CanvasContent
 from gui.flow.files import FIGURES
-from gui.flow.showing import Showing
-from gui.flow.sight import KINDS, SightFlow
+from gui.flow.live_maps import KINDS, LiveMapsFlow
 from gui.pixels import picture_of
-from gui.run.map_answers import Answer
+from gui.run.map_answers import MapsAnswer
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,14 @@ class OverlayFlow(QObject):
     failed = Signal(str)
 
     def __init__(
-        self, sight: SightFlow, showing: Showing, background: Background, window: QWidget
+        self,
+        live_maps: LiveMapsFlow,
+        canvas_content: CanvasContent,
+        background: Background,
+        window: QWidget,
     ) -> None:
         super().__init__(window)
-        self._sight, self._showing, self._window = sight, showing, window
+        self._live_maps, self._showing, self._window = live_maps, canvas_content, window
         self._saver = Saver(background)
         self._saver.written.connect(self._on_written)
         self._saver.failed.connect(self.failed)
@@ -56,7 +60,7 @@ class OverlayFlow(QObject):
     def bind(self, action: QAction) -> None:
         """Keep the action enabled exactly while a finished map is shown."""
         self._action = action
-        self._sight.maps_changed.connect(self._on_maps)
+        self._live_maps.maps_changed.connect(self._on_maps)
         self._on_maps()
 
     @Slot()
@@ -66,18 +70,20 @@ class OverlayFlow(QObject):
 
     def ready(self) -> Overlay | None:
         """Return the upper map on the canvas with what it lies over; None: none, or not finished."""
-        answer, wish = self._sight.answer, self._sight.panel.wish()
-        shown = [key for key in self._sight.canvas.overlays() if key in KINDS]
+        answer, map_settings = self._live_maps.answer, self._live_maps.panel.map_settings()
+        shown = [key for key in self._live_maps.canvas.overlays() if key in KINDS]
         if answer is None or answer.unfinished or not shown:
             return None
         kind = max(shown, key=KINDS.index)
         heat = getattr(answer, kind)
         if heat is None:
             return None
-        look = (getattr(wish, f"{kind}_{what}") for what in ("colours", "opacity", "threshold"))
+        look = (
+            getattr(map_settings, f"{kind}_{what}") for what in ("colours", "opacity", "threshold")
+        )
         return Overlay(self._photo(answer), heat, *look, described_map(answer, heat))
 
-    def _photo(self, answer: Answer) -> str | QImage:
+    def _photo(self, answer: MapsAnswer) -> str | QImage:
         image = answer.question.image
         for one in (self._showing.content(), self._showing.current):
             if one is not None and one.path and one.image.cacheKey() == image.cacheKey():
@@ -107,7 +113,7 @@ class OverlayFlow(QObject):
         self.said.emit(self.tr("Saved {0}").format(name))
 
 
-def described_map(answer: Answer, heat: Heat) -> str:
+def described_map(answer: MapsAnswer, heat: Heat) -> str:
     """Return the line about a map that its file carries, as the command `attribute` writes it."""
     layer = ""
     if heat.method.of_layer and heat.method.command != "cam":

@@ -12,9 +12,9 @@ from gui.background import Background
 from gui.canvas.canvas import Canvas
 from gui.canvas.tools import Mark
 from gui.flow.canvas_tool import CanvasToolFlow
-from gui.flow.sight import KINDS, SightFlow
+from gui.flow.live_maps import KINDS, LiveMapsFlow
 from gui.run.networks import Networks
-from gui.run.pointing import SHARE, About, Eye, SeenField, cell_on, seen_field
+from gui.run.pointer_queries import SHARE, NetworkView, PictureQuery, UnitField, cell_on, unit_field
 
 if TYPE_CHECKING:
     from engine.networks.network import Network
@@ -32,15 +32,15 @@ class PointerFlow(CanvasToolFlow):
     tool = "point"
 
     def __init__(
-        self, sight: SightFlow, networks: Networks, background: Background, canvas: Canvas,
+        self, live_maps: LiveMapsFlow, networks: Networks, background: Background, canvas: Canvas,
         bar: QStatusBar, parent: QObject | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(sight, networks, background, canvas, parent)
+        super().__init__(live_maps, networks, background, canvas, parent)
         self.value = QLabel()
         self.value.setObjectName("valueLabel")
         self.value.setAccessibleName(self.tr("Maps' values under the pointer"))
         bar.insertPermanentWidget(0, self.value)
-        self.seen: SeenField | None = None
+        self.seen: UnitField | None = None
         """The receptive field that is shown."""
         self._at: QPointF | None = None
         self._timer = QTimer(self)
@@ -49,10 +49,10 @@ class PointerFlow(CanvasToolFlow):
         self._timer.timeout.connect(self._ask)
         canvas.hovered.connect(self._on_hover)
         canvas.left.connect(self._on_left)
-        sight.maps.answered.connect(self._on_answer)
-        sight.panel.recoloured.connect(self._on_recoloured)
-        sight.panel.layer.currentIndexChanged.connect(self.renew)
-        sight.panel.target.changed.connect(self.renew)
+        live_maps.maps.answered.connect(self._on_answer)
+        live_maps.panel.recoloured.connect(self._on_recoloured)
+        live_maps.panel.layer.currentIndexChanged.connect(self.renew)
+        live_maps.panel.target.changed.connect(self.renew)
 
     @Slot(bool)
     def switch(self, on: bool) -> None:
@@ -112,7 +112,7 @@ class PointerFlow(CanvasToolFlow):
 
     def _tell_values(self) -> None:
         """Say which value each map that is shown has under the pointer."""
-        at, answer = self._shares(), self.sight.answer
+        at, answer = self._shares(), self.live_maps.answer
         parts = []
         shown = self.canvas.overlays()
         for kind in KINDS:
@@ -131,16 +131,16 @@ class PointerFlow(CanvasToolFlow):
 
     @Slot()
     def _ask(self) -> None:
-        at, image = self._shares(), looked_at(self.sight)
+        at, image = self._shares(), looked_at(self.live_maps)
         if at is None or image is None or not self.on:
             return
-        job, panel = self.sight.studio.job, self.sight.panel
-        layer, unit = panel.wish().layer, panel.target.unit()
+        job, panel = self.live_maps.studio.job, self.live_maps.panel
+        layer, unit = panel.map_settings().layer, panel.target.unit()
         channel = unit.channel if unit is not None and unit.layer == layer else None
-        about = About(image, job.network, job.weights, job.device, job.preprocessing)
-        self.ask(partial(_seen, self._eye, about, layer, channel, at))
+        query = PictureQuery(image, job.network, job.weights, job.device, job.preprocessing)
+        self.ask(partial(_seen, self._view, query, layer, channel, at))
 
-    def show_found(self, found: SeenField) -> None:
+    def show_found(self, found: UnitField) -> None:
         """Show a field."""
         self.seen = seen = found
         self.canvas.set_overlay(FIELD, seen.overlay, OPACITY)
@@ -157,7 +157,7 @@ class PointerFlow(CanvasToolFlow):
         top, left, bottom, right = box
         return QRectF(left * across, top * down, (right - left) * across, (bottom - top) * down)
 
-    def _words(self, seen: SeenField) -> str:
+    def _words(self, seen: UnitField) -> str:
         whole = self.tr("the whole picture")
         theoretical = whole if seen.side is None else self.tr("{0} px").format(_sides(*seen.side))
         if seen.effective is None:
@@ -191,13 +191,13 @@ def last_layer(network: "Network", size: tuple[int, int]) -> str:
 
 
 def _seen(
-    eye: Eye, about: About, layer: str, channel: int | None, at: tuple[float, float]
-) -> SeenField:
+    view: NetworkView, query: PictureQuery, layer: str, channel: int | None, at: tuple[float, float]
+) -> UnitField:
     """Return the field of a layer's unit; of the last layer's without one. For a thread."""
     if not layer:
-        network, picture = eye.look(about)
+        network, picture = view.prepare(query)
         layer = last_layer(network, (picture.shape[2], picture.shape[3]))
-    return seen_field(eye, about, layer, channel, at)
+    return unit_field(view, query, layer, channel, at)
 
 
 def value_at(heat: Heat, at: tuple[float, float]) -> float:
@@ -206,12 +206,12 @@ def value_at(heat: Heat, at: tuple[float, float]) -> float:
     return float(heat.values[cell_on(height, 1, at[1]), cell_on(width, 1, at[0])])
 
 
-def looked_at(sight: SightFlow) -> QImage | None:
+def looked_at(live_maps: LiveMapsFlow) -> QImage | None:
     """Return the picture that the maps are about; None: there is none."""
-    shown = sight.showing.current
+    shown = live_maps.canvas_content.current
     image = shown.image if shown is not None else None
-    if sight.panel.wish().of_content:
-        content = sight.showing.content()
+    if live_maps.panel.map_settings().of_content:
+        content = live_maps.canvas_content.content()
         image = content.image if content is not None else None
     return None if image is None or image.isNull() else image
 

@@ -15,17 +15,17 @@ from engine.finish import Finisher
 from engine.image import Picture, save_picture
 from engine.job import Job, enlarged, goes_on
 from engine.places import data_folder
-from gui.dialogs.larger import LargerDialog
-from gui.flow.finishing import finished_picture
-from gui.flow.shown_run import Record
+from gui.dialogs.enlarge import EnlargeDialog
+from gui.flow.finish import finished_picture
+from gui.flow.shown_run import RunRecord
 from gui.pictures import image_of
-from gui.run.results import Kept, photo_of, read
+from gui.run.results import StoredResult, photo_of, read
 from gui.session import with_paths
 
 if TYPE_CHECKING:
     from gui.main_window import MainWindow
 
-Whole = tuple[Record, QImage]
+Whole = tuple[RunRecord, QImage]
 """A result read again, and its image before it is finished."""
 
 
@@ -71,24 +71,24 @@ class ResultsFlow(QObject):
     # -- what a person asks for -----------------------------------------------------------
 
     @Slot(object)
-    def show(self, kept: Kept) -> None:
+    def show(self, kept: StoredResult) -> None:
         """Show a result again, as it was finished."""
         self._read(kept, self._on_shown)
 
     @Slot(object)
-    def save(self, kept: Kept) -> None:
+    def save(self, kept: StoredResult) -> None:
         """Ask where to, then write a result with its recipe."""
         self._read(kept, self._on_save)
 
     @Slot(object, object)
-    def compare(self, one: Kept, other: Kept) -> None:
+    def compare(self, one: StoredResult, other: StoredResult) -> None:
         """Show two results on the two sides of the divider."""
         self.window.background.submit(
             partial(_pair, one, other), partial(self._on_pair, one, other), self._on_failed
         )
 
     @Slot(object, str)
-    def use(self, kept: Kept, role: str) -> None:
+    def use(self, kept: StoredResult, role: str) -> None:
         """Take a result, as it was finished, into the next run."""
         self._read(kept, partial(self._on_use, role))
 
@@ -100,13 +100,13 @@ class ResultsFlow(QObject):
             self.larger(record.kept)
 
     @Slot(object)
-    def larger(self, kept: Kept) -> None:
+    def larger(self, kept: StoredResult) -> None:
         """Ask for the size of the same picture, larger, and run it."""
         self.window.background.submit(
             partial(_to_enlarge, kept), partial(self._on_larger, kept), self._on_failed
         )
 
-    def _on_larger(self, kept: Kept, found: tuple[Whole, Path]) -> None:
+    def _on_larger(self, kept: StoredResult, found: tuple[Whole, Path]) -> None:
         opened, file = found
         result = opened[0].result
         assert result is not None
@@ -115,7 +115,7 @@ class ResultsFlow(QObject):
         how = self.tr("The same settings and the same seed, at another size.")
         if goes_on(job):
             how = self.tr("Goes on from this result, enlarged: its composition stays.")
-        dialog = LargerDialog(
+        dialog = EnlargeDialog(
             job.size, lambda side: enlarged(job, side, str(file)), how, self.window.controller,
             self.window,
         )  # fmt: skip
@@ -125,13 +125,13 @@ class ResultsFlow(QObject):
         dialog.show()
 
     @Slot(list)
-    def _on_removed(self, entries: list[Kept]) -> None:
+    def _on_removed(self, entries: list[StoredResult]) -> None:
         for kept in entries:
             self.results.remove(kept)
 
     # -- what has been read ---------------------------------------------------------------
 
-    def _read(self, kept: Kept, done: Callable[[Whole], None]) -> None:
+    def _read(self, kept: StoredResult, done: Callable[[Whole], None]) -> None:
         self.window.background.submit(partial(whole, kept), done, self._on_failed)
 
     def _on_shown(self, found: Whole) -> None:
@@ -143,18 +143,18 @@ class ResultsFlow(QObject):
         self._on_shown(found)
         self.window.files.save_picture()
 
-    def _on_pair(self, one: Kept, other: Kept, found: tuple[QImage, Whole]) -> None:
+    def _on_pair(self, one: StoredResult, other: StoredResult, found: tuple[QImage, Whole]) -> None:
         before, after = found
         self.window.running.take_up(*after)
         names = tuple(f"{kept.number}. {kept.title}" for kept in (one, other))
-        self.window.showing.compare_with_image(before, (names[0], names[1]))
+        self.window.canvas_content.compare_with_image(before, (names[0], names[1]))
 
     def _on_use(self, role: str, found: Whole) -> None:
         self._on_shown(found)
         if role == "start":
             self.window.files.branch()
         else:
-            current = self.window.showing.current
+            current = self.window.canvas_content.current
             if current is not None:
                 self.window.files.use_image(role, current.image)
 
@@ -164,17 +164,17 @@ class ResultsFlow(QObject):
         self.failed.emit(str(error))
 
 
-def whole(kept: Kept) -> Whole:
+def whole(kept: StoredResult) -> Whole:
     """Read a result with all that its run's record holds. Raises `BadInput` or OSError."""
     result = read(kept)
-    record = Record(
+    record = RunRecord(
         result.job, list(result.job.changes), result, labels=kept.labels,
         finisher=Finisher(photo_of(result)), kept=kept,
     )  # fmt: skip
     return record, image_of(result.picture)
 
 
-def _to_enlarge(kept: Kept) -> tuple[Whole, Path]:
+def _to_enlarge(kept: StoredResult) -> tuple[Whole, Path]:
     """Read a result; keep it as a picture that a run can begin with."""
     found = whole(kept)
     assert found[0].result is not None
@@ -192,6 +192,6 @@ def kept_picture(picture: Picture) -> Path:
     return path
 
 
-def _pair(one: Kept, other: Kept) -> tuple[QImage, Whole]:
+def _pair(one: StoredResult, other: StoredResult) -> tuple[QImage, Whole]:
     first = read(one)
     return image_of(finished_picture(first.picture, photo_of(first), one.finish)), whole(other)

@@ -14,20 +14,20 @@ from engine.image import Picture
 from engine.job import Job
 from engine.steering import STYLE_WEIGHTS
 from gui.background import Background
-from gui.flow.finishing import Finishing
+from gui.flow.canvas_content import CanvasContent
+from gui.flow.finish import FinishFlow
 from gui.flow.readiness import missing, same_pictures, waiting, wanted
-from gui.flow.showing import Showing
-from gui.flow.shown_run import Record, ShownRun
+from gui.flow.shown_run import RunRecord, ShownRun
 from gui.flow.words import in_this_window
 from gui.panels.editors import commit_typed
 from gui.panels.losses import LossPanel
 from gui.panels.run_bar import RunBar
 from gui.panels.timeline import Moment, TimelinePanel
 from gui.run.controller import RunController, State
-from gui.run.mailbox import Point, Shown
+from gui.run.mailbox import Point, PreviewImage
 from gui.run.pace import words
 from gui.run.results import Results
-from gui.run.worker import Result
+from gui.run.worker import RunResult
 from gui.session import path_of
 from gui.studio import Studio
 
@@ -59,21 +59,21 @@ class RunFlow(ShownRun):
     """A run has ended and left its result."""
 
     def __init__(
-        self, studio: Studio, controller: RunController, showing: Showing, bar: RunBar,
+        self, studio: Studio, controller: RunController, canvas_content: CanvasContent, bar: RunBar,
         losses: LossPanel, timeline: TimelinePanel, background: Background,
         parent: QObject | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(showing, parent)
+        super().__init__(canvas_content, parent)
         self.studio, self.controller = studio, controller
         self.bar, self.losses, self.timeline = bar, losses, timeline
-        self._coming: Record | None = None
+        self._coming: RunRecord | None = None
         """A run that has not shown anything yet: until then the last one stays."""
-        self._last: Record | None = None
+        self._last: RunRecord | None = None
         """The run that is under way or was the last one: that of the timeline."""
         self._sentence = ""
         self.results = Results(background, self)
-        self.finishing = Finishing(studio, showing, background, self.finisher_of, self)
-        showing.finishing = self.finishing
+        self.finishing = FinishFlow(studio, canvas_content, background, self.finisher_of, self)
+        canvas_content.finishing = self.finishing
         self.forecasts = True
         self._history_timer = self._timer(HISTORY_MS, self._show_history)
         self._bar_timer = self._timer(BAR_MS, self._show_pace)
@@ -162,7 +162,7 @@ class RunFlow(ShownRun):
         if self.controller.active:
             return
         self._forecast_timer.stop()
-        self._coming, self._sentence = Record(job), ""
+        self._coming, self._sentence = RunRecord(job), ""
         self.losses.clear()
         self.notes_changed.emit({})
         log.info("%s, %s", job.technique.title, job.network)
@@ -172,7 +172,7 @@ class RunFlow(ShownRun):
     @Slot(object)
     def _on_state(self, state: State) -> None:
         self.bar.show_state(state)
-        self.showing.run_active = state is not State.IDLE
+        self.canvas_content.run_active = state is not State.IDLE
         if state in (State.RUNNING, State.PAUSED):
             self._show_pace()
             self._bar_timer.start()
@@ -183,7 +183,7 @@ class RunFlow(ShownRun):
     def _on_begun(self, plan: "list[Stage]", device: str, job: Job) -> None:
         if self._coming is not None:
             self._coming.job = job
-            self._coming.reel = self.controller.reel
+            self._coming.film_frames = self.controller.film_frames
             self._coming.labels = self.controller.labels
             content = job.inputs.content
             self._coming.finisher = Finisher(content if isinstance(content, Picture) else None)
@@ -194,10 +194,10 @@ class RunFlow(ShownRun):
             done += stage.iterations
 
     @Slot(object)
-    def _on_shown(self, shown: Shown) -> None:
+    def _on_shown(self, shown: PreviewImage) -> None:
         self._arrive()
         if self.timeline.is_live() and self.record is self._last:
-            self.showing.show_frame(shown)
+            self.canvas_content.show_frame(shown)
 
     def _arrive(self) -> None:
         """Let the new run take the place of the last one: it has something to show."""
@@ -209,23 +209,23 @@ class RunFlow(ShownRun):
                 for text in self._in_short(values):
                     self.timeline.mark_change(iteration, text)
 
-    def _turn_to(self, record: Record) -> None:
+    def _turn_to(self, record: RunRecord) -> None:
         """Let a run's pictures be those on the canvas."""
         self.record = record
-        self.showing.run_content = path_of(record.job.inputs.content)
-        self.showing.run_labels = record.labels
+        self.canvas_content.run_content = path_of(record.job.inputs.content)
+        self.canvas_content.run_labels = record.labels
 
     def show_moment(self, moment: Moment) -> None:
         """Show a moment of the timeline's run."""
         if self._last is not None:
             self._turn_to(self._last)
-        self.showing.show_moment(moment)
+        self.canvas_content.show_moment(moment)
 
     @Slot(object)
     def _on_moment(self, moment: Moment) -> None:
         self.show_moment(moment)
 
-    def take_up(self, record: Record, image: QImage) -> None:
+    def take_up(self, record: RunRecord, image: QImage) -> None:
         """Show a result of an earlier run; a run that is under way goes on.
 
         `image` is that of the result before it is finished.
@@ -236,7 +236,7 @@ class RunFlow(ShownRun):
         if record.kept is not None:
             self.studio.edit(self.tr("Show result {0}").format(record.kept.number),
                              finish=record.kept.finish)  # fmt: skip
-        self.showing.show_result(image, result)
+        self.canvas_content.show_result(image, result)
 
     @Slot(list)
     def _on_points(self, points: list[Point]) -> None:
@@ -284,7 +284,7 @@ class RunFlow(ShownRun):
         return texts
 
     @Slot(object)
-    def _on_ended(self, result: Result | None) -> None:
+    def _on_ended(self, result: RunResult | None) -> None:
         self.notes_changed.emit({})
         if result is None:
             self._coming = None

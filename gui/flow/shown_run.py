@@ -10,39 +10,39 @@ from engine.finish import Finish, Finisher
 from engine.image import Picture
 from engine.job import Job
 from engine.task import Labels
-from gui.flow.showing import Showing
+from gui.flow.canvas_content import CanvasContent
 from gui.pixels import picture_of
-from gui.run.reel import Reel
-from gui.run.results import Kept
-from gui.run.worker import Result
+from gui.run.film_frames import FilmFrames
+from gui.run.results import StoredResult
+from gui.run.worker import RunResult
 from gui.session import path_of
 
 
 @dataclass
-class Record:
+class RunRecord:
     """What is known of a run: its job, how it was steered, what it left."""
 
     job: Job
     changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
-    result: Result | None = None
-    reel: Reel | None = None
+    result: RunResult | None = None
+    film_frames: FilmFrames | None = None
     labels: Labels | None = None
     finisher: Finisher | None = None
-    kept: Kept | None = None
+    kept: StoredResult | None = None
     """Its place among the results of this sitting."""
 
 
 class ShownRun(QObject):
     """Keeps the record of the run that is shown, and makes recipes and pictures from it."""
 
-    def __init__(self, showing: Showing, parent: QObject | None = None) -> None:
+    def __init__(self, canvas_content: CanvasContent, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.showing = showing
-        self.record: Record | None = None
+        self.canvas_content = canvas_content
+        self.record: RunRecord | None = None
         """The run whose pictures are in the timeline and on the canvas."""
 
     @property
-    def result(self) -> Result | None:
+    def result(self) -> RunResult | None:
         """What the run on the canvas has left; None while it is under way."""
         return self.record.result if self.record else None
 
@@ -52,9 +52,9 @@ class ShownRun(QObject):
         return self.record.job if self.record else None
 
     @property
-    def reel(self) -> Reel | None:
+    def film_frames(self) -> FilmFrames | None:
         """The film of the run on the canvas, as far as it is."""
-        return self.record.reel if self.record else None
+        return self.record.film_frames if self.record else None
 
     @property
     def changes(self) -> list[tuple[int, Mapping[str, Any]]]:
@@ -86,7 +86,7 @@ class ShownRun(QObject):
 
     def picture(self) -> Picture | None:
         """Return the picture on the canvas in full precision where there is one, not finished."""
-        current = self.showing.current
+        current = self.canvas_content.current
         if current is None or current.kind not in ("frame", "moment"):
             return None
         if self.result is not None and current.iteration == self.result.iteration:

@@ -10,8 +10,8 @@ from gui.panels.inspection import InspectionPanel
 from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile, TileGrid
 from gui.panels.unit_bars import Bar, UnitBars
-from gui.run.activation_grid import LARGEST, ActivationGrid, GridWish
-from gui.run.maps import Answer
+from gui.run.activation_grid import LARGEST, ActivationGrid, ActivationsRequest
+from gui.run.maps import MapsAnswer
 from gui.run.networks import Networks
 
 SMALLEST, AT_FIRST = 32, 64
@@ -24,8 +24,8 @@ class ActivationsPanel(InspectionPanel):
     It says what it wants to see; the maps' thread answers, during a run at its leisure.
     """
 
-    wish_changed = Signal(object)
-    """`GridWish`, or None when nobody looks."""
+    request_changed = Signal(object)
+    """`ActivationsRequest`, or None when nobody looks."""
 
     def __init__(
         self, networks: Networks, background: Background, parent: QWidget | None = None
@@ -34,7 +34,7 @@ class ActivationsPanel(InspectionPanel):
         self.setObjectName("activationsPanel")
         self.grid_shown: ActivationGrid | None = None
         self._order: list[int] = []
-        self._wish: GridWish | None = None
+        self._map_settings: ActivationsRequest | None = None
         self.layer = LayerBox()
         self.layer.setObjectName("activationsLayer")
         self.scale = narrow_box(self.tr("Scale"))
@@ -80,23 +80,23 @@ class ActivationsPanel(InspectionPanel):
 
     # -- what is wanted -------------------------------------------------------------------
 
-    def wish(self) -> GridWish | None:
+    def request(self) -> ActivationsRequest | None:
         """Return what is to be worked out for what is seen now."""
         if not (self._watched and self.isVisible() and self.layer.chosen()):
             return None
-        return GridWish(self.layer.chosen(), self.scale.currentIndex() == 0)
+        return ActivationsRequest(self.layer.chosen(), self.scale.currentIndex() == 0)
 
     @Slot()
     def _tell(self) -> None:
         """Say what is wanted, if it is something else than before."""
-        wish = self.wish()
-        if wish == self._wish:
+        request = self.request()
+        if request == self._map_settings:
             return
-        self._wish = wish
-        if wish is not None and self.subject is not None and self.subject.image is not None:
+        self._map_settings = request
+        if request is not None and self.subject is not None and self.subject.image is not None:
             self.progress.setRange(0, 0)
             self._late.start()
-        self.wish_changed.emit(wish)
+        self.request_changed.emit(request)
 
     def watch(self, on: bool) -> None:
         """The dock has come into view or gone: Qt calls visible what lies below other tabs, too."""
@@ -127,12 +127,12 @@ class ActivationsPanel(InspectionPanel):
     # -- what comes -----------------------------------------------------------------------
 
     @Slot(object)
-    def on_answer(self, answer: Answer) -> None:
+    def on_answer(self, answer: MapsAnswer) -> None:
         """Show the activations of an answer of the maps' thread."""
         asked, subject = answer.question, self.subject
-        if asked.activations is None or asked.activations != self._wish or subject is None:
+        if asked.activations is None or asked.activations != self._map_settings or subject is None:
             return
-        if asked.eye != subject.eye:
+        if asked.network_key != subject.network_key:
             return
         self._hide_progress()
         if answer.activations is None:

@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QComboBox, QCompleter, QWidget
 
 from engine.errors import BadInput
 from engine.networks.classes import class_number
-from gui.dialogs.completing import ClickThrough
-from gui.panels.narrow import narrow
+from gui.dialogs.completers import ClickThrough
+from gui.panels.combo_width import narrow
 
 FOLDED = Qt.ItemDataRole.UserRole + 1
 """Role of a class's name in folded case."""

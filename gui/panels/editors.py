@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
 )
 
 from engine.settings import Setting
+from gui.panels.combo_width import narrow
 from gui.panels.editor import Editor
-from gui.panels.narrow import narrow
 from gui.panels.text_editors import FolderEditor, PickEditor, TextEditor
 
 SLIDER_STEPS = 1000

@@ -20,12 +20,12 @@ from PySide6.QtWidgets import (
 )
 
 from gui.background import Background
-from gui.dialogs.reading import apart
-from gui.dialogs.saving import Question, Saver
+from gui.dialogs.open_sources import apart
+from gui.dialogs.saving import SaveDialogOptions, Saver
 from gui.panels.embedding_view import MapView, colour_of
 from gui.panels.folder_line import FolderChoice, FolderPanel
-from gui.run.albums import Albums
-from gui.run.folder_map import FolderMap, MapWish, make_map, save_figure
+from gui.run.folder_albums import FolderAlbums
+from gui.run.folder_map import FolderMap, FolderMapRequest, make_map, save_figure
 from gui.run.networks import Networks
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ class EmbeddingPanel(FolderPanel):
     """Lays a folder out by PCA or t-SNE of the last hidden layer."""
 
     def __init__(
-        self, networks: Networks, background: Background, folder: FolderChoice, albums: Albums,
+        self, networks: Networks, background: Background, folder: FolderChoice, albums: FolderAlbums,
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip
         super().__init__(networks, background, folder, parent)
         self.setObjectName("embeddingPanel")
         self._albums = albums
         self.map: FolderMap | None = None
-        self._asked: MapWish | None = None
+        self._asked: FolderMapRequest | None = None
         self._saver = Saver(background)
         self._saver.written.connect(self._on_written)
         self._saver.failed.connect(self.say)
@@ -123,24 +123,24 @@ class EmbeddingPanel(FolderPanel):
 
     def subject_changed(self) -> None:
         """Another network makes another map; another picture on the canvas does not."""
-        if self._wish() is None or self._wish() != self._asked:
+        if self._map_settings() is None or self._map_settings() != self._asked:
             self.refresh()
 
-    def _wish(self) -> MapWish | None:
+    def _map_settings(self) -> FolderMapRequest | None:
         subject, folder = self.subject, self.folder.path
         if subject is None or folder is None:
             return None
         method: Method = self.method_box.currentData()
         by_tsne = method == "tsne"  # else its settings change nothing
-        return MapWish(
-            subject.eye, folder, method,
+        return FolderMapRequest(
+            subject.network_key, folder, method,
             self.perplexity.value() if by_tsne else 0.0, self.seed.value() if by_tsne else 0,
         )  # fmt: skip
 
     @Slot()
     def _on_setting(self) -> None:
         self._show_settings()
-        if self._wish() != self._asked:
+        if self._map_settings() != self._asked:
             self.refresh()
 
     def _show_settings(self) -> None:
@@ -157,10 +157,10 @@ class EmbeddingPanel(FolderPanel):
 
     def look(self) -> None:
         """Read the folder, as far as it has not been, and lay it out."""
-        wish = self._wish()
-        assert wish is not None
-        self._asked = wish
-        self.start(partial(make_map, self._albums, wish), self._on_made)
+        request = self._map_settings()
+        assert request is not None
+        self._asked = request
+        self.start(partial(make_map, self._albums, request), self._on_made)
 
     def cancel(self) -> None:
         """Give up; what has been read stays known."""
@@ -206,7 +206,7 @@ class EmbeddingPanel(FolderPanel):
     def _words(self, made: FolderMap) -> str:
         embedding = made.embedding
         share = [f"{value:.0%}" for value in embedding.explained[:2]]
-        if made.wish.method == "pca":
+        if made.request.method == "pca":
             words = [self.tr(
                 "{0} pictures. The axes explain {1} and {2} of the variance ({3})."
             ).format(len(embedding.paths), *share, made.features)]  # fmt: skip
@@ -236,14 +236,14 @@ class EmbeddingPanel(FolderPanel):
     def _on_save(self) -> None:
         if self.map is not None:
             kinds = "PNG (*.png);;JPEG (*.jpg);;TIFF (*.tif)"
-            question = Question("map", self.tr("Save map"), "map.png", kinds)
+            question = SaveDialogOptions("map", self.tr("Save map"), "map.png", kinds)
             self._saver.ask(self, question, partial(_figure_writer, self.map))
 
     @Slot()
     def _on_save_numbers(self) -> None:
         if self.map is not None:
             title, kinds = self.tr("Save coordinates"), "CSV (*.csv);;NumPy (*.npz)"
-            question = Question("coordinates", title, "map.csv", kinds)
+            question = SaveDialogOptions("coordinates", title, "map.csv", kinds)
             self._saver.ask(self, question, partial(_numbers_writer, self.map))
 
     def write_figure(self, path: Path) -> None:
@@ -263,13 +263,13 @@ class EmbeddingPanel(FolderPanel):
 
 def _figure_writer(found: FolderMap, path: Path) -> Callable[[], Path]:
     target = path if path.suffix else path.with_suffix(".png")
-    return apart(target, partial(save_figure, found, target), found.wish.folder)
+    return apart(target, partial(save_figure, found, target), found.request.folder)
 
 
 def _numbers_writer(found: FolderMap, path: Path) -> Callable[[], Path]:
     from engine.inspection.embedding import write_coordinates
 
-    return apart(path, partial(write_coordinates, path, found.wish.folder, found.embedding))
+    return apart(path, partial(write_coordinates, path, found.request.folder, found.embedding))
 
 
 def _escaped(text: str) -> str:

@@ -8,12 +8,12 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFormLayout, QPushButton, QSpinBox, QWidget
 
 from gui.background import Background
-from gui.panels.inspection import InspectionPanel, LayerChoice, Stopped, Tell
+from gui.panels.inspection import InspectionPanel, LayerChoice, ProgressReporter, Stopped
 from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile, TileGrid
 from gui.panels.tile_rows import TileRow, TileRows
 from gui.pixels import to_image
-from gui.run.networks import Key, Networks
+from gui.run.networks import NetworkKey, Networks
 
 INPUTS = 16
 ROWS = 16
@@ -21,10 +21,10 @@ ROWS = 16
 
 
 @dataclass(frozen=True)
-class FilterWish:
+class FiltersRequest:
     """What is to be shown of which layer."""
 
-    eye: Key
+    network_key: NetworkKey
     layer: str
     together: bool
     rows: int
@@ -32,7 +32,7 @@ class FilterWish:
 
 
 @dataclass(frozen=True)
-class ShownFilters:
+class FilterPictures:
     """Pictures of a layer's filters."""
 
     layer: str
@@ -75,8 +75,8 @@ class FiltersPanel(InspectionPanel):
             widget.hide()
         self.form.setRowVisible(self.first_input, False)
         self._rows = ROWS
-        self._asked: FilterWish | None = None
-        self.shown: ShownFilters | None = None
+        self._asked: FiltersRequest | None = None
+        self.shown: FilterPictures | None = None
         self.layer_box.activated.connect(self._on_layer)
         self.scale_box.activated.connect(self._on_scale)
         self.first_input.valueChanged.connect(self._on_scale)
@@ -122,20 +122,20 @@ class FiltersPanel(InspectionPanel):
         subject = self.subject
         if subject is None or not self.layer_box.count():
             return
-        wish = FilterWish(
-            subject.eye, self.layer_box.chosen(),
+        request = FiltersRequest(
+            subject.network_key, self.layer_box.chosen(),
             self.scale_box.currentIndex() == 0, self._rows, self.first_input.value(),
         )  # fmt: skip
-        if wish != self._asked:
-            self._asked = wish
-            self.start(partial(shown_filters, self.networks, wish), self._on_found)
+        if request != self._asked:
+            self._asked = request
+            self.start(partial(shown_filters, self.networks, request), self._on_found)
 
     def cancel(self) -> None:
         """Give up; the same may be asked for again."""
         self._asked = None
         super().cancel()
 
-    def _on_found(self, found: ShownFilters) -> None:
+    def _on_found(self, found: FilterPictures) -> None:
         self.shown = found
         outputs, inputs, height, width = found.shape
         ends = self.tr("Gray is zero; black and white are ±{0:.2g}").format(found.largest)
@@ -162,7 +162,7 @@ class FiltersPanel(InspectionPanel):
             ))  # fmt: skip
         self._show_widgets()
 
-    def _show_slices(self, found: ShownFilters) -> None:
+    def _show_slices(self, found: FilterPictures) -> None:
         with QSignalBlocker(self.first_input):
             self.first_input.setRange(0, max(0, found.shape[1] - INPUTS))
         tip, first = self.tr("Filter {0}, input {1}"), self.first_input.value()
@@ -194,23 +194,23 @@ class FiltersPanel(InspectionPanel):
 
 
 def shown_filters(
-    networks: Networks, wish: FilterWish, _tell: Tell, _stopped: Stopped
-) -> ShownFilters:
+    networks: Networks, request: FiltersRequest, _tell: ProgressReporter, _stopped: Stopped
+) -> FilterPictures:
     """Return a layer's filters as images. Raises `PareidoliaError`s. Not for the GUI thread."""
     from engine.image import to_bytes8
     from engine.inspection.filters import filters
 
-    found = filters(networks.get(*wish.eye), wish.layer)
+    found = filters(networks.get(*request.network_key), request.layer)
     shown, shape = found.weight, tuple(found.weight.shape)
     coloured, slices = list[QImage](), list[list[QImage]]()
     if found.coloured:
-        coloured = [to_image(to_bytes8(tile)) for tile in found.pictures(wish.together)]
+        coloured = [to_image(to_bytes8(tile)) for tile in found.pictures(request.together)]
     else:
-        shown = shown[: wish.rows, wish.first_input : wish.first_input + INPUTS]
-        tiles = found.slices(wish.rows, INPUTS, wish.together, wish.first_input)
+        shown = shown[: request.rows, request.first_input : request.first_input + INPUTS]
+        tiles = found.slices(request.rows, INPUTS, request.together, request.first_input)
         bytes8 = (tiles * 255).round().byte().numpy()
         slices = [[to_image(tile) for tile in row] for row in bytes8]
-    return ShownFilters(wish.layer, shape, float(shown.abs().max()), coloured, slices)
+    return FilterPictures(request.layer, shape, float(shown.abs().max()), coloured, slices)
 
 
 def _has_filters(layer: LayerChoice) -> bool:

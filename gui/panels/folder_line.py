@@ -7,11 +7,11 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from gui.background import Background
-from gui.dialogs.choosing import folder_to_open
+from gui.dialogs.file_dialogs import folder_to_open
 from gui.panels.elided import ElidedLabel
 from gui.panels.inspection import InspectionPanel
 from gui.run.networks import Networks
-from gui.run.telling import NotRead
+from gui.run.progress import FolderNotRead
 from gui.window_settings import window_settings
 
 KEY = "inspected_folder"
@@ -142,7 +142,7 @@ class FolderPanel(InspectionPanel):
 
     def _on_failed(self, error: BaseException) -> None:
         super()._on_failed(error)
-        if not isinstance(error, NotRead):
+        if not isinstance(error, FolderNotRead):
             return
         if self.folder.wanted:  # meanwhile
             self.refresh()

@@ -29,7 +29,7 @@ from engine.settings import Setting
 from gui.canvas.drops import local_paths
 from gui.panels.editors import NumberEditor
 from gui.panels.elided import ElidedLabel
-from gui.pictures import Opened, Pictures
+from gui.pictures import OpenedPicture, Pictures
 
 THUMB = 64
 FIGURES = 4
@@ -41,7 +41,7 @@ WEIGHT = Setting(
 
 
 @dataclass(frozen=True)
-class Place:
+class InputKey:
     """One slot: which input, and which of the styles."""
 
     role: str
@@ -57,7 +57,7 @@ class InputSlot(QFrame):
     weight_edited = Signal(int, float)
     show_requested = Signal(str)
 
-    def __init__(self, place: Place, pictures: Pictures, parent: QWidget) -> None:
+    def __init__(self, place: InputKey, pictures: Pictures, parent: QWidget) -> None:
         super().__init__(parent)
         self.place = place
         self.path: str | None = None
@@ -124,7 +124,7 @@ class InputSlot(QFrame):
             self.size_label.setText(self.tr("Drop a picture or click"))
             self.setToolTip("")
             return
-        opened: Opened | None = self._pictures.get(self.path)
+        opened: OpenedPicture | None = self._pictures.get(self.path)
         self.name.setText(Path(self.path).name)
         self.setToolTip(self.path)
         if opened is None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
-from gui.panels.input_slot import THUMB, InputSlot, Place
+from gui.panels.input_slot import THUMB, InputKey, InputSlot
 from gui.pictures import Pictures
 
 
@@ -43,7 +43,7 @@ class InputsPanel(QScrollArea):
         self._column.addStretch(1)
         self.setWidget(page)
         self.setMinimumWidth(THUMB + 24 * self.fontMetrics().averageCharWidth())
-        self._slots: dict[Place, InputSlot] = {}
+        self._slots: dict[InputKey, InputSlot] = {}
         self._styles = 0
 
     def show_inputs(
@@ -55,19 +55,19 @@ class InputsPanel(QScrollArea):
         start: str | None,
     ) -> None:
         """Show the pictures of a job, one slot for each that the technique takes."""
-        wanted: list[tuple[Place, str | None, float | None]] = []
+        wanted: list[tuple[InputKey, str | None, float | None]] = []
         if "content" in takes:
-            wanted.append((Place("content"), content, None))
+            wanted.append((InputKey("content"), content, None))
         if "styles" in takes:
             several = len(styles) > 1
             for index, (path, weight) in enumerate(styles):
-                wanted.append((Place("style", index), path, weight if several else None))
+                wanted.append((InputKey("style", index), path, weight if several else None))
             if not styles:
-                wanted.append((Place("style", 0), None, None))
+                wanted.append((InputKey("style", 0), None, None))
         if "guide" in takes:
-            wanted.append((Place("guide"), guide, None))
+            wanted.append((InputKey("guide"), guide, None))
         if "start" in takes and start is not None:
-            wanted.append((Place("start"), start, None))
+            wanted.append((InputKey("start"), start, None))
         self._styles = len(styles)
         self._none.setVisible(not takes)
         self._add.setVisible("styles" in takes and bool(styles))
@@ -84,11 +84,11 @@ class InputsPanel(QScrollArea):
         styles_end = sum(p.role in ("content", "style") for p in places)
         self._column.insertWidget(styles_end, self._add)
 
-    def slot(self, place: Place) -> InputSlot:
+    def slot(self, place: InputKey) -> InputSlot:
         """Return the widget of a slot."""
         return self._slots[place]
 
-    def _make(self, place: Place) -> InputSlot:
+    def _make(self, place: InputKey) -> InputSlot:
         slot = InputSlot(place, self._pictures, self)
         slot.dropped.connect(self.dropped)
         slot.choose_requested.connect(self.choose_requested)
@@ -100,7 +100,7 @@ class InputsPanel(QScrollArea):
 
     @Slot()
     def _on_add(self) -> None:
-        self.choose_requested.emit(Place("style", self._styles))
+        self.choose_requested.emit(InputKey("style", self._styles))
 
     @Slot(str)
     def _on_arrived(self, path: str) -> None:

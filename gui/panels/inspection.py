@@ -10,14 +10,14 @@ from PySide6.QtGui import QImage, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from engine.errors import PareidoliaError
-from gui.background import Background, Ticket
-from gui.run.networks import Key, Networks
-from gui.run.telling import Tell as Tell
+from gui.background import Background, BackgroundTask
+from gui.run.networks import NetworkKey, Networks
+from gui.run.progress import ProgressReporter as ProgressReporter
 
 PROGRESS_AFTER = 500
 """Milliseconds; shorter work shows no progress."""
 Stopped = Callable[[], bool]
-Work = Callable[[Tell, Stopped], Any]
+Work = Callable[[ProgressReporter, Stopped], Any]
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class Subject:
     """As the job says it; None: as the weights want."""
 
     @property
-    def eye(self) -> Key:
+    def network_key(self) -> NetworkKey:
         """Who looks: network, weights and how pictures are prepared."""
         return self.network, self.weights, self.preprocessing
 
 
-class _Relay(QObject):
+class _PanelRelay(QObject):
     """Brings progress from a worker to the panel."""
 
     told = Signal(int, int, int, str)
@@ -81,12 +81,12 @@ class InspectionPanel(QWidget):
         super().__init__(parent)
         self.networks, self.background = networks, background
         self.subject: Subject | None = None
-        self._ticket: Ticket | None = None
+        self._ticket: BackgroundTask | None = None
         self._number = 0
         self._stale = False
         self._waiting = False
         """Whether the panel says that another one has to end first."""
-        self._relay = _Relay(self)
+        self._relay = _PanelRelay(self)
         self._relay.told.connect(self._on_told, Qt.ConnectionType.QueuedConnection)
         self.body = QVBoxLayout()
         self.said = QLabel()
@@ -153,15 +153,15 @@ class InspectionPanel(QWidget):
         """
         self._give_up()
         self._number += 1
-        tickets: list[Ticket] = []
+        tickets: list[BackgroundTask] = []
 
         def stopped() -> bool:
             return bool(tickets) and tickets[0].cancelled.is_set()
 
         emit = partial(self._relay.told.emit, self._number)
-        tell = Tell(emit, self.windowTitle(), self.may_read())
+        report = ProgressReporter(emit, self.windowTitle(), self.may_read())
         self._ticket = self.background.submit(
-            partial(work, tell, stopped), partial(self._on_done, done), self._on_failed
+            partial(work, report, stopped), partial(self._on_done, done), self._on_failed
         )
         tickets.append(self._ticket)
         self.progress.setRange(0, 0)

@@ -263,16 +263,16 @@ class LayerTree(QTreeView):
         corner = self.viewport().mapToGlobal(self.visualRect(current).bottomLeft())
         self._menu.popup(corner if keyboard and current.isValid() else event.globalPos())
 
-    def _offer(self, title: str, wish: Callable[[int], None], column: int) -> QAction:
+    def _offer(self, title: str, map_settings: Callable[[int], None], column: int) -> QAction:
         action = self._menu.addAction(title)
-        action.setData((wish, column))
+        action.setData((map_settings, column))
         return action
 
     @Slot(QAction)
     def _run(self, action: QAction) -> None:
         if action.data() is not None:  # the columns' own actions arrive here too
-            wish, column = action.data()
-            wish(column)
+            map_settings, column = action.data()
+            map_settings(column)
 
     @Slot(QPoint)
     def _show_columns(self, where: QPoint) -> None:

@@ -9,14 +9,14 @@ from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLay
 MOST_LINES = 5000
 
 
-class _Relay(QObject):
+class _LogRelay(QObject):
     """Brings lines from any thread to the GUI thread."""
 
     line = Signal(str)
 
 
 class _Handler(logging.Handler):
-    def __init__(self, relay: _Relay) -> None:
+    def __init__(self, relay: _LogRelay) -> None:
         super().__init__(logging.INFO)
         self._relay = relay
         self.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
@@ -48,7 +48,7 @@ class LogPanel(QWidget):
         column.setContentsMargins(4, 4, 4, 4)
         column.addWidget(self.view)
         column.addLayout(line)
-        self._relay = _Relay(self)
+        self._relay = _LogRelay(self)
         self._relay.line.connect(self._on_line, Qt.ConnectionType.QueuedConnection)
         self._handler = _Handler(self._relay)
         self._logger = logging.getLogger("pareidolia")

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QSlider
 
 from engine.colour_map import SEQUENTIAL
 from engine.heat import find_method
-from gui.panels.narrow import narrow
+from gui.panels.combo_width import narrow
 
 
 class MapGroup(QGroupBox):

@@ -12,12 +12,12 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QWidget
 
 from gui.background import Background
 from gui.panels.folder_line import FolderChoice, FolderPanel
-from gui.panels.inspection import Stopped, Tell
+from gui.panels.inspection import ProgressReporter, Stopped
 from gui.panels.tile_grid import GridTile
 from gui.panels.tile_rows import TileRow, TileRows
 from gui.pixels import picture_of, to_image
-from gui.run.albums import Albums
-from gui.run.networks import Key, Networks
+from gui.run.folder_albums import FolderAlbums
+from gui.run.networks import NetworkKey, Networks
 
 if TYPE_CHECKING:
     from engine.inspection.distances import Metric, Neighbor, Neighbors
@@ -26,17 +26,17 @@ COUNT = 9
 
 
 @dataclass(frozen=True)
-class NearWish:
+class NeighborsRequest:
     """What is asked for."""
 
     image: QImage
-    eye: Key
+    network_key: NetworkKey
     folder: Path
     metric: "Metric"
 
 
 @dataclass(frozen=True)
-class Near:
+class NeighborsResult:
     """The neighbours and their pictures."""
 
     found: "Neighbors"
@@ -52,7 +52,7 @@ class NeighborsPanel(FolderPanel):
     """Two rows: nearest in the network's feature space, nearest in pixel space."""
 
     def __init__(
-        self, networks: Networks, background: Background, folder: FolderChoice, albums: Albums,
+        self, networks: Networks, background: Background, folder: FolderChoice, albums: FolderAlbums,
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip
         super().__init__(networks, background, folder, parent)
@@ -68,7 +68,7 @@ class NeighborsPanel(FolderPanel):
         self.rows = TileRows()
         self.rows.setAccessibleName(self.tr("Neighbours"))
         self.body.addWidget(self.rows, 1)
-        self.near: Near | None = None
+        self.near: NeighborsResult | None = None
         self._asked: tuple[object, ...] = ()
         self._pending = False
         self.metric_box.activated.connect(self._on_metric)
@@ -90,9 +90,9 @@ class NeighborsPanel(FolderPanel):
 
     def _wanted(self) -> tuple[object, ...]:
         subject, image = self.subject, self._image()
-        eye = subject.eye if subject is not None else None
+        network_key = subject.network_key if subject is not None else None
         key = image.cacheKey() if image is not None else None
-        return eye, self.folder.path, key, self.metric_box.currentData()
+        return network_key, self.folder.path, key, self.metric_box.currentData()
 
     @Slot(int)
     def _on_metric(self, _index: int) -> None:
@@ -115,8 +115,10 @@ class NeighborsPanel(FolderPanel):
             self.say(self.tr("There is no picture on the canvas to compare with."))
             return
         self._asked = self._wanted()
-        wish = NearWish(image, subject.eye, folder, self.metric_box.currentData())
-        self.start(partial(find_near, self._albums, wish), self._on_found)
+        request = NeighborsRequest(
+            image, subject.network_key, folder, self.metric_box.currentData()
+        )
+        self.start(partial(find_near, self._albums, request), self._on_found)
 
     def cancel(self) -> None:
         """Give up; what has been read stays known."""
@@ -128,7 +130,7 @@ class NeighborsPanel(FolderPanel):
         self.near = None
         super()._on_failed(error)
 
-    def _on_found(self, near: Near | None) -> None:
+    def _on_found(self, near: NeighborsResult | None) -> None:
         if near is None:
             return
         self.near = near
@@ -155,18 +157,20 @@ class NeighborsPanel(FolderPanel):
         return TileRow(heading, tuple(tiles))
 
 
-def find_near(albums: Albums, wish: NearWish, tell: Tell, stopped: Stopped) -> Near | None:
+def find_near(
+    albums: FolderAlbums, request: NeighborsRequest, report: ProgressReporter, stopped: Stopped
+) -> NeighborsResult | None:
     """Return the neighbours; None when stopped. Raises `PareidoliaError`s."""
     import torch
 
-    album = albums.read(wish.folder, wish.eye, tell, stopped)
+    album = albums.read(request.folder, request.network_key, report, stopped)
     if album is None:
         return None
-    square = torch.from_numpy(square_of(wish.image, album.seen_side)).permute(2, 0, 1)
-    found = album.nearest(square, COUNT, wish.metric)
+    square = torch.from_numpy(square_of(request.image, album.seen_side)).permute(2, 0, 1)
+    found = album.nearest(square, COUNT, request.metric)
     near = {each.path for each in (*found.features, *found.pixels)}
     images = {path: to_image(pixels) for path, pixels in album.pixels_of(near).items()}
-    return Near(found, images, album.features.name, album.side, len(album.paths))
+    return NeighborsResult(found, images, album.features.name, album.side, len(album.paths))
 
 
 def square_of(image: QImage, side: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":

@@ -3,7 +3,7 @@
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QSpinBox, QWidget
 
-from gui.panels.narrow import narrow
+from gui.panels.combo_width import narrow
 
 SMALLEST, LARGEST, AT_FIRST = 2, 100, 25
 """Side of the square in percent of the picture's short side."""

@@ -8,8 +8,8 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QSizePolicy, QSpinBox, QWidget
 
 from engine.heat import SHOWN, Heat, LegendLine, Square, find_method, percent
+from gui.panels.combo_width import narrow
 from gui.panels.map_group import MapGroup
-from gui.panels.narrow import narrow
 from gui.panels.occluder import fills
 
 SMALLEST_SIDE, LARGEST_SIDE = 2.0, 100.0

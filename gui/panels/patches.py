@@ -7,22 +7,22 @@ from PySide6.QtWidgets import QFormLayout, QPushButton, QSpinBox, QWidget
 
 from gui.background import Background
 from gui.panels.folder_line import FolderChoice, FolderPanel
-from gui.panels.inspection import LayerChoice, Stopped, Tell
+from gui.panels.inspection import LayerChoice, ProgressReporter, Stopped
 from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile
 from gui.panels.tile_rows import TileRow, TileRows
 from gui.run.networks import Networks
-from gui.run.patch_finder import Finder, Found, Rows
+from gui.run.patch_finder import FoundPatches, PatchFinder, ShownChannels
 
 ROWS = 12
 """Channels that are shown at first, and that each "more" adds."""
 
 
-class _Growing(QObject):
+class _PatchesRelay(QObject):
     """Brings what has been found so far from the worker to the panel."""
 
     grown = Signal(object, object)
-    """`Finder`, `Found`."""
+    """`PatchFinder`, `FoundPatches`."""
 
 
 class PatchesPanel(FolderPanel):
@@ -55,11 +55,11 @@ class PatchesPanel(FolderPanel):
         self.more.hide()
         self.body.addWidget(self.rows, 1)
         self.body.addWidget(self.more)
-        self.found: Found | None = None
-        self._finder: Finder | None = None
+        self.found: FoundPatches | None = None
+        self._finder: PatchFinder | None = None
         self._asked: tuple[object, ...] = ()
         self._count = ROWS
-        self._growing = _Growing(self)
+        self._growing = _PatchesRelay(self)
         self._growing.grown.connect(self._on_grown, Qt.ConnectionType.QueuedConnection)
         self.layer_box.activated.connect(self._on_layer)
         self.order_box.activated.connect(self._on_rows)
@@ -80,12 +80,14 @@ class PatchesPanel(FolderPanel):
 
     def _wanted(self) -> tuple[object, ...]:
         subject = self.subject
-        eye = subject.eye if subject is not None else None
-        return eye, self.folder.path, self.layer_box.chosen()
+        network_key = subject.network_key if subject is not None else None
+        return network_key, self.folder.path, self.layer_box.chosen()
 
-    def _rows_wanted(self) -> Rows:
+    def _rows_wanted(self) -> ShownChannels:
         only = self.channel_box.value()
-        return Rows(self.order_box.currentIndex() == 1, self._count, only if only >= 0 else None)
+        return ShownChannels(
+            self.order_box.currentIndex() == 1, self._count, only if only >= 0 else None
+        )
 
     @Slot(int)
     def _on_layer(self, _index: int) -> None:
@@ -118,8 +120,8 @@ class PatchesPanel(FolderPanel):
                 (c.channels for c in subject.layers if c.name == self.layer_box.chosen()), 1
             )
             self.channel_box.setMaximum(max(0, (channels or 1) - 1))
-            self._finder = Finder(
-                self.networks, subject.eye, folder,
+            self._finder = PatchFinder(
+                self.networks, subject.network_key, folder,
                 self.layer_box.chosen(), self._rows_wanted(),
             )  # fmt: skip
         finder = self._finder
@@ -147,18 +149,18 @@ class PatchesPanel(FolderPanel):
     # -- what was found -------------------------------------------------------------------
 
     @Slot(object, object)
-    def _on_grown(self, finder: Finder, found: Found) -> None:
+    def _on_grown(self, finder: PatchFinder, found: FoundPatches) -> None:
         if finder is self._finder and self.busy:
             self._show(found)
 
-    def _on_found(self, found: Found | None) -> None:
+    def _on_found(self, found: FoundPatches | None) -> None:
         if found is None:
             return
         self._show(found)
         if found.rows != self._rows_wanted():
             self._show_other_rows()  # chosen while the last ones were cut out
 
-    def _show(self, found: Found) -> None:
+    def _show(self, found: FoundPatches) -> None:
         self.found = found
         layer = self.layer_box.chosen()
         self.rows.set_rows([
@@ -177,7 +179,7 @@ class PatchesPanel(FolderPanel):
         self.more.setVisible(self.channel_box.value() < 0 and len(found.channels) < found.of)
         self.say(self._words(found))
 
-    def _words(self, found: Found) -> str:
+    def _words(self, found: FoundPatches) -> str:
         if found.done == found.total and len(found.unreadable) == found.total:
             return self.tr("None of the pictures in {0} can be read.").format(self.folder.path)
         words = [self.tr("{0} of {1} pictures, {2} channels.").format(
@@ -195,7 +197,7 @@ class PatchesPanel(FolderPanel):
         self.channel_requested.emit(self.layer_box.chosen(), channel)
 
 
-def _look(finder: Finder, _tell: Tell, stopped: Stopped) -> Found | None:
+def _look(finder: PatchFinder, _tell: ProgressReporter, stopped: Stopped) -> FoundPatches | None:
     return finder.look(stopped)
 
 

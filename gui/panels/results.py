@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.run.pace import words
-from gui.run.results import Kept
+from gui.run.results import StoredResult
 
 ENTRY = Qt.ItemDataRole.UserRole
 
@@ -26,7 +26,7 @@ class ResultsPanel(QWidget):
     """Shows what has been made, the newest last; says what a person wants with it."""
 
     show_requested = Signal(object)
-    """A `Kept`."""
+    """A `StoredResult`."""
     compare_requested = Signal(object, object)
     """Two of them, the earlier first."""
     save_requested = Signal(object)
@@ -100,7 +100,7 @@ class ResultsPanel(QWidget):
         for role in roles:
             self._menu.addAction(texts[role]).setData(role)
 
-    def show_entries(self, entries: Sequence[Kept]) -> None:
+    def show_entries(self, entries: Sequence[StoredResult]) -> None:
         """Show these; what is selected stays."""
         before = [self._entry(row) for row in range(self.list.count())]
         with QSignalBlocker(self.list):
@@ -116,20 +116,20 @@ class ResultsPanel(QWidget):
         self._on_selection()
 
     @Slot(object)
-    def show_thumbnail(self, entry: Kept) -> None:
+    def show_thumbnail(self, entry: StoredResult) -> None:
         """Show a result's thumbnail anew."""
         for row in range(self.list.count()):
             if self._entry(row) is entry:
                 self.list.item(row).setIcon(_icon(entry))
 
-    def select(self, entry: Kept) -> None:
+    def select(self, entry: StoredResult) -> None:
         """Select one; nothing is asked for."""
         with QSignalBlocker(self.list):
             for row in range(self.list.count()):
                 self.list.item(row).setSelected(self._entry(row) is entry)
         self._on_selection()
 
-    def selected(self) -> list[Kept]:
+    def selected(self) -> list[StoredResult]:
         """Return the selected ones, in order."""
         rows = sorted(self.list.row(item) for item in self.list.selectedItems())
         return [self._entry(row) for row in rows]
@@ -149,7 +149,7 @@ class ResultsPanel(QWidget):
             self.list.setIconSize(QSize(wide, side))
             self.list.setGridSize(QSize(wide + 8, side + fonts.height() + 8))
 
-    def _item(self, entry: Kept) -> QListWidgetItem:
+    def _item(self, entry: StoredResult) -> QListWidgetItem:
         clock = QLocale().toString(
             datetime.fromtimestamp(entry.when).time(), QLocale.FormatType.ShortFormat
         )
@@ -165,8 +165,8 @@ class ResultsPanel(QWidget):
         item.setData(Qt.ItemDataRole.AccessibleTextRole, told.replace("\n", ", "))
         return item
 
-    def _entry(self, row: int) -> Kept:
-        entry: Kept = self.list.item(row).data(ENTRY)
+    def _entry(self, row: int) -> StoredResult:
+        entry: StoredResult = self.list.item(row).data(ENTRY)
         return entry
 
     @Slot(QListWidgetItem)
@@ -213,5 +213,5 @@ class ResultsPanel(QWidget):
         self.use_requested.emit(self.selected()[0], action.data())  # type: ignore[attr-defined]
 
 
-def _icon(entry: Kept) -> QIcon:
+def _icon(entry: StoredResult) -> QIcon:
     return QIcon(QPixmap.fromImage(entry.thumbnail))

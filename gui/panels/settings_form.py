@@ -17,9 +17,9 @@ from PySide6.QtWidgets import (
 )
 
 from engine.settings import Setting
+from gui.panels.collapsible import CollapsibleGroup
 from gui.panels.editor import Editor
 from gui.panels.editors import editor_for
-from gui.panels.folding import FoldingGroup
 from gui.panels.text_editors import PickEditor, TextEditor
 
 OPEN_AT_FIRST = (
@@ -55,7 +55,7 @@ class SettingsForm(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self._rows: dict[str, _Row] = {}
-        self._groups: dict[str, FoldingGroup] = {}
+        self._groups: dict[str, CollapsibleGroup] = {}
         self._folded: dict[str, bool] = {}
         self._shape: tuple[Setting, ...] = ()
         self._notes: Mapping[str, str] = {}
@@ -120,7 +120,7 @@ class SettingsForm(QScrollArea):
 
     def _built(self, shape: tuple[Setting, ...]) -> "_Page":
         rows: dict[str, _Row] = {}
-        groups: dict[str, FoldingGroup] = {}
+        groups: dict[str, CollapsibleGroup] = {}
         page = QWidget()
         page.installEventFilter(self)
         column = QVBoxLayout(page)
@@ -137,7 +137,7 @@ class SettingsForm(QScrollArea):
             grid.setColumnStretch(1, 1)
             for entry in entries:
                 rows[entry.name] = self._add_row(entry, grid, body)
-            group = FoldingGroup(in_words(title) or self.tr("Settings"), body)
+            group = CollapsibleGroup(in_words(title) or self.tr("Settings"), body)
             group.set_open(not groups or title in OPEN_AT_FIRST)
             group.folded.connect(partial(self._on_folded, title))
             groups[title] = group
@@ -277,7 +277,7 @@ class SettingsForm(QScrollArea):
             return
 
 
-_Page = tuple[QWidget, "dict[str, _Row]", dict[str, FoldingGroup]]
+_Page = tuple[QWidget, "dict[str, _Row]", dict[str, CollapsibleGroup]]
 """With its rows by setting and its groups by title."""
 
 

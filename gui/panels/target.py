@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QComboBox, QCompleter, QFormLayout, QLineEdit, QWi
 
 from engine.errors import BadInput
 from engine.heat import UnitName
-from gui.dialogs.completing import ClickThrough
+from gui.dialogs.completers import ClickThrough
 
 EXAMPLE = "relu4_2"
 """Layer of the unit that is named as an example, where there is such a layer."""

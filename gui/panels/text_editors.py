@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QCompleter, QLineEdit, QPushButton, QWidget
 
 from engine.errors import BadInput
 from engine.settings import Setting
-from gui.dialogs.choosing import folder_to_open
-from gui.dialogs.completing import ClickThrough
+from gui.dialogs.completers import ClickThrough
+from gui.dialogs.file_dialogs import folder_to_open
 from gui.panels.editor import Editor
 
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage, QPainter, QPixmap
 from PySide6.QtWidgets import QListView, QWidget
 
-from gui.panels.choosing_list import DATA, ChoosingList, Items
+from gui.panels.choice_list import DATA, ChoiceList, Items
 
 KEPT = 512
 """Drawn tiles that are kept: more than fit on a screen."""
@@ -25,7 +25,7 @@ class GridTile:
     """What `chosen` hands out for it."""
 
 
-class TileGrid(ChoosingList):
+class TileGrid(ChoiceList):
     """Tiles in reading order; a click, Enter or the space bar chooses one.
 
     Thousands cost nothing before they are scrolled to: only what is seen is drawn and scaled.

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.panels.choosing_list import DATA, ChoosingList, Index, Items
+from gui.panels.choice_list import DATA, ChoiceList, Index, Items
 
 UNIT = DATA + 1
 """Role of the `Bar` itself."""
@@ -36,7 +36,7 @@ class Bar:
         return f"{self.number} {self.name}".strip()
 
 
-class UnitBars(ChoosingList):
+class UnitBars(ChoiceList):
     """A line for each unit, whose number is handed out when it is chosen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

@@ -22,7 +22,7 @@ LARGEST = 192
 
 
 @dataclass(frozen=True)
-class GridWish:
+class ActivationsRequest:
     """Which layer's channels are to be looked at, and how."""
 
     layer: str = ""
@@ -51,7 +51,7 @@ class ActivationGrid:
     """The classes, where each channel stands for one."""
 
 
-def layer_wished(network: "Network", size: tuple[int, int], wish: GridWish) -> str:
+def requested_layer(network: "Network", size: tuple[int, int], request: ActivationsRequest) -> str:
     """Return the layer that is wished for, as the layer tree shows it.
 
     `size` is the picture's height and width. Raises as `Network.taps` for layers that cannot be
@@ -59,7 +59,7 @@ def layer_wished(network: "Network", size: tuple[int, int], wish: GridWish) -> s
     """
     from engine.networks.fitting import last_map
 
-    layer = wish.layer or shown_name(network, last_map(network, size))
+    layer = request.layer or shown_name(network, last_map(network, size))
     network.tapping([layer], size)
     return layer
 

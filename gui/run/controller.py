@@ -12,12 +12,12 @@ from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 
 from engine.job import Job
 from engine.task import Labels, Technique
+from gui.run.film_frames import FilmFrames
 from gui.run.history import History
-from gui.run.mailbox import Mailbox, Shown
+from gui.run.mailbox import Mailbox
 from gui.run.networks import Networks
 from gui.run.pace import Pace
-from gui.run.reel import Reel
-from gui.run.worker import EngineWorker, Order, Result
+from gui.run.worker import EngineWorker, RunRequest, RunResult
 
 if TYPE_CHECKING:
     from engine.task import Stage
@@ -46,14 +46,14 @@ class RunController(QObject):
     begun = Signal(object, str, object)
     """Stages of the run; device and precision in words; the job, its pictures opened."""
     shown = Signal(object)
-    """`Shown`: the newest picture."""
+    """`PreviewImage`: the newest picture."""
     points = Signal(list)
     """New (iteration, losses), none left out."""
     history_changed = Signal()
     steered = Signal(int, object)
     """Iteration, and which live settings have taken effect with it."""
     ended = Signal(object)
-    """`Result`, or None when there is no picture."""
+    """`RunResult`, or None when there is no picture."""
     failed = Signal(str, str)
     """One sentence; details or nothing."""
     forecast_made = Signal(object)
@@ -72,7 +72,7 @@ class RunController(QObject):
         self.threads = 0
         self._mailbox = Mailbox()
         self._number = 0
-        self._order: Order | None = None
+        self._request: RunRequest | None = None
         self._question = 0
         self._question_cancelled = threading.Event()
         self._thread = QThread(self)
@@ -103,17 +103,17 @@ class RunController(QObject):
     @property
     def job(self) -> Job | None:
         """The job of the run under way."""
-        return self._order.job if self._order else None
+        return self._request.job if self._request else None
 
     @property
-    def reel(self) -> Reel | None:
+    def film_frames(self) -> FilmFrames | None:
         """The film of the run under way."""
-        return self._order.reel if self._order else None
+        return self._request.film_frames if self._request else None
 
     @property
     def labels(self) -> Labels | None:
         """What the pictures of the sheet of the run under way are; None: there is one, unnamed."""
-        return self._order.labels if self._order else None
+        return self._request.labels if self._request else None
 
     def start(self, job: Job, *, paused: bool = False) -> None:
         """Begin a run; `paused` holds it before its first iteration. Ignored while one is active.
@@ -127,24 +127,24 @@ class RunController(QObject):
         self.history.clear()
         self.pace = Pace()
         self._number += 1
-        self._order = Order(self._number, job, self.threads)
+        self._request = RunRequest(self._number, job, self.threads)
         if paused:
-            self._order.control.pause(True)
-            self._order.control.step()
+            self._request.control.pause(True)
+            self._request.control.step()
         self._set_state(State.PREPARING)
-        self._run_asked.emit(self._order)
+        self._run_asked.emit(self._request)
 
     def pause(self) -> None:
         """Hold the run after the present iteration."""
-        if self._order and self.state is State.RUNNING:
-            self._order.control.pause(True)
+        if self._request and self.state is State.RUNNING:
+            self._request.control.pause(True)
             self.pace.pause()
             self._set_state(State.PAUSED)
 
     def resume(self) -> None:
         """Go on with a held run."""
-        if self._order and self.state is State.PAUSED:
-            self._order.control.pause(False)
+        if self._request and self.state is State.PAUSED:
+            self._request.control.pause(False)
             self.pace.resume()
             self._set_state(State.RUNNING)
 
@@ -154,13 +154,13 @@ class RunController(QObject):
             self.start(job, paused=True)
         elif self.state is State.RUNNING:
             self.pause()
-        elif self._order and self.state is State.PAUSED:
-            self._order.control.step()
+        elif self._request and self.state is State.PAUSED:
+            self._request.control.step()
 
     def stop(self) -> None:
         """End the run after the present iteration; its picture is kept."""
-        if self._order and self.active:
-            self._order.control.stop()
+        if self._request and self.active:
+            self._request.control.stop()
             self._set_state(State.STOPPING)
 
     def steer(self, technique: Technique, before: Technique | None = None) -> None:
@@ -168,13 +168,13 @@ class RunController(QObject):
 
         With `before`, those alone that are not as they were there.
         """
-        if self._order and self.active:
-            self._order.steering.change(technique, before)
+        if self._request and self.active:
+            self._request.steering.change(technique, before)
 
     def weigh(self, weights: Sequence[float]) -> None:
         """Let other weights of the styles take effect at the next iteration."""
-        if self._order and self.active:
-            self._order.steering.weigh(weights)
+        if self._request and self.active:
+            self._request.steering.weigh(weights)
 
     def ask_forecast(self, job: Job) -> None:
         """Measure what `job` would take, unless a run is active; the last question counts."""
@@ -222,7 +222,7 @@ class RunController(QObject):
         self.pace.plan(plan)
         self.begun.emit(plan, device, job)
         if self.state is State.PREPARING:
-            paused = self._order is not None and self._order.control.paused
+            paused = self._request is not None and self._request.control.paused
             self._set_state(State.PAUSED if paused else State.RUNNING)
 
     @Slot(int, int, object)
@@ -236,12 +236,12 @@ class RunController(QObject):
             self.failed.emit(sentence, details)
 
     @Slot(int, object)
-    def _on_ended(self, run: int, result: Result | None) -> None:
+    def _on_ended(self, run: int, result: RunResult | None) -> None:
         if run != self._number:
             return
         self._tick.stop()
         self._take()  # the last picture and the last numbers
-        self._order = None
+        self._request = None
         self._set_state(State.IDLE)
         self.ended.emit(result)
 
@@ -256,4 +256,4 @@ class RunController(QObject):
             self.state_changed.emit(state)
 
 
-__all__ = ["RunController", "Shown", "State"]
+__all__ = ["RunController", "State"]

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gui.pixels import Bytes
-from gui.run.albums import Albums
-from gui.run.networks import Key
-from gui.run.telling import Tell
+from gui.run.folder_albums import FolderAlbums
+from gui.run.networks import NetworkKey
+from gui.run.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from engine.image import Picture
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MapWish:
+class FolderMapRequest:
     """What is asked for."""
 
-    eye: Key
+    network_key: NetworkKey
     folder: Path
     method: "Method"
     perplexity: float
@@ -31,7 +31,7 @@ class MapWish:
 class FolderMap:
     """A map and what it was made of."""
 
-    wish: MapWish
+    request: FolderMapRequest
     embedding: "Embedding"
     pixels: Bytes
     """(N, s, s, 3)."""
@@ -41,37 +41,40 @@ class FolderMap:
 
     def title(self) -> str:
         """Say what the figure shows."""
-        embedding, wish = self.embedding, self.wish
+        embedding, request = self.embedding, self.request
         share = f"the first two principal components explain {embedding.explained[:2].sum():.0%}"
-        what = f"{wish.eye[0]}'s features ({self.features})"
-        if wish.method == "pca":
+        what = f"{request.network_key[0]}'s features ({self.features})"
+        if request.method == "pca":
             return f"PCA of {what}: {share}"
         return (
-            f"t-SNE of {what}, perplexity {embedding.perplexity:g}, seed {wish.seed}; distances "
+            f"t-SNE of {what}, perplexity {embedding.perplexity:g}, seed {request.seed}; distances "
             f"between clusters mean little; {share}"
         )
 
 
 def make_map(
-    albums: Albums, wish: MapWish, tell: Tell, stopped: Callable[[], bool]
+    albums: FolderAlbums,
+    request: FolderMapRequest,
+    report: ProgressReporter,
+    stopped: Callable[[], bool],
 ) -> FolderMap | None:
     """Read and lay out; None when stopped. Raises `PareidoliaError`s. Not for the GUI thread."""
     from engine.inspection.embedding import Embedding, label_of
     from engine.inspection.layout import embed_apart
 
-    album = albums.read(wish.folder, wish.eye, tell, stopped)
+    album = albums.read(request.folder, request.network_key, report, stopped)
     if album is None:
         return None
-    tell(0, 0)  # how long the rest takes is not known
+    report(0, 0)  # how long the rest takes is not known
     laid_out = embed_apart(
-        album.vectors(), wish.method, max(wish.perplexity, 1.0), wish.seed, stopped=stopped
+        album.vectors(), request.method, max(request.perplexity, 1.0), request.seed, stopped=stopped
     )
     if laid_out is None:
         return None
     paths = list(album.paths)
     embedding = Embedding(paths, *laid_out, dict(album.unreadable))
-    labels = [label_of(path, wish.folder) for path in paths]
-    return FolderMap(wish, embedding, album.pixels(), labels, album.features.name)
+    labels = [label_of(path, request.folder) for path in paths]
+    return FolderMap(request, embedding, album.pixels(), labels, album.features.name)
 
 
 def save_figure(made: FolderMap, path: Path) -> Path:

@@ -15,7 +15,7 @@ Point = tuple[int, dict[str, float]]
 
 
 @dataclass(frozen=True)
-class Shown:
+class PreviewImage:
     """A picture on its way to the screen."""
 
     run: int
@@ -35,7 +35,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._shown: Shown | None = None
+        self._shown: PreviewImage | None = None
         self._points: list[Point] = []
         self._announced = False
 
@@ -44,7 +44,7 @@ class Mailbox:
         """Whether a picture put now would not replace one that has not been seen."""
         return self._shown is None
 
-    def put(self, point: Point, shown: Shown | None = None) -> bool:
+    def put(self, point: Point, shown: PreviewImage | None = None) -> bool:
         """Leave numbers and perhaps a picture; return whether the window must be told."""
         with self._lock:
             self._points.append(point)
@@ -53,7 +53,7 @@ class Mailbox:
             first, self._announced = not self._announced, True
             return first
 
-    def take(self) -> tuple[Shown | None, list[Point]]:
+    def take(self) -> tuple[PreviewImage | None, list[Point]]:
         """Return the newest picture, if any is new, and all numbers since the last time."""
         with self._lock:
             shown, points = self._shown, self._points

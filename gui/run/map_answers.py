@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from PySide6.QtGui import QImage
 
 from engine.heat import Heat, Square, UnitName, find_method
-from gui.run.activation_grid import ActivationGrid, GridWish
-from gui.run.networks import Key
+from gui.run.activation_grid import ActivationGrid, ActivationsRequest
+from gui.run.networks import NetworkKey
 
 SLOW = ("occlusion", "smoothgrad")
 """Methods, by their commands, that take seconds."""
 
 
 @dataclass(frozen=True)
-class Question:
+class MapsRequest:
     """What is to be looked at, with what."""
 
     image: QImage
@@ -29,7 +29,7 @@ class Question:
     """One that looks at a layer; empty: none."""
     layer: str = ""
     """Empty: the last layer that has a map."""
-    activations: GridWish | None = None
+    activations: ActivationsRequest | None = None
     """Whose channels are wanted."""
     classes: bool = True
     """Whether classes and maps are wanted, not the activations alone."""
@@ -43,7 +43,7 @@ class Question:
     """As the job says it; None: as the weights want."""
 
     @property
-    def eye(self) -> Key:
+    def network_key(self) -> NetworkKey:
         """Who looks: network, weights and how pictures are prepared."""
         return self.network, self.weights, self.preprocessing
 
@@ -56,17 +56,17 @@ class Question:
         """Whether saliency or grad_cam is to be made."""
         return bool(getattr(self, kind)) and not self.nameless
 
-    def asks_for_the_same(self, other: "Question") -> bool:
+    def asks_for_the_same(self, other: "MapsRequest") -> bool:
         """Whether the same is asked, about whatever picture."""
         blank = QImage()
         return replace(self, image=blank) == replace(other, image=blank)
 
 
 @dataclass(frozen=True)
-class Answer:
+class MapsAnswer:
     """Most likely classes, the maps, and a layer's activations."""
 
-    question: Question
+    question: MapsRequest
     top: tuple[tuple[int, str, float], ...] = ()
     """Number, name, probability."""
     target: int = 0
@@ -97,12 +97,14 @@ class Answer:
     share: float = 0.0
     """Of an occlusion's work that is done."""
 
-    def of_picture(self, now: Question) -> bool:
+    def of_picture(self, now: MapsRequest) -> bool:
         """Whether this is what the network now asked says of the picture now asked about."""
         asked = self.question
-        return asked.eye == now.eye and asked.image.cacheKey() == now.image.cacheKey()
+        return (
+            asked.network_key == now.network_key and asked.image.cacheKey() == now.image.cacheKey()
+        )
 
-    def of_target(self, now: Question) -> bool:
+    def of_target(self, now: MapsRequest) -> bool:
         """Whether this is about the class or unit now asked about."""
         asked = self.question
         if (asked.unit, asked.nameless) != (now.unit, now.nameless):
@@ -111,7 +113,7 @@ class Answer:
         meant = likely if now.target is None else now.target
         return asked.target == now.target or now.unit is not None or meant == self.target
 
-    def has_method(self, kind: str, now: Question) -> bool:
+    def has_method(self, kind: str, now: MapsRequest) -> bool:
         """Whether saliency or grad_cam is made the way that is now asked for."""
         asked = self.question
         if kind == "grad_cam":

@@ -8,7 +8,7 @@ from PySide6.QtCore import QCoreApplication
 from engine.errors import PareidoliaError
 from engine.heat import SHOWN, Method, UnitName, find_method
 from gui.run.activation_grid import activation_grid
-from gui.run.map_answers import Answer, Question
+from gui.run.map_answers import MapsAnswer, MapsRequest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.networks.network import Network
 
 
-def grad_cam_layer(question: Question, network: "Network", size: tuple[int, int]) -> str:
+def grad_cam_layer(question: MapsRequest, network: "Network", size: tuple[int, int]) -> str:
     """Return where Grad-CAM of a class is wanted; empty: nowhere, or there is no such place."""
     from engine.networks.fitting import last_map
 
@@ -33,13 +33,13 @@ def grad_cam_layer(question: Question, network: "Network", size: tuple[int, int]
 
 
 def with_grid(
-    answer: Answer, layer: str, network: "Network", picture: "Tensor", seen: "Seen | None"
-) -> Answer:
+    answer: MapsAnswer, layer: str, network: "Network", picture: "Tensor", seen: "Seen | None"
+) -> MapsAnswer:
     """Return the answer with a layer's activations: those `seen`, or of a pass of their own."""
     import torch
 
-    wish = answer.question.activations
-    assert wish is not None
+    request = answer.question.activations
+    assert request is not None
     if seen is None:
         with torch.no_grad():
             found = network.taps(picture, [layer])[layer]
@@ -47,13 +47,13 @@ def with_grid(
         found = seen.activations[layer]
     size = (picture.shape[2], picture.shape[3])
     try:
-        grid = activation_grid(network, found, layer, size, wish.together)
+        grid = activation_grid(network, found, layer, size, request.together)
     except PareidoliaError as error:  # classes and maps may do
         return replace(answer, activations_problem=str(error))
     return replace(answer, activations=grid)
 
 
-def with_classes(answer: Answer, network: "Network", logits: "Tensor", most: int) -> Answer:
+def with_classes(answer: MapsAnswer, network: "Network", logits: "Tensor", most: int) -> MapsAnswer:
     """Return the answer with so many of the most likely classes, and the one that the maps are about."""
     from engine.networks.classes import probabilities
 
@@ -69,7 +69,9 @@ def with_classes(answer: Answer, network: "Network", logits: "Tensor", most: int
     return replace(answer, top=top, target=target, target_name=name, probability=chance)
 
 
-def with_occlusion(answer: Answer, method: Method, network: "Network", found: "Occluded") -> Answer:
+def with_occlusion(
+    answer: MapsAnswer, method: Method, network: "Network", found: "Occluded"
+) -> MapsAnswer:
     """Return the answer with the maps of an occlusion."""
     from engine.attribution.companions import heats
 
@@ -78,7 +80,7 @@ def with_occlusion(answer: Answer, method: Method, network: "Network", found: "O
     return replace(answer, saliency=maps[SHOWN[0]], occlusion=maps, share=share)
 
 
-def with_unit(answer: Answer, network: "Network", x: "Tensor", unit: "Unit") -> Answer:
+def with_unit(answer: MapsAnswer, network: "Network", x: "Tensor", unit: "Unit") -> MapsAnswer:
     """Return the answer with what a unit says of a picture, as `network.prepare` returns it.
 
     Raises `BadInput` where there is no such unit.

@@ -17,8 +17,8 @@ from PySide6.QtGui import QImage
 from engine.errors import PareidoliaError, is_out_of_memory
 from engine.heat import Heat, Method, UnitName, find_method
 from gui.pixels import picture_of, to_array
-from gui.run.activation_grid import layer_wished
-from gui.run.map_answers import Answer, Question
+from gui.run.activation_grid import requested_layer
+from gui.run.map_answers import MapsAnswer, MapsRequest
 from gui.run.map_parts import grad_cam_layer, with_classes, with_grid, with_occlusion, with_unit
 from gui.run.networks import Networks
 
@@ -46,9 +46,9 @@ class MapsWorker(QObject):
     """Lives on the maps' thread."""
 
     answered = Signal(object, float)
-    """`Answer`, seconds that it took."""
+    """`MapsAnswer`, seconds that it took."""
     grown = Signal(object)
-    """`Answer` that is not finished."""
+    """`MapsAnswer` that is not finished."""
 
     def __init__(self, networks: Networks) -> None:
         super().__init__()
@@ -63,27 +63,30 @@ class MapsWorker(QObject):
         """Where Grad-CAM looks for a layer's channel in pictures of a size: found by trying."""
 
     @Slot(object)
-    def answer(self, question: Question) -> None:
+    def answer(self, question: MapsRequest) -> None:
         """Make the maps. Never raises."""
         began = time.perf_counter()
         try:
             answer = self._answer(question)
         except PareidoliaError as error:
-            answer = Answer(question, problem=str(error))
+            answer = MapsAnswer(question, problem=str(error))
         except Exception as error:  # maps are an extra: the window says why there are none
-            answer = Answer(question, problem=f"{type(error).__name__}: {error}")
+            answer = MapsAnswer(question, problem=f"{type(error).__name__}: {error}")
         self.answered.emit(answer, time.perf_counter() - began)
 
-    def _answer(self, question: Question) -> Answer:
+    def _answer(self, question: MapsRequest) -> MapsAnswer:
         from engine.attribution.one_pass import one_pass, too_much
 
         network = self._network(question)
         picture = fitting(question.image, network)
         size = (picture.shape[2], picture.shape[3])
-        answer, layer = Answer(question, squeezed=squeezed_to(question.image, network, size)), ""
+        answer, layer = (
+            MapsAnswer(question, squeezed=squeezed_to(question.image, network, size)),
+            "",
+        )
         if question.activations is not None:
             try:
-                layer = layer_wished(network, size, question.activations)
+                layer = requested_layer(network, size, question.activations)
             except PareidoliaError as error:  # classes and maps may do
                 answer = replace(answer, activations_problem=str(error))
         seen = None
@@ -122,9 +125,9 @@ class MapsWorker(QObject):
         return answer
 
     def _with_map(
-        self, answer: Answer, kind: str, network: "Network", x: "Tensor",
+        self, answer: MapsAnswer, kind: str, network: "Network", x: "Tensor",
         known: "GradCamPass | None",
-    ) -> Answer:  # fmt: skip
+    ) -> MapsAnswer:  # fmt: skip
         """Return the answer with a map added; without it when stopped."""
         from engine.attribution.methods import Question as About
         from engine.attribution.methods import attribute, without_rule
@@ -168,7 +171,7 @@ class MapsWorker(QObject):
         return self._before[key]
 
     def _publish(
-        self, answer: Answer, method: Method, network: "Network", covered: "deque[Occluded]",
+        self, answer: MapsAnswer, method: Method, network: "Network", covered: "deque[Occluded]",
         found: "Occluded",
     ) -> None:  # fmt: skip
         """Keep what an occlusion has found; hand out its maps as they grow, every so often."""
@@ -183,12 +186,12 @@ class MapsWorker(QObject):
     def _is_stopped(self) -> bool:
         return self.stopped or self.given_up
 
-    def _network(self, question: Question) -> "Network":
+    def _network(self, question: MapsRequest) -> "Network":
         import torch
 
         from engine.device import choose_device
 
-        shared = self._networks.get(*question.eye)
+        shared = self._networks.get(*question.network_key)
         device = choose_device(question.device)
         if self._twin is None or self._twin[:2] != (shared, device.type):
             own = shared.twin() if device.type == "cpu" else shared
@@ -227,7 +230,7 @@ class MapsController(QObject):
     """Takes questions, the newest of which counts; lives in the GUI thread."""
 
     answered = Signal(object)
-    """`Answer`; also one that is not finished."""
+    """`MapsAnswer`; also one that is not finished."""
 
     _asked = Signal(object)
 
@@ -243,8 +246,8 @@ class MapsController(QObject):
         self._asked.connect(self._worker.answer, Qt.ConnectionType.QueuedConnection)
         self._worker.answered.connect(self._on_answered)
         self._worker.grown.connect(self._on_grown)
-        self._pending: Question | None = None
-        self._under_way: Question | None = None
+        self._pending: MapsRequest | None = None
+        self._under_way: MapsRequest | None = None
         self._busy = False
         self._not_before = 0.0
         self._timer = QTimer(self)
@@ -252,7 +255,7 @@ class MapsController(QObject):
         self._timer.timeout.connect(self._send)
         self._thread.start()
 
-    def ask(self, question: Question) -> None:
+    def ask(self, question: MapsRequest) -> None:
         """Have a question answered when the worker is free and it is time.
 
         An occlusion under way is given up for it; where pictures come by themselves, only if other
@@ -288,12 +291,12 @@ class MapsController(QObject):
         self._asked.emit(self._under_way)
 
     @Slot(object)
-    def _on_grown(self, answer: Answer) -> None:
+    def _on_grown(self, answer: MapsAnswer) -> None:
         if not self._worker.given_up:
             self.answered.emit(answer)
 
     @Slot(object, float)
-    def _on_answered(self, answer: Answer, seconds: float) -> None:
+    def _on_answered(self, answer: MapsAnswer, seconds: float) -> None:
         self._busy, self._under_way = False, None
         pause = max(AT_MOST_EVERY - seconds, seconds / SHARE - seconds) if self.run_active else 0.0
         self._not_before = time.monotonic() + max(0.0, pause)

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from engine.job import Job
     from engine.networks.network import Network
 
-Key = tuple[str, str | None, str | None]
+NetworkKey = tuple[str, str | None, str | None]
 """Network, where its weights are, and how pictures are prepared: what `Networks.get` takes."""
 KEPT = 2
 """Networks kept in memory: going back to the one before is instant."""
 
 
-def eye_of(job: "Job") -> Key:
+def network_key_of(job: "Job") -> NetworkKey:
     """Return what a job looks with."""
     return job.network, job.weights, job.preprocessing
 
@@ -26,8 +26,8 @@ class Networks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loading: dict[Key, threading.Lock] = {}
-        self._loaded: OrderedDict[Key, Network] = OrderedDict()
+        self._loading: dict[NetworkKey, threading.Lock] = {}
+        self._loaded: OrderedDict[NetworkKey, Network] = OrderedDict()
 
     def get(
         self, name: str, weights: str | None = None, preprocessing: str | None = None

@@ -10,8 +10,8 @@ from PySide6.QtGui import QImage
 
 from engine.errors import PareidoliaError
 from gui.pixels import to_image
-from gui.run.networks import Key, Networks
-from gui.run.telling import Tell
+from gui.run.networks import NetworkKey, Networks
+from gui.run.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from engine.inspection.patches import Patch, PatchSearch
@@ -25,7 +25,7 @@ KEPT = 4000
 
 
 @dataclass(frozen=True)
-class Rows:
+class ShownChannels:
     """Which channels are to be shown."""
 
     by_number: bool
@@ -35,10 +35,10 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundPatches:
     """What has been found so far."""
 
-    rows: Rows
+    rows: ShownChannels
     channels: list[tuple[int, list[tuple["Patch", QImage]]]]
     of: int
     """Channels that the layer has."""
@@ -49,17 +49,17 @@ class Found:
     unreadable: dict[Path, str]
 
 
-class Finder:
+class PatchFinder:
     """One search; runs behind the window, except for setting `rows`."""
 
     def __init__(
-        self, networks: Networks, eye: Key, folder: Path, layer: str,
-        rows: Rows,
+        self, networks: Networks, network_key: NetworkKey, folder: Path, layer: str,
+        rows: ShownChannels,
     ) -> None:  # fmt: skip
         self.rows = rows
         """May be replaced at any time, by any thread."""
         self.layer = layer
-        self._networks, self._eye = networks, eye
+        self._networks, self._network_key = networks, network_key
         self._folder = folder
         self._search: PatchSearch | None = None
         self._images: dict[tuple[Path, tuple[int, int, int, int]], QImage] = {}
@@ -67,25 +67,25 @@ class Finder:
 
     def run(
         self,
-        publish: Callable[[Found], None],
-        tell: Tell,
+        publish: Callable[[FoundPatches], None],
+        report: ProgressReporter,
         stopped: Callable[[], bool],
-    ) -> Found | None:
-        """Search on to the end; None when stopped. Raises `PareidoliaError`s, as `Albums.read`."""
+    ) -> FoundPatches | None:
+        """Search on to the end; None when stopped. Raises `PareidoliaError`s, as `FolderAlbums.read`."""
         if self._search is None:
             from engine.inspection.patches import PatchSearch
 
-            network = self._networks.get(*self._eye).twin()
+            network = self._networks.get(*self._network_key).twin()
             self._search = PatchSearch(network, self._folder, [self.layer])
             self._taken_up = self._search.done
-        tell.check(self._search.done, len(self._search.files))
+        report.check(self._search.done, len(self._search.files))
         running = self._search.run()
         shown = time.monotonic() - SHOW_EVERY / 2
         try:
             for progress in running:
                 if stopped():
                     return None
-                tell(progress.done, progress.total)
+                report(progress.done, progress.total)
                 if progress.done < progress.total and time.monotonic() - shown > SHOW_EVERY:
                     part = self.look(stopped)
                     if part is None:
@@ -96,7 +96,7 @@ class Finder:
             running.close()  # what was found is written down
         return self.look(stopped)
 
-    def look(self, stopped: Callable[[], bool]) -> Found | None:
+    def look(self, stopped: Callable[[], bool]) -> FoundPatches | None:
         """Return what has been found of the channels in `rows`; None when stopped."""
         search, rows = self._search, self.rows
         assert search is not None
@@ -117,7 +117,7 @@ class Finder:
                 if image is not None:
                     tiles.append((patch, image))
             found.append((channel, tiles))
-        return Found(
+        return FoundPatches(
             rows, found, of, search.done, len(search.files), self._taken_up, dict(search.unreadable)
         )
 

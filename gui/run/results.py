@@ -19,7 +19,7 @@ from engine.task import Labels
 from gui.background import Background
 from gui.pictures import image_of
 from gui.run.scratch import has_room, scratch_folder
-from gui.run.worker import Result
+from gui.run.worker import RunResult
 
 BUDGET = 8 << 30
 """Bytes of results that are kept; the oldest go first."""
@@ -28,7 +28,7 @@ THUMBNAIL = 192
 
 
 @dataclass(eq=False)
-class Kept:
+class StoredResult:
     """A result: small to look at, and where all of it lies."""
 
     number: int
@@ -47,14 +47,14 @@ class Kept:
     """Width and height."""
     thumbnail: QImage = field(default_factory=QImage)
     """As the result is finished; null until the file is written."""
-    small: "Small | None" = None
+    small: "ResultThumbnail | None" = None
     """What the thumbnail is made of."""
     file: Path | None = None
     bytes: int = 0
 
 
 @dataclass(frozen=True, eq=False)
-class Small:
+class ResultThumbnail:
     """A result and the photo that it was made of, as small as a thumbnail, not finished."""
 
     picture: Picture
@@ -75,24 +75,24 @@ class Results(QObject):
     changed = Signal()
     """One came, or was removed."""
     redrawn = Signal(object)
-    """A `Kept` that is finished in another way has its new thumbnail."""
+    """A `StoredResult` that is finished in another way has its new thumbnail."""
     failed = Signal(str)
 
     def __init__(self, background: Background, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.budget = BUDGET
-        self.entries: list[Kept] = []
+        self.entries: list[StoredResult] = []
         """In the order in which they came."""
         self._background = background
-        self._place = _Place()
+        self._place = _ResultsFolder()
         self._count = 0
-        self._stale: list[Kept] = []
+        self._stale: list[StoredResult] = []
         """Those that want a new thumbnail; the first one's is being made."""
 
-    def add(self, result: Result, labels: Labels | None, finish: Finish) -> Kept:
+    def add(self, result: RunResult, labels: Labels | None, finish: Finish) -> StoredResult:
         """Keep a result; it is written behind the window."""
         self._count += 1
-        kept = Kept(
+        kept = StoredResult(
             self._count, result.job.technique.title, referenced(result.job), result.iteration,
             result.total, result.seconds, result.complete, labels, finish,
         )  # fmt: skip
@@ -103,7 +103,7 @@ class Results(QObject):
         )
         return kept
 
-    def finish(self, kept: Kept, finish: Finish) -> None:
+    def finish(self, kept: StoredResult, finish: Finish) -> None:
         """Let a result be finished in another way; its thumbnail follows behind the window."""
         changed, kept.finish = kept.finish != finish, finish
         if changed and kept.small is not None and kept not in self._stale[1:]:
@@ -117,21 +117,21 @@ class Results(QObject):
         work = partial(kept.small.finished, kept.finish)
         self._background.submit(work, partial(self._on_redrawn, kept))
 
-    def _on_redrawn(self, kept: Kept, thumbnail: QImage) -> None:
+    def _on_redrawn(self, kept: StoredResult, thumbnail: QImage) -> None:
         kept.thumbnail = thumbnail
         self._stale.pop(0)
         self.redrawn.emit(kept)
         if self._stale:
             self._redraw()
 
-    def remove(self, kept: Kept) -> None:
+    def remove(self, kept: StoredResult) -> None:
         """Forget a result and its file."""
         if kept in self.entries:
             self.entries.remove(kept)
             self._delete(kept)
             self.changed.emit()
 
-    def _on_written(self, kept: Kept, finish: Finish, made: "_Made") -> None:
+    def _on_written(self, kept: StoredResult, finish: Finish, made: "_Made") -> None:
         kept.thumbnail, kept.size, kept.file, kept.bytes, kept.small = made
         self.entries.append(kept)
         self.entries.sort(key=lambda each: each.number)
@@ -141,17 +141,17 @@ class Results(QObject):
         now, kept.finish = kept.finish, finish
         self.finish(kept, now)  # if it was changed while the file was written
 
-    def _delete(self, kept: Kept) -> None:
+    def _delete(self, kept: StoredResult) -> None:
         if kept.file is not None:
             self._background.submit(partial(kept.file.unlink, missing_ok=True))
 
-    def _fail(self, kept: Kept, error: BaseException) -> None:
+    def _fail(self, kept: StoredResult, error: BaseException) -> None:
         if not isinstance(error, (BadInput, OSError)):
             raise error
         self.failed.emit(self.tr("Result {0} cannot be kept: {1}").format(kept.number, error))
 
 
-class _Place:
+class _ResultsFolder:
     """The folder of the files, made when the first one comes."""
 
     def __init__(self) -> None:
@@ -165,10 +165,10 @@ class _Place:
             return self._folder
 
 
-_Made = tuple[QImage, tuple[int, int], Path, int, Small]
+_Made = tuple[QImage, tuple[int, int], Path, int, ResultThumbnail]
 
 
-def _written(result: Result, finish: Finish, place: _Place, name: str) -> _Made:
+def _written(result: RunResult, finish: Finish, place: _ResultsFolder, name: str) -> _Made:
     """Write a result in full precision.
 
     Returns thumbnail, width and height, file and its bytes, and what the thumbnail is made of.
@@ -186,7 +186,7 @@ def _written(result: Result, finish: Finish, place: _Place, name: str) -> _Made:
         parts["alpha"] = picture.alpha
     np.savez(file, **parts)
     photo = photo_of(result)
-    small = Small(_small(picture), None if photo is None else _small(photo))
+    small = ResultThumbnail(_small(picture), None if photo is None else _small(photo))
     size = picture.width, picture.height
     return small.finished(finish), size, file, file.stat().st_size, small
 
@@ -195,7 +195,7 @@ def _small(picture: Picture) -> Picture:
     return picture.resized(long_side=THUMBNAIL, enlarge=False)
 
 
-def read(kept: Kept) -> Result:
+def read(kept: StoredResult) -> RunResult:
     """Return a kept result whole, with the pictures of its job as far as they are still there.
 
     Raises `BadInput` where its file is gone.
@@ -207,7 +207,7 @@ def read(kept: Kept) -> Result:
         alpha = parts.get("alpha")
         picture = Picture(parts["rgb"], alpha, exif)
     job = _with_pictures(kept.job, _found)
-    return Result(
+    return RunResult(
         -kept.number, job, picture, kept.iteration, kept.total, kept.seconds, kept.complete
     )
 
@@ -229,7 +229,7 @@ def is_reference(source: object) -> bool:
     return isinstance(source, Picture) and source.rgb.size == 3
 
 
-def photo_of(result: Result) -> Picture | None:
+def photo_of(result: RunResult) -> Picture | None:
     """Return the photo that a result was made of, if it is still there."""
     content = result.job.inputs.content
     return content if isinstance(content, Picture) and not is_reference(content) else None

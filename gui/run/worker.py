@@ -22,10 +22,10 @@ from engine.task import Frame, Labels
 from gui.garbage import collect_soon
 from gui.panels.timeline import Moment
 from gui.pixels import Bytes, to_image
+from gui.run.film_frames import FilmFrames
 from gui.run.history import History
-from gui.run.mailbox import Mailbox, Shown
+from gui.run.mailbox import Mailbox, PreviewImage
 from gui.run.networks import Networks
-from gui.run.reel import Reel
 
 if TYPE_CHECKING:
     from engine.task import Stage
@@ -34,7 +34,7 @@ NICENESS = 5
 """The window goes first when both want the same core."""
 
 
-class Control:
+class RunControl:
     """Pause, step and stop, asked for from the window's thread."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Control:
 
 
 @dataclass
-class Order:
+class RunRequest:
     """One run, as the window asks for it."""
 
     number: int
@@ -87,15 +87,15 @@ class Order:
     threads: int = 0
     """Processor threads; 0: all."""
     steering: Steering = field(default_factory=Steering)
-    control: Control = field(default_factory=Control)
-    reel: Reel = field(default_factory=Reel)
+    control: RunControl = field(default_factory=RunControl)
+    film_frames: FilmFrames = field(default_factory=FilmFrames)
     """Takes the frames that finish one of a film."""
     labels: Labels | None = None
     """What the pictures of the sheet are; known once the run has begun."""
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """What a run has left, whether it came to its end or not."""
 
     run: int
@@ -120,7 +120,7 @@ class EngineWorker(QObject):
     steered = Signal(int, int, object)
     """Run, iteration, the live settings that have taken effect."""
     ended = Signal(int, object)
-    """Run, `Result` or None."""
+    """Run, `RunResult` or None."""
     failed = Signal(int, str, str)
     """Run, one sentence, details (empty where the sentence says all)."""
     forecast_made = Signal(int, object)
@@ -131,78 +131,83 @@ class EngineWorker(QObject):
         self.networks, self.mailbox, self.history = networks, mailbox, history
 
     @Slot(object)
-    def run(self, order: Order) -> None:
+    def run(self, request: RunRequest) -> None:
         """Carry out a run. Never raises."""
-        result: Result | None = None
+        result: RunResult | None = None
         sentence = details = ""
-        drawn = _Drawn()
+        drawn = _LastFrame()
         try:
-            result = self._run(order, drawn)
+            result = self._run(request, drawn)
         except PareidoliaError as error:
             sentence = str(error)
         except Exception as error:
             sentence, details = self.tr("unexpected error: {0}").format(error), _traceback()
         if sentence and drawn.frame is not None:  # the last good picture is kept
             with contextlib.suppress(Exception):
-                result = drawn.result(order, complete=False)
+                result = drawn.result(request, complete=False)
         drawn.frame = None
         # Outside the except blocks: their tracebacks would keep the run's memory.
         collect_soon()
         if sentence:
-            self.failed.emit(order.number, sentence, details)
-        self.ended.emit(order.number, result)
+            self.failed.emit(request.number, sentence, details)
+        self.ended.emit(request.number, result)
 
-    def _run(self, order: Order, drawn: "_Drawn") -> Result | None:
+    def _run(self, request: RunRequest, drawn: "_LastFrame") -> RunResult | None:
         from engine.device import choose_device, choose_precision, release_memory
         from engine.job import run
 
-        self._become_nice(order.threads)
+        self._become_nice(request.threads)
         began = time.perf_counter()
-        job = opened(order.job)
+        job = opened(request.job)
         device = choose_device(job.device)
         dtype = choose_precision(job.precision, device)
         network = self.networks.get(job.network, job.weights, job.preprocessing).at(device, dtype)
         task = prepare(job, network)
         plan = task.technique.stages(task)
         labels = getattr(task.technique, "labels", None)
-        order.labels = None if labels is None else labels(task)
-        self.begun.emit(order.number, plan, f"{device.type}, {job.precision}", job)
+        request.labels = None if labels is None else labels(task)
+        self.begun.emit(request.number, plan, f"{device.type}, {job.precision}", job)
         drawn.job, drawn.began = job, began
         del task
         try:
             # As they are made: how they are finished can be changed as long as they are shown.
             plain = replace(job, finish=Finish())
-            with contextlib.closing(run(plain, network, order.steering)) as frames:  # type: ignore[type-var]
+            with contextlib.closing(run(plain, network, request.steering)) as frames:  # type: ignore[type-var]
                 applied = 0
-                for frame in _watched(frames, order.control):
+                for frame in _watched(frames, request.control):
                     drawn.frame = frame
-                    while applied < len(order.steering.applied):
-                        self.steered.emit(order.number, *order.steering.applied[applied])
+                    while applied < len(request.steering.applied):
+                        self.steered.emit(request.number, *request.steering.applied[applied])
                         applied += 1
-                    last = order.control.stopped or frame.iteration in (frame.total, job.stop_after)
-                    self._publish(order, drawn, plan, last)
+                    last = request.control.stopped or frame.iteration in (
+                        frame.total,
+                        job.stop_after,
+                    )
+                    self._publish(request, drawn, plan, last)
                     if last:
                         break
                 if drawn.frame is None:
                     return None
-                return drawn.result(order, drawn.frame.iteration == drawn.frame.total)
+                return drawn.result(request, drawn.frame.iteration == drawn.frame.total)
         finally:
             del network
             release_memory(device)
 
-    def _publish(self, order: Order, drawn: "_Drawn", plan: "list[Stage]", last: bool) -> None:
+    def _publish(
+        self, request: RunRequest, drawn: "_LastFrame", plan: "list[Stage]", last: bool
+    ) -> None:
         """Leave the numbers, and the picture where somebody wants it."""
         frame = drawn.frame
         assert frame is not None
         if frame.film:
-            order.reel.add(frame.picture)
+            request.film_frames.add(frame.picture)
         shown = None
         keep = last or self.history.wants(frame.iteration)
         made = time.perf_counter()
-        if keep or order.control.held or self.mailbox.has_room:
+        if keep or request.control.held or self.mailbox.has_room:
             image = drawn.image()
-            shown = Shown(
-                order.number, frame.iteration, frame.total, frame.stage, frame.seconds, image,
+            shown = PreviewImage(
+                request.number, frame.iteration, frame.total, frame.stage, frame.seconds, image,
                 plan[-1].size, made,
             )  # fmt: skip
             if keep:
@@ -244,7 +249,7 @@ class EngineWorker(QObject):
 
 
 @dataclass
-class _Drawn:
+class _LastFrame:
     """The newest frame of a run, for when it ends in whatever way."""
 
     job: Job | None = None
@@ -267,19 +272,26 @@ class _Drawn:
             self._alpha = np.rint(resized.alpha * np.float32(255)).astype(np.uint8)
         return to_image(np.dstack((pixels, self._alpha)))
 
-    def result(self, order: Order, complete: bool) -> Result:
+    def result(self, request: RunRequest, complete: bool) -> RunResult:
         assert self.job is not None
         assert self.frame is not None
         picture = from_tensor(self.frame.picture, carried(self.job))
         stop = None if complete else self.frame.iteration
-        job = replace(self.job, changes=tuple(order.steering.applied), stop_after=stop)
+        job = replace(self.job, changes=tuple(request.steering.applied), stop_after=stop)
         frame, seconds = self.frame, time.perf_counter() - self.began
-        return Result(
-            order.number, job, picture, frame.iteration, frame.total, seconds, complete, frame.note
+        return RunResult(
+            request.number,
+            job,
+            picture,
+            frame.iteration,
+            frame.total,
+            seconds,
+            complete,
+            frame.note,
         )
 
 
-def _watched(frames: Iterator[Frame], control: Control) -> Iterator[Frame]:
+def _watched(frames: Iterator[Frame], control: RunControl) -> Iterator[Frame]:
     """Yield frames, holding before each while the run is paused."""
     while True:
         control.wait()

@@ -100,16 +100,22 @@ def _live_rows(device: torch.device) -> Iterator[Row]:
         from PySide6.QtGui import QImage
 
         from gui.pixels import to_image
-        from gui.run.activation_grid import GridWish
-        from gui.run.maps import MapsWorker, Question, fitting
+        from gui.run.activation_grid import ActivationsRequest
+        from gui.run.maps import MapsRequest, MapsWorker, fitting
         from gui.run.networks import Networks
     except ImportError:
         yield Row(what, None, note="PySide6 is not installed")
         return
     pixels = photo(max(LIVE_SIZE)).tensor().permute(1, 2, 0).mul(255).byte().numpy()
     image: QImage = to_image(pixels).scaled(*LIVE_SIZE)
-    asked = Question(
-        image, "slim_vgg", None, device.type, None, grad_cam="Grad-CAM", activations=GridWish()
+    asked = MapsRequest(
+        image,
+        "slim_vgg",
+        None,
+        device.type,
+        None,
+        grad_cam="Grad-CAM",
+        activations=ActivationsRequest(),
     )
     worker = MapsWorker(Networks())
     problems: list[str] = []

@@ -56,7 +56,7 @@ def shown(wanted: Job) -> MainWindow:
 def opened(wanted: Job) -> MainWindow:
     """Open the window and wait for network and photo."""
     window = shown(wanted)
-    spin(lambda: window.layers.here is not None and window.showing.content() is not None)
+    spin(lambda: window.layers.here is not None and window.canvas_content.content() is not None)
     return window
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 from PySide6.QtWidgets import QApplication
 
-from gui.flow.cutting import cut_out_dialog
+from gui.flow.cut_out import cut_out_dialog
 from gui.flow.layers import networks_here
 from gui.panels.embedding_view import MapView
 from tests.benchmarks.inputs import folder
@@ -98,7 +98,7 @@ def _start() -> Row:
     window = shown(job("slim_vgg", 256, 10))
     QApplication.processEvents()
     stretches = Stretches()
-    spin(lambda: window.layers.here is not None and window.showing.content() is not None)
+    spin(lambda: window.layers.here is not None and window.canvas_content.content() is not None)
     row = stretches.row("start")
     closed(window)
     return row

@@ -25,7 +25,7 @@ from PySide6.QtWidgets import QApplication
 from engine.job import Job, run
 from gui.main_window import MainWindow
 from gui.run.controller import State
-from gui.run.mailbox import Shown
+from gui.run.mailbox import PreviewImage
 from tests.benchmarks.inputs import ROOT
 from tests.benchmarks.opened import closed, job, opened, spin
 from tests.benchmarks.stretches import stretch_rows
@@ -82,7 +82,7 @@ class Pixels(QObject):
         window.controller.shown.connect(self.on_shown)
 
     @Slot(object)
-    def on_shown(self, shown: Shown) -> None:
+    def on_shown(self, shown: PreviewImage) -> None:
         self.window.canvas.viewport().repaint()
         self.seconds.append(time.perf_counter() - shown.made)
 
@@ -92,11 +92,11 @@ class Marks(QObject):
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__()
-        self.shown: list[Shown] = []
+        self.shown: list[PreviewImage] = []
         window.controller.shown.connect(self.on_shown)
 
     @Slot(object)
-    def on_shown(self, shown: Shown) -> None:
+    def on_shown(self, shown: PreviewImage) -> None:
         self.shown.append(shown)
 
 

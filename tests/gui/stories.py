@@ -31,7 +31,7 @@ def opened_window(qtbot: QtBot, session: Session | None = None) -> MainWindow:
     window.running._forecast_timer.stop()
     window.show()
     qtbot.waitUntil(lambda: window.layers.here is not None, timeout=WAIT)
-    qtbot.waitUntil(lambda: window.showing.content() is not None, timeout=WAIT)
+    qtbot.waitUntil(lambda: window.canvas_content.content() is not None, timeout=WAIT)
     return window
 
 

@@ -23,25 +23,25 @@ from engine.networks.card import Card, Preprocessing
 from engine.networks.fitting import last_map
 from engine.networks.network import Network
 from gui.background import Background
-from gui.dialogs import channel_work
+from gui.dialogs import channel_computation
 from gui.dialogs.channel import ChannelWindow
-from gui.dialogs.channel_work import Channel, guided, look
+from gui.dialogs.channel_computation import Channel, guided, look
 from gui.main_window import MainWindow
 from gui.panels.activations import ActivationsPanel
 from gui.panels.folder_line import FolderChoice
-from gui.panels.inputs import Place
+from gui.panels.inputs import InputKey
 from gui.panels.inspection import LayerChoice, Subject
 from gui.pixels import to_array
 from gui.run import maps as maps_module
 from gui.run.activation_grid import (
     ActivationGrid,
-    GridWish,
+    ActivationsRequest,
     of_classes,
     pictures,
     shown_name,
 )
 from gui.run.controller import State
-from gui.run.maps import Answer, MapsWorker, Question
+from gui.run.maps import MapsAnswer, MapsRequest, MapsWorker
 from gui.run.networks import Networks
 from tests.gui.stories import CAT, MOSAIC, quick_job, until, until_idle
 
@@ -110,16 +110,16 @@ class OwnNetworks(Networks):
 NETWORKS = OwnNetworks()
 
 
-def question(image: QImage, wish: GridWish | None, **changes: object) -> Question:
+def question(image: QImage, request: ActivationsRequest | None, **changes: object) -> MapsRequest:
     values: dict[str, object] = {
         "image": image, "network": "hand", "weights": None, "device": "cpu", "target": None,
-        "activations": wish,
+        "activations": request,
     }  # fmt: skip
-    return Question(**{**values, **changes})  # type: ignore[arg-type]
+    return MapsRequest(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def answered(asked: Question) -> Answer:
-    worker, heard = MapsWorker(NETWORKS), list[Answer]()
+def answered(asked: MapsRequest) -> MapsAnswer:
+    worker, heard = MapsWorker(NETWORKS), list[MapsAnswer]()
     worker.answered.connect(lambda answer, _seconds: heard.append(answer))
     worker.answer(asked)
     return heard[0]
@@ -149,7 +149,7 @@ def shades(image: QImage) -> tuple[int, int]:
 def test_maps_are_shown_as_gray_from_zero(
     qapp: object, layer: str, together: bool, expected: list[tuple[int, int]]
 ) -> None:
-    grid = answered(question(two_colours(), GridWish(layer, together))).activations
+    grid = answered(question(two_colours(), ActivationsRequest(layer, together))).activations
     assert grid is not None
     assert (grid.layer, grid.size) == (layer, (SIDE, SIDE))
     assert [shades(image) for image in grid.images] == expected
@@ -185,13 +185,13 @@ def test_numbers_that_are_not_finite_are_black(qapp: object) -> None:
 
 
 def test_vectors_are_numbers_with_the_names_of_classes(qapp: object) -> None:
-    grid = answered(question(two_colours(), GridWish("fc"))).activations
+    grid = answered(question(two_colours(), ActivationsRequest("fc"))).activations
     assert grid is not None
     assert grid.images == ()
     assert grid.size == (1, 1)
     assert grid.peaks.tolist() == pytest.approx([0.5, 0.1, 0])
     assert grid.names == ("red", "green", "never")
-    pooled = answered(question(two_colours(), GridWish("pool"))).activations
+    pooled = answered(question(two_colours(), ActivationsRequest("pool"))).activations
     assert pooled is not None
     assert pooled.names == ()
     assert pooled.means.tolist() == pytest.approx([0.5, 0.1, 0, 0])
@@ -208,7 +208,7 @@ def test_only_layers_behind_which_nothing_mixes_stand_for_classes() -> None:
 
 
 def test_tokens_say_why_not_and_classes_are_answered_all_the_same(qapp: object) -> None:
-    answer = answered(question(two_colours(), GridWish("tokens")))
+    answer = answered(question(two_colours(), ActivationsRequest("tokens")))
     assert answer.activations is None
     assert "tokens" in answer.activations_problem
     assert [name for _, name, _ in answer.top] == ["red", "green", "never"]
@@ -216,7 +216,7 @@ def test_tokens_say_why_not_and_classes_are_answered_all_the_same(qapp: object) 
 
 
 def test_a_network_without_classes_has_activations(qapp: object) -> None:
-    asked = question(two_colours(), GridWish("relu"), network="bare", classes=False)
+    asked = question(two_colours(), ActivationsRequest("relu"), network="bare", classes=False)
     answer = answered(asked)
     assert answer.activations is not None
     assert answer.top == ()
@@ -224,7 +224,7 @@ def test_a_network_without_classes_has_activations(qapp: object) -> None:
 
 
 def test_no_layer_means_the_last_that_has_a_map(qapp: object) -> None:
-    grid = answered(question(two_colours(), GridWish())).activations
+    grid = answered(question(two_colours(), ActivationsRequest())).activations
     assert grid is not None
     assert grid.layer == "back"
     squeeze = Network(
@@ -234,9 +234,11 @@ def test_no_layer_means_the_last_that_has_a_map(qapp: object) -> None:
 
 
 def test_activations_come_before_maps_that_take_long(qapp: object) -> None:
-    worker, states = MapsWorker(NETWORKS), list[Answer]()
+    worker, states = MapsWorker(NETWORKS), list[MapsAnswer]()
     worker.grown.connect(states.append)
-    answer = worker._answer(question(two_colours(), GridWish("relu"), saliency="occlusion"))
+    answer = worker._answer(
+        question(two_colours(), ActivationsRequest("relu"), saliency="occlusion")
+    )
     assert answer.saliency is not None
     assert states[0].unfinished
     assert states[0].saliency is None
@@ -430,7 +432,7 @@ def fails(_tell: object, _stopped: object) -> None:
 
 
 def panel_of(window: MainWindow, qtbot: QtBot) -> ActivationsPanel:
-    panel = window.inspecting.panels["activations"]
+    panel = window.inspection.panels["activations"]
     assert isinstance(panel, ActivationsPanel)
     window.docks["inspect"].raise_()
     window.inspect.setCurrentWidget(panel)
@@ -453,7 +455,7 @@ def test_the_grid_follows_the_layer_that_is_selected(window: MainWindow, qtbot: 
     grid = shows(qtbot, panel, "relu3_1")
     assert panel.layer.currentText() == "relu3_1"
     network = window.networks.get("slim_vgg").twin()
-    content = window.showing.content()
+    content = window.canvas_content.content()
     assert content is not None
     with torch.no_grad():
         picture = maps_module.fitting(content.image, network)
@@ -503,7 +505,7 @@ def test_vectors_are_bars_and_the_layer_can_be_chosen_here(
 def test_another_photo_has_other_activations(window: MainWindow, qtbot: QtBot) -> None:
     panel = panel_of(window, qtbot)
     before = shows(qtbot, panel, "relu4_2")
-    window.pictures_in.put(Place("content"), MOSAIC)
+    window.input_pictures.put(InputKey("content"), MOSAIC)
     until(qtbot, lambda: panel.grid_shown is not before)
     assert panel.grid_shown is not None
     assert not np.allclose(panel.grid_shown.means, before.means)
@@ -516,7 +518,7 @@ def test_tokens_and_networks_without_classes(window: MainWindow, qtbot: QtBot) -
     window.layers.choose("bare")
     shows(qtbot, panel, "back")
     assert [panel.layer.itemText(i) for i in range(3)] == ["conv", "relu", "tokens"]
-    assert not window.sight.class_box.isEnabled()
+    assert not window.live_maps.class_box.isEnabled()
     window.tree.select("tokens")
     until(qtbot, lambda: "tokens has no channels" in panel.said.text())
     assert panel.grid.count() == 0
@@ -525,7 +527,7 @@ def test_tokens_and_networks_without_classes(window: MainWindow, qtbot: QtBot) -
     before = panel.grid_shown
     window.layers.choose("hand")
     until(qtbot, lambda: panel.grid_shown not in (None, before))
-    assert window.sight.class_box.isEnabled()
+    assert window.live_maps.class_box.isEnabled()
 
 
 def test_without_a_picture_there_is_nothing_to_see(window: MainWindow, qtbot: QtBot) -> None:
@@ -544,7 +546,7 @@ def test_the_grid_follows_a_run_at_its_leisure(window: MainWindow, qtbot: QtBot)
     until(qtbot, lambda: window.controller.state is State.RUNNING)
     seen: list[tuple[float, ActivationGrid]] = []
 
-    def note(answer: Answer) -> None:
+    def note(answer: MapsAnswer) -> None:
         if answer.activations is not None:
             seen.append((time.monotonic(), answer.activations))
 
@@ -556,7 +558,7 @@ def test_the_grid_follows_a_run_at_its_leisure(window: MainWindow, qtbot: QtBot)
     for before, after in pairwise(grids):
         assert not np.array_equal(before.means, after.means), "each is of a newer frame"
     assert panel.grid_shown is seen[-1][1]
-    window.inspect.setCurrentWidget(window.inspecting.panels["filters"])
+    window.inspect.setCurrentWidget(window.inspection.panels["filters"])
     until(qtbot, lambda: not window.maps._busy)
     window.maps.forget()
     seen.clear()
@@ -569,7 +571,7 @@ def test_the_grid_follows_a_run_at_its_leisure(window: MainWindow, qtbot: QtBot)
 def test_a_click_shows_the_channel_everywhere(
     window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channel_work, "STEPS", 24)
+    monkeypatch.setattr(channel_computation, "STEPS", 24)
     folder = tmp_path / "folder"
     folder.mkdir()
     for path in (CAT, MOSAIC):
@@ -581,7 +583,7 @@ def test_a_click_shows_the_channel_everywhere(
     QApplication.processEvents()
     spot = panel.grid.visualRect(panel.grid.model().index(1, 0)).center()
     qtbot.mouseClick(panel.grid.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(spot))
-    opened = window.inspecting.channel_window
+    opened = window.inspection.channel_window
     assert opened is not None
     assert opened.channel == Channel("slim_vgg", None, "relu4_1", 1)
     opened.patches.folder.choose(folder)
@@ -631,9 +633,9 @@ def test_a_channel_of_the_tree_is_opened_and_closed_with_the_window(
     window: MainWindow, qtbot: QtBot
 ) -> None:
     window.tree.layer_activated.emit("relu4_1", None)
-    assert window.inspecting.channel_window is None, "a layer has no such window"
+    assert window.inspection.channel_window is None, "a layer has no such window"
     window.tree.layer_activated.emit("relu4_1", 7)
-    opened = window.inspecting.channel_window
+    opened = window.inspection.channel_window
     assert opened is not None
     assert opened.isVisible()
     assert opened.channel == Channel("slim_vgg", None, "relu4_1", 7)
@@ -641,8 +643,8 @@ def test_a_channel_of_the_tree_is_opened_and_closed_with_the_window(
 
 
 def test_closing_the_channel_window_ends_its_work(window: MainWindow, qtbot: QtBot) -> None:
-    window.inspecting.show_channel("relu4_1", 3)
-    opened = window.inspecting.channel_window
+    window.inspection.show_channel("relu4_1", 3)
+    opened = window.inspection.channel_window
     assert opened is not None
     opened.maximized.visualize()
     until(qtbot, lambda: opened.maximized.view.image is not None)

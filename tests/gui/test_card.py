@@ -9,10 +9,10 @@ from PySide6.QtGui import QImage
 
 from engine.heat import UnitName
 from gui.pictures import open_for_screen
-from gui.run.activation_grid import GridWish
-from gui.run.maps import MapsWorker, Question
+from gui.run.activation_grid import ActivationsRequest
+from gui.run.maps import MapsRequest, MapsWorker
 from gui.run.networks import Networks
-from gui.run.pointing import About, Eye, covered, seen_field
+from gui.run.pointer_queries import NetworkView, PictureQuery, covered, unit_field
 from tests.card import PretendCard, pretended
 from tests.gui.stories import CAT
 
@@ -30,9 +30,9 @@ def cat(qapp: object) -> QImage:
 
 def test_maps_and_activations(card: PretendCard, cat: QImage) -> None:
     worker = MapsWorker(Networks())
-    plain = Question(cat, "slim_vgg", None, "auto", None, "guided backprop", "Grad-CAM")
+    plain = MapsRequest(cat, "slim_vgg", None, "auto", None, "guided backprop", "Grad-CAM")
     for asked in (
-        replace(plain, activations=GridWish("relu3_1")),
+        replace(plain, activations=ActivationsRequest("relu3_1")),
         replace(plain, saliency="SmoothGrad", unit=UnitName("relu4_2", 5)),
         replace(plain, saliency="", grad_cam="CAM"),
     ):
@@ -43,10 +43,10 @@ def test_maps_and_activations(card: PretendCard, cat: QImage) -> None:
 
 
 def test_the_pointer_and_the_occluder(card: PretendCard, cat: QImage) -> None:
-    about, eye = About(cat, "slim_vgg", None, "auto"), Eye(Networks())
-    assert seen_field(eye, about, "relu3_1", None, (0.25, 0.5)) is not None
+    query, view = PictureQuery(cat, "slim_vgg", None, "auto"), NetworkView(Networks())
+    assert unit_field(view, query, "relu3_1", None, (0.25, 0.5)) is not None
     square = QRectF(0, 0, 0.5, 0.5)
     for fill in ("mean", "blur"):
-        assert covered(eye, about, fill, square, None).top
-    assert covered(eye, about, "gray", square, UnitName("relu4_2", 5)).answers
+        assert covered(view, query, fill, square, None).top
+    assert covered(view, query, "gray", square, UnitName("relu4_2", 5)).answers
     assert card.moved > 20

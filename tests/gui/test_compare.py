@@ -171,7 +171,7 @@ def test_the_dialog_fits_a_low_screen_also_while_it_works(window: MainWindow, qt
 
 def test_without_classes_there_is_nothing_to_compare(window: MainWindow) -> None:
     window.studio.set_technique("class-visualization")
-    assert window.showing.current is None
+    assert window.canvas_content.current is None
     assert window.dialogs.compare_dialog() is None
 
 
@@ -192,11 +192,11 @@ def test_the_sanity_check_randomises_from_the_top_down(window: MainWindow, qtbot
 
 
 def test_it_asks_what_the_window_asks(window: MainWindow, qtbot: QtBot) -> None:
-    window.sight.choose_class(7)
-    window.sight.select_layer("relu3_3")
+    window.live_maps.choose_class(7)
+    window.live_maps.select_layer("relu3_3")
     dialog = opened(window)
     name = window.networks.get("slim_vgg").classes[7]
-    order = dialog.choices.order(dialog._image)
+    order = dialog.choices.request(dialog._image)
     assert order.classes == (name,)
     assert order.layers == ("relu3_3",)
     dialog.choices.classes.clear()

@@ -21,7 +21,7 @@ from gui.background import Background
 from gui.dialogs.compare import CompareDialog
 from gui.main_window import MainWindow
 from gui.pixels import to_array
-from gui.run.comparing import units_of
+from gui.run.comparison import units_of
 from gui.run.networks import Networks
 from tests.gui.stories import until
 
@@ -123,7 +123,7 @@ def test_the_gradient_of_a_unit_by_hand(dialog: CompareDialog, qtbot: QtBot) -> 
 def test_a_unit_and_a_class_beside_each_other_on_a_real_network(
     window: MainWindow, qtbot: QtBot
 ) -> None:
-    window.sight.target.set_unit("relu3_1:5")
+    window.live_maps.target.set_unit("relu3_1:5")
     dialog = window.dialogs.compare_dialog()
     assert isinstance(dialog, CompareDialog)
     dialog.show()
@@ -138,7 +138,7 @@ def test_a_unit_and_a_class_beside_each_other_on_a_real_network(
     assert names[1].startswith("relu3_1 channel 5 at ")
     assert len(names) == 2
     network = window.networks.get("slim_vgg")
-    pixels = to_array(window.showing.current.image)[..., :3]  # type: ignore[union-attr]
+    pixels = to_array(window.canvas_content.current.image)[..., :3]  # type: ignore[union-attr]
     picture = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255
     x = network.prepare(fitted(network, picture))
     place = tuple(int(n) for n in names[1].rpartition(" at ")[2].split(","))
@@ -151,7 +151,7 @@ def test_a_unit_and_a_class_beside_each_other_on_a_real_network(
 
 
 def test_the_sanity_check_of_a_unit(window: MainWindow, qtbot: QtBot) -> None:
-    window.sight.target.set_unit("relu4_2:17")
+    window.live_maps.target.set_unit("relu4_2:17")
     dialog = window.dialogs.compare_dialog()
     assert isinstance(dialog, CompareDialog)
     dialog.show()

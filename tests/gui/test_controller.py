@@ -14,9 +14,9 @@ from pytestqt.qtbot import QtBot
 from engine.job import Inputs, Job
 from engine.techniques.style_transfer import StyleTransfer
 from gui.run.controller import RunController, State
-from gui.run.mailbox import Mailbox, Shown
+from gui.run.mailbox import Mailbox, PreviewImage
 from gui.run.networks import Networks
-from gui.run.worker import Result
+from gui.run.worker import RunResult
 from tests.engine.fake_technique import Fake
 
 NETWORKS = Networks()
@@ -36,8 +36,8 @@ class Heard(QObject):
         super().__init__()
         self.states: list[State] = []
         self.points: list[tuple[int, dict[str, float]]] = []
-        self.shown: list[Shown] = []
-        self.results: list[Result | None] = []
+        self.shown: list[PreviewImage] = []
+        self.results: list[RunResult | None] = []
         self.failures: list[tuple[str, str]] = []
         self.steered: list[tuple[int, dict[str, Any]]] = []
         self.threads: set[int] = set()
@@ -58,11 +58,11 @@ class Heard(QObject):
         self.points += points
 
     @Slot(object)
-    def on_shown(self, shown: Shown) -> None:
+    def on_shown(self, shown: PreviewImage) -> None:
         self.shown.append(shown)
 
     @Slot(object)
-    def on_ended(self, result: Result | None) -> None:
+    def on_ended(self, result: RunResult | None) -> None:
         self.results.append(result)
 
     @Slot(str, str)
@@ -259,7 +259,7 @@ def test_a_slow_window_is_not_flooded(qtbot: QtBot, controller: RunController) -
         count = 0
 
         @Slot(object)
-        def on_shown(self, _shown: Shown) -> None:
+        def on_shown(self, _shown: PreviewImage) -> None:
             self.count += 1
             time.sleep(0.05)
 

@@ -109,7 +109,7 @@ def test_neither_way_writes_over_a_picture_of_the_job(
 
 def test_what_is_true_of_a_saved_file_is_told(tmp_path: Path) -> None:
     """Of an attack's picture; of any other there is nothing to check."""
-    from gui.flow.writing import written_and_told
+    from gui.flow.result_files import written_and_told
 
     photo = Picture(np.random.default_rng(0).random((40, 40, 3), np.float32))
     asked = Job(Adversarial(target="ant"), Inputs(photo), size=40, precision="fp32")

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from engine.errors import BadInput
 from engine.image import open_picture
 from engine.image_formats import WRITTEN
-from gui.dialogs import choosing
+from gui.dialogs import file_dialogs
 from gui.flow.files import PICTURES
 from gui.main_window import MainWindow
 from tests.gui.stories import click, until, until_idle
@@ -56,7 +56,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, offered: list[str]) -> Answers:
 def ask(qtbot: QtBot, use: str = "picture", kinds: str = KINDS) -> Path | None:
     parent = QWidget()
     qtbot.addWidget(parent)
-    found = choosing.file_to_save(parent, use, "Save", "cat.png", kinds)
+    found = file_dialogs.file_to_save(parent, use, "Save", "cat.png", kinds)
     return None if found is None else found[0]
 
 
@@ -145,28 +145,28 @@ def test_each_dialog_keeps_a_folder_of_its_own(
     opening(photo, style, photo, style)
     for _ in range(2):
         for use in ("content", "style"):
-            choosing.file_to_open(parent, use, "Open", KINDS)
+            file_dialogs.file_to_open(parent, use, "Open", KINDS)
     answer(tmp_path / "results" / "c.png", "")
     ask(qtbot)
     ask(qtbot)
-    first = choosing.first_folder()
+    first = file_dialogs.first_folder()
     assert begun == [first, first, str(photo.parent), str(style.parent)]
     assert offered == [str(Path(first) / "cat.png"), str(tmp_path / "results" / "cat.png")]
 
 
 def test_a_folder_that_has_gone_is_not_begun_in(tmp_path: Path) -> None:
-    choosing.remember_folder("picture", tmp_path / "gone")
-    assert choosing.last_folder("picture") == choosing.first_folder()
-    assert Path(choosing.first_folder()).is_dir()
+    file_dialogs.remember_folder("picture", tmp_path / "gone")
+    assert file_dialogs.last_folder("picture") == file_dialogs.first_folder()
+    assert Path(file_dialogs.first_folder()).is_dir()
 
 
 def test_suffixes_are_those_that_pictures_can_be_written_in(tmp_path: Path) -> None:
-    suffixes = choosing.suffixes_of(PICTURES)
-    assert {choosing.ALSO.get(suffix, suffix) for suffix in WRITTEN} == set(suffixes)
+    suffixes = file_dialogs.suffixes_of(PICTURES)
+    assert {file_dialogs.ALSO.get(suffix, suffix) for suffix in WRITTEN} == set(suffixes)
     for suffix in WRITTEN:
-        choosing.check_savable(tmp_path / f"x{suffix.upper()}", suffixes)
+        file_dialogs.check_savable(tmp_path / f"x{suffix.upper()}", suffixes)
     with pytest.raises(BadInput, match=r"\.png, \.jpg, .* or \.\w+\."):
-        choosing.check_savable(tmp_path / "x.bmp", suffixes)
+        file_dialogs.check_savable(tmp_path / "x.bmp", suffixes)
 
 
 def test_sixteen_bits_and_the_photo_itself_are_refused_before_the_dialog_goes(

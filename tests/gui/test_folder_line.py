@@ -40,9 +40,9 @@ def test_a_sentence_keeps_its_beginning_and_a_path_its_end(qtbot: QtBot) -> None
 def test_the_line_has_room_for_its_words_in_the_channel_window(
     window: MainWindow, qtbot: QtBot
 ) -> None:
-    window.inspecting.folder.leave()
+    window.inspection.folder.leave()
     window.tree.layer_activated.emit("relu3_1", 5)
-    channel = window.inspecting.channel_window
+    channel = window.inspection.channel_window
     assert channel is not None
     QApplication.processEvents()
     line = channel.findChild(PatchesPart).findChild(FolderLine)

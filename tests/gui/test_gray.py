@@ -27,7 +27,7 @@ def test_a_gray_result_is_one_click_away(window: MainWindow, qtbot: QtBot, tmp_p
         Image.open(source).convert("L").resize((96, 64)).convert("RGB").save(paths[-1])
     assert not window.notice.isVisible()
     window.studio.set_inputs("", content=paths[0])
-    until(qtbot, lambda: window.showing.content() is not None)
+    until(qtbot, lambda: window.canvas_content.content() is not None)
     assert not window.notice.isVisible(), "the style has colours"
     window.studio.set_inputs("", styles=((paths[1], 1.0),))
     until(qtbot, lambda: window.notice.isVisible())

@@ -48,7 +48,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def shown(window: MainWindow, qtbot: QtBot, name: str) -> InspectionPanel:
-    panel = window.inspecting.panels[name]
+    panel = window.inspection.panels[name]
     window.docks["inspect"].raise_()
     window.inspect.setCurrentWidget(panel)
     until(qtbot, panel.isVisible)
@@ -56,7 +56,7 @@ def shown(window: MainWindow, qtbot: QtBot, name: str) -> InspectionPanel:
 
 
 def choose(window: MainWindow, path: Path) -> None:
-    panel = window.inspecting.panels["patches"]
+    panel = window.inspection.panels["patches"]
     assert isinstance(panel, FolderPanel)
     panel.folder.choose(path)
 
@@ -179,7 +179,10 @@ def test_patches_are_the_strongest_and_open_their_picture(
         press(qtbot, panel.rows, 0, 1)
     second = str(tiles[1][0].path)
     assert asked.args == [second]
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == second)
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == second,
+    )
     assert panel.found.channels[0][0] == channel, "another picture changes nothing here"
 
     panel.order_box.setCurrentIndex(1)
@@ -256,8 +259,11 @@ def test_neighbours_by_features_and_by_pixels(
     window: MainWindow, qtbot: QtBot, pictures: Path
 ) -> None:
     own = pictures / "mosaic" / "3.png"
-    window.inspecting.open_picture(str(own))
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == str(own))
+    window.inspection.open_picture(str(own))
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == str(own),
+    )
     panel = shown(window, qtbot, "neighbors")
     assert isinstance(panel, NeighborsPanel)
     choose(window, pictures)
@@ -288,7 +294,10 @@ def test_neighbours_by_features_and_by_pixels(
     assert captions[0].split()[0] in NAMES, "the sub-folder is the label"
     near = panel.near.found.features[0].path
     press(qtbot, panel.rows, 0, 0)
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == str(near))
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == str(near),
+    )
     until(qtbot, lambda: not panel.busy and panel.near.found.features[0].path != near)
 
 
@@ -332,8 +341,11 @@ def test_the_map_opens_a_picture_with_its_saliency_and_is_saved(
     assert paths[number].parent.name in panel.view.hover.name.text()
     qtbot.mouseClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=point)
     wanted = str(paths[number])
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == wanted)
-    assert window.sight.saliency.isChecked()
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == wanted,
+    )
+    assert window.live_maps.saliency.isChecked()
     until(qtbot, lambda: "saliency" in window.canvas.overlays())
 
     panel.write_figure(tmp_path / "map")
@@ -455,7 +467,7 @@ def test_one_picture_is_enough_for_patches_and_too_few_for_a_map(
     until(qtbot, lambda: not near.busy and near.said.text())
     if near.near is None:  # the canvas shows the same photo
         assert "no other picture" in near.said.text()
-    window.inspecting.open_picture(str(SAMPLES / "mosaic.jpg"))
+    window.inspection.open_picture(str(SAMPLES / "mosaic.jpg"))
     until(qtbot, lambda: near.near is not None)
     assert near.near is not None
     assert len(near.near.found.features) == 1
@@ -464,7 +476,7 @@ def test_one_picture_is_enough_for_patches_and_too_few_for_a_map(
 def test_no_picture_on_the_canvas(window: MainWindow, qtbot: QtBot, pictures: Path) -> None:
     choose(window, pictures)
     window.studio.set_inputs("none", content=None)
-    until(qtbot, lambda: window.showing.current is None)
+    until(qtbot, lambda: window.canvas_content.current is None)
     panel = shown(window, qtbot, "neighbors")
     until(qtbot, lambda: "no picture on the canvas" in panel.said.text())
 
@@ -499,8 +511,11 @@ def test_a_network_without_classes_and_real_photographs(
     assert right >= 0.8, "the first axis tells sunflowers from watches"
     panel.view.chosen.emit(0)
     wanted_path = str(panel.map.embedding.paths[0])
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == wanted_path)
-    assert not window.sight.saliency.isChecked(), "without classes there is no saliency"
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == wanted_path,
+    )
+    assert not window.live_maps.saliency.isChecked(), "without classes there is no saliency"
 
 
 def test_a_label_below_the_folder_and_thumbnails_grow_with_the_zoom(

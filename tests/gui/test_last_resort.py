@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from gui.background import Background
 from gui.dialogs.commands import Command, CommandPalette, matching
-from gui.dialogs.error import LastResort
+from gui.dialogs.error import ExceptionHook
 from gui.panels.log import LogPanel
 from gui.pictures import open_for_screen
 from tests.gui.stories import CAT
@@ -27,12 +27,12 @@ def boxes() -> list[QMessageBox]:
 
 
 @pytest.fixture
-def last_resort(qapp: QApplication, capfd: pytest.CaptureFixture[str]) -> LastResort:
-    return LastResort(qapp)
+def last_resort(qapp: QApplication, capfd: pytest.CaptureFixture[str]) -> ExceptionHook:
+    return ExceptionHook(qapp)
 
 
 def test_an_uncaught_error_is_one_sentence_with_details(
-    last_resort: LastResort, qtbot: QtBot
+    last_resort: ExceptionHook, qtbot: QtBot
 ) -> None:
     try:
         raise ZeroDivisionError("a bug")
@@ -49,7 +49,7 @@ def test_an_uncaught_error_is_one_sentence_with_details(
 
 
 def test_an_error_of_another_thread_is_shown_in_this_one(
-    last_resort: LastResort, qtbot: QtBot
+    last_resort: ExceptionHook, qtbot: QtBot
 ) -> None:
     last_resort.install()
     try:
@@ -63,7 +63,7 @@ def test_an_error_of_another_thread_is_shown_in_this_one(
     boxes()[0].close()
 
 
-def test_the_hooks_are_given_back(last_resort: LastResort) -> None:
+def test_the_hooks_are_given_back(last_resort: ExceptionHook) -> None:
     before = sys.excepthook, threading.excepthook
     last_resort.install()
     assert sys.excepthook != before[0]

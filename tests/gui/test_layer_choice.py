@@ -8,7 +8,7 @@ from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
 from engine.errors import BadInput
-from gui.dialogs.channel_work import Channel, look
+from gui.dialogs.channel_computation import Channel, look
 from gui.main_window import MainWindow
 from gui.panels.activations import ActivationsPanel
 from gui.panels.filters import FiltersPanel
@@ -106,7 +106,7 @@ def test_the_usual_layer_is_amid_those_that_the_card_offers(
 
 
 def test_all_panels_agree(window: MainWindow, qtbot: QtBot) -> None:
-    panels = window.inspecting.panels
+    panels = window.inspection.panels
     activations, filters, patches = (panels[n] for n in ("activations", "filters", "patches"))
     assert isinstance(activations, ActivationsPanel)
     assert isinstance(filters, FiltersPanel)
@@ -131,7 +131,7 @@ def test_other_networks_begin_alike(
     window: MainWindow, qtbot: QtBot, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAREIDOLIA_NETWORKS", str(data_folder / "weights"))
-    panel = window.inspecting.panels["activations"]
+    panel = window.inspection.panels["activations"]
     assert isinstance(panel, ActivationsPanel)
     window.docks["inspect"].raise_()
     window.inspect.setCurrentWidget(panel)

@@ -21,10 +21,16 @@ from engine.lesson import Figure, Lesson, Step, picture_bytes, read_lesson, writ
 from gui.background import Background
 from gui.dialogs.lesson_layout import cells_of
 from gui.dialogs.lesson_player import LessonPlayer
-from gui.flow.lesson_state import SeenMap, composed, way_back, wish_from, wish_values
+from gui.flow.lesson_state import (
+    MapSnapshot,
+    composed,
+    map_settings_from,
+    map_settings_values,
+    restore_point,
+)
 from gui.main_window import MainWindow
 from gui.panels.lesson import LessonPanel
-from gui.panels.sight import SightPanel
+from gui.panels.live_maps import LiveMapsPanel
 from tests.gui.stories import (
     CAT,
     MOSAIC,
@@ -106,14 +112,14 @@ def test_a_lesson_is_made_saved_opened_gone_back_to_and_exported(
     lesson_window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = lesson_window
-    panel, sight = window.lesson, window.sight
+    panel, live_maps = window.lesson, window.live_maps
     qtbot.keyClicks(panel.findChild(QLineEdit, "lessonTitle"), "What it sees")
     first = add(qtbot, window)
     assert (first.title, first.figures, first.hidden) == ("cat", (), False)
     # Second: Grad-CAM of a class and a layer, hidden, with words typed into the panel.
-    sight.choose_class(7)
-    sight.select_layer("relu3_1")
-    sight.grad_cam.setChecked(True)
+    live_maps.choose_class(7)
+    live_maps.select_layer("relu3_1")
+    live_maps.grad_cam.setChecked(True)
     second = add(qtbot, window)
     (figure,) = second.figures
     assert window.layers.here is not None
@@ -130,9 +136,12 @@ def test_a_lesson_is_made_saved_opened_gone_back_to_and_exported(
     qtbot.keyClicks(text, "Think first")
     qtbot.mouseClick(panel.hidden, Qt.MouseButton.LeftButton, pos=panel.hidden.rect().center() / 2)
     # Third: another photo, with both kinds of map.
-    window.pictures_in.drop([MOSAIC])
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == MOSAIC)
-    sight.saliency.setChecked(True)
+    window.input_pictures.drop([MOSAIC])
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == MOSAIC,
+    )
+    live_maps.saliency.setChecked(True)
     third = add(qtbot, window)
     assert [f.caption.partition(" for ")[0] for f in third.figures] == ["gradient", "Grad-CAM"]
     made = window.lessons.document.lesson
@@ -154,13 +163,15 @@ def test_a_lesson_is_made_saved_opened_gone_back_to_and_exported(
     assert not window.lessons.document.changed
     assert "Where?" in panel.list.item(1).text()
     # Back to the second step: photo, class, layer and maps are what they were.
-    sight.choose_class(3)
+    live_maps.choose_class(3)
     panel.list.setCurrentRow(1)
     qtbot.keyClick(panel.list, Key.Key_Return)
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == CAT)
+    until(
+        qtbot, lambda: window.canvas_content.current and window.canvas_content.current.path == CAT
+    )
     until(qtbot, lambda: window.canvas.overlays() == ["grad_cam"])
-    wish = sight.wish()
-    assert (wish.target, wish.layer, wish.saliency, wish.grad_cam) == (
+    map_settings = live_maps.map_settings()
+    assert (map_settings.target, map_settings.layer, map_settings.saliency, map_settings.grad_cam) == (
         7, "relu3_1", "", "Grad-CAM",
     )  # fmt: skip
     assert not window.actions_table["saliency"].isChecked()
@@ -178,10 +189,10 @@ def test_a_lesson_is_made_saved_opened_gone_back_to_and_exported(
 
 def test_the_composed_map_is_what_the_canvas_shows(lesson_window: MainWindow, qtbot: QtBot) -> None:
     window = lesson_window
-    window.sight.grad_cam.opacity.setValue(50)
-    window.sight.grad_cam.setChecked(True)
+    window.live_maps.grad_cam.opacity.setValue(50)
+    window.live_maps.grad_cam.setChecked(True)
     step = add(qtbot, window)
-    answer = window.sight_flow.answer
+    answer = window.live_maps_flow.answer
     assert answer is not None and answer.grad_cam is not None
     picture, both = pixels_of(step.picture), pixels_of(step.figures[0].picture)
     colours = Image.fromarray(answer.grad_cam.coloured("viridis"))
@@ -199,10 +210,10 @@ def test_a_composed_map_keeps_what_lies_below_its_threshold(lesson_window: MainW
     heat = Heat(find_method("Grad-CAM"), values)
     image = QImage(600, 600, QImage.Format.Format_RGB888)
     image.fill(Qt.GlobalColor.red)
-    both = composed(image, SeenMap(heat, "gray", 0.5, 1.0, ""))
+    both = composed(image, MapSnapshot(heat, "gray", 0.5, 1.0, ""))
     assert both.pixelColor(20, 20).getRgb()[:3] == (255, 255, 255)
     assert both.pixelColor(580, 580).getRgb()[:3] == (255, 0, 0)
-    small = composed(image.scaled(10, 10), SeenMap(heat, "gray", 0.5, 1.0, ""))
+    small = composed(image.scaled(10, 10), MapSnapshot(heat, "gray", 0.5, 1.0, ""))
     assert small.width() == 448, "a small picture does not make its map coarse"
 
 
@@ -210,8 +221,8 @@ def test_a_step_waits_for_the_maps_of_the_picture_shown(
     lesson_window: MainWindow, qtbot: QtBot
 ) -> None:
     window = lesson_window
-    window.sight.grad_cam.setChecked(True)
-    assert window.sight_flow.answer is None
+    window.live_maps.grad_cam.setChecked(True)
+    assert window.live_maps_flow.answer is None
     window.lessons.add()
     assert window.lessons.steps == ()
     assert "maps" in window.statusBar().currentMessage()
@@ -222,17 +233,17 @@ def test_a_step_waits_for_the_maps_of_the_picture_shown(
 def test_a_step_about_a_unit_says_which_and_leads_back_to_it(
     lesson_window: MainWindow, qtbot: QtBot
 ) -> None:
-    window, sight = lesson_window, lesson_window.sight
-    sight.saliency.setChecked(True)
-    sight.target.set_unit("relu3_1:5")
-    sight.changed.emit()
+    window, live_maps = lesson_window, lesson_window.live_maps
+    live_maps.saliency.setChecked(True)
+    live_maps.target.set_unit("relu3_1:5")
+    live_maps.changed.emit()
     (figure,) = add(qtbot, window).figures
     assert "relu3_1" in figure.caption and "5" in figure.caption
     assert "%" not in figure.caption, "an activation is no share"
-    sight.target.set_unit("")
-    sight.changed.emit()
+    live_maps.target.set_unit("")
+    live_maps.changed.emit()
     window.lessons.go(0)
-    until(qtbot, lambda: sight.wish().unit == "relu3_1:5")
+    until(qtbot, lambda: live_maps.map_settings().unit == "relu3_1:5")
 
 
 def test_a_step_during_a_run_shows_the_picture_that_its_maps_are_about(
@@ -240,7 +251,7 @@ def test_a_step_during_a_run_shows_the_picture_that_its_maps_are_about(
 ) -> None:
     window = lesson_window
     window.studio.set_setting("iterations", 4000)
-    window.sight.grad_cam.setChecked(True)
+    window.live_maps.grad_cam.setChecked(True)
     window.running.start()
     until(qtbot, lambda: window.controller.pace.iteration > 3)
     step = add(qtbot, window)
@@ -258,19 +269,25 @@ def test_a_result_is_gone_back_to_though_the_run_has_gone(
     window.running.start()
     until(qtbot, lambda: window.running.result is not None)
     until_idle(qtbot, window)
-    assert window.showing.current is not None
-    shown = window.showing.current.image.convertToFormat(QImage.Format.Format_RGB888)
+    assert window.canvas_content.current is not None
+    shown = window.canvas_content.current.image.convertToFormat(QImage.Format.Format_RGB888)
     add(qtbot, window)
-    window.pictures_in.drop([MOSAIC])
-    window.showing.show_content()
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == MOSAIC)
+    window.input_pictures.drop([MOSAIC])
+    window.canvas_content.show_content()
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == MOSAIC,
+    )
     window.lessons.go(0)
-    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "input")
-    back = window.showing.current.image.convertToFormat(QImage.Format.Format_RGB888)
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.kind == "input",
+    )
+    back = window.canvas_content.current.image.convertToFormat(QImage.Format.Format_RGB888)
     assert back == shown
     until(qtbot, lambda: is_idle(window))
     assert window.studio.job.inputs.content == CAT
-    assert window.showing.current.kind == "input", "the photo does not come in its place"
+    assert window.canvas_content.current.kind == "input", "the photo does not come in its place"
     window.studio.undo_stack.undo()
     assert window.studio.job.inputs.content == MOSAIC
 
@@ -282,8 +299,11 @@ def test_a_step_replaces_what_it_shows_and_keeps_its_words(
     add(qtbot, window)
     window.lesson.edited.emit(0, "my title", "my text", True)
     before = window.lessons.steps[0]
-    window.showing.show_input(STROKES)
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == STROKES)
+    window.canvas_content.show_input(STROKES)
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == STROKES,
+    )
     click(qtbot, window, "replaceStep")
     until(qtbot, lambda: window.lessons.steps[0].picture != before.picture)
     after = window.lessons.steps[0]
@@ -442,7 +462,7 @@ def test_without_a_picture_or_steps_it_says_so(lesson_window: MainWindow) -> Non
     assert "no steps" in window.statusBar().currentMessage()
     assert window.lessons.player is None
     window.studio.set_technique("class-visualization")
-    assert window.showing.current is None
+    assert window.canvas_content.current is None
     window.actions_table["add_lesson_step"].trigger()
     assert "no picture" in window.statusBar().currentMessage()
 
@@ -465,7 +485,12 @@ def test_a_step_whose_files_have_gone_shows_its_own_picture(
     assert content.is_relative_to(own_folders)
     back = np.asarray(Image.open(content).convert("RGB")).astype(int)
     assert np.array_equal(back, pixels_of(step.picture))
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == str(content))
+    until(
+        qtbot,
+        lambda: (
+            window.canvas_content.current and window.canvas_content.current.path == str(content)
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -480,42 +505,42 @@ def test_a_step_whose_files_have_gone_shows_its_own_picture(
 def test_a_state_that_cannot_be_read_leaves_the_picture(
     state: dict[str, Any], own_folders: Path
 ) -> None:
-    back = way_back(Step("", "", False, plain(RED), (), state))
+    back = restore_point(Step("", "", False, plain(RED), (), state))
     assert back.job is None
     assert np.array_equal(pixels_of(Path(back.path).read_bytes()), pixels_of(plain(RED)))
 
 
 def test_nothing_foreign_gets_into_a_wish(qtbot: QtBot) -> None:
-    panel = SightPanel()
+    panel = LiveMapsPanel()
     qtbot.addWidget(panel)
-    present = panel.wish()
+    present = panel.map_settings()
     wrong = {
         "target": True, "of_content": 1, "saliency": 5, "saliency_opacity": 7,
         "grad_cam_threshold": "0.5", "layer": None, "unknown": 3,
     }  # fmt: skip
-    assert wish_from(wrong, present) == present
+    assert map_settings_from(wrong, present) == present
     other = replace(
         present, target=4, of_content=True, grad_cam="CAM", grad_cam_opacity=0.25, layer="x"
     )
-    assert wish_from(wish_values(other), present) == other
+    assert map_settings_from(map_settings_values(other), present) == other
 
 
 def test_a_wish_is_taken_over_whole_and_told_once(qtbot: QtBot) -> None:
-    panel = SightPanel()
+    panel = LiveMapsPanel()
     qtbot.addWidget(panel)
     panel.set_classes(("a", "b", "c"))
     panel.set_layers((("conv", "conv"),))
-    wish = replace(
-        panel.wish(), target=2, of_content=True, saliency="SmoothGrad", saliency_opacity=0.25,
+    map_settings = replace(
+        panel.map_settings(), target=2, of_content=True, saliency="SmoothGrad", saliency_opacity=0.25,
         saliency_colours="magma", grad_cam="CAM", grad_cam_threshold=0.5, layer="conv",
     )  # fmt: skip
     told: list[int] = []
     panel.changed.connect(lambda: told.append(1))
-    panel.set_wish(wish)
-    assert panel.wish() == wish
+    panel.set_map_settings(map_settings)
+    assert panel.map_settings() == map_settings
     assert told == [1]
-    panel.set_wish(replace(wish, target=99, layer="none", saliency=""))
-    assert panel.wish() == replace(wish, saliency="")
+    panel.set_map_settings(replace(map_settings, target=99, layer="none", saliency=""))
+    assert panel.map_settings() == replace(map_settings, saliency="")
 
 
 # -- the player ------------------------------------------------------------------------------------
@@ -641,19 +666,19 @@ def test_pictures_lie_beside_each_other_as_large_as_they_can(
 def test_a_step_shows_the_occlusion_map_that_is_wished(
     lesson_window: MainWindow, qtbot: QtBot
 ) -> None:
-    window, sight = lesson_window, lesson_window.sight
-    sight.saliency.method.setCurrentText("occlusion")
-    sight.occlusion.set_values(Square(0.5, 1.0, "black"), "label")
-    sight.saliency.opacity.setValue(100)
-    sight.saliency.setChecked(True)
+    window, live_maps = lesson_window, lesson_window.live_maps
+    live_maps.saliency.method.setCurrentText("occlusion")
+    live_maps.occlusion.set_values(Square(0.5, 1.0, "black"), "label")
+    live_maps.saliency.opacity.setValue(100)
+    live_maps.saliency.setChecked(True)
     step = add(qtbot, window)
     (figure,) = step.figures
     assert figure.caption.startswith("occlusion most likely class for ")
     assert "blue: " in figure.caption, "a figure has no legend"
     assert step.state["sight"]["occlusion_shown"] == "label"
-    sight.occlusion.side.setValue(40.0)  # and at once: the step waits for that square's map
+    live_maps.occlusion.side.setValue(40.0)  # and at once: the step waits for that square's map
     second = add(qtbot, window)
     assert second.state["sight"]["occlusion_side"] == 0.4
-    assert window.sight_flow.answer is not None
-    assert window.sight_flow.answer.question.occlusion.side == 0.4
+    assert window.live_maps_flow.answer is not None
+    assert window.live_maps_flow.answer.question.occlusion.side == 0.4
     assert second.figures != step.figures

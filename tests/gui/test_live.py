@@ -340,16 +340,16 @@ def test_stopping_ends_at_once_and_leaves_no_thread(
 
 @needs_av
 def test_classes_and_maps_follow_a_film(window: MainWindow, qtbot: QtBot, two_photos: Path) -> None:
-    window.sight.grad_cam.setChecked(True)
+    window.live_maps.grad_cam.setChecked(True)
     window.docks["sight"].raise_()
-    content = window.showing.current
+    content = window.canvas_content.current
     window.live.play_film(two_photos)
     assert window.actions_table["freeze"].isEnabled()
     tops: set[str] = set()
     halves: list[bool] = []
 
     def both() -> bool:
-        current, answer = window.showing.current, window.sight_flow.answer
+        current, answer = window.canvas_content.current, window.live_maps_flow.answer
         live = current is not None and current.kind == "live"
         if live and answer is not None and answer.question.image.size() == QSize(320, 240):
             tops.add(answer.top[0][1])
@@ -365,10 +365,10 @@ def test_classes_and_maps_follow_a_film(window: MainWindow, qtbot: QtBot, two_ph
     assert window.live.label.isVisible()
     assert "looked at" in window.live.label.text()
     window.live.stop()
-    assert window.showing.current is not None
+    assert window.canvas_content.current is not None
     assert content is not None
-    assert window.showing.current.path == content.path, "the photo is there again"
-    assert window.showing.current.kind == "content"
+    assert window.canvas_content.current.path == content.path, "the photo is there again"
+    assert window.canvas_content.current.kind == "content"
     assert not window.live.label.isVisible()
     assert not window.actions_table["freeze"].isEnabled()
     until(qtbot, lambda: not window.live._leaving)
@@ -379,8 +379,11 @@ def test_a_frozen_picture_is_a_file_and_the_photo_to_work_on(
     window: MainWindow, qtbot: QtBot, tmp_path: Path, own_folders: Path
 ) -> None:
     window.live.play_film(colours(tmp_path / "blue.mp4", [(BLUE, 25)]))
-    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "live")
-    shown = window.showing.current
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.kind == "live",
+    )
+    shown = window.canvas_content.current
     assert shown is not None
     window.actions_table["freeze"].trigger()
     assert not window.live.active
@@ -390,9 +393,12 @@ def test_a_frozen_picture_is_a_file_and_the_photo_to_work_on(
     kept = open_picture(path)
     assert (kept.width, kept.height) == (96, 64)
     assert np.array_equal(np.rint(kept.rgb * 255), to_array(shown.image)[..., :3])
-    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "content")
-    assert window.showing.current is not None
-    assert window.showing.current.path == str(path)
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.kind == "content",
+    )
+    assert window.canvas_content.current is not None
+    assert window.canvas_content.current.path == str(path)
     window.studio.undo_stack.undo()
     assert window.studio.job.inputs.content == CAT
 
@@ -403,23 +409,29 @@ def test_a_run_ends_the_film_and_no_film_begins_during_one(
 ) -> None:
     path = colours(tmp_path / "red.mp4", [(RED, 25)])
     window.live.play_film(path)
-    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "live")
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.kind == "live",
+    )
     assert not window.maps.run_active
     window.running.start()
     assert not window.live.active
-    assert window.showing.current is not None
-    assert window.showing.current.kind == "content"
+    assert window.canvas_content.current is not None
+    assert window.canvas_content.current.kind == "content"
     assert not window.actions_table["camera"].isEnabled()
     window.live.play_film(path)
     assert not window.live.active
     until_idle(qtbot, window)
     assert window.actions_table["camera"].isEnabled()
-    assert window.showing.current.kind == "frame"
+    assert window.canvas_content.current.kind == "frame"
     # A film after the run: then its result is there again.
     window.live.play_film(path)
-    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "live")
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.kind == "live",
+    )
     window.live.stop()
-    assert window.showing.current.kind == "frame"
+    assert window.canvas_content.current.kind == "frame"
     assert window.actions_table["save_picture"].isEnabled()
 
 
@@ -430,13 +442,19 @@ def test_another_picture_hiding_and_closing_end_the_film(
     path = colours(tmp_path / "red.mp4", [(RED, 25)])
 
     def playing() -> bool:
-        return window.showing.current is not None and window.showing.current.kind == "live"
+        return (
+            window.canvas_content.current is not None
+            and window.canvas_content.current.kind == "live"
+        )
 
     window.live.play_film(path)
     until(qtbot, playing)
-    window.pictures_in.drop([MOSAIC])
+    window.input_pictures.drop([MOSAIC])
     until(qtbot, lambda: not window.live.active)
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == MOSAIC)
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == MOSAIC,
+    )
     window.live.play_film(path)
     until(qtbot, playing)
     window.hide()
@@ -461,8 +479,8 @@ def test_a_broken_film_and_a_missing_camera_are_said_in_the_status_bar(
     window.live.play_film(no_film(tmp_path, "noise"))
     until(qtbot, lambda: "bad.mp4 cannot be played" in window.statusBar().currentMessage())
     assert not window.live.active
-    assert window.showing.current is not None
-    assert window.showing.current.kind == "content"
+    assert window.canvas_content.current is not None
+    assert window.canvas_content.current.kind == "content"
     monkeypatch.setattr(cameras_module, "has_multimedia", lambda: False)
     window.actions_table["camera"].trigger()
     assert "PySide6-Addons" in window.statusBar().currentMessage()

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QApplication
 
 from engine.heat import Method, UnitName
 from gui.pictures import open_for_screen
-from gui.run.activation_grid import GridWish
-from gui.run.maps import MapsWorker, Question
+from gui.run.activation_grid import ActivationsRequest
+from gui.run.maps import MapsRequest, MapsWorker
 from gui.run.networks import Networks
 from tests.gui.stories import CAT
 
@@ -21,8 +21,8 @@ def test_classes_channels_and_the_other_map_are_there_without_grad_cam(
     qapp: QApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker, image = MapsWorker(NETWORKS), open_for_screen(CAT).image
-    wish = GridWish("relu4_2")
-    asked = Question(image, "slim_vgg", None, "cpu", None, "gradient", "Grad-CAM", "", wish)
+    request = ActivationsRequest("relu4_2")
+    asked = MapsRequest(image, "slim_vgg", None, "cpu", None, "gradient", "Grad-CAM", "", request)
     whole = worker._answer(asked)
     assert whole.grad_cam is not None
 
@@ -57,7 +57,7 @@ def test_grad_cam_of_a_unit_is_there_without_saliency(
     monkeypatch.setattr(methods, "attribute", narrow)
     worker, image = MapsWorker(NETWORKS), open_for_screen(CAT).image
     unit = UnitName("relu4_2", 3)
-    asked = Question(
+    asked = MapsRequest(
         image, "slim_vgg", None, "cpu", None, "smoothgrad", "Grad-CAM", "relu3_2", unit=unit
     )
     answer = worker._answer(asked)

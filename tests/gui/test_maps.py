@@ -16,23 +16,23 @@ from torch.nn.functional import interpolate
 from engine.heat import Square, UnitName
 from engine.networks.card import BYTES, Card
 from engine.networks.network import Network
-from gui.panels.sight import LAYER_METHODS, PIXEL_METHODS
+from gui.panels.live_maps import LAYER_METHODS, PIXEL_METHODS
 from gui.pictures import open_for_screen
 from gui.pixels import heat_image
 from gui.run import maps as module
-from gui.run.activation_grid import GridWish
-from gui.run.maps import Answer, MapsController, MapsWorker, Question, fitting
+from gui.run.activation_grid import ActivationsRequest
+from gui.run.maps import MapsAnswer, MapsController, MapsRequest, MapsWorker, fitting
 from gui.run.networks import Networks
 from tests.gui.stories import CAT
 
 NETWORKS = Networks()
 
 
-def question(image: QImage, **changes: object) -> Question:
+def question(image: QImage, **changes: object) -> MapsRequest:
     values: dict[str, object] = {
         "image": image, "network": "slim_vgg", "weights": None, "device": "cpu", "target": None,
     }  # fmt: skip
-    return Question(**{**values, **changes})  # type: ignore[arg-type]
+    return MapsRequest(**{**values, **changes})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_every_sensitivity_is_a_picture_that_is_not_flat(
 
 @pytest.mark.parametrize("method", LAYER_METHODS)
 def test_every_class_map_is_a_picture(worker: MapsWorker, cat: QImage, method: str) -> None:
-    answers: list[Answer] = []
+    answers: list[MapsAnswer] = []
     worker.answered.connect(lambda answer, _seconds: answers.append(answer))
     worker.answer(question(cat, grad_cam=method, layer="" if method == "CAM" else "relu4_2"))
     worker.answered.disconnect()
@@ -83,7 +83,7 @@ def test_an_occlusion_map_is_shown_while_it_grows(
     worker: MapsWorker, cat: QImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PARTIAL_EVERY", 0.0)
-    states: list[Answer] = []
+    states: list[MapsAnswer] = []
     worker.grown.connect(states.append)
     answer = worker._answer(question(cat, saliency="occlusion"))
     worker.grown.disconnect()
@@ -120,7 +120,7 @@ def test_during_a_run_maps_take_a_tenth_of_the_time_at_most(qapp: object, cat: Q
         for active in (False, True):
             for seconds in (0.01, 2.0):
                 maps.run_active = active
-                maps._on_answered(Answer(question(cat)), seconds)
+                maps._on_answered(MapsAnswer(question(cat)), seconds)
                 pauses[active, seconds] = maps._not_before - time.monotonic()
     finally:
         maps.close()
@@ -132,7 +132,7 @@ def test_during_a_run_maps_take_a_tenth_of_the_time_at_most(qapp: object, cat: Q
 
 def test_only_the_newest_question_counts(qtbot: QtBot, cat: QImage) -> None:
     maps = MapsController(NETWORKS)
-    heard: list[Answer] = []
+    heard: list[MapsAnswer] = []
     try:
         maps.answered.connect(heard.append)
         for target in range(6):
@@ -167,7 +167,9 @@ def test_grid_classes_and_grad_cam_are_one_pass(
     worker._answer(question(cat))
     one = len(runs)
     answer = worker._answer(
-        question(cat, grad_cam="Grad-CAM", layer="relu4_2", activations=GridWish("relu3_1"))
+        question(
+            cat, grad_cam="Grad-CAM", layer="relu4_2", activations=ActivationsRequest("relu3_1")
+        )
     )
     assert (one, len(runs)) == (1, 2)
     network = NETWORKS.get("slim_vgg")
@@ -234,7 +236,7 @@ def test_each_channel_has_a_layer_of_its_own_where_branches_meet(cat: QImage) ->
     networks.get = lambda *_eye: found  # type: ignore[method-assign]
     worker = MapsWorker(networks)
 
-    def answer(channel: int) -> Answer:
+    def answer(channel: int) -> MapsAnswer:
         about = {"grad_cam": "Grad-CAM", "unit": UnitName("joined", channel)}
         return worker._answer(question(cat, network="joined", **about))
 
@@ -249,7 +251,7 @@ def test_an_occlusion_map_is_finished_also_when_pictures_keep_coming(
     qtbot: QtBot, cat: QImage
 ) -> None:
     maps = MapsController(NETWORKS)
-    answers: list[Answer] = []
+    answers: list[MapsAnswer] = []
     maps.answered.connect(answers.append)
     shown = [cat.flipped(Qt.Orientation.Horizontal), cat]
     maps.live = True

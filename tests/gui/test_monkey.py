@@ -153,9 +153,9 @@ def some_keys(window: MainWindow) -> str:
 
 def a_picture(window: MainWindow) -> str:
     acts: tuple[Callable[[], None], ...] = (
-        lambda: window.pictures_in.drop([MOSAIC]),
-        lambda: window.pictures_in.drop([str(quick_job().inputs.content), MOSAIC]),
-        lambda: window.pictures_in.drop(["no such file.png"]),
+        lambda: window.input_pictures.drop([MOSAIC]),
+        lambda: window.input_pictures.drop([str(quick_job().inputs.content), MOSAIC]),
+        lambda: window.input_pictures.drop(["no such file.png"]),
     )
     if len(window.studio.job.inputs.styles) > 3:
         window.studio.set_inputs("", styles=window.studio.job.inputs.styles[:1])

@@ -29,7 +29,7 @@ from engine.networks.architectures.slim_vgg import slim_vgg
 from engine.networks.command import STATES
 from gui.background import Background
 from gui.dialogs.network_downloads import Downloads
-from gui.dialogs.network_facts import Facts
+from gui.dialogs.network_status import NetworkStatus
 from gui.dialogs.network_table import SORT_ROLE, NetworkTable, Row
 from gui.dialogs.networks import NetworksDialog
 
@@ -204,7 +204,7 @@ def test_rows_come_before_their_states(qtbot, shipped, background):
 
 def test_states_are_worded_as_on_the_command_line(qapp):
     table = NetworkTable()
-    found = {state: table.state_text(Row(Facts("x", state=state))) for state in STATES}
+    found = {state: table.state_text(Row(NetworkStatus("x", state=state))) for state in STATES}
     assert found == STATES
 
 

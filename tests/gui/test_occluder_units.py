@@ -18,7 +18,7 @@ from engine.networks.network import Network
 from gui.dialogs.compare import CompareDialog
 from gui.main_window import MainWindow
 from gui.run.networks import Networks
-from gui.run.pointing import About, Covered, Eye, covered
+from gui.run.pointer_queries import NetworkView, OccluderAnswer, PictureQuery, covered
 from tests.gui.stories import until
 
 BRIGHT, SECOND = (5, 1), (6, 2)
@@ -35,7 +35,7 @@ def spotted() -> QImage:
 
 
 @pytest.fixture
-def eye(monkeypatch: pytest.MonkeyPatch) -> Eye:
+def view(monkeypatch: pytest.MonkeyPatch) -> NetworkView:
     """Of a network without classes, with two convolutions; pictures are 0 to 255 to it."""
     torch.manual_seed(4)
     layers = (nn.Conv2d(3, 3, 3, padding=1), nn.Tanh(), nn.Conv2d(3, 2, 3, padding=1))
@@ -44,11 +44,13 @@ def eye(monkeypatch: pytest.MonkeyPatch) -> Eye:
     network = Network(nn.Sequential(*layers), Card("tiny", "Tiny", "some", BYTES, input_size=4))
     networks = Networks()
     monkeypatch.setattr(networks, "get", lambda *_: network)
-    return Eye(networks)
+    return NetworkView(networks)
 
 
-def asked(eye: Eye, square: QRectF, unit: UnitName | None, kind: str = "black") -> Covered:
-    return covered(eye, About(spotted(), "tiny", None, "cpu"), kind, square, unit)
+def asked(
+    view: NetworkView, square: QRectF, unit: UnitName | None, kind: str = "black"
+) -> OccluderAnswer:
+    return covered(view, PictureQuery(spotted(), "tiny", None, "cpu"), kind, square, unit)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +62,9 @@ def asked(eye: Eye, square: QRectF, unit: UnitName | None, kind: str = "black") 
     ],
 )
 def test_it_equals_a_square_that_is_covered_by_hand(
-    qapp: QApplication, eye: Eye, square: QRectF, rows: slice, columns: slice
+    qapp: QApplication, view: NetworkView, square: QRectF, rows: slice, columns: slice
 ) -> None:
-    network = eye.look(About(spotted(), "tiny", None, "cpu"))[0]
+    network = view.prepare(PictureQuery(spotted(), "tiny", None, "cpu"))[0]
     pixels = [[spotted().pixelColor(x, y).getRgb()[:3] for x in range(8)] for y in range(4)]
     x = torch.tensor(pixels).permute(2, 0, 1)[None].float()
     with torch.no_grad():
@@ -70,7 +72,7 @@ def test_it_equals_a_square_that_is_covered_by_hand(
         place = divmod(int(whole.argmax()), 8)
         x[..., rows, columns] = 0
         now = network.module(x)[0, 1]
-    found = asked(eye, square, UnitName("2", 1))
+    found = asked(view, square, UnitName("2", 1))
     assert found.target_name == f"2 channel 1 at {place[0]}, {place[1]}"
     assert found.answers == pytest.approx((float(whole[place]), float(now[place])), rel=1e-5)
     assert found.chances is None
@@ -80,25 +82,27 @@ def test_it_equals_a_square_that_is_covered_by_hand(
         assert found.answers[1] < found.answers[0]
 
 
-def test_a_place_can_be_given_and_far_squares_change_nothing(qapp: QApplication, eye: Eye) -> None:
-    found = asked(eye, QRectF(0.75, 0.0, 0.25, 1.0), UnitName("2", 0, (1, 0)))
+def test_a_place_can_be_given_and_far_squares_change_nothing(
+    qapp: QApplication, view: NetworkView
+) -> None:
+    found = asked(view, QRectF(0.75, 0.0, 0.25, 1.0), UnitName("2", 0, (1, 0)))
     assert found.target_name == "2 channel 0 at 1, 0"
     assert found.answers[0] == found.answers[1], "two convolutions of 3 x 3 see two pixels around"
 
 
-def test_a_square_once_covered_leaves_nothing_behind(qapp: QApplication, eye: Eye) -> None:
-    first = asked(eye, QRectF(0.5, 0.0, 0.25, 0.5), UnitName("2", 1))
-    asked(eye, QRectF(0, 0, 1, 1), UnitName("2", 1))
-    again = asked(eye, QRectF(0.5, 0.0, 0.25, 0.5), UnitName("2", 1))
+def test_a_square_once_covered_leaves_nothing_behind(qapp: QApplication, view: NetworkView) -> None:
+    first = asked(view, QRectF(0.5, 0.0, 0.25, 0.5), UnitName("2", 1))
+    asked(view, QRectF(0, 0, 1, 1), UnitName("2", 1))
+    again = asked(view, QRectF(0.5, 0.0, 0.25, 0.5), UnitName("2", 1))
     assert again.answers == first.answers
 
 
-def test_what_is_no_unit_is_said(qapp: QApplication, eye: Eye) -> None:
+def test_what_is_no_unit_is_said(qapp: QApplication, view: NetworkView) -> None:
     square = QRectF(0, 0, 0.5, 0.5)
     for unit, words in ((UnitName("9", 0), "no layer '9'"), (UnitName("2", 7), "no channel 7"),
                         (None, "no classifier")):  # fmt: skip
         with pytest.raises(BadInput, match=words):
-            asked(eye, square, unit)
+            asked(view, square, unit)
 
 
 # -- in the window --------------------------------------------------------------------------------
@@ -106,17 +110,17 @@ def test_what_is_no_unit_is_said(qapp: QApplication, eye: Eye) -> None:
 
 def test_the_note_tells_of_the_unit_and_the_classes_stay(window: MainWindow, qtbot: QtBot) -> None:
     window.docks["sight"].raise_()
-    window.sight_flow.watch(True)
-    window.sight.target.set_unit("relu3_1:5")
-    until(qtbot, lambda: window.sight_flow.answer and window.sight_flow.answer.activation)
-    answer, flow = window.sight_flow.answer, window.occluding
+    window.live_maps_flow.watch(True)
+    window.live_maps.target.set_unit("relu3_1:5")
+    until(qtbot, lambda: window.live_maps_flow.answer and window.live_maps_flow.answer.activation)
+    answer, flow = window.live_maps_flow.answer, window.occluder_flow
     assert answer is not None
     window.actions_table["occluder"].setChecked(True)
     until(qtbot, lambda: flow.covered is not None and not flow._newest.busy)
     assert flow.covered is not None
     assert flow.covered.target_name == answer.target_name
     assert flow.covered.answers[0] == pytest.approx(answer.activation, rel=1e-4)
-    assert len(window.sight.top.rows()) == 5
+    assert len(window.live_maps.top.rows()) == 5
     row, column = (int(n) for n in answer.target_name.rpartition(" at ")[2].split(","))
     height, width = flow.covered.size
     # One unit of relu3_1 stands for 4 px; the square goes over its middle.
@@ -127,25 +131,25 @@ def test_the_note_tells_of_the_unit_and_the_classes_stay(window: MainWindow, qtb
     note = window.canvas.note()
     assert note.startswith(f"{answer.target_name}: {before:.4g} → {now:.4g} (−")
     assert "logit" not in note
-    window.sight.target.set_unit("")
+    window.live_maps.target.set_unit("")
     until(qtbot, lambda: "logit" in window.canvas.note())
     window.actions_table["occluder"].setChecked(False)
 
 
 def test_a_wrong_unit_is_said_and_the_square_stays(window: MainWindow, qtbot: QtBot) -> None:
-    flow, canvas = window.occluding, window.canvas
+    flow, canvas = window.occluder_flow, window.canvas
     window.actions_table["occluder"].setChecked(True)
-    window.sight.target.set_unit("relu3_1:9999")
+    window.live_maps.target.set_unit("relu3_1:9999")
     until(qtbot, lambda: "no channel 9999" in canvas.note())
     assert flow.on
     assert set(canvas.marks()) == {"occluder"}
-    window.sight.target.set_unit("relu3_1:5")
+    window.live_maps.target.set_unit("relu3_1:5")
     until(qtbot, lambda: canvas.note().startswith("relu3_1 channel 5 at "))
     window.actions_table["occluder"].setChecked(False)
     until(qtbot, lambda: not flow._newest.busy)
 
 
-def test_a_network_without_classes_is_asked_about_units(
+def test_a_network_without_classes_is_asked_query_units(
     window: MainWindow, qtbot: QtBot, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAREIDOLIA_NETWORKS", str(data_folder / "weights"))
@@ -154,9 +158,9 @@ def test_a_network_without_classes_is_asked_about_units(
     window.actions_table["occluder"].setChecked(True)
     assert "no classes" in window.canvas.note()
     assert window.canvas.marks()
-    window.sight.target.set_unit("relu1_1:3")
+    window.live_maps.target.set_unit("relu1_1:3")
     until(qtbot, lambda: window.canvas.note().startswith("relu1_1 channel 3 at "))
-    assert window.sight.top.rows() == []
+    assert window.live_maps.top.rows() == []
     window.actions_table["occluder"].setChecked(False)
     dialog = window.dialogs.compare_dialog()
     assert isinstance(dialog, CompareDialog)

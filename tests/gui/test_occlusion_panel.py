@@ -12,14 +12,14 @@ from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine.heat import SHOWN, Heat, Square, find_method
-from gui.flow.lesson_state import wish_from, wish_values
+from gui.flow.lesson_state import map_settings_from, map_settings_values
 from gui.main_window import MainWindow
+from gui.panels.live_maps import LiveMapsPanel
 from gui.panels.occlusion import Legend
-from gui.panels.sight import SightPanel
 from gui.pictures import open_for_screen
 from gui.pixels import heat_image, to_array
 from gui.run import maps as module
-from gui.run.map_answers import Answer, Question
+from gui.run.map_answers import MapsAnswer, MapsRequest
 from gui.run.maps import MapsController, MapsWorker, fitting
 from gui.run.networks import Networks
 from tests.gui.stories import CAT, until
@@ -34,8 +34,8 @@ def cat(qapp: object) -> QImage:
     return open_for_screen(CAT).image
 
 
-def question(image: QImage, square: Square = COARSE, **changes: object) -> Question:
-    asked = Question(image, "slim_vgg", None, "cpu", None, "occlusion", occlusion=square)
+def question(image: QImage, square: Square = COARSE, **changes: object) -> MapsRequest:
+    asked = MapsRequest(image, "slim_vgg", None, "cpu", None, "occlusion", occlusion=square)
     return replace(asked, **changes)  # type: ignore[arg-type]
 
 
@@ -53,12 +53,12 @@ def colours_of(image: QImage) -> set[tuple[int, ...]]:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Question]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[MapsRequest]:
     """Everything that the maps' thread is asked."""
-    questions: list[Question] = []
+    questions: list[MapsRequest] = []
     ask = MapsController.ask
 
-    def recorded(self: MapsController, question: Question) -> None:
+    def recorded(self: MapsController, question: MapsRequest) -> None:
         questions.append(question)
         ask(self, question)
 
@@ -67,21 +67,21 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Question]:
 
 
 @pytest.fixture
-def occluded(window: MainWindow, qtbot: QtBot, asked: list[Question]) -> MainWindow:
+def occluded(window: MainWindow, qtbot: QtBot, asked: list[MapsRequest]) -> MainWindow:
     """The window with a coarse occlusion map on the canvas."""
     window.docks["sight"].raise_()
-    window.sight.saliency.method.setCurrentText("occlusion")
-    window.sight.occlusion.set_values(COARSE, "drop")
-    window.sight.saliency.setChecked(True)
+    window.live_maps.saliency.method.setCurrentText("occlusion")
+    window.live_maps.occlusion.set_values(COARSE, "drop")
+    window.live_maps.saliency.setChecked(True)
     until(qtbot, lambda: finished(window))
     return window
 
 
 def finished(window: MainWindow) -> bool:
-    answer, wish = window.sight_flow.answer, window.sight.wish()
+    answer, map_settings = window.live_maps_flow.answer, window.live_maps.map_settings()
     return bool(
         answer and answer.saliency and not answer.unfinished
-        and answer.question.occlusion == wish.square and not window.maps._busy
+        and answer.question.occlusion == map_settings.square and not window.maps._busy
     )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def finished(window: MainWindow) -> bool:
 
 
 def test_the_rows_are_there_for_occlusion_alone(qtbot: QtBot) -> None:
-    panel = SightPanel()
+    panel = LiveMapsPanel()
     qtbot.addWidget(panel)
     panel.set_classes(["ant", "bee"])
     panel.show()
@@ -110,12 +110,12 @@ def test_the_rows_are_there_for_occlusion_alone(qtbot: QtBot) -> None:
 
 
 def test_by_itself_it_is_a_seventh_by_halves(qtbot: QtBot) -> None:
-    panel = SightPanel()
+    panel = LiveMapsPanel()
     qtbot.addWidget(panel)
-    wish = panel.wish()
-    assert wish.square == Square(), "as on the command line, for pictures of every size"
-    assert wish.square.pixels((224, 300)) == (32, 16)
-    assert (wish.square.fill, wish.occlusion_shown) == ("mean", "drop")
+    map_settings = panel.map_settings()
+    assert map_settings.square == Square(), "as on the command line, for pictures of every size"
+    assert map_settings.square.pixels((224, 300)) == (32, 16)
+    assert (map_settings.square.fill, map_settings.occlusion_shown) == ("mean", "drop")
     boxes = (panel.occlusion.fill, panel.occluder.fill_box)
     fills = [[(box.itemText(i), box.itemData(i)) for i in range(box.count())] for box in boxes]
     assert len(fills[0]) == 4
@@ -123,7 +123,7 @@ def test_by_itself_it_is_a_seventh_by_halves(qtbot: QtBot) -> None:
 
 
 def test_a_unit_has_no_companions(qtbot: QtBot) -> None:
-    panel = SightPanel()
+    panel = LiveMapsPanel()
     qtbot.addWidget(panel)
     panel.saliency.setChecked(True)
     panel.set_classes(["ant", "bee"])
@@ -131,7 +131,7 @@ def test_a_unit_has_no_companions(qtbot: QtBot) -> None:
     shown = panel.occlusion.shown
     choose(shown, "probability")
     panel.target.set_unit("relu1_1:2")
-    assert panel.wish().occlusion_shown == "drop"
+    assert panel.map_settings().occlusion_shown == "drop"
     flags = [shown.model().flags(shown.model().index(row, 0)) for row in range(3)]
     assert [bool(flag & Qt.ItemFlag.ItemIsEnabled) for flag in flags] == [True, False, False]
     tip = shown.itemData(2, Qt.ItemDataRole.ToolTipRole)
@@ -139,43 +139,50 @@ def test_a_unit_has_no_companions(qtbot: QtBot) -> None:
     assert shown.toolTip() == tip
     assert "activation" in shown.currentText()
     QTest.keyClick(shown, Qt.Key.Key_Down)
-    assert panel.wish().occlusion_shown == "drop"
+    assert panel.map_settings().occlusion_shown == "drop"
     panel.target.set_unit("")
-    assert panel.wish().occlusion_shown == "probability", "what was chosen before"
+    assert panel.map_settings().occlusion_shown == "probability", "what was chosen before"
     assert shown.toolTip() == ""
     choose(shown, "drop")
     assert "logit" in shown.currentText()
 
 
 def test_a_network_without_classes_has_none_either(qtbot: QtBot) -> None:
-    panel = SightPanel()
+    panel = LiveMapsPanel()
     qtbot.addWidget(panel)
     panel.saliency.setChecked(True)
     panel.set_classes(["ant", "bee"])
     choose(panel.occlusion.shown, "label")
     panel.set_classes([])
-    assert panel.wish().occlusion_shown == "drop"
+    assert panel.map_settings().occlusion_shown == "drop"
 
 
 def test_settings_are_part_of_what_a_lesson_keeps(qtbot: QtBot) -> None:
-    panel, other = SightPanel(), SightPanel()
+    panel, other = LiveMapsPanel(), LiveMapsPanel()
     for each in (panel, other):
         qtbot.addWidget(each)
     panel.occlusion.set_values(Square(0.31, 0.7, "blur"), "label")
-    kept = wish_values(panel.wish())
-    other.set_wish(wish_from(kept, other.wish()))
-    assert other.wish() == panel.wish()
-    assert other.wish().square == Square(0.31, 0.7, "blur")
+    kept = map_settings_values(panel.map_settings())
+    other.set_map_settings(map_settings_from(kept, other.map_settings()))
+    assert other.map_settings() == panel.map_settings()
+    assert other.map_settings().square == Square(0.31, 0.7, "blur")
     # What cannot be is left as it is.
-    other.set_wish(wish_from({**kept, "occlusion_side": 7, "occlusion_fill": "x"}, other.wish()))
-    assert other.wish() == panel.wish()
+    other.set_map_settings(
+        map_settings_from(
+            {**kept, "occlusion_side": 7, "occlusion_fill": "x"}, other.map_settings()
+        )
+    )
+    assert other.map_settings() == panel.map_settings()
     # A step of before there were settings was made with the defaults.
     old = {name: value for name, value in kept.items() if not name.startswith("occlusion_")}
-    other.set_wish(wish_from(old, other.wish()))
-    assert other.wish().square.pixels((224, 224)) == (32, 16)
-    assert (other.wish().square.fill, other.wish().occlusion_shown) == ("mean", "drop")
+    other.set_map_settings(map_settings_from(old, other.map_settings()))
+    assert other.map_settings().square.pixels((224, 224)) == (32, 16)
+    assert (other.map_settings().square.fill, other.map_settings().occlusion_shown) == (
+        "mean",
+        "drop",
+    )
     # And a step that tells nothing changes nothing.
-    assert wish_from({}, panel.wish()) == panel.wish()
+    assert map_settings_from({}, panel.map_settings()) == panel.map_settings()
 
 
 # -- the maps --------------------------------------------------------------------------------------
@@ -211,7 +218,7 @@ def test_maps_grow_and_what_is_unknown_is_transparent(
     qapp: object, cat: QImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PARTIAL_EVERY", 0.0)
-    worker, states = MapsWorker(NETWORKS), list[Answer]()
+    worker, states = MapsWorker(NETWORKS), list[MapsAnswer]()
     worker.grown.connect(states.append)
     answer = worker._answer(question(cat, Square(0.14, 0.5)))
     states = [state for state in states if state.occlusion]  # the classes come first
@@ -227,18 +234,18 @@ def test_maps_grow_and_what_is_unknown_is_transparent(
 
 
 def test_another_map_is_shown_without_asking_again(
-    occluded: MainWindow, qtbot: QtBot, asked: list[Question], monkeypatch: pytest.MonkeyPatch
+    occluded: MainWindow, qtbot: QtBot, asked: list[MapsRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    window, panel = occluded, occluded.sight.occlusion
+    window, panel = occluded, occluded.live_maps.occlusion
     shown: list[QImage] = []
     monkeypatch.setattr(window.canvas, "set_overlay", lambda _key, image, *_: shown.append(image))
-    count, answer = len(asked), window.sight_flow.answer
+    count, answer = len(asked), window.live_maps_flow.answer
     assert answer is not None
     images = {}
     for name in ("probability", "label", "drop"):
         choose(panel.shown, name)
-        assert window.sight_flow.answer is not None
-        assert window.sight_flow.answer.saliency is answer.occlusion[name]
+        assert window.live_maps_flow.answer is not None
+        assert window.live_maps_flow.answer.saliency is answer.occlusion[name]
         images[name] = shown[-1]
     assert len(asked) == count
     assert not window.maps._busy
@@ -253,15 +260,15 @@ def test_the_legend_tells_every_class(occluded: MainWindow, qtbot: QtBot) -> Non
     window = occluded
     legend = window.findChild(Legend, "occlusionLegend")
     assert legend is not None
-    colours = window.sight.saliency.colours
+    colours = window.live_maps.saliency.colours
     assert legend.words == "red speaks for it, blue against it"
-    assert not colours.isVisibleTo(window.sight), "they are red and blue whatever is chosen"
-    choose(window.sight.occlusion.shown, "probability")
-    assert legend.isVisibleTo(window.sight) and colours.isVisibleTo(window.sight)
+    assert not colours.isVisibleTo(window.live_maps), "they are red and blue whatever is chosen"
+    choose(window.live_maps.occlusion.shown, "probability")
+    assert legend.isVisibleTo(window.live_maps) and colours.isVisibleTo(window.live_maps)
     assert "%" in legend.words and not legend.lines
-    choose(window.sight.occlusion.shown, "label")
-    assert window.sight_flow.answer is not None
-    heat = window.sight_flow.answer.saliency
+    choose(window.live_maps.occlusion.shown, "label")
+    assert window.live_maps_flow.answer is not None
+    heat = window.live_maps_flow.answer.saliency
     assert heat is not None and legend.lines
     network = NETWORKS.get("slim_vgg")
     numbers, counts = np.unique(heat.grid, return_counts=True)  # type: ignore[attr-defined]
@@ -272,8 +279,8 @@ def test_the_legend_tells_every_class(occluded: MainWindow, qtbot: QtBot) -> Non
     image = legend.grab().toImage()
     chip = legend.fontMetrics().ascent() // 2
     assert image.pixelColor(chip, legend._row_height() // 2).getRgb()[:3] == legend.lines[0].colour
-    window.sight.saliency.setChecked(False)
-    assert not legend.isVisibleTo(window.sight)
+    window.live_maps.saliency.setChecked(False)
+    assert not legend.isVisibleTo(window.live_maps)
 
 
 class German(QTranslator):
@@ -300,16 +307,16 @@ def test_legend_and_pointer_speak_the_persons_language(
     qapp.installTranslator(german)
     try:
         window.docks["sight"].raise_()
-        window.sight.saliency.method.setCurrentText("occlusion")
-        window.sight.occlusion.set_values(COARSE, "probability")
-        window.sight.saliency.setChecked(True)
+        window.live_maps.saliency.method.setCurrentText("occlusion")
+        window.live_maps.occlusion.set_values(COARSE, "probability")
+        window.live_maps.saliency.setChecked(True)
         until(qtbot, lambda: finished(window))
-        legend, label = window.sight.occlusion.legend, window.pointing.value
+        legend, label = window.live_maps.occlusion.legend, window.pointer_flow.value
         assert legend.words.endswith("%, Farben ab 0")
         QTest.mouseMove(window.canvas.viewport(), place(window, 0.3, 0.3))
         QTest.mouseMove(window.canvas.viewport(), place(window, 0.7, 0.4))
         assert label.text().startswith("Wahrscheinlichkeit (occlusion) ")
-        choose(window.sight.occlusion.shown, "label")
+        choose(window.live_maps.occlusion.shown, "label")
         assert legend.accessibleDescription().startswith("blau: ")
         assert label.text().startswith("wahrscheinlichste Klasse (occlusion): ")
     finally:
@@ -317,16 +324,16 @@ def test_legend_and_pointer_speak_the_persons_language(
 
 
 def test_the_pointer_says_the_probability_and_the_class(occluded: MainWindow, qtbot: QtBot) -> None:
-    window, label = occluded, occluded.pointing.value
+    window, label = occluded, occluded.pointer_flow.value
     QTest.mouseMove(window.canvas.viewport(), place(window, 0.3, 0.3))
     QTest.mouseMove(window.canvas.viewport(), place(window, 0.7, 0.4))
     assert label.text().startswith("occlusion ")
-    answer, at = window.sight_flow.answer, window.pointing._at
+    answer, at = window.live_maps_flow.answer, window.pointer_flow._at
     assert answer is not None and at is not None
     size = window.canvas.logical_size()
     said = {}
     for name in ("probability", "label"):
-        choose(window.sight.occlusion.shown, name)  # the pointer has not moved
+        choose(window.live_maps.occlusion.shown, name)  # the pointer has not moved
         values = answer.occlusion[name].values
         row = int(at.y() / size.height() * values.shape[0])
         said[name] = float(values[row, int(at.x() / size.width() * values.shape[1])])
@@ -338,10 +345,10 @@ def test_the_pointer_says_the_probability_and_the_class(occluded: MainWindow, qt
 
 
 def test_another_square_is_asked_about(
-    occluded: MainWindow, qtbot: QtBot, asked: list[Question]
+    occluded: MainWindow, qtbot: QtBot, asked: list[MapsRequest]
 ) -> None:
-    window, panel = occluded, occluded.sight.occlusion
-    before = window.sight_flow.answer
+    window, panel = occluded, occluded.live_maps.occlusion
+    before = window.live_maps_flow.answer
     assert before is not None and before.saliency is not None
     count = len(asked)
     choose(panel.fill, "gray")
@@ -351,10 +358,10 @@ def test_another_square_is_asked_about(
     assert len(asked) == count + 3
     assert asked[-1].occlusion == Square(0.4, 0.8, "gray")
     until(qtbot, lambda: finished(window))
-    after = window.sight_flow.answer
+    after = window.live_maps_flow.answer
     assert after is not None and after.saliency is not None
     assert not np.array_equal(after.saliency.values, before.saliency.values)
-    window.sight.saliency.setChecked(False)
+    window.live_maps.saliency.setChecked(False)
     count = len(asked)
     panel.side.stepBy(5)
     assert len(asked) == count, "nobody looks"
@@ -362,11 +369,11 @@ def test_another_square_is_asked_about(
 
 def test_a_map_that_nobody_wants_any_more_is_given_up(qtbot: QtBot, cat: QImage) -> None:
     maps = MapsController(NETWORKS)
-    heard: list[Answer] = []
+    heard: list[MapsAnswer] = []
     fine, coarse = question(cat, Square(0.14, 0.1)), question(cat)
-    begun: list[Answer] = []
+    begun: list[MapsAnswer] = []
 
-    def grown(answer: Answer) -> None:
+    def grown(answer: MapsAnswer) -> None:
         if answer.question is fine and not begun:
             begun.append(answer)
             maps.ask(coarse)

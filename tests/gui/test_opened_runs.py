@@ -41,9 +41,12 @@ def steered_picture(window: MainWindow, qtbot: QtBot, path: Path) -> Path:
     inputs = Inputs(CAT, ((STROKES, 1.0), (MOSAIC, 1.0)))
     window.studio.load(replace(quick_job(iterations=14), inputs=inputs))
     window.running.step()
-    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "frame")
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.kind == "frame",
+    )
     window.studio.set_setting("style_weight", 30.0)
-    window.pictures_in._on_weight(1, 5.0)
+    window.input_pictures._on_weight(1, 5.0)
     window.running.step()
     until(qtbot, lambda: window.running.changes)
     window.running.pause()
@@ -63,7 +66,10 @@ def test_a_steered_picture_is_opened_and_made_again_bit_for_bit(
     assert commands.run(["render", str(path), "-o", str(rendered), "--quiet"]) == 0
     window.studio.set_setting("iterations", 3)  # something else is set up meanwhile
     window.files.read_project(path)
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == str(path))
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == str(path),
+    )
     assert window.studio.technique.iterations == 14  # type: ignore[attr-defined]
     click(qtbot, window, "runButton")
     until(qtbot, lambda: window.running.result is not None and not window.controller.active)
@@ -107,9 +113,12 @@ def test_the_opened_picture_is_shown_beside_its_photo(
     shutil.move(made, path)
     window.studio.set_technique("class-visualization")
     window.files.read_project(path)
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == str(path))
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == str(path),
+    )
     until(qtbot, lambda: window.canvas._original.has_image())
-    assert window.showing._original == path_of(window.studio.job.inputs.content)
+    assert window.canvas_content._original == path_of(window.studio.job.inputs.content)
     shown = window.canvas.picture()
     assert shown is not None
     colour = shown.pixelColor(20, 20)

@@ -31,9 +31,12 @@ def large(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> Path:
     with Image.open(CAT) as cat:
         cat.convert("RGB").resize(BEYOND_A_SCREEN).save(path, compress_level=1)
     window.docks["sight"].raise_()
-    window.sight_flow.watch(True)
+    window.live_maps_flow.watch(True)
     window.studio.set_inputs("", content=str(path))
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == str(path))
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == str(path),
+    )
     return path
 
 
@@ -62,8 +65,8 @@ def test_a_map_leaves_over_the_photo_at_its_full_size(
     action = window.actions_table["save_overlay"]
     assert not action.isEnabled()
     assert action in window.menus.menu_of_canvas().actions()
-    switch_on(window, qtbot, window.sight.grad_cam, "Grad-CAM", opacity=100, threshold=50)
-    answer, path = window.sight_flow.answer, tmp_path / "overlay.png"
+    switch_on(window, qtbot, window.live_maps.grad_cam, "Grad-CAM", opacity=100, threshold=50)
+    answer, path = window.live_maps_flow.answer, tmp_path / "overlay.png"
     assert answer is not None
     assert answer.grad_cam is not None
     saved_as(path)
@@ -88,14 +91,14 @@ def test_a_map_leaves_over_the_photo_at_its_full_size(
         luma = np.asarray(image.convert("RGB")).astype(int)
     bare = strong < 0.45
     assert np.corrcoef(made[bare, 0], luma[bare].mean(1))[0, 1] > 0.98
-    window.sight.grad_cam.setChecked(False)
+    window.live_maps.grad_cam.setChecked(False)
     assert not action.isEnabled()
 
 
 def test_an_overlay_is_not_written_over_its_photo(
     window: MainWindow, qtbot: QtBot, large: Path
 ) -> None:
-    switch_on(window, qtbot, window.sight.saliency, "gradient")
+    switch_on(window, qtbot, window.live_maps.saliency, "gradient")
     overlay, before, said = window.overlays.ready(), large.read_bytes(), list[str]()
     assert overlay is not None
     assert overlay.photo == str(large)
@@ -109,7 +112,7 @@ def test_an_overlay_is_not_written_over_its_photo(
 def test_a_photo_that_is_gone_is_named(
     window: MainWindow, qtbot: QtBot, large: Path, tmp_path: Path
 ) -> None:
-    switch_on(window, qtbot, window.sight.saliency, "gradient")
+    switch_on(window, qtbot, window.live_maps.saliency, "gradient")
     overlay, said = window.overlays.ready(), list[str]()
     assert overlay is not None
     shutil.move(large, tmp_path / "elsewhere.png")
@@ -122,7 +125,7 @@ def test_a_photo_that_is_gone_is_named(
 
 def test_each_method_says_what_it_does(window: MainWindow) -> None:
     told = {method.title: method.help for method in METHODS}
-    for group in (window.sight.saliency, window.sight.grad_cam):
+    for group in (window.live_maps.saliency, window.live_maps.grad_cam):
         for at in range(group.method.count()):
             group.method.setCurrentIndex(at)
             words = told[group.method.currentText()][1:]
@@ -137,11 +140,11 @@ def test_a_network_of_squares_says_that_it_squeezes(
     layers = (nn.Conv2d(3, 2, 4, stride=4), nn.Flatten(), nn.Linear(2 * 8 * 8, 2))
     card = Card("squares", "Squares", "some", input_size=32)
     squares = Network(nn.Sequential(*layers), card, ("a", "b"))
-    window.sight_flow.watch(True)
-    switch_on(window, qtbot, window.sight.saliency, "gradient")
-    assert "squeezed" not in window.canvas.caption.text() + window.sight.said.text()
+    window.live_maps_flow.watch(True)
+    switch_on(window, qtbot, window.live_maps.saliency, "gradient")
+    assert "squeezed" not in window.canvas.caption.text() + window.live_maps.said.text()
     monkeypatch.setattr(MapsWorker, "_network", lambda *_: squares)
-    window.sight_flow.refresh()
+    window.live_maps_flow.refresh()
     until(qtbot, lambda: "squeezed" in window.canvas.caption.text())
     assert window.canvas.caption.text().endswith("seen squeezed to 32×32")
-    assert "takes squares only: the picture is squeezed to 32×32." in window.sight.said.text()
+    assert "takes squares only: the picture is squeezed to 32×32." in window.live_maps.said.text()

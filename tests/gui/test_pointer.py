@@ -14,14 +14,22 @@ from engine.heat import Heat, UnitName, find_method
 from engine.image import open_picture
 from engine.inspection.receptive_field import Axis
 from gui.dialogs.cut_out import CutOutDialog
-from gui.flow.cutting import cut_out_dialog
+from gui.flow.cut_out import cut_out_dialog
 from gui.flow.pointer import EFFECTIVE, FIELD, THEORETICAL, last_layer, value_at
 from gui.main_window import MainWindow
 from gui.panels.top_classes import TopClasses
-from gui.run.maps import MapsWorker, Question
+from gui.run.latest import LatestOnly
+from gui.run.maps import MapsRequest, MapsWorker
 from gui.run.networks import Networks
-from gui.run.newest import Newest
-from gui.run.pointing import About, Eye, cell_on, covered, pixels_of, seen_field, unit_on
+from gui.run.pointer_queries import (
+    NetworkView,
+    PictureQuery,
+    cell_on,
+    covered,
+    pixels_of,
+    unit_field,
+    unit_on,
+)
 from tests.gui.stories import CAT, until
 
 NETWORKS = Networks()
@@ -81,8 +89,8 @@ def test_the_field_of_a_wide_picture(qapp: QApplication) -> None:
     # 100 x 50 is looked at in 256 x 128 px. A unit of relu3_1 sees 24 px (two convolutions, a pool,
     # two convolutions, a pool, one convolution: 1 + 2 + 2 + 1 + 4 + 4 + 2 + 8), one every 4 px:
     # from 4 i - 10 to 4 i + 13, with its middle at 4 i + 2.
-    about = About(plain_image(100, 50), "slim_vgg", None, "cpu")
-    seen = seen_field(Eye(NETWORKS), about, "relu3_1", None, (0.25, 0.5))
+    query = PictureQuery(plain_image(100, 50), "slim_vgg", None, "cpu")
+    seen = unit_field(NetworkView(NETWORKS), query, "relu3_1", None, (0.25, 0.5))
     assert seen.size == (128, 256)
     assert seen.side == (24, 24)
     assert seen.unit in ((15, 15), (16, 16), (15, 16), (16, 15))  # x at 64, y at 64: a tie
@@ -98,8 +106,8 @@ def test_the_field_of_a_wide_picture(qapp: QApplication) -> None:
 
 
 def test_the_field_at_a_corner_is_cut_off(qapp: QApplication) -> None:
-    about = About(plain_image(100, 50), "slim_vgg", None, "cpu")
-    seen = seen_field(Eye(NETWORKS), about, "relu3_1", None, (0.999, 0.001))
+    query = PictureQuery(plain_image(100, 50), "slim_vgg", None, "cpu")
+    seen = unit_field(NetworkView(NETWORKS), query, "relu3_1", None, (0.999, 0.001))
     assert seen.unit == (0, 63)
     assert seen.theoretical == (0, 242, 14, 256)
 
@@ -110,8 +118,8 @@ def test_covered_pictures_are_asked_as_a_person_sees_them(qapp: QApplication) ->
     from gui.run.maps import fitting
 
     image, network = plain_image(100, 50), NETWORKS.get("slim_vgg")
-    about, eye = About(image, "slim_vgg", None, "cpu"), Eye(NETWORKS)
-    found = covered(eye, about, "gray", QRectF(0.25, 0.5, 0.125, 0.25), 3)
+    query, view = PictureQuery(image, "slim_vgg", None, "cpu"), NetworkView(NETWORKS)
+    found = covered(view, query, "gray", QRectF(0.25, 0.5, 0.125, 0.25), 3)
     assert (found.size, found.box) == ((128, 256), (64, 64, 96, 96))
     picture = fitting(image, network)
     before = network.logits(picture)[0].double()
@@ -123,12 +131,14 @@ def test_covered_pictures_are_asked_as_a_person_sees_them(qapp: QApplication) ->
     likely = int(after.argmax())
     assert found.before[likely] == pytest.approx(float(before.softmax(0)[likely]), abs=1e-6)
     assert found.cover.pixelColor(0, 0).name() in ("#808080", "#7f7f7f")
-    assert torch.equal(eye.look(about)[1], fitting(image, network)), "the picture itself is whole"
+    assert torch.equal(view.prepare(query)[1], fitting(image, network)), (
+        "the picture itself is whole"
+    )
 
 
 def test_the_mean_fill_is_the_colour_that_the_network_takes_off(qapp: QApplication) -> None:
-    about = About(plain_image(60, 60), "slim_vgg", None, "cpu")
-    found = covered(Eye(NETWORKS), about, "mean", QRectF(0, 0, 0.5, 0.5), None)
+    query = PictureQuery(plain_image(60, 60), "slim_vgg", None, "cpu")
+    found = covered(NetworkView(NETWORKS), query, "mean", QRectF(0, 0, 0.5, 0.5), None)
     p = NETWORKS.get("slim_vgg").card.preprocessing
     mean = [round(255 * m / p.scale) for m in (p.mean if p.order == "RGB" else p.mean[::-1])]
     colour = found.cover.pixelColor(0, 0)
@@ -147,7 +157,7 @@ def test_one_request_at_a_time_and_the_newest_counts(window: MainWindow, qtbot: 
         QTest.qSleep(60)
         return number
 
-    newest = Newest(window.background, heard.append, pytest.fail)
+    newest = LatestOnly(window.background, heard.append, pytest.fail)
     for number in range(20):
         newest.ask(lambda number=number: work(number))
         QApplication.processEvents()
@@ -165,12 +175,12 @@ def test_one_request_at_a_time_and_the_newest_counts(window: MainWindow, qtbot: 
 
 def looked(window: MainWindow, qtbot: QtBot) -> None:
     window.docks["sight"].raise_()
-    window.sight_flow.watch(True)
-    until(qtbot, lambda: window.sight_flow.answer is not None)
+    window.live_maps_flow.watch(True)
+    until(qtbot, lambda: window.live_maps_flow.answer is not None)
 
 
 def test_values_are_told_while_a_map_is_shown(window: MainWindow, qtbot: QtBot) -> None:
-    flow, label = window.sight_flow, window.pointing.value
+    flow, label = window.live_maps_flow, window.pointer_flow.value
     QTest.mouseMove(window.canvas.viewport(), place(window, 0.3, 0.3))
     QTest.mouseMove(window.canvas.viewport(), place(window, 0.7, 0.4))
     assert label.text() == ""
@@ -181,7 +191,7 @@ def test_values_are_told_while_a_map_is_shown(window: MainWindow, qtbot: QtBot) 
     assert answer.grad_cam is not None
     assert answer.grid is not None
     # 64 x 43 px on the canvas; the map's rows and columns are in the network's size.
-    at = window.pointing._at
+    at = window.pointer_flow._at
     assert at is not None
     logical = window.canvas.logical_size()
     x, y = at.x() / logical.width(), at.y() / logical.height()
@@ -199,9 +209,9 @@ def test_values_are_told_while_a_map_is_shown(window: MainWindow, qtbot: QtBot) 
 
 
 def test_the_receptive_field_follows_the_pointer(window: MainWindow, qtbot: QtBot) -> None:
-    window.sight.select_layer("relu3_1")
+    window.live_maps.select_layer("relu3_1")
     window.actions_table["receptive_field"].setChecked(True)
-    canvas, flow = window.canvas, window.pointing
+    canvas, flow = window.canvas, window.pointer_flow
     QTest.mouseMove(canvas.viewport(), place(window, 0.2, 0.2))
     QTest.mouseMove(canvas.viewport(), place(window, 0.5, 0.5))
     until(qtbot, lambda: flow.seen is not None and not flow._newest.busy)
@@ -235,10 +245,10 @@ def test_the_receptive_field_follows_the_pointer(window: MainWindow, qtbot: QtBo
 
 def test_the_occluder_follows_pointer_wheel_and_keys(window: MainWindow, qtbot: QtBot) -> None:
     looked(window, qtbot)
-    canvas, flow, actions = window.canvas, window.occluding, window.actions_table
-    before = window.sight.top.rows()
+    canvas, flow, actions = window.canvas, window.occluder_flow, window.actions_table
+    before = window.live_maps.top.rows()
     assert all(change is None for _, change in before)
-    window.sight.occluder.setChecked(True)
+    window.live_maps.occluder.setChecked(True)
     assert actions["occluder"].isChecked()
     until(qtbot, lambda: flow.covered is not None and not flow._newest.busy)
     view, left = canvas.viewport(), Qt.MouseButton.LeftButton
@@ -261,7 +271,7 @@ def test_the_occluder_follows_pointer_wheel_and_keys(window: MainWindow, qtbot: 
     assert found.box == pixels_of(box, found.size)
     assert canvas.marks()["occluder"].rect == square
     assert canvas.marks()["occluder"].cover is not None
-    rows = window.sight.top.rows()
+    rows = window.live_maps.top.rows()
     assert [one[2] for one, _ in rows] == [row[2] for row in found.top]
     assert all(change is not None for _, change in rows)
     assert found.target_name in canvas.note()
@@ -270,20 +280,20 @@ def test_the_occluder_follows_pointer_wheel_and_keys(window: MainWindow, qtbot: 
     spot = QPointF(place(window, 0.5, 0.5))
     for modifier, grown in ((Qt.KeyboardModifier.ShiftModifier, True),
                             (Qt.KeyboardModifier.NoModifier, False)):  # fmt: skip
-        was, zoom = window.sight.occluder.size_box.value(), canvas.zoom()
+        was, zoom = window.live_maps.occluder.size_box.value(), canvas.zoom()
         turned = QWheelEvent(
             spot, canvas.viewport().mapToGlobal(spot), QPoint(), QPoint(0, 120),
             Qt.MouseButton.NoButton, modifier, Qt.ScrollPhase.NoScrollPhase, False,
         )  # fmt: skip
         QApplication.sendEvent(canvas.viewport(), turned)
-        assert (window.sight.occluder.size_box.value() > was) is grown
+        assert (window.live_maps.occluder.size_box.value() > was) is grown
         assert (canvas.zoom() == zoom) is grown
     canvas.setFocus()
     QTest.keyClick(canvas, Qt.Key.Key_Escape)
-    assert not window.sight.occluder.isChecked()
+    assert not window.live_maps.occluder.isChecked()
     assert not actions["occluder"].isChecked()
     assert not canvas.marks()
-    assert window.sight.top.rows() == before
+    assert window.live_maps.top.rows() == before
     until(qtbot, lambda: not flow._newest.busy)
     assert not canvas.marks(), "a late answer brings nothing back"
 
@@ -320,36 +330,36 @@ def test_bars_tell_the_change(qtbot: QtBot) -> None:
 
 def test_a_channel_becomes_the_target(window: MainWindow, qtbot: QtBot) -> None:
     looked(window, qtbot)
-    flow = window.sight_flow
+    flow = window.live_maps_flow
     window.tree.layer_activated.emit("relu3_1", 5)
-    assert not window.sight.wish().unit, "its window opens, the maps stay"
-    channel = window.inspecting.channel_window
+    assert not window.live_maps.map_settings().unit, "its window opens, the maps stay"
+    channel = window.inspection.channel_window
     assert channel is not None
     qtbot.mouseClick(channel.target, Qt.MouseButton.LeftButton)
     channel.close()
-    assert window.sight.wish().unit == "relu3_1:5"
-    assert window.sight.target.line.isVisibleTo(window.sight)
-    assert not window.sight.class_box.isVisibleTo(window.sight)
+    assert window.live_maps.map_settings().unit == "relu3_1:5"
+    assert window.live_maps.target.line.isVisibleTo(window.live_maps)
+    assert not window.live_maps.class_box.isVisibleTo(window.live_maps)
     window.actions_table["saliency"].setChecked(True)
     until(
         qtbot, lambda: flow.answer and flow.answer.saliency and flow.answer.activation is not None
     )
     assert flow.answer is not None
-    assert window.sight.said.text().startswith("relu3_1 channel 5 at ")
+    assert window.live_maps.said.text().startswith("relu3_1 channel 5 at ")
     assert flow.answer.saliency is not None
     rows, columns = np.nonzero(flow.answer.saliency.values)
     assert np.ptp(rows) < 24 > np.ptp(columns), "a unit of relu3_1 sees 24 px"
-    window.sight.target.line.setText("relu3_1:banana")
-    window.sight.target.line.editingFinished.emit()
-    until(qtbot, lambda: "banana" in window.sight.said.text())
-    window.sight.target.line.setText("relu3_1:5:2,3")
-    window.sight.target.line.editingFinished.emit()
-    until(qtbot, lambda: window.sight.said.text().startswith("relu3_1 channel 5 at 2, 3: "))
-    wish = window.sight.wish()
-    window.sight.target.set_unit("")
-    assert window.sight.wish().unit == ""
-    window.sight.set_wish(wish)
-    assert window.sight.wish() == wish
+    window.live_maps.target.line.setText("relu3_1:banana")
+    window.live_maps.target.line.editingFinished.emit()
+    until(qtbot, lambda: "banana" in window.live_maps.said.text())
+    window.live_maps.target.line.setText("relu3_1:5:2,3")
+    window.live_maps.target.line.editingFinished.emit()
+    until(qtbot, lambda: window.live_maps.said.text().startswith("relu3_1 channel 5 at 2, 3: "))
+    map_settings = window.live_maps.map_settings()
+    window.live_maps.target.set_unit("")
+    assert window.live_maps.map_settings().unit == ""
+    window.live_maps.set_map_settings(map_settings)
+    assert window.live_maps.map_settings() == map_settings
 
 
 def test_a_unit_needs_no_classes(qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,7 +372,7 @@ def test_a_unit_needs_no_classes(qapp: QApplication, monkeypatch: pytest.MonkeyP
     network = Network(nn.Sequential(*layers), Card("smooth", "Smooth", "some", input_size=32))
     networks = Networks()
     monkeypatch.setattr(networks, "get", lambda *_: network)
-    asked = Question(
+    asked = MapsRequest(
         plain_image(40, 32), "smooth", None, "cpu", None, "guided backprop", "Grad-CAM",
         unit=UnitName("2", 1, (4, 5)),
     )  # fmt: skip
@@ -382,7 +392,7 @@ def test_the_object_is_cut_out_and_written(
     window: MainWindow, qtbot: QtBot, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     name = window.networks.get("slim_vgg").classes[7]
-    window.sight.choose_class(7)
+    window.live_maps.choose_class(7)
     dialog = cut_out_dialog(window)
     assert isinstance(dialog, CutOutDialog)
     dialog.show()
@@ -415,7 +425,7 @@ def test_the_object_is_cut_out_and_written(
 
 
 def test_the_cut_out_of_a_unit_names_it(window: MainWindow, qtbot: QtBot) -> None:
-    window.sight.target.set_unit("relu3_1:5")
+    window.live_maps.target.set_unit("relu3_1:5")
     dialog = cut_out_dialog(window)
     assert isinstance(dialog, CutOutDialog)
     dialog.show()

@@ -8,14 +8,14 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
-from gui.flow.subject import seen_class
+from gui.flow.carry_over import likeliest_class
 from gui.main_window import MainWindow
 from gui.pictures import open_for_screen
-from gui.run.activation_grid import GridWish
-from gui.run.comparing import Order, drawn
-from gui.run.maps import MapsWorker, Question, fitting
-from gui.run.networks import Networks, eye_of
-from gui.run.pointing import About, Eye, covered, seen_field
+from gui.run.activation_grid import ActivationsRequest
+from gui.run.comparison import ComparisonRequest, drawn
+from gui.run.maps import MapsRequest, MapsWorker, fitting
+from gui.run.networks import Networks, network_key_of
+from gui.run.pointer_queries import NetworkView, PictureQuery, covered, unit_field
 from tests.gui.stories import CAT, until
 
 OWN = "mean=10,20,30 std=90 range=255 order=BGR"
@@ -47,8 +47,8 @@ def test_maps_activations_and_what_is_covered(networks: Networks, cat: QImage) -
     chances = logits.softmax(0)
     likely = int(chances.argmax())
 
-    wish = GridWish("relu3_1")
-    asked = partial(Question, cat, "slim_vgg", None, "cpu", None, activations=wish)
+    request = ActivationsRequest("relu3_1")
+    asked = partial(MapsRequest, cat, "slim_vgg", None, "cpu", None, activations=request)
     answer = MapsWorker(networks)._answer(asked(preprocessing=OWN))
     assert answer.target == likely
     assert answer.probability == pytest.approx(float(chances[likely]), rel=1e-3)
@@ -56,16 +56,16 @@ def test_maps_activations_and_what_is_covered(networks: Networks, cat: QImage) -
     assert answer.activations.means == pytest.approx(maps[0][0].mean((1, 2)).numpy(), abs=1e-4)
     assert not answer.of_picture(asked()), "of another preparation: out of date"
 
-    eye = Eye(networks)
-    about = About(cat, "slim_vgg", None, "cpu", OWN)
-    found = covered(eye, about, "gray", QRectF(0.25, 0.25, 0.25, 0.25), likely)
+    view = NetworkView(networks)
+    query = PictureQuery(cat, "slim_vgg", None, "cpu", OWN)
+    found = covered(view, query, "gray", QRectF(0.25, 0.25, 0.25, 0.25), likely)
     assert found.answers[0] == pytest.approx(float(logits[likely]), abs=1e-3)
-    assert eye.look(about)[0].card.preprocessing.order == "BGR"
-    field = seen_field(eye, about, "relu3_1", 0, (0.5, 0.5))
-    usual = seen_field(eye, About(cat, "slim_vgg", None, "cpu"), "relu3_1", 0, (0.5, 0.5))
+    assert view.prepare(query)[0].card.preprocessing.order == "BGR"
+    field = unit_field(view, query, "relu3_1", 0, (0.5, 0.5))
+    usual = unit_field(view, PictureQuery(cat, "slim_vgg", None, "cpu"), "relu3_1", 0, (0.5, 0.5))
     assert field.unit == usual.unit
     assert field.overlay != usual.overlay
-    name = seen_class(networks, ("slim_vgg", None, OWN), cat)
+    name = likeliest_class(networks, ("slim_vgg", None, OWN), cat)
     assert name in (plain.classes[likely], str(likely))
 
 
@@ -74,7 +74,7 @@ def test_compared_methods(networks: Networks, cat: QImage) -> None:
     networks.get("slim_vgg").module(x)[0, 7].backward()
     assert x.grad is not None
     wanted = x.grad[0].abs().amax(0)
-    order = Order(
+    order = ComparisonRequest(
         cat, ("gradient",), (("slim_vgg", None, OWN),), ("7",), (), "viridis", one_scale=True
     )
     made = drawn(order, False, networks, lambda *_: None, lambda: False)
@@ -86,13 +86,13 @@ def test_compared_methods(networks: Networks, cat: QImage) -> None:
 
 def test_in_the_window(window: MainWindow, qtbot: QtBot) -> None:
     window.docks["sight"].raise_()
-    window.sight_flow.watch(True)
-    until(qtbot, lambda: window.sight_flow.answer and not window.maps._busy)
-    before = window.sight_flow.answer
+    window.live_maps_flow.watch(True)
+    until(qtbot, lambda: window.live_maps_flow.answer and not window.maps._busy)
+    before = window.live_maps_flow.answer
     window.studio.edit("Prepare otherwise", preprocessing=OWN)
-    assert window.sight_flow.answer is None, "what is shown is no longer true"
-    until(qtbot, lambda: window.sight_flow.answer and not window.sight_flow._open)
-    answer = window.sight_flow.answer
+    assert window.live_maps_flow.answer is None, "what is shown is no longer true"
+    until(qtbot, lambda: window.live_maps_flow.answer and not window.live_maps_flow._open)
+    answer = window.live_maps_flow.answer
     assert before is not None
     assert answer is not None
     assert answer.question.preprocessing == OWN
@@ -100,10 +100,10 @@ def test_in_the_window(window: MainWindow, qtbot: QtBot) -> None:
     here = window.layers.here
     assert here is not None
     assert here.network.card.preprocessing.order == "BGR"
-    assert window.inspecting.subject().eye == ("slim_vgg", None, OWN)
+    assert window.inspection.subject().network_key == ("slim_vgg", None, OWN)
     dialog = window.dialogs.compare_dialog()
     assert dialog is not None
-    assert dialog.choices._network == eye_of(window.studio.job)  # type: ignore[attr-defined]
+    assert dialog.choices._network == network_key_of(window.studio.job)  # type: ignore[attr-defined]
     dialog.close()
     # Made for one network's weights, it does not go over to another's.
     window.studio.set_network("squeezenet1_1")

@@ -10,10 +10,10 @@ from pytestqt.qtbot import QtBot
 
 from cli import commands
 from engine.image import open_picture, read_recipe
-from gui.dialogs.larger import LargerDialog
+from gui.dialogs.enlarge import EnlargeDialog
 from gui.main_window import MainWindow
 from gui.pixels import to_array
-from gui.run.results import Kept
+from gui.run.results import StoredResult
 from tests.gui.stories import CAT, click, until, until_idle
 
 
@@ -36,7 +36,7 @@ def shown(window: MainWindow) -> np.ndarray:
     return to_array(image)[..., :3].astype(float)
 
 
-def chosen(window: MainWindow, *rows: int) -> list[Kept]:
+def chosen(window: MainWindow, *rows: int) -> list[StoredResult]:
     window.results_panel.list.clearSelection()
     for row in rows:
         window.results_panel.list.item(row).setSelected(True)
@@ -116,7 +116,7 @@ def test_two_results_are_compared(
     assert before.has_image()
     assert window.canvas._names == ("1. Style transfer", "2. Style transfer")
     window.canvas.grab()
-    window.showing.show_content()
+    window.canvas_content.show_content()
     assert window.canvas._names is None, "the photo is what is compared with again"
 
 
@@ -210,8 +210,8 @@ def test_the_same_picture_larger_goes_on_from_the_result(
     first = made(window, qtbot)
     before = window.studio.job
     window.actions_table["larger"].trigger()
-    until(qtbot, lambda: window.findChild(LargerDialog) is not None)
-    dialog = window.findChild(LargerDialog)
+    until(qtbot, lambda: window.findChild(EnlargeDialog) is not None)
+    dialog = window.findChild(EnlargeDialog)
     assert dialog.size_box.value() == 128
     until(qtbot, lambda: "MiB" in dialog.told.text())
     dialog.size_box.setValue(96)

@@ -14,11 +14,11 @@ from pytestqt.qtbot import QtBot
 from engine.errors import BadInput
 from engine.job import Inputs
 from engine.lesson import Step, write_lesson
-from gui.dialogs.choosing import file_to_save
-from gui.dialogs.reading import apart
-from gui.flow.lesson_state import digests, way_back
+from gui.dialogs.file_dialogs import file_to_save
+from gui.dialogs.open_sources import apart
+from gui.flow.lesson_state import digests, restore_point
 from gui.main_window import MainWindow
-from gui.run.reel import Reel
+from gui.run.film_frames import FilmFrames
 from gui.session import job_to_values
 from tests.gui.stories import CAT, STROKES, quick_job, until
 
@@ -44,9 +44,9 @@ def lesson(window: MainWindow, path: Path) -> None:
 
 
 def film(window: MainWindow, path: Path) -> None:
-    reel = Reel()
-    reel.add(torch.zeros(3, 8, 8))
-    window.filming.write(path, 10.0, reel)
+    film_frames = FilmFrames()
+    film_frames.add(torch.zeros(3, 8, 8))
+    window.film_flow.write(path, 10.0, film_frames)
 
 
 def project(window: MainWindow, path: Path) -> None:
@@ -59,13 +59,13 @@ def test_a_photo_is_not_written_over(
 ) -> None:
     before = photo.read_bytes()
     said: list[str] = []
-    for flow in (window.lessons.document, window.filming, window.files):
+    for flow in (window.lessons.document, window.film_flow, window.files):
         flow.failed.connect(said.append)
     for path in (photo, photo.with_name("link.jpg")):
         write(window, path)
         until(qtbot, lambda: said)
         assert "to work from" in said.pop()
-        until(qtbot, lambda: window.filming.progress is None)
+        until(qtbot, lambda: window.film_flow.progress is None)
     assert photo.read_bytes() == before
 
 
@@ -125,7 +125,7 @@ def step(**changes: Any) -> Step:
 )
 def test_a_lesson_opens_nothing_on_other_machines(changes: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match="on another machine or a device"):
-        way_back(step(**changes))
+        restore_point(step(**changes))
 
 
 def test_pictures_that_moved_with_a_lesson_are_found(tmp_path: Path) -> None:
@@ -135,6 +135,6 @@ def test_pictures_that_moved_with_a_lesson_are_found(tmp_path: Path) -> None:
         shutil.copy(source, old / name)
     made = step(content=str(old / "photo.jpg"), styles=[[str(old / "style.jpg"), 2.0]])
     shutil.move(old, new)
-    job: Any = way_back(made, new).job
+    job: Any = restore_point(made, new).job
     wanted = Inputs(str(new / "photo.jpg"), ((str(new / "style.jpg"), 2.0),))
     assert job.inputs == wanted

@@ -62,7 +62,7 @@ def test_a_run_is_shown_as_see_through_as_its_file_will_be(
     window: MainWindow, qtbot: QtBot, pair: list[Path], tmp_path: Path
 ) -> None:
     window.studio.set_inputs("Photo", content=str(pair[0]))
-    until(qtbot, lambda: window.showing.content() is not None)
+    until(qtbot, lambda: window.canvas_content.content() is not None)
     window.running.start()
     until_idle(qtbot, window)
     until(qtbot, lambda: window.running.results.entries)

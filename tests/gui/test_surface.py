@@ -23,13 +23,13 @@ from engine.settings import describe
 from engine.techniques import TECHNIQUES
 from gui import theme
 from gui.dialogs.commands import CommandPalette
-from gui.dialogs.completing import SeveralCompleter
+from gui.dialogs.completers import SeveralCompleter
 from gui.flow import status
-from gui.flow.belonging import belongings
 from gui.flow.dialogs import commands_in
+from gui.flow.dropped_files import belongings
 from gui.main_window import MainWindow
 from gui.panels.class_box import ClassBox
-from gui.panels.input_slot import Place
+from gui.panels.input_slot import InputKey
 from gui.panels.target import TargetRows
 from gui.panels.text_editors import PickEditor
 from gui.session import path_of
@@ -119,7 +119,7 @@ def content(window: MainWindow) -> str | None:
 @pytest.fixture
 def problems(window: MainWindow) -> list[str]:
     said: list[str] = []
-    window.pictures_in.problem.connect(said.append)
+    window.input_pictures.problem.connect(said.append)
     return said
 
 
@@ -130,14 +130,20 @@ def test_what_is_no_picture_is_refused_and_the_photo_stays(
     before = window.studio.job.inputs
     path = tmp_path / name
     path.write_text("no picture")
-    for drop in (window.pictures_in.drop, lambda p: window.pictures_in.drop_at(Place("style"), p)):
+    for drop in (
+        window.input_pictures.drop,
+        lambda p: window.input_pictures.drop_at(InputKey("style"), p),
+    ):
         problems.clear()
         drop([str(path)])
         until(qtbot, lambda: problems)
         assert name in problems[0]
     until(qtbot, lambda: not window.background.busy)
     assert window.studio.job.inputs == before
-    assert window.showing.current is not None and window.showing.current.kind == "content"
+    assert (
+        window.canvas_content.current is not None
+        and window.canvas_content.current.kind == "content"
+    )
 
 
 def test_each_of_several_goes_where_it_belongs(
@@ -148,15 +154,15 @@ def test_each_of_several_goes_where_it_belongs(
     weights = tmp_path / "own.pth"
     weights.write_bytes(b"")
     asked: list[str] = []
-    window.pictures_in.weights_dropped.disconnect()
-    window.pictures_in.weights_dropped.connect(asked.append)
+    window.input_pictures.weights_dropped.disconnect()
+    window.input_pictures.weights_dropped.connect(asked.append)
     paths = [tmp_path / "photos", MOSAIC, weights, tmp_path / "notes.txt", STROKES]
-    window.pictures_in.drop([str(path) for path in paths])
+    window.input_pictures.drop([str(path) for path in paths])
     until(qtbot, lambda: content(window) == MOSAIC)
     until(qtbot, lambda: len(window.studio.job.inputs.styles) == 2)
     assert path_of(window.studio.job.inputs.styles[1][0]) == STROKES
     assert asked == [str(weights)]
-    assert window.inspecting.folder.path == tmp_path / "photos"
+    assert window.inspection.folder.path == tmp_path / "photos"
     assert len(problems) == 1 and problems[0].startswith("notes.txt ")
 
 
@@ -172,7 +178,7 @@ def test_one_picture_too_many_and_a_folder_for_a_setting(tmp_path: Path) -> None
 
 def test_a_folder_is_the_technique_s_where_it_needs_one(window: MainWindow, tmp_path: Path) -> None:
     window.studio.set_technique("multifaceted")
-    window.pictures_in.drop([str(tmp_path)])
+    window.input_pictures.drop([str(tmp_path)])
     assert window.studio.technique.folder == str(tmp_path)  # type: ignore[attr-defined]
 
 

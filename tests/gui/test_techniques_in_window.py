@@ -39,8 +39,8 @@ from gui.main_window import MainWindow
 from gui.panels.text_editors import FolderEditor, PickEditor
 from gui.pixels import to_array
 from gui.run.controller import State
+from gui.run.film_frames import FilmFrames
 from gui.run.pace import Pace
-from gui.run.reel import Reel
 from gui.session import Session
 from gui.studio import SAMPLES
 from tests.gui.stories import (
@@ -120,7 +120,7 @@ def test_every_preset_leads_to_a_picture(
         window.studio.set_setting("size", SHEETS.get(preset, SIZE))
         window.studio.set_settings("small", small | {n: wanted[n] for n in subjects})
         run(window, qtbot)
-        result, current = window.running.result, window.showing.current
+        result, current = window.running.result, window.canvas_content.current
         assert result is not None
         assert current is not None
         assert current.kind == "frame"
@@ -176,7 +176,7 @@ def test_a_film_is_saved_as_folder_and_video(
     run(window, qtbot)
     assert window.actions_table["save_film"].isEnabled()
     run_job(film_job(3), tmp_path / "still.png", quiet=True, reel=tmp_path / "by command")
-    window.filming.write(tmp_path / "frames", 24.0)
+    window.film_flow.write(tmp_path / "frames", 24.0)
     until(qtbot, lambda: not window.background.busy)
     names = [f"frame-0000{i}.png" for i in (1, 2, 3)]
     assert [p.name for p in sorted((tmp_path / "frames").iterdir())] == names
@@ -185,7 +185,7 @@ def test_a_film_is_saved_as_folder_and_video(
     for name, rgb in zip(names, made, strict=True):
         assert np.array_equal(open_picture(tmp_path / "by command" / name).rgb, rgb)
     av = pytest.importorskip("av")
-    window.filming.write(tmp_path / "film.mp4", 12.0)
+    window.film_flow.write(tmp_path / "film.mp4", 12.0)
     until(qtbot, lambda: not window.background.busy)
     with av.open(str(tmp_path / "film.mp4")) as container:
         stream = container.streams.video[0]
@@ -193,7 +193,7 @@ def test_a_film_is_saved_as_folder_and_video(
         shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     for video, rgb in zip(shown, made, strict=True):
         assert np.abs(video / 255 - rgb[: video.shape[0], : video.shape[1]]).mean() < 0.05
-    window.filming.write(tmp_path / "frames", 24.0)
+    window.film_flow.write(tmp_path / "frames", 24.0)
     until(qtbot, lambda: not window.background.busy)
     assert "is not empty" in window.statusBar().currentMessage()
 
@@ -206,7 +206,7 @@ def test_a_film_is_saved_while_it_grows_and_goes_with_the_next_run(
     until(qtbot, lambda: window.running.reel and len(window.running.reel) >= 2)
     until(qtbot, window.actions_table["save_film"].isEnabled)
     assert window.controller.active
-    window.filming.write(tmp_path / "early", 24.0)
+    window.film_flow.write(tmp_path / "early", 24.0)
     until(qtbot, lambda: not window.background.busy)
     saved = len(list((tmp_path / "early").iterdir()))
     assert saved >= 2
@@ -248,11 +248,12 @@ def test_the_dialog_asks_how_and_the_film_can_be_given_up(
     assert asked == ["0 s", "cat-deep-dream.webm", "*.webm"]
     assert (tmp_path / "film.webm").stat().st_size > 0
     assert (
-        window.findChild(QProgressDialog, "filmProgress") is None or window.filming.progress is None
+        window.findChild(QProgressDialog, "filmProgress") is None
+        or window.film_flow.progress is None
     )
-    window.filming.write(tmp_path / "given up", 24.0)
+    window.film_flow.write(tmp_path / "given up", 24.0)
     assert not window.actions_table["save_film"].isEnabled()
-    bar = window.filming.progress
+    bar = window.film_flow.progress
     assert bar is not None
     bar.canceled.emit()
     until(qtbot, lambda: not window.background.busy)
@@ -264,7 +265,7 @@ def test_without_the_package_for_videos_there_are_folders(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    reel = Reel()
+    reel = FilmFrames()
     reel.add(torch.rand(3, 8, 12))
     dialog = FilmDialog(reel)
     qtbot.addWidget(dialog)
@@ -275,7 +276,7 @@ def test_without_the_package_for_videos_there_are_folders(
 
 
 def test_a_reel_is_bounded_exact_and_leaves_nothing() -> None:
-    reel = Reel(budget=1)
+    reel = FilmFrames(budget=1)
     pictures = [torch.rand(3, 6, 5), torch.rand(3, 6, 5)]
     for picture in pictures:
         reel.add(picture)
@@ -296,7 +297,7 @@ def test_what_a_crashed_program_left_is_deleted_and_another_ones_film_is_not() -
         (place / name / "frame-00001.png").write_bytes(b"")
     used = QLockFile(str(place / "used.lock"))
     assert used.tryLock(0)
-    reel = Reel()
+    reel = FilmFrames()
     reel.add(torch.zeros(3, 4, 4))
     assert not (place / "left").exists()
     assert (place / "used" / "frame-00001.png").exists()

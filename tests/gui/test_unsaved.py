@@ -16,9 +16,9 @@ from pytestqt.qtbot import QtBot
 
 from engine.image import open_picture
 from gui.background import Background
-from gui.dialogs.saving import Question, Saver
+from gui.dialogs.saving import SaveDialogOptions, Saver
 from gui.main_window import MainWindow
-from gui.run.reel import Reel
+from gui.run.film_frames import FilmFrames
 from tests.gui.stories import click, until, until_idle
 
 Answers = Callable[..., list[str]]
@@ -78,9 +78,9 @@ def page(window: MainWindow) -> None:
 
 
 def film(window: MainWindow) -> None:
-    reel = Reel()
-    reel.add(torch.zeros(3, 64, 64))
-    window.filming._ask(reel, ".mp4", 10.0, "film.mp4")
+    film_frames = FilmFrames()
+    film_frames.add(torch.zeros(3, 64, 64))
+    window.film_flow._ask(film_frames, ".mp4", 10.0, "film.mp4")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_folder_that_goes_is_told_and_another_place_can_be_chosen(
     press(qtbot, box, "another place")
     until(qtbot, lambda: found.exists() and not window.background.busy)
     assert Path(begun[1]).name == lost.name
-    assert window.filming.progress is None
+    assert window.film_flow.progress is None
     until(qtbot, lambda: window.findChild(QMessageBox, "unsavedDialog") is None)
     window.lessons.document.put_aside()
 
@@ -169,7 +169,7 @@ def test_a_dialog_that_was_closed_meanwhile_still_gets_its_file_written(
         return write
 
     with held(window.background):
-        saver.ask(dialog, Question("text", "Save", "a.txt", "Text (*.txt)"), work)
+        saver.ask(dialog, SaveDialogOptions("text", "Save", "a.txt", "Text (*.txt)"), work)
         shutil.rmtree(tmp_path / "stick")
         dialog.close()
         dialog.deleteLater()

@@ -17,7 +17,7 @@ from gui import session as sessions
 from gui.flow.words import in_this_window
 from gui.main_window import MainWindow
 from gui.panels.editors import NumberEditor
-from gui.panels.inputs import Place
+from gui.panels.inputs import InputKey
 from gui.run.controller import State
 from gui.session import Session
 from tests.gui.stories import (
@@ -54,11 +54,11 @@ def test_what_has_no_text_has_an_accessible_name(window: MainWindow) -> None:
 
 
 def test_one_click_gives_a_picture(window: MainWindow, qtbot: QtBot) -> None:
-    assert window.showing.current is not None
-    assert window.showing.current.kind == "content"
+    assert window.canvas_content.current is not None
+    assert window.canvas_content.current.kind == "content"
     click(qtbot, window, "runButton")
     until_idle(qtbot, window)
-    current = window.showing.current
+    current = window.canvas_content.current
     assert current is not None
     assert (current.kind, current.iteration) == ("frame", 6)
     assert current.image.width() == 64
@@ -74,7 +74,10 @@ def test_pause_change_the_style_weight_resume_stop(window: MainWindow, qtbot: Qt
     window.studio.set_setting("iterations", 100_000)
     click(qtbot, window, "runButton")
     until(qtbot, lambda: window.controller.state is State.RUNNING)
-    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "frame")
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.kind == "frame",
+    )
     click(qtbot, window, "pauseButton")
     assert window.controller.state is State.PAUSED
     weight = window.form.editor("style_weight")
@@ -104,7 +107,7 @@ def test_look_back_compare_and_branch(window: MainWindow, qtbot: QtBot) -> None:
     assert slider is not None
     assert slider.maximum() == 5
     slider.setValue(2)
-    current = window.showing.current
+    current = window.canvas_content.current
     assert current is not None
     assert (current.kind, current.iteration) == ("moment", 3)
     click(qtbot, window, "compareButton")
@@ -134,7 +137,10 @@ def test_a_saved_picture_is_made_again_bit_for_bit(
     window.studio.set_setting("iterations", 100_000 if stopped else 6)
     click(qtbot, window, "runButton")
     if stopped:
-        until(qtbot, lambda: window.showing.current and window.showing.current.kind == "frame")
+        until(
+            qtbot,
+            lambda: window.canvas_content.current and window.canvas_content.current.kind == "frame",
+        )
         window.studio.set_setting("tv_weight", 5.0)
         until(qtbot, lambda: window.running.changes)
         window.controller.stop()
@@ -209,18 +215,23 @@ def test_pictures_are_dropped_weighted_and_removed(
     inputs = window.studio.job.inputs
     assert inputs.content == str(photo)
     assert inputs.styles == ((STROKES, 1.0), (MOSAIC, 1.0))
-    until(qtbot, lambda: window.showing.current and window.showing.current.image.width() == 30)
-    second = window.inputs.slot(Place("style", 1))
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.image.width() == 30,
+    )
+    second = window.inputs.slot(InputKey("style", 1))
     assert second.weight.isVisible()
     second.weight.box.setValue(0.5)
     assert window.studio.job.inputs.styles[1] == (MOSAIC, 0.5)
     drop_on(second, [CAT])
     until(qtbot, lambda: window.studio.job.inputs.styles[1][0] == CAT)
     assert window.studio.job.inputs.styles[1] == (CAT, 0.5)
-    click_on = window.inputs.slot(Place("style", 0)).remove
+    click_on = window.inputs.slot(InputKey("style", 0)).remove
     qtbot.mouseClick(click_on, Qt.MouseButton.LeftButton)
     assert window.studio.job.inputs.styles == ((CAT, 0.5),)
-    assert not window.inputs.slot(Place("style", 0)).weight.isVisible(), "a single style has none"
+    assert not window.inputs.slot(InputKey("style", 0)).weight.isVisible(), (
+        "a single style has none"
+    )
     for _ in range(5):
         window.studio.undo_stack.undo()
     assert window.studio.job.inputs == quick_job().inputs
@@ -313,9 +324,9 @@ def test_the_maps_lie_over_the_picture_and_go_again(window: MainWindow, qtbot: Q
     until(qtbot, lambda: kinds <= set(window.canvas.overlays()))
     window.actions_table["saliency"].setChecked(False)
     assert set(window.canvas.overlays()) == {"grad_cam"}
-    assert window.sight.saliency.isChecked() is False
+    assert window.live_maps.saliency.isChecked() is False
     window.tree.layer_selected.emit("relu3_1", None)
-    until(qtbot, lambda: "relu3_1" in window.sight.said.text())
+    until(qtbot, lambda: "relu3_1" in window.live_maps.said.text())
 
 
 def test_a_class_is_found_by_name_or_number(window: MainWindow, qtbot: QtBot) -> None:
@@ -420,12 +431,15 @@ def test_themes_can_be_changed(qtbot: QtBot, qapp: QApplication) -> None:
 def test_a_photo_dropped_during_a_run_waits_for_the_next(window: MainWindow, qtbot: QtBot) -> None:
     window.studio.set_setting("iterations", 100_000)
     click(qtbot, window, "runButton")
-    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "frame")
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.kind == "frame",
+    )
     drop_on(window.canvas.viewport(), [MOSAIC])
     until(qtbot, lambda: window.pictures.get(MOSAIC) is not None)
     qtbot.wait(50)
-    assert window.showing.current is not None
-    assert window.showing.current.kind == "frame"
+    assert window.canvas_content.current is not None
+    assert window.canvas_content.current.kind == "frame"
     assert "next run" in window.statusBar().currentMessage()
     assert window.running.job is not None
     assert str(window.running.job.inputs.content.path) == CAT  # type: ignore[union-attr]
@@ -442,7 +456,10 @@ def test_a_picture_saved_during_the_run_is_made_again_bit_for_bit(
     window.studio.set_setting("iterations", 100_000)
     window.studio.set_setting("precision", "auto")
     click(qtbot, window, "runButton")
-    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "frame")
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.kind == "frame",
+    )
     click(qtbot, window, "pauseButton")
     qtbot.wait(200)
     path, again = tmp_path / "made.png", tmp_path / "again.png"
@@ -493,7 +510,7 @@ def test_every_technique_runs_from_the_window(
     until_idle(qtbot, window)
     result = window.running.result
     assert result is not None, window.run_bar.eta.text()
-    current = window.showing.current
+    current = window.canvas_content.current
     assert current is not None
     assert current.kind == "frame"
     assert current.image.width() == result.picture.width
@@ -509,14 +526,17 @@ def test_every_technique_runs_from_the_window(
 
 def test_a_technique_without_a_photo_shows_none(window: MainWindow, qtbot: QtBot) -> None:
     window.studio.set_technique("class-visualization")
-    assert window.showing.current is None
-    assert window.showing.size_of_result() is not None
+    assert window.canvas_content.current is None
+    assert window.canvas_content.size_of_result() is not None
     window.studio.set_setting("target", "")  # what the photo shows may have been filled in
     click(qtbot, window, "runButton")
     assert not window.controller.active
     assert "class" in window.run_bar.eta.text().casefold()
     window.studio.set_technique("style-transfer")
-    until(qtbot, lambda: window.showing.current and window.showing.current.kind == "content")
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.kind == "content",
+    )
 
 
 def test_a_class_is_typed_into_its_field(window: MainWindow, qtbot: QtBot) -> None:
@@ -573,12 +593,15 @@ def test_a_new_photo_is_shown_after_a_run_and_compared_with_its_own_result(
     photo = tmp_path / "new.png"
     QImage(30, 20, QImage.Format.Format_RGB32).save(str(photo))
     window.studio.set_inputs("", content=str(photo))
-    until(qtbot, lambda: window.showing.current and window.showing.current.path == str(photo))
-    assert window.showing._original == str(photo)
+    until(
+        qtbot,
+        lambda: window.canvas_content.current and window.canvas_content.current.path == str(photo),
+    )
+    assert window.canvas_content._original == str(photo)
     window.timeline.findChild(QSlider, "timelineSlider").setValue(1)  # type: ignore[union-attr]
-    assert window.showing.current is not None
-    assert window.showing.current.kind == "moment"
-    assert window.showing._original == CAT, "the moments are of the cat"
+    assert window.canvas_content.current is not None
+    assert window.canvas_content.current.kind == "moment"
+    assert window.canvas_content._original == CAT, "the moments are of the cat"
 
 
 def test_another_network_is_not_asked_for_the_layers_of_the_last(window: MainWindow) -> None:
@@ -614,7 +637,7 @@ def test_start_pictures_are_given_up_with_what_they_brought(
     until_idle(qtbot, window)
     window.actions_table["branch"].trigger()
     until(qtbot, lambda: window.studio.job.inputs.start)
-    window.pictures_in.remove(Place("start"))
+    window.input_pictures.remove(InputKey("start"))
     technique = window.studio.technique
     assert technique.start == "recoloured"  # type: ignore[attr-defined]
     assert technique.smallest_scale == 128  # type: ignore[attr-defined]

@@ -1,0 +1,89 @@
+"""What the disk says about each network: read off the GUI thread, for the catalogue's table."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import PareidoliaError
+from engine.networks import catalogue, weights
+from engine.networks.card import Card
+
+MIB = 2**20
+USABLE = ("shipped", "imported", "here")
+"""States in which the weights are on this machine."""
+
+
+@dataclass(frozen=True)
+class NetworkStatus:
+    """One network as found on this machine."""
+
+    name: str
+    card: Card | None = None
+    state: str = ""
+    """One of `catalogue.State`; empty: not known (yet)."""
+    path: Path | None = None
+    size: int = 0
+    """Bytes of the file that is here, else of the one that could be."""
+    partial: int = 0
+    """Bytes of an unfinished download."""
+    removable: bool = False
+    """Whether the user's own folder holds it."""
+    problem: str = ""
+    """Why nothing can be said about it."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether the weights are on this machine."""
+        return self.state in USABLE
+
+    @property
+    def url(self) -> str:
+        """Where the weights are published; empty: nowhere."""
+        return self.card.url if self.card else ""
+
+
+def known() -> list[NetworkStatus]:
+    """Return every network with its card alone: quick, for the first sight of the table."""
+    found = [NetworkStatus(name, problem=reason) for name, reason in catalogue.damaged().items()]
+    for name in catalogue.names():
+        try:
+            card = catalogue.card(name)
+            found.append(NetworkStatus(name, card, size=card.bytes))
+        except PareidoliaError as error:
+            found.append(NetworkStatus(name, problem=str(error)))
+    return found
+
+
+def look() -> list[NetworkStatus]:
+    """Return every network as it stands; reads the headers of all weight files."""
+    return [_look(facts) for facts in known()]
+
+
+def _look(facts: NetworkStatus) -> NetworkStatus:
+    if facts.card is None:
+        file = catalogue.card_file(facts.name)
+        own = file is not None and file.parent == weights.user_folder()
+        return NetworkStatus(facts.name, problem=facts.problem, removable=own)
+    card = facts.card
+    try:
+        state, path = catalogue.state(card.name), catalogue.located(card)
+        size = path.stat().st_size if path else card.bytes
+        part = part_files(card)[0]
+        partial = part.stat().st_size if part.is_file() else 0
+    except (PareidoliaError, OSError) as error:  # a file that went away meanwhile, too
+        return NetworkStatus(facts.name, card, size=card.bytes, problem=str(error))
+    folder = weights.user_folder()
+    own = path is not None and path.parent == folder
+    removable = own or (folder / f"{card.name}.json").is_file()
+    return NetworkStatus(facts.name, card, state, path, size, partial, removable)
+
+
+def part_files(card: Card) -> tuple[Path, Path]:
+    """Return where an unfinished download of `card` lies, and its server's mark beside it."""
+    target = weights.user_folder() / (card.file or card.url.rsplit("/", 1)[-1])
+    part = target.with_name(target.name + ".part")
+    return part, part.with_name(part.name + ".version")
+
+
+def mib(count: float) -> str:
+    """Return a number of bytes in words, as the command line says it."""
+    return f"{count / MIB:.1f} MiB"

@@ -1,0 +1,49 @@
+"""What the window reads now, so that nothing it saves is written over that."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from PySide6.QtWidgets import QApplication
+
+from engine.outputs import Sources, keep_apart
+
+
+@runtime_checkable
+class HasSources(Protocol):
+    """A window that knows what it reads."""
+
+    def sources(self) -> Sources:
+        """Return the files that it reads."""
+        ...
+
+
+def sources() -> Sources:
+    """Return what all windows of the program read."""
+    found = Sources()
+    for window in QApplication.topLevelWidgets():
+        if isinstance(window, HasSources):
+            found += window.sources()
+    return found
+
+
+def apart(
+    path: Path, work: Callable[[], Path], folder: Path | None = None, own: Path | None = None
+) -> Callable[[], Path]:
+    """Return `work`, which writes `path`, preceded by a check that this is nothing that is read.
+
+    Args:
+        path: where to.
+        work: raises `BadInput` where it cannot; so does what is returned.
+        folder: the pictures in there are read for it, so that it may not lie among them.
+        own: a file that may be written anew, though it was read.
+    """
+    read = sources()
+    files = tuple(file for file in read.files if file != own)
+    return partial(_apart, path, Sources(files, (folder,) if folder else ()), work)
+
+
+def _apart(path: Path, read: Sources, work: Callable[[], Path]) -> Path:
+    keep_apart([path], read)
+    return work()

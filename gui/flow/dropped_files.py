@@ -1,0 +1,76 @@
+"""Where files that are dropped belong: each has its place, or a sentence that says why not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication
+
+from engine import settings
+from engine.image_formats import SUFFIXES as PICTURES
+from engine.lesson import SUFFIX as LESSON
+from engine.networks.weights import SUFFIXES as WEIGHTS
+from engine.task import Technique
+
+
+@dataclass
+class DroppedFiles:
+    """What is to be done with dropped files."""
+
+    pictures: list[str] = field(default_factory=list)
+    """In the order of their places: the photo, then styles."""
+    project: str | None = None
+    lesson: str | None = None
+    weights: str | None = None
+    folder: str | None = None
+    refused: list[str] = field(default_factory=list)
+    """Sentences about what goes nowhere."""
+
+
+def belongings(paths: Sequence[str], technique: Technique, places: int | None) -> DroppedFiles:
+    """Return where dropped files and folders belong.
+
+    Args:
+        paths: what was dropped, in order.
+        technique: it may take styles, and a folder.
+        places: how many pictures can be taken; None: any number.
+    """
+    found = DroppedFiles()
+    for text in paths:
+        path = Path(text)
+        name, suffix = path.name, path.suffix.lower()
+        if path.is_dir():
+            _only_one(found, "folder", text)
+        elif suffix == ".json":
+            _only_one(found, "project", text)
+        elif suffix == LESSON:
+            _only_one(found, "lesson", text)
+        elif suffix in WEIGHTS:
+            _only_one(found, "weights", text)
+        elif suffix and suffix not in PICTURES:
+            words = _words("{0} is no picture, project, lesson, weight file or folder.")
+            found.refused.append(words.format(name))
+        elif places is not None and len(found.pictures) >= places:
+            words = _words("{0} is left out: {1} takes one picture here.")
+            found.refused.append(words.format(name, technique.title))
+        else:
+            found.pictures.append(text)
+    return found
+
+
+def folder_setting(technique: Technique) -> str | None:
+    """Return the setting of a technique that names a folder, if there is one."""
+    return next((n for n, d in settings.describe(technique).items() if d.picks == "folder"), None)
+
+
+def _only_one(found: DroppedFiles, kind: str, path: str) -> None:
+    if getattr(found, kind) is None:
+        setattr(found, kind, path)
+    else:
+        first, name = Path(getattr(found, kind)).name, Path(path).name
+        words = _words("{0} is left out: {1} came with it, and one at a time is opened.")
+        found.refused.append(words.format(name, first))
+
+
+def _words(text: str) -> str:
+    return QCoreApplication.translate("Dropping", text)

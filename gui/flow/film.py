@@ -1,0 +1,179 @@
+"""Films: the frames of a run that finish one, to a video or a folder."""
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QDialog, QProgressDialog, QWidget
+
+from engine.errors import Cancelled, PareidoliaError
+from engine.film import assemble
+from gui.background import Background
+from gui.dialogs.file_dialogs import file_to_save
+from gui.dialogs.open_sources import apart
+from gui.dialogs.saving import Unsaved, offer_again
+from gui.flow.files import FilesFlow
+from gui.flow.running import RunFlow
+from gui.run.film_frames import FilmFrames
+
+PATIENCE_MS = 500
+"""A film that is written sooner needs no bar."""
+log = logging.getLogger("pareidolia.films")
+
+
+class _FilmRelay(QObject):
+    """Brings progress from the worker to the window."""
+
+    moved = Signal(int)
+
+
+class FilmFlow(QObject):
+    """Saves the film of the run on the canvas, also while it still grows."""
+
+    said = Signal(str)
+    failed = Signal(str)
+
+    def __init__(
+        self, running: RunFlow, files: FilesFlow, background: Background, window: QWidget
+    ) -> None:
+        super().__init__(window)
+        self.running, self.files = running, files
+        self.background, self.window = background, window
+        self.progress: QProgressDialog | None = None
+        """Of the film that is being written."""
+        self._film_frames: FilmFrames | None = None
+        self._action: QAction | None = None
+        self._cancelled = threading.Event()
+        self._relay = _FilmRelay(self)
+        running.controller.points.connect(self._refresh)
+        running.finished.connect(self._on_finished)
+
+    def bind(self, action: QAction) -> None:
+        """Keep the action enabled exactly when there is a film to save."""
+        self._action = action
+        self._refresh()
+
+    def close(self) -> None:
+        """Let go of the film: its files are deleted."""
+        self._film_frames = None
+        if self.running.record is not None:
+            self.running.record.film_frames = None
+
+    @Slot()
+    def _refresh(self) -> None:
+        film_frames = self.running.film_frames
+        if film_frames is not self._film_frames:
+            if (
+                self._film_frames
+            ):  # deletes the last run's files, unless a film is being made of them
+                self.background.submit([self._film_frames].clear)
+            self._film_frames = film_frames
+        if self._action is not None:
+            self._action.setEnabled(bool(film_frames) and self.progress is None)
+
+    @Slot()
+    def _on_finished(self) -> None:
+        self._refresh()
+        if self._film_frames is not None and self._film_frames.problem:
+            self.failed.emit(self._film_frames.problem)
+
+    @Slot()
+    def save(self) -> None:
+        """Ask what kind of film and where to, then write it."""
+        from gui.dialogs.film import FilmDialog
+
+        film_frames = self.running.film_frames
+        if not film_frames:
+            return
+        dialog = FilmDialog(film_frames, self.window)
+        accepted = dialog.exec() == QDialog.DialogCode.Accepted
+        suffix, rate = dialog.suffix, dialog.rate.value()
+        dialog.deleteLater()
+        if not accepted:
+            return
+        self._ask(film_frames, suffix, rate, self.files.suggestion(suffix))
+
+    def _ask(self, film_frames: FilmFrames, suffix: str, rate: float, name: str) -> None:
+        title, kinds = self.tr("Save film"), f"*{suffix}" if suffix else self.tr("A new folder (*)")
+        answer = file_to_save(self.window, "film", title, name, kinds)
+        if answer is not None:
+            again = partial(self._ask, film_frames, suffix, rate, str(answer[0]))
+            unsaved = partial(offer_again, self.window, title, again=again)
+            self.write(answer[0], rate, film_frames, unsaved)
+
+    def write(
+        self,
+        path: Path,
+        rate: float,
+        film_frames: FilmFrames | None = None,
+        unsaved: Unsaved | None = None,
+    ) -> None:
+        """Write the frames so far, `rate` a second, as a video by the suffix or into a folder."""
+        film_frames = film_frames or self.running.film_frames
+        if not film_frames or self.progress is not None:
+            return
+        files = film_frames.files()
+        self._cancelled = threading.Event()
+        relay = self._relay = _FilmRelay(self)
+        self.progress = self._bar(path, len(files))
+        relay.moved.connect(self.progress.setValue)
+        work = partial(
+            _assemble, film_frames, files, path, rate, relay.moved.emit, self._cancelled.is_set
+        )
+        failed = partial(self._on_failed, unsaved)
+        self.background.submit(apart(path, work), self._on_saved, failed, keep=True)
+        self._refresh()
+
+    def _bar(self, path: Path, count: int) -> QProgressDialog:
+        bar = QProgressDialog(
+            self.tr("Writing {0}").format(path.name), self.tr("Cancel"), 0, count, self.window
+        )
+        bar.setObjectName("filmProgress")
+        bar.setWindowTitle(self.tr("Save film"))
+        bar.setMinimumDuration(PATIENCE_MS)
+        bar.setAutoReset(False)
+        bar.setAutoClose(False)
+        bar.setValue(0)
+        bar.canceled.connect(self._on_cancel)
+        return bar
+
+    @Slot()
+    def _on_cancel(self) -> None:
+        self._cancelled.set()
+
+    def _end(self) -> None:
+        self._relay.deleteLater()
+        if self.progress is not None:
+            self.progress.canceled.disconnect(self._on_cancel)  # closing it is no wish
+            self.progress.close()
+            self.progress.deleteLater()
+            self.progress = None
+        self._refresh()
+
+    def _on_saved(self, path: Path) -> None:
+        self._end()
+        log.info("saved %s", path)
+        self.said.emit(self.tr("Saved {0}").format(path))
+
+    def _on_failed(self, unsaved: Unsaved | None, error: BaseException) -> None:
+        self._end()
+        if isinstance(error, Cancelled):
+            self.said.emit(self.tr("No film was written."))
+        elif isinstance(error, (PareidoliaError, OSError)):
+            self.failed.emit(str(error))
+            if unsaved is not None:
+                unsaved(str(error))
+        else:
+            raise error
+
+
+def _assemble(
+    _film_frames: FilmFrames, files: list[Path], path: Path, rate: float, moved: Callable[[int], None],
+    cancelled: Callable[[], bool],
+) -> Path:  # fmt: skip
+    """Write the film; holding the reel keeps its files there until it is done."""
+    return assemble(files, path, rate, moved, cancelled)

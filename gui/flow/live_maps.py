@@ -1,0 +1,292 @@
+"""The live maps: which picture and class they are about, when they are made, where they show."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtGui import QAction, QImage
+
+from engine.heat import SHOWN, UnitName
+from engine.job import Job
+from gui.canvas.canvas import Canvas
+from gui.flow.canvas_content import CanvasContent
+from gui.flow.layers import LayersFlow, LoadedNetwork
+from gui.flow.live_maps_text import LiveMapsText
+from gui.panels.live_maps import LiveMapsPanel, MapSettings
+from gui.pixels import heat_image
+from gui.run.activation_grid import ActivationsRequest
+from gui.run.controller import RunController, State
+from gui.run.maps import MapsAnswer, MapsController, MapsRequest
+from gui.run.networks import network_key_of
+from gui.studio import Studio
+
+if TYPE_CHECKING:
+    from engine.networks.layer import Layer
+
+KINDS = ("saliency", "grad_cam")
+PATIENCE = 300
+"""Milliseconds after which it is said that maps are under way: quick ones come without a word."""
+
+
+class LiveMapsFlow(QObject):
+    """Connects panel, maps' thread and canvas."""
+
+    maps_changed = Signal()
+    """A map was laid over the picture or taken away."""
+
+    def __init__(
+        self, studio: Studio, maps: MapsController, controller: RunController, layers: LayersFlow,
+        canvas_content: CanvasContent, panel: LiveMapsPanel, canvas: Canvas,
+        parent: QObject | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(parent)
+        self.studio, self.maps, self.layers = studio, maps, layers
+        self.canvas_content, self.panel, self.canvas = canvas_content, panel, canvas
+        self._actions: dict[str, QAction] = {}
+        self._watched = False
+        self._activations: ActivationsRequest | None = None
+        self.answer: MapsAnswer | None = None
+        """What is shown."""
+        self._newest: MapsRequest | None = None
+        self._open = False
+        """Whether the newest question has no whole answer yet."""
+        self._captions: dict[str, str] = {}
+        self._words = LiveMapsText(self)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(PATIENCE)
+        self._patience.timeout.connect(self._tell)
+        panel.changed.connect(self.refresh)
+        panel.recoloured.connect(self._show_map)
+        panel.opacity_changed.connect(canvas.set_overlay_opacity)
+        canvas_content.changed.connect(self.refresh)
+        layers.loaded.connect(self._on_network)
+        maps.answered.connect(self._on_answer)
+        controller.state_changed.connect(self._on_state)
+        studio.changed.connect(self._on_job)
+
+    def bind(self, actions: dict[str, QAction]) -> None:
+        """Keep the menu's switches of the maps in step with the panel's."""
+        self._actions = actions
+        for kind in KINDS:
+            group = getattr(self.panel, kind)
+            actions[kind].toggled.connect(group.setChecked)
+            group.toggled.connect(actions[kind].setChecked)
+
+    def watch(self, on: bool) -> None:
+        """The panel has come into view or gone: classes are worked out only while it is seen."""
+        self._watched = on
+        if on:
+            self.refresh()
+
+    @Slot(object)
+    def want_activations(self, map_settings: ActivationsRequest | None) -> None:
+        """Also ask for a layer's activations; None: nobody looks at them any more."""
+        self._activations = map_settings
+        if map_settings is not None:
+            self.refresh()
+
+    @Slot(object)
+    def _on_network(self, loaded: LoadedNetwork) -> None:
+        self.panel.set_layers(maps_of(loaded.layers))
+        self.panel.set_classes(loaded.network.classes)
+        self.refresh()
+
+    @Slot(object, object)
+    def _on_job(self, before: Job, after: Job) -> None:
+        if network_key_of(before) != network_key_of(after):
+            self._clear()
+
+    @Slot(object)
+    def _on_state(self, state: State) -> None:
+        self.maps.run_active = state in (State.PREPARING, State.RUNNING, State.STOPPING)
+        if state is State.IDLE:
+            self.refresh()
+
+    @Slot()
+    def refresh(self) -> None:
+        """Ask for maps and activations of what is on the canvas, if anybody looks."""
+        map_settings, target = self.panel.map_settings(), self.panel.target
+        for kind in KINDS:
+            if not getattr(map_settings, kind):
+                self._lay(kind, None)
+        here = self.layers.here
+        classes = here is not None and bool(here.network.classes or map_settings.unit)
+        if not classes:
+            self._clear()
+        looked = classes and bool(self._watched or map_settings.saliency or map_settings.grad_cam)
+        if here is None or not (looked or self._activations):
+            self._forget()
+            return
+        current = self.canvas_content.current
+        image = current.image if current is not None else None
+        content = self.canvas_content.content()
+        if map_settings.of_content:
+            image = content.image if content is not None else None
+        if image is None or image.isNull():
+            self._clear()
+            return
+        job, unit = self.studio.job, target.unit()
+        question = MapsRequest(
+            image, job.network, job.weights, job.device, map_settings.target,
+            map_settings.saliency, map_settings.grad_cam, map_settings.layer, self._activations, looked,
+            unit, map_settings.square, target.of_unit and unit is None, job.preprocessing,
+        )  # fmt: skip
+        self._drop_what_is_over(question)
+        if looked and not self._open:
+            self._patience.start()
+        self._newest, self._open = question, looked
+        self.maps.ask(question)
+
+    # -- what is no longer true -----------------------------------------------------------
+
+    @property
+    def _moving(self) -> bool:
+        """Whether pictures come by themselves: maps then stay until the next ones, or they flicker."""
+        return self.maps.run_active or self.maps.live
+
+    def _drop_what_is_over(self, now: MapsRequest) -> None:
+        """Take away what is shown of another picture, target or method than is asked for now."""
+        shown = self.answer
+        if shown is not None and not self._fits(shown, now):
+            if not shown.of_picture(now):
+                self.panel.show_top((), None)
+            self.answer = None
+        for kind in KINDS:
+            if self.answer is None or not self.answer.has_method(kind, now):
+                self._lay(kind, None)
+        self.answer = without_others(self.answer, now)
+        if self.answer is not shown:
+            self._tell()
+
+    def _fits(self, answer: MapsAnswer, now: MapsRequest) -> bool:
+        """Whether an answer is about what is asked for now, though perhaps by another method."""
+        return answer.of_target(now) and (self._moving or answer.of_picture(now))
+
+    @Slot()
+    def _tell(self) -> None:
+        """Say what is shown, what is missing, and what is under way for a while."""
+        asked, progress = self._newest, ""
+        slow = self._open and not self._patience.isActive()
+        if asked is not None and slow and (not self._moving or self.answer is None):
+            progress = self._words.progress(asked, self.answer)
+        problem = self.panel.target.problem
+        if not problem and self.answer is not None:
+            problem = self.answer.problem
+        wanted = asked is not None and any(asked.wants(kind) for kind in KINDS)
+        self.panel.say(self._words.line(self.answer, problem, progress), bool(progress) and wanted)
+
+    # -- what comes -----------------------------------------------------------------------
+
+    @Slot(object)
+    def _on_answer(self, answer: MapsAnswer) -> None:
+        now, asked = self._newest, answer.question
+        if now is None or asked.network != self.studio.job.network or not asked.classes:
+            return
+        if not self._fits(answer, now):
+            return
+        if not answer.unfinished and (asked is now or self._moving):
+            self._open = False
+            self._patience.stop()
+        if not answer.top and answer.activation is None:
+            self.answer = None
+            for kind in KINDS:
+                self._lay(kind, None)
+            self.panel.say(answer.problem)
+            return
+        of_class = asked.unit is None and not asked.nameless
+        self.panel.show_top(answer.top, answer.target if of_class else None)
+        self.answer = without_others(answer, now)
+        for kind in KINDS:
+            self._show_map(kind)
+        self._tell()
+
+    @Slot(str)
+    def _show_map(self, kind: str) -> None:
+        """Lay a map over the picture in the colours wished for."""
+        map_settings = self.panel.map_settings()
+        if self.answer is not None:
+            self.answer = as_requested(self.answer, map_settings)
+        heat = getattr(self.answer, kind, None)
+        if heat is None and self.answer is not None and self.answer.unfinished:
+            return  # the map before stays until this one has begun
+        if self.answer is None or heat is None or not getattr(map_settings, kind):
+            self._lay(kind, None)
+            return
+        if kind == "saliency":
+            self.panel.occlusion.show_key(heat)
+        look = getattr(map_settings, f"{kind}_colours"), getattr(map_settings, f"{kind}_threshold")
+        self._lay(
+            kind, heat_image(heat, *look), getattr(map_settings, f"{kind}_opacity"),
+            self._words.caption(self.answer, heat),
+        )  # fmt: skip
+
+    def _lay(
+        self, kind: str, image: QImage | None, opacity: float = 1.0, caption: str = ""
+    ) -> None:
+        """Lay a map's image over the picture with words about it, or take both away."""
+        self.canvas.set_overlay(kind, image, opacity)
+        self._captions[kind] = caption
+        shown = [text for each in KINDS if (text := self._captions.get(each, ""))]
+        if shown and self.answer is not None:
+            shown.append(self._words.squeezed(self.answer))
+        self.canvas.caption.set_text("   ".join(filter(None, shown)))
+        if kind == "saliency" and image is None:
+            self.panel.occlusion.show_key(None)
+        self.maps_changed.emit()
+
+    @Slot(str, object)
+    def on_layer(self, name: str, _channel: object) -> None:
+        """A layer was selected in the tree: Grad-CAM looks there."""
+        self.panel.select_layer(name)
+
+    @Slot(str, object)
+    def on_unit(self, name: str, channel: int | None) -> None:
+        """Let the maps be about a channel."""
+        if channel is not None:
+            self.panel.target.set_unit(str(UnitName(name, channel)))
+
+    def switch(self, kind: str) -> None:
+        """Turn a map on or off."""
+        group = getattr(self.panel, kind)
+        group.setChecked(not group.isChecked())
+
+    def _forget(self) -> None:
+        """Wait for no answer any more."""
+        self.maps.forget()
+        self._open = False
+        self._patience.stop()
+
+    def _clear(self) -> None:
+        """Take away what was said of another picture or network."""
+        self._forget()
+        self.answer = self._newest = None
+        for kind in KINDS:
+            self._lay(kind, None)
+        self.panel.show_top((), None)
+        self._tell()
+
+
+def without_others(answer: MapsAnswer | None, now: MapsRequest) -> MapsAnswer | None:
+    """Return an answer without the maps that are made another way than is asked for now."""
+    if answer is None:
+        return None
+    if not answer.has_method("saliency", now):
+        answer = replace(answer, saliency=None, occlusion={})
+    return answer if answer.has_method("grad_cam", now) else replace(answer, grad_cam=None)
+
+
+def as_requested(answer: MapsAnswer, map_settings: MapSettings) -> MapsAnswer:
+    """Return an answer with the one of an occlusion's maps that is wished for."""
+    found = answer.occlusion.get(map_settings.occlusion_shown, answer.occlusion.get(SHOWN[0]))
+    return answer if found is None else replace(answer, saliency=found)
+
+
+def maps_of(layers: "tuple[Layer, ...]") -> list[tuple[str, str]]:
+    """Return (shown name, name) of every layer that has a map of more than one position."""
+    found = []
+    for top in layers:
+        for layer in top.flat():
+            if layer.size is not None and min(layer.size) > 1:
+                found.append((layer.field_name or layer.name, layer.field_name or layer.name))
+    return found

@@ -1,0 +1,90 @@
+"""The live maps in words: the panel's line about them, and the caption on the canvas."""
+
+from PySide6.QtCore import QObject
+
+from engine.heat import SHOWN, Heat, find_method, percent
+from gui.run.map_answers import MapsAnswer, MapsRequest
+
+
+class LiveMapsText(QObject):
+    """Makes sentences of answers; child of the flow that shows them."""
+
+    def line(self, answer: MapsAnswer | None, problem: str, progress: str) -> str:
+        """Return what the panel says.
+
+        Args:
+            answer: what is shown.
+            problem: why there is less than was asked for.
+            progress: of what is under way, said in place of the target; empty: nothing is.
+        """
+        named = answer is not None and not answer.question.nameless
+        target = self._target(answer) if answer is not None and named else ""
+        lines = [progress or target]
+        if answer is not None and answer.plain:
+            words = self.tr("No rule for {0}: these keep their ordinary gradient.")
+            lines.append(words.format(", ".join(answer.plain)))
+        if answer is not None and answer.squeezed is not None:
+            words = self.tr("{0} takes squares only: the picture is squeezed to {1}\u00d7{2}.")
+            down, across = answer.squeezed
+            lines.append(words.format(answer.question.network, across, down))
+        return "\n".join(filter(None, [*lines, problem]))
+
+    def squeezed(self, answer: MapsAnswer) -> str:
+        """Return for the caption that the picture loses its proportions; empty where it does not."""
+        if answer.squeezed is None:
+            return ""
+        down, across = answer.squeezed
+        return self.tr("seen squeezed to {0}\u00d7{1}").format(across, down)
+
+    def _target(self, answer: MapsAnswer) -> str:
+        """Return what the network says of the target, and where Grad-CAM looked."""
+        if answer.question.unit is not None and answer.activation is None:
+            return ""
+        said = self.tr("{0}: {1}").format(answer.target_name, _size(answer))
+        if answer.grad_cam is None:
+            return said
+        where = answer.question.grad_cam
+        if where != "CAM":
+            where = self.tr("{0} at {1}").format(where, answer.layer)
+        return f"{said}, {where}"
+
+    def progress(self, asked: MapsRequest, answer: MapsAnswer | None) -> str:
+        """Return how far the maps asked for are; `answer` is what there is of them."""
+        kind = "saliency" if asked.wants("saliency") else "grad_cam"
+        if not asked.wants(kind):
+            return self.tr("working…")
+        method = find_method(getattr(asked, kind))
+        if method.command == "occlusion" and answer is not None and answer.unfinished:
+            return self.tr("{0}: {1:.0f}\u00a0%").format(method.title, 100 * answer.share)
+        return self.tr("{0}: working…").format(method.title)
+
+    def caption(self, answer: MapsAnswer, heat: Heat) -> str:
+        """Return method, target, probability or activation, and range of a map in one line."""
+        method, name = heat.method, answer.target_name
+        shown = next((key for key, one in answer.occlusion.items() if one is heat), "")
+        if shown == "probability":
+            words = self.tr("{0}, probability of {1}: 0 to {2}")
+            return words.format(method.title, name, percent(heat.reach))
+        if shown == "label":
+            classes = ", ".join(str(line) for line in heat.legend)
+            return self.tr("{0}, most likely class: {1}").format(method.title, classes)
+        title = method.title
+        if shown == SHOWN[0] and answer.activation is None:
+            title = self.tr("{0}, drop of the logit").format(title)
+        elif shown:
+            title = self.tr("{0}, drop of the activation").format(title)
+        elif method.of_layer and method.command != "cam" and answer.layer:
+            title = self.tr("{0} at {1}").format(title, answer.layer)
+        reach = f"{heat.reach:.3g}"
+        scale = self.tr("−{0} to {0}") if method.signed else self.tr("0 to {0}")
+        words = self.tr("{0} of {1} ({2}): {3}")
+        said = words.format(title, name, _size(answer), scale.format(reach))
+        largest = f"{heat.largest:.3g}"  # the colours of maps of pixels end before outliers
+        return said if largest == reach else self.tr("{0}, largest {1}").format(said, largest)
+
+
+def _size(answer: MapsAnswer) -> str:
+    """Return the unit's activation, or the class's probability."""
+    if answer.activation is not None:
+        return f"{answer.activation:.4g}"
+    return percent(answer.probability)

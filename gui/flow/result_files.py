@@ -1,0 +1,59 @@
+"""What is written of a result: its picture with the recipe, or the figure that explains it."""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication
+
+from engine.errors import BadInput, PareidoliaError
+from engine.image import Picture, save_picture
+from engine.job import Job, carried, figure_of, verdict_of
+from engine.reduced import open_for, side_needed
+from gui.flow.finish import finished_picture
+from gui.run.results import is_reference
+from gui.run.worker import RunResult
+
+if TYPE_CHECKING:
+    from engine.networks.network import Network
+
+
+def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> Path:
+    """Write a picture with its recipe; a moment taken from the screen gets the photo's EXIF."""
+    content = job.inputs.content
+    if isinstance(content, str):
+        content = open_for(content, side_needed(job.technique, max(picture.width, picture.height)))
+    photo = content if isinstance(content, Picture) and not is_reference(content) else None
+    picture = finished_picture(picture, photo, job.finish)
+    like = carried(replace(job, inputs=replace(job.inputs, content=photo)))
+    if like is not None and picture.exif is None and picture.alpha is None:
+        alpha = None
+        if like.alpha is not None:
+            alpha = like.resized(size=(picture.width, picture.height)).alpha
+        picture = replace(picture, exif=like.exif, alpha=alpha)
+    return save_picture(picture, path, recipe=job.recipe(), bits=bits)
+
+
+def written_and_told(picture: Picture, path: Path, job: Job, bits: int) -> tuple[Path, str]:
+    """Write a picture as `write_with_recipe`; return where, and what is true of the file, if asked.
+
+    Some formats lose what a network was fooled by.
+    """
+    path = write_with_recipe(picture, path, job, bits)
+    verdict = None
+    with suppress(PareidoliaError):  # the picture is saved; only the sentence is missing
+        verdict = verdict_of(job, path)
+    return path, "" if verdict is None else verdict.words
+
+
+def made_figure(result: RunResult, network: "Network | None" = None) -> Picture:
+    """Return the figure that explains a result; without its network, that is loaded again."""
+    figure = figure_of(result.job, result.picture.tensor(), network)
+    if figure is None:
+        raise BadInput(
+            QCoreApplication.translate("Writing", "{0} has no figure besides its picture").format(
+                result.job.technique.title
+            )
+        )
+    return figure

@@ -1,0 +1,65 @@
+"""The finished frames of a run's film: files that go when nobody needs them any more."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication
+
+from engine.errors import BadInput
+from engine.image import from_tensor, save_picture
+from gui.run.scratch import has_room, scratch_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BUDGET = 8 << 30
+"""Bytes of frames that are kept of a run."""
+
+
+class FilmFrames:
+    """Filled by the worker, read by the window and by whatever writes a film of it.
+
+    The frames lie in a folder of their own, which is deleted with the last reference to the reel or
+    when the program ends. Folders of a program that crashed are deleted by the next one.
+    """
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        """Nothing is written before the first frame is there."""
+        self.problem = ""
+        """Why later frames are not kept; empty: all are."""
+        self.size = (0, 0)
+        """Height and width of a frame."""
+        self._left = budget
+        self._folder: Path | None = None
+        self._files: list[Path] = []
+
+    def __len__(self) -> int:
+        """Return how many frames there are."""
+        return len(self._files)
+
+    def files(self) -> list[Path]:
+        """Return the frames so far, in order; they stay while the reel is held."""
+        return list(self._files)
+
+    def add(self, picture: "Tensor") -> None:
+        """Keep a frame (3, H, W) in [0, 1] with 8 bits; or say in `problem` why not."""
+        if self.problem:
+            return
+        try:
+            folder = self._folder = self._folder or scratch_folder("films", self)
+            if self._left <= 0 or not has_room(folder):
+                raise BadInput(
+                    QCoreApplication.translate(
+                        "Reel", "the disk has no room for more of them in {0}"
+                    ).format(folder.parent)
+                )
+            file = folder / f"frame-{len(self._files) + 1:05}.png"
+            save_picture(from_tensor(picture), file)
+            self._left -= file.stat().st_size
+        except (BadInput, OSError) as error:  # the run goes on without
+            self.problem = QCoreApplication.translate(
+                "Reel", "Only the first {0} frames of the film are kept: {1}"
+            ).format(len(self._files), error)
+            return
+        self.size = (picture.shape[1], picture.shape[2])
+        self._files.append(file)
