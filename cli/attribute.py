@@ -10,24 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from cli.attribute_options import LAYERED, parser
 from cli.options import tell
+from engine.attribution.heat import Heat, around_gray, caption, scale_around_gray
+from engine.attribution.registry import Method, find_method
+from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput
-from engine.heat import (
-    Heat,
-    Method,
-    UnitName,
-    around_gray,
-    caption,
-    find_method,
-    percent,
-    scale_around_gray,
-)
+from engine.networks.classes import percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor
 
-    from engine.attribution.occlusion import Occluded
+    from engine.attribution.occluding import Occluded
     from engine.attribution.unit import Unit
     from engine.image import Picture
     from engine.networks.network import Network
@@ -99,7 +93,7 @@ def _single(
     (method,) = _methods(options)
     x = network.prepare(picture)
     question = Question(target, "", options.window, options.stride, options.fill)
-    if method.command in LAYERED:
+    if method.takes_layer:
         question = replace(question, layer=options.layer[0] if options.layer else "")
         layer = question.layer or layer_of(network, x, question)
     elif options.layer:
@@ -224,13 +218,13 @@ def _progress(quiet: bool) -> "Iterator[Callable[[int, int], None]]":
 
 def _check_memory(options: Any, network: "Network", photo: "Picture") -> None:
     """See that all methods fit into memory at the size that the network looks at."""
-    from engine.attribution.occlusion import BATCH
+    from engine.attribution.occluding import BATCH
     from engine.memory import check_look
     from engine.networks.fitting import looking_size
 
     size = looking_size(network, photo.width, photo.height, options.size)
     check_look(network, size)
-    if "occlusion" in options.method:
+    if any(find_method(name).covers for name in options.method):
         check_look(network, size, graph=False, count=BATCH)
 
 

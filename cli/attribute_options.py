@@ -7,12 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from cli.options import PROGRAM, Parser, add_device, add_network, add_output, positive
+from engine.attribution.registry import METHODS
+from engine.attribution.square import FILLS
+from engine.attribution.unit_name import UnitName
 from engine.colour_map import SEQUENTIAL
 from engine.errors import BadInput
-from engine.heat import FILLS, METHODS, UnitName
 
 COMMANDS = tuple(method.command for method in METHODS)
-LAYERED = tuple(m.command for m in METHODS if m.of_layer and m.command != "cam")
+LAYERED = tuple(m.command for m in METHODS if m.takes_layer)
 SUMMARY = "a heat map: what in a photo speaks for a class, or drives a unit"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtGui import QImage
 
-from engine.heat import Heat
+from engine.attribution.heat import Heat
 from engine.image import Picture
 
 Bytes = npt.NDArray[np.uint8]

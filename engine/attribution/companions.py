@@ -14,9 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from engine.attribution.occlusion import Occluded
+from engine.attribution.heat import Heat, LegendLine
+from engine.attribution.occluding import Occluded
+from engine.attribution.registry import Method
+from engine.attribution.square import SHOWN
 from engine.colour_map import Bytes, colourised
-from engine.heat import SHOWN, Heat, LegendLine, Method, percent
+from engine.networks.classes import percent
 
 Grid = npt.NDArray[np.float32]
 Words = Callable[[str], str]

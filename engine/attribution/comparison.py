@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.attribution.companions import companions_of
+from engine.attribution.heat import Heat, around_gray, colour_reach, scale_around_gray
 from engine.attribution.methods import (
     Question,
     Stopped,
@@ -20,23 +21,16 @@ from engine.attribution.methods import (
     located,
     without_rule,
 )
-from engine.attribution.occlusion import Occluded
+from engine.attribution.occluding import Occluded
+from engine.attribution.registry import Method
 from engine.attribution.sanity import Randomised, randomisation, weighted_layers
 from engine.attribution.tiles import Found, Look, Notes
 from engine.attribution.unit import Unit
+from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput, PareidoliaError
 from engine.figure import Tile, rows
-from engine.heat import (
-    Heat,
-    Method,
-    UnitName,
-    around_gray,
-    colour_reach,
-    percent,
-    scale_around_gray,
-)
 from engine.image import Picture
-from engine.networks.classes import probabilities
+from engine.networks.classes import percent, probabilities
 from engine.networks.fitting import fitted
 from engine.networks.network import Network
 
@@ -110,7 +104,7 @@ def compare(
         found: list[Found] = []
         chances: list[Found] = []
         labels: list[Found] = []
-        beside = companions and method.command == "occlusion"
+        beside = companions and method.covers
         names = _told_apart(method, prepared)
         coloured: dict[int, Tensor] = {}
         for number, each in enumerate(prepared):
@@ -208,7 +202,7 @@ class _Prepared:
             f"{self.name}: {self.answer:.4g}" if of_unit else f"{self.name} {percent(self.answer)}"
         )
         parts = [self.name if self.problem else said]
-        if _looks_at_layer(method) and not self.problem:
+        if method.takes_layer and not self.problem:
             parts.append(self.column.question.layer)
         if with_network:
             parts.append(self.column.network.card.name)
@@ -233,14 +227,9 @@ def _label(method: Method, prepared: Sequence[_Prepared]) -> str:
     return f"{method.title} (no rule for {', '.join(dict.fromkeys(plain))})"
 
 
-def _looks_at_layer(method: Method) -> bool:
-    """Return whether a method's map depends on the layer asked about; CAM has only one."""
-    return method.of_layer and method.command != "cam"
-
-
 def _told_apart(method: Method, prepared: Sequence[_Prepared]) -> list[str]:
     """Return a name for each column's map, of what differs between them; equal maps share one."""
-    columns, looks = [each.column for each in prepared], _looks_at_layer(method)
+    columns, looks = [each.column for each in prepared], method.takes_layer
     layers = [column.question.layer if looks else "" for column in columns]
     networks = [column.network.card.name for column in columns]
     parts = [[each.name for each in prepared], layers, networks]

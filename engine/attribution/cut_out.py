@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from engine.attribution.heat import Heat
 from engine.attribution.methods import Question, attribute
+from engine.attribution.registry import find_method
 from engine.attribution.segmentation import Selection, grab_cut
 from engine.attribution.unit import Unit
-from engine.heat import Heat, find_method
 from engine.image import Picture
 from engine.networks.fitting import fitted
 from engine.networks.network import Network

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.attribution.square import FILLS
 from engine.errors import BadInput
-from engine.heat import FILLS
 from engine.networks.network import Network
 
 BLUR = 14

@@ -7,11 +7,12 @@ noise". Shrikumar et al. 2016, "Not Just a Black Box" (gradient times input).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
+from engine.attribution.asked import Asked, Step
 from engine.attribution.state import (
     Target,
     chosen_logits,
@@ -21,6 +22,10 @@ from engine.attribution.state import (
     values_of_unit,
 )
 from engine.attribution.unit import Located, Unit
+
+NOISE = 0.15
+"""SmoothGrad's, as a part of the range from black to white: amid the paper's 10 to 20 %."""
+SAMPLES = 25
 
 
 def saliency(model: nn.Module, x: Tensor, target: Target, signed: bool = False) -> Tensor:
@@ -59,11 +64,10 @@ def smooth_grad(
     model: nn.Module,
     x: Tensor,
     target: Target,
-    samples: int = 25,
+    samples: int = SAMPLES,
     sigma: float = 0.5,
     generator: torch.Generator | None = None,
     signed: bool = False,
-    before_each: Callable[[], object] | None = None,
 ) -> Tensor:
     """Return the mean of the gradients at noisy copies of the pictures.
 
@@ -77,13 +81,31 @@ def smooth_grad(
             standard deviation of 1.
         generator: draws the noise; a CPU one makes the same map on every device.
         signed: return the mean itself instead of the maximum over colours of its size.
-        before_each: called before each copy is looked at; what it raises ends the work.
 
     Returns:
         As `saliency`. A unit without a position stays where it is highest without noise.
 
     Raises:
         ValueError: as `saliency`; no samples, or a sigma that is negative or not finite.
+    """
+    for total in smooth_grad_steps(model, x, target, samples, sigma, generator):
+        last = total
+    with torch.inference_mode(False):
+        return _map(last / samples, signed)
+
+
+def smooth_grad_steps(
+    model: nn.Module,
+    x: Tensor,
+    target: Target,
+    samples: int = SAMPLES,
+    sigma: float = 0.5,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """Yield the sum (N, 3, H, W) of the gradients so far, after each noisy copy of the pictures.
+
+    Arguments and errors as in `smooth_grad`. Between copies the model and torch's modes are as the
+    caller left them, so that one may stop at any time.
     """
     if samples < 1:
         raise ValueError(f"samples must be at least 1, not {samples}")
@@ -96,16 +118,15 @@ def smooth_grad(
         if isinstance(target, Unit):
             with torch.no_grad():
                 _, goal = values_of_unit(model, clean.clone(), target)
-        device = generator.device if generator else torch.device("cpu")
-        for _ in range(samples):
-            if before_each is not None:
-                before_each()
+    device = generator.device if generator else torch.device("cpu")
+    for _ in range(samples):
+        with differentiable(model):
             # One draw for all pictures, so that none depends on who else is in the batch; in float32
             # for every precision, so that float64 looks at the same pictures.
             noise = torch.randn(clean.shape[1:], generator=generator, device=device)
             leaf = (clean + sigma * noise.to(clean)).requires_grad_()
             total += gradient_of(chosen_logits(model, leaf, goal), leaf)
-        return _map(total / samples, signed)
+        yield total
 
 
 def gradient_of(logits: Tensor, leaf: Tensor) -> Tensor:
@@ -124,3 +145,37 @@ def gradient_of(logits: Tensor, leaf: Tensor) -> Tensor:
 
 def _map(gradient: Tensor, signed: bool) -> Tensor:
     return gradient if signed else gradient.abs().amax(1)
+
+
+# -- as `engine.attribution.registry` calls them ----------------------------------------------
+
+
+def gradient(asked: Asked) -> Tensor:
+    """Return `saliency`."""
+    return saliency(asked.model, asked.x, asked.target)
+
+
+def signed_gradient(asked: Asked) -> Tensor:
+    """Return `saliency` with its sign."""
+    return saliency(asked.model, asked.x, asked.target, signed=True)
+
+
+def gradient_x_input(asked: Asked) -> Tensor:
+    """Return `gradient_times_input`."""
+    return gradient_times_input(asked.model, asked.x, asked.target)
+
+
+def smoothgrad(asked: Asked) -> Iterator[Step]:
+    """Yield the progress of `smooth_grad`, at last its map; always of the same noise.
+
+    Networks take pictures in numbers of their own: of some white is 4 above black, of others 255.
+    """
+    p = asked.network.card.preprocessing
+    sigma = NOISE * p.scale * len(p.std) / sum(p.std)
+    generator = torch.Generator().manual_seed(0)
+    steps = smooth_grad_steps(asked.model, asked.x, asked.target, SAMPLES, sigma, generator)
+    for done, total in enumerate(steps, 1):
+        if done < SAMPLES:
+            yield Step(done, SAMPLES)
+        else:
+            yield Step(done, SAMPLES, _map(total / SAMPLES, signed=False))

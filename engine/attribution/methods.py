@@ -1,54 +1,24 @@
-"""Any method of `engine.heat.METHODS` asked of a network: raw values, or the reason why not."""
+"""Any method of `engine.attribution.registry` asked of a network: raw values, or the reason why not."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import torch
+from torch import Tensor
 
 from engine.attribution.activations import plain_activations
-from engine.attribution.cam import GradCamPass, cam, grad_cam, guided_grad_cam
-from engine.attribution.fills import fill
-from engine.attribution.gradient import gradient_times_input, saliency, smooth_grad
-from engine.attribution.occlusion import Occluded, occlusion_steps
-from engine.attribution.relu_rules import deconvnet, guided_backprop
+from engine.attribution.asked import Asked, Step
+from engine.attribution.asked import Question as Question
+from engine.attribution.class_activation import GradCamPass, grad_cam
+from engine.attribution.occluding import Occluded
+from engine.attribution.registry import Method
 from engine.attribution.state import values_of_unit, without_gradients
 from engine.attribution.unit import Unit
 from engine.errors import BadInput
-from engine.heat import Method, Square
 from engine.networks.fitting import call_name, last_map
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from engine.networks.network import Network
-
-NOISE = 0.15
-"""SmoothGrad's, as a part of the range from black to white: amid the paper's 10 to 20 %."""
-OF_RELUS = ("guided-backprop", "deconvnet", "guided-grad-cam")
-"""Methods, by their commands, with a rule for ReLUs."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of a network, whatever the method."""
-
-    target: int | Unit
-    """The class; or a unit, its layer named as in the layer tree."""
-    layer: str = ""
-    """For the CAM family, as the layer tree names it; empty: the last one that has a map and that
-    the target depends on."""
-    window: int = 0
-    """Side of the occluding square, px; 0: as in `Square`."""
-    stride: int = 0
-    """What it moves by, px; 0: as in `Square`."""
-    fill: str = "mean"
-    """What it is filled with: one of `engine.heat.FILLS`."""
-
-
-class _GivenUp(Exception):
-    """Nobody waits for the map any more."""
-
 
 Publish = Callable[[Occluded], None]
 Stopped = Callable[[], bool]
@@ -57,13 +27,13 @@ Stopped = Callable[[], bool]
 def attribute(
     method: Method,
     network: "Network",
-    x: "Tensor",
+    x: Tensor,
     question: Question,
     *,
     publish: Publish | None = None,
     stopped: Stopped = lambda: False,
     known: GradCamPass | None = None,
-) -> "Tensor | None":
+) -> Tensor | None:
     """Return a method's raw values, float32 on the CPU: (H, W), or (3, H, W) in the order RGB.
 
     Args:
@@ -80,64 +50,50 @@ def attribute(
     Raises:
         BadInput: the method has no answer for this network, target or layer; the sentence says why.
     """
-    module, size = network.module, (x.shape[2], x.shape[3])
-    network.calls(size)  # says so where the picture is too small for it
-    target = _called(network, question.target, size)
+    values = None
+    for step in attribution_steps(method, network, x, question, known):
+        if step.total > 1 and stopped():
+            return None
+        if publish is not None and step.occluded is not None:
+            publish(step.occluded)
+        values = step.values
+    return values
 
-    def layer() -> str:
+
+def attribution_steps(
+    method: Method,
+    network: "Network",
+    x: Tensor,
+    question: Question,
+    known: GradCamPass | None = None,
+) -> Iterator[Step]:
+    """Yield how far a method has come; the last step has its values, as `attribute` returns them.
+
+    Arguments and errors as in `attribute`. Closing the generator stops the work.
+    """
+    size = (x.shape[2], x.shape[3])
+    network.calls(size)  # says so where the picture is too small for it
+
+    def find_layer() -> str:
         return call_name(network, layer_of(network, x, question), size)
 
-    def occluded() -> "Tensor | None":
-        window, stride = Square().pixels(size, question.window)
-        cover = fill(network, x, question.fill)
-        step = None
-        for step in occlusion_steps(module, x, target, window, question.stride or stride, cover):
-            if stopped():
-                return None
-            if publish is not None:
-                publish(step)
-        return None if step is None else step.map()
-
-    def noisy() -> "Tensor | None":
-        # Networks take pictures in numbers of their own: of some white is 4 above black, of others
-        # 255. Always the same noise, so that a figure can be made again.
-        p = network.card.preprocessing
-        sigma = NOISE * p.scale * len(p.std) / sum(p.std)
-        generator = torch.Generator().manual_seed(0)
-        try:
-            return smooth_grad(module, x, target, sigma=sigma, generator=generator, before_each=ask)
-        except _GivenUp:
-            return None
-
-    def ask() -> None:
-        if stopped():
-            raise _GivenUp
-
-    calls: dict[str, Callable[[], Tensor | None]] = {
-        "gradient": lambda: saliency(module, x, target),
-        "signed-gradient": lambda: saliency(module, x, target, signed=True),
-        "gradient-x-input": lambda: gradient_times_input(module, x, target),
-        "smoothgrad": noisy,
-        "guided-backprop": lambda: guided_backprop(module, x, target),
-        "deconvnet": lambda: deconvnet(module, x, target),
-        "occlusion": occluded,
-        "cam": lambda: cam(module, x, target),
-        "grad-cam": lambda: (
-            known.grad_cam(target) if known else grad_cam(module, x, target, layer())
-        ),
-        "guided-grad-cam": lambda: guided_grad_cam(module, x, target, layer()),
-    }
+    target = _called(network, question.target, size)
     try:
-        found = calls[method.command]()
+        found = method.function()(Asked(network, x, target, question, find_layer, known))
+        for step in (Step(1, 1, found),) if isinstance(found, Tensor) else found:
+            values = None if step.values is None else _for_people(step.values, network)
+            yield replace(step, values=values)
     except ValueError as error:
         raise BadInput(f"{method.title} on {network.card.name}: {error}") from error
-    if found is None:
-        return None
+
+
+def _for_people(found: Tensor, network: "Network") -> Tensor:
+    """Return the first picture's values, float32 on the CPU, colours as people count them."""
     values = found[0].detach().float().cpu()
     if values.ndim == 3 and network.card.preprocessing.order == "BGR":
-        values = values.flip(0)
-    elif values.ndim == 3 and network.channels == 1:
-        values = values.expand(3, -1, -1)
+        return values.flip(0)
+    if values.ndim == 3 and network.channels == 1:
+        return values.expand(3, -1, -1)
     return values
 
 
@@ -152,7 +108,7 @@ def _called(network: "Network", target: int | Unit, size: tuple[int, int]) -> in
     return target
 
 
-def layer_of(network: "Network", x: "Tensor", question: Question) -> str:
+def layer_of(network: "Network", x: Tensor, question: Question) -> str:
     """Return the layer that the CAM family looks at: the one asked for, or the last that will do.
 
     Of a class the last layer that has a map; of a unit the last before it that it depends on (in
@@ -191,7 +147,7 @@ def layer_of(network: "Network", x: "Tensor", question: Question) -> str:
     )
 
 
-def located(network: "Network", x: "Tensor", unit: Unit) -> tuple[Unit, float]:
+def located(network: "Network", x: Tensor, unit: Unit) -> tuple[Unit, float]:
     """Return a unit with its position in `x` (1, 3, H, W) settled, and its activation there.
 
     Of layers without maps the position stays None. Raises `BadInput` where there is no such unit.
@@ -210,9 +166,9 @@ def located(network: "Network", x: "Tensor", unit: Unit) -> tuple[Unit, float]:
     return unit, float(values[0])
 
 
-def without_rule(method: Method, network: "Network", x: "Tensor") -> tuple[str, ...]:
+def without_rule(method: Method, network: "Network", x: Tensor) -> tuple[str, ...]:
     """Return the activations for which a method with a rule for ReLUs has none; () for others."""
-    if method.command not in OF_RELUS:
+    if not method.relu_rule:
         return ()
     try:
         return plain_activations(network.module, x)

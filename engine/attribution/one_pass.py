@@ -8,7 +8,7 @@ from traceback import clear_frames
 import torch
 from torch import Tensor
 
-from engine.attribution.cam import GradCamPass
+from engine.attribution.class_activation import GradCamPass
 from engine.attribution.state import Target
 from engine.errors import BadInput, OutOfMemory, is_out_of_memory
 from engine.networks.fitting import call_name

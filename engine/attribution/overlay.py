@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.attribution.companions import PlaceMap
+from engine.attribution.heat import Heat
 from engine.colour import gray
-from engine.heat import Heat
 
 ROWS = 256
 """Of pixels at a time: photos may be large."""

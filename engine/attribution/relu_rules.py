@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from engine.attribution.asked import Asked
 from engine.attribution.gradient import gradient_of
 from engine.attribution.state import Target, chosen_logits, differentiable, leaf_of
 
@@ -200,3 +201,16 @@ _FORMS: dict[Any, Callable[..., _Form]] = {
     Tensor.clip_: _clamp_,
     Tensor.clamp_min_: _clamp_,
 }
+
+
+# -- as `engine.attribution.registry` calls them ----------------------------------------------
+
+
+def guided(asked: Asked) -> Tensor:
+    """Return `guided_backprop`."""
+    return guided_backprop(asked.model, asked.x, asked.target)
+
+
+def deconvolved(asked: Asked) -> Tensor:
+    """Return `deconvnet`."""
+    return deconvnet(asked.model, asked.x, asked.target)

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.attribution.companions import ChanceMap, ClassMap, PlaceMap, ranked
+from engine.attribution.heat import Heat, LegendLine
 from engine.colour import gray
 from engine.figure import LARGEST_TYPE, LIGHT, SMALLEST_TYPE, TILE_TO_TYPE, Tile, print_on, text_of
-from engine.heat import Heat, LegendLine
 from engine.image import Picture
 
 PAPER, INK = LIGHT

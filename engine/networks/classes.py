@@ -37,6 +37,11 @@ def probabilities(logits: "Tensor") -> "Tensor":
     return logits.sigmoid() if logits.shape[-1] == 1 else logits.softmax(-1)
 
 
+def percent(share: float) -> str:
+    """Return a probability in words: 61.6%, and never 0.0% for what is possible."""
+    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
+
+
 def class_number(names: Sequence[str], text: str, owner: str) -> int:
     """Return the number of the class that `text` means: a name, a number or part of one name.
 

@@ -15,9 +15,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.attribution.registry import METHODS
 from engine.colour_map import SEQUENTIAL
 from engine.errors import BadInput
-from engine.heat import METHODS
 from gui.dialogs.completers import SeveralCompleter, UnitsCompleter
 from gui.run.comparison import ComparisonRequest, units_of
 from gui.run.networks import NetworkKey

@@ -34,7 +34,7 @@ from gui.run.pointer_queries import PictureQuery
 if TYPE_CHECKING:
     from engine.attribution.cut_out import Pointed
     from engine.attribution.segmentation import Selection
-    from engine.heat import UnitName
+    from engine.attribution.unit_name import UnitName
 
 METHOD = "gradient"
 """What `engine.attribution.cut_out` looks by."""
@@ -261,8 +261,8 @@ def _pointed(
 ) -> "tuple[Pointed, UnitName | str]":
     """Return what the target answers to, and the unit or the class's name; for a thread."""
     from engine.attribution.cut_out import pointed_at
+    from engine.attribution.unit_name import UnitName
     from engine.device import choose_device
-    from engine.heat import UnitName
 
     shared = networks.get(query.network, query.weights, query.preprocessing)
     device = choose_device(query.device)

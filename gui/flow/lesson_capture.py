@@ -7,8 +7,9 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QImage
 
+from engine.attribution.heat import Heat
 from engine.errors import PareidoliaError
-from engine.heat import Heat, percent
+from engine.networks.classes import percent
 from gui.background import Background, BackgroundTask
 from gui.flow.lesson_state import MapSnapshot, WindowSnapshot, map_settings_values, step_of
 from gui.flow.live_maps import KINDS, LiveMapsFlow, as_requested
@@ -158,7 +159,7 @@ class LessonCapture(QObject):
         activation = answer.activation
         size = percent(answer.probability) if activation is None else f"{activation:.4g}"
         parts = [self.tr("{0} for {1} ({2})").format(heat.title, answer.target_name, size)]
-        if heat.method.of_layer and heat.method.command != "cam" and answer.layer:
+        if heat.method.takes_layer and answer.layer:
             parts.append(self.tr("layer {0}").format(answer.layer))
         parts.append(self.tr("network {0}").format(answer.question.network))
         if type(heat) is Heat:  # the companions of an occlusion have keys of their own

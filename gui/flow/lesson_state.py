@@ -8,8 +8,8 @@ from typing import Any
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage, QPainter
 
+from engine.attribution.heat import Heat
 from engine.errors import BadInput
-from engine.heat import Heat
 from engine.job import Inputs, Job
 from engine.lesson import Figure, Step, picture_bytes
 from engine.named_files import digest_of, find_path, find_same

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QImage
 
-from engine.heat import SHOWN, UnitName
+from engine.attribution.square import SHOWN
+from engine.attribution.unit_name import UnitName
 from engine.job import Job
 from gui.canvas.canvas import Canvas
 from gui.flow.canvas_content import CanvasContent

@@ -2,7 +2,10 @@
 
 from PySide6.QtCore import QObject
 
-from engine.heat import SHOWN, Heat, find_method, percent
+from engine.attribution.heat import Heat
+from engine.attribution.registry import find_method
+from engine.attribution.square import SHOWN
+from engine.networks.classes import percent
 from gui.run.map_answers import MapsAnswer, MapsRequest
 
 
@@ -54,7 +57,7 @@ class LiveMapsText(QObject):
         if not asked.wants(kind):
             return self.tr("working…")
         method = find_method(getattr(asked, kind))
-        if method.command == "occlusion" and answer is not None and answer.unfinished:
+        if method.covers and answer is not None and answer.unfinished:
             return self.tr("{0}: {1:.0f}\u00a0%").format(method.title, 100 * answer.share)
         return self.tr("{0}: working…").format(method.title)
 
@@ -73,7 +76,7 @@ class LiveMapsText(QObject):
             title = self.tr("{0}, drop of the logit").format(title)
         elif shown:
             title = self.tr("{0}, drop of the activation").format(title)
-        elif method.of_layer and method.command != "cam" and answer.layer:
+        elif method.takes_layer and answer.layer:
             title = self.tr("{0} at {1}").format(title, answer.layer)
         reach = f"{heat.reach:.3g}"
         scale = self.tr("−{0} to {0}") if method.signed else self.tr("0 to {0}")

@@ -5,7 +5,7 @@ from functools import partial
 from PySide6.QtCore import QObject, QPointF, QRectF, QSizeF, Slot
 from PySide6.QtGui import QAction, QImage
 
-from engine.heat import percent
+from engine.networks.classes import percent
 from gui.background import Background
 from gui.canvas.canvas import Canvas
 from gui.canvas.tools import Mark

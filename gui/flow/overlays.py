@@ -8,9 +8,10 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QAction, QImage
 from PySide6.QtWidgets import QWidget
 
-from engine.heat import Heat, caption, percent
+from engine.attribution.heat import Heat, caption
 from engine.image import from_tensor, open_picture, save_picture
 from engine.image_metadata import described
+from engine.networks.classes import percent
 from gui.background import Background
 from gui.dialogs.file_dialogs import file_to_save
 from gui.dialogs.open_sources import apart
@@ -115,9 +116,7 @@ class OverlayFlow(QObject):
 
 def described_map(answer: MapsAnswer, heat: Heat) -> str:
     """Return the line about a map that its file carries, as the command `attribute` writes it."""
-    layer = ""
-    if heat.method.of_layer and heat.method.command != "cam":
-        layer = answer.layer
+    layer = answer.layer if heat.method.takes_layer else ""
     known = answer.activation
     sure = percent(answer.probability) if known is None else f"{known:.4g}"
     scale = heat.scale() if type(heat) is Heat else heat.key

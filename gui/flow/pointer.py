@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, QPointF, QRectF, QTimer, Slot
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QLabel, QStatusBar
 
-from engine.heat import Heat
+from engine.attribution.heat import Heat
 from gui.background import Background
 from gui.canvas.canvas import Canvas
 from gui.canvas.tools import Mark

@@ -16,7 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.heat import METHODS, SHOWN, Square
+from engine.attribution.registry import METHODS
+from engine.attribution.square import SHOWN, Square
 from gui.panels.class_box import ClassBox
 from gui.panels.combo_width import narrow
 from gui.panels.map_group import MapGroup
@@ -26,7 +27,11 @@ from gui.panels.target import TargetRows
 from gui.panels.top_classes import TopClass, TopClasses
 
 PIXEL_METHODS = tuple(method.title for method in METHODS if not method.of_layer)
-LAYER_METHODS = ("Grad-CAM", "CAM", "guided Grad-CAM")
+LAYER_METHODS = tuple(
+    method.title
+    for method in sorted(METHODS, key=lambda method: not method.shares_pass)  # the quick one first
+    if method.of_layer
+)
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,11 @@ class MapSettings:
     unit: str = ""
     """In place of the class, as `UnitName.parse` takes it; empty: the class."""
     occlusion_side: float = Square.side
-    """As `engine.heat.Square`; so for step and fill."""
+    """As `engine.attribution.square.Square`; so for step and fill."""
     occlusion_step: float = Square.step
     occlusion_fill: str = Square.fill
     occlusion_shown: str = SHOWN[0]
-    """Which of an occlusion's maps, one of `engine.heat.SHOWN`."""
+    """Which of an occlusion's maps, one of `engine.attribution.square.SHOWN`."""
 
     @property
     def square(self) -> Square:

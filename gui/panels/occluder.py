@@ -11,7 +11,7 @@ STEP = 3
 
 
 def fills() -> list[tuple[str, str]]:
-    """Return every one of `engine.attribution.fills.FILLS` with the words for it."""
+    """Return every one of `engine.attribution.square.FILLS` with the words for it."""
     words = QCoreApplication.translate
     return [
         ("mean", words("OccluderGroup", "mean colour of the training pictures")),
@@ -57,7 +57,7 @@ class OccluderGroup(QGroupBox):
         return self.size_box.value() / 100
 
     def fill(self) -> str:
-        """Return what covers: one of `engine.attribution.fills.FILLS`."""
+        """Return what covers: one of `engine.attribution.square.FILLS`."""
         return str(self.fill_box.currentData())
 
     @Slot(int)

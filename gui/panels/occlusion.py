@@ -7,7 +7,10 @@ from PySide6.QtCore import QCoreApplication, QRect, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QSizePolicy, QSpinBox, QWidget
 
-from engine.heat import SHOWN, Heat, LegendLine, Square, find_method, percent
+from engine.attribution.heat import Heat, LegendLine
+from engine.attribution.registry import find_method
+from engine.attribution.square import SHOWN, Square
+from engine.networks.classes import percent
 from gui.panels.combo_width import narrow
 from gui.panels.map_group import MapGroup
 from gui.panels.occluder import fills
@@ -128,7 +131,7 @@ class OcclusionRows(QWidget):
 
     @property
     def _on(self) -> bool:
-        return find_method(self._group.method.currentText()).command == "occlusion"
+        return find_method(self._group.method.currentText()).covers
 
     def _show_choice(self) -> None:
         shown = SHOWN[0] if self._of_unit else self._chosen

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import QStringListModel, Qt, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QCompleter, QFormLayout, QLineEdit, QWidget
 
+from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput
-from engine.heat import UnitName
 from gui.dialogs.completers import ClickThrough
 
 EXAMPLE = "relu4_2"

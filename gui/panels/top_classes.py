@@ -6,7 +6,7 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from engine.heat import percent
+from engine.networks.classes import percent
 
 TopClass = tuple[int, str, float]
 """Number, name, probability."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QImage
 
+from engine.attribution.registry import find_method
+from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput
-from engine.heat import UnitName, find_method
 from gui.canvas.figure_view import levels_of
 from gui.pictures import image_of
 from gui.pixels import picture_of

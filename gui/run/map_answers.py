@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from PySide6.QtGui import QImage
 
-from engine.heat import Heat, Square, UnitName, find_method
+from engine.attribution.heat import Heat
+from engine.attribution.registry import find_method
+from engine.attribution.square import Square
+from engine.attribution.unit_name import UnitName
 from gui.run.activation_grid import ActivationGrid, ActivationsRequest
 from gui.run.networks import NetworkKey
-
-SLOW = ("occlusion", "smoothgrad")
-"""Methods, by their commands, that take seconds."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class MapsRequest:
     target: int | None
     """A class by number; None: the most likely one."""
     saliency: str = ""
-    """A method of `engine.heat.METHODS` that looks at pixels; empty: none."""
+    """A method of `engine.attribution.registry.METHODS` that looks at pixels; empty: none."""
     grad_cam: str = ""
     """One that looks at a layer; empty: none."""
     layer: str = ""
@@ -50,7 +50,7 @@ class MapsRequest:
     @property
     def slow(self) -> bool:
         """Whether a map is wanted that takes seconds."""
-        return self.wants("saliency") and find_method(self.saliency).command in SLOW
+        return self.wants("saliency") and find_method(self.saliency).slow
 
     def wants(self, kind: str) -> bool:
         """Whether saliency or grad_cam is to be made."""
@@ -76,7 +76,7 @@ class MapsAnswer:
     saliency: Heat | None = None
     """Of an occlusion one of `occlusion`."""
     occlusion: Mapping[str, Heat] = field(default_factory=dict)
-    """All that one occlusion makes, by names of `engine.heat.SHOWN`; of a unit the drop alone."""
+    """All that one occlusion makes, by names of `SHOWN`; of a unit the drop alone."""
     grad_cam: Heat | None = None
     problem: str = ""
     """Why a map, or everything when `top` is empty, is missing."""
@@ -120,5 +120,5 @@ class MapsAnswer:
             return (asked.grad_cam, asked.layer) == (now.grad_cam, now.layer)
         if asked.saliency != now.saliency:
             return False
-        covers = bool(now.saliency) and find_method(now.saliency).command == "occlusion"
+        covers = bool(now.saliency) and find_method(now.saliency).covers
         return asked.occlusion == now.occlusion or not covers

@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication
 
+from engine.attribution.registry import Method, find_method
+from engine.attribution.square import SHOWN
+from engine.attribution.unit_name import UnitName
 from engine.errors import PareidoliaError
-from engine.heat import SHOWN, Method, UnitName, find_method
 from gui.run.activation_grid import activation_grid
 from gui.run.map_answers import MapsAnswer, MapsRequest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from engine.attribution.occlusion import Occluded
+    from engine.attribution.occluding import Occluded
     from engine.attribution.one_pass import Seen
     from engine.attribution.unit import Unit
     from engine.networks.network import Network
@@ -26,7 +28,7 @@ def grad_cam_layer(question: MapsRequest, network: "Network", size: tuple[int, i
     if question.unit is not None or not question.wants("grad_cam"):
         return ""
     try:
-        wanted = find_method(question.grad_cam).command == "grad-cam"
+        wanted = find_method(question.grad_cam).shares_pass
         return (question.layer or last_map(network, size)) if wanted else ""
     except PareidoliaError:  # said with the map
         return ""

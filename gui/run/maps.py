@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 from PySide6.QtGui import QImage
 
+from engine.attribution.heat import Heat
+from engine.attribution.registry import Method, find_method
+from engine.attribution.unit_name import UnitName
 from engine.errors import PareidoliaError, is_out_of_memory
-from engine.heat import Heat, Method, UnitName, find_method
 from gui.pixels import picture_of, to_array
 from gui.run.activation_grid import requested_layer
 from gui.run.map_answers import MapsAnswer, MapsRequest
@@ -25,9 +27,9 @@ from gui.run.networks import Networks
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from engine.attribution.cam import GradCamPass
+    from engine.attribution.class_activation import GradCamPass
     from engine.attribution.methods import Question as About
-    from engine.attribution.occlusion import Occluded
+    from engine.attribution.occluding import Occluded
     from engine.attribution.unit import Unit
     from engine.networks.network import Network
 
@@ -138,7 +140,7 @@ class MapsWorker(QObject):
             answer.target if unit is None else unit_of(unit), answer.question.layer,
             *square.pixels((x.shape[2], x.shape[3])), square.fill,
         )  # fmt: skip
-        if method.of_layer and method.command != "cam":
+        if method.takes_layer:
             about = replace(about, layer=self._layer_of(network, x, about))
         covered: deque[Occluded] = deque(maxlen=1)
         values = attribute(
@@ -151,7 +153,7 @@ class MapsWorker(QObject):
             self._before.clear()  # of a unit that is silent here, the layer was a guess
         if about.layer and method.of_layer:
             call = network.calls((x.shape[2], x.shape[3]))[network.resolve(about.layer)]
-            grid = (call.shape[2], call.shape[3]) if method.command == "grad-cam" else None
+            grid = (call.shape[2], call.shape[3]) if method.coarse else None
             answer = replace(answer, layer=about.layer, grid=grid)
         plain = dict.fromkeys((*answer.plain, *without_rule(method, network, x)))
         answer = replace(answer, plain=tuple(plain))

@@ -11,9 +11,9 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QRectF
 from PySide6.QtGui import QImage
 
+from engine.attribution.unit_name import UnitName
 from engine.colour_map import colourised
 from engine.errors import BadInput
-from engine.heat import UnitName
 from gui.pixels import to_image
 from gui.run.maps import TOP, fitting, unit_of
 from gui.run.networks import Networks
@@ -179,7 +179,7 @@ class OccluderAnswer:
     chances: tuple[float, float] | None
     """The class's probability, before and now; None: the target is a unit."""
     kind: str
-    """One of `engine.attribution.fills.FILLS`."""
+    """One of `engine.attribution.square.FILLS`."""
     size: Size
     box: Box
     """Left, top, right, bottom: what is covered, in pixels of the picture as the network takes it."""
@@ -195,7 +195,7 @@ def covered(
     Args:
         view: keeps the network, and what it says of the whole picture.
         query: the picture.
-        kind: one of `engine.attribution.fills.FILLS`.
+        kind: one of `engine.attribution.square.FILLS`.
         square: in parts of the picture's width and height; may reach beyond it.
         target: a unit, without a position where it is highest with nothing covered; or the class;
             None: the most likely one with nothing covered.
@@ -204,7 +204,7 @@ def covered(
         BadInput: the network has no classes, or no such unit.
     """
     from engine.attribution.fills import fill
-    from engine.attribution.occlusion import occluded_logits
+    from engine.attribution.occluding import occluded_logits
     from engine.networks.classes import probabilities
 
     network, picture = view.prepare(query)

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from engine.attribution.methods import Question, attribute
+from engine.attribution.registry import METHODS
 from engine.errors import BadInput
-from engine.heat import METHODS
 from engine.inspection.folder import picture_files
 from engine.inspection.patches import PatchSearch
 from engine.networks.network import Network

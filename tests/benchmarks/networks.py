@@ -24,8 +24,8 @@ from torchvision import models
 import engine
 from cli.options import read_job, technique_parser
 from engine.attribution.methods import Question, attribute
+from engine.attribution.registry import find_method
 from engine.errors import BadInput, PareidoliaError
-from engine.heat import find_method
 from engine.image import open_picture
 from engine.job import run
 from engine.networks.fingerprints import torchvision_table

@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QImage
 
-from engine.heat import UnitName
+from engine.attribution.unit_name import UnitName
 from gui.pictures import open_for_screen
 from gui.run.activation_grid import ActivationsRequest
 from gui.run.maps import MapsRequest, MapsWorker

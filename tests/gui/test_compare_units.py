@@ -11,9 +11,10 @@ from pytestqt.qtbot import QtBot
 from torch import nn
 
 from engine.attribution.methods import Question, attribute
+from engine.attribution.registry import find_method
 from engine.attribution.unit import Unit
+from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput
-from engine.heat import UnitName, find_method
 from engine.networks.card import BYTES, Card
 from engine.networks.fitting import fitted
 from engine.networks.network import Network

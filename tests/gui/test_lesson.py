@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox,
 from pytestqt.qtbot import QtBot
 from shiboken6 import isValid
 
-from engine.heat import Square
+from engine.attribution.square import Square
 from engine.lesson import Figure, Lesson, Step, picture_bytes, read_lesson, write_lesson
 from gui.background import Background
 from gui.dialogs.lesson_layout import cells_of
@@ -203,7 +203,8 @@ def test_the_composed_map_is_what_the_canvas_shows(lesson_window: MainWindow, qt
 
 
 def test_a_composed_map_keeps_what_lies_below_its_threshold(lesson_window: MainWindow) -> None:
-    from engine.heat import Heat, find_method
+    from engine.attribution.heat import Heat
+    from engine.attribution.registry import find_method
 
     values = np.zeros((2, 2), np.float32)
     values[0, 0] = 1

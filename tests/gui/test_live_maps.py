@@ -11,7 +11,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from engine.heat import Square, UnitName, percent
+from engine.attribution.square import Square
+from engine.attribution.unit_name import UnitName
+from engine.networks.classes import percent
 from gui.canvas.caption import Caption
 from gui.flow import live_maps as flow_module
 from gui.main_window import MainWindow

@@ -7,7 +7,9 @@ import pytest
 import torch
 from PySide6.QtWidgets import QApplication
 
-from engine.heat import Method, UnitName
+from engine.attribution import class_activation
+from engine.attribution.registry import Method
+from engine.attribution.unit_name import UnitName
 from gui.pictures import open_for_screen
 from gui.run.activation_grid import ActivationsRequest
 from gui.run.maps import MapsRequest, MapsWorker
@@ -29,8 +31,8 @@ def test_classes_channels_and_the_other_map_are_there_without_grad_cam(
     def full(*_arguments: object) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
-    # The name `engine.attribution.cam` is the method's; Grad-CAM alone comes this way.
-    monkeypatch.setattr(sys.modules["engine.attribution.cam"], "differentiable_logits", full)
+    # Grad-CAM alone comes this way.
+    monkeypatch.setattr(class_activation, "differentiable_logits", full)
     answer = worker._answer(asked)
     assert answer.grad_cam is None
     assert answer.problem.startswith("Grad-CAM on slim_vgg at ")

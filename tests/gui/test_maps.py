@@ -13,7 +13,8 @@ from pytestqt.qtbot import QtBot
 from torch import nn
 from torch.nn.functional import interpolate
 
-from engine.heat import Square, UnitName
+from engine.attribution.square import Square
+from engine.attribution.unit_name import UnitName
 from engine.networks.card import BYTES, Card
 from engine.networks.network import Network
 from gui.panels.live_maps import LAYER_METHODS, PIXEL_METHODS

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from torch import nn
 
+from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput
-from engine.heat import UnitName
 from engine.networks.card import BYTES, Card
 from engine.networks.network import Network
 from gui.dialogs.compare import CompareDialog

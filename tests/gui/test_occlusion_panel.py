@@ -11,7 +11,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 from pytestqt.qtbot import QtBot
 
-from engine.heat import SHOWN, Heat, Square, find_method
+from engine.attribution.heat import Heat
+from engine.attribution.registry import find_method
+from engine.attribution.square import SHOWN, Square
 from gui.flow.lesson_state import map_settings_from, map_settings_values
 from gui.main_window import MainWindow
 from gui.panels.live_maps import LiveMapsPanel

@@ -12,8 +12,9 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 from torch import nn
 
-from engine.heat import METHODS, percent
+from engine.attribution.registry import METHODS
 from engine.networks.card import Card
+from engine.networks.classes import percent
 from engine.networks.network import Network
 from gui.main_window import MainWindow
 from gui.panels.map_group import MapGroup

@@ -10,7 +10,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from engine.heat import Heat, UnitName, find_method
+from engine.attribution.heat import Heat
+from engine.attribution.registry import find_method
+from engine.attribution.unit_name import UnitName
 from engine.image import open_picture
 from engine.inspection.receptive_field import Axis
 from gui.dialogs.cut_out import CutOutDialog

@@ -2,8 +2,8 @@
 
 from typing import cast
 
-from engine.heat import percent
 from engine.image import Picture
+from engine.networks.classes import percent
 from engine.task import Task, Verdict
 from engine.techniques.adversarial.settings import Adversarial
 from engine.techniques.adversarial.steps import Attack, ahead

@@ -20,9 +20,11 @@ from engine.attribution.companions import (
     ranked,
 )
 from engine.attribution.comparison import Column, compare, sanity_check
+from engine.attribution.heat import LegendLine
 from engine.attribution.methods import Question, attribute
+from engine.attribution.registry import find_method
+from engine.attribution.square import SHOWN, Square
 from engine.errors import BadInput
-from engine.heat import SHOWN, LegendLine, Square, find_method
 from engine.image import Picture
 from engine.networks.card import Card, Preprocessing
 from engine.networks.network import Network

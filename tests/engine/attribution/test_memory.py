@@ -7,7 +7,7 @@ import torch
 
 from engine import attribution
 from engine.attribution.gradient import smooth_grad
-from engine.attribution.occlusion import occlusion_steps
+from engine.attribution.occluding import occlusion_steps
 from tests.engine.attribution.conftest import Net
 
 PICTURES = 200

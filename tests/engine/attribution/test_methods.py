@@ -9,9 +9,11 @@ from torch.nn import functional as F
 from engine.attribution import Unit, deconvnet, guided_backprop, occlusion, saliency
 from engine.attribution.comparison import Column, _label, _Prepared, compare, sanity_check
 from engine.attribution.cut_out import enlarged, mask_picture, pointed_at, without_background
+from engine.attribution.heat import Heat
 from engine.attribution.methods import Question, attribute, layer_of, located, without_rule
+from engine.attribution.registry import METHODS, find_method
+from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput
-from engine.heat import METHODS, Heat, UnitName, find_method
 from engine.image import Picture
 from engine.networks.card import Card, Preprocessing
 from engine.networks.network import Network

@@ -10,11 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.modules import module as torch_module
 
-from engine.attribution.cam import GradCamPass, grad_cam
+from engine.attribution.class_activation import GradCamPass, grad_cam
 from engine.attribution.methods import Question, attribute
 from engine.attribution.one_pass import one_pass
+from engine.attribution.registry import find_method
 from engine.errors import BadInput, OutOfMemory
-from engine.heat import find_method
 from engine.networks.card import Card, Preprocessing
 from engine.networks.loading import load_network
 from engine.networks.network import Network

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from engine.attribution.companions import ClassMap
+from engine.attribution.heat import Heat
 from engine.attribution.overlay import ROWS, laid_over
-from engine.heat import Heat, find_method
+from engine.attribution.registry import find_method
 
 GREEN = torch.tensor([0.0, 1.0, 0.0])[:, None, None]
 

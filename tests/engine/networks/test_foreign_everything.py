@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from engine.attribution.methods import Question, attribute
-from engine.heat import find_method
+from engine.attribution.registry import find_method
 from engine.job import Inputs, Job, run
 from engine.networks.loading import load_network
 from engine.networks.network import Network

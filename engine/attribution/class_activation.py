@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional as F
 
+from engine.attribution.asked import Asked
 from engine.attribution.head import HeadTrace
 from engine.attribution.relu_rules import guided_backprop
 from engine.attribution.state import (
@@ -257,3 +258,23 @@ class _Maps:
                 "no_grad"
             )
         return self._values, self._edge
+
+
+# -- as `engine.attribution.registry` calls them ----------------------------------------------
+
+
+def class_activation_map(asked: Asked) -> Tensor:
+    """Return `cam`."""
+    return cam(asked.model, asked.x, asked.target)
+
+
+def grad_cam_at_layer(asked: Asked) -> Tensor:
+    """Return `grad_cam`, of the pass that is known where there is one."""
+    if asked.known is not None:
+        return asked.known.grad_cam(asked.target)
+    return grad_cam(asked.model, asked.x, asked.target, asked.find_layer())
+
+
+def guided_grad_cam_at_layer(asked: Asked) -> Tensor:
+    """Return `guided_grad_cam`."""
+    return guided_grad_cam(asked.model, asked.x, asked.target, asked.find_layer())

@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from engine.attribution.asked import Asked, Step
+from engine.attribution.fills import fill
+from engine.attribution.square import Square
 from engine.attribution.state import (
     Target,
     chosen_of,
@@ -299,3 +302,17 @@ def _whole(value: object) -> int:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         return 0
+
+
+def occluded(asked: Asked) -> Iterator[Step]:
+    """Yield what is known after each batch, at last the map of `occlusion`.
+
+    As `engine.attribution.registry` calls it.
+    """
+    about, x = asked.question, asked.x
+    window, stride = Square().pixels((x.shape[2], x.shape[3]), about.window)
+    cover = fill(asked.network, x, about.fill)
+    steps = occlusion_steps(asked.model, x, asked.target, window, about.stride or stride, cover)
+    for found in steps:
+        last = found.done == found.total
+        yield Step(found.done, found.total, found.map() if last else None, found)

@@ -1,0 +1,138 @@
+"""Maps of one number per pixel: their colours, their scale and the words about both."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.attribution.registry import Method
+from engine.colour_map import Bytes, colourised, display_range
+from engine.networks.classes import percent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def caption(title: str, layer: str, target: str, answer: str, scale: str) -> str:
+    """Return what a map is of and what its colours stand for, in a line.
+
+    Args:
+        title: of the method.
+        layer: that it looks at; empty: none, or there is no choice.
+        target: the class or the unit.
+        answer: the target's probability or activation.
+        scale: as `Heat.scale`.
+    """
+    at = f" at {layer}" if layer else ""
+    return f"{title}{at} of {target} ({answer}): {scale}"
+
+
+@dataclass(frozen=True)
+class LegendLine:
+    """What one colour of a map stands for."""
+
+    name: str
+    colour: tuple[int, int, int]
+    colour_name: str
+    share: float
+    """Of the map, 0 to 1."""
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"{self.name} {percent(self.share)}"
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A map of one number per pixel, ready to be given colours and a scale."""
+
+    method: Method
+    values: npt.NDArray[np.float32]
+    """(H, W), raw."""
+
+    @classmethod
+    def of(cls, method: Method, values: "Tensor") -> "Heat":
+        """Reduce raw values over colours: their sum if their sign counts, else the largest size."""
+        if values.ndim == 3:
+            values = values.sum(0) if method.signed else values.abs().amax(0)
+        return cls(method, values.numpy())
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return self.method.title
+
+    def said(self, value: float) -> str:
+        """Return one of the values in words; empty where there is nothing to say."""
+        return f"{self.title} {value:.4g}".replace(" -", " \N{MINUS SIGN}")
+
+    @property
+    def key(self) -> str:
+        """What its colours mean, where that needs words; else empty."""
+        return self.method.key
+
+    @property
+    def legend(self) -> tuple[LegendLine, ...]:
+        """What each colour stands for, where they are no scale; else nothing."""
+        return ()
+
+    @property
+    def reach(self) -> float:
+        """What the strongest colour should stand for; outliers of maps of pixels are cut off."""
+        if self.method.coarse:
+            return float(self.values.max(initial=0.0))
+        return max(abs(limit) for limit in display_range(self.values))
+
+    @property
+    def largest(self) -> float:
+        """The largest size of all values, outliers included."""
+        return float(np.abs(self.values).max(initial=0.0))
+
+    def scale(self, reach: float | None = None) -> str:
+        """Return what the colours stand for, in numbers, and the largest value.
+
+        `reach`: what the strongest colour stands for, by default the map's own.
+        """
+        limit = f"{self.reach if reach is None else reach:.3g}"
+        least = f"-{limit}" if self.method.signed else "0"
+        return f"{least} to {limit}, largest {self.largest:.3g}"
+
+    def coloured(self, colours: str, reach: float | None = None) -> Bytes:
+        """Return (H, W, 3) bytes: signed maps around white, the others in `colours` from 0 up.
+
+        `reach`: what the strongest colour stands for, by default the map's own.
+        """
+        limit = max(self.reach if reach is None else reach, 1e-12)
+        if self.method.signed:
+            return colourised(self.values, "signed", -limit, limit)
+        return colourised(self.values, colours, 0.0, limit)
+
+    def beyond(self, threshold: float, reach: float | None = None) -> npt.NDArray[np.bool_]:
+        """Return (H, W): where a value's size is at least that part, 0 to 1, of the reach."""
+        sizes = np.abs(self.values) if self.method.signed else self.values
+        return sizes >= threshold * (self.reach if reach is None else reach)
+
+    def seen(self, threshold: float) -> npt.NDArray[np.bool_] | None:
+        """Return (H, W): what is to be shown with that threshold; None: all of it."""
+        return self.beyond(threshold) if threshold > 0 else None
+
+
+def around_gray(values: "Tensor", reach: float | None = None) -> "Tensor":
+    """Return raw values (3, H, W) as a picture in [0, 1]: in their own colours, zero at 0.5.
+
+    `reach`: what 0 and 1 stand for, by default the map's own.
+    """
+    limit = max(colour_reach(values) if reach is None else reach, 1e-12)
+    return (values / (2 * limit) + 0.5).clamp(0, 1)
+
+
+def scale_around_gray(values: "Tensor", reach: float | None = None) -> str:
+    """Return what the colours of `around_gray` stand for, as `Heat.scale` does."""
+    limit = f"{colour_reach(values) if reach is None else reach:.3g}"
+    return f"-{limit} to {limit}, largest {float(values.abs().max()):.3g}"
+
+
+def colour_reach(values: "Tensor") -> float:
+    """Return what the strongest colour of raw values (3, H, W) should stand for."""
+    return display_range(values.abs().numpy())[1]

@@ -1,0 +1,152 @@
+"""The methods of attribution: a row for each; what computes them is imported when it is called.
+
+A new method is a file with a function that takes an `Asked` and returns the map, and a row here:
+panel, comparison, command line, sanity check and help read the rows.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from engine.errors import BadInput
+
+if TYPE_CHECKING:
+    from engine.attribution.asked import Compute
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way of asking what a target answers to."""
+
+    command: str
+    """Its name on the command line."""
+    title: str
+    """Its name for people."""
+    compute: str
+    """MODULE:FUNCTION in this folder; the function is an `engine.attribution.asked.Compute`."""
+    signed: bool = False
+    """Whether its values speak for the target or against it; else only their size counts."""
+    of_layer: bool = False
+    """Whether it looks at a layer's map (the CAM family); else at pixels."""
+    takes_layer: bool = False
+    """Whether a person chooses which; CAM knows but one."""
+    coarse: bool = False
+    """Whether its map has the grid of a layer, enlarged: there are no outliers to cut off."""
+    shares_pass: bool = False
+    """Whether the forward pass that names the classes serves it too."""
+    slow: bool = False
+    """Whether it goes in steps that together take seconds: what it has found grows."""
+    covers: bool = False
+    """Whether it covers the picture with a square, which it then asks for (`Square`)."""
+    relu_rule: str = ""
+    """Whose way back through ReLUs it takes, guided or deconvnet; empty: the ordinary gradient."""
+    key: str = ""
+    """What red and blue mean, of a signed one."""
+    help: str = ""
+    """What it does, in a sentence."""
+
+    def function(self) -> "Compute":
+        """Return what computes it; this imports torch."""
+        module, name = self.compute.split(":")
+        compute: Compute = getattr(import_module(module), name)
+        return compute
+
+
+FOR_AND_AGAINST = "red speaks for it, blue against it"
+_RELUS = (
+    "ReLU6 and ReLUs that are called as functions too, where many tools leave the plain gradient"
+)
+_HERE = "engine.attribution"
+METHODS = (
+    Method(
+        "gradient",
+        "gradient",
+        f"{_HERE}.gradient:gradient",
+        help="how much each pixel would change the target",
+    ),
+    Method(  # it tells what a change would do, not what is there
+        "signed-gradient",
+        "signed gradient",
+        f"{_HERE}.gradient:signed_gradient",
+        signed=True,
+        key="brighter raises it where red, lowers it where blue",
+        help="the gradient with its sign: whether brighter would raise the target or lower it",
+    ),
+    Method(
+        "gradient-x-input",
+        "gradient x input",
+        f"{_HERE}.gradient:gradient_x_input",
+        signed=True,
+        key=FOR_AND_AGAINST,
+        help="the gradient times what the network is given: what each pixel adds to the target",
+    ),
+    Method(
+        "smoothgrad",
+        "SmoothGrad",
+        f"{_HERE}.gradient:smoothgrad",
+        slow=True,
+        help="the mean gradient of 25 noisy copies of the picture",
+    ),
+    Method(
+        "guided-backprop",
+        "guided backprop",
+        f"{_HERE}.relu_rules:guided",
+        relu_rule="guided",
+        help=f"the gradient without what is negative at any ReLU; the rule holds for {_RELUS}",
+    ),
+    Method(
+        "deconvnet",
+        "deconvnet",
+        f"{_HERE}.relu_rules:deconvolved",
+        relu_rule="deconvnet",
+        help=f"the way back through rectifiers of its own; the rule holds for {_RELUS}",
+    ),
+    Method(
+        "occlusion",
+        "occlusion",
+        f"{_HERE}.occluding:occluded",
+        signed=True,
+        slow=True,
+        covers=True,
+        key=FOR_AND_AGAINST,
+        help="how far the target falls as a square covers each place",
+    ),
+    Method(
+        "cam",
+        "CAM",
+        f"{_HERE}.class_activation:class_activation_map",
+        of_layer=True,
+        coarse=True,
+        help="the class's own weights at the last maps; for networks that end in an average and one "
+        "linear layer, or in the average of a map for each class, such as SqueezeNet, whose map is "
+        "shown as its ReLU leaves it",
+    ),
+    Method(
+        "grad-cam",
+        "Grad-CAM",
+        f"{_HERE}.class_activation:grad_cam_at_layer",
+        of_layer=True,
+        takes_layer=True,
+        coarse=True,
+        shares_pass=True,
+        help="a layer's maps, weighted by how much the target changes with them",
+    ),
+    Method(
+        "guided-grad-cam",
+        "guided Grad-CAM",
+        f"{_HERE}.class_activation:guided_grad_cam_at_layer",
+        of_layer=True,
+        takes_layer=True,
+        relu_rule="guided",
+        help="guided backprop where Grad-CAM is; for ReLUs as guided backprop",
+    ),
+)
+
+
+def find_method(name: str) -> Method:
+    """Return the method with this command or title. Raises `BadInput` for any other name."""
+    for method in METHODS:
+        if name in (method.command, method.title):
+            return method
+    known = ", ".join(method.command for method in METHODS)
+    raise BadInput(f"no method of attribution is called {name!r}; there are {known}")
