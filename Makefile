@@ -32,9 +32,12 @@ install: ## set up .venv with everything, and the command .venv/bin/pareidolia
 	$(SETUP) --editable --extra video --qt
 	@echo "Ready: .venv/bin/pareidolia --help"
 
+# All of them by several processes of one thread each: most tests are too small for PyTorch's threads.
+ALL_TESTS := -n logical --maxprocesses 4 --dist loadfile
 test: ## run the tests (PYTEST_ARGS="-k gram -x" to choose)
 	$(SETUP) --extra test --extra video --qt
-	@QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest $(PYTEST_ARGS)
+	@export QT_QPA_PLATFORM=offscreen $(if $(strip $(PYTEST_ARGS)),,OMP_NUM_THREADS=1); \
+		$(VENV)/python -m pytest $(or $(strip $(PYTEST_ARGS)),$(ALL_TESTS))
 
 bench: ## measure speed and memory
 	$(SETUP) --extra test
