@@ -19,7 +19,7 @@ from engine.errors import BadInput
 from engine.inspection.distances import Metric, Neighbors, distances, nearest
 from engine.inspection.features import Features
 from engine.inspection.folder import Batch, Mark, batches, mark
-from engine.inspection.kept import Rows, kept_file, load, save, weights_hash
+from engine.inspection.vector_cache import CachedVectors, kept_file, load, save, weights_hash
 
 PIXEL_BYTES = 256 << 20
 """What the pixels of all pictures together may take; more pictures are kept smaller."""
@@ -201,13 +201,13 @@ class Album:
         began = time.monotonic()
         if self._folder is not None and self._file is not None and self.paths:
             marks = [self._marks[path] for path in self.paths]
-            rows = Rows(marks, _joined(self._vectors), _joined(self._pixels))
+            rows = CachedVectors(marks, _joined(self._vectors), _joined(self._pixels))
             save(self._file, with_others(rows, self._file, self._folder))
         self._unsaved = False
         return time.monotonic() - began
 
 
-def with_others(rows: Rows, file: Path, folder: Path) -> Rows:
+def with_others(rows: CachedVectors, file: Path, folder: Path) -> CachedVectors:
     """Return rows, and those that another window has kept meanwhile of files as they are now."""
     ours = set(rows.marks)
     kept = load(file, lambda: rows.vectors.shape[1], ours)
@@ -219,7 +219,7 @@ def with_others(rows: Rows, file: Path, folder: Path) -> Rows:
         return rows
     side = min(rows.pixels.shape[-1], kept.pixels.shape[-1])
     pixels = _shrunk(rows.pixels, side), _shrunk(_chosen(kept.pixels, at), side)
-    return Rows(
+    return CachedVectors(
         [*rows.marks, *(kept.marks[i] for i in at)],
         torch.cat((rows.vectors, _chosen(kept.vectors, at))), torch.cat(pixels),
     )  # fmt: skip

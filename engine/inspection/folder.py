@@ -26,7 +26,7 @@ Mark = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
-class Square:
+class CentreSquare:
     """The part of a picture that the network sees: the square in its middle, in its pixels."""
 
     top: int
@@ -46,7 +46,7 @@ class Batch:
     """Place of each picture among all files; unreadable ones are missing."""
     pictures: Tensor
     """(N, 3, side, side) in [0, 1]."""
-    squares: tuple[Square, ...]
+    squares: tuple[CentreSquare, ...]
     unreadable: tuple[tuple[int, str], ...]
     """Place and reason of each file that was skipped."""
 
@@ -94,7 +94,7 @@ def batches(files: Sequence[Path], side: int, size: int = BATCH, start: int = 0)
     # Two threads: Pillow works without Python's lock, and one core decodes too slowly for a GPU.
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1), "pictures") as pool:
 
-        def begin(first: int) -> "tuple[int, list[Future[tuple[Tensor, Square] | str]]]":
+        def begin(first: int) -> "tuple[int, list[Future[tuple[Tensor, CentreSquare] | str]]]":
             chosen = files[first : first + size]
             return first, [pool.submit(_read, path, side) for path in chosen]
 
@@ -113,7 +113,7 @@ def batches(files: Sequence[Path], side: int, size: int = BATCH, start: int = 0)
                     future.cancel()
 
 
-def _collected(first: int, read: "list[tuple[Tensor, Square] | str]", side: int) -> Batch:
+def _collected(first: int, read: "list[tuple[Tensor, CentreSquare] | str]", side: int) -> Batch:
     good = [(first + i, found) for i, found in enumerate(read) if not isinstance(found, str)]
     bad = [(first + i, found) for i, found in enumerate(read) if isinstance(found, str)]
     pictures = [picture for _, (picture, _) in good]
@@ -127,14 +127,14 @@ def _collected(first: int, read: "list[tuple[Tensor, Square] | str]", side: int)
     )
 
 
-def _read(path: Path, side: int) -> "tuple[Tensor, Square] | str":
+def _read(path: Path, side: int) -> "tuple[Tensor, CentreSquare] | str":
     try:
         return square_of(path, side)
     except (BadInput, OutOfMemory) as error:
         return str(error)
 
 
-def square_of(path: Path, side: int) -> tuple[Tensor, Square]:
+def square_of(path: Path, side: int) -> tuple[Tensor, CentreSquare]:
     """Return the middle square of a picture file as (3, side, side), and where it was.
 
     Raises `BadInput` for files that cannot be read.
@@ -142,7 +142,7 @@ def square_of(path: Path, side: int) -> tuple[Tensor, Square]:
     picture = open_picture(path, short_side=2 * side)
     width, height = picture.full_size or (picture.width, picture.height)
     whole = min(width, height)
-    square = Square((height - whole) // 2, (width - whole) // 2, whole)
+    square = CentreSquare((height - whole) // 2, (width - whole) // 2, whole)
     return middle_square(picture, side), square
 
 

@@ -21,9 +21,9 @@ from engine.files import write_npz
 from engine.image import from_tensor, open_picture
 from engine.inspection.activations import channels_of
 from engine.inspection.folder import BATCH, Batch, batches, fingerprint, picture_files
-from engine.inspection.kept import FORMAT, kept_file, make_room, used
-from engine.inspection.kept import weights_hash as weights_hash
 from engine.inspection.receptive_field import Box, fields
+from engine.inspection.vector_cache import FORMAT, kept_file, make_room, used
+from engine.inspection.vector_cache import weights_hash as weights_hash
 from engine.networks.network import Network
 
 BEST = 9

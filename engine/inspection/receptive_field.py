@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from engine.errors import BadInput
+from engine.networks.call_hooks import tensors_in, watching
 from engine.networks.network import Network
 from engine.networks.tracing import (
     POOLS,
@@ -25,7 +26,6 @@ from engine.networks.tracing import (
     stand_ins,
     without_memory,
 )
-from engine.networks.watching import tensors_in, watching
 
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels; the last two are one beyond."""

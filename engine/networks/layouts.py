@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from engine.networks.watching import tensors_in
+from engine.networks.call_hooks import tensors_in
 
 FIRST = ("n", "c", "h", "w")
 LAST = ("n", "h", "w", "c")
@@ -117,16 +117,16 @@ class Layout:
 
 
 @dataclass(eq=False)
-class _Place:
+class _SharedLayout:
     """A layout that several tensors share, and that may become known later."""
 
     known: Layout = field(default_factory=Layout)
-    same: "_Place | None" = None
-    source: "tuple[_Place, tuple[int, ...]] | None" = None
+    same: "_SharedLayout | None" = None
+    source: "tuple[_SharedLayout, tuple[int, ...]] | None" = None
     """What this is a permutation of, and the order of its axes."""
 
     @property
-    def root(self) -> "_Place":
+    def root(self) -> "_SharedLayout":
         place = self
         while place.same is not None:
             place = place.same
@@ -141,7 +141,7 @@ class _Place:
             source, order = root.source
             source.settle(tuple(axes[order.index(i)] for i in range(len(order))))
 
-    def unite(self, other: "_Place") -> None:
+    def unite(self, other: "_SharedLayout") -> None:
         one, two = self.root, other.root
         if one is two:
             return
@@ -163,7 +163,7 @@ class Layouts:
 
     def begin(self, picture: Tensor) -> None:
         """Follow `picture` (N, 3, H, W) from now on."""
-        self._places[picture] = _Place(Layout(FIRST))
+        self._places[picture] = _SharedLayout(Layout(FIRST))
 
     def of(self, tensor: Tensor) -> Layout:
         """Return the layout of a tensor, best asked when the network has run to its end."""
@@ -173,10 +173,10 @@ class Layouts:
         """Return whether `tensor` comes from the picture."""
         return tensor in self._places
 
-    def place(self, tensor: Tensor) -> _Place:
+    def place(self, tensor: Tensor) -> _SharedLayout:
         """Return what is known, and will be, of a tensor's layout."""
-        found: _Place | None = self._places.get(tensor)
-        return found or _Place()
+        found: _SharedLayout | None = self._places.get(tensor)
+        return found or _SharedLayout()
 
     def follow(
         self, func: Any, args: Sequence[Any], kwargs: dict[str, Any], given: Tensor, made: Tensor,
@@ -190,7 +190,9 @@ class Layouts:
         if func in TAKES_CHANNELS_SECOND:
             if given.dim() == 4:
                 place.settle(FIRST)
-            self._places[made] = _Place(Layout(FIRST)) if made.dim() == 4 else _Place()
+            self._places[made] = (
+                _SharedLayout(Layout(FIRST)) if made.dim() == 4 else _SharedLayout()
+            )
         elif func in PERMUTING:
             self._places[made] = _permuted(place.root, func, args, kwargs, given.dim())
         elif func in RESHAPING and made.shape != given.shape:
@@ -199,7 +201,7 @@ class Layouts:
             patches = next((t for t in (given, *others) if self.of(t).grid), given)
             self._places[made] = _joined(self.of(patches), args, kwargs, patches)
         elif func in MIXING:
-            self._places[made] = _Place()
+            self._places[made] = _SharedLayout()
         elif made.dim() == given.dim() and (made.dim() == 4 or _alike(made, given)):
             for other in others:
                 if other.dim() == given.dim() and (other.dim() == 4 or _alike(other, given)):
@@ -211,7 +213,7 @@ class Layouts:
                 axes = sorted(d % 4 for d in dims) if isinstance(dims, (list, tuple)) else []
                 if axes in ([2, 3], [1, 2]):
                     place.settle(FIRST if axes == [2, 3] else LAST)
-            self._places[made] = _Place()
+            self._places[made] = _SharedLayout()
 
 
 class Following(TorchFunctionMode):
@@ -245,42 +247,44 @@ def _alike(one: Tensor, other: Tensor) -> bool:
 
 
 def _permuted(
-    place: _Place, func: Any, args: Sequence[Any], kwargs: dict[str, Any], dims: int
-) -> _Place:
+    place: _SharedLayout, func: Any, args: Sequence[Any], kwargs: dict[str, Any], dims: int
+) -> _SharedLayout:
     """Return the place after a permutation, whose order a small tensor tells."""
     ruler = torch.empty(tuple(range(1, dims + 1)))
     order = tuple(length - 1 for length in func(ruler, *args[1:], **kwargs).shape)
     known = place.known
     if known.axes is None:
-        return _Place(source=(place, order))
+        return _SharedLayout(source=(place, order))
     axes = tuple(known.axes[i] for i in order)
-    return _Place(Layout(axes, known.grid, known.before))
+    return _SharedLayout(Layout(axes, known.grid, known.before))
 
 
-def _reshaped(known: Layout, given: Tensor, made: Tensor) -> _Place:
+def _reshaped(known: Layout, given: Tensor, made: Tensor) -> _SharedLayout:
     """Return the place of maps that became tokens, or the other way round."""
     if given.dim() == 4 and made.dim() == 3 and known.axes in (FIRST, LAST):
         rows, columns = (given.shape[known.axes.index(axis)] for axis in ("h", "w"))
         at = 2 if known.axes == FIRST else 1
         if made.shape[at] == rows * columns and made.shape[3 - at] == given.shape[at * 2 - 3]:
             axes = TURNED if at == 2 else TOKENS
-            return _Place(Layout(axes, (rows, columns)))
+            return _SharedLayout(Layout(axes, (rows, columns)))
     if given.dim() == 3 and made.dim() == 4 and known.grid and not known.before:
         if known.axes == TOKENS and tuple(made.shape[1:3]) == known.grid:
-            return _Place(Layout(LAST))
+            return _SharedLayout(Layout(LAST))
         if known.axes == TURNED and tuple(made.shape[2:]) == known.grid:
-            return _Place(Layout(FIRST))
-    return _Place()
+            return _SharedLayout(Layout(FIRST))
+    return _SharedLayout()
 
 
-def _joined(known: Layout, args: Sequence[Any], kwargs: dict[str, Any], given: Tensor) -> _Place:
+def _joined(
+    known: Layout, args: Sequence[Any], kwargs: dict[str, Any], given: Tensor
+) -> _SharedLayout:
     """Return the place of tokens that others were put beside."""
     dim = (args[1] if len(args) > 1 else kwargs.get("dim", 0)) % 3
     if known.axes is None or known.axes[dim] != "t":
-        return _Place(known)
+        return _SharedLayout(known)
     before = known.before
     for part in args[0]:
         if part is given:
             break
         before += part.shape[dim]
-    return _Place(Layout(known.axes, known.grid, before))
+    return _SharedLayout(Layout(known.axes, known.grid, before))

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import BadInput
+from engine.networks.call_hooks import unwatched_copy
 from engine.networks.card import GRAY_SHARES, Card
-from engine.networks.frugal import frugally
 from engine.networks.layer import Layer
+from engine.networks.low_memory import frugally
 from engine.networks.rewiring import PADDINGS, POOLINGS, Rewired
 from engine.networks.tapping import Visit, keeping, tapping, visiting
 from engine.networks.tracing import Call, remember_layouts, trace, without_memory
 from engine.networks.vgg_names import VGG_FIELD, vgg_names
-from engine.networks.watching import unwatched_copy
 
 
 class Network:

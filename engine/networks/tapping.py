@@ -5,8 +5,8 @@ from contextlib import contextmanager, suppress
 
 from torch import Tensor, nn
 
+from engine.networks.call_hooks import watching
 from engine.networks.tracing import Call
-from engine.networks.watching import watching
 
 Visit = Callable[[str, Tensor], Tensor]
 """Takes the name of a layer and its activations, maps as (N, C, H, W) however they lie. Returns what

@@ -20,8 +20,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from engine.networks.call_hooks import tensors_in, unwatched_copy, watching
 from engine.networks.layouts import MIXING, RESHAPING, Layout, Layouts
-from engine.networks.watching import tensors_in, unwatched_copy, watching
 
 POOLS = (torch.max_pool2d, F.max_pool2d)
 WINDOWS = {

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from engine.networks.frugal import sole
+from engine.networks.low_memory import sole
 
 BLOCK = 16384
 """Positions of half-precision activations that are taken to float32 at once."""

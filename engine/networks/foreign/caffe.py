@@ -17,14 +17,14 @@ from engine.networks.formats.mapped import Mapped
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from engine.networks.foreign.caffe_layers import Layer
+    from engine.networks.foreign.caffe_layers import CaffeLayer
 
 DATA = {"Data", "ImageData", "Input", "MemoryData", "HDF5Data", "DummyData", "Python"}
 JUDGES = {"SoftmaxWithLoss", "Softmax", "Accuracy", "EuclideanLoss", "SigmoidCrossEntropyLoss"}
 PASSING = {"Dropout", "Split"}
 
 
-class Unknown(Exception):
+class UnsupportedCaffeLayer(Exception):
     """A layer that has no counterpart here; the message names it."""
 
 
@@ -46,7 +46,7 @@ def read(path: Path) -> Foreign:
         raise BadInput(f"{path} holds no weights of a Caffe model")
     try:
         network = build(found)
-    except Unknown as error:
+    except UnsupportedCaffeLayer as error:
         raise BadInput(f"{path} is a Caffe model with {error}; it cannot be taken") from error
     except (KeyError, ValueError, IndexError, RuntimeError) as error:
         raise BadInput(f"{path} is a Caffe model that contradicts itself: {error}") from error
@@ -59,13 +59,13 @@ def read(path: Path) -> Foreign:
     return Foreign("caffe", "Caffe network", network, preprocessing, reason, classes, size, notes)
 
 
-def build(found: "Sequence[Layer]") -> "nn.Module":
-    """Return the network of these layers. Raises `Unknown`."""
-    from engine.networks.foreign.graph import Graph, Step
+def build(found: "Sequence[CaffeLayer]") -> "nn.Module":
+    """Return the network of these layers. Raises `UnsupportedCaffeLayer`."""
+    from engine.networks.foreign.graph import Graph, GraphNode
 
     source = "data"
     now = {"data": source}
-    steps: list[Step] = []
+    steps: list[GraphNode] = []
     output = ""
     for layer in found:
         if layer.kind in DATA:
@@ -82,8 +82,8 @@ def build(found: "Sequence[Layer]") -> "nn.Module":
             continue
         maker = MAKERS.get(layer.kind)
         if maker is None:
-            raise Unknown(f"the layer {layer.name}, a {layer.kind}")
-        steps.append(Step(layer.name, layer.name, maker(layer), inputs))
+            raise UnsupportedCaffeLayer(f"the layer {layer.name}, a {layer.kind}")
+        steps.append(GraphNode(layer.name, layer.name, maker(layer), inputs))
         now |= dict.fromkeys(layer.tops, layer.name)
     return Graph(steps, source, output or steps[-1].key)
 
@@ -91,13 +91,13 @@ def build(found: "Sequence[Layer]") -> "nn.Module":
 # -- layers ------------------------------------------------------------------------------------------
 
 
-def _blobs(layer: "Layer", least: int) -> "list[Tensor]":
+def _blobs(layer: "CaffeLayer", least: int) -> "list[Tensor]":
     if len(layer.blobs) < least:
-        raise Unknown(f"the layer {layer.name}, whose weights are missing")
+        raise UnsupportedCaffeLayer(f"the layer {layer.name}, whose weights are missing")
     return layer.blobs
 
 
-def _pair(layer: "Layer", group: str, both: int, height: int, width: int, default: int) -> Any:
+def _pair(layer: "CaffeLayer", group: str, both: int, height: int, width: int, default: int) -> Any:
     values = layer.numbers(group, both)
     if values:
         return int(values[0]), int(values[-1])
@@ -105,7 +105,7 @@ def _pair(layer: "Layer", group: str, both: int, height: int, width: int, defaul
     return int(high), int(wide)
 
 
-def _convolution(layer: "Layer") -> "nn.Module":
+def _convolution(layer: "CaffeLayer") -> "nn.Module":
     from torch import nn
 
     weight, *bias = _blobs(layer, 1)
@@ -135,7 +135,7 @@ def _filled(made: Any, weight: "Tensor", bias: "Sequence[Tensor]") -> "nn.Module
     return made
 
 
-def _inner_product(layer: "Layer") -> "nn.Module":
+def _inner_product(layer: "CaffeLayer") -> "nn.Module":
     from collections import OrderedDict
 
     from torch import nn
@@ -150,14 +150,14 @@ def _inner_product(layer: "Layer") -> "nn.Module":
     return nn.Sequential(OrderedDict(flatten=nn.Flatten(), linear=linear))
 
 
-def _pooling(layer: "Layer") -> "nn.Module":
+def _pooling(layer: "CaffeLayer") -> "nn.Module":
     from torch import nn
 
     mean = layer.number("pooling", 1, 0) == 1
     if layer.number("pooling", 12, 0):
         return nn.AdaptiveAvgPool2d(1) if mean else nn.AdaptiveMaxPool2d(1)
     if layer.number("pooling", 1, 0) == 2:
-        raise Unknown(f"the layer {layer.name}, a random pool")
+        raise UnsupportedCaffeLayer(f"the layer {layer.name}, a random pool")
     kernel = _pair(layer, "pooling", 2, 5, 6, 1)
     stride, pad = _pair(layer, "pooling", 3, 7, 8, 1), _pair(layer, "pooling", 4, 9, 10, 0)
     up = layer.number("pooling", 13, 0) == 0
@@ -166,17 +166,17 @@ def _pooling(layer: "Layer") -> "nn.Module":
     return made
 
 
-def _lrn(layer: "Layer") -> "nn.Module":
+def _lrn(layer: "CaffeLayer") -> "nn.Module":
     from torch import nn
 
     if layer.number("lrn", 4, 0):
-        raise Unknown(f"the layer {layer.name}, a response norm within maps")
+        raise UnsupportedCaffeLayer(f"the layer {layer.name}, a response norm within maps")
     size = int(layer.number("lrn", 1, 5))
     alpha, beta = layer.number("lrn", 2, 1.0), layer.number("lrn", 3, 0.75)
     return nn.LocalResponseNorm(size, alpha, beta, layer.number("lrn", 5, 1.0))
 
 
-def _batch_norm(layer: "Layer") -> "nn.Module":
+def _batch_norm(layer: "CaffeLayer") -> "nn.Module":
     import torch
     from torch import nn
 
@@ -191,7 +191,7 @@ def _batch_norm(layer: "Layer") -> "nn.Module":
     return made
 
 
-def _scale(layer: "Layer") -> "nn.Module":
+def _scale(layer: "CaffeLayer") -> "nn.Module":
     import torch
 
     from engine.networks.foreign.layers import Affine
@@ -200,41 +200,41 @@ def _scale(layer: "Layer") -> "nn.Module":
     return Affine(gamma.flatten(), beta[0].flatten() if beta else torch.zeros(1))
 
 
-def _relu(layer: "Layer") -> "nn.Module":
+def _relu(layer: "CaffeLayer") -> "nn.Module":
     from torch import nn
 
     slope = layer.number("relu", 1, 0.0)
     return nn.LeakyReLU(slope) if slope else nn.ReLU()
 
 
-def _eltwise(layer: "Layer") -> "nn.Module":
+def _eltwise(layer: "CaffeLayer") -> "nn.Module":
     from engine.networks.foreign.layers import Combine
 
     kind = {0: "multiply", 1: "add", 2: "maximum"}[int(layer.number("eltwise", 1, 1))]
     return Combine(kind, layer.numbers("eltwise", 2))
 
 
-def _concat(layer: "Layer") -> "nn.Module":
+def _concat(layer: "CaffeLayer") -> "nn.Module":
     from engine.networks.foreign.layers import Concat
 
     if int(layer.number("concat", 2, layer.number("concat", 1, 1))) != 1:
-        raise Unknown(f"the layer {layer.name}, which joins other than channels")
+        raise UnsupportedCaffeLayer(f"the layer {layer.name}, which joins other than channels")
     return Concat()
 
 
-def _power(layer: "Layer") -> "nn.Module":
+def _power(layer: "CaffeLayer") -> "nn.Module":
     import torch
 
     from engine.networks.foreign.layers import Affine
 
     if layer.number("power", 1, 1.0) != 1:
-        raise Unknown(f"the layer {layer.name}, a power")
+        raise UnsupportedCaffeLayer(f"the layer {layer.name}, a power")
     scale, shift = layer.number("power", 2, 1.0), layer.number("power", 3, 0.0)
     return Affine(torch.tensor([scale]), torch.tensor([shift]))
 
 
-def _plain(name: str) -> "Callable[[Layer], nn.Module]":
-    def make(_layer: "Layer") -> "nn.Module":
+def _plain(name: str) -> "Callable[[CaffeLayer], nn.Module]":
+    def make(_layer: "CaffeLayer") -> "nn.Module":
         from torch import nn
 
         made: nn.Module = getattr(nn, name)()
@@ -243,7 +243,7 @@ def _plain(name: str) -> "Callable[[Layer], nn.Module]":
     return make
 
 
-MAKERS: "dict[str, Callable[[Layer], nn.Module]]" = {
+MAKERS: "dict[str, Callable[[CaffeLayer], nn.Module]]" = {
     "Convolution": _convolution,
     "InnerProduct": _inner_product,
     "Pooling": _pooling,
@@ -263,12 +263,12 @@ MAKERS: "dict[str, Callable[[Layer], nn.Module]]" = {
 # -- pictures ----------------------------------------------------------------------------------------
 
 
-def _input_size(found: "Sequence[Layer]") -> int:
+def _input_size(found: "Sequence[CaffeLayer]") -> int:
     crops = [n for layer in found for n in layer.numbers("transform", 3)]
     return int(crops[-1]) if crops and 16 <= crops[-1] <= 4096 else 224
 
 
-def _preprocessing(path: Path, found: "Sequence[Layer]") -> tuple[Preprocessing, str]:
+def _preprocessing(path: Path, found: "Sequence[CaffeLayer]") -> tuple[Preprocessing, str]:
     """Return what a mean file beside, or the layer that read the training pictures, says."""
     scale = next((n for layer in found for n in layer.numbers("transform", 1)), 1.0)
     if mean_file := mean_beside(path):

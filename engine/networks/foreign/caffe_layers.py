@@ -34,7 +34,7 @@ LAYER, OLD_LAYER, INPUT = 100, 2, 3
 
 
 @dataclass
-class Layer:
+class CaffeLayer:
     """One layer: what it is called, does, takes and gives."""
 
     name: str = ""
@@ -57,12 +57,12 @@ class Layer:
         return values[-1] if values else default
 
 
-def layers(file: Mapped) -> tuple[list[Layer], list[str]]:
+def layers(file: Mapped) -> tuple[list[CaffeLayer], list[str]]:
     """Return the layers of the NetParameter in a file in their order, and the names of its inputs.
 
     Raises `ValueError` or `IndexError` when the message is not whole.
     """
-    found: list[Layer] = []
+    found: list[CaffeLayer] = []
     inputs: list[str] = []
     for number, wire, value in fields(memoryview(file.memory)):
         if number == LAYER and isinstance(value, memoryview):
@@ -75,8 +75,8 @@ def layers(file: Mapped) -> tuple[list[Layer], list[str]]:
     return found, inputs
 
 
-def _layer(message: memoryview, numbers: dict[str, int], parameters: dict[int, str]) -> Layer:
-    made = Layer()
+def _layer(message: memoryview, numbers: dict[str, int], parameters: dict[int, str]) -> CaffeLayer:
+    made = CaffeLayer()
     words = {number: word for word, number in numbers.items()}
     for number, _, value in fields(message):
         word = words.get(number)

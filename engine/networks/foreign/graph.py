@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Step:
+class GraphNode:
     """One call of one layer."""
 
     key: str
@@ -27,7 +27,7 @@ class Graph(nn.Module):
     underscore), so that they are found and tapped as those of any other network.
     """
 
-    def __init__(self, steps: Sequence[Step], source: str, output: str) -> None:
+    def __init__(self, steps: Sequence[GraphNode], source: str, output: str) -> None:
         """Take the steps that `output` needs; `source` is the key of the network's input.
 
         Raises `KeyError` for a key that no earlier step has.
@@ -46,7 +46,7 @@ class Graph(nn.Module):
             done = tuple(k for k in dict.fromkeys(step.inputs) if last[k] == place and k != output)
             self.plan.append((step.key, names[id(step.module)], step.inputs, done))
 
-    def _adopt(self, step: Step) -> str:
+    def _adopt(self, step: GraphNode) -> str:
         base = name = step.layer.replace(".", "_") or "layer"
         count = 1
         while hasattr(self, name):  # a name of PyTorch's modules, or several layers of one name
@@ -67,10 +67,10 @@ class Graph(nn.Module):
         return values[self.output]
 
 
-def _needed(steps: Sequence[Step], source: str, output: str) -> list[Step]:
+def _needed(steps: Sequence[GraphNode], source: str, output: str) -> list[GraphNode]:
     """Return the steps on the way to `output`, in their order."""
     wanted = {output}
-    kept: list[Step] = []
+    kept: list[GraphNode] = []
     for step in reversed(steps):
         if step.key in wanted:
             kept.append(step)
@@ -81,7 +81,7 @@ def _needed(steps: Sequence[Step], source: str, output: str) -> list[Step]:
     return kept[::-1]
 
 
-def in_order(steps: Iterable[Step], source: str) -> list[Step]:
+def in_order(steps: Iterable[GraphNode], source: str) -> list[GraphNode]:
     """Return steps so that each stands behind what it takes; raises `KeyError` where that fails."""
     waiting, known, ordered = list(steps), {source}, []
     while waiting:

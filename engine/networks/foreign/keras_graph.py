@@ -10,8 +10,8 @@ from torch import nn
 
 from engine.networks.foreign import keras_layers as kl
 from engine.networks.foreign import layers
-from engine.networks.foreign.graph import Graph, Step, in_order
-from engine.networks.foreign.keras_layers import Unknown
+from engine.networks.foreign.graph import Graph, GraphNode, in_order
+from engine.networks.foreign.keras_layers import UnsupportedKerasLayer
 from engine.networks.foreign.keras_store import Store, places
 
 Entry = Mapping[str, Any]
@@ -41,8 +41,8 @@ class Findings:
 
 
 def build(entries: Sequence[Entry], store: Store, output: str, findings: Findings) -> Graph:
-    """Return the network of these layers; `output` names the last one. Raises `Unknown`."""
-    steps: list[Step] = []
+    """Return the network of these layers; `output` names the last one. Raises `UnsupportedKerasLayer`."""
+    steps: list[GraphNode] = []
     source = ""
     made: dict[str, nn.Module] = {}
     spots = places([str(e["class_name"]) for e in entries])
@@ -51,7 +51,7 @@ def build(entries: Sequence[Entry], store: Store, output: str, findings: Finding
         findings.names.append(name)
         if kind == "InputLayer":
             if source:
-                raise Unknown("more than one input")
+                raise UnsupportedKerasLayer("more than one input")
             source = f"{name}#0"
             continue
         for number, (inputs, constants) in enumerate(_calls(entry)):
@@ -60,13 +60,13 @@ def build(entries: Sequence[Entry], store: Store, output: str, findings: Finding
             keys = tuple(inputs)
             if kind.startswith("math.") or kind in ("TFOpLambda", *ARITHMETIC):
                 keys = keys[:1] if constants else keys
-            steps.append(Step(f"{name}#{number}", name, made[name], keys))
+            steps.append(GraphNode(f"{name}#{number}", name, made[name], keys))
     if not source:
-        raise Unknown("no input layer")
+        raise UnsupportedKerasLayer("no input layer")
     try:
         return Graph(in_order(steps, source), source, output)
     except KeyError as error:
-        raise Unknown(f"a layer {error} that is not there") from None
+        raise UnsupportedKerasLayer(f"a layer {error} that is not there") from None
 
 
 def name_of(entry: Entry) -> str:
@@ -87,17 +87,17 @@ def chained(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def model(entry: Entry) -> tuple[list[Entry], str]:
-    """Return layers and output (a key) of a model's description. Raises `Unknown`."""
+    """Return layers and output (a key) of a model's description. Raises `UnsupportedKerasLayer`."""
     kind, config = str(entry["class_name"]), entry["config"]
     if kind not in MODELS or (isinstance(config, Mapping) and "layers" not in config):
-        raise Unknown(f"a model of the class {kind}, which is a program of its own")
+        raise UnsupportedKerasLayer(f"a model of the class {kind}, which is a program of its own")
     listed = config["layers"] if isinstance(config, Mapping) else config
     if kind == "Sequential":
         entries = chained(listed)
         return entries, f"{name_of(entries[-1])}#0"
     outputs = list(_histories(config["output_layers"]))
     if len(outputs) != 1:
-        raise Unknown("more than one output")
+        raise UnsupportedKerasLayer("more than one output")
     return list(listed), outputs[0]
 
 
@@ -149,7 +149,7 @@ def _module(
         inner, output = model(entry)
         return build(inner, store.below(name, kind, place), output, findings)
     if kind in kl.CODE:
-        raise Unknown(f"the layer {name}, a {kind}: a program, which is not run")
+        raise UnsupportedKerasLayer(f"the layer {name}, a {kind}: a program, which is not run")
     if kind == "TFOpLambda":
         kind = str(config.get("function", ""))
     if constants and kind in ARITHMETIC:
@@ -167,14 +167,14 @@ def _module(
     arrays = store.arrays(name, kind, config, place)
     try:
         return kl.layer(kind, config, arrays, findings.channels_last)
-    except Unknown as error:
-        raise Unknown(f"{error} ({name})") from None
+    except UnsupportedKerasLayer as error:
+        raise UnsupportedKerasLayer(f"{error} ({name})") from None
 
 
 def _arithmetic(kind: str, constant: Any) -> nn.Module:
     values = np.asarray(constant, "f8")
     if values.size not in (1, 3):
-        raise Unknown("arithmetic with a picture of numbers")
+        raise UnsupportedKerasLayer("arithmetic with a picture of numbers")
     numbers = torch.from_numpy(values.reshape(-1))
     one, zero = torch.ones(1), torch.zeros(1)
     if kind in ("multiply", "divide"):
@@ -185,11 +185,11 @@ def _arithmetic(kind: str, constant: Any) -> nn.Module:
 def _item(wanted: Any) -> nn.Module:
     last = wanted[-1] if isinstance(wanted, (list, tuple)) and wanted else None
     if isinstance(last, int):
-        return layers.Channel(last)
+        return layers.SelectChannel(last)
     step = last.get("step", last.get("config", {}).get("step")) if isinstance(last, Mapping) else 0
     if step == -1:
-        return layers.Backwards()
-    raise Unknown("a part cut out of a tensor")
+        return layers.ReverseChannels()
+    raise UnsupportedKerasLayer("a part cut out of a tensor")
 
 
 # -- inputs of layers -------------------------------------------------------------------------------

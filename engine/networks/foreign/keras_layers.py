@@ -52,12 +52,12 @@ class _Exponential(nn.Module):
         return x.exp()
 
 
-class Unknown(Exception):
+class UnsupportedKerasLayer(Exception):
     """A layer or a setting that has no counterpart here; the message names it."""
 
 
 def layer(kind: str, config: Config, arrays: Arrays, channels_last: bool) -> nn.Module:
-    """Return the module for a layer of class `kind`. Raises `Unknown`.
+    """Return the module for a layer of class `kind`. Raises `UnsupportedKerasLayer`.
 
     `channels_last` says how the Keras model counts axes; the module takes (N, C, H, W) always.
     """
@@ -65,7 +65,7 @@ def layer(kind: str, config: Config, arrays: Arrays, channels_last: bool) -> nn.
         return nn.Identity()
     made = MAKERS.get(kind)
     if made is None:
-        raise Unknown(f"a layer of the class {kind}")
+        raise UnsupportedKerasLayer(f"a layer of the class {kind}")
     module = made(config, arrays, channels_last)
     name = activation_name(config.get("activation"))
     if kind in ("Activation", "Softmax") or name == "linear":
@@ -87,11 +87,11 @@ def activation_name(value: Any) -> str:
 
 
 def activation(name: str) -> nn.Module:
-    """Return the activation called `name`. Raises `Unknown`."""
+    """Return the activation called `name`. Raises `UnsupportedKerasLayer`."""
     if name == "linear":
         return nn.Identity()
     if name not in ACTIVATIONS:
-        raise Unknown(f"the activation {name}")
+        raise UnsupportedKerasLayer(f"the activation {name}")
     return ACTIVATIONS[name]()
 
 
@@ -102,7 +102,7 @@ def _tensor(array: "np.ndarray[Any, Any]", *axes: int) -> nn.Parameter:
 
 def _need(arrays: Arrays, role: str) -> "np.ndarray[Any, Any]":
     if role not in arrays:
-        raise Unknown(f"a layer whose {role} is missing from the file")
+        raise UnsupportedKerasLayer(f"a layer whose {role} is missing from the file")
     return arrays[role]
 
 
@@ -140,7 +140,7 @@ def _depth_weight(kernel: "np.ndarray[Any, Any]") -> nn.Parameter:
 def _kernel(weight: nn.Parameter, config: Config, arrays: Arrays, groups: int) -> nn.Module:
     padding = config.get("padding", "valid")
     if padding not in ("same", "valid"):
-        raise Unknown(f"a convolution with the padding {padding}")
+        raise UnsupportedKerasLayer(f"a convolution with the padding {padding}")
     kernel = (weight.shape[2], weight.shape[3])
     stride, dilation = _two(config.get("strides", 1)), _two(config.get("dilation_rate", 1))
     kind = nn.Conv2d
@@ -168,7 +168,7 @@ def _dense(_config: Config, arrays: Arrays, _last: bool) -> nn.Module:
 
 def _batch_norm(config: Config, arrays: Arrays, last: bool) -> nn.Module:
     if axis(config.get("axis", -1), last) != 1:
-        raise Unknown(f"a batch norm over the axis {config.get('axis')}")
+        raise UnsupportedKerasLayer(f"a batch norm over the axis {config.get('axis')}")
     mean = _need(arrays, "moving_mean")
     module = nn.BatchNorm2d(len(mean), eps=float(config.get("epsilon", 1e-3)), device="meta")
     ones, zeros = np.ones_like(mean), np.zeros_like(mean)
@@ -231,7 +231,7 @@ def _combine(kind: str) -> "Callable[[Config, Arrays, bool], nn.Module]":
 
 def _concatenate(config: Config, _arrays: Arrays, last: bool) -> nn.Module:
     if axis(config.get("axis", -1), last) != 1:
-        raise Unknown(f"maps joined along the axis {config.get('axis')}")
+        raise UnsupportedKerasLayer(f"maps joined along the axis {config.get('axis')}")
     return layers.Concat()
 
 
@@ -264,7 +264,7 @@ def _borders(value: Any) -> tuple[tuple[int, int], tuple[int, int]]:
 def _upsampling(config: Config, _arrays: Arrays, _last: bool) -> nn.Module:
     mode = config.get("interpolation", "nearest")
     if mode not in ("nearest", "bilinear"):
-        raise Unknown(f"upsampling by {mode}")
+        raise UnsupportedKerasLayer(f"upsampling by {mode}")
     scale = tuple(float(n) for n in _two(config.get("size", 2)))
     return nn.Upsample(scale_factor=scale, mode=mode)
 
@@ -276,11 +276,11 @@ def _rescaling(config: Config, _arrays: Arrays, _last: bool) -> nn.Module:
 
 def _normalization(config: Config, arrays: Arrays, last: bool) -> nn.Module:
     if axis(config.get("axis", -1) or -1, last) != 1:
-        raise Unknown("a normalization of places instead of channels")
+        raise UnsupportedKerasLayer("a normalization of places instead of channels")
     mean = arrays.get("mean", _plain(config.get("mean")))
     variance = arrays.get("variance", _plain(config.get("variance")))
     if mean is None or variance is None:
-        raise Unknown("a normalization without its mean and variance")
+        raise UnsupportedKerasLayer("a normalization without its mean and variance")
     std = np.maximum(np.sqrt(np.asarray(variance, "f8").reshape(-1)), 1e-7)
     centre = np.asarray(mean, "f8").reshape(-1)
     scale, shift = (std, centre) if config.get("invert") else (1 / std, -centre / std)

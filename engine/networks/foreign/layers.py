@@ -154,7 +154,7 @@ class Stack(nn.Module):
         return torch.stack(parts, 1)
 
 
-class Channel(nn.Module):
+class SelectChannel(nn.Module):
     """One map of many."""
 
     def __init__(self, place: int) -> None:
@@ -166,7 +166,7 @@ class Channel(nn.Module):
         return x[:, self.place]
 
 
-class Backwards(nn.Module):
+class ReverseChannels(nn.Module):
     """Channels in the opposite order: RGB to BGR."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def read(path: Path) -> Foreign:
     import warnings
 
     from engine.networks.foreign import onnx_graph
-    from engine.networks.foreign.onnx_cleaning import Unknown, clean
+    from engine.networks.foreign.onnx_cleaning import UnsupportedOnnxNode, clean
     from engine.networks.foreign.probing import takes_several
 
     model, files = _loaded(path)
@@ -50,7 +50,7 @@ def read(path: Path) -> Foreign:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the library, about what exporters do
             network = onnx_graph.build(made, opset, last)
-    except Unknown as error:
+    except UnsupportedOnnxNode as error:
         raise BadInput(f"{path} is an ONNX network with {error}; it cannot be taken") from error
     except (KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError) as error:
         raise BadInput(f"{path} is an ONNX network that contradicts itself: {error}") from error
@@ -145,7 +145,7 @@ def _input_shape(model: Any) -> tuple[int, ...]:
 
 def _with_scores(network: "Graph", size: int, path: Path) -> "tuple[Graph, int]":
     """Return the network so that it ends in (N, classes), if it ends in scores at all."""
-    from engine.networks.foreign.graph import Graph, Step
+    from engine.networks.foreign.graph import Graph, GraphNode
     from engine.networks.foreign.onnx_graph import Scores
     from engine.networks.foreign.probing import classes_of, given_by
 
@@ -155,10 +155,10 @@ def _with_scores(network: "Graph", size: int, path: Path) -> "tuple[Graph, int]"
     if max(given.shape[1:], default=0) != given[0].numel():
         return network, 0  # maps
     steps = [
-        Step(key, name, network.get_submodule(name), inputs)
+        GraphNode(key, name, network.get_submodule(name), inputs)
         for key, name, inputs, _ in network.plan
     ]
-    steps.append(Step("scores", "scores", Scores(), (network.output,)))
+    steps.append(GraphNode("scores", "scores", Scores(), (network.output,)))
     made = Graph(steps, network.source, "scores").eval()
     made.single = network.single
     return made, classes_of(made, size, path)

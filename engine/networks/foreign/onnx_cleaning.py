@@ -18,7 +18,7 @@ FOLDED_LIMIT = 1 << 28
 """Numbers of a constant that is computed."""
 
 
-class Unknown(Exception):
+class UnsupportedOnnxNode(Exception):
     """Something that has no counterpart here; the message names it."""
 
 
@@ -38,7 +38,7 @@ class Clean:
 
 
 def clean(model: Any) -> Clean:
-    """Return the simplified graph of an `onnx.ModelProto`. Raises `Unknown`."""
+    """Return the simplified graph of an `onnx.ModelProto`. Raises `UnsupportedOnnxNode`."""
     from onnx import numpy_helper
 
     graph = model.graph
@@ -46,7 +46,7 @@ def clean(model: Any) -> Clean:
     inputs = [i.name for i in graph.input if i.name not in constants]
     pictures = [i for i in graph.input if i.name in inputs and _rank(i) in (0, 4)]
     if len(inputs) != 1 or not pictures:
-        raise Unknown(f"{len(inputs)} inputs instead of one picture")
+        raise UnsupportedOnnxNode(f"{len(inputs)} inputs instead of one picture")
     cleaning = _Cleaning(constants, {"": ""})
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
     for node in graph.node:
@@ -90,7 +90,7 @@ class _Cleaning:
             self.names[output] = inputs[0]
         else:
             if node.domain not in ("", "ai.onnx"):
-                raise Unknown(f"the operation {node.domain}.{kind}")
+                raise UnsupportedOnnxNode(f"the operation {node.domain}.{kind}")
             self.nodes.append(node)
 
     def _fold(self, node: Any, opset: int) -> None:
@@ -100,7 +100,7 @@ class _Cleaning:
         if node.op_type == "ConstantOfShape":
             shape = [int(n) for n in self.constants[node.input[0]]]
             if np.prod(shape, dtype="f8") > FOLDED_LIMIT:
-                raise Unknown("a constant that is too large")
+                raise UnsupportedOnnxNode("a constant that is too large")
             value = next((helper.get_attribute_value(a) for a in node.attribute), None)
             filled = _tensor(value).reshape(-1)[0] if value is not None else np.float32(0)
             self.constants[node.output[0]] = np.full(shape, filled)
@@ -115,7 +115,7 @@ class _Cleaning:
         imports = [helper.make_opsetid("", opset)]
         found = ReferenceEvaluator(helper.make_model(graph, opset_imports=imports)).run(None, given)
         if any(np.size(a) > FOLDED_LIMIT for a in found):
-            raise Unknown("a constant that is too large")
+            raise UnsupportedOnnxNode("a constant that is too large")
         self.constants.update(zip(node.output, map(np.asarray, found), strict=True))
 
     # -- integers ----------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class _Cleaning:
         if not name:
             return np.asarray(default)
         if name not in self.constants:
-            raise Unknown("quantization whose scale depends on the picture")
+            raise UnsupportedOnnxNode("quantization whose scale depends on the picture")
         return self.constants[name]
 
     def real(self, values: Array, scale: Array, zero: Array, axis: int) -> Array:
@@ -166,7 +166,7 @@ def _quantize(c: _Cleaning, node: Any) -> None:
     source, scale = node.input[0], c.constant(node.input[1])
     zero = c.constant(node.input[2] if len(node.input) > 2 else "", np.uint8(0))
     if source in c.constants:
-        raise Unknown("weights that are quantized when the network runs")
+        raise UnsupportedOnnxNode("weights that are quantized when the network runs")
     c.limited(source, node.output[0], scale, zero, node)
 
 
@@ -259,7 +259,7 @@ def _qlinear_pair(kind: str) -> Callable[[_Cleaning, Any], None]:
 
 def _qlinear_pool(c: _Cleaning, node: Any) -> None:
     if _attribute(node, "channels_last", 0):
-        raise Unknown("a quantized mean over channels-last maps")
+        raise UnsupportedOnnxNode("a quantized mean over channels-last maps")
     c.add("GlobalAveragePool", [node.input[0]], node.output[0], node)
 
 
@@ -318,7 +318,7 @@ def _constant(node: Any) -> Array:
         return _tensor(value)
     kind = {"value_float": "f4", "value_floats": "f4", "value_int": "i8", "value_ints": "i8"}
     if attribute.name not in kind:
-        raise Unknown(f"a constant of the kind {attribute.name}")
+        raise UnsupportedOnnxNode(f"a constant of the kind {attribute.name}")
     return np.asarray(value, kind[attribute.name])
 
 

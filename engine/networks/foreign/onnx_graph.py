@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from engine.networks.foreign import layers
-from engine.networks.foreign.graph import Graph, Step
-from engine.networks.foreign.onnx_cleaning import Clean, Unknown
+from engine.networks.foreign.graph import Graph, GraphNode
+from engine.networks.foreign.onnx_cleaning import Clean, UnsupportedOnnxNode
 
 
 class _Unfilled(TorchFunctionMode):
@@ -70,7 +70,7 @@ class Sliced(nn.Module):
         return x[tuple(parts)]
 
 
-class Fed(nn.Module):
+class WithConstants(nn.Module):
     """An operation some of whose inputs are constants.
 
     Real numbers go where the module goes; whole ones (shapes, axes, places) stay on the CPU and keep
@@ -102,7 +102,7 @@ class Fed(nn.Module):
         return self.operation(*values)
 
 
-class First(nn.Module):
+class FirstOutput(nn.Module):
     """The first of several outputs."""
 
     def __init__(self, operation: nn.Module) -> None:
@@ -116,7 +116,7 @@ class First(nn.Module):
         return first
 
 
-class Output(nn.Module):
+class PickOutput(nn.Module):
     """One of several outputs of a layer."""
 
     def __init__(self, place: int) -> None:
@@ -145,7 +145,7 @@ class Scores(nn.Module):
 
 
 def build(made: Clean, opset: int, channels_last: bool) -> Graph:
-    """Return the network of a clean graph. Raises `Unknown` for operations it does not know."""
+    """Return the network of a clean graph. Raises `UnsupportedOnnxNode` for unknown operations."""
     from onnx import helper, numpy_helper
     from onnx2pytorch.convert.operations import convert_operations
 
@@ -165,12 +165,12 @@ def build(made: Clean, opset: int, channels_last: bool) -> Graph:
         with _Unfilled():
             theirs = {key: op for key, _, op in convert_operations(todo, opset, 0, False)}
     except (NotImplementedError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise Unknown(f"an operation that cannot be built ({error})") from error
+        raise UnsupportedOnnxNode(f"an operation that cannot be built ({error})") from error
     merged = {n.output[0]: n for n in todo.node}  # some were joined with the next
-    steps: list[Step] = []
+    steps: list[GraphNode] = []
     source = made.source
     if channels_last:
-        steps.append(Step("picture/channels_last", "channels_last", ChannelsLast(), (source,)))
+        steps.append(GraphNode("picture/channels_last", "channels_last", ChannelsLast(), (source,)))
     gone = {n.output[0] for n in graph.node if own[n.output[0]] is None} - merged.keys()
     for node in graph.node:
         key = node.output[0]
@@ -192,33 +192,33 @@ def _needed(made: Clean) -> list[Any]:
     return kept[::-1]
 
 
-def _steps(node: Any, operation: Any, made: Clean, channels_last: bool) -> list[Step]:
+def _steps(node: Any, operation: Any, made: Clean, channels_last: bool) -> list[GraphNode]:
     from onnx2pytorch.constants import MULTIOUTPUT_LAYERS, STANDARD_LAYERS
 
     if isinstance(operation, functools.partial) or not isinstance(operation, nn.Module):
-        raise Unknown(f"the operation {node.op_type}")
+        raise UnsupportedOnnxNode(f"the operation {node.op_type}")
     inside = list(operation.modules())
     standard = any(isinstance(m, STANDARD_LAYERS) for m in inside)
     names = [n for n in node.input if n]
     moving = [n for n in names if n not in made.constants]
     module: nn.Module = operation
     if len(moving) < len(names) and not standard:
-        module = Fed(operation, [made.constants.get(n) for n in names])
+        module = WithConstants(operation, [made.constants.get(n) for n in names])
     first = "picture/channels_last" if channels_last else made.source
     keys = tuple(first if n == made.source else n for n in moving)
     name = layer_name(node)
     several = any(isinstance(m, MULTIOUTPUT_LAYERS) for m in inside)
     if len(node.output) == 1:
         if several:
-            module = First(module)
-        return [Step(node.output[0], name, module, keys)]
+            module = FirstOutput(module)
+        return [GraphNode(node.output[0], name, module, keys)]
     whole = f"{node.output[0]}/all"
     parts = [
-        Step(key, f"{name}_{place}", Output(place), (whole,))
+        GraphNode(key, f"{name}_{place}", PickOutput(place), (whole,))
         for place, key in enumerate(node.output)
         if key
     ]
-    return [Step(whole, name, module, keys), *parts]
+    return [GraphNode(whole, name, module, keys), *parts]
 
 
 def _own(node: Any, made: Clean) -> nn.Module | None:
@@ -285,7 +285,7 @@ def _only_inference(node: Any) -> None:
     """Take off what the library does not know and inference does not need."""
     kept = [a for a in node.attribute if a.name in ("epsilon", "momentum")]
     if any(a.name == "training_mode" and a.i for a in node.attribute):
-        raise Unknown("a batch norm in training mode")
+        raise UnsupportedOnnxNode("a batch norm in training mode")
     del node.attribute[:]
     node.attribute.extend(kept)
 

@@ -25,7 +25,7 @@ from engine.task import Frame, Stage, Task
 from engine.techniques.activation_maximization.settings import ActivationMaximization
 from engine.techniques.ascent import steps as ascent_steps
 from engine.techniques.ascent.start_steps import first_pictures
-from engine.techniques.silence import silence
+from engine.techniques.dead_units import silence
 
 
 def parse_numbers(text: str, option: str, example: str) -> list[int]:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from engine.parameterization.transforms import Transforms, seen
 from engine.task import Task
-from engine.techniques.ascent.steps import Goal
+from engine.techniques.ascent.steps import AscentObjective
 
 VIEWS = 32
 PERCENTILE = 0.8
@@ -14,7 +14,9 @@ STRETCHED = (0.01, 0.99)
 """Percentiles of the values that become black and white."""
 
 
-def importance(task: Task, goal: Goal, pictures: Tensor, closest: float, farthest: float) -> Tensor:
+def importance(
+    task: Task, goal: AscentObjective, pictures: Tensor, closest: float, farthest: float
+) -> Tensor:
     """Return (N, H, W) in [0, 1] on the CPU for `pictures` (N, 3, H, W), square.
 
     Mean of |d objective / d pixel| over the colours and over random views of the pictures, which

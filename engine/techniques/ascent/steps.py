@@ -20,7 +20,7 @@ from engine.parameterization.transforms import Transforms, seen
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.ascent.forms import Pixels, form_of, mean_colour, variable_of
 from engine.techniques.ascent.settings import Ascent
-from engine.techniques.silence import Watch
+from engine.techniques.dead_units import DeadUnits
 
 GAP = 2
 """Pixels between the pictures of a sheet."""
@@ -36,7 +36,7 @@ PATIENCE = 32
 Adjusted = Callable[[Ascent, float], Ascent]
 
 
-class Goal(Protocol):
+class AscentObjective(Protocol):
     """What the pictures of a batch should make large."""
 
     name: str
@@ -71,7 +71,10 @@ def stages(settings: Ascent, count: int, task: Task) -> list[Stage]:
 
 
 def frames(
-    task: Task, goal: Goal, start: Tensor | None = None, adjusted: Adjusted = lambda s, done: s
+    task: Task,
+    goal: AscentObjective,
+    start: Tensor | None = None,
+    adjusted: Adjusted = lambda s, done: s,
 ) -> Iterator[Frame]:
     """Yield a frame per iteration of ascent towards `goal`, from pictures `start` or from noise.
 
@@ -80,7 +83,7 @@ def frames(
     """
     began = time.perf_counter()
     first = cast(Ascent, task.technique)
-    climb = Climb(task, goal, side_of(goal.count, task), start)
+    climb = AscentRun(task, goal, side_of(goal.count, task), start)
     label = f"{climb.side} x {climb.side}"
     if goal.count > 1:
         label = f"{goal.count} pictures, {label}"
@@ -93,14 +96,16 @@ def frames(
         )  # fmt: skip
 
 
-def _render(climb: "Climb") -> Tensor:
+def _render(climb: "AscentRun") -> Tensor:
     return sheet(climb.pictures(), gap=GAP).float().cpu()
 
 
-class Climb:
+class AscentRun:
     """A batch of square pictures on its way up."""
 
-    def __init__(self, task: Task, goal: Goal, side: int, start: Tensor | None = None) -> None:
+    def __init__(
+        self, task: Task, goal: AscentObjective, side: int, start: Tensor | None = None
+    ) -> None:
         """Begin with pictures `start` (N, 3, side, side) in [0, 1], or with noise of the task's."""
         settings = cast(Ascent, task.technique)
         self.task, self.goal, self.side = task, goal, side
@@ -121,7 +126,7 @@ class Climb:
         self.answered = torch.zeros(goal.count, dtype=torch.bool, device=task.device)
         """Whose objective was anything but 0, of late."""
         self.restarts = 0
-        self.watch = Watch(goal.count, task.device)
+        self.watch = DeadUnits(goal.count, task.device)
         """Which pictures' objectives have ever been anything but 0, and said how to go up."""
 
     @property

@@ -22,9 +22,9 @@ from engine.objectives.dream import (
 from engine.parameterization.scales import fit, resize, resize_picture
 from engine.parameterization.smoothing import gaussian_blur
 from engine.task import Frame, Stage, Task, finite
+from engine.techniques.dead_units import DeadUnits, silence
 from engine.techniques.deep_dream.settings import DeepDream
 from engine.techniques.layer_weights import each_once
-from engine.techniques.silence import Watch, silence
 
 REMEDY = (
     "What shows nothing of it cannot be led towards it: another photo, a larger size, a layer "
@@ -65,7 +65,7 @@ def parse_channels(text: str) -> list[int]:
 class _Dream:
     """The objective at one octave and its gradient."""
 
-    def __init__(self, task: Task, size: tuple[int, int], watches: dict[str, Watch]) -> None:
+    def __init__(self, task: Task, size: tuple[int, int], watches: dict[str, DeadUnits]) -> None:
         """Prepare for pictures of `size`; `watches` see, layer by layer, which channels answer."""
         settings = cast(DeepDream, task.technique)
         self.task = task
@@ -82,7 +82,7 @@ class _Dream:
         self.watches = watches
         for name, weight in self.layers.items():
             if weight:
-                self.watches.setdefault(name, Watch(len(self.channels) or 1, task.device))
+                self.watches.setdefault(name, DeadUnits(len(self.channels) or 1, task.device))
         covered = Coverage.of(_content(task))
         self.coverage = None if covered is None else covered.at(size)
         self.guide: dict[str, Tensor] = {}
@@ -162,7 +162,7 @@ def frames(task: Task) -> Iterator[Frame]:
     first = cast(DeepDream, task.technique)
     clock = _Clock(time.perf_counter(), first.iterations * first.frame_count)
     whole = _content(task).tensor()[None]
-    watches: dict[str, Watch] = {}
+    watches: dict[str, DeadUnits] = {}
     for number in range(1, first.frame_count + 1):
         x = yield from _dreamed(task, whole, number, clock, watches)
         if number < first.frame_count:
@@ -177,7 +177,7 @@ class _Clock:
 
 
 def _dreamed(
-    task: Task, whole: Tensor, number: int, clock: _Clock, watches: dict[str, Watch]
+    task: Task, whole: Tensor, number: int, clock: _Clock, watches: dict[str, DeadUnits]
 ) -> Generator[Frame, None, Tensor]:
     """Dream of one picture through all octaves; return it at full size."""
     first = cast(DeepDream, task.technique)

@@ -39,7 +39,7 @@ BETAS = (0.9, 0.99)
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _InversionPlan:
     """Which layers, how often, and how the pictures lie on the sheet."""
 
     layers: list[str]
@@ -79,7 +79,7 @@ def _content(task: Task) -> Picture:
     return task.content
 
 
-def _plan(settings: FeatureInversion, task: Task) -> _Plan:
+def _plan(settings: FeatureInversion, task: Task) -> _InversionPlan:
     """Make the pictures as large as a sheet with a long side of the task's size allows."""
     content = _content(task)
     names = layer_names(settings, task.network)
@@ -89,7 +89,7 @@ def _plan(settings: FeatureInversion, task: Task) -> _Plan:
         tile = fit((content.height, content.width), side)
         size = sheet_size(count, tile, columns)
         if max(size) <= task.size:
-            return _Plan(names, settings.repeats, columns, tile, size)
+            return _InversionPlan(names, settings.repeats, columns, tile, size)
     raise BadInput(f"--size {task.size} is too small for a sheet of {count} pictures")
 
 
@@ -100,7 +100,7 @@ def labels(settings: FeatureInversion, task: Task) -> Labels:
     return square_labels(texts) if plan.columns is None else Labels(tuple(texts), plan.columns)
 
 
-def _photo(task: Task, plan: _Plan) -> Tensor:
+def _photo(task: Task, plan: _InversionPlan) -> Tensor:
     """Return the photo as large as one of the pictures, (1, 3, H, W)."""
     return resize_picture(_content(task).tensor()[None], plan.tile)
 
@@ -187,7 +187,7 @@ def _start(task: Task, contrast: float, size: tuple[int, int]) -> Tensor:
 
 
 def _losses(
-    plan: _Plan, results: list[tuple[dict[str, Tensor], Tensor]], iteration: int
+    plan: _InversionPlan, results: list[tuple[dict[str, Tensor], Tensor]], iteration: int
 ) -> dict[str, float]:
     """Return the means over the sheet; of several layers, each one's error too."""
     # all at once: on a GPU every fetch waits for the card

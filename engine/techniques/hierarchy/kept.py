@@ -29,7 +29,7 @@ SAVING_SHARE = 20
 """Savings within a row take at most about one part in so many of the time."""
 
 
-class Kept:
+class HierarchyCheckpoint:
     """A run's place in the data folder, the same for every run that would give the same picture.
 
     Which is: the same weights in the same precision on the same kind of device, the same settings,

@@ -18,14 +18,14 @@ from engine.parameterization.sheet import GRAY, sheet, sheet_size, tiles_of
 from engine.task import Frame, Labels, Stage, Task
 from engine.techniques.activation_maximization.steps import Units, parse_numbers, shape_of
 from engine.techniques.ascent.settings import Ascent
-from engine.techniques.ascent.steps import GAP, LEAST_SIDE, REMEDY, Climb
-from engine.techniques.hierarchy.kept import Kept
+from engine.techniques.ascent.steps import GAP, LEAST_SIDE, REMEDY, AscentRun
+from engine.techniques.dead_units import silence
+from engine.techniques.hierarchy.kept import HierarchyCheckpoint
 from engine.techniques.hierarchy.settings import Hierarchy
-from engine.techniques.silence import silence
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _HierarchyPlan:
     """Which units, and how their pictures lie on the sheet."""
 
     rows: list[Units]
@@ -38,7 +38,7 @@ class _Plan:
         return sheet_size(len(self.rows) * self.columns, (self.side, self.side), self.columns, GAP)
 
 
-def _plan(task: Task) -> _Plan:
+def _plan(task: Task) -> _HierarchyPlan:
     """Return what to do; the first thing to draw from the task's generator are the channels."""
     settings = cast(Hierarchy, task.technique)
     network = task.network
@@ -63,10 +63,10 @@ def _plan(task: Task) -> _Plan:
         raise BadInput(
             f"--size is {task.size}; {len(rows)} layers of {columns} pictures take at least {least}"
         )
-    return _Plan(rows, columns, side)
+    return _HierarchyPlan(rows, columns, side)
 
 
-def _looked_at(task: Task) -> _Plan:
+def _looked_at(task: Task) -> _HierarchyPlan:
     """Return the plan; the run itself is to draw the same channels from the task's generator."""
     return _plan(replace(task, generator=task.generator.clone_state()))
 
@@ -106,7 +106,7 @@ def _numbers(units: Units) -> str:
     return ",".join(map(str, units.channels[:: units.copies])) + ","
 
 
-class _Course:
+class _Progress:
     """Where a run is: the row, the step in it, and the pictures so far; still to come are gray."""
 
     def __init__(self, task: Task) -> None:
@@ -124,7 +124,7 @@ class _Course:
 
     def _begin(self, row: int) -> None:
         self.row = row
-        self.climb = Climb(self.task, self.plan.rows[row], self.plan.side)
+        self.climb = AscentRun(self.task, self.plan.rows[row], self.plan.side)
 
     def step(self) -> None:
         """Move the present row's pictures, or those of the next row if they are finished."""
@@ -190,8 +190,8 @@ class _Course:
 def frames(task: Task) -> Iterator[Frame]:
     """Yield a frame per iteration, the first one where the run was broken off if it was."""
     as_begun = cast(Hierarchy, task.technique)
-    kept = Kept(task) if as_begun.resume else None
-    course = _Course(task)
+    kept = HierarchyCheckpoint(task) if as_begun.resume else None
+    course = _Progress(task)
     unchanged = True
     if kept is not None and (state := kept.load()) is not None:
         course.take_up(state)

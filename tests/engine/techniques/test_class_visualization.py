@@ -19,7 +19,7 @@ from engine.task import Task
 from engine.techniques.ascent.forms import mean_colour
 from engine.techniques.ascent.importance import faded, importance
 from engine.techniques.ascent.start_steps import first_pictures
-from engine.techniques.ascent.steps import Climb, side_of
+from engine.techniques.ascent.steps import AscentRun, side_of
 from engine.techniques.class_visualization import ClassVisualization
 from engine.techniques.class_visualization.steps import Logits, _shrunk, find_classes, tiles
 
@@ -231,11 +231,11 @@ def flat(side, *rgb):
     return torch.tensor(rgb).view(3, 1, 1).expand(3, side, side)
 
 
-def begun(task) -> Climb:
+def begun(task) -> AscentRun:
     settings = task.technique
     goal = Logits(task.network, find_classes(task.network, settings.target), settings.copies)
     side = side_of(goal.count, task)
-    return Climb(task, goal, side, first_pictures(task, settings, goal.count, side))
+    return AscentRun(task, goal, side, first_pictures(task, settings, goal.count, side))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from engine.networks import network as networks
 from engine.networks.card import Card, Preprocessing
-from engine.networks.frugal import Frugal, frugally, sole
+from engine.networks.low_memory import LowMemory, frugally, sole
 from engine.networks.network import Network
 
 PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -70,14 +70,14 @@ def test_gradients_are_pytorchs_to_the_last_bit(
     module = LAYERS[layer]().requires_grad_(False).to(kind)
     # Many zeros and ties, where ReLUs and pools have to choose as PyTorch does.
     x = (2 * numbers(2, 6, 11, 14)).round().div(2).to(kind).to(memory_format=layout)
-    plain, frugal = gradient(module, x, nullcontext()), gradient(module, x, Frugal(0))
+    plain, frugal = gradient(module, x, nullcontext()), gradient(module, x, LowMemory(0))
     assert torch.equal(plain[0], frugal[0])
     assert torch.equal(plain[1], frugal[1])
 
 
 def test_more_numbers_than_a_block() -> None:
     x = numbers(1, 5, 480, 470)
-    plain, frugal = (gradient(nn.ReLU(), x, mode) for mode in (nullcontext(), Frugal(0)))
+    plain, frugal = (gradient(nn.ReLU(), x, mode) for mode in (nullcontext(), LowMemory(0)))
     assert torch.equal(plain[1], frugal[1])
     assert x.numel() > 2**20
 
@@ -85,7 +85,7 @@ def test_more_numbers_than_a_block() -> None:
 def test_weights_that_have_gradients_still_get_them() -> None:
     layer, x = nn.Conv2d(6, 4, 3), numbers(1, 6, 8, 8).requires_grad_(True)
     found = []
-    for mode in (nullcontext(), Frugal(0)):
+    for mode in (nullcontext(), LowMemory(0)):
         with mode:
             layer(x).square().sum().backward()
         found.append((layer.weight.grad, x.grad))
@@ -121,10 +121,10 @@ def test_a_float_network_keeps_a_byte_for_each_relu_and_four_for_each_maximum() 
     ).requires_grad_(False)  # fmt: skip
     x = numbers(1, 3, 32, 32)
     relus, maxima = 8 * 32 * 32 * 2 + 16 * 16 * 16, 8 * 16 * 16
-    assert bytes_kept(module, x, Frugal(0)) == relus + 4 * maxima
+    assert bytes_kept(module, x, LowMemory(0)) == relus + 4 * maxima
     assert bytes_kept(module, x, nullcontext()) >= 4 * (relus + maxima + x.numel()) + 8 * maxima
     # Two-byte numbers: what the ReLUs give, and nothing for the pool.
-    half = bytes_kept(module.bfloat16(), x.detach().bfloat16(), Frugal(0))
+    half = bytes_kept(module.bfloat16(), x.detach().bfloat16(), LowMemory(0))
     assert half == 2 * relus
 
 
@@ -132,7 +132,7 @@ def test_small_layers_are_left_to_pytorch() -> None:
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
     for side, frugal in ((724, False), (727, True)):  # 8 maps of 722 or 725 pixels squared: 2^22
         x = torch.zeros(1, 3, side, side)
-        spared = bytes_kept(module, x, Frugal()) < bytes_kept(module, x, nullcontext())
+        spared = bytes_kept(module, x, LowMemory()) < bytes_kept(module, x, nullcontext())
         assert spared == frugal
 
 
@@ -165,7 +165,7 @@ def test_a_network_with_branches(name: str, monkeypatch: pytest.MonkeyPatch) -> 
         total = torch.stack([tap.float().square().mean() for tap in taps.values()]).sum()
         return torch.autograd.grad(total, x)[0]
 
-    monkeypatch.setattr(networks, "frugally", lambda: Frugal(0))
+    monkeypatch.setattr(networks, "frugally", lambda: LowMemory(0))
     frugal = slopes()
     monkeypatch.setattr(networks, "frugally", nullcontext)
     assert torch.equal(frugal, slopes())
@@ -179,7 +179,7 @@ def test_it_stays_away_where_somebody_else_changes_layers() -> None:
         ) -> Any:
             return func(*args, **(kwargs or {}))
 
-    assert isinstance(frugally(), Frugal)
+    assert isinstance(frugally(), LowMemory)
     with Other():
-        assert not isinstance(frugally(), Frugal)
-    assert isinstance(frugally(), Frugal)
+        assert not isinstance(frugally(), LowMemory)
+    assert isinstance(frugally(), LowMemory)

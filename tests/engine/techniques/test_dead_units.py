@@ -8,7 +8,7 @@ from torch import nn
 
 from engine.networks.network import Network
 from engine.techniques import TECHNIQUES
-from engine.techniques.silence import Watch, silence
+from engine.techniques.dead_units import DeadUnits, silence
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_what_was_silent_all_the_way_is_said(task, mute, pictures_of, command, s
 
 
 def test_a_unit_that_answered_once_was_not_silent():
-    watch = Watch(3, torch.device("cpu"))
+    watch = DeadUnits(3, torch.device("cpu"))
     watch.see(torch.tensor([True, False, False]))
     assert watch.silent() == [1, 2]
     watch.see(torch.tensor([False, True, False]))

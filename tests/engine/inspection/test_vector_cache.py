@@ -11,7 +11,7 @@ from PIL import Image
 
 from engine.inspection import album as albums
 from engine.inspection import folder as folders
-from engine.inspection import kept
+from engine.inspection import vector_cache
 from engine.inspection.album import Album
 from engine.inspection.embedding import embedding
 from engine.inspection.features import Features
@@ -271,11 +271,11 @@ def test_the_caches_used_least_recently_give_way(network, folder, home, monkeypa
     left = home / "cache" / ".0123456789abcdef.part"
     left.write_bytes(b"of a crash")
     os.utime(left, (1000, 1000))
-    monkeypatch.setattr(kept, "LIMIT", together)
+    monkeypatch.setattr(vector_cache, "LIMIT", together)
     read(network, folder, layer="relu3_1")
     assert first.exists() and not search.cache_file.exists() and not left.exists()
     assert len(cache_files(home)) == 2
-    monkeypatch.setattr(kept, "LIMIT", 1)
+    monkeypatch.setattr(vector_cache, "LIMIT", 1)
     list(PatchSearch(network, folder, ["relu2_1"], side=32).run())
     assert not cache_files(home) and len(cache_files(home, "patches")) == 1
 

@@ -30,7 +30,7 @@ log = logging.getLogger("pareidolia.inspection")
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class CachedVectors:
     """Pictures as vectors and small squares, each with the mark of its file."""
 
     marks: Sequence[Mark]
@@ -46,7 +46,7 @@ def kept_file(kind: str, text: str) -> Path:
     return places.data_folder() / "cache" / f"{kind}-{key}.npz"
 
 
-def save(file: Path, rows: Rows) -> None:
+def save(file: Path, rows: CachedVectors) -> None:
     """Keep rows; a full disk costs the next reading time, not this one."""
     state = np.array(json.dumps({"format": FORMAT, "marks": list(rows.marks)}))
     with suppress(OSError, BadInput):
@@ -56,7 +56,9 @@ def save(file: Path, rows: Rows) -> None:
         make_room(file)
 
 
-def load(file: Path, width: Callable[[], int], known: Collection[Mark] = ()) -> Rows | None:
+def load(
+    file: Path, width: Callable[[], int], known: Collection[Mark] = ()
+) -> CachedVectors | None:
     """Return the rows that are kept; None when there are none, or they are damaged.
 
     Args:
@@ -83,7 +85,7 @@ def load(file: Path, width: Callable[[], int], known: Collection[Mark] = ()) -> 
         log.info("%s cannot be used (%s): the folder is read anew", file, error)
         return None
     used(file)
-    return Rows(marks, vectors, pixels)
+    return CachedVectors(marks, vectors, pixels)
 
 
 def _fit(count: int, vectors: Tensor, pixels: Tensor) -> bool:

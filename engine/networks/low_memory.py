@@ -31,7 +31,7 @@ BLOCK = 1 << 20
 """Numbers that a ReLU treats at once on its way back: what it needs meanwhile stays in the cache."""
 
 
-class Frugal(TorchFunctionMode):
+class LowMemory(TorchFunctionMode):
     """While active in this thread, large layers keep what the picture's gradient needs, and no more.
 
     For the CPU: on a GPU the calls from Python would cost more than they spare, and pools on MPS
@@ -63,9 +63,9 @@ class Frugal(TorchFunctionMode):
 
 
 def frugally() -> AbstractContextManager[Any]:
-    """Return `Frugal()`, or what does nothing where another mode is active already."""
+    """Return `LowMemory()`, or what does nothing where another mode is active already."""
     active = getattr(torch.overrides, "_get_current_function_mode", lambda: "not known")
-    return nullcontext() if active() is not None else Frugal()
+    return nullcontext() if active() is not None else LowMemory()
 
 
 def sole(gradient: Tensor) -> bool:

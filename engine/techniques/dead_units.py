@@ -9,7 +9,7 @@ MOST_TOLD = 6
 """Units of a layer, and layers, that are named one by one."""
 
 
-class Watch:
+class DeadUnits:
     """Remembers which of a row of units have ever answered."""
 
     def __init__(self, count: int, device: torch.device) -> None:
