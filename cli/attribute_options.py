@@ -6,7 +6,8 @@ from argparse import ArgumentTypeError
 from contextlib import suppress
 from pathlib import Path
 
-from cli.options import PROGRAM, Parser, add_device, add_network, add_output, positive
+from cli.options import Parser, add_device, add_network, add_output, positive
+from cli.wording import program, worded
 from engine.attribution.registry import METHODS
 from engine.attribution.square import FILLS
 from engine.attribution.unit_name import UnitName
@@ -21,7 +22,7 @@ SUMMARY = "a heat map: what in a photo speaks for a class, or drives a unit"
 def parser() -> Parser:
     """Return the parser of the command."""
     made = Parser(
-        prog=f"{PROGRAM} attribute",
+        prog=f"{program()} attribute",
         description=SUMMARY,
         epilog=_methods(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -94,7 +95,7 @@ def _unit(text: str) -> UnitName:
     try:
         return UnitName.parse(text)
     except BadInput as error:
-        raise ArgumentTypeError(str(error)) from None
+        raise ArgumentTypeError(worded(error)) from None
 
 
 def _share(text: str) -> float:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.options import (
-    PROGRAM,
     Parser,
     add_device,
     add_output_options,
@@ -16,6 +15,7 @@ from cli.options import (
     technique_parser,
     tell,
 )
+from cli.wording import program
 from engine.errors import BadInput
 from engine.techniques import TECHNIQUES
 
@@ -61,14 +61,14 @@ def usage() -> str:
     lines = [f"  {name:{width}}  {text}" for name, text in HELP.items()]
     return "\n".join(
         [
-            f"usage: {PROGRAM} [COMMAND …]",
+            f"usage: {program()} [COMMAND …]",
             "",
             "Without a command, opens the window (without a screen, makes the demo pictures).",
             "",
             "commands:",
             *lines,
             "",
-            f"{PROGRAM} COMMAND --help lists every setting with its range, unit and default.",
+            f"{program()} COMMAND --help lists every setting with its range, unit and default.",
             "",
             "Ctrl-C, SIGTERM and SIGHUP stop a run after its present iteration: the picture so far",
             "goes beside OUT, with .partial before the suffix. The exit code is then 128 and the",
@@ -139,13 +139,13 @@ def _inspect(argv: list[str]) -> int:
 
 
 def _networks(argv: list[str]) -> int:
-    from engine.networks import command
+    from cli import networks
 
-    return command.run(argv)
+    return networks.run(argv)
 
 
 def _render(argv: list[str]) -> int:
-    parser = Parser(prog=f"{PROGRAM} render", description=HELP["render"])
+    parser = Parser(prog=f"{program()} render", description=HELP["render"])
     parser.add_argument("source", metavar="PROJECT_OR_PICTURE", type=Path)
     parser.add_argument("-o", "--output", metavar="OUT", required=True)
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8)
@@ -167,7 +167,7 @@ def _render(argv: list[str]) -> int:
 
 
 def _recolour(argv: list[str]) -> int:
-    parser = Parser(prog=f"{PROGRAM} recolour", description=HELP["recolour"])
+    parser = Parser(prog=f"{program()} recolour", description=HELP["recolour"])
     parser.add_argument("picture", metavar="PICTURE", type=Path)
     parser.add_argument("--content", metavar="PHOTO", required=True, type=Path)
     parser.add_argument("--method", choices=("luminance", "match"), default="luminance",
@@ -204,7 +204,7 @@ def _recolour(argv: list[str]) -> int:
 
 
 def _demo(argv: list[str]) -> int:
-    parser = Parser(prog=f"{PROGRAM} demo", description=HELP["demo"])
+    parser = Parser(prog=f"{program()} demo", description=HELP["demo"])
     parser.add_argument("--folder", type=Path, default=Path("out"), help="where to (default: out)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(argv)

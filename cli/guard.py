@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from cli.interrupting import Ended, end, handled
+from cli.wording import worded
 from engine.errors import OutOfMemory, PareidoliaError, is_out_of_memory
 from engine.places import log_folder
 
@@ -30,7 +31,7 @@ def guarded(action: Callable[[], int]) -> int:
             sys.stdout.flush()
         return code
     except PareidoliaError as error:
-        _say(str(error))
+        _say(worded(error))
         return error.exit_code
     except Ended as ended:
         return ended.exit_code

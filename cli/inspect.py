@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.options import (
-    PROGRAM,
     Parser,
     add_device,
     add_network,
@@ -16,6 +15,7 @@ from cli.options import (
     positive,
     tell,
 )
+from cli.wording import program
 from engine.errors import BadInput
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def run(argv: list[str]) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog=f"{PROGRAM} inspect", description=SUMMARY)
+    parser = Parser(prog=f"{program()} inspect", description=SUMMARY)
     add = parser.add_argument
     add("source", metavar="PHOTO_OR_FOLDER", type=Path, nargs="?",
         help="a photo for activations and neighbors, a folder for patches and embedding; "

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from cli.wording import program
 from engine import settings
 from engine.errors import BadInput
 from engine.finish import Finish
+from engine.settings import START_PICTURE, STYLES
 from engine.task import Technique
 
 if TYPE_CHECKING:
     from engine.image import Picture
     from engine.job import Job
-
-PROGRAM = "python main.py"
 
 
 class Parser(argparse.ArgumentParser):
@@ -115,7 +115,7 @@ def positive(text: str) -> int:
 def technique_parser(kind: type[Technique]) -> Parser:
     """Return the parser of one technique's command, every setting an option."""
     parser = Parser(
-        prog=f"{PROGRAM} {kind.command}",
+        prog=f"{program()} {kind.command}",
         description=f"{kind.title}. Presets: {', '.join(kind.presets)}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -125,10 +125,10 @@ def technique_parser(kind: type[Technique]) -> Parser:
         metavar, text = CONTENT.get(kind.command, ("PHOTO", "the photo to work on"))
         add("content", metavar=metavar, help=text)
     if "styles" in kind.inputs:
-        add("--style", action="append", required=True, metavar="PAINTING[:WEIGHT]",
-            help="a painting; several are blended by weight")  # fmt: skip
+        add(STYLES.option, dest="style", action="append", required=True,
+            metavar="PAINTING[:WEIGHT]", help=STYLES.help)  # fmt: skip
     if "start" in kind.inputs:
-        add("--start-picture", metavar="PHOTO", help="for --start picture")
+        add(START_PICTURE.option, dest="start_picture", metavar="PHOTO", help=START_PICTURE.help)
     if "guide" in kind.inputs:
         add("--guide", metavar="PHOTO", help="a picture whose features to bring out")
     if "layers" in described:

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from cli.guard import INTERRUPTED
 from cli.interrupting import Ended, handled, let_go_of_terminal
+from cli.wording import worded
 from engine.errors import BadInput, PareidoliaError
 from engine.files import check_writable
 from engine.film import Take, check_film, film, partial_film
@@ -69,7 +70,7 @@ def run_job(
         path = _save(job, frame, _partial(output) if drawn.stopped else output, bits)
         figures = _figures(job, frame, path)
         if frame.note:
-            figures["note"] = frame.note
+            figures["note"] = worded(frame.note)
         if reel is not None and drawn.filmed:
             figures["film"] = str(partial_film(reel) if drawn.stopped else reel)
         if drawn.failure is None:
@@ -93,7 +94,7 @@ def run_job(
     failed = drawn.failure or drawn.film_failure
     if isinstance(failed, PareidoliaError):
         kept = "the picture so far" if drawn.stopped else "the picture is finished"
-        raise type(failed)(f"{failed} ({kept}: {path})") from failed
+        raise type(failed)(failed, f" ({kept}: {path})") from failed
     if failed is not None:
         raise failed
     return (interrupt.exit_code if drawn.stopped else 0), figures

@@ -7,12 +7,15 @@ Pictures are (N, 3, H, W) in [0, 1]; results are clamped to it.
 import torch
 from torch import Tensor
 
+from engine.errors import Mention, Message
+
 LUMA = (0.299, 0.587, 0.114)
 """BT.601 weights of R, G, B."""
 _RIDGE = 1e-5
-GRAY_NOTE = (
-    "Photo and style are gray, but the result may have colours: --recolour gray removes them."
-)
+GRAY_NOTE = Message(
+    "Photo and style are gray, but the result may have colours: ",
+    Mention("recolour", value="gray"), " removes them.",
+)  # fmt: skip
 """Of a result that is not recoloured."""
 GRAY_TOLERANCE = 1.5 / 255
 """Most that the channels of gray differ by: colour profiles round."""

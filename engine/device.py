@@ -12,7 +12,7 @@ import psutil
 import torch
 from torch.nn import functional as F
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention
 from engine.free_memory import free_memory
 
 MIB = 1024 * 1024
@@ -32,9 +32,12 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device(next(n for n, here in available.items() if here))
     if name not in available:
-        raise BadInput(f"--device is {name!r}; it takes auto, cpu, cuda or mps")
+        raise BadInput(Mention("device"), f" is {name!r}; it takes auto, cpu, cuda or mps")
     if not available[name]:
-        raise BadInput(f"--device {name} is not on this machine; use --device auto")
+        raise BadInput(
+            Mention("device", value=name), " is not on this machine; use ",
+            Mention("device", value="auto"),
+        )  # fmt: skip
     return torch.device(name)
 
 
@@ -48,7 +51,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if name == "bf16":
         return torch.bfloat16
     if name != "auto":
-        raise BadInput(f"--precision is {name!r}; it takes auto, fp32 or bf16")
+        raise BadInput(Mention("precision"), f" is {name!r}; it takes auto, fp32 or bf16")
     return torch.bfloat16 if _bf16_is_faster(device.type) else torch.float32
 
 

@@ -1,6 +1,100 @@
-"""What can go wrong for a person: one clear sentence each, and the exit code that it ends with."""
+"""What can go wrong for a person: one clear sentence each, and the exit code that it ends with.
+
+A sentence is made of parts. Where it speaks of a setting or of something to do, the part is a
+`Mention` or a `Remedy`, which whoever shows the sentence words: the command line says `--size`, the
+window "Size", a notebook `size=`, which is also what `str` gives.
+"""
 
 import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+class Described(Protocol):
+    """What a sentence needs to know of a setting: `engine.settings.Setting` is one."""
+
+    @property
+    def label(self) -> str:
+        """What a window calls it."""
+        ...
+
+    @property
+    def option(self) -> str:
+        """What a command line calls it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A setting that a sentence speaks of."""
+
+    name: str
+    """The field's or argument's name."""
+    described: Described | None = None
+    """Its description, of a technique's settings: other techniques may have others of this name."""
+    value: str = ""
+    """What it is, or should be, set to; empty: the sentence itself says."""
+
+    def __str__(self) -> str:
+        """Return it as a notebook has it."""
+        return f"{self.name}={self.value}"
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Something to do with the catalogue of networks, in a clause: "see …", "get them with …"."""
+
+    action: Literal["download", "list", "show", "remove"]
+    network: str = ""
+
+    def __str__(self) -> str:
+        """Return it as a notebook has it."""
+        return {
+            "download": "get them with engine.networks.download.download("
+            f"engine.networks.catalogue.card({self.network!r}))",
+            "list": "see engine.networks.catalogue.names()",
+            "show": f"see engine.networks.catalogue.card({self.network!r})",
+            "remove": f"call engine.networks.importing.remove({self.network!r}) first",
+        }[self.action]
+
+
+Part = str | Mention | Remedy
+Wording = Callable[[Mention | Remedy], str]
+"""Returns what a front door calls a setting, or says of something to do."""
+
+
+class Message:
+    """A sentence that can name settings, and be worded by whoever shows it."""
+
+    def __init__(self, *parts: "Part | Message | PareidoliaError") -> None:
+        """Take the parts one after the other; those of messages and errors one by one."""
+        flat: list[Part] = []
+        for part in parts:
+            flat += part.parts if isinstance(part, (Message, PareidoliaError)) else (part,)
+        self.parts: tuple[Part, ...] = tuple(flat)
+
+    def worded(self, words: Wording = str) -> str:
+        """Return the sentence, with `words` for its mentions and remedies."""
+        return "".join(part if isinstance(part, str) else words(part) for part in self.parts)
+
+    def __str__(self) -> str:
+        """Return it as a notebook has it."""
+        return self.worded()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to say."""
+        return bool(self.parts)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other says the same of the same settings."""
+        return isinstance(other, Message) and other.parts == self.parts
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __repr__(self) -> str:
+        return f"Message({', '.join(map(repr, self.parts))})"
 
 
 class PareidoliaError(Exception):
@@ -8,15 +102,33 @@ class PareidoliaError(Exception):
 
     exit_code = 1
 
+    def __init__(self, *parts: "Part | Message | PareidoliaError") -> None:
+        """Take the parts of the sentence, as `Message` does."""
+        self.message = Message(*parts)
+        super().__init__(*self.message.parts)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The sentence's parts."""
+        return self.message.parts
+
+    def worded(self, words: Wording = str) -> str:
+        """Return the sentence, with `words` for its mentions and remedies."""
+        return self.message.worded(words)
+
+    def __str__(self) -> str:
+        """Return the sentence as a notebook has it."""
+        return str(self.message)
+
 
 class BadInput(PareidoliaError):
-    """A file, setting or option that cannot be used as given."""
+    """A file or setting that cannot be used as given."""
 
     exit_code = 2
 
 
 class WeightsMissing(PareidoliaError):
-    """A network's weights are not on this machine; the sentence names the command that gets them."""
+    """A network's weights are not on this machine; the sentence says how to get them."""
 
     exit_code = 3
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import settings
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention
 from engine.finish import Finish, Finisher
 from engine.image import Picture, open_picture
 from engine.named_files import find_path, find_picture
@@ -227,7 +227,10 @@ def _side_of(size: int | None, content: Source | None) -> int:
     if size is not None:
         return size
     if content is None:
-        raise BadInput("--size photo needs a photo, and there is none: give a number of pixels")
+        raise BadInput(
+            Mention("size", value="photo"),
+            " needs a photo, and there is none: give a number of pixels",
+        )
     return open_for(content, 1).long_side if not isinstance(content, Picture) else content.long_side
 
 
@@ -268,9 +271,13 @@ def opened(job: Job) -> Job:
 def check_size(size: int | None) -> None:
     """Refuse, by `BadInput`, a long side that no picture has."""
     if size is not None and size < 1:
-        raise BadInput(f"--size is {size}; it takes a long side of at least 1 pixel, or photo")
+        raise BadInput(
+            Mention("size"), f" is {size}; it takes a long side of at least 1 pixel, or photo"
+        )
     if size is not None and size > LARGEST:
-        raise BadInput(f"--size has {len(str(size))} digits; no picture is as large as that")
+        raise BadInput(
+            Mention("size"), f" has {len(str(size))} digits; no picture is as large as that"
+        )
 
 
 def prepare(job: Job, network: "Network | None" = None) -> Task:

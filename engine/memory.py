@@ -7,7 +7,7 @@ from traceback import clear_frames
 from typing import TYPE_CHECKING
 
 from engine.device import MIB, available_memory
-from engine.errors import OutOfMemory, is_out_of_memory
+from engine.errors import Mention, OutOfMemory, is_out_of_memory
 from engine.settings import describe
 from engine.task import Task
 
@@ -40,7 +40,7 @@ def check_fits(task: Task) -> None:
     """
     fitting = size_that_fits(task)
     if fitting < task.size:
-        raise _too_much(task, fitting)
+        raise _too_much(task.network, task.size, fitting)
 
 
 def check_look(
@@ -64,7 +64,7 @@ def check_look(
     free = 0.9 * available_memory(network.device) - UPFRONT
     if needed > free:
         fitting = int(max(size) * (max(free, 0) / needed) ** 0.5) // 16 * 16
-        raise OutOfMemory(_sentence(network, max(size), max(fitting, 16)))
+        raise _too_much(network, max(size), max(fitting, 16))
 
 
 @contextmanager
@@ -77,7 +77,8 @@ def explained(task: Task) -> Iterator[None]:
             raise
         clear_frames(error.__traceback__)  # or what failed would still hold its memory
         smaller = task.size * 3 // 4  # the estimate had let this size pass
-        raise _too_much(task, max(min(size_that_fits(task), smaller), 1)) from None
+        fitting = max(min(size_that_fits(task), smaller), 1)
+        raise _too_much(task.network, task.size, fitting) from None
 
 
 def size_that_fits(task: Task) -> int:
@@ -166,12 +167,8 @@ def _shape_factor(height: int, width: int) -> float:
     return min(height, width) / max(height, width)
 
 
-def _too_much(task: Task, fitting: int) -> OutOfMemory:
-    return OutOfMemory(_sentence(task.network, task.size, fitting))
-
-
-def _sentence(network: "Network", size: int, fitting: int) -> str:
-    return (
+def _too_much(network: "Network", size: int, fitting: int) -> OutOfMemory:
+    return OutOfMemory(
         f"{network.card.name} at {size} pixels needs more memory than is free on "
-        f"{network.device.type}; --size {fitting} would fit"
-    )
+        f"{network.device.type}; ", Mention("size", value=str(fitting)), " would fit",
+    )  # fmt: skip

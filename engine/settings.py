@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention, Message
 
 KEY = "setting"
 T = TypeVar("T")
@@ -25,7 +25,7 @@ class Setting:
 
     name: str
     kind: str
-    """float, int, bool, choice, text or layers (a mapping of layer names to weights)."""
+    """float, int, bool, choice, text, layers (a mapping of layer names to weights) or pictures."""
     default: Any
     label: str
     help: str
@@ -57,6 +57,10 @@ class Setting:
         """The command-line option."""
         return self.flag or "--" + self.name.replace("_", "-")
 
+    def mention(self, value: str = "") -> Mention:
+        """Return what stands for this setting in a sentence; `value`: what it is set to there."""
+        return Mention(self.name, self, value)
+
     @property
     def range_text(self) -> str:
         """The range in words: "0 to 1 px", "one of max, average", empty when anything goes."""
@@ -76,7 +80,7 @@ class Setting:
         if value is None and self.optional:
             return None
         shown = _short(value)
-        wrong = f"{self.option} (setting {self.name}) is {shown}; it takes {self.expects()}"
+        wrong = Message(self.mention(), f" is {shown}; it takes {self.expects()}")
         if self.kind == "layers":
             return self._check_layers(value, wrong)
         if self.kind == "choice":
@@ -101,7 +105,7 @@ class Setting:
             raise BadInput(wrong)
         return int(value) if self.kind == "int" else float(value)
 
-    def _check_layers(self, value: Any, wrong: str) -> dict[str, float]:
+    def _check_layers(self, value: Any, wrong: Message) -> dict[str, float]:
         if not isinstance(value, Mapping):
             raise BadInput(wrong)
         checked = {}
@@ -122,7 +126,7 @@ class Setting:
             words |= {"off": False, "false": False, "no": False, "0": False}
             return self.check(words.get(text.lower(), text))
         if self.kind == "layers":
-            return self.check(parse_layers(text.split(","), self.option))
+            return self.check(parse_layers(text.split(","), self.mention()))
         if self.kind in ("int", "float"):
             try:
                 return self.check(float(text))
@@ -142,6 +146,13 @@ class Setting:
         }[self.kind]
         extra = self.range_text
         return f"{words} {extra}".strip() + (f", or {self.by_itself}" if self.optional else "")
+
+
+STYLES = Setting("styles", "pictures", (), "Style", "a painting; several are blended by weight",
+                 flag="--style")  # fmt: skip
+START_PICTURE = Setting("start", "pictures", None, "Start picture", "for the start: picture",
+                        flag="--start-picture")  # fmt: skip
+"""Pictures of a job, which are no settings of its technique, but spoken of like them."""
 
 
 def setting(default: Any, label: str, help: str, **options: Any) -> Any:
@@ -168,7 +179,7 @@ def parse_layer(text: str) -> tuple[str, float]:
         ) from None
 
 
-def parse_layers(texts: Iterable[str], option: str) -> dict[str, float]:
+def parse_layers(texts: Iterable[str], setting: Mention | str) -> dict[str, float]:
     """Return the weights of layers "NAME" or "NAME:WEIGHT"; empty texts are left out.
 
     Raises `BadInput`, also for a layer that stands there twice: which weight is meant?
@@ -180,11 +191,21 @@ def parse_layers(texts: Iterable[str], option: str) -> dict[str, float]:
         name, weight = parse_layer(text)
         if name in found:
             raise BadInput(
-                f"{option} names the layer {name} twice, with the weights {found[name]:g} and "
-                f"{weight:g}; give it once"
+                setting,
+                f" names the layer {name} twice, with the weights {found[name]:g} and "
+                f"{weight:g}; give it once",
             )
         found[name] = weight
     return found
+
+
+def mention(technique: Any, name: str, value: object = "") -> Mention:
+    """Return what stands for a technique's setting in a sentence, with its `value` if there is one.
+
+    Of a technique (class or instance) without a setting `name`, its bare name is left to be worded.
+    """
+    described = describe(technique).get(name)
+    return Mention(name, described, str(value))
 
 
 def describe(technique: Any) -> dict[str, Setting]:

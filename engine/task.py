@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from engine.errors import Diverged
+from engine.errors import Diverged, Mention, Message
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,7 @@ class Frame:
     render: Callable[[], "Tensor"] = field(repr=False)
     film: int = 0
     """Which frame of a film this picture finishes, from 1; 0: none."""
-    note: str = ""
+    note: str | Message = ""
     """What a person should know of the run so far, in a sentence with what may help; of the last
     frame it is about the whole run."""
 
@@ -127,7 +127,9 @@ def finite(numbers: dict[str, float], iteration: int) -> dict[str, float]:
         if not math.isfinite(value):
             raise Diverged(
                 f"the {name} became {value} at iteration {iteration}; the picture before it is kept. "
-                "A smaller learning rate or weight, or --precision fp32, would help"
+                "A smaller learning rate or weight, or ",
+                Mention("precision", value="fp32"),
+                ", would help",
             )
     return numbers
 

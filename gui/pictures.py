@@ -13,6 +13,7 @@ from engine.files import split_frame
 from engine.image import Picture, open_picture
 from gui.background import Background
 from gui.pixels import to_image
+from gui.wording import worded
 
 LARGEST_SHOWN = 2048
 """Long side of what is kept for the screen; the run opens the file itself."""
@@ -81,7 +82,7 @@ def open_for_screen(path: str) -> OpenedPicture:
     try:
         picture = open_picture(path, long_side=LARGEST_SHOWN)
     except PareidoliaError as error:
-        return OpenedPicture(path, QImage(), QImage(), 0, 0, stamp, str(error))
+        return OpenedPicture(path, QImage(), QImage(), 0, 0, stamp, worded(error))
     image = image_of(picture)
     aspect, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
     thumbnail = image.scaled(THUMBNAIL, THUMBNAIL, aspect, smooth)

@@ -18,3 +18,11 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}: set PAREIDOLIA_TEST_DATA to its folder")
     return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder of its own; no other folders of weights."""
+    monkeypatch.setenv("PAREIDOLIA_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("PAREIDOLIA_NETWORKS", raising=False)
+    return tmp_path / "home" / "networks"

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.errors import BadInput, Diverged
+from engine.errors import BadInput, Diverged, Mention
 from engine.files import write_npz
 from engine.image import from_tensor, open_picture
 from engine.inspection.activations import channels_of
@@ -192,7 +192,10 @@ class PatchSearch:
             for layer, output in taps.items():
                 found[layer] = self._best[layer].merged(channels_of(output, layer), batch.places)
                 if not torch.isfinite(found[layer].value[0]).all():
-                    raise Diverged(f"{layer} answers with NaN or infinity: use --precision fp32.")
+                    raise Diverged(
+                        f"{layer} answers with NaN or infinity: use ",
+                        Mention("precision", value="fp32"), ".",
+                    )  # fmt: skip
             self._best.update(found)
         for place, square in zip(batch.places, batch.squares, strict=True):
             self._squares[place] = square.top, square.left, square.side

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Remedy
 from engine.networks import weights
 from engine.networks.architectures.names import INCEPTION
 from engine.networks.card import CAFFE_BVLC, HALF, IMAGENET, Card, Preprocessing
@@ -65,8 +65,8 @@ def card(name: str) -> Card:
     if opening.is_foreign(name):
         return opening.card(name)
     near = get_close_matches(name, names(), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "see: python main.py networks list"
-    raise BadInput(f"no network is called {name!r}; {hint}")
+    hint = f"did you mean {' or '.join(near)}?" if near else Remedy("list")
+    raise BadInput(f"no network is called {name!r}; ", hint)
 
 
 def built_in(name: str) -> Card:

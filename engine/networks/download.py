@@ -137,7 +137,7 @@ def _fetch_all(
                 kept = f" ({part.size / 2**20:.1f} MiB are kept)" if part.size else ""
                 raise DownloadFailed(
                     f"downloading {card.name} from {urlsplit(card.url).netloc} broke off{kept}: "
-                    f"{error}; the same command goes on where it stopped"
+                    f"{error}; downloading it again goes on where it stopped"
                 ) from error
 
 

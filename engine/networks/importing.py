@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine import files
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention, Remedy
 from engine.networks import catalogue, checksums, weights
 from engine.networks.card import Card
 from engine.networks.describing import description, readable
@@ -183,11 +183,15 @@ def _existing(card: Card, architecture: str) -> Card | None:
         if known.sha256 == card.sha256:
             return None  # the same weights, to be prepared otherwise or copied again
         raise BadInput(
-            f"another network is already called {card.name}; choose a name with --name, "
-            f"or first: python main.py networks remove {card.name}"
+            f"another network is already called {card.name}; choose a name with ",
+            Mention("name"),
+            ", or ",
+            Remedy("remove", card.name),
         )
     if file or (card.name in catalogue.names() and card.name != architecture):
-        raise BadInput(f"{card.name} is the name of another network; choose one with --name")
+        raise BadInput(
+            f"{card.name} is the name of another network; choose one with ", Mention("name")
+        )
     return None
 
 

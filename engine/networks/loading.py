@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import BadInput, OutOfMemory, is_out_of_memory
+from engine.errors import BadInput, Mention, OutOfMemory, Remedy, is_out_of_memory
 from engine.networks import catalogue
 from engine.networks import weights as weight_files
 from engine.networks.card import Card
@@ -58,8 +58,8 @@ def load_network(
             raise BadInput(
                 f"{name} is a fast style network: it paints its one style in a single pass and "
                 "cannot judge a picture, which this needs. Take a network such as "
-                f"{catalogue.DEFAULT}. No command paints with {name} yet; for what it is made of, "
-                f"see: python main.py networks show {name}"
+                f"{catalogue.DEFAULT}. No command paints with {name} yet; for what it is made of, ",
+                Remedy("show", name),
             )
         if isinstance(one, Foreign):
             return Network(one.module.to(device), card, card.classes, one.aliases)
@@ -95,8 +95,8 @@ def read(
     found = one.found
     if found.architecture != card.architecture:
         raise BadInput(
-            f"{path} holds weights of {found.architecture}, not of {name}; "
-            f"try --network {found.architecture}"
+            f"{path} holds weights of {found.architecture}, not of {name}; try ",
+            Mention("network", value=found.architecture),
         )
     own_file = path.with_suffix(".json") == catalogue.card_file(name)
     licence, credit = origin(found) if not own_file else ("", "")
@@ -128,8 +128,8 @@ def _foreign_card(
     same = timm_of(card.architecture) == timm_of(strange.architecture)
     if not same and card.architecture != strange.stands_for:
         raise BadInput(
-            f"{path} holds the network of a {strange.title}, not {card.name}; "
-            f"try --network {strange.architecture}"
+            f"{path} holds the network of a {strange.title}, not {card.name}; try ",
+            Mention("network", value=strange.architecture),
         )
     own_file = path.with_suffix(".json") == catalogue.card_file(card.name)
     prepared = None

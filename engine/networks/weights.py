@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from engine.errors import BadInput, WeightsMissing
+from engine.errors import BadInput, Mention, Remedy, WeightsMissing
 from engine.networks.card import Card
 from engine.places import data_folder
 
@@ -47,10 +47,13 @@ def find(card: Card, weights: str | os.PathLike[str] | None = None) -> Path:
     if found:
         return found
     place = f" in {weights}" if weights is not None else " on this machine"
-    get = f"get them with: python main.py networks download {card.name}"
-    if not card.url:
-        get = "add the folder that holds them to PAREIDOLIA_NETWORKS, or pass --weights FILE"
-    raise WeightsMissing(f"the weights of {card.name} are not{place}; {get}")
+    missing = f"the weights of {card.name} are not{place}; "
+    if card.url:
+        raise WeightsMissing(missing, Remedy("download", card.name))
+    raise WeightsMissing(
+        missing, "add the folder that holds them to PAREIDOLIA_NETWORKS, or name their file with ",
+        Mention("weights"),
+    )  # fmt: skip
 
 
 def named(card: Card, places: Iterable[Path]) -> Path | None:

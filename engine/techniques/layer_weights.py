@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention
 from engine.networks.network import Network
 
 
-def each_once(network: Network, layers: Mapping[str, float], label: str) -> dict[str, float]:
-    """Return `layers`, which the setting `label` gives.
+def each_once(network: Network, layers: Mapping[str, float], setting: Mention) -> dict[str, float]:
+    """Return `layers`, which `setting` gives.
 
     Raises `BadInput` for names that are not the network's, and for two names of one layer.
     """
@@ -16,8 +16,9 @@ def each_once(network: Network, layers: Mapping[str, float], label: str) -> dict
         dotted = network.resolve(name)
         if dotted in named:
             raise BadInput(
-                f"{label}: {named[dotted]} and {name} are two names of one layer of "
-                f"{network.card.name}; give it once"
+                setting,
+                f" names one layer of {network.card.name} twice, as {named[dotted]} and as {name}; "
+                "give it once",
             )
         named[dotted] = name
     return dict(layers)

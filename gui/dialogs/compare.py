@@ -33,6 +33,7 @@ from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import SaveDialogOptions, Saver
 from gui.run.comparison import ComparisonResult, drawn
 from gui.run.networks import NetworkKey, Networks
+from gui.wording import worded
 
 if TYPE_CHECKING:
     from engine.attribution.comparison import Compared
@@ -177,7 +178,7 @@ class CompareDialog(QDialog):
         try:
             request = self.choices.request(self._image)
         except BadInput as error:
-            self.said.setText(str(error))
+            self.said.setText(worded(error))
             self._show_state()
             return
         self.cancel()
@@ -243,7 +244,7 @@ class CompareDialog(QDialog):
         self._show_state()
         if not isinstance(error, PareidoliaError):
             raise error
-        self.said.setText(str(error))
+        self.said.setText(worded(error))
 
     @Slot()
     def _on_save(self) -> None:

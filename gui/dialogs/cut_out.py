@@ -30,6 +30,7 @@ from gui.run.latest import LatestOnly
 from gui.run.maps import unit_of
 from gui.run.networks import Networks
 from gui.run.pointer_queries import PictureQuery
+from gui.wording import worded
 
 if TYPE_CHECKING:
     from engine.attribution.cut_out import Pointed
@@ -162,7 +163,7 @@ class CutOutDialog(QDialog):
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, PareidoliaError):
             raise error
-        self.said.setText(str(error))
+        self.said.setText(worded(error))
 
     # -- export ---------------------------------------------------------------------------
 

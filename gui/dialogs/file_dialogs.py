@@ -13,6 +13,7 @@ from engine.files import check_place
 from engine.outputs import keep_apart
 from gui.dialogs.open_sources import sources
 from gui.window_settings import window_settings
+from gui.wording import worded
 
 Check = Callable[[Path, str], None]
 """Given the path and the chosen kind of file; raises `BadInput` where it cannot be written there."""
@@ -96,7 +97,7 @@ def file_to_save(
             if check is not None:
                 check(path, chosen)
         except BadInput as error:
-            QMessageBox.warning(parent, title, str(error))
+            QMessageBox.warning(parent, title, worded(error))
             begin = _better(path, begin, suffixes, suffix)
             continue
         if path == Path(typed) or not path.exists() or _replaces(parent, title, path):

@@ -17,6 +17,7 @@ from engine.networks.importing import Verified, import_file, remove, verify
 from gui.background import Background, BackgroundTask
 from gui.dialogs.file_dialogs import last_folder, remember_folder
 from gui.dialogs.network_status import NetworkStatus, mib
+from gui.wording import worded
 
 NAMED = 3
 """How many wrong files a summary names."""
@@ -151,7 +152,7 @@ class NetworkActions(QObject):
         if not isinstance(error, PareidoliaError | OSError):
             self.said.emit("")
             raise error  # the last-resort dialog shows it
-        self.said.emit(str(error))
+        self.said.emit(worded(error))
 
 
 def forget(tickets: list[BackgroundTask], *_: object) -> None:

@@ -21,6 +21,7 @@ from engine.networks.card import Card
 from engine.networks.download import download
 from gui.background import Background
 from gui.dialogs.network_status import part_files
+from gui.wording import worded
 
 TIMEOUT = 30.0
 """Seconds without data before a connection counts as broken."""
@@ -265,7 +266,7 @@ class Downloads(QObject):
         if not isinstance(error, PareidoliaError | OSError):
             raise error  # the last-resort dialog shows it
         if not run.stop.is_set():  # what was stopped may fail late; nobody cares any more
-            self.failed.emit(name, str(error))
+            self.failed.emit(name, worded(error))
 
     def _discarded(self, run: _Run, _: None) -> None:
         self._end(run)

@@ -6,6 +6,7 @@ from pathlib import Path
 from engine.errors import PareidoliaError
 from engine.networks import catalogue, weights
 from engine.networks.card import Card
+from gui.wording import worded
 
 MIB = 2**20
 USABLE = ("shipped", "imported", "here")
@@ -49,7 +50,7 @@ def known() -> list[NetworkStatus]:
             card = catalogue.card(name)
             found.append(NetworkStatus(name, card, size=card.bytes))
         except PareidoliaError as error:
-            found.append(NetworkStatus(name, problem=str(error)))
+            found.append(NetworkStatus(name, problem=worded(error)))
     return found
 
 
@@ -70,7 +71,7 @@ def _look(facts: NetworkStatus) -> NetworkStatus:
         part = part_files(card)[0]
         partial = part.stat().st_size if part.is_file() else 0
     except (PareidoliaError, OSError) as error:  # a file that went away meanwhile, too
-        return NetworkStatus(facts.name, card, size=card.bytes, problem=str(error))
+        return NetworkStatus(facts.name, card, size=card.bytes, problem=worded(error))
     folder = weights.user_folder()
     own = path is not None and path.parent == folder
     removable = own or (folder / f"{card.name}.json").is_file()

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
 from engine.errors import PareidoliaError
 from gui.background import Background
 from gui.dialogs.file_dialogs import file_to_save
+from gui.wording import worded
 
 log = logging.getLogger("pareidolia.files")
 
@@ -75,10 +76,10 @@ class Saver(QObject):
     def _on_failed(self, unsaved: Unsaved | None, error: BaseException) -> None:
         if not isinstance(error, (PareidoliaError, OSError)):
             raise error
-        log.error("%s", error)
-        self.failed.emit(str(error))
+        log.error("%s", worded(error))
+        self.failed.emit(worded(error))
         if unsaved is not None:
-            unsaved(str(error))
+            unsaved(worded(error))
 
 
 def offer_again(

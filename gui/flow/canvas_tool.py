@@ -13,6 +13,7 @@ from gui.flow.live_maps import LiveMapsFlow
 from gui.run.latest import LatestOnly
 from gui.run.networks import Networks
 from gui.run.pointer_queries import NetworkView
+from gui.wording import worded
 
 
 class CanvasToolFlow(QObject):
@@ -100,4 +101,4 @@ class CanvasToolFlow(QObject):
         if not isinstance(error, PareidoliaError):
             raise error
         if self.on:
-            self.show_problem(str(error))
+            self.show_problem(worded(error))

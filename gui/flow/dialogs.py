@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QDialog, QInputDialog, QMessageBox
 from engine.techniques import TECHNIQUES
 from gui.dialogs.commands import Command, CommandPalette, ShortcutSheet, commands_of
 from gui.dialogs.preferences import PreferencesDialog
-from gui.panels.settings_form import in_words
+from gui.wording import in_words
 
 if TYPE_CHECKING:
     from engine.networks.layer import Layer

@@ -18,6 +18,7 @@ from gui.flow.running import RunFlow
 from gui.pictures import image_of
 from gui.run.networks import Networks, network_key_of
 from gui.run.worker import RunResult
+from gui.wording import worded
 
 
 class FigureFlow(QObject):
@@ -73,7 +74,7 @@ class FigureFlow(QObject):
 
     def _on_failed(self, error: BaseException) -> None:
         if isinstance(error, (PareidoliaError, OSError)):
-            self.failed.emit(str(error))
+            self.failed.emit(worded(error))
         else:
             raise error
 

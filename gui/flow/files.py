@@ -29,6 +29,7 @@ from gui.flow.running import RunFlow
 from gui.panels.editors import commit_typed
 from gui.session import Session, with_paths
 from gui.studio import Studio
+from gui.wording import worded
 
 if TYPE_CHECKING:
     pass
@@ -107,7 +108,7 @@ class FilesFlow(QObject):
         try:
             check_apart(path, job.inputs)
         except BadInput as error:
-            self.failed.emit(str(error))
+            self.failed.emit(worded(error))
             return True
         return False
 
@@ -262,11 +263,11 @@ class FilesFlow(QObject):
     def _on_unsaved(self, unsaved: Unsaved | None, error: BaseException) -> None:
         self._on_failed(error)
         if unsaved is not None:
-            unsaved(str(error))
+            unsaved(worded(error))
 
     def _on_failed(self, error: BaseException) -> None:
         if isinstance(error, (PareidoliaError, OSError)):
-            self.failed.emit(str(error))
+            self.failed.emit(worded(error))
         else:
             raise error
 

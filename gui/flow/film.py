@@ -19,6 +19,7 @@ from gui.dialogs.saving import Unsaved, offer_again
 from gui.flow.files import FilesFlow
 from gui.flow.running import RunFlow
 from gui.run.film_frames import FilmFrames
+from gui.wording import worded
 
 PATIENCE_MS = 500
 """A film that is written sooner needs no bar."""
@@ -164,9 +165,9 @@ class FilmFlow(QObject):
         if isinstance(error, Cancelled):
             self.said.emit(self.tr("No film was written."))
         elif isinstance(error, (PareidoliaError, OSError)):
-            self.failed.emit(str(error))
+            self.failed.emit(worded(error))
             if unsaved is not None:
-                unsaved(str(error))
+                unsaved(worded(error))
         else:
             raise error
 

@@ -15,11 +15,11 @@ from engine.networks import catalogue
 from engine.task import Technique
 from gui.background import Background, BackgroundTask
 from gui.flow.canvas_content import CanvasContent
-from gui.flow.words import in_this_window
 from gui.panels.layer_model import Role
 from gui.panels.network_tree import NetworkTreePanel
 from gui.run.networks import NetworkKey, Networks, network_key_of
 from gui.studio import Studio
+from gui.wording import worded
 
 if TYPE_CHECKING:
     from engine.networks.layer import Layer
@@ -181,14 +181,14 @@ class LayersFlow(QObject):
 
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, PareidoliaError):
-            self.tree.set_message(str(error))
+            self.tree.set_message(worded(error))
             raise error
         self.here = None
         self.status.emit("")
-        self.tree.set_message(in_this_window(str(error)))
-        log.error("%s", error)
+        self.tree.set_message(worded(error))
+        log.error("%s", worded(error))
         if isinstance(error, WeightsMissing):
-            self.weights_missing.emit(str(error))
+            self.weights_missing.emit(worded(error))
 
     # -- roles ----------------------------------------------------------------------------
 

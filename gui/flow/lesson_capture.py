@@ -17,6 +17,7 @@ from gui.run.maps import MapsAnswer
 from gui.run.networks import network_key_of
 from gui.session import job_to_values
 from gui.studio import Studio
+from gui.wording import worded
 
 
 class LessonCapture(QObject):
@@ -175,4 +176,4 @@ class LessonCapture(QObject):
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, (PareidoliaError, OSError)):
             raise error
-        self.failed.emit(str(error))
+        self.failed.emit(worded(error))

@@ -18,6 +18,7 @@ from gui.dialogs.file_dialogs import file_to_open, file_to_save
 from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import Unsaved, offer_again
 from gui.flow.files import FilesFlow
+from gui.wording import worded
 
 log = logging.getLogger("pareidolia.lessons")
 
@@ -218,12 +219,12 @@ class LessonDocument(QObject):
     def _on_unsaved(self, unsaved: Unsaved | None, error: BaseException) -> None:
         self._on_failed(error)
         if unsaved is not None:
-            unsaved(str(error))
+            unsaved(worded(error))
 
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, (PareidoliaError, OSError)):
             raise error
-        self.failed.emit(str(error))
+        self.failed.emit(worded(error))
 
 
 def _plain(title: str) -> str:

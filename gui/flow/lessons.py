@@ -26,6 +26,7 @@ from gui.flow.lesson_state import (
 from gui.flow.live_maps import LiveMapsFlow
 from gui.panels.lesson import THUMB, LessonPanel
 from gui.studio import Studio
+from gui.wording import worded
 
 Network = tuple[str, str | None]
 
@@ -208,7 +209,7 @@ class LessonsFlow(QObject):
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, (PareidoliaError, OSError)):
             raise error
-        self.failed.emit(str(error))
+        self.failed.emit(worded(error))
 
     # -- playing --------------------------------------------------------------------------
 

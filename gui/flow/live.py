@@ -14,6 +14,7 @@ from gui.flow.input_pictures import InputPicturesFlow
 from gui.run.controller import TICK_MS, RunController, State
 from gui.run.maps import MapsAnswer, MapsController
 from gui.run.sources import FrameSource, film_source
+from gui.wording import worded
 
 if TYPE_CHECKING:
     from PySide6.QtMultimedia import QCameraDevice
@@ -76,7 +77,7 @@ class LiveFlow(QObject):
         try:
             devices = cameras()
         except BadInput as error:
-            self.failed.emit(str(error))
+            self.failed.emit(worded(error))
             return
         if not devices:
             self.failed.emit(self.tr("There is no camera: connect one and try again."))
@@ -104,7 +105,7 @@ class LiveFlow(QObject):
         try:
             source = film_source(path, self)
         except BadInput as error:
-            self.failed.emit(str(error))
+            self.failed.emit(worded(error))
             return
         self.play(source)
         self.film = path if self._source is source else None

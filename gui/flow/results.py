@@ -21,6 +21,7 @@ from gui.flow.shown_run import RunRecord
 from gui.pictures import image_of
 from gui.run.results import StoredResult, photo_of, read
 from gui.session import with_paths
+from gui.wording import worded
 
 if TYPE_CHECKING:
     from gui.main_window import MainWindow
@@ -161,7 +162,7 @@ class ResultsFlow(QObject):
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, (BadInput, OSError)):
             raise error
-        self.failed.emit(str(error))
+        self.failed.emit(worded(error))
 
 
 def whole(kept: StoredResult) -> Whole:

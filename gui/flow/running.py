@@ -18,7 +18,6 @@ from gui.flow.canvas_content import CanvasContent
 from gui.flow.finish import FinishFlow
 from gui.flow.readiness import missing, same_pictures, waiting, wanted
 from gui.flow.shown_run import RunRecord, ShownRun
-from gui.flow.words import in_this_window
 from gui.panels.editors import commit_typed
 from gui.panels.losses import LossPanel
 from gui.panels.run_bar import RunBar
@@ -30,6 +29,7 @@ from gui.run.results import Results
 from gui.run.worker import RunResult
 from gui.session import path_of
 from gui.studio import Studio
+from gui.wording import worded
 
 if TYPE_CHECKING:
     from engine.forecasting import Forecast
@@ -309,22 +309,16 @@ class RunFlow(ShownRun):
         self.finished.emit()
         log.info("%s", text)
         if result.note:
-            note = self._in_words(result.note)
+            note = worded(result.note)
             log.warning("%s", note)
             self.said.emit(note)
 
     @Slot(str, str)
     def _on_failed(self, sentence: str, details: str) -> None:
-        sentence = self._in_words(sentence)
         log.error("%s", sentence)
         self._sentence = sentence
         self.bar.finish(sentence)
         self.failed.emit(sentence, details)
-
-    def _in_words(self, sentence: str) -> str:
-        """Return a sentence about the job with its settings named as the form does."""
-        described = settings.describe(self.studio.technique)
-        return in_this_window(sentence, {**settings.describe(Job), **described})
 
     @Slot()
     def _on_live(self) -> None:
@@ -374,7 +368,7 @@ class RunFlow(ShownRun):
     @Slot(object)
     def _on_forecast(self, answer: "Forecast | str") -> None:
         if isinstance(answer, str):
-            self.bar.tell(self._in_words(answer))
+            self.bar.tell(answer)
             return
         memory, room = answer.memory / 2**20, answer.available / 2**20
         text = self.tr("a run: about {0}, {1:.0f} MiB").format(words(answer.seconds), memory)

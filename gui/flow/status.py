@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QLabel
 
-from gui.flow.words import in_this_window
-
 if TYPE_CHECKING:
     from gui.main_window import MainWindow
 
@@ -58,7 +56,6 @@ class StatusFlow(QObject):
     @Slot(str)
     def warn(self, text: str) -> None:
         """Show what went wrong, and keep it in the log."""
-        text = in_this_window(text)
         logging.getLogger("pareidolia").warning("%s", text)
         self._keep(text)
 
@@ -83,7 +80,6 @@ class StatusFlow(QObject):
     def _on_failed(self, sentence: str, details: str) -> None:
         from gui.dialogs.error import error_box
 
-        sentence = in_this_window(sentence)
         self._keep(sentence)
         error_box(sentence, details, self.window).open()
 

@@ -5,7 +5,6 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFormLayout, QSlider, QStackedWidget, QWidget
 
 from gui.background import Background
-from gui.flow.words import in_this_window
 from gui.panels.inspection import InspectionPanel
 from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile, TileGrid
@@ -137,7 +136,7 @@ class ActivationsPanel(InspectionPanel):
         self._hide_progress()
         if answer.activations is None:
             self._clear()
-            self.say(in_this_window(answer.activations_problem or answer.problem))
+            self.say(answer.activations_problem or answer.problem)
         elif answer.activations is not self.grid_shown:
             self.grid_shown = answer.activations
             self._show_grid()

@@ -10,6 +10,7 @@ from engine.errors import BadInput
 from engine.networks.classes import class_number
 from gui.dialogs.completers import ClickThrough
 from gui.panels.combo_width import narrow
+from gui.wording import worded
 
 FOLDED = Qt.ItemDataRole.UserRole + 1
 """Role of a class's name in folded case."""
@@ -86,7 +87,7 @@ class ClassBox(QComboBox):
             try:
                 index = 1 + class_number(self._names, text, self.tr("The network"))
             except BadInput as error:
-                self.refused.emit(str(error))
+                self.refused.emit(worded(error))
         self.setEditText(self.itemText(index))
         if index != before:
             self.setCurrentIndex(index)

@@ -5,7 +5,8 @@ from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.settings import Setting
 from engine.task import Technique
-from gui.panels.settings_form import SettingsForm, in_words
+from gui.panels.settings_form import SettingsForm
+from gui.wording import in_words
 
 LINES = 3
 """Lines of text that the explanation of a setting always has room for."""

@@ -25,11 +25,12 @@ from PySide6.QtWidgets import (
 )
 
 from engine.files import split_frame
-from engine.settings import Setting
+from engine.settings import START_PICTURE, Setting
 from gui.canvas.drops import local_paths
 from gui.panels.editors import NumberEditor
 from gui.panels.elided import ElidedLabel
 from gui.pictures import OpenedPicture, Pictures
+from gui.wording import in_words
 
 THUMB = 64
 FIGURES = 4
@@ -100,7 +101,7 @@ class InputSlot(QFrame):
         words = {
             "content": self.tr("Content"),
             "guide": self.tr("Guide (optional)"),
-            "start": self.tr("Start"),
+            "start": in_words(START_PICTURE.label),
             "style": self.tr("Style {0}").format(self.place.index + 1),
         }
         return words[self.place.role]

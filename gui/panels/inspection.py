@@ -13,6 +13,7 @@ from engine.errors import PareidoliaError
 from gui.background import Background, BackgroundTask
 from gui.run.networks import NetworkKey, Networks
 from gui.run.progress import ProgressReporter as ProgressReporter
+from gui.wording import worded
 
 PROGRESS_AFTER = 500
 """Milliseconds; shorter work shows no progress."""
@@ -197,7 +198,7 @@ class InspectionPanel(QWidget):
         self._hide_progress()
         if not isinstance(error, PareidoliaError):
             raise error  # the last-resort dialog shows it
-        self.say(str(error))
+        self.say(worded(error))
 
     @Slot(int, int, int, str)
     def _on_told(self, number: int, count: int, total: int, waits_for: str) -> None:

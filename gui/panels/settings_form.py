@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QGridLayout,
@@ -21,6 +21,7 @@ from gui.panels.collapsible import CollapsibleGroup
 from gui.panels.editor import Editor
 from gui.panels.editors import editor_for
 from gui.panels.text_editors import PickEditor, TextEditor
+from gui.wording import in_words
 
 OPEN_AT_FIRST = (
     "Run",
@@ -346,8 +347,3 @@ class _Row:
         self.label.setFont(font)
         note = f" ({self.note})" if self.note else ""
         self.label.setText(self.text + note)
-
-
-def in_words(text: str) -> str:
-    """Return a label or help text of the engine's in the person's language."""
-    return QCoreApplication.translate("Settings", text) if text else ""

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QComboBox, QCompleter, QFormLayout, QLineEdit, QWi
 from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput
 from gui.dialogs.completers import ClickThrough
+from gui.wording import worded
 
 EXAMPLE = "relu4_2"
 """Layer of the unit that is named as an example, where there is such a layer."""
@@ -94,7 +95,7 @@ class TargetRows(QWidget):
         try:
             UnitName.parse(self.line.text())
         except BadInput as error:
-            return str(error)
+            return worded(error)
         return ""
 
     def which(self) -> str:

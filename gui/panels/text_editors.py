@@ -12,6 +12,7 @@ from engine.settings import Setting
 from gui.dialogs.completers import ClickThrough
 from gui.dialogs.file_dialogs import folder_to_open
 from gui.panels.editor import Editor
+from gui.wording import worded
 
 
 class TextEditor(Editor):
@@ -54,7 +55,7 @@ class TextEditor(Editor):
             value = self.setting.parse(text)
         except BadInput as error:
             self.set_value(self._value)
-            self.refused.emit(str(error))
+            self.refused.emit(worded(error))
             return
         self._value = value
         self.edited.emit(value)

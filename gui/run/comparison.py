@@ -16,6 +16,7 @@ from gui.pictures import image_of
 from gui.pixels import picture_of
 from gui.run.maps import unit_of
 from gui.run.networks import NetworkKey, Networks
+from gui.wording import worded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -141,7 +142,7 @@ def columns_of(
     for errors in refused.values():
         if len(errors) == len(networks):
             raise errors[0]
-    return columns, tuple(str(error) for errors in refused.values() for error in errors)
+    return columns, tuple(worded(error) for errors in refused.values() for error in errors)
 
 
 def _meant(network: "Network", x: "Tensor", target: str | UnitName) -> "int | Unit":
@@ -156,7 +157,7 @@ def _meant(network: "Network", x: "Tensor", target: str | UnitName) -> "int | Un
         located(network, x, unit)
     except BadInput as error:
         words = QCoreApplication.translate("Comparing", "No map for unit {0}: {1}")
-        raise BadInput(words.format(target, error)) from error
+        raise BadInput(words.format(target, worded(error))) from error
     return unit
 
 

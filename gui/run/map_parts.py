@@ -11,6 +11,7 @@ from engine.attribution.unit_name import UnitName
 from engine.errors import PareidoliaError
 from gui.run.activation_grid import activation_grid
 from gui.run.map_answers import MapsAnswer, MapsRequest
+from gui.wording import worded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +52,7 @@ def with_grid(
     try:
         grid = activation_grid(network, found, layer, size, request.together)
     except PareidoliaError as error:  # classes and maps may do
-        return replace(answer, activations_problem=str(error))
+        return replace(answer, activations_problem=worded(error))
     return replace(answer, activations=grid)
 
 

@@ -23,6 +23,7 @@ from gui.run.activation_grid import requested_layer
 from gui.run.map_answers import MapsAnswer, MapsRequest
 from gui.run.map_parts import grad_cam_layer, with_classes, with_grid, with_occlusion, with_unit
 from gui.run.networks import Networks
+from gui.wording import worded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +72,7 @@ class MapsWorker(QObject):
         try:
             answer = self._answer(question)
         except PareidoliaError as error:
-            answer = MapsAnswer(question, problem=str(error))
+            answer = MapsAnswer(question, problem=worded(error))
         except Exception as error:  # maps are an extra: the window says why there are none
             answer = MapsAnswer(question, problem=f"{type(error).__name__}: {error}")
         self.answered.emit(answer, time.perf_counter() - began)
@@ -90,7 +91,7 @@ class MapsWorker(QObject):
             try:
                 layer = requested_layer(network, size, question.activations)
             except PareidoliaError as error:  # classes and maps may do
-                answer = replace(answer, activations_problem=str(error))
+                answer = replace(answer, activations_problem=worded(error))
         seen = None
         if question.classes and (network.classes or question.unit is None):
             cam_layer = grad_cam_layer(question, network, size)
@@ -106,7 +107,7 @@ class MapsWorker(QObject):
             try:
                 answer = with_unit(answer, network, x, unit_of(question.unit))
             except PareidoliaError as error:  # classes may do
-                return replace(answer, problem=str(error))
+                return replace(answer, problem=worded(error))
         if question.slow or (question.activations is not None and question.wants("saliency")):
             self.grown.emit(replace(answer, unfinished=True))
         known = None if seen is None else seen.cam
@@ -116,7 +117,7 @@ class MapsWorker(QObject):
                 try:
                     answer = self._with_map(answer, kind, network, x, known)
                 except PareidoliaError as error:  # the other map may do
-                    answer = replace(answer, problem=str(error))
+                    answer = replace(answer, problem=worded(error))
                 except (RuntimeError, MemoryError) as error:
                     if not is_out_of_memory(error):
                         raise

@@ -16,6 +16,7 @@ from PySide6.QtGui import QImage, QTransform
 
 from engine.errors import BadInput
 from gui.pixels import to_image
+from gui.wording import worded
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -150,7 +151,7 @@ class _Player(QObject):
             while not self.stopped.is_set():
                 self._play_once()
         except BadInput as error:
-            self.failed.emit(str(error))
+            self.failed.emit(worded(error))
         except Exception as error:  # readers of films raise very many kinds
             reason = getattr(error, "strerror", None) or error
             self.failed.emit(self.tr("{0} cannot be played ({1})").format(self.path, reason))

@@ -14,7 +14,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QImage
 
-from engine.errors import Cancelled, PareidoliaError
+from engine.errors import Cancelled, Message, PareidoliaError
 from engine.finish import Finish
 from engine.image import Picture, from_tensor, to_bytes8
 from engine.job import Job, Steering, carried, opened, prepare
@@ -26,6 +26,7 @@ from gui.run.film_frames import FilmFrames
 from gui.run.history import History
 from gui.run.mailbox import Mailbox, PreviewImage
 from gui.run.networks import Networks
+from gui.wording import worded
 
 if TYPE_CHECKING:
     from engine.task import Stage
@@ -106,7 +107,7 @@ class RunResult:
     total: int
     seconds: float
     complete: bool
-    note: str = ""
+    note: str | Message = ""
     """What a person should know of the run: `Frame.note`."""
 
 
@@ -139,7 +140,7 @@ class EngineWorker(QObject):
         try:
             result = self._run(request, drawn)
         except PareidoliaError as error:
-            sentence = str(error)
+            sentence = worded(error)
         except Exception as error:
             sentence, details = self.tr("unexpected error: {0}").format(error), _traceback()
         if sentence and drawn.frame is not None:  # the last good picture is kept
@@ -231,7 +232,7 @@ class EngineWorker(QObject):
         except Cancelled:
             return
         except PareidoliaError as error:
-            answer = str(error)
+            answer = worded(error)
         except Exception:
             traceback.print_exc()
             answer = ""

@@ -21,7 +21,7 @@ STYLE = ("style-transfer", "photo.png", "--style", "sea.png")
         (["dream", "photo.png"], "there is no command 'dream'; did you mean deep-dream?"),
         (["paint"], "there is no command 'paint'; there are style-transfer, texture"),
         ([*STYLE], "the following arguments are required: -o/--output (see python main.py"),
-        ([*STYLE, "-o", "x.png", "--iterations", "none"], "--iterations (setting iterations) is"),
+        ([*STYLE, "-o", "x.png", "--iterations", "none"], "--iterations is"),
         ([*STYLE, "-o", "x.png", "--wibble"], "unrecognized arguments: --wibble"),
         (["render", "photo.png"], "required: -o/--output"),
         (["networks", "show", "vgg91"], "no network is called 'vgg91'; did you mean vgg19"),

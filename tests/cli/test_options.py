@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cli.options import parse_style, preset, read_job, split_known, technique_parser
+from cli.wording import worded
 from engine.errors import BadInput
 from engine.job import Job
 from engine.techniques import TECHNIQUES
@@ -133,7 +134,7 @@ def test_layers_of_a_dream() -> None:
 def test_what_is_refused(arguments: list[str], words: str) -> None:
     with pytest.raises(BadInput) as raised:
         style(*arguments)
-    assert words in str(raised.value)
+    assert words in worded(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_what_is_refused(arguments: list[str], words: str) -> None:
 def test_layers_of_a_dream_stand_once(arguments: list[str], words: str) -> None:
     with pytest.raises(BadInput) as raised:
         job("deep-dream", "p.jpg", "-o", "o.png", *arguments)
-    assert words in str(raised.value)
+    assert words in worded(raised.value)
 
 
 def test_what_has_to_be_there() -> None:

@@ -34,16 +34,14 @@ def test_auto_takes_the_fastest_there_is(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("name", ["cuda", "mps"])
 def test_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     without_cards(monkeypatch)
-    with pytest.raises(
-        BadInput, match=f"--device {name} is not on this machine; use --device auto"
-    ):
+    with pytest.raises(BadInput, match=f"device={name} is not on this machine; use device=auto"):
         device.choose_device(name)
 
 
 def test_names_that_do_not_exist() -> None:
-    with pytest.raises(BadInput, match="--device is 'gpu'; it takes auto, cpu, cuda or mps"):
+    with pytest.raises(BadInput, match="device= is 'gpu'; it takes auto, cpu, cuda or mps"):
         device.choose_device("gpu")
-    with pytest.raises(BadInput, match="--precision is 'fp16'; it takes auto, fp32 or bf16"):
+    with pytest.raises(BadInput, match="precision= is 'fp16'; it takes auto, fp32 or bf16"):
         device.choose_precision("fp16", CPU)
 
 

@@ -287,13 +287,13 @@ def test_a_probe_leaves_the_run_s_random_numbers_alone(network: Network) -> None
 
 
 def test_it_raises_what_a_run_raises(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadInput, match="--size is 0"):
+    with pytest.raises(BadInput, match="size= is 0"):
         forecast(fake_job(0), network)
 
     def fail(_task: Task, _size: tuple[int, int], _iteration: int) -> dict[str, float]:
         raise MemoryError
 
-    with pytest.raises(OutOfMemory, match="--size 48 would fit"):
+    with pytest.raises(OutOfMemory, match="size=48 would fit"):
         forecast(fake_job(step=fail), network)
     monkeypatch.setattr(memory, "available_memory", lambda _device: memory.UPFRONT)
     ran: list[int] = []
@@ -302,7 +302,7 @@ def test_it_raises_what_a_run_raises(network: Network, monkeypatch: pytest.Monke
         ran.append(iteration)
         return {"total": 1.0}
 
-    with pytest.raises(OutOfMemory, match=r"at 900 pixels .*--size 16 would fit"):
+    with pytest.raises(OutOfMemory, match=r"at 900 pixels .*size=16 would fit"):
         forecast(replace(fake_job(step=step), size=900), network)
     assert not ran
 

@@ -110,9 +110,7 @@ def test_the_size_that_fits(network: Network, monkeypatch: pytest.MonkeyPatch) -
     assert 1980 <= fitting <= 2000
     assert fitting % 16 == 0
     assert memory.bytes_at(task, fitting) <= needed / 4
-    sentence = (
-        rf"small at 4000 pixels needs more memory than is free on cpu; --size {fitting} would"
-    )
+    sentence = rf"small at 4000 pixels needs more memory than is free on cpu; size={fitting} would"
     with pytest.raises(OutOfMemory, match=sentence):
         memory.check_fits(task)
     free(monkeypatch, 0)
@@ -153,7 +151,7 @@ def test_a_look_is_checked_before_it_begins(
     free(monkeypatch, int((needed + memory.UPFRONT) / 0.9) + 100)
     memory.check_look(network, (300, 400))
     free(monkeypatch, int((needed / 4 + memory.UPFRONT) / 0.9) + 1000)
-    sentence = r"small at 400 pixels needs more memory than is free on cpu; --size 192 would fit"
+    sentence = r"small at 400 pixels needs more memory than is free on cpu; size=192 would fit"
     with pytest.raises(OutOfMemory, match=sentence):
         memory.check_look(network, (300, 400))
     memory.check_look(network, (150, 200))
@@ -198,7 +196,7 @@ def test_a_failed_allocation_is_explained(network: Network, error: Exception) ->
         held.append(weakref.ref(activations))
         raise error
 
-    sentence = r"small at 400 pixels .*; --size 300 would fit"
+    sentence = r"small at 400 pixels .*; size=300 would fit"
     with pytest.raises(OutOfMemory, match=sentence), memory.explained(task):
         fail()
     assert held[0]() is None, "what the failed run computed is still in memory"

@@ -90,5 +90,5 @@ def test_as_large_as_the_photo(photo: Path, tmp_path: Path) -> None:
     assert opened(job).size == 90 and opened(job).recipe()["size"] == 90
     assert job.recipe()["size"] == 90
     assert opened(job_of(photo, None)).size == 3000
-    with pytest.raises(BadInput, match="--size photo needs a photo"):
+    with pytest.raises(BadInput, match="size=photo needs a photo"):
         opened(Job(ClassVisualization(), size=None))

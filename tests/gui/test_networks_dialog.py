@@ -24,9 +24,9 @@ from PySide6.QtWidgets import (
     QTreeView,
 )
 
+from cli.networks import STATES
 from engine.networks import catalogue, weights
 from engine.networks.architectures.slim_vgg import slim_vgg
-from engine.networks.command import STATES
 from gui.background import Background
 from gui.dialogs.network_downloads import Downloads
 from gui.dialogs.network_status import NetworkStatus

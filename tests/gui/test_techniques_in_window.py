@@ -34,7 +34,6 @@ from engine.techniques.hierarchy import Hierarchy
 from engine.techniques.texture_synthesis import TextureSynthesis
 from gui.dialogs.figure import FigureWindow
 from gui.dialogs.film import FilmDialog
-from gui.flow.words import in_this_window
 from gui.main_window import MainWindow
 from gui.panels.text_editors import FolderEditor, PickEditor
 from gui.pixels import to_array
@@ -415,13 +414,6 @@ def test_sentences_of_the_engine_name_no_options(window: MainWindow, qtbot: QtBo
     assert "--" not in text
     for box in window.findChildren(QWidget, "errorBox"):
         box.close()
-
-
-def test_an_option_is_called_what_the_form_calls_it() -> None:
-    described = settings.describe(Hierarchy)
-    said = "--units is 'x'; see --layer or --prior-step"
-    shown = "Channels is 'x'; see Layers or prior-step"
-    assert in_this_window(said, described) == shown
 
 
 def test_a_run_that_ends_early_fills_its_bar(window: MainWindow, qtbot: QtBot) -> None:

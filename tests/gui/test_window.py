@@ -14,7 +14,6 @@ from engine.image import open_picture, read_recipe
 from engine.job import Job
 from engine.techniques.deep_dream import DeepDream
 from gui import session as sessions
-from gui.flow.words import in_this_window
 from gui.main_window import MainWindow
 from gui.panels.editors import NumberEditor
 from gui.panels.inputs import InputKey
@@ -472,21 +471,6 @@ def test_a_picture_saved_during_the_run_is_made_again_bit_for_bit(
     assert recipe["precision"] in ("fp32", "bf16")
     run_job(Job.from_recipe(recipe), again, quiet=True)
     assert np.array_equal(open_picture(path).rgb, open_picture(again).rgb)
-
-
-@pytest.mark.parametrize(
-    ("said", "shown"),
-    [
-        ("it is too large; --size 384 would fit", "it is too large; size 384 would fit"),
-        (
-            "the weights of x are not here; get them with: python main.py networks download x",
-            "the weights of x are not here; Network › Networks… gets them",
-        ),
-        ("a--b stays", "a--b stays"),
-    ],
-)
-def test_sentences_of_the_engine_speak_of_this_window(said: str, shown: str) -> None:
-    assert in_this_window(said) == shown
 
 
 @pytest.mark.parametrize(

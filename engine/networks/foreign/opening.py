@@ -68,8 +68,8 @@ def doubts(architecture: str) -> tuple[str, ...]:
         return ()
     names = " and ".join(twins)
     return (
-        f"timm's {names} cannot be told from it by names and shapes: if it is one of these, say so "
-        f"with --architecture {twins[0]}",
+        f"timm's {names} cannot be told from it by names and shapes: if it is one of these, name "
+        f"the architecture when the file is imported, such as {twins[0]}",
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention
 from engine.networks.card import IMAGENET, Preprocessing
 from engine.networks.fingerprints import IGNORED
 from engine.networks.foreign.configuration import Configuration, beside, from_timm
@@ -170,7 +170,8 @@ def _filled(
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise BadInput(
                 f"{path} is not timm's {base}: it {words} {names[0]}{more}; "
-                "take the network's right name with --architecture"
+                "take the network's right name with ",
+                Mention("architecture"),
             )
     ready: dict[str, Tensor] = {
         n: t.to(torch.float32, copy=True) if t.is_floating_point() else t.clone()

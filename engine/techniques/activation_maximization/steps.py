@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention
 from engine.figure import Tile
 from engine.image import Picture
 from engine.networks.network import Network
@@ -21,19 +21,23 @@ from engine.objectives.activation import (
 )
 from engine.objectives.coverage import Coverage
 from engine.parameterization.sheet import tiles_of
+from engine.settings import mention
 from engine.task import Frame, Stage, Task
 from engine.techniques.activation_maximization.settings import ActivationMaximization
 from engine.techniques.ascent import steps as ascent_steps
 from engine.techniques.ascent.start_steps import first_pictures
 from engine.techniques.dead_units import silence
 
+POSITION = mention(ActivationMaximization, "position")
+CHANNEL = mention(ActivationMaximization, "channel")
 
-def parse_numbers(text: str, option: str, example: str) -> list[int]:
+
+def parse_numbers(text: str, setting: Mention, example: str) -> list[int]:
     """Return the numbers of "3, 5". Raises `BadInput`."""
     try:
         return [int(part) for part in text.replace(",", " ").split()]
     except ValueError:
-        raise BadInput(f"{option} is {text!r}; it takes numbers such as {example}") from None
+        raise BadInput(setting, f" is {text!r}; it takes numbers such as {example}") from None
 
 
 def shape_of(network: Network, layer: str) -> tuple[int, ...]:
@@ -49,15 +53,16 @@ def parse_position(text: str, layer: str, shape: tuple[int, ...]) -> tuple[int, 
     if not text.strip():
         return None
     if len(shape) != 4:
-        raise BadInput(f"layer {layer} has no positions; leave --position empty")
+        raise BadInput(f"layer {layer} has no positions; leave ", POSITION, " empty")
     height, width = shape[2:]
     if text.strip().lower() in ("center", "centre"):
         return height // 2, width // 2
-    found = parse_numbers(text, "--position", "3,5")
+    found = parse_numbers(text, POSITION, "3,5")
     if len(found) != 2 or not (0 <= found[0] < height and 0 <= found[1] < width):
         raise BadInput(
-            f"--position is {text!r}; layer {layer} has rows 0 to {height - 1} and columns "
-            f"0 to {width - 1}, such as {height // 2},{width // 2}"
+            POSITION,
+            f" is {text!r}; layer {layer} has rows 0 to {height - 1} and columns "
+            f"0 to {width - 1}, such as {height // 2},{width // 2}",
         )
     return found[0], found[1]
 
@@ -77,7 +82,9 @@ class Units:
             if not 0 <= channel < shape[1]:
                 raise BadInput(f"layer {layer} has channels 0 to {shape[1] - 1}, not {channel}")
         if position.strip() and not chosen:
-            raise BadInput("--position is that of one neuron; give its --channel too, or a --guide")
+            raise BadInput(
+                POSITION, " is that of one neuron; give its ", CHANNEL, " too, or a guide picture"
+            )
         self.position = parse_position(position, layer, shape)
         self.whole = self.position is not None
         self.channels = [c for c in chosen for _ in range(copies)]
@@ -175,13 +182,16 @@ def _units(task: Task, settings: ActivationMaximization) -> Units | Towards:
     """Return what the settings ask for; an empty layer is the deepest suggested."""
     layer = settings.layer.strip() or suggested_layer(task.network)
     if not layer:
-        raise BadInput(f"{task.network.card.name} suggests no layer; give --layer")
-    chosen = parse_numbers(settings.channel, "--channel", "3,5")
+        raise BadInput(
+            f"{task.network.card.name} suggests no layer; give ", mention(settings, "layer")
+        )
+    chosen = parse_numbers(settings.channel, CHANNEL, "3,5")
     if task.guide is not None:
         if chosen:
             raise BadInput(
-                "a guide picture gives a direction among all channels: leave --channel empty, or "
-                "take the guide away"
+                "a guide picture gives a direction among all channels: leave ",
+                CHANNEL,
+                " empty, or take the guide away",
             )
         return Towards(
             task.network, layer, task.guide, settings.position, settings.cosine_power,

@@ -9,6 +9,7 @@ from engine.errors import BadInput
 from engine.networks.card import Preprocessing
 from engine.parameterization.fourier import Fourier, Phase
 from engine.parameterization.pyramid import Pyramid
+from engine.settings import mention
 from engine.task import Task
 from engine.techniques.ascent.settings import Ascent
 
@@ -45,8 +46,10 @@ def form_of(task: Task, settings: Ascent, side: int) -> Form:
     """
     if settings.parameterization != "pixels" and settings.optimizer != "adam":
         raise BadInput(
-            f"--optimizer {settings.optimizer} moves pixels; "
-            f"--parameterization {settings.parameterization} takes adam"
+            mention(settings, "optimizer", settings.optimizer),
+            " moves pixels; ",
+            mention(settings, "parameterization", settings.parameterization),
+            " takes adam",
         )
     if settings.parameterization == "fourier":
         return Fourier((side, side), task.device)

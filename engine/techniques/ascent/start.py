@@ -15,6 +15,6 @@ class Start(Ascent):
     start: str = setting(
         "noise", "Start", "noise: of the parameterization; zeros: all its numbers 0 (pixels: the "
         "mean colour; fourier, pyramid: gray); gray; mean: the mean colour of the network's training; "
-        "picture: the middle of --start-picture. Phases take noise or a picture.",
+        "picture: the middle of the start picture. Phases take noise or a picture.",
         choices=STARTS, group="Run",
     )  # fmt: skip

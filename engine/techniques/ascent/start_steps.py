@@ -5,6 +5,7 @@ from torch import Tensor
 
 from engine.errors import BadInput
 from engine.networks.square import middle_square
+from engine.settings import START_PICTURE, mention
 from engine.task import Task
 from engine.techniques.ascent.forms import mean_colour
 from engine.techniques.ascent.start import Start
@@ -25,16 +26,21 @@ def first_pictures(task: Task, settings: Start, count: int, side: int) -> Tensor
         return None
     if settings.copies > 1:
         raise BadInput(
-            f"{settings.copies} copies that start alike stay alike: --start noise, or --copies 1"
+            f"{settings.copies} copies that start alike stay alike: ",
+            mention(settings, "start", "noise"),
+            ", or ",
+            mention(settings, "copies", 1),
         )
     if start == "picture":
         if task.start is None:
-            raise BadInput("the start is a picture; give it with --start-picture PHOTO")
+            raise BadInput("the start is a picture; give it with ", START_PICTURE.mention())
         first = middle_square(task.start, side)[None]
         if parameterization == "phases" and float(first.std((2, 3)).max()) < FLAT:
             raise BadInput("the start picture is of one colour: it has no phases; take another")
     elif parameterization == "phases":
-        raise BadInput(f"--start {start} is flat and has no phases; take noise or picture")
+        raise BadInput(
+            mention(settings, "start", start), " is flat and has no phases; take noise or picture"
+        )
     elif start == "mean" or (start == "zeros" and parameterization == "pixels"):
         mean = mean_colour(task.network.card.preprocessing)
         first = mean.view(1, 3, 1, 1).expand(1, 3, side, side)

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention
 from engine.objectives.priors import alpha_norm, total_variation
 from engine.objectives.relu_redirect import FIRST_STEPS, RedirectedReLU
 from engine.optimization.adam import Adam
@@ -59,7 +59,8 @@ def side_of(count: int, task: Task) -> int:
     """Return the side of each of `count` square pictures: the size that the task asks for."""
     if task.size < LEAST_SIDE:
         raise BadInput(
-            f"--size is {task.size}; each of {count} pictures takes at least {LEAST_SIDE}"
+            Mention("size"),
+            f" is {task.size}; each of {count} pictures takes at least {LEAST_SIDE}",
         )
     return task.size
 

@@ -13,6 +13,7 @@ from engine.networks.classes import find_class
 from engine.networks.network import Network
 from engine.objectives.activation import class_margin, diversity
 from engine.parameterization.sheet import tiles_of
+from engine.settings import mention
 from engine.task import Frame, Stage, Task
 from engine.techniques.ascent import steps as ascent_steps
 from engine.techniques.ascent.importance import faded, importance
@@ -36,8 +37,8 @@ def find_classes(network: Network, text: str) -> list[int]:
     parts = [part for part in text.split(",") if part.strip()]
     if not parts:
         raise BadInput(
-            f"--class is empty; it takes a class of {network.card.name}, such as "
-            f"{network.classes[0]}"
+            mention(ClassVisualization, "target"),
+            f" is empty; it takes a class of {network.card.name}, such as {network.classes[0]}",
         )
     return [find_class(network, part) for part in parts]
 

@@ -21,6 +21,7 @@ from engine.objectives.dream import (
 )
 from engine.parameterization.scales import fit, resize, resize_picture
 from engine.parameterization.smoothing import gaussian_blur
+from engine.settings import mention
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.dead_units import DeadUnits, silence
 from engine.techniques.deep_dream.settings import DeepDream
@@ -59,7 +60,9 @@ def parse_channels(text: str) -> list[int]:
     try:
         return [int(part) for part in text.replace(",", " ").split()]
     except ValueError:
-        raise BadInput(f"--channels is {text!r}; it takes numbers such as 12,40") from None
+        raise BadInput(
+            mention(DeepDream, "channels"), f" is {text!r}; it takes numbers such as 12,40"
+        ) from None
 
 
 class _Dream:
@@ -72,10 +75,11 @@ class _Dream:
         self.network = task.network
         own = self.network.card.dream_layers
         chosen = own if settings.layers is None else settings.layers
-        self.layers = each_once(self.network, chosen, "layers")
+        self.layers = each_once(self.network, chosen, mention(settings, "layers"))
         if not self.layers:
             raise BadInput(
-                f"{self.network.card.name} suggests no layer to dream with; give --layer"
+                f"{self.network.card.name} suggests no layer to dream with; give ",
+                mention(settings, "layers"),
             )
         self.channels = parse_channels(settings.channels)
         self._check_channels(size)

@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention
 from engine.figure import Tile
 from engine.image import Picture
 from engine.networks.network import Network
@@ -20,6 +20,7 @@ from engine.objectives.priors import alpha_norm, total_variation
 from engine.optimization.adam import Adam
 from engine.parameterization.scales import fit, resize_picture
 from engine.parameterization.sheet import sheet, sheet_size, tiles_of
+from engine.settings import mention
 from engine.task import Frame, Labels, Stage, Task, finite, square_labels
 from engine.techniques.feature_inversion.settings import FeatureInversion
 
@@ -67,7 +68,9 @@ def layer_names(settings: FeatureInversion, network: Network) -> list[str]:
     else:
         names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise BadInput(f"{card.name} suggests no layer to invert; give --layer")
+        raise BadInput(
+            f"{card.name} suggests no layer to invert; give ", mention(settings, "layer")
+        )
     for name in names:
         network.resolve(name)
     return list(dict.fromkeys(names))
@@ -90,7 +93,9 @@ def _plan(settings: FeatureInversion, task: Task) -> _InversionPlan:
         size = sheet_size(count, tile, columns)
         if max(size) <= task.size:
             return _InversionPlan(names, settings.repeats, columns, tile, size)
-    raise BadInput(f"--size {task.size} is too small for a sheet of {count} pictures")
+    raise BadInput(
+        Mention("size", value=str(task.size)), f" is too small for a sheet of {count} pictures"
+    )
 
 
 def labels(settings: FeatureInversion, task: Task) -> Labels:

@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention
 from engine.figure import Tile
 from engine.objectives.relu_redirect import FIRST_STEPS
 from engine.parameterization.sheet import GRAY, sheet, sheet_size, tiles_of
+from engine.settings import mention
 from engine.task import Frame, Labels, Stage, Task
 from engine.techniques.activation_maximization.steps import Units, parse_numbers, shape_of
 from engine.techniques.ascent.settings import Ascent
@@ -44,10 +45,11 @@ def _plan(task: Task) -> _HierarchyPlan:
     network = task.network
     names = settings.names(network)
     if not names:
-        raise BadInput(f"{network.card.name} suggests no layers; give --layer")
-    numbers = parse_numbers(settings.units, "--units", "6, or 3,5,12")
+        raise BadInput(f"{network.card.name} suggests no layers; give ", mention(settings, "layer"))
+    units = mention(settings, "units")
+    numbers = parse_numbers(settings.units, units, "6, or 3,5,12")
     if not numbers or (len(numbers) == 1 and numbers[0] < 1 and "," not in settings.units):
-        raise BadInput(f"--units is {settings.units!r}; it takes how many channels, at least 1")
+        raise BadInput(units, f" is {settings.units!r}; it takes how many channels, at least 1")
     rows = []
     for name in names:
         chosen = numbers
@@ -61,7 +63,8 @@ def _plan(task: Task) -> _HierarchyPlan:
     if side < LEAST_SIDE:
         least = most * (LEAST_SIDE + GAP) - GAP
         raise BadInput(
-            f"--size is {task.size}; {len(rows)} layers of {columns} pictures take at least {least}"
+            Mention("size"),
+            f" is {task.size}; {len(rows)} layers of {columns} pictures take at least {least}",
         )
     return _HierarchyPlan(rows, columns, side)
 

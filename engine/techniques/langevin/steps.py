@@ -15,6 +15,7 @@ from engine.networks.network import Network
 from engine.objectives.probability import gaussian_log_prior, log_probability, smooth_log_prior
 from engine.optimization.langevin import Langevin
 from engine.parameterization.sheet import sheet, sheet_size
+from engine.settings import mention
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.langevin.settings import LangevinSampling
 
@@ -43,8 +44,9 @@ def kept_at(settings: LangevinSampling) -> list[int]:
     burnt = round(settings.iterations * settings.burn_in)
     if settings.samples > 1 and settings.iterations - back <= burnt:
         raise BadInput(
-            f"--samples {settings.samples}, {settings.thinning} iterations apart, need at least "
-            f"{back + 1} after the burn-in; there are {settings.iterations - burnt}"
+            mention(settings, "samples", settings.samples),
+            f", {settings.thinning} iterations apart, need at least {back + 1} after the burn-in; "
+            f"there are {settings.iterations - burnt}",
         )
     return list(range(settings.iterations - back, settings.iterations + 1, settings.thinning))
 
@@ -76,8 +78,11 @@ def _check_stable(settings: LangevinSampling) -> None:
     if settings.sampler == "ULA" and settings.beta == 2 and curvature >= 2:
         most = (2 / settings.prior_step - 1) / STIFFEST
         raise BadInput(
-            f"--smoothing {settings.smoothing:g} with --prior-step {settings.prior_step:g} lets "
-            f"the picture swing; it takes less than {most:.3g}, or a smaller --prior-step"
+            mention(settings, "smoothing", f"{settings.smoothing:g}"),
+            " with ",
+            mention(settings, "prior_step", f"{settings.prior_step:g}"),
+            f" lets the picture swing; it takes less than {most:.3g}, or a smaller ",
+            mention(settings, "prior_step"),
         )
 
 
@@ -88,7 +93,10 @@ class _Density:
         self.task = task
         wanted = cast(LangevinSampling, task.technique).target
         if not wanted.strip():
-            raise BadInput("Langevin sampling needs a class; give --class NAME or NUMBER")
+            raise BadInput(
+                "Langevin sampling needs a class; give its name or number with ",
+                mention(LangevinSampling, "target"),
+            )
         self.target = find_class(task.network, wanted)
         self.mean = mean_colour(task.network).to(task.device)
         self.iteration = 0
@@ -134,7 +142,10 @@ def frames(task: Task) -> Iterator[Frame]:
         if task.technique is not settings:  # at first, and when a person has changed it
             settings = cast(LangevinSampling, task.technique)
             if corrected and not settings.noise:
-                raise BadInput("--noise is 0; MALA needs noise above 0 (ULA can do without)")
+                raise BadInput(
+                    mention(settings, "noise"),
+                    " is 0; MALA needs noise above 0 (ULA can do without)",
+                )
             sampler.temperature = settings.noise**2 / 2  # a step of length 1 has this noise
             if corrected:
                 sampler.refresh(density)

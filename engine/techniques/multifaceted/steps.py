@@ -18,6 +18,7 @@ from engine.networks.classes import find_class
 from engine.networks.network import Network
 from engine.networks.square import middle_square
 from engine.parameterization.sheet import tiles_of
+from engine.settings import mention
 from engine.task import Frame, Task
 from engine.techniques.ascent import steps as ascent_steps
 from engine.techniques.ascent.steps import GAP, side_of
@@ -48,11 +49,14 @@ class Facet:
 
 def photos(folder: str, least: int) -> list[Path]:
     """Return the pictures in `folder`, at least `least` of them. Raises `BadInput`."""
+    setting = mention(Multifaceted, "folder")
     if not folder.strip():
-        raise BadInput("--folder is empty; it takes a folder with photos of the class")
+        raise BadInput(setting, " is empty; it takes a folder with photos of the class")
     place = Path(folder.strip()).expanduser()
     if not place.is_dir():
-        raise BadInput(f"there is no folder {place}; --folder takes one with photos of the class")
+        raise BadInput(
+            f"there is no folder {place}; ", setting, " takes one with photos of the class"
+        )
     found = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     if len(found) < least:
         raise BadInput(f"{place} holds {len(found)} pictures; {least} facets take at least as many")
@@ -120,7 +124,7 @@ def facets(task: Task, side: int) -> list[Facet]:
     network = task.network
     layer = settings.layer.strip() or (network.card.layers[-1] if network.card.layers else "")
     if not layer:
-        raise BadInput(f"{network.card.name} suggests no layers; give --layer")
+        raise BadInput(f"{network.card.name} suggests no layers; give ", mention(settings, "layer"))
     network.resolve(layer)
     files = photos(settings.folder, settings.copies)
     seed = int(torch.randint(2**31, (1,), generator=task.generator))

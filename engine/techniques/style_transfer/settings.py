@@ -115,7 +115,7 @@ class StyleTransfer:
     start: str = setting(
         "recoloured", "Start", "What the first picture is. Recoloured is the content with the "
         "painting's colours; noise has the content's mean and standard "
-        "deviation; picture takes --start-picture.",
+        "deviation; picture takes the start picture.",
         choices=("recoloured", "content", "noise", "blend", "gray", "picture"), group="Start",
     )  # fmt: skip
     start_blend: float = setting(

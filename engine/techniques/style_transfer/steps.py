@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine import colour
-from engine.errors import BadInput
+from engine.errors import BadInput, Message
 from engine.image import Picture
 from engine.networks.network import Network
 from engine.networks.tapping import Visit
@@ -20,6 +20,7 @@ from engine.objectives.style import Statistics
 from engine.optimization.adam import Adam
 from engine.optimization.lbfgs import LBFGS
 from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture
+from engine.settings import START_PICTURE, STYLES, mention
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.layer_weights import each_once
 from engine.techniques.style_matching import (
@@ -57,7 +58,7 @@ def _content(task: Task) -> Picture:
     if task.content is None:
         raise BadInput("style transfer needs a content picture")
     if not task.styles:
-        raise BadInput("style transfer needs at least one style; give --style PAINTING")
+        raise BadInput("style transfer needs at least one style; give ", STYLES.mention())
     return task.content
 
 
@@ -175,7 +176,7 @@ def _content_loss(target: Tensor, scaling: str, coverage: Coverage | None = None
 def style_layers(settings: StyleTransfer, network: Network) -> dict[str, float]:
     """Return the style layers with weights: the settings' own, or the network's with usual ones."""
     if settings.style_layers is not None:
-        return each_once(network, settings.style_layers, "style layers")
+        return each_once(network, settings.style_layers, mention(settings, "style_layers"))
     return usual_weights(list(network.card.style_layers), settings.style_statistic)
 
 
@@ -183,7 +184,7 @@ def content_layers(settings: StyleTransfer, network: Network) -> dict[str, float
     """Return the content layers with weights, shifted towards a deeper one by `content_blend`."""
     layers = settings.content_layers
     layers = network.card.content_layers if layers is None else layers
-    layers = each_once(network, layers, "content layers")
+    layers = each_once(network, layers, mention(settings, "content_layers"))
     blend = settings.content_blend
     if not blend or not layers:
         return layers
@@ -256,7 +257,7 @@ class StyleTransferRun:
                     partial(self._render, average, content), note=note,
                 )  # fmt: skip
 
-    def _note(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> str:
+    def _note(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> str | Message:
         """Return what would keep gray gray; "": nothing has to."""
         if self.settings.colour != "style":
             return ""
@@ -317,7 +318,7 @@ class StyleTransferRun:
             start = torch.full_like(content, 0.5)
         elif kind == "picture":
             if self.task.start is None:
-                raise BadInput("the start is a picture; give it with --start-picture PHOTO")
+                raise BadInput("the start is a picture; give it with ", START_PICTURE.mention())
             start = self._scaled(self.task.start, size)
         else:
             share = {"content": 0.0, "noise": 1.0, "blend": self.settings.start_blend}[kind]

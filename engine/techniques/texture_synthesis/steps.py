@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine import colour
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention
 from engine.image import Picture
 from engine.networks.network import Network
 from engine.networks.tapping import Visit
@@ -28,6 +28,7 @@ from engine.parameterization.scales import (
     resize_torus,
 )
 from engine.parameterization.sheet import sheet, sheet_size
+from engine.settings import mention
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.layer_weights import each_once
 from engine.techniques.style_matching import (
@@ -55,8 +56,10 @@ def stages(settings: TextureSynthesis, task: Task) -> list[Stage]:
     if not settings.by_network:
         if settings.series:
             raise BadInput(
-                f"--series is of a network's layers; --method {settings.method} has none: "
-                "take gram or wasserstein"
+                mention(settings, "series"),
+                " is of a network's layers; ",
+                mention(settings, "method", settings.method),
+                " has none: take gram or wasserstein",
             )
         return [Stage((task.size, task.size), task.size)]
     count = len(depths(settings, task.network))
@@ -92,7 +95,7 @@ def side_of(settings: TextureSynthesis, task: Task) -> int:
     if count > 1 and side < LEAST_SIDE:
         least = columns * (LEAST_SIDE + GAP) - GAP
         raise BadInput(
-            f"--size is {task.size}; a series of {count} pictures takes at least {least}"
+            Mention("size"), f" is {task.size}; a series of {count} pictures takes at least {least}"
         )
     return side
 
@@ -119,9 +122,13 @@ def style_layers(settings: TextureSynthesis, network: Network) -> dict[str, floa
     chosen = settings.style_layers
     if chosen is None:
         chosen = usual_weights(list(network.card.style_layers), settings.method)
-    layers = dict(list(each_once(network, chosen, "style layers").items())[: settings.depth])
+    named = each_once(network, chosen, mention(settings, "style_layers"))
+    layers = dict(list(named.items())[: settings.depth])
     if not layers:
-        raise BadInput(f"{network.card.name} suggests no style layers; give --style-layer")
+        raise BadInput(
+            f"{network.card.name} suggests no style layers; give ",
+            mention(settings, "style_layers"),
+        )
     return layers
 
 

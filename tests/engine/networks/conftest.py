@@ -7,14 +7,6 @@ import torch
 from PIL import Image
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's folder of its own; no other folders of weights."""
-    monkeypatch.setenv("PAREIDOLIA_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("PAREIDOLIA_NETWORKS", raising=False)
-    return tmp_path / "home" / "networks"
-
-
 @pytest.fixture(scope="session")
 def photo(data_folder: Path) -> Callable[..., torch.Tensor]:
     """Centre crops of the test photographs, RGB in [0, 1], (3, side, side)."""

@@ -16,12 +16,12 @@ import safetensors.torch
 import torch
 from torchvision import models
 
+from cli.networks import run
 from engine.errors import BadInput
 from engine.networks import catalogue, weights
 from engine.networks.architectures.googlenet_bvlc import googlenet_bvlc
 from engine.networks.architectures.slim_vgg import slim_vgg
 from engine.networks.architectures.transformer_net import TransformerNet
-from engine.networks.command import run
 from engine.networks.formats import archive, pickled, state_dicts
 from engine.networks.importing import import_file, verify
 from engine.networks.loading import load_network

@@ -98,7 +98,7 @@ def test_vgg_counts_rows_as_keras_does_and_stands_for_ours(tmp_path, photo):
         out = mine.taps(as_tensor(photo), ["pool5"])["pool5"].numpy()
     reference = keras_scores(model, x).transpose(0, 3, 1, 2)
     assert np.abs(out - reference).max() < 1e-4 * reference.max()
-    with pytest.raises(BadInput, match="not resnet50; try --network keras"):
+    with pytest.raises(BadInput, match="not resnet50; try network=keras"):
         load_network("resnet50", body)
 
 

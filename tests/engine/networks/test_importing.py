@@ -67,7 +67,7 @@ def test_names_that_are_taken(slim, tmp_path):
     other = tmp_path / "new" / "birds.safetensors"
     other.parent.mkdir()
     safetensors.torch.save_file(slim_vgg(4).state_dict(), other)
-    with pytest.raises(BadInput, match=r"already called birds; choose a name with --name"):
+    with pytest.raises(BadInput, match=r"already called birds; choose a name with name="):
         import_file(other)
     with pytest.raises(BadInput, match="vgg19 is the name of another network"):
         import_file(other, "vgg19")

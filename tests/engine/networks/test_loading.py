@@ -73,7 +73,7 @@ def test_preprocessing_can_be_set(data_folder, home):
 
 def test_weights_of_another_network(data_folder, home):
     path = data_folder / "weights" / "squeezenet1_1.pth"
-    with pytest.raises(BadInput, match=r"weights of squeezenet1_1, not of vgg16; try --network"):
+    with pytest.raises(BadInput, match=r"weights of squeezenet1_1, not of vgg16; try network="):
         load_network("vgg16", path)
 
 
@@ -86,7 +86,7 @@ def test_weights_of_no_known_network(home, tmp_path):
 
 
 def test_nothing_to_load(home):
-    with pytest.raises(WeightsMissing, match="networks download resnet18"):
+    with pytest.raises(WeightsMissing, match=r"get them with .*'resnet18'"):
         load_network("resnet18")
     with pytest.raises(BadInput, match="did you mean resnet18"):
         load_network("resnet-18")

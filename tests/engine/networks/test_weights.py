@@ -89,7 +89,9 @@ def test_an_explicit_file_is_taken_whatever_its_name(home, tmp_path):
 
 
 def test_missing_weights_name_the_command(home, tmp_path):
-    with pytest.raises(WeightsMissing, match=r"python main\.py networks download vgg16$") as error:
+    with pytest.raises(
+        WeightsMissing, match=r"engine\.networks\.catalogue\.card\('vgg16'\)\)$"
+    ) as error:
         weights.find(catalogue.card("vgg16"))
     assert error.value.exit_code == 3
     with pytest.raises(WeightsMissing, match="not in "):

@@ -231,7 +231,7 @@ def test_the_figure_names_the_guide(tiny, photo):
 
 def test_refused_guides(tiny, noise_picture):
     guide = noise_picture(32, 32)
-    with pytest.raises(BadInput, match="leave --channel empty"):
+    with pytest.raises(BadInput, match="leave channel= empty"):
         run(replace(STILL, channel="3"), tiny, guide=guide)
     with pytest.raises(BadInput, match="rows 0 to 7"):
         run(replace(STILL, position="8,0"), tiny, guide=guide)
@@ -265,9 +265,9 @@ def test_a_layer_without_positions(tiny):
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"layer": "relu9_9"}, "no layer 'relu9_9'"), ({"channel": "x"}, "--channel is 'x'"),
-     ({"channel": "128"}, "channels 0 to 127, not 128"), ({"position": "1,1"}, "its --channel"),
-     ({"channel": "1", "position": "1"}, "--position is '1'"),
+    [({"layer": "relu9_9"}, "no layer 'relu9_9'"), ({"channel": "x"}, "channel= is 'x'"),
+     ({"channel": "128"}, "channels 0 to 127, not 128"), ({"position": "1,1"}, "its channel="),
+     ({"channel": "1", "position": "1"}, "position= is '1'"),
      ({"channel": "1", "position": "8,0"}, "rows 0 to 7"),
      ({"layer": "classifier", "channel": "1", "position": "0,0"}, "no positions")],
 )  # fmt: skip

@@ -268,7 +268,7 @@ def test_every_parameterization_begins_with_the_middle_of_a_photo(how, named, no
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"start": "picture"}, "--start-picture"), ({"start": "gray", "copies": 2}, "stay alike"),
+    [({"start": "picture"}, "give it with start="), ({"start": "gray", "copies": 2}, "stay alike"),
      ({"start": "gray", "parameterization": "phases", "optimizer": "adam"}, "no phases")],
 )  # fmt: skip
 def test_starts_refused(changes, words, named):
@@ -347,13 +347,13 @@ def test_phases_are_shown_with_what_matters(named):
 
 
 def test_pictures_that_are_too_small_are_refused(named):
-    with pytest.raises(BadInput, match="--size is 7"):
+    with pytest.raises(BadInput, match="size= is 7"):
         run(replace(STILL, copies=2), named, 7)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"target": ""}, "--class is empty"), ({"target": " , "}, "--class is empty"),
+    [({"target": ""}, "target= is empty"), ({"target": " , "}, "target= is empty"),
      ({"target": "zebra"}, "no class 'zebra'"),
      ({"parameterization": "fourier"}, "takes adam")],
 )  # fmt: skip

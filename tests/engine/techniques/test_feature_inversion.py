@@ -173,10 +173,10 @@ def test_names_of_layers(tiny):
     assert layer_names(FeatureInversion(layer="all"), offered) == ["relu1_1", "relu2_2"]
     with pytest.raises(BadInput, match="relu9_9"):
         layer_names(FeatureInversion(layer="relu1_1,relu9_9"), tiny)
-    with pytest.raises(BadInput, match="--layer"):
+    with pytest.raises(BadInput, match="give layer="):
         layer_names(FeatureInversion(layer="all"), tiny)
     bare = Network(tiny.module, replace(tiny.card, content_layers={}))
-    with pytest.raises(BadInput, match="--layer"):
+    with pytest.raises(BadInput, match="give layer="):
         layer_names(FeatureInversion(), bare)
 
 

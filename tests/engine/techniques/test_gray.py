@@ -44,7 +44,7 @@ def test_gray_pictures_in_the_painting_s_colours_say_how_gray_is_kept(
 ):
     photo, style = gray(32, 48, 1), gray(36, 40, 5)
     frame, picture = made(task, pictures_of, photo, style)
-    assert frame.note.endswith("--recolour gray removes them.")
+    assert str(frame.note).endswith("recolour=gray removes them.")
     assert spread(picture) > 0, "else there would be nothing to say"
     coloured = noise_picture(36, 40, seed=5)
     assert made(task, pictures_of, photo, coloured)[0].note == ""

@@ -369,7 +369,7 @@ def test_a_stopped_job_goes_on(tiny, cache):
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"layer": "relu9_9"}, "no layer 'relu9_9'"), ({"units": "x"}, "--units is 'x'"),
+    [({"layer": "relu9_9"}, "no layer 'relu9_9'"), ({"units": "x"}, "units= is 'x'"),
      ({"units": "0"}, "at least 1"), ({"units": ""}, "at least 1"), ({"units": "-1"}, "at least 1"),
      ({"units": "3,99"}, "relu1_1 has channels 0 to 31, not 99"),
      ({"layer": ""}, "suggests no layers")],

@@ -237,9 +237,9 @@ def test_the_mean_colour_is_the_networks_own(weights):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"target": ""}, "needs a class; give --class"),
+        ({"target": ""}, "needs a class; give its name or number with target="),
         ({"target": "horse"}, "no class 'horse'"),
-        ({"sampler": "MALA", "noise": 0.0}, "--noise is 0"),
+        ({"sampler": "MALA", "noise": 0.0}, "noise= is 0"),
         ({"samples": 3, "thinning": 5, "iterations": 12, "burn_in": 0.2}, "at least 11 after"),
         ({"smoothing": 3.0}, "takes less than 2.44"),
     ],

@@ -9,9 +9,11 @@ from engine.errors import BadInput
 from engine.networks.architectures.slim_vgg import slim_vgg
 from engine.networks.network import Network
 from engine.project import read_job
+from engine.settings import mention
 from engine.techniques import TECHNIQUES
 from engine.techniques.layer_weights import each_once
 from engine.techniques.style_matching import weighted
+from engine.techniques.style_transfer import StyleTransfer
 
 
 @pytest.mark.parametrize(
@@ -48,11 +50,11 @@ def test_a_layer_with_a_negative_weight_is_led_away_from_the_style(task, picture
 
 def test_two_names_of_one_layer_are_refused(tiny):
     network = Network(slim_vgg(classes=5), tiny.card)
-    dotted = network.resolve("relu2_1")
-    assert each_once(network, {"relu2_1": 1.0, "relu2_2": -1.0}, "layers")["relu2_2"] == -1
+    dotted, setting = network.resolve("relu2_1"), mention(StyleTransfer, "style_layers")
+    assert each_once(network, {"relu2_1": 1.0, "relu2_2": -1.0}, setting)["relu2_2"] == -1
     network.aliases["second"] = dotted
-    with pytest.raises(BadInput, match="style layers: relu2_1 and second are two names of one"):
-        each_once(network, {"relu2_1": 1.0, "second": -1.0}, "style layers")
+    with pytest.raises(BadInput, match=r"style_layers= .* twice, as relu2_1 and as second"):
+        each_once(network, {"relu2_1": 1.0, "second": -1.0}, setting)
 
 
 def test_a_project_that_names_a_layer_twice_is_refused(tmp_path):

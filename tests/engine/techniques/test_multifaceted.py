@@ -133,7 +133,7 @@ def test_the_class_grows_and_the_figure_shows_both(named, folder):
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"folder": ""}, "--folder is empty"), ({"folder": "/no/such/place"}, "there is no folder"),
+    [({"folder": ""}, "folder= is empty"), ({"folder": "/no/such/place"}, "there is no folder"),
      ({"target": "zebra"}, "no class 'zebra'"), ({"layer": "relu9_9"}, "no layer 'relu9_9'")],
 )  # fmt: skip
 def test_refused(changes, words, named, folder):

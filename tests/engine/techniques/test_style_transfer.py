@@ -315,12 +315,12 @@ def test_start_picture(style_task, pictures_of, noise_picture):
     given = noise_picture(32, 48, seed=8)
     x = started(settings, style_task, pictures_of, start=given)
     torch.testing.assert_close(x, given.tensor(), atol=2e-5, rtol=0)
-    with pytest.raises(BadInput, match=r"^the start is a picture; give it with --start-picture"):
+    with pytest.raises(BadInput, match=r"^the start is a picture; give it with start="):
         list(settings.frames(style_task(settings)))
 
 
 def test_what_is_missing_is_said(task, style_task):
-    with pytest.raises(BadInput, match=r"^style transfer needs at least one style; give --style"):
+    with pytest.raises(BadInput, match=r"^style transfer needs at least one style; give styles="):
         list(ONE_SCALE.frames(task(ONE_SCALE)))
     with pytest.raises(BadInput, match=r"^style transfer needs a content picture$"):
         list(ONE_SCALE.frames(style_task(ONE_SCALE, content=None)))

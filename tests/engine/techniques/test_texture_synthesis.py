@@ -130,7 +130,7 @@ def test_depth_takes_the_first_layers(tiny, texture_task):
     assert gram.suggested_layers(network)["style_layers"] == style_layers(gram, network)
     own = TextureSynthesis(style_layers={"relu2_2": 3.0, "relu1_1": 1.0}, depth=1)
     assert style_layers(own, network) == {"relu2_2": 3.0}
-    with pytest.raises(BadInput, match="--style-layer"):
+    with pytest.raises(BadInput, match="give style_layers="):
         style_layers(SHORT, Network(tiny.module, replace(tiny.card, style_layers={})))
 
 

@@ -5,9 +5,10 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from engine.errors import BadInput
+from cli.options import Parser
+from cli.wording import program
 from engine.networks import catalogue
 from engine.networks.card import KNOWN, Card
 from engine.networks.preparing import EXAMPLE, OTHER_NAMES
@@ -31,18 +32,13 @@ def run(argv: list[str]) -> int:
     return action(options)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise BadInput(f"{self.prog}: {message} (see {self.prog} --help)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python main.py networks", description="The catalogue of networks.")
-    shared = _Parser(add_help=False)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    parser = Parser(prog=f"{program()} networks", description="The catalogue of networks.")
+    shared = Parser(add_help=False)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     shared.add_argument("--json", action="store_true", help="one line of JSON on standard output")
 
-    def command(name: str, action: Callable[[argparse.Namespace], int], text: str) -> _Parser:
+    def command(name: str, action: Callable[[argparse.Namespace], int], text: str) -> Parser:
         made = commands.add_parser(name, help=text, description=text, parents=[shared])
         made.set_defaults(action=action)
         return made

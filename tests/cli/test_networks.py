@@ -6,11 +6,11 @@ import pytest
 import safetensors.torch
 import torch
 
+from cli.networks import run
 from engine.errors import BadInput, PareidoliaError
 from engine.networks import catalogue, weights
 from engine.networks import download as download_module
 from engine.networks.architectures.slim_vgg import slim_vgg
-from engine.networks.command import run
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_list_as_json(capsys):
 
 def test_list_is_quick_and_loads_no_torch():
     code = (
-        "import sys; from engine.networks.command import run; run(['list']); "
+        "import sys; from cli.networks import run; run(['list']); "
         "assert not {'torch', 'torchvision', 'numpy', 'tqdm'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, stdout=subprocess.DEVNULL)
