@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from cli.attribute_options import LAYERED, parser
 from cli.options import tell
 from engine.attribution.heat import Heat, around_gray, caption, scale_around_gray
 from engine.attribution.registry import Method, find_method
-from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput
 from engine.networks.classes import percent
 
@@ -21,9 +19,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from engine.attribution.occluding import Occluded
     from engine.attribution.unit import Unit
     from engine.image import Picture
+    from engine.looking import Answer
     from engine.networks.network import Network
 
 
@@ -80,54 +78,55 @@ def _single(
     options: Any, photo: "Picture", networks: "Sequence[Network]"
 ) -> "tuple[dict[str, Any], int | Unit]":
     """Write one map; return what --json says about it, and the target."""
-    from engine.attribution.methods import Question, attribute, layer_of
+    import torch
+
+    from engine.attribution.square import Square
     from engine.figure import Tile, contact_sheet
     from engine.files import write_npz
     from engine.image import from_tensor, save_picture
     from engine.image_metadata import described
-    from engine.networks.fitting import fitted
+    from engine.looking import Request, look
 
     (network,) = networks
-    picture = fitted(network, photo.tensor()[None], options.size)
-    (target,) = _targets(network, picture, options)
     (method,) = _methods(options)
-    x = network.prepare(picture)
-    question = Question(target, "", options.window, options.stride, options.fill)
-    if method.takes_layer:
-        question = replace(question, layer=options.layer[0] if options.layer else "")
-        layer = question.layer or layer_of(network, x, question)
-    elif options.layer:
+    if options.layer and not method.takes_layer:
         raise BadInput(f"--layer is for {', '.join(LAYERED)}, not for {method.command}")
-    else:
-        layer = ""
-    covered: deque[Occluded] = deque(maxlen=1)
-    values = attribute(method, network, x, question, publish=covered.append)
-    assert values is not None  # nobody stops it
-    _tell_plain(method, network, x)
-    names = _named(network, picture, target)
-    heat = Heat.of(method, values)
-    scale = scale_around_gray(values) if values.ndim == 3 else heat.scale()
+    request = Request(
+        options.unit[0] if options.unit else options.target[0] if options.target else None,
+        (method.command,), options.layer[0] if options.layer else "",
+        Square(fill=options.fill), options.window, options.stride,
+        classes=not options.unit, long_side=options.size,
+    )  # fmt: skip
+    for answer in look(network, photo.tensor(), request):
+        found = answer
+    if found.error is not None:
+        raise found.error
+    _tell_plain(method, network, found.plain)
+    names, heat, layer = _named(found), found.maps[method.command], found.layer
+    values = torch.from_numpy(found.raw[method.command])
+    scale = heat.scale() if values.ndim == 2 else scale_around_gray(values)
     told_of = _caption(heat, names, layer, scale)
     drawn = _drawn(options, photo, values, heat)
     made = contact_sheet([Tile(drawn, told_of)]) if options.caption else from_tensor(drawn)
     save_picture(replace(made, exif=described(told_of)), options.output)
     if options.raw:
-        told = {"target": target, "class_name": names["name"]}
+        told = {"target": names.get("class"), "class_name": names["name"]}
         about = {
             **({"unit": names["name"]} if "unit" in names else told), "method": method.command,
             "layer": layer, "network": network.card.name,
         }  # fmt: skip
         # Zeiler and Fergus's companions, one number for each place of the square.
-        beside = {k: getattr(c, k)[0].numpy() for c in covered for k in ("probability", "label")}
+        companions = ("probability", "label") if found.occluded else ()
+        beside = {key: getattr(found.occluded, key)[0].numpy() for key in companions}
         write_npz(Path(options.raw), {"values": values.numpy(), **beside, **about})
     numbers = {
         "largest": heat.largest,
         "scale": heat.reach,
-        "looked_at": [picture.shape[3], picture.shape[2]],
+        "looked_at": [found.looked_at[1], found.looked_at[0]],
         "caption": told_of,
     }
     about_it = {"method": method.command, "network": network.card.name, "layer": layer}
-    return {**names, **about_it, **numbers}, target
+    return {**names, **about_it, **numbers}, _target(found)
 
 
 def _caption(heat: Heat, names: dict[str, Any], layer: str, scale: str) -> str:
@@ -153,41 +152,42 @@ def _figure(
     options: Any, photo: "Picture", networks: "Sequence[Network]"
 ) -> "tuple[dict[str, Any], int | Unit]":
     """Write a figure of many maps; return what --json says about it, and the first target."""
-    from engine.attribution.comparison import Column, compare, sanity_check
-    from engine.attribution.methods import Question
+    from engine.attribution.methods import without_rule
     from engine.files import write_npz
     from engine.image import save_picture
+    from engine.looking import ComparisonRequest, Request, look
     from engine.networks.fitting import fitted
 
-    picture = photo.tensor()[None]
-    columns = [
-        Column(network, Question(target, layer, options.window, options.stride, options.fill))
-        for network in networks
-        for target in _targets(network, fitted(network, picture, options.size), options)
-        for layer in options.layer or ("",)
-    ]
-    methods = _methods(options)
+    picture, methods = photo.tensor()[None], _methods(options)
+    request = ComparisonRequest(
+        tuple(method.command for method in methods), tuple(options.target), tuple(options.unit),
+        layers=tuple(options.layer), sanity=options.sanity, colours=options.colours,
+        one_scale=not options.each, over=options.over, own_colours=True,
+        companions=options.companions, window=options.window, stride=options.stride,
+        fill=options.fill, long_side=options.size, strict=True,
+    )  # fmt: skip
     with _progress(options.quiet) as progress:
-        if options.sanity:
-            made = sanity_check(
-                picture, columns, methods, colours=options.colours, long_side=options.size,
-                progress=progress,
-            )  # fmt: skip
-        else:
-            made = compare(
-                picture, columns, methods, colours=options.colours, one_scale=not options.each,
-                over=options.over, own_colours=True, companions=options.companions,
-                long_side=options.size, progress=progress,
-            )  # fmt: skip
-    assert made is not None  # nobody stops it
+        for answer in look(networks, picture, request):
+            progress(answer.done, answer.total)
+            done = answer
+    made = done.compared
+    assert made is not None  # nobody stopped it
     save_picture(made.figure, options.output)
     if options.raw:
         write_npz(Path(options.raw), made.values)
-    inputs = {network: fitted(network, picture, options.size) for network in networks}
-    for network, small in inputs.items():
+    for network in networks:
+        x = network.prepare(fitted(network, picture, options.size))
         for method in methods:
-            _tell_plain(method, network, network.prepare(small))
-    named = [_named(c.network, inputs[c.network], c.question.target) for c in columns]
+            _tell_plain(method, network, without_rule(method, network, x))
+    named = []
+    for column in done.columns:
+        target = column.question.target
+        about = Request(
+            target if isinstance(target, int) else target.name,
+            classes=isinstance(target, int), long_side=options.size,
+        )  # fmt: skip
+        (found,) = look(column.network, picture, about)
+        named.append(_named(found))
     units = [each["unit"] for each in named if "unit" in each]
     said = {
         "class": [each["class"] for each in named if "class" in each],
@@ -198,7 +198,7 @@ def _figure(
         "network": [n.card.name for n in networks],
         "largest": {key: float(abs(values).max()) for key, values in made.values.items()},
     }
-    return said, columns[0].question.target
+    return said, done.columns[0].question.target
 
 
 @contextmanager
@@ -248,26 +248,23 @@ def _cut_out(options: Any, photo: "Picture", network: "Network", target: "int | 
     return str(options.cut)
 
 
-def _named(network: "Network", picture: "Tensor", target: "int | Unit") -> dict[str, Any]:
-    """Return what --json says of a target in a picture of the size that the network looks at."""
-    if isinstance(target, int):
-        from engine.networks.classes import probabilities
+def _target(found: "Answer") -> "int | Unit":
+    """Return what an answer is about."""
+    from engine.attribution.unit import Unit
 
-        chances = probabilities(network.logits(picture)[0].detach().cpu().double())
-        probability = float(chances[target])
-        return {"class": target, "name": network.classes[target], "probability": probability}
-    from engine.attribution.methods import located
-
-    unit, activation = located(network, network.prepare(picture), target)
-    name = UnitName(unit.layer, unit.channel, unit.position)
-    return {"unit": str(name), "name": name.words, "activation": activation}
+    return found.target if found.unit is None else Unit.named(found.unit)
 
 
-def _tell_plain(method: Method, network: "Network", x: "Tensor") -> None:
+def _named(found: "Answer") -> dict[str, Any]:
+    """Return what --json says of the target of an answer."""
+    if found.unit is not None:
+        name, activation = found.unit.words, found.activation
+        return {"unit": str(found.unit), "name": name, "activation": activation}
+    return {"class": found.target, "name": found.target_name, "probability": found.probability}
+
+
+def _tell_plain(method: Method, network: "Network", plain: "Sequence[str]") -> None:
     """Say on standard error which activations a method with a rule for ReLUs has none for."""
-    from engine.attribution.methods import without_rule
-
-    plain = without_rule(method, network, x)
     if plain:
         kept = f"no rule for {', '.join(plain)}, which keep their ordinary gradient"
         print(f"pareidolia: {method.command} on {network.card.name}: {kept}", file=sys.stderr)
@@ -280,18 +277,6 @@ def _methods(options: Any) -> list[Method]:
         signed = find_method("signed-gradient")
         methods = [signed if m.command == "gradient" else m for m in methods]
     return list(dict.fromkeys(methods))
-
-
-def _targets(network: "Network", picture: "Tensor", options: Any) -> "list[int | Unit]":
-    """Return the classes and units asked for; if none is, the most likely class."""
-    from engine.attribution.unit import Unit
-    from engine.networks.classes import find_class
-
-    units = [Unit(name.layer, name.channel, name.position) for name in options.unit]
-    classes = [find_class(network, text) for text in options.target]
-    if not classes and not units:
-        return [int(network.logits(picture)[0].argmax())]  # raises for networks without classes
-    return [*classes, *units]
 
 
 def _colours(heat: Heat, values: "Tensor", colours: str) -> "Tensor":

@@ -1,7 +1,7 @@
 """The engine: networks run backwards, one idea of the field per file; imports no Qt.
 
-`engine.load_network` and `engine.run` are found here, imported when first used: the command line's
-help and the window's first second do without torch.
+`engine.load_network`, `engine.run` and `engine.look` are found here, imported when first used: the
+command line's help and the window's first second do without torch.
 """
 
 import os
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.job import Inputs, Job, run
+    from engine.looking.asking import look
     from engine.networks.loading import load_network
     from engine.task import Frame
 
@@ -23,10 +24,11 @@ _PLACES = {
     "Inputs": "engine.job",
     "Job": "engine.job",
     "load_network": "engine.networks.loading",
+    "look": "engine.looking.asking",
     "run": "engine.job",
 }
 
-__all__ = ["Frame", "Inputs", "Job", "load_network", "run"]
+__all__ = ["Frame", "Inputs", "Job", "load_network", "look", "run"]
 
 
 def __getattr__(name: str) -> Any:

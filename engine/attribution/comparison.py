@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,14 +15,13 @@ from engine.attribution.heat import Heat, around_gray, colour_reach, scale_aroun
 from engine.attribution.methods import (
     Question,
     Stopped,
-    attribute,
+    attribution_steps,
     layer_of,
     located,
     without_rule,
 )
-from engine.attribution.occluding import Occluded
 from engine.attribution.registry import Method
-from engine.attribution.sanity import Randomised, randomisation, weighted_layers
+from engine.attribution.sanity import Randomised, randomised, rank_correlation, weighted_layers
 from engine.attribution.tiles import Found, Look, Notes
 from engine.attribution.unit import Unit
 from engine.attribution.unit_name import UnitName
@@ -55,6 +53,28 @@ class Compared:
 
     figure: Picture
     values: dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class ComparisonStep:
+    """How far a figure is: maps made, maps in all; in the last step the figure."""
+
+    done: int
+    total: int
+    compared: Compared | None = None
+
+
+def _last(steps: Iterator[ComparisonStep], progress: Progress, stopped: Stopped) -> Compared | None:
+    """Return the figure of the last step; None when stopped."""
+    told, made = None, None
+    for step in steps:
+        if (step.done, step.total) != told:
+            told = step.done, step.total
+            progress(*told)
+        if stopped():
+            return None
+        made = step.compared
+    return made
 
 
 def compare(
@@ -94,6 +114,26 @@ def compare(
     Raises:
         BadInput: not one map could be made; the sentence says why.
     """
+    steps = comparison_steps(
+        picture, columns, methods, colours=colours, one_scale=one_scale, over=over,
+        own_colours=own_colours, companions=companions, long_side=long_side,
+    )  # fmt: skip
+    return _last(steps, progress, stopped)
+
+
+def comparison_steps(
+    picture: Tensor,
+    columns: Sequence[Column],
+    methods: Sequence[Method],
+    *,
+    colours: str = "viridis",
+    one_scale: bool = True,
+    over: float = 0.0,
+    own_colours: bool = False,
+    companions: bool = False,
+    long_side: int | None = None,
+) -> Iterator[ComparisonStep]:
+    """Yield what `compare` does, step by step; closing the generator stops the work."""
     prepared = [_Prepared.of(column, picture, long_side) for column in columns]
     look = Look(prepared[0].picture[0].cpu(), colours, over)
     lines: list[tuple[str, Sequence[Tile]]] = []
@@ -108,29 +148,30 @@ def compare(
         names = _told_apart(method, prepared)
         coloured: dict[int, Tensor] = {}
         for number, each in enumerate(prepared):
-            progress(row * len(prepared) + number, len(methods) * len(prepared))
-            last: deque[Occluded] = deque(maxlen=1)
+            here = ComparisonStep(row * len(prepared) + number, len(methods) * len(prepared))
+            yield here
             try:
                 if each.problem:
                     raise BadInput(each.problem)
-                values = attribute(
-                    method, each.column.network, each.x, each.column.question,
-                    publish=last.append, stopped=stopped,
-                )  # fmt: skip
+                about = each.column
+                for now in attribution_steps(method, about.network, each.x, about.question):
+                    step = now
+                    yield here
             except PareidoliaError as error:
                 found.append(notes.take(method.title, str(error)))
                 chances.append(found[-1])
                 labels.append(found[-1])
                 continue
-            if values is None or stopped():
-                return None
+            values = step.values
+            assert values is not None
             raw[f"{method.title} - {names[number]}"] = values.numpy()
             in_colour = own_colours and values.ndim == 3 and not method.signed
             if in_colour:
                 coloured[number] = values
             found.append(values if in_colour else Heat.of(method, values))
             if beside:
-                pair = companions_of(method, last[0], each.column.network.classes)
+                assert step.occluded is not None
+                pair = companions_of(method, step.occluded, each.column.network.classes)
                 raw |= {f"{heat.title} - {names[number]}": heat.grid for heat in pair}
                 chances.append(pair[0] if pair else NO_CLASS)
                 labels.append(pair[1] if pair else NO_CLASS)
@@ -149,7 +190,8 @@ def compare(
     if not raw:
         raise BadInput(notes.texts[-1] if notes.texts else "no method was asked for")
     figure = rows([("", [Tile(look.photo, "")]), *lines], ", ".join(networks))
-    return Compared(notes.below(figure, look.type_size), raw)
+    made = Compared(notes.below(figure, look.type_size), raw)
+    yield ComparisonStep(here.done, here.total, made)
 
 
 @dataclass(frozen=True)
@@ -259,6 +301,19 @@ def sanity_check(
     rank correlation of the maps' sizes with the trained one's. Every map has a scale of its own,
     told below it: random networks answer with numbers of other sizes.
     """
+    steps = sanity_steps(picture, columns, methods, colours=colours, long_side=long_side)
+    return _last(steps, progress, stopped)
+
+
+def sanity_steps(
+    picture: Tensor,
+    columns: Sequence[Column],
+    methods: Sequence[Method],
+    *,
+    colours: str = "viridis",
+    long_side: int | None = None,
+) -> Iterator[ComparisonStep]:
+    """Yield what `sanity_check` does, step by step; closing the generator stops the work."""
     prepared = [_Prepared.of(column, picture, long_side) for column in columns]
     for each in prepared:
         if each.problem:
@@ -273,10 +328,10 @@ def sanity_check(
             beside = f" - {name}" if len(prepared) > 1 else ""
             tiles: list[Tile] = []
             try:
-                for step in _randomised(method, each, stopped):
-                    progress(done + len(tiles), total)
-                    if stopped():
-                        return None
+                for step in _randomised(method, each):
+                    yield ComparisonStep(done + len(tiles), total)
+                    if step is None:
+                        continue
                     heat = Heat(method, step.map[0].numpy())
                     raw[f"{method.title}{beside} - {step.layer or 'trained'}"] = heat.values
                     told = f"down to {step.layer}, rank correlation {step.correlation:.2f}"
@@ -289,27 +344,31 @@ def sanity_check(
             with_networks = len({one.column.network for one in prepared}) > 1
             about = each.caption(method, with_networks)
             lines.append((f"{label}\n{about}" if len(prepared) > 1 else label, tiles))
-    progress(total, total)
     networks = ", ".join(dict.fromkeys(each.column.network.card.title for each in prepared))
     about = f", {prepared[0].name}" if len(prepared) == 1 else ""
     title = f"{networks}{about}: weights randomised from the top down"
-    return Compared(notes.below(rows(lines, title), look.type_size), raw)
+    made = Compared(notes.below(rows(lines, title), look.type_size), raw)
+    yield ComparisonStep(total, total, made)
 
 
-def _randomised(method: Method, about: _Prepared, stopped: Stopped) -> Iterator[Randomised]:
-    """Give the maps that a row shows: the trained network's, and `SHOWN_LAYERS` others."""
-    network = about.column.network
+def _randomised(method: Method, about: _Prepared) -> Iterator[Randomised | None]:
+    """Give the maps that a row shows: the trained network's, and `SHOWN_LAYERS` others.
+
+    None comes between two steps of a map.
+    """
+    network, question = about.column.network, about.column.question
     layers = len(weighted_layers(network.module))
     wanted = {round(i * layers / SHOWN_LAYERS) for i in range(1, SHOWN_LAYERS + 1)}
-
-    def mapped(model: nn.Module, x: Tensor) -> Tensor:
-        values = attribute(method, _with(network, model), x, about.column.question, stopped=stopped)
-        if values is None:  # stopped: nobody looks at it any more
-            return torch.zeros(1, *x.shape[2:])
-        return torch.from_numpy(Heat.of(method, values).values)[None]
-
-    generator = torch.Generator().manual_seed(0)
-    return randomisation(network.module, about.x, mapped, generator, wanted)
+    trained = None
+    for layer, model in randomised(network.module, torch.Generator().manual_seed(0), wanted):
+        for step in attribution_steps(method, _with(network, model), about.x, question):
+            if step.values is None:
+                yield None
+        assert step.values is not None
+        found = torch.from_numpy(Heat.of(method, step.values).values)[None]
+        trained = found if trained is None else trained
+        alike = rank_correlation(found.abs(), trained.abs()) if layer else 1.0
+        yield Randomised(layer, found, alike)
 
 
 def _with(network: Network, model: nn.Module) -> Network:

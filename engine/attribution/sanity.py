@@ -42,17 +42,31 @@ def randomisation(
     `generator` on the CPU, so that activations keep their size; biases and what normalises stay.
     `model` is left as it is: a copy is randomised.
     """
+    trained = None
+    for layer, twin in randomised(model, generator, wanted):
+        found = method(twin, x).detach()
+        if trained is None:
+            trained = found
+            yield Randomised(layer, found, 1.0)
+        else:
+            yield Randomised(layer, found, rank_correlation(found.abs(), trained.abs()))
+
+
+def randomised(
+    model: nn.Module, generator: torch.Generator, wanted: Container[int] | None = None
+) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the layers randomised last and the model as it is then, as `randomisation` does.
+
+    The first comes with an empty name, trained as it is. Each is only right until the next.
+    """
     twin = copy.deepcopy(model).eval()
-    trained = method(twin, x).detach()
-    yield Randomised("", trained, 1.0)
+    yield "", twin
     for count, (name, weight) in enumerate(reversed(weighted_layers(twin)), 1):
         with torch.no_grad():
             noise = torch.randn(weight.shape, generator=generator).to(weight)
             weight.copy_(noise * weight.std() + weight.mean())
-        if wanted is not None and count not in wanted:
-            continue
-        found = method(twin, x).detach()
-        yield Randomised(name, found, rank_correlation(found.abs(), trained.abs()))
+        if wanted is None or count in wanted:
+            yield name, twin
 
 
 def weighted_layers(model: nn.Module) -> list[tuple[str, Tensor]]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.attribution.taps import called, place_of, tapped
+from engine.attribution.unit_name import UnitName
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,16 @@ class Unit:
     position: tuple[int, int] | None = None
     """Row and column in maps. None: where the channel is highest, in each picture for itself; the
     first such place. Vectors and tokens take only None (of tokens, the token)."""
+
+    @classmethod
+    def named(cls, name: UnitName) -> "Unit":
+        """Return the unit that a name means."""
+        return cls(name.layer, name.channel, name.position)
+
+    @property
+    def name(self) -> UnitName:
+        """What people call it."""
+        return UnitName(self.layer, self.channel, self.position)
 
 
 @dataclass(frozen=True, eq=False)

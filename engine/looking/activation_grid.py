@@ -1,0 +1,77 @@
+"""What all channels of a layer answer to a picture, as small gray tiles."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from engine.colour_map import display_range
+from engine.inspection.activations import channels_of
+from engine.inspection.activations import tiles as as_tiles
+from engine.looking.answer import ActivationGrid, Bytes, Size
+from engine.looking.request import ActivationsRequest
+from engine.networks.fitting import last_map
+from engine.networks.network import Network
+
+BRIGHTEST = 99.8
+"""Percentile of activations that is white where all channels have one scale."""
+LARGEST = 192
+"""Long side of a tile; larger maps are shrunk to it, as none is shown larger."""
+
+
+def requested_layer(network: Network, size: Size, request: ActivationsRequest) -> str:
+    """Return the layer that is asked for, as the layer tree shows it.
+
+    `size` is the picture's height and width. Raises as `Network.taps` for layers that cannot be
+    looked at there.
+    """
+    layer = request.layer or shown_name(network, last_map(network, size))
+    network.tapping([layer], size)
+    return layer
+
+
+def activation_grid(
+    network: Network, found: Tensor, layer: str, size: Size, together: bool
+) -> ActivationGrid:
+    """Return the channels of a layer, of what it gave to one picture of `size` (height, width).
+
+    Raises `BadInput` for layers that have no channels (tokens).
+    """
+    maps = channels_of(found, layer)[0].float().cpu()
+    flat = maps.flatten(1)
+    means, peaks = flat.mean(1).numpy(), flat.amax(1).numpy()
+    names = network.classes if of_classes(network, layer, size) else ()
+    extent = (maps.shape[1], maps.shape[2])
+    shown = None if extent == (1, 1) else tiles(maps, together)
+    return ActivationGrid(layer, extent, size, means, peaks, shown, names)
+
+
+def tiles(maps: Tensor, together: bool) -> Bytes:
+    """Return maps (C, h, w) as gray tiles, zero black; gray where the layer goes below zero."""
+    maps = maps.nan_to_num()
+    if together:  # a few very strong answers would leave the rest dark
+        low, high = display_range(maps, BRIGHTEST)
+        maps = maps.clamp(low, high)
+    shown = as_tiles(maps, together)
+    longest = max(shown.shape[1:])
+    if longest > LARGEST:
+        smaller = [max(1, round(n * LARGEST / longest)) for n in shown.shape[1:]]
+        shown = interpolate(shown[None], smaller, mode="area")[0]
+    made: Bytes = shown.clamp(0, 1).mul(255).round().to(torch.uint8).numpy()
+    return made
+
+
+def of_classes(network: Network, layer: str, size: Size | None = None) -> bool:
+    """Return whether each channel of a layer stands for a class: no layer behind it mixes them."""
+    if not network.classes:
+        return False
+    calls = list(network.calls(size).values())
+    names = [call.name for call in calls]
+    behind = calls[names.index(network.resolve(layer)) :]
+    return all(call.shape[1:2] == (len(network.classes),) for call in behind) and not any(
+        call.kind in ("Conv2d", "Linear") for call in behind[1:]
+    )
+
+
+def shown_name(network: Network, dotted: str) -> str:
+    """Return a layer's name as the layer tree shows it."""
+    return {own: alias for alias, own in network.aliases.items()}.get(dotted, dotted)

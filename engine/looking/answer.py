@@ -1,0 +1,173 @@
+"""What a network says of a picture; NumPy arrays and plain numbers, for whoever shows them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.attribution.heat import Heat
+from engine.attribution.unit_name import UnitName
+from engine.errors import PareidoliaError
+from engine.looking.request import Request
+
+if TYPE_CHECKING:
+    from engine.attribution.comparison import Column, Compared
+    from engine.attribution.occluding import Occluded
+
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+Size = tuple[int, int]
+"""Height and width in pixels."""
+Box = tuple[int, int, int, int]
+TopClass = tuple[int, str, float]
+"""Number, name, probability."""
+
+
+@dataclass(frozen=True, eq=False)
+class ActivationGrid:
+    """The channels of a layer."""
+
+    layer: str
+    """As the layer tree names it."""
+    size: Size
+    """Of each map; (1, 1) for vectors."""
+    seen: Size
+    """Of the picture as the network saw it."""
+    means: Floats
+    """(C,), over the map's positions."""
+    peaks: Floats
+    """(C,), the highest activation of each."""
+    tiles: Bytes | None = None
+    """(C, h, w) in gray, zero black, or gray where the layer goes below zero; larger maps are shrunk.
+    None for vectors, whose numbers are all there is."""
+    names: tuple[str, ...] = ()
+    """The classes, where each channel stands for one."""
+
+
+@dataclass(frozen=True, eq=False)
+class UnitField:
+    """What one unit sees."""
+
+    layer: str
+    unit: tuple[int, int]
+    """Row and column."""
+    size: Size
+    """Of the picture as the network takes it; the boxes are in its pixels."""
+    side: Size | None
+    """Of the theoretical field, also where the picture ends before; None: the whole picture."""
+    theoretical: Box
+    """Top, left, bottom, right."""
+    effective: Box | None
+    """None: the unit does not answer to any pixel."""
+    overlay: Bytes
+    """(H, W, 4), the effective field in colours, transparent where it is weak."""
+
+
+@dataclass(frozen=True, eq=False)
+class OccluderAnswer:
+    """What the network says while a square is covered."""
+
+    top: tuple[TopClass, ...]
+    """The most likely classes now; () without classes."""
+    before: dict[int, float]
+    """Probability of each of them with nothing covered."""
+    target_name: str
+    """The class's; of a unit with the place where it is looked at."""
+    answers: tuple[float, float]
+    """The class's logit or the unit's activation, before and now."""
+    chances: tuple[float, float] | None
+    """The class's probability, before and now; None: the target is a unit."""
+    fill: str
+    """One of `engine.attribution.square.FILLS`."""
+    size: Size
+    box: Box
+    """Left, top, right, bottom: what is covered, in pixels of the picture as the network takes it."""
+    cover: Bytes
+    """(H, W, 3): what covers, of the whole picture; of one pixel where it is one colour."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelAnswer:
+    """A channel's answer to a picture."""
+
+    values: Floats
+    """(h, w), its map."""
+    place: tuple[int, int]
+    """Row and column of the highest unit."""
+    peak: float
+    mean: float
+    seen: tuple[float, float, float, float]
+    """What the highest unit sees: left, top, right, bottom in parts of the picture."""
+    name: str
+    """The class that the channel stands for, or empty."""
+    colours: Bytes | None = None
+    """(h, w, 3), the map; None where there is one unit only."""
+    guided: Bytes | None = None
+    """(H, W, 3): guided backpropagation from the highest unit around gray, of what it sees."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Most likely classes, maps, activations: what was asked for, as far as it is known."""
+
+    request: Request = field(default_factory=Request)
+    looked_at: Size = (0, 0)
+    """Of the picture as the network took it."""
+    squeezed: Size | None = None
+    """The same, where the network takes squares only and the picture is none."""
+    top: tuple[TopClass, ...] = ()
+    """The most likely classes."""
+    target: int = 0
+    target_name: str = ""
+    """The class's; a unit's with its place."""
+    probability: float = 0.0
+    """Of the class."""
+    unit: UnitName | None = None
+    """The unit that the maps are about, with its place."""
+    activation: float | None = None
+    """Of that unit."""
+    maps: Mapping[str, Heat] = field(default_factory=dict)
+    """By the methods' commands."""
+    raw: Mapping[str, Floats] = field(default_factory=dict)
+    """The same before colours were put together: (H, W) or (3, H, W)."""
+    occlusion: Mapping[str, Heat] = field(default_factory=dict)
+    """All that one occlusion makes, by names of `SHOWN`; of a unit the drop alone."""
+    occluded: "Occluded | None" = None
+    """The numbers behind them, for each place of the square."""
+    layer: str = ""
+    """Where the CAM family looked."""
+    grid: Size | None = None
+    """Rows and columns of that layer, where its map has them."""
+    plain: tuple[str, ...] = ()
+    """Activations for which a map's method has no rule."""
+    activations: ActivationGrid | None = None
+    occluder: OccluderAnswer | None = None
+    unit_field: UnitField | None = None
+    channel: ChannelAnswer | None = None
+    problem: str = ""
+    """Why a map, or everything when `top` is empty, is missing."""
+    activations_problem: str = ""
+    """Why they are missing."""
+    error: PareidoliaError | None = None
+    """What `problem` says, to be raised by those who want all or nothing."""
+    unfinished: bool = False
+    """Whether more is to come, or would have come, had not something else been asked for."""
+    share: float = 0.0
+    """Of an occlusion's work that is done."""
+
+
+@dataclass(frozen=True, eq=False)
+class ComparisonAnswer:
+    """How far a figure is; at last the figure itself."""
+
+    done: int
+    total: int
+    """Maps."""
+    columns: "tuple[Column, ...]"
+    """What each column is about."""
+    refusals: tuple[str, ...] = ()
+    """Why some of the networks could not be asked about some of the targets."""
+    compared: "Compared | None" = None
+    """The figure and its values, in the last answer."""

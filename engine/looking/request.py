@@ -1,0 +1,131 @@
+"""What a network can be asked about a picture."""
+
+from dataclasses import dataclass, field
+
+from engine.attribution.registry import Method, find_method
+from engine.attribution.square import Square
+from engine.attribution.unit_name import UnitName
+
+TOP = 5
+"""Most likely classes that are told."""
+
+
+@dataclass(frozen=True)
+class ActivationsRequest:
+    """Which layer's channels are to be looked at, and how."""
+
+    layer: str = ""
+    """As the layer tree names it; empty: the last one that has a map."""
+    together: bool = True
+    """Whether all channels share one scale; else each has its own."""
+
+
+@dataclass(frozen=True)
+class OccluderRequest:
+    """A square that is covered, and with what."""
+
+    square: tuple[float, float, float, float]
+    """Left, top, right, bottom in parts of the picture's width and height; may reach beyond it."""
+    fill: str = Square.fill
+    """One of `engine.attribution.square.FILLS`."""
+
+
+@dataclass(frozen=True)
+class FieldRequest:
+    """A place whose unit's receptive fields are wanted."""
+
+    at: tuple[float, float]
+    """x and y as parts of the picture's width and height, 0 to 1."""
+    layer: str = ""
+    """As the layer tree names it; empty: the last one that has a map."""
+    channel: int | None = None
+    """None: all of them together."""
+
+
+@dataclass(frozen=True)
+class ChannelRequest:
+    """A channel whose own map is wanted, and perhaps what drives it where it is highest."""
+
+    layer: str
+    """As the layer tree names it."""
+    number: int
+    guided: bool = False
+    """Whether guided backpropagation from its highest unit is wanted too."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked about a picture; each part is answered by itself."""
+
+    target: int | str | UnitName | None = None
+    """A class by number or name, or a unit; None: the most likely class."""
+    methods: tuple[str, ...] = ()
+    """Maps that are wanted, by the methods' commands or titles."""
+    layer: str = ""
+    """For the CAM family, as the layer tree names it; empty: the last one that has a map."""
+    square: Square = field(default_factory=Square)
+    """What an occlusion covers."""
+    window: int = 0
+    """The square's side in pixels; 0: as `square` says. So for `stride`, what it moves by."""
+    stride: int = 0
+    classes: bool = True
+    """Whether the most likely classes are wanted."""
+    activations: ActivationsRequest | None = None
+    """Whose channels are wanted."""
+    occluder: OccluderRequest | None = None
+    """What is covered meanwhile."""
+    unit_field: FieldRequest | None = None
+    """Where receptive fields are wanted."""
+    channel: ChannelRequest | None = None
+    """Whose map is wanted."""
+    long_side: int | None = None
+    """Of the picture, in pixels, for the network; None: what it was made for."""
+    top: int = TOP
+    """How many of the most likely classes."""
+
+    @property
+    def rows(self) -> tuple[Method, ...]:
+        """The methods, those that take long last. Raises `BadInput` where there is no such."""
+        found = dict.fromkeys(find_method(name) for name in self.methods)
+        return tuple(sorted(found, key=lambda method: (method.slow, not method.of_layer)))
+
+    @property
+    def slow(self) -> bool:
+        """Whether a map is wanted that takes seconds."""
+        return any(method.slow for method in self.rows)
+
+
+@dataclass(frozen=True)
+class ComparisonRequest:
+    """A figure of many maps: every network with every target at every layer is a column."""
+
+    methods: tuple[str, ...]
+    """By commands or titles; each is a row."""
+    classes: tuple[str, ...] = ()
+    """Names or numbers; empty, and no units: as `likely` says."""
+    units: tuple[UnitName, ...] = ()
+    """Targets besides the classes."""
+    likely: int = 0
+    """How many of the classes most likely to the first network; 0: each network's own first one."""
+    layers: tuple[str, ...] = ()
+    """For the CAM family; empty: the last one that has a map."""
+    sanity: bool = False
+    """Whether the maps of networks whose weights are made random are wanted (Adebayo et al. 2018)."""
+    colours: str = "viridis"
+    one_scale: bool = True
+    """Whether all maps of a method share one scale; else each has its own."""
+    over: float = 0.0
+    """How strongly maps lie over the photo in gray, 0 to 1; 0: maps alone."""
+    own_colours: bool = False
+    """Whether maps of three colours are shown in them."""
+    companions: bool = False
+    """Whether occlusion is followed by probability and most likely class for each place."""
+    window: int = 0
+    """As in `Request`; so are stride and long_side."""
+    stride: int = 0
+    fill: str = Square.fill
+    long_side: int | None = None
+    strict: bool = False
+    """Whether a class that one of the networks lacks is an error; else only if all of them do."""
+    most_columns: int | None = None
+    """More are refused; None: as many as there are."""
