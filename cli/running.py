@@ -131,7 +131,7 @@ class _Drawing:
             if self.filmed or not self.stopped:  # else there simply is no film yet
                 self.film_failure = error
         finally:
-            frames.close()  # type: ignore[attr-defined]
+            frames.close()
 
     def _draw(
         self, frames: Iterator[Frame], show: Callable[[Frame], None], take: Take

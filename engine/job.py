@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -317,7 +317,7 @@ def prepare(job: Job, network: "Network | None" = None) -> Task:
 
 def run(
     job: Job, network: "Network | None" = None, steering: Steering | None = None
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     """Yield a `Frame` per iteration. Closing the generator stops the work.
 
     Same job, device and precision give the same picture, also of a run that was steered or stopped:

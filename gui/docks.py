@@ -128,7 +128,9 @@ class Docks(QObject):
 
         They are not in use, and are shown again where they are taken into use.
         """
-        middle = self.window.centralWidget().geometry()
+        centre = self.window.centralWidget()
+        assert centre is not None
+        middle = centre.geometry()
         own = Qt.FindChildOption.FindDirectChildrenOnly
         for bar in self.window.findChildren(QTabBar, options=own):
             if bar.geometry().intersects(middle):

@@ -85,7 +85,7 @@ class Session:
     preferences: Preferences = field(default_factory=Preferences)
     folded: list[str] | None = None
     """Titles of the folded groups of settings; None: as at the first start."""
-    techniques: dict[str, tuple[Technique, int]] = field(default_factory=dict)
+    techniques: dict[str, tuple[Technique, int | None]] = field(default_factory=dict)
     """Settings and size that the techniques were left with, by command."""
 
     base: "SavedSession" = field(default_factory=lambda: SavedSession(), compare=False, repr=False)
@@ -300,8 +300,8 @@ def _presets(values: Any) -> dict[str, dict[str, dict[str, Any]]]:
     return kept
 
 
-def _techniques(values: Any) -> dict[str, tuple[Technique, int]]:
-    kept: dict[str, tuple[Technique, int]] = {}
+def _techniques(values: Any) -> dict[str, tuple[Technique, int | None]]:
+    kept: dict[str, tuple[Technique, int | None]] = {}
     size = settings.describe(Job)["size"]
     for command, left in values.items():
         try:

@@ -29,7 +29,7 @@ MERGE_SECONDS = 1.5
 PINNED = ("device", "precision")
 """What a recipe says of the machine: of no other job."""
 
-Left = tuple[Technique, int]
+Left = tuple[Technique, int | None]
 """A technique with its settings, and the size of its results."""
 
 

@@ -1,6 +1,7 @@
 """Dark, light, or the system's own colours."""
 
 import contextlib
+from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPalette
@@ -68,8 +69,8 @@ def scale_text(percent: int) -> None:
             _dress(app)  # styled widgets take up a font only with their style
 
 
-def palette_of(colours: type) -> QPalette:
-    """Return the style sheet's colours as a palette, for what paints itself."""
+def palette_of(colours: Any) -> QPalette:
+    """Return a style sheet's colours as a palette, for what paints itself."""
     role = QPalette.ColorRole
     back, text = QColor(colours.COLOR_BACKGROUND_1), QColor(colours.COLOR_TEXT_1)
     palette = QPalette(QColor(colours.COLOR_BACKGROUND_4), back)

@@ -6,7 +6,7 @@ found is kept in the data folder, also when the reading is broken off, and taken
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil, floor
@@ -124,7 +124,7 @@ class PatchSearch:
         self.cache_file = kept_file("patches", self._depends_on(best))
         self._take_up()
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Generator[Progress, None, None]:
         """Read on from where the last reading ended; may be closed at any time.
 
         Raises `Diverged` when activations are not finite.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import (
     QContextMenuEvent,
     QFocusEvent,
@@ -258,7 +258,8 @@ class Canvas(ToolView):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Ctrl+Shift+Left and Right move the divider."""
-        step = {Qt.Key.Key_Left: -KEY_STEP, Qt.Key.Key_Right: KEY_STEP}.get(event.key())
+        steps: dict[int, float] = {Qt.Key.Key_Left: -KEY_STEP, Qt.Key.Key_Right: KEY_STEP}
+        step = steps.get(event.key())
         both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
         if step is not None and event.modifiers() & both == both and self._comparing():
             self.set_divider(self._divider + step)
@@ -287,7 +288,7 @@ class Canvas(ToolView):
 
     # ------------------------------------------------------------ painting
 
-    def drawBackground(self, painter: QPainter, rect: QRectF) -> None:
+    def drawBackground(self, painter: QPainter, rect: QRectF | QRect) -> None:
         """Put squares of a constant size behind what is transparent."""
         super().drawBackground(painter, rect)
         if self._picture.has_alpha() or (self._original.isVisible() and self._original.has_alpha()):

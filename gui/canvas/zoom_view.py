@@ -1,6 +1,7 @@
 """Zooming and panning: a view on a rectangle of so many pixels, and the pixel under the pointer."""
 
 import math
+from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPalette, QResizeEvent, QTransform, QWheelEvent
@@ -189,13 +190,14 @@ class ZoomView(QGraphicsView):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Plus, minus, 0 and 1 zoom; the arrows are the scroll area's own."""
         layouts = Qt.KeyboardModifier.KeypadModifier | Qt.KeyboardModifier.ShiftModifier
-        action = {
+        actions: dict[int, Callable[[], None]] = {
             Qt.Key.Key_Plus: self.zoom_in,
             Qt.Key.Key_Equal: self.zoom_in,  # the plus key of an American keyboard
             Qt.Key.Key_Minus: self.zoom_out,
             Qt.Key.Key_0: self.fit,
             Qt.Key.Key_1: self.actual_size,
-        }.get(event.key())
+        }
+        action = actions.get(event.key())
         if action is None or event.modifiers() & ~layouts:
             super().keyPressEvent(event)
         else:

@@ -198,7 +198,7 @@ def maximized(
     )  # fmt: skip
     network = networks.get(*channel.network_key).twin()
     said, image = time.monotonic(), None
-    with contextlib.closing(run(job, network)) as frames:  # type: ignore[type-var]
+    with contextlib.closing(run(job, network)) as frames:
         for frame in frames:
             if stopped():
                 return None

@@ -16,6 +16,7 @@ class ClickThrough(QObject):
     def __init__(self, completer: QCompleter) -> None:
         super().__init__(completer)
         self._popup = completer.popup()
+        assert self._popup is not None  # of a completer of lists
         self._popup.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

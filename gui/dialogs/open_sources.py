@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from PySide6.QtWidgets import QApplication
 
 from engine.outputs import Sources, keep_apart
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -29,8 +31,8 @@ def sources() -> Sources:
 
 
 def apart(
-    path: Path, work: Callable[[], Path], folder: Path | None = None, own: Path | None = None
-) -> Callable[[], Path]:
+    path: Path, work: Callable[[], T], folder: Path | None = None, own: Path | None = None
+) -> Callable[[], T]:
     """Return `work`, which writes `path`, preceded by a check that this is nothing that is read.
 
     Args:
@@ -44,6 +46,6 @@ def apart(
     return partial(_apart, path, Sources(files, (folder,) if folder else ()), work)
 
 
-def _apart(path: Path, read: Sources, work: Callable[[], Path]) -> Path:
+def _apart(path: Path, read: Sources, work: Callable[[], T]) -> T:
     keep_apart([path], read)
     return work()

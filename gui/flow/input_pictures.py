@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QBuffer, QIODevice, QObject, Signal, Slot
-from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtGui import QGuiApplication, QImage, QImageWriter
 from PySide6.QtWidgets import QWidget
 
 from engine import settings
@@ -20,7 +20,8 @@ from gui.background import Background
 from gui.canvas.drops import local_paths
 from gui.dialogs.file_dialogs import file_to_open
 from gui.flow.dropped_files import DroppedFiles, belongings, folder_setting
-from gui.panels.inputs import InputKey, InputsPanel
+from gui.panels.input_slot import InputKey
+from gui.panels.inputs import InputsPanel
 from gui.pictures import Pictures
 from gui.session import Session, path_of
 from gui.studio import Studio
@@ -117,7 +118,8 @@ class InputPicturesFlow(QObject):
             inputs = replace(self.studio.job.inputs, start=None)
             self.studio.edit(text, technique=technique, inputs=inputs)
         else:
-            self.studio.set_inputs(text, **{place.role: None})
+            none: dict[str, Any] = {place.role: None}
+            self.studio.set_inputs(text, **none)
 
     @Slot(int, float)
     def _on_weight(self, index: int, weight: float) -> None:
@@ -227,7 +229,7 @@ def kept(image: QImage) -> str:
     """Write an image into the program's own folder, once for the same pixels; return its path."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    image.save(buffer, "PNG")
+    QImageWriter(buffer, b"PNG").write(image)
     data = bytes(buffer.data().data())
     folder = data_folder() / "pictures"
     folder.mkdir(parents=True, exist_ok=True)

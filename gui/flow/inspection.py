@@ -18,7 +18,7 @@ from gui.panels.activations import ActivationsPanel
 from gui.panels.embedding import EmbeddingPanel
 from gui.panels.filters import FiltersPanel
 from gui.panels.folder_line import FolderChoice
-from gui.panels.inputs import InputKey
+from gui.panels.input_slot import InputKey
 from gui.panels.inspection import InspectionPanel, LayerChoice, Subject
 from gui.panels.neighbors import NeighborsPanel
 from gui.panels.patches import PatchesPanel

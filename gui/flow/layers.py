@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QSignalBlocker, QTimer, Signal, Slot
 from PySide6.QtWidgets import QComboBox
@@ -290,10 +290,11 @@ class LayersFlow(QObject):
         self.refresh()
 
 
-def layers_of(value: object, network: "Network | None") -> dict[str, float] | None:
+def layers_of(value: Any, network: "Network | None") -> dict[str, float] | None:
     """Return the layers that a setting names, with weights; None: those that are suggested."""
     if not isinstance(value, str):
-        return value  # type: ignore[return-value]
+        named: dict[str, float] | None = value
+        return named
     if value.strip() == "all" and network is not None:
         return dict.fromkeys(network.card.layers, 1.0)
     names = [name.strip() for name in value.split(",") if name.strip()]

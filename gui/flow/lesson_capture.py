@@ -13,7 +13,7 @@ from engine.networks.classes import percent
 from gui.background import Background, BackgroundTask
 from gui.flow.lesson_state import MapSnapshot, WindowSnapshot, map_settings_values, step_of
 from gui.flow.live_maps import KINDS, LiveMapsFlow, as_requested
-from gui.run.maps import MapsAnswer
+from gui.run.map_answers import MapsAnswer
 from gui.run.networks import network_key_of
 from gui.session import job_to_values
 from gui.studio import Studio

@@ -12,7 +12,8 @@ from gui.dialogs.file_dialogs import file_to_open
 from gui.flow.canvas_content import CanvasContent
 from gui.flow.input_pictures import InputPicturesFlow
 from gui.run.controller import TICK_MS, RunController, State
-from gui.run.maps import MapsAnswer, MapsController
+from gui.run.map_answers import MapsAnswer
+from gui.run.maps import MapsController
 from gui.run.sources import FrameSource, film_source
 from gui.wording import worded
 

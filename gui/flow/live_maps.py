@@ -17,7 +17,8 @@ from gui.panels.live_maps import LiveMapsPanel, MapSettings
 from gui.pixels import heat_image
 from gui.run.activation_grid import ActivationsRequest
 from gui.run.controller import RunController, State
-from gui.run.maps import MapsAnswer, MapsController, MapsRequest
+from gui.run.map_answers import MapsAnswer, MapsRequest
+from gui.run.maps import MapsController
 from gui.run.networks import network_key_of
 from gui.studio import Studio
 

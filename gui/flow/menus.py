@@ -14,6 +14,7 @@ from gui.run.controller import State
 
 if TYPE_CHECKING:
     from gui.main_window import MainWindow
+    from gui.panels.timeline import Moment
 
 
 class MenusFlow(QObject):
@@ -187,13 +188,13 @@ class MenusFlow(QObject):
         self.window.timeline.set_compare(on)
 
     @Slot(object)
-    def _on_save(self, moment: object) -> None:
-        self.window.running.show_moment(moment)  # type: ignore[arg-type]
+    def _on_save(self, moment: "Moment") -> None:
+        self.window.running.show_moment(moment)
         self.window.files.save_picture()
 
     @Slot(object)
-    def _on_branch(self, moment: object) -> None:
-        self.window.running.show_moment(moment)  # type: ignore[arg-type]
+    def _on_branch(self, moment: "Moment") -> None:
+        self.window.running.show_moment(moment)
         self.window.files.branch()
 
     @Slot()

@@ -79,10 +79,11 @@ class OverlayFlow(QObject):
         heat = getattr(answer, kind)
         if heat is None:
             return None
-        look = (
+        colours, opacity, threshold = (
             getattr(map_settings, f"{kind}_{what}") for what in ("colours", "opacity", "threshold")
         )
-        return Overlay(self._photo(answer), heat, *look, described_map(answer, heat))
+        told = described_map(answer, heat)
+        return Overlay(self._photo(answer), heat, colours, opacity, threshold, told)
 
     def _photo(self, answer: MapsAnswer) -> str | QImage:
         image = answer.question.image

@@ -113,6 +113,7 @@ class ResultsFlow(QObject):
         assert result is not None
         self._on_shown(opened)
         job = replace(with_paths(result.job), finish=kept.finish)
+        assert job.size is not None  # decided when it ran
         how = self.tr("The same settings and the same seed, at another size.")
         if goes_on(job):
             how = self.tr("Goes on from this result, enlarged: its composition stays.")

@@ -10,7 +10,7 @@ from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile, TileGrid
 from gui.panels.unit_bars import Bar, UnitBars
 from gui.run.activation_grid import LARGEST, ActivationGrid, ActivationsRequest
-from gui.run.maps import MapsAnswer
+from gui.run.map_answers import MapsAnswer
 from gui.run.networks import Networks
 
 SMALLEST, AT_FIRST = 32, 64

@@ -68,7 +68,7 @@ class NumberBox(QDoubleSpinBox):
         """Return the number that a text means; 1e-3 is one, and so is 0,5."""
         return _number(self._bare(text))
 
-    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:  # type: ignore[override]
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
         """Say whether a text is a number within the range, or may become one."""
         bare = self._bare(text)
         try:

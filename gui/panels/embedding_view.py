@@ -36,7 +36,7 @@ def colour_of(number: int) -> QColor:
     return QColor.fromHslF((number * 0.618034) % 1.0, 0.62, 0.55)
 
 
-class MapView(pg.PlotWidget):
+class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
     """Pictures at their places; wheel and drag zoom and move, a click chooses one."""
 
     chosen = Signal(int)

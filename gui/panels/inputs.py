@@ -77,10 +77,10 @@ class InputsPanel(QScrollArea):
             self._column.removeWidget(slot)
             slot.hide()
             slot.deleteLater()
-        for line, (place, path, weight) in enumerate(wanted):
+        for line, (place, shown, counts) in enumerate(wanted):
             slot = self._slots.get(place) or self._make(place)
             self._column.insertWidget(line, slot)
-            slot.show_picture(path, weight)
+            slot.show_picture(shown, counts)
         styles_end = sum(p.role in ("content", "style") for p in places)
         self._column.insertWidget(styles_end, self._add)
 

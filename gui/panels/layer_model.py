@@ -12,7 +12,7 @@ from PySide6.QtCore import QModelIndex, QObject, Qt, Signal
 from PySide6.QtGui import QFont
 
 from engine.networks.layer import Layer
-from gui.panels.layer_rows import CHANNELS, ROOT, LayerRows
+from gui.panels.layer_rows import CHANNELS, ROOT, Index, LayerRows
 
 LOWEST, HIGHEST, DECIMALS = -1000.0, 1000.0, 3
 AUTOMATIC = Qt.ItemDataRole.UserRole
@@ -111,7 +111,7 @@ class LayerModel(LayerRows):
     def _played(self, layer: Layer) -> list[tuple[float, bool] | None]:
         """Return a layer's weight in every role, and whether it is a suggestion."""
         keys = [(role.field, self._key(role, layer)) for role in self.roles]
-        return [k and (self._weights[f][k], f in self._automatic) for f, k in keys]
+        return [None if k is None else (self._weights[f][k], f in self._automatic) for f, k in keys]
 
     def _announce_channels(self, layer: QModelIndex, channels: Iterable[int]) -> None:
         if self._nodes[layer.internalId()].unfolded:
@@ -119,7 +119,7 @@ class LayerModel(LayerRows):
                 if cell.isValid():
                     self.dataChanged.emit(cell, cell)
 
-    def columnCount(self, _parent: QModelIndex = ROOT) -> int:
+    def columnCount(self, _parent: Index = ROOT) -> int:
         """Return the number of columns."""
         return self._columns
 
@@ -134,7 +134,7 @@ class LayerModel(LayerRows):
         held = self._weights.get(role.field, {})
         return next((n for n in (layer.field_name, layer.name) if n and n in held), None)
 
-    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
+    def flags(self, index: Index) -> Qt.ItemFlag:
         """Maps can play roles; so can whatever plays one already, to be taken out."""
         if not index.isValid():
             return _Flag.NoItemFlags
@@ -145,7 +145,7 @@ class LayerModel(LayerRows):
             return _WEIGHT if role.weighted else _BOX
         return _BOX if role and layer.size else _PLAIN
 
-    def data(self, index: QModelIndex, role: int = _Data.DisplayRole) -> Any:
+    def data(self, index: Index, role: int = _Data.DisplayRole) -> Any:
         """Return what a cell shows."""
         if not index.isValid():
             return None
@@ -166,7 +166,7 @@ class LayerModel(LayerRows):
             return self._facts(layer)[column - 1 - len(self.roles)]
         return full_name(layer) if role in _SPOKEN and column == 0 else None
 
-    def texts(self, index: QModelIndex) -> list[str | None]:
+    def texts(self, index: Index) -> list[str | None]:
         """Return what the cells of a row say; None for one without text or box."""
         if self.channel(index) is not None:
             return [self._channel_text(index.row())] + [None] * (self.columnCount() - 1)
@@ -182,7 +182,7 @@ class LayerModel(LayerRows):
     def _channel_text(self, number: int) -> str:
         return self.tr("channel {0}").format(number)
 
-    def _title(self, index: QModelIndex) -> str:
+    def _title(self, index: Index) -> str:
         """Return a layer's name without what the row above says already."""
         node = self._nodes[index.internalId()]
         name, own = node.layer.field_name, node.layer.name
@@ -222,7 +222,7 @@ class LayerModel(LayerRows):
             values = {_Data.DisplayRole: number_text(weight), _Data.EditRole: weight}
         return automatic if role == AUTOMATIC else values.get(role)
 
-    def _check_state(self, index: QModelIndex) -> Qt.CheckState | None:
+    def _check_state(self, index: Index) -> Qt.CheckState | None:
         if not self.flags(index) & _Flag.ItemIsUserCheckable:
             return None
         role = self.role_at(index.column()) or (self.roles[0] if self.roles else None)
@@ -263,7 +263,7 @@ class LayerModel(LayerRows):
 
     # -- edits go out ---------------------------------------------------------------------
 
-    def setData(self, index: QModelIndex, value: Any, role: int = _Data.EditRole) -> bool:
+    def setData(self, index: Index, value: Any, role: int = _Data.EditRole) -> bool:
         """Announce an edit; what is shown changes when the new state is set."""
         purpose, wanted = self.role_at(index.column()), _Flag.ItemIsUserCheckable
         if role == _Data.EditRole:
@@ -297,7 +297,7 @@ class LayerModel(LayerRows):
             held = {**held, layer_key(layer): weight, **after}
         self.role_edited.emit(role.field, held)
 
-    def _ask_channel(self, index: QModelIndex, on: bool) -> None:
+    def _ask_channel(self, index: Index, on: bool) -> None:
         layer = self.layer(index)
         name = (self._key(self.roles[0], layer) if self.roles else None) or layer_key(layer)
         channels = self._channels | {index.row()} if on else self._channels - {index.row()}

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex
 
 from engine.networks.layer import Layer
 
+Index = QModelIndex | QPersistentModelIndex
 ROOT = QModelIndex()
 CHANNELS = 1 << 24
 """The internal id of a layer's row is its number; channel rows add this to their layer's."""
@@ -77,11 +78,11 @@ class LayerRows(QAbstractItemModel):
     def _announce(self, index: QModelIndex, first: int, last: int) -> None:
         self.dataChanged.emit(index.siblingAtColumn(first), index.siblingAtColumn(last))
 
-    def layer(self, index: QModelIndex) -> Layer:
+    def layer(self, index: Index) -> Layer:
         """Return the layer of a row; of a channel's row, the layer that has the channel."""
         return self._nodes[index.internalId() % CHANNELS].layer
 
-    def channel(self, index: QModelIndex) -> int | None:
+    def channel(self, index: Index) -> int | None:
         """Return the number of a channel's row, None for a layer's."""
         return index.row() if index.internalId() >= CHANNELS else None
 
@@ -103,7 +104,7 @@ class LayerRows(QAbstractItemModel):
             for each in node.below:
                 yield from self.with_layers(self._index_of(each))
 
-    def depth(self, index: QModelIndex) -> int:
+    def depth(self, index: Index) -> int:
         """Return how many rows stand above a row's own."""
         number = index.internalId()
         depth, above = (1, number - CHANNELS) if number >= CHANNELS else (0, number)
@@ -118,7 +119,7 @@ class LayerRows(QAbstractItemModel):
     def _index_of(self, number: int) -> QModelIndex:
         return self.createIndex(self._nodes[number].row, 0, number)
 
-    def index(self, row: int, column: int, parent: QModelIndex = ROOT) -> QModelIndex:
+    def index(self, row: int, column: int, parent: Index = ROOT) -> QModelIndex:
         """Return a cell; kept short, since Qt asks for thousands whenever something is unfolded."""
         if row < 0 or not 0 <= column < self._columns:
             return QModelIndex()
@@ -135,7 +136,8 @@ class LayerRows(QAbstractItemModel):
             below = node.below
         return self.createIndex(row, column, below[row]) if row < len(below) else QModelIndex()
 
-    def parent(self, index: QModelIndex) -> QModelIndex:
+    # Qt has this and QObject's parent(), which no model is asked for, under one name.
+    def parent(self, index: Index) -> QModelIndex:  # type: ignore[override]
         """Return the row above."""
         if not index.isValid():
             return QModelIndex()
@@ -143,7 +145,7 @@ class LayerRows(QAbstractItemModel):
         above = number - CHANNELS if number >= CHANNELS else self._nodes[number].parent
         return QModelIndex() if above is None else self._index_of(above)
 
-    def rowCount(self, parent: QModelIndex = ROOT) -> int:
+    def rowCount(self, parent: Index = ROOT) -> int:
         """Return how many rows are there now; channels are there once they were fetched."""
         if not parent.isValid():
             return len(self._top)
@@ -152,11 +154,11 @@ class LayerRows(QAbstractItemModel):
         node = self._nodes[parent.internalId()]
         return (node.layer.channels or 0) if node.unfolded else len(node.below)
 
-    def hasChildren(self, parent: QModelIndex = ROOT) -> bool:
+    def hasChildren(self, parent: Index = ROOT) -> bool:
         """Return whether a row can be unfolded."""
         return self.rowCount(parent) > 0 or self.canFetchMore(parent)
 
-    def canFetchMore(self, parent: QModelIndex) -> bool:
+    def canFetchMore(self, parent: Index) -> bool:
         """Return whether a row has channels that nobody has looked at."""
         if not self._with_channels or not parent.isValid() or parent.column() > 0:
             return False
@@ -165,7 +167,7 @@ class LayerRows(QAbstractItemModel):
             return False
         return bool(self._nodes[number].layer.size and self._nodes[number].layer.channels)
 
-    def fetchMore(self, parent: QModelIndex) -> None:
+    def fetchMore(self, parent: Index) -> None:
         """Add a layer's channels."""
         if self.canFetchMore(parent):
             self.beginInsertRows(parent, 0, (self.layer(parent).channels or 1) - 1)

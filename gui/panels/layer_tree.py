@@ -12,7 +12,7 @@ from PySide6.QtCore import (
     QTimer,
     Slot,
 )
-from PySide6.QtGui import QAction, QContextMenuEvent, QKeyEvent, QPalette, QResizeEvent
+from PySide6.QtGui import QAction, QColor, QContextMenuEvent, QKeyEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDoubleSpinBox,
@@ -54,9 +54,12 @@ class WeightDelegate(QStyledItemDelegate):
         super().initStyleOption(option, index)
         if index.data(AUTOMATIC):
             palette = QPalette(option.palette)
-            text, base = palette.color(QPalette.ColorRole.Text).getRgb(), palette.base().color()
-            mixed = [(7 * t + 3 * b) // 10 for t, b in zip(text, base.getRgb(), strict=True)]
-            palette.setColor(QPalette.ColorRole.Text, base.fromRgb(*mixed))
+            text, base = palette.color(QPalette.ColorRole.Text), palette.base().color()
+            pairs = (
+                (text.red(), base.red()), (text.green(), base.green()), (text.blue(), base.blue()),
+            )  # fmt: skip
+            mixed = QColor(*((7 * t + 3 * b) // 10 for t, b in pairs))
+            palette.setColor(QPalette.ColorRole.Text, mixed)
             option.palette = palette
 
     def createEditor(
@@ -90,7 +93,9 @@ class WeightDelegate(QStyledItemDelegate):
         """Give the box the room it needs, also over the neighbouring columns."""
         area, need = option.rect, editor.sizeHint()
         width = max(area.width(), need.width())
-        left = min(area.left(), editor.parentWidget().width() - width)
+        view = editor.parentWidget()
+        assert view is not None
+        left = min(area.left(), view.width() - width)
         height = max(area.height(), need.height())
         top = area.center().y() - height // 2
         editor.setGeometry(max(left, 0), max(top, 0), width, height)

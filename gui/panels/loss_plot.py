@@ -140,7 +140,7 @@ def ends_of(columns: list[Floats], log: bool) -> tuple[float, float] | None:
     return low - room, high + room
 
 
-class LogAxis(pg.AxisItem):
+class LogAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
     """Labels powers of ten, and on short ranges plain steps; pyqtgraph's own round 3.2 to 3."""
 
     linear = 0.0
@@ -185,7 +185,7 @@ class LogAxis(pg.AxisItem):
         return [f"{self._value(v):.6g}" for v in values]
 
 
-class Plot(pg.PlotWidget):
+class Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
     """The plot; says what keys and mouse ask for."""
 
     pointed = Signal(object)

@@ -33,6 +33,7 @@ class PictureHover(QFrame):
         self.name.setFixedWidth(max(picture.width(), 120))
         self.adjustSize()
         view = self.parentWidget()
+        assert view is not None
         x = at.x() + half + 8
         if x + self.width() > view.width():
             x = at.x() - half - 8 - self.width()

@@ -1,10 +1,19 @@
 """The results of this sitting as a strip: looked at again, compared, saved, used, removed."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from PySide6.QtCore import QEvent, QLocale, QSignalBlocker, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QIcon, QPixmap
+from PySide6.QtCore import (
+    QDateTime,
+    QEvent,
+    QLocale,
+    QPoint,
+    QSignalBlocker,
+    QSize,
+    Qt,
+    Signal,
+    Slot,
+)
+from PySide6.QtGui import QAction, QIcon, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -150,9 +159,8 @@ class ResultsPanel(QWidget):
             self.list.setGridSize(QSize(wide + 8, side + fonts.height() + 8))
 
     def _item(self, entry: StoredResult) -> QListWidgetItem:
-        clock = QLocale().toString(
-            datetime.fromtimestamp(entry.when).time(), QLocale.FormatType.ShortFormat
-        )
+        when = QDateTime.fromSecsSinceEpoch(int(entry.when)).time()
+        clock = QLocale().toString(when, QLocale.FormatType.ShortFormat)
         size = f"{entry.size[0]} x {entry.size[1]}"
         item = QListWidgetItem(_icon(entry), f"{entry.number}. {entry.title}")
         item.setData(ENTRY, entry)
@@ -182,14 +190,14 @@ class ResultsPanel(QWidget):
             button.setEnabled(count == 1)
         self._remove.setEnabled(count > 0)
 
-    @Slot(object)
-    def _on_menu(self, where: object) -> None:
+    @Slot(QPoint)
+    def _on_menu(self, where: QPoint) -> None:
         menu = QMenu(self)
         for button in (self._compare, self._larger, self._save, self._remove):
             action = menu.addAction(button.text())
             action.setEnabled(button.isEnabled())
             action.triggered.connect(button.click)
-        menu.exec(self.list.viewport().mapToGlobal(where))  # type: ignore[arg-type]
+        menu.exec(self.list.viewport().mapToGlobal(where))
         menu.deleteLater()
 
     @Slot()
@@ -209,8 +217,8 @@ class ResultsPanel(QWidget):
         self.removed.emit(self.selected())
 
     @Slot(object)
-    def _on_use(self, action: object) -> None:
-        self.use_requested.emit(self.selected()[0], action.data())  # type: ignore[attr-defined]
+    def _on_use(self, action: QAction) -> None:
+        self.use_requested.emit(self.selected()[0], action.data())
 
 
 def _icon(entry: StoredResult) -> QIcon:

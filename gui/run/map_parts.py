@@ -60,15 +60,15 @@ def with_classes(answer: MapsAnswer, network: "Network", logits: "Tensor", most:
     """Return the answer with so many of the most likely classes, and the one that the maps are about."""
     from engine.networks.classes import probabilities
 
-    probabilities = probabilities(logits.cpu().double())
-    values, indices = probabilities.topk(min(most, len(probabilities)))
+    chances = probabilities(logits.cpu().double())
+    values, indices = chances.topk(min(most, len(chances)))
     top = tuple(
         (int(i), network.classes[int(i)], float(p)) for i, p in zip(indices, values, strict=True)
     )
     target = top[0][0] if answer.question.target is None else answer.question.target
     if not 0 <= target < len(network.classes):
         target = top[0][0]
-    name, chance = network.classes[target], float(probabilities[target])
+    name, chance = network.classes[target], float(chances[target])
     return replace(answer, top=top, target=target, target_name=name, probability=chance)
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import replace
 from functools import partial
 from traceback import clear_frames
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 from PySide6.QtGui import QImage
@@ -160,7 +160,8 @@ class MapsWorker(QObject):
         answer = replace(answer, plain=tuple(plain))
         if covered:
             return with_occlusion(answer, method, network, covered[0])
-        return replace(answer, **{kind: Heat.of(method, values)})
+        made: dict[str, Any] = {kind: Heat.of(method, values)}
+        return replace(answer, **made)
 
     def _layer_of(self, network: "Network", x: "Tensor", about: "About") -> str:
         """Return the layer that the CAM family looks at."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication, QObject, Signal
@@ -181,7 +182,10 @@ def _written(result: RunResult, finish: Finish, place: _ResultsFolder, name: str
                 file.parent
             )
         )
-    parts = {"rgb": picture.rgb, "exif": np.frombuffer(picture.exif or b"", np.uint8)}
+    parts: dict[str, Any] = {
+        "rgb": picture.rgb,
+        "exif": np.frombuffer(picture.exif or b"", np.uint8),
+    }
     if picture.alpha is not None:
         parts["alpha"] = picture.alpha
     np.savez(file, **parts)

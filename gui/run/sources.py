@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PySide6.QtCore import QCoreApplication, QObject, QSize, Qt, QThread, Signal, Slot
 from PySide6.QtGui import QImage, QTransform
 
@@ -217,7 +218,7 @@ def image_of(frame: "VideoFrame", aspect: float = 1.0) -> QImage:
     """
     size = fitted(round(frame.width * aspect), frame.height)
     small = frame.reformat(width=size.width(), height=size.height(), format="rgb24")
-    image = to_image(small.to_ndarray())
+    image = to_image(np.asarray(small.to_ndarray(), np.uint8))
     turn = QTransform().rotate(-frame.rotation)  # av counts counterclockwise
     return (image if turn.isIdentity() else image.transformed(turn)).convertToFormat(
         QImage.Format.Format_RGB32

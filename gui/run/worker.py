@@ -17,7 +17,8 @@ from PySide6.QtGui import QImage
 from engine.errors import Cancelled, Message, PareidoliaError
 from engine.finish import Finish
 from engine.image import Picture, from_tensor, to_bytes8
-from engine.job import Job, Steering, carried, opened, prepare
+from engine.job import Job, carried, opened, prepare
+from engine.steering import Steering
 from engine.task import Frame, Labels
 from gui.garbage import collect_soon
 from gui.panels.timeline import Moment
@@ -29,7 +30,8 @@ from gui.run.networks import Networks
 from gui.wording import worded
 
 if TYPE_CHECKING:
-    from engine.task import Stage
+    from engine.steering import Steering
+from engine.task import Stage
 
 NICENESS = 5
 """The window goes first when both want the same core."""
@@ -173,7 +175,7 @@ class EngineWorker(QObject):
         try:
             # As they are made: how they are finished can be changed as long as they are shown.
             plain = replace(job, finish=Finish())
-            with contextlib.closing(run(plain, network, request.steering)) as frames:  # type: ignore[type-var]
+            with contextlib.closing(run(plain, network, request.steering)) as frames:
                 applied = 0
                 for frame in _watched(frames, request.control):
                     drawn.frame = frame
