@@ -12,7 +12,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help run install test bench bench-gui screens networks-table formats-table lint constraints clean
+.PHONY: help run install test bench bench-gui screens networks-table formats-table docs docs-figures imports-drawing lint constraints clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -35,7 +35,7 @@ install: ## set up .venv with everything, and the command .venv/bin/pareidolia
 # All of them by several processes of one thread each: most tests are too small for PyTorch's threads.
 ALL_TESTS := -n logical --maxprocesses 4 --dist loadfile
 test: ## run the tests (PYTEST_ARGS="-k gram -x" to choose)
-	$(SETUP) --extra test --extra video --qt
+	$(SETUP) --extra test --extra video --extra docs --qt
 	@export QT_QPA_PLATFORM=offscreen $(if $(strip $(PYTEST_ARGS)),,OMP_NUM_THREADS=1); \
 		$(VENV)/python -m pytest $(or $(strip $(PYTEST_ARGS)),$(ALL_TESTS))
 
@@ -59,13 +59,26 @@ formats-table: ## compare networks from other programs' files with those program
 	$(SETUP) --extra test
 	@$(VENV)/python -m tests.benchmarks.formats
 
-lint: ## check style, types and who may import whom
+docs: ## build the guide as a website into build/docs; every link and anchor must lead somewhere
+	$(SETUP) --extra docs
+	@$(VENV)/python -m mkdocs build --strict
+
+docs-figures: ## draw the guide's figures with the program itself (ARGS="deep-dream cam" for some)
+	$(SETUP)
+	@OMP_NUM_THREADS=1 $(VENV)/python -m tools.draw_docs_figures $(ARGS)
+
+imports-drawing: ## draw who imports whom, for docs/architecture.md
 	$(SETUP) --extra test
+	@$(VENV)/python -m tools.draw_imports
+
+lint: ## check style, types, who may import whom, and the guide
+	$(SETUP) --extra test --extra docs
 	@rc=0; \
 	$(VENV)/ruff check . || rc=1; \
 	$(VENV)/ruff format --check . || rc=1; \
 	$(VENV)/mypy || rc=1; \
 	$(VENV)/lint-imports --no-logo || rc=1; \
+	$(VENV)/python -m mkdocs build --strict || rc=1; \
 	exit $$rc
 
 constraints: ## resolve all versions anew into constraints.txt

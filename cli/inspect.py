@@ -36,7 +36,7 @@ Found = tuple["Picture", dict[str, Any]]
 
 def run(argv: list[str]) -> int:
     """Carry out `inspect ARGV`; return the exit code. Raises `PareidoliaError`s."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     _check(options)
     from cli.running import check_output
     from engine.image import save_picture
@@ -72,9 +72,10 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> Parser:
-    parser = Parser(prog=f"{program()} inspect", description=SUMMARY)
-    add = parser.add_argument
+def parser() -> Parser:
+    """Return the parser of the command."""
+    made = Parser(prog=f"{program()} inspect", description=SUMMARY)
+    add = made.add_argument
     add("source", metavar="PHOTO_OR_FOLDER", type=Path, nargs="?",
         help="a photo for activations and neighbors, a folder for patches and embedding; "
         "filters need none")  # fmt: skip
@@ -104,7 +105,7 @@ def _parser() -> Parser:
     add("--precision", default="auto", metavar="PRECISION",
         help="for folders: auto (bf16 where it is faster), fp32 or bf16 (default: auto)")  # fmt: skip
     add_output_options(add)
-    return parser
+    return made
 
 
 def _check(options: Any) -> None:

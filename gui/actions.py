@@ -100,8 +100,12 @@ TABLE = (
     ActionSpec(NETWORK, "find_layer", _("&Find layer"), "Ctrl+F"),
     ActionSpec(NETWORK, "reset_layers", _("&Layers by themselves"), "",
          _("The network's own suggestion instead of chosen layers")),
+    ActionSpec(HELP, "explain", _("&Explain this"), "F1",
+         _("What the guide says of the setting, method or panel in hand")),
+    ActionSpec(HELP, "guide", _("&Guide"), "", _("How everything works, with pictures")),
+    ActionSpec(HELP),
     ActionSpec(HELP, "palette", _("&Commands…"), "Ctrl+Shift+P"),
-    ActionSpec(HELP, "shortcuts", _("&Shortcuts"), "F1"),
+    ActionSpec(HELP, "shortcuts", _("&Shortcuts"), "Ctrl+F1"),
     ActionSpec(HELP, "about", _("&About Pareidolia")),
 )  # fmt: skip
 

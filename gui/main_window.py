@@ -29,6 +29,7 @@ from gui.flow.files import FilesFlow
 from gui.flow.film import FilmFlow
 from gui.flow.full_screen import FullScreen
 from gui.flow.gray import GrayFlow
+from gui.flow.help import HelpFlow
 from gui.flow.input_pictures import InputPicturesFlow
 from gui.flow.inspection import InspectionFlow
 from gui.flow.layers import LayersFlow
@@ -230,11 +231,13 @@ class MainWindow(QMainWindow):
         )
         self.dialogs = DialogsFlow(self)
         self.full_screen = FullScreen(self)
+        self.help_flow = HelpFlow(self)
         self.menus = MenusFlow(self)
         self.actions_table = Actions(self, self.menus.handlers())
         self.menus.bind(self.actions_table)
         self.show_original = ShowOriginalFlow(self.canvas, self.actions_table["original"], self)
         self.full_screen.bind(self.actions_table["full_screen"])
+        self.help_flow.bind(self.actions_table["explain"])
         self.film_flow.bind(self.actions_table["save_film"])
         self.figures.bind(self.actions_table["show_figure"])
         self.overlays.bind(self.actions_table["save_overlay"])

@@ -164,7 +164,7 @@ def imported(folder: str) -> set[str]:
         ("engine", ("video", "formats", "timm", "onnx", "keras")),
         ("gui", ("video",)),
         ("main.py", ()),
-        ("tools", ()),
+        ("tools", ("test",)),
         ("tests", ("test", "video", "formats")),
     ],
 )

@@ -80,6 +80,8 @@ class MenusFlow(QObject):
             "networks": w.dialogs.networks,
             "find_layer": self._find_layer,
             "reset_layers": self._reset_layers,
+            "explain": w.help_flow.here,
+            "guide": w.help_flow.guide,
             "palette": w.dialogs.palette,
             "shortcuts": w.dialogs.shortcuts,
             "about": w.dialogs.about,
