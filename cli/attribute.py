@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 def run(argv: list[str]) -> int:
     """Carry out `attribute ARGV`; return the exit code. Raises `PareidoliaError`s."""
     options = parser().parse_args(argv)
-    from cli.running import check_output
     from engine.device import choose_device
     from engine.files import check_writable
     from engine.image import open_picture
     from engine.networks.fitting import squeezed
     from engine.networks.loading import load_network
     from engine.outputs import Sources, keep_apart
+    from engine.work.making import check_output
 
     check_output(Path(options.output))
     if options.cut:

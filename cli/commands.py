@@ -4,12 +4,16 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cli.batch_options import SUMMARY as BATCH_SUMMARY
+from cli.batch_options import parser as batch_parser
 from cli.options import (
     Parser,
+    add_batch_options,
     add_device,
     add_output_options,
+    is_folder,
     read_job,
     split_known,
     technique_parser,
@@ -30,6 +34,7 @@ HELP = {
     "recolour": "a finished picture with the photo's colours put back",
     "networks": "the catalogue: list, show, download, import, verify",
     "render": "a picture that the program exported, again from its own recipe",
+    "batch": BATCH_SUMMARY,
     "demo": "one style transfer and one DeepDream from the sample pictures",
 }
 
@@ -50,6 +55,7 @@ def run(argv: Sequence[str]) -> int:
         "inspect": _inspect,
         "recolour": _recolour,
         "render": _render,
+        "batch": _batch,
         "demo": _demo,
     }
     return actions[command](rest) if command in actions else _technique(command, rest)
@@ -92,9 +98,11 @@ def version() -> str:
 def _technique(command: str, argv: list[str]) -> int:
     kind = TECHNIQUES[command]
     options = technique_parser(kind).parse_args(argv)
+    job = read_job(kind, options)
+    if is_folder(getattr(options, "content", None)):
+        return _technique_of_folder(job, options)
     from cli.running import finish, run_job  # numpy and Pillow: not for --help
 
-    job = read_job(kind, options)
     if options.forecast:
         return _forecast(job, options.json)
     reel = getattr(options, "film", None)
@@ -105,6 +113,32 @@ def _technique(command: str, argv: list[str]) -> int:
         reel=Path(reel) if reel else None, rate=getattr(options, "rate", 24.0),
     )  # fmt: skip
     return finish(code, figures, options.json)
+
+
+def _technique_of_folder(job: "Job", options: Any) -> int:
+    """Do the same to every photo in a folder."""
+    for given, name in (
+        (options.forecast, "--forecast"),
+        (getattr(options, "film", None), "--film"),
+    ):
+        if given:
+            raise BadInput(f"{name} takes one photo, and {options.content} is a folder")
+    from cli.batch import Batch
+    from engine.job import check_size
+    from engine.outputs import Sources
+    from engine.work.job_files import wanted_of_photos
+
+    check_size(job.size)
+    folder = Path(options.content)
+    wanted = wanted_of_photos(job, folder, bits=options.bits)
+    return Batch(options, Sources(folders=(folder,))).run(wanted)
+
+
+def _batch(argv: list[str]) -> int:
+    options = batch_parser().parse_args(argv)
+    from cli import batch
+
+    return batch.run(options)
 
 
 def _forecast(job: "Job", as_json: bool) -> int:
@@ -150,8 +184,11 @@ def _render(argv: list[str]) -> int:
     parser.add_argument("-o", "--output", metavar="OUT", required=True)
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8)
     add_device(parser.add_argument, "as before")
+    add_batch_options(parser.add_argument)
     add_output_options(parser.add_argument)
     options = parser.parse_args(argv)
+    if is_folder(options.source):
+        return _render_folder(options)
     from cli.running import finish, run_job
     from engine.outputs import Sources
     from engine.project import read_job as read_project
@@ -166,6 +203,19 @@ def _render(argv: list[str]) -> int:
     return finish(code, figures, options.json)
 
 
+def _render_folder(options: Any) -> int:
+    from cli.batch import Batch
+    from engine.outputs import Sources
+    from engine.work.job_files import wanted_of_file
+
+    device = {"device": options.device} if options.device else {}
+    wanted = [
+        replace(each, recipe={**each.recipe, **device}, bits=options.bits)
+        for each in wanted_of_file(options.source)
+    ]
+    return Batch(options, Sources(folders=(options.source,))).run(wanted)
+
+
 def _recolour(argv: list[str]) -> int:
     parser = Parser(prog=f"{program()} recolour", description=HELP["recolour"])
     parser.add_argument("picture", metavar="PICTURE", type=Path)
@@ -178,9 +228,9 @@ def _recolour(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if not 0 <= options.strength <= 1:
         raise BadInput(f"--strength is {options.strength:g}; it takes 0 to 1")
-    from cli.running import check_output
     from engine.image import from_tensor, open_picture, save_picture
     from engine.outputs import Sources, keep_apart
+    from engine.work.making import check_output
 
     check_output(options.output)
     keep_apart([options.output], Sources((options.picture, options.content)))

@@ -31,7 +31,7 @@ def guarded(action: Callable[[], int]) -> int:
             sys.stdout.flush()
         return code
     except PareidoliaError as error:
-        _say(worded(error))
+        say(worded(error))
         return error.exit_code
     except Ended as ended:
         return ended.exit_code
@@ -42,13 +42,14 @@ def guarded(action: Callable[[], int]) -> int:
         return 1
     except Exception as error:  # nobody should see a traceback
         if is_out_of_memory(error):
-            _say("there is not enough free memory for this: close other programs and try again")
+            say("there is not enough free memory for this: close other programs and try again")
             return OutOfMemory.exit_code
-        _say(f"unexpected error ({error!r}); details in {log_error()}")
+        say(f"unexpected error ({error!r}); details in {log_error()}")
         return 1
 
 
-def _say(sentence: str) -> None:
+def say(sentence: str) -> None:
+    """Print one line on standard error, of bearable length."""
     line = " ".join(sentence.splitlines())
     if len(line) > LONGEST:
         line = f"{line[: LONGEST * 2 // 3]} … {line[-LONGEST // 3 :]}"
@@ -60,7 +61,7 @@ class _Notes(logging.Handler):
     """Prints what was found in a weight file that was named."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _say(record.getMessage())
+        say(record.getMessage())
 
 
 def _print_notes() -> None:

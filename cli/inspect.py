@@ -38,9 +38,9 @@ def run(argv: list[str]) -> int:
     """Carry out `inspect ARGV`; return the exit code. Raises `PareidoliaError`s."""
     options = parser().parse_args(argv)
     _check(options)
-    from cli.running import check_output
     from engine.image import save_picture
     from engine.outputs import keep_apart
+    from engine.work.making import check_output
 
     output = Path(options.output)
     check_output(output)

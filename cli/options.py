@@ -85,6 +85,14 @@ def add_output_options(add: Callable[..., Any]) -> None:
     add("--json", action="store_true", help="figures as one line of JSON on standard output")
 
 
+def add_batch_options(add: Callable[..., Any]) -> None:
+    """Add the options that say how many pictures are made at once."""
+    add("--workers", type=positive, default=1, metavar="N",
+        help="for many pictures: processes side by side, which share the cores (default: 1)")  # fmt: skip
+    add("--retry", type=_times, default=0, metavar="N",
+        help="for many pictures: try what failed again so many times (default: 0)")  # fmt: skip
+
+
 def tell(*pictures: "Picture") -> None:
     """Print on standard error what should be said of opened files: that one holds more pictures."""
     for picture in pictures:
@@ -110,6 +118,25 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is too small: it takes 1 or more")
     return value
+
+
+def _times(text: str) -> int:
+    if text.strip() == "0":
+        return 0
+    try:
+        return positive(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of times: it takes 0 or more"
+        ) from None
+
+
+def is_folder(text: str | Path | None) -> bool:
+    """Whether what stands in place of a photo is a folder."""
+    try:
+        return text is not None and Path(text).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def technique_parser(kind: type[Technique]) -> Parser:
@@ -139,6 +166,8 @@ def technique_parser(kind: type[Technique]) -> Parser:
             help="where the frames go: a folder, or a file that ends in .mp4, .mkv or .webm")  # fmt: skip
         add("--rate", type=float, default=24.0, metavar="N", help="frames a second (default: 24)")
     _add_common(parser)
+    if "content" in kind.inputs:
+        add_batch_options(add)
     groups: dict[str, Any] = {}
     for entry in (*described.values(), *settings.describe(Finish).values()):
         if entry.group not in groups:

@@ -93,7 +93,7 @@ def test_a_film_that_cannot_be_is_refused_before_the_first_step(
     in_process: Program, made: Path, monkeypatch: pytest.MonkeyPatch, options: list[str],
     sentence: str,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("cli.running.run", never)
+    monkeypatch.setattr("engine.work.making.run", never)
     before = contents(made)
     refused = in_process(*DREAM, "-o", "own/z.png", *options)
     assert refused.returncode == 2
@@ -104,7 +104,7 @@ def test_a_film_that_cannot_be_is_refused_before_the_first_step(
 def test_a_film_without_its_library(
     in_process: Program, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.running.run", never)
+    monkeypatch.setattr("engine.work.making.run", never)
     monkeypatch.setitem(sys.modules, "av", None)
     refused = in_process(*DREAM, "-o", "own/z.png", "--frames", "2", "--film", "own/z.mp4")
     assert refused.returncode == 2
@@ -175,7 +175,7 @@ def test_the_picture_is_kept_when_the_figure_fails(
     def failing(*_: Any) -> Any:
         raise BadInput("the figure has no room")
 
-    monkeypatch.setattr("cli.running.figure_of", failing)
+    monkeypatch.setattr("engine.work.making.figure_of", failing)
     failed = in_process(*DREAM, "-o", "own/z.png")
     assert (failed.returncode, one_line(failed)) == (
         2, "the figure has no room (the picture is finished: own/z.png)",
@@ -209,7 +209,7 @@ def test_what_a_broken_run_has_of_a_film_is_kept(
             if frame.film == 2:
                 raise Diverged("something came in the way")
 
-    monkeypatch.setattr("cli.running.run", breaking)
+    monkeypatch.setattr("engine.work.making.run", breaking)
     (made / "z.mp4").write_bytes(b"the old film")
     failed = in_process(*DREAM, "-o", "own/z.png", "--frames", "3", "--film", "own/z.mp4")
     assert failed.returncode == 1

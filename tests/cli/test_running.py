@@ -277,7 +277,7 @@ def test_a_run_that_fails_keeps_what_there_is(
         yield next(frames)
         raise error("something came in the way")
 
-    monkeypatch.setattr("cli.running.run", breaking)
+    monkeypatch.setattr("engine.work.making.run", breaking)
     output = folder / "broken.png"
     failed = in_process("deep-dream", "photo.png", "-o", output.name, *SMALL, "--quiet", "--json")
     assert failed.returncode == 1

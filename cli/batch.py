@@ -1,0 +1,368 @@
+"""Many jobs at once: a queue for each output folder, and processes that work it off."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from cli.guard import log_error, say
+from cli.interrupting import Ended, end, handled
+from cli.running import Interrupt, progress_stream
+from cli.wording import worded
+from engine.errors import BadInput, PareidoliaError
+from engine.image_formats import WRITTEN
+from engine.outputs import Sources, keep_apart
+from engine.places import data_folder
+from engine.work.job_files import Wanted, wanted_of_file
+from engine.work.naming import named
+from engine.work.queue import NewJob, Queue, QueuedJob
+from engine.work.queue_file import delete
+from engine.work.worker import Worker
+
+GLANCE_SECONDS = 0.1
+"""Between two looks at what the workers have done."""
+MOST_DEATHS = 6
+"""So many workers may die one after the other, without a job ending, before the batch gives up."""
+GRACE_SECONDS = 10.0
+"""For workers to end after the second request."""
+
+
+def run(options: Any) -> int:
+    """Carry out the command `batch`; return the exit code. Raises `PareidoliaError`s."""
+    wanted = [each for path in options.jobs for each in wanted_of_file(path)]
+    read = Sources(
+        tuple(p for p in options.jobs if not p.is_dir()),
+        folders=tuple(p for p in options.jobs if p.is_dir()),
+    )
+    return Batch(options, read).run(wanted)
+
+
+class Batch:
+    """Makes many pictures into one folder."""
+
+    def __init__(self, options: Any, read: Sources) -> None:
+        """Take --output, --workers, --retry, --quiet and --json; `read` must not be written into."""
+        self.folder = Path(options.output)
+        self.workers, self.retries = options.workers, options.retry
+        self.quiet, self.json = options.quiet, options.json
+        self.read = read
+        self.codes: list[int] = []
+        """What each failed job would have ended with."""
+        self.count = self.skipped = self.done = 0
+        self._told: set[int] = set()
+        self._shown_at = 0.0
+        self._deaths = 0
+        """Workers that died since a job ended."""
+
+    def run(self, wanted: Sequence[Wanted]) -> int:
+        """Make the pictures; return the exit code. Raises `BadInput` when nothing can be begun."""
+        _make_folder(self.folder)
+        path = queue_of(self.folder)
+        empty = False
+        try:
+            with Queue(path, check=True) as queue:
+                if queue.said:
+                    say(queue.said)
+                try:
+                    with queue.owned():
+                        self._fill(queue, wanted)
+                        return self._work(queue, path)
+                finally:
+                    empty = all(job.state == "done" for job in queue.entries())
+        finally:
+            if empty:
+                delete(path)
+
+    # -- what is to be done ---------------------------------------------------------------
+
+    def _fill(self, queue: Queue, wanted: Sequence[Wanted]) -> None:
+        """Put what is wanted into the queue; what is made already is told, and left out."""
+        queue.expire()
+        there = queue.entries()
+        if not wanted:
+            queue.remove(job.id for job in there if job.state == "done")
+            queue.retry(job.id for job in there if job.state == "failed")
+            queue.resume(job.id for job in there if job.state == "paused")
+            self.count = sum(job.state != "done" for job in there)
+            if not self.count:
+                raise BadInput(f"nothing is left over for {self.folder}: name jobs to make")
+            return
+        keys = _keys(wanted)
+        open_jobs = {job.id: job for job in there if job.state in ("waiting", "running", "paused")}
+        known = {key: open_jobs[n] for key, n in queue.keys().items() if n in open_jobs}
+        kept = {key: known[key] for key in keys if key in known}
+        numbers = {job.id for job in kept.values()}
+        queue.remove(job.id for job in there if job.id not in numbers)
+        queue.resume(numbers)
+        settled = {n: kept[key].output for n, key in enumerate(keys) if key in kept}
+        places = named(wanted, self.folder, settled)
+        new = [
+            NewJob(
+                each.recipe, place.path.absolute(), each.title, key, each.bits, each.open_precision
+            )
+            for key, each, place in zip(keys, wanted, places, strict=True)
+            if key not in kept and not place.made
+        ]
+        keep_apart([job.output for job in new], self.read)
+        by_key = dict(zip((job.key for job in new), queue.add(new), strict=True))
+        by_key |= {key: job.id for key, job in kept.items()}
+        queue.arrange([by_key[key] for key in keys if key in by_key])
+        self.count = len(wanted)
+        for place in places:
+            if place.made:
+                self._tell_made(place.path)
+
+    # -- doing it -------------------------------------------------------------------------
+
+    def _work(self, queue: Queue, path: Path) -> int:
+        interrupt = Interrupt(self.quiet)
+        children: list[BaseProcess] = []
+        asked_to_end = False
+        with handled(interrupt), self._bar() as bar:
+            try:
+                while True:
+                    jobs = queue.entries()
+                    self._tell(jobs, bar)
+                    self._bury(children)
+                    open_jobs = [j for j in jobs if j.state in ("waiting", "running")]
+                    if interrupt.asked:
+                        if not asked_to_end:
+                            _end(children)
+                            asked_to_end = True
+                        if not children:
+                            break
+                    elif not open_jobs and not children:
+                        break
+                    else:
+                        self._start(children, open_jobs, path)
+                        if not children:
+                            queue.expire()  # another batch's worker may just have died
+                    time.sleep(GLANCE_SECONDS)
+            finally:
+                _end_all(children)
+        self._tell(queue.entries(), None)
+        return self._summed_up(interrupt)
+
+    def _start(self, children: list[BaseProcess], jobs: list[QueuedJob], path: Path) -> None:
+        waiting = sum(job.state == "waiting" for job in jobs)
+        if not waiting:
+            return
+        context = multiprocessing.get_context("spawn")
+        while len(children) < min(self.workers, len(jobs)):
+            child = context.Process(
+                target=_make_jobs, args=(str(path), self.retries, self.workers), daemon=False
+            )
+            child.start()
+            children.append(child)
+
+    def _bury(self, children: list[BaseProcess]) -> None:
+        """Forget workers that have ended. Raises `PareidoliaError` when they do nothing but die."""
+        for child in [each for each in children if not each.is_alive()]:
+            children.remove(child)
+            code = child.exitcode
+            child.close()
+            self._deaths += bool(code)
+            if self._deaths > MOST_DEATHS * self.workers:
+                raise PareidoliaError(
+                    f"the workers end before they finish a job (exit code {code})"
+                )
+
+    # -- telling --------------------------------------------------------------------------
+
+    def _bar(self) -> Any:
+        from tqdm import tqdm
+
+        return tqdm(
+            total=self.count, disable=self.quiet, file=progress_stream(), delay=1e-3,
+            bar_format="{desc} |{bar}| {percentage:3.0f} % [{elapsed}]",
+        )  # fmt: skip
+
+    def _tell(self, jobs: list[QueuedJob], bar: Any) -> None:
+        ended = [j for j in jobs if j.state in ("done", "failed") and j.id not in self._told]
+        if ended and bar is not None:
+            bar.clear()
+        if ended:
+            self._deaths = 0
+        for job in ended:
+            self._told.add(job.id)
+            self._tell_one(job)
+        if bar is None:
+            return
+        ready = self.skipped + self.done + len(self.codes)
+        running = [job for job in jobs if job.state == "running"]
+        at = ready + sum(job.iteration / job.total for job in running if job.total)
+        now = time.monotonic()
+        if at != bar.n or ended or now - self._shown_at >= 1:
+            self._shown_at = now
+            bar.n = at
+            names = ", ".join(job.title for job in running[:3])
+            bar.set_description_str(f"{ready} of {self.count}: {names}"[:60], refresh=False)
+            bar.refresh()
+
+    def _tell_one(self, job: QueuedJob) -> None:
+        if job.state == "failed":
+            self.codes.append(job.exit_code)
+            file = job.title.partition(" · ")[0]
+            say(job.sentence if file in job.sentence else f"{job.title}: {job.sentence}")
+            if self.json:
+                self._print_json("failed", self._shown(job.output), title=job.title,
+                    error=job.sentence, exit_code=job.exit_code)  # fmt: skip
+            return
+        if job.figures.get("skipped"):
+            self._tell_made(job.output)
+            return
+        self.done += 1
+        if "note" in job.figures:
+            say(f"{job.title}: {job.figures['note']}")
+        path = self._shown(job.output)
+        figures = {name: value for name, value in job.figures.items() if name != "output"}
+        if self.json:
+            self._print_json("done", path, title=job.title, **figures)
+            return
+        print(
+            f"{path}: {figures['iterations']} iterations in {figures['seconds']:.1f} s "
+            f"({figures['network']}, {figures['device']}, {figures['precision']})",
+            flush=True,
+        )
+
+    def _tell_made(self, path: Path) -> None:
+        self.skipped += 1
+        if self.json:
+            self._print_json("skipped", self._shown(path))
+        else:
+            print(f"{self._shown(path)}: there already", flush=True)
+
+    def _print_json(self, state: str, output: str, **others: Any) -> None:
+        print(json.dumps({"state": state, "output": output, **others}), flush=True)
+
+    def _shown(self, path: Path) -> str:
+        return str(self.folder / path.name)
+
+    def _summed_up(self, interrupt: Interrupt) -> int:
+        ready = self.skipped + self.done
+        if interrupt.asked:
+            if not self.quiet:
+                say(
+                    f"stopped with {ready} of {self.count} made; the same command goes on from there"
+                )
+            return interrupt.exit_code
+        if not self.codes:
+            return 0
+        if self.count > 1:
+            say(f"{len(self.codes)} of {self.count} failed")
+        same = set(self.codes)
+        return same.pop() if len(same) == 1 else 1
+
+
+def queue_of(folder: Path) -> Path:
+    """Return the file of the queue that fills a folder: among the program's own, not in the folder."""
+    name = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
+    return data_folder() / "queues" / f"{name}.sqlite"
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.suffix.lower() in WRITTEN and not folder.is_dir():
+        raise BadInput(f"{folder} is the name of a picture: for many, -o takes a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise BadInput(f"{folder} is a file: for many pictures, -o takes a folder") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(f"{folder} cannot be made ({reason}): choose another folder") from error
+
+
+def _keys(wanted: Sequence[Wanted]) -> list[str]:
+    """Return what tells each picture from the others, and is the same when they are asked for again."""
+    seen: dict[str, int] = {}
+    keys = []
+    for each in wanted:
+        text = json.dumps([each.recipe, each.name, each.suffix, each.bits], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        seen[digest] = seen.get(digest, 0) + 1
+        keys.append(f"{digest}-{seen[digest]}")
+    return keys
+
+
+# -- a worker's process --------------------------------------------------------------------
+
+
+class _Asked:
+    """Asked to end by the process that began this one, or left alone by it."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.parent = multiprocessing.parent_process()
+
+    def __call__(self) -> bool:
+        return self.asked or (self.parent is not None and not self.parent.is_alive())
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            end(number, frame)
+        self.asked = True
+
+
+def _make_jobs(path: str, retries: int, workers: int) -> None:
+    """Make the jobs of a queue until none waits: the whole life of a worker's process."""
+    asked = _Asked()
+    # Ctrl-C reaches all processes of the terminal; the one in front tells the others.
+    for name in ("SIGINT", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, asked.on_signal)
+    with suppress(Ended):
+        try:
+            if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
+                _share_cores(workers)
+            with Queue(Path(path)) as queue, queue.claimant() as claimant:
+                Worker(
+                    queue,
+                    claimant,
+                    asked=asked,
+                    retries=retries,
+                    worded=worded,
+                    explained=_explained,
+                ).work()
+        except PareidoliaError as error:
+            say(worded(error))
+            sys.exit(1)
+
+
+def _share_cores(workers: int) -> None:
+    import torch
+
+    from engine.device import cores
+
+    torch.set_num_threads(max(1, cores() // workers))
+
+
+def _explained(error: Exception) -> str:
+    return f"unexpected error ({error!r}); details in {log_error()}"
+
+
+def _end(children: Sequence[BaseProcess]) -> None:
+    for child in children:
+        with suppress(OSError, ValueError):
+            child.terminate()
+
+
+def _end_all(children: Sequence[BaseProcess]) -> None:
+    """See that no worker is left, whatever has happened."""
+    _end(children)
+    until = time.monotonic() + GRACE_SECONDS
+    for child in children:
+        child.join(max(0.0, until - time.monotonic()))
+        if child.is_alive():
+            child.kill()
+            child.join()
+        child.close()

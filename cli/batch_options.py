@@ -1,0 +1,21 @@
+"""The options of the command `batch`."""
+
+from pathlib import Path
+
+from cli.options import Parser, add_batch_options, add_output_options
+from cli.wording import program
+
+SUMMARY = "many jobs, one after the other or side by side; goes on where it was broken off"
+
+
+def parser() -> Parser:
+    """Return the parser of the command `batch`."""
+    made = Parser(prog=f"{program()} batch", description=SUMMARY)
+    made.add_argument("jobs", metavar="JOBS.json|FOLDER", type=Path, nargs="*",
+        help="a list of jobs, a project, a picture that the program made, or a folder of such; "
+        "none: what was left over for this output folder")  # fmt: skip
+    made.add_argument("-o", "--output", metavar="FOLDER", required=True,
+        help="where the pictures go; made if it is missing")  # fmt: skip
+    add_batch_options(made.add_argument)
+    add_output_options(made.add_argument)
+    return made

@@ -1,0 +1,1 @@
+"""What is kept: jobs in a queue that survives the program, and the files that they become."""

@@ -1,0 +1,224 @@
+"""One job made into files: the picture with its recipe, and what belongs to it (film, figure)."""
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadInput, Mention, PareidoliaError
+from engine.files import check_writable
+from engine.film import Take, check_film, film, partial_film
+from engine.image import from_tensor, open_picture, save_picture
+from engine.image_saving import check_target
+from engine.job import Job, carried, figure_of, opened, run, verdict_of
+from engine.outputs import Output, Sources, keep_apart
+from engine.project import sources
+from engine.settings import describe
+from engine.task import Frame
+
+Frames = Generator[Frame, None, None]
+Told = Callable[[Job, Frames], Frames]
+"""Passes the frames of an opened job on, and may show them or wait between them."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to make, and where it goes."""
+
+    job: Job
+    output: Path
+    bits: int = 8
+    reel: Path | None = None
+    """Where the frames of a film go."""
+    rate: float = 24.0
+    """Frames a second."""
+    read: Sources = field(default_factory=Sources)
+    """What is read besides the job's own sources."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of an order."""
+
+    job: Job
+    """As it was run: opened."""
+    frame: Frame | None
+    """The last; None: stopped before there was one, and nothing was written."""
+    stopped: bool
+    """Whether there should have been more; what there is has `.partial` in its name."""
+    figures: dict[str, Any]
+    """In numbers, for --json; empty without a frame."""
+
+
+def make(order: Order, asked: Callable[[], bool], told: Told) -> Made:
+    """Run a job and write its picture, film and figure; return what came of it.
+
+    When it is asked to end, when numbers stop being finite or memory runs out, the picture so far is
+    written beside its place with `.partial` before the suffix, and so is a video. What is finished
+    is written even if something else cannot be; the first failure is raised when all has been tried.
+
+    Args:
+        order: what to make.
+        asked: asked after each iteration whether to end.
+        told: is given the frames, and gives them on.
+    """
+    check_outputs(order)
+    drawn = _Drawing(opened(order.job), asked)
+    drawn.draw(order, told)
+    job, frame = drawn.job, drawn.frame
+    if frame is None:
+        if drawn.failure is not None:
+            raise drawn.failure
+        return Made(job, None, drawn.stopped, {})
+    path = _save(job, frame, partial(order.output) if drawn.stopped else order.output, order.bits)
+    figures = _figures(job, frame, path)
+    if order.reel is not None and drawn.filmed:
+        figures["film"] = str(partial_film(order.reel) if drawn.stopped else order.reel)
+    if drawn.failure is None:
+        try:
+            figures |= _explained(job, frame, path)
+        except PareidoliaError as error:
+            drawn.failure = error
+    failed = drawn.failure or drawn.film_failure
+    if isinstance(failed, PareidoliaError):
+        kept = "the picture so far" if drawn.stopped else "the picture is finished"
+        raise type(failed)(failed, f" ({kept}: {path})") from failed
+    if failed is not None:
+        raise failed
+    return Made(job, frame, drawn.stopped, figures)
+
+
+class _Drawing:
+    """A run as far as it got."""
+
+    def __init__(self, job: Job, asked: Callable[[], bool]) -> None:
+        self.job, self.asked = job, asked
+        self.frame: Frame | None = None
+        """The last."""
+        self.filmed = 0
+        """How many frames of the film are there."""
+        self.failure: Exception | None = None
+        self.film_failure: BadInput | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether there should have been more."""
+        complete = self.frame is not None and self.frame.iteration >= self.frame.total
+        return not complete and (self.failure is not None or self.asked())
+
+    def draw(
+        self, order: Order, told: Told
+    ) -> None:  # fmt: skip
+        """Run to the end, or until something comes in the way."""
+        frames = run(self.job)
+        shown = told(self.job, frames)
+        try:
+            with film(order.reel, order.rate, lambda: self.stopped) as take:
+                self._draw(shown, take)
+        except BadInput as error:
+            if self.filmed or not self.stopped:  # else there simply is no film yet
+                self.film_failure = error
+        finally:
+            shown.close()
+            frames.close()
+
+    def _draw(self, frames: Iterator[Frame], take: Take) -> None:
+        try:
+            for frame in frames:
+                self.frame = frame
+                if frame.film and self.film_failure is None:
+                    try:
+                        take(frame.picture)
+                        self.filmed += 1
+                    except BadInput as error:  # the picture can still be finished
+                        self.film_failure = error
+                if self.asked():
+                    break
+        except Exception as error:  # raised when what there is has been saved
+            self.failure = error
+
+
+def check_outputs(order: Order) -> None:
+    """See, before hours of work, that all that a run writes can be, and replaces nothing it reads.
+
+    Raises `BadInput`.
+    """
+    job, output, reel = order.job, order.output, order.reel
+    check_output(output, order.bits, job)
+    planned = [Output(output), Output(partial(output), "where a stopped run saves its picture")]
+    if hasattr(job.technique, "figure"):
+        planned.append(Output(figure(output), "the figure"))
+        planned.append(Output(figure(partial(output)), "the figure of a stopped run"))
+    if reel is not None:
+        frames = describe(job.technique)["frame_count"]
+        if getattr(job.technique, "frame_count", 1) < 2:
+            raise BadInput(
+                f"{reel} needs frames: set ",
+                Mention("frame_count", frames),
+                " to 2 or more for a film",
+            )
+        check_film(reel)
+        planned.append(Output(reel))
+        if partial_film(reel) != reel:
+            planned.append(Output(partial_film(reel), "where a stopped run saves its film"))
+        else:
+            planned.append(Output(reel / "frame-00001.png", "a frame of the film"))
+    keep_apart(planned, sources(job) + order.read)
+
+
+def check_output(output: Path, bits: int = 8, job: Job | None = None) -> None:
+    """See, before hours of work, that a picture can be saved at `output`. Raises `BadInput`."""
+    check_target(output, bits, (job.size or 0) if job is not None else 0)
+    check_writable(output)
+
+
+def partial(output: Path) -> Path:
+    """Return where the picture of a run that was stopped goes."""
+    return output.with_name(f"{output.stem}.partial{output.suffix}")
+
+
+def figure(output: Path) -> Path:
+    """Return where the figure goes that explains a picture."""
+    return output.with_name(f"{output.stem}.figure{output.suffix}")
+
+
+def _save(job: Job, frame: Frame, path: Path, bits: int) -> Path:
+    return save_picture(
+        from_tensor(frame.picture, carried(job)), path, recipe=job.recipe(), bits=bits
+    )
+
+
+def _figures(job: Job, frame: Frame, path: Path) -> dict[str, Any]:
+    from engine.device import choose_device, peak_memory
+
+    device = choose_device(job.device)
+    return {
+        "iterations": frame.iteration,
+        "seconds": round(frame.seconds, 3),
+        "seconds_per_iteration": round(frame.seconds / frame.iteration, 4),
+        "losses": frame.losses,
+        "peak_memory_mib": round(peak_memory(device) / 2**20, 1),
+        "network": job.network,
+        "device": device.type,
+        "precision": job.precision,
+        "seed": job.seed,
+        "output": str(path),
+    }
+
+
+def _explained(job: Job, frame: Frame, path: Path) -> dict[str, Any]:
+    """Write the figure that explains a saved picture, if it has one; return what is to be said."""
+    from engine.networks.loading import load_network  # PyTorch: not for a mistake
+
+    said: dict[str, Any] = {}
+    picture, network = frame.picture, None
+    if hasattr(job.technique, "verdict"):
+        network = load_network(job.network, job.weights, preprocessing=job.preprocessing)
+        verdict = verdict_of(job, path, network)
+        assert verdict is not None
+        said |= {**verdict.numbers, "verdict": verdict.words}
+        picture = open_picture(path).tensor()
+    explained = figure_of(job, picture, network)
+    if explained is not None:
+        said["figure"] = str(save_picture(explained, figure(path)))
+    return said
