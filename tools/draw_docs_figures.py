@@ -134,7 +134,7 @@ def feature_inversion(work: Path) -> Path:
     """What five layers remember."""
     layers = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1"
     return make(
-        work, "feature-inversion", CAT, "--layer", layers, "--size", 160, "--iterations", 150
+        work, "feature-inversion", CAT, "--layer", layers, "--size", 480, "--iterations", 100
     )
 
 
@@ -151,7 +151,7 @@ def adversarial(work: Path) -> Path:
 def hierarchy(work: Path) -> Path:
     """A few channels of each of four layers."""
     layers = "relu1_1,relu2_1,relu3_1,relu4_1"
-    options = ("--layer", layers, "--iterations", 48, "--size", 56, "--resume", "off")
+    options = ("--layer", layers, "--iterations", 64, "--size", 480, "--resume", "off")
     return make(work, "hierarchy", *options)
 
 

@@ -17,6 +17,7 @@ ROWS = (
     ("gui.dialogs", "gui.panels", "gui.help"),
     ("gui.canvas", "gui.run", "cli"),
     ("gui.base",),
+    ("engine.work",),
     ("engine.job", "engine.training"),
     ("engine.techniques", "engine.looking"),
     (
@@ -29,7 +30,7 @@ ROWS = (
 """Boxes from top to bottom; those of folders that are not there are left out."""
 BASE = {
     "background", "carry_over", "files", "garbage", "icons", "pictures", "pixels", "session",
-    "studio", "theme", "window_settings",
+    "studio", "theme", "window_settings", "wording",
 }  # fmt: skip
 """Files of the window that its folders share: the box gui.base."""
 RUNS = {"job", "project", "forecasting", "memory", "steering", "finish"}
@@ -77,6 +78,10 @@ def imports() -> set[tuple[str, str]]:
 def shortest(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return the pairs without those that lead down to where a longer way leads too."""
     row = {name: number for number, names in enumerate(ROWS) for name in names}
+    if new := {name for pair in pairs for name in pair} - set(row):
+        raise SystemExit(
+            f"{', '.join(sorted(new))}: say in ROWS of {Path(__file__).name} where it goes"
+        )
     down = {(a, b) for a, b in pairs if row[a] < row[b]}
 
     def leads(a: str, b: str) -> bool:
@@ -87,7 +92,7 @@ def shortest(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def drawn(pairs: set[tuple[str, str]]) -> str:
-    """Return the drawing as SVG. Raises `KeyError` for a folder that has no place in `ROWS`."""
+    """Return the drawing as SVG."""
     there = {name for pair in pairs for name in pair} | {"engine"}
     rows = [[name for name in row if name in there] for row in ROWS]
     labels = {n: NAMES.get(n, n.replace(".", "/")) for row in rows for n in row}

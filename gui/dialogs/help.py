@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 from gui.help import pages
 
 PLACE = Qt.ItemDataRole.UserRole
+_MARKDOWN = QTextDocument.ResourceType.MarkdownResource
 EDGE = 40
 """Pixels that a picture leaves free beside it."""
 
@@ -40,11 +41,11 @@ class HelpBrowser(QTextBrowser):
         self.setOpenExternalLinks(True)
         self.setAccessibleName(self.tr("Guide"))
 
-    def loadResource(self, kind: int, url: QUrl) -> object:
+    def loadResource(self, kind: int, name: QUrl | str, /) -> object:
         """Return a page with its tables, and pictures no wider than the window."""
-        address = self.source().resolved(url)
+        address = self.source().resolved(QUrl(name))
         path = address.toLocalFile()
-        if kind == QTextDocument.ResourceType.MarkdownResource:
+        if kind == _MARKDOWN:
             try:
                 return pages.page(_name(address))
             except OSError:
@@ -58,10 +59,12 @@ class HelpBrowser(QTextBrowser):
             return picture.scaledToWidth(room, smooth)
         return QByteArray()
 
-    def doSetSource(self, url: QUrl, kind: QTextDocument.ResourceType) -> None:
+    def doSetSource(
+        self, name: QUrl | str, /, type: QTextDocument.ResourceType = _MARKDOWN
+    ) -> None:
         """Load a page and show its anchor, with the row or heading there marked."""
-        before = self.source()
-        super().doSetSource(url, kind)
+        before, url = self.source(), QUrl(name)
+        super().doSetSource(url, type)
         if _name(before) != _name(url):
             self._finish_page()
         self.setExtraSelections([])
@@ -185,7 +188,7 @@ class HelpWindow(QDialog):
         url = QUrl.fromLocalFile(str(pages.DOCS / name))
         if anchor:
             url.setFragment(anchor)
-        self.browser.setSource(url, QTextDocument.ResourceType.MarkdownResource)
+        self.browser.setSource(url, _MARKDOWN)
 
     @Slot()
     def show_home(self) -> None:
