@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from engine.errors import BadInput
 from engine.networks.building import build
 from engine.networks.contents import Unusable, nothing
+from engine.networks.formats.mapped import copied
 from engine.networks.recognised import Recognised
 
 PIECE = 1 << 22
@@ -33,9 +34,8 @@ def assemble(
     tensors: OrderedDict[str, Tensor] = OrderedDict()
     for name, ours, tensor in _wanted(state, found):
         kind = torch.float32 if wanted[ours].is_floating_point() else wanted[ours].dtype
-        tensors[ours] = tensor.to(kind, copy=True)
-        _check_numbers(name, tensors[ours], source, nothing)
-        release()
+        tensors[ours] = copied(tensor, kind, release)
+        check_numbers(name, tensors[ours], source, nothing)
     # Not in old files, without meaning in eval mode, and strict loading wants them.
     counters = [n for n in wanted.keys() - tensors.keys() if n.endswith(COUNTER)]
     tensors |= {n: torch.zeros((), dtype=torch.long) for n in counters}
@@ -59,7 +59,7 @@ def check(
     """
     _fitting(state, found, input_size, source)
     for name, _, tensor in _wanted(state, found):
-        _check_numbers(name, tensor, source, release)
+        check_numbers(name, tensor, source, release)
 
 
 def _wanted(
@@ -120,7 +120,7 @@ def _first(names: set[str]) -> str:
     return min(names) + (f" and {more} more tensor{'s' * (more > 1)}" if more else "")
 
 
-def _check_numbers(name: str, tensor: Tensor, source: object, release: Callable[[], None]) -> None:
+def check_numbers(name: str, tensor: Tensor, source: object, release: Callable[[], None]) -> None:
     """Raise `BadInput` if numbers are not finite, as float32."""
     if tensor.is_meta or not tensor.is_floating_point():
         return  # nothing that could be

@@ -4,13 +4,14 @@ Field numbers are those of caffe.proto: a NetParameter holds layers (100, former
 name and its blobs, a blob its shape and its floats.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import BadInput
-from engine.networks.formats.mapped import Mapped
+from engine.networks.contents import nothing
+from engine.networks.formats.mapped import Mapped, copied
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,9 +39,9 @@ def read_caffemodel(path: Path) -> "dict[str, Tensor]":
         file = Mapped.whole(path)
         for number, _, value in fields(memoryview(file.memory)):
             if number == LAYER and isinstance(value, memoryview):
-                tensors |= _layer(value, NAME, BLOBS)
+                tensors |= _layer(value, NAME, BLOBS, file.release)
             elif number == OLD_LAYER and isinstance(value, memoryview):
-                tensors |= _layer(value, OLD_NAME, OLD_BLOBS)
+                tensors |= _layer(value, OLD_NAME, OLD_BLOBS, file.release)
             file.release()  # what was read has been copied
     except (ValueError, IndexError, RuntimeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is cut off or damaged, or not a Caffe model") from error
@@ -87,22 +88,27 @@ def _varint(message: memoryview, place: int) -> tuple[int, int]:
             raise ValueError("number too long")
 
 
-def _layer(message: memoryview, name_field: int, blobs_field: int) -> "dict[str, Tensor]":
+def _layer(
+    message: memoryview, name_field: int, blobs_field: int, release: Callable[[], None]
+) -> "dict[str, Tensor]":
     name, blobs = "", []
     for number, _, value in fields(message):
         if isinstance(value, memoryview):
             if number == name_field:
                 name = bytes(value).decode()
             elif number == blobs_field:
-                blobs.append(blob(value))
+                blobs.append(blob(value, release))
     kinds = ("weight", "bias")
     if len(blobs) > 1:
         blobs[1] = blobs[1].flatten()  # old files have a bias of shape (1, 1, 1, n)
     return {f"{name}.{kind}": blob for kind, blob in zip(kinds, blobs, strict=False)}
 
 
-def blob(message: memoryview) -> "Tensor":
-    """Return the numbers of a BlobProto, as float32 in their shape; of double_data, too."""
+def blob(message: memoryview, release: Callable[[], None] = nothing) -> "Tensor":
+    """Return the numbers of a BlobProto, as float32 in their shape; of double_data, too.
+
+    `release` is called whenever what was read is no longer needed.
+    """
     import numpy as np
     import torch
 
@@ -123,10 +129,12 @@ def blob(message: memoryview) -> "Tensor":
         # A fully connected layer's matrix: (1, 1, outputs, inputs).
         shape = old_shape[2:] if old_shape[:2] == [1, 1] else old_shape
     pieces, kind = (doubles, "<f8") if doubles else (parts, "<f4")
-    content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    content = pieces[0] if len(pieces) == 1 else bytearray().join(pieces)
     if len(shape) > MOST_DIMENSIONS or prod(shape) * int(kind[2]) != len(content):
         raise ValueError("a shape of more or fewer numbers than there are")
-    return torch.from_numpy(np.frombuffer(content, kind).astype("f4")).reshape(shape)
+    values = np.frombuffer(content, kind).reshape(shape)
+    own = values if values.flags.writeable else values.copy()  # PyTorch wants memory to write to
+    return copied(torch.from_numpy(own), torch.float32, release)
 
 
 def _dimensions(message: memoryview) -> list[int]:

@@ -159,7 +159,7 @@ class Network:
 
         def build(name: str) -> Layer:
             call = calls[name]
-            channels = call.shape[1] if len(call.shape) in (2, 4) else call.shape[-1]
+            channels = call.shape[1] if len(call.shape) in (2, 4) else (1, *call.shape)[-1]
             inner = below.get(name, []) if "#" not in name else []
             return Layer(
                 name,

@@ -14,6 +14,7 @@ from math import prod
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -118,6 +119,8 @@ class _Trace(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if func is torch.conv2d and len(args) > 1 and not args[0].numel():
+            args = (args[0], _untouched(args[1]), *args[2:])
         result = func(*args, **kwargs)
         if func in COPYING and not result.numel() and not _contiguous(args[0]):
             result = torch.empty_like(result, memory_format=torch.contiguous_format)
@@ -160,6 +163,17 @@ class _Trace(TorchFunctionMode):
         rows = self.rows.get(tensor, 1)
         of_one = [length or rows for length in tensor.shape]
         return tuple(layout.spoken(torch.empty(of_one, device="meta")).shape)
+
+
+def _untouched(weight: Tensor) -> Tensor:
+    """Return zeros of a weight's shape, in memory that is there only once it is looked at.
+
+    Even for no picture PyTorch lays a convolution's weights out in full, which can be gigabytes.
+    """
+    if weight.device.type != "cpu" or weight.untyped_storage().nbytes() > weight.itemsize:
+        return weight
+    with torch.inference_mode(False):
+        return torch.from_numpy(np.zeros(weight.shape, np.float32))
 
 
 def _contiguous(tensor: Tensor) -> bool:

@@ -2,19 +2,23 @@
 
 Each network gets random weights (seeded), which tell nothing about pictures but all about shapes.
 Every technique runs two iterations at its default layers, every attribution method is asked for a
-map. Writes docs/networks.md; what was found before is
-kept in out/networks.json, so that a run that was broken off goes on. Ends with 1 where one
-neither worked nor said in a sentence why not.
+map. Small networks come first, each in a process of its own, which gives back its memory and may
+take `--minutes`; what it has not done by then stands in the table as not tried. Writes
+docs/networks.md; what was found before is kept in out/networks.json, so that a run that was broken
+off goes on. Ends with 1 where one neither worked nor said in a sentence why not.
 """
 
 import argparse
 import json
+import multiprocessing
+import resource
 import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -55,6 +59,7 @@ METHODS = (
     "gradient", "guided-backprop", "deconvnet", "occlusion", "cam", "grad-cam", "guided-grad-cam",
 )  # fmt: skip
 """Those with a mechanism of their own: the others are the gradient's."""
+COLUMNS = (*TECHNIQUES, *METHODS)
 SMALL = 64
 """Side in pixels where the network takes it, else what it was made for."""
 
@@ -102,8 +107,8 @@ def draw(technique: str, network: Network, options: Sequence[str]) -> None:
     assert frame is not None, "no frame"
 
 
-def tried(name: str, folder: Path) -> Found:
-    """Return what became of every technique and method on one network."""
+def tries(name: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """Give what became of every technique and method on one network, one after another."""
     file = weights(name, folder)
     try:
         network = engine.load_network(name, file)
@@ -111,22 +116,51 @@ def tried(name: str, folder: Path) -> Found:
         file.unlink()
     side = side_for(network)
     short = ("--iterations", "2", "--precision", "fp32", "--device", "cpu")
-    found: Found = {}
     for technique in TECHNIQUES:
         more = ("--folder", str(folder / "photos")) if technique == "multifaceted" else ()
         size = ("--size", str(4 * side if technique == "hierarchy" else side))  # a sheet
         options = (*NEEDS[technique], *more, *short, *size)
-        found[technique] = outcome(partial(draw, technique, network, options))
+        yield technique, outcome(partial(draw, technique, network, options))
     x = network.prepare(fitted(network, open_picture(PHOTO).tensor()[None], side))
     question = Question(3, window=side // 2)
     for method in METHODS:
-        found[method] = outcome(partial(attribute, find_method(method), network, x, question))
-    return found
+        yield method, outcome(partial(attribute, find_method(method), network, x, question))
+
+
+def tell(name: str, folder: Path, to: Connection) -> None:
+    """Send what is found on one network, and at last the most memory that it took, in MiB."""
+    for column, said in tries(name, folder):
+        to.send((column, said))
+    to.send(("", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
+
+
+def tried(name: str, folder: Path, minutes: float) -> tuple[Found, int]:
+    """Return what became of one network in a process of its own, and its memory (0: unknown)."""
+    end = time.monotonic() + 60 * minutes
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    # Forked, since what is imported need not be again; nothing has been computed here.
+    child = multiprocessing.get_context("fork").Process(target=tell, args=(name, folder, sender))
+    child.start()
+    sender.close()
+    found: Found = {}
+    memory, rest = 0, f"not tried: the network takes more than {minutes:g} minutes for all"
+    try:
+        while receiver.poll(max(0, end - time.monotonic())):
+            column, said = receiver.recv()
+            if not column:
+                memory = said
+                break
+            found[column] = said
+    except EOFError:
+        child.join()
+        rest = f"FAULT: the process ended with {child.exitcode}"
+    child.kill()
+    child.join()
+    return {column: found.get(column, rest) for column in COLUMNS}, memory
 
 
 def page(table: dict[str, Found]) -> str:
     """Return the table as a page of the documentation, with what was said below it."""
-    columns = [*TECHNIQUES, *METHODS]
     notes: dict[str, int] = {}
 
     def cell(said: str, name: str) -> str:
@@ -135,7 +169,7 @@ def page(table: dict[str, Found]) -> str:
         return str(notes.setdefault(said.replace(name, "the network"), len(notes) + 1))
 
     rows = [
-        f"| {name} | " + " | ".join(cell(found[c], name) for c in columns) + " |"
+        f"| {name} | " + " | ".join(cell(found[c], name) for c in COLUMNS) + " |"
         for name, found in sorted(table.items())
     ]
     return "\n".join(
@@ -149,8 +183,8 @@ def page(table: dict[str, Found]) -> str:
             "",
             f"Made by `make networks-table` with torch {torch.__version__.split('+')[0]}.",
             "",
-            "| network | " + " | ".join(columns) + " |",
-            "|---" * (len(columns) + 1) + "|",
+            "| network | " + " | ".join(COLUMNS) + " |",
+            "|---" * (len(COLUMNS) + 1) + "|",
             *rows,
             "",
             *(f"{number}. {said}" for said, number in notes.items()),
@@ -171,7 +205,10 @@ def main() -> int:
     """Fill what is missing of the table, write the page; return 1 where something went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.networks")
     parser.add_argument("names", nargs="*", help="only these networks (default: all)")
-    wanted = parser.parse_args().names or list(torchvision_table()["models"])
+    parser.add_argument("--minutes", type=float, default=20, help="most for one network (20)")
+    given = parser.parse_args()
+    every = torchvision_table()["models"]
+    wanted = sorted(given.names or every, key=lambda name: every[name]["mib"])
     table: dict[str, Found] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     KEPT.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as made:
@@ -180,11 +217,12 @@ def main() -> int:
             if name in table:
                 continue
             began = time.monotonic()
-            table[name] = tried(name, Path(made))
+            table[name], memory = tried(name, Path(made), given.minutes)
             KEPT.write_text(json.dumps(table, indent=1))
             worked = sum(not said for said in table[name].values())
             print(
-                f"{name}: {worked} of {len(table[name])}, {time.monotonic() - began:.0f} s",
+                f"{name}: {worked} of {len(table[name])}, {time.monotonic() - began:.0f} s, "
+                f"{memory or '?'} MiB",
                 flush=True,
             )
     PAGE.parent.mkdir(exist_ok=True)

@@ -4,6 +4,7 @@ Field numbers are those of caffe.proto: LayerParameter (V2) and V1LayerParameter
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,16 +67,21 @@ def layers(file: Mapped) -> tuple[list[CaffeLayer], list[str]]:
     inputs: list[str] = []
     for number, wire, value in fields(memoryview(file.memory)):
         if number == LAYER and isinstance(value, memoryview):
-            found.append(_layer(value, V2, PARAMETERS_V2))
+            found.append(_layer(value, V2, PARAMETERS_V2, file.release))
         elif number == OLD_LAYER and isinstance(value, memoryview):
-            found.append(_layer(value, V1, PARAMETERS_V1))
+            found.append(_layer(value, V1, PARAMETERS_V1, file.release))
         elif number == INPUT and wire == BYTES and isinstance(value, memoryview):
             inputs.append(bytes(value).decode())
         file.release()  # what was read has been copied
     return found, inputs
 
 
-def _layer(message: memoryview, numbers: dict[str, int], parameters: dict[int, str]) -> CaffeLayer:
+def _layer(
+    message: memoryview,
+    numbers: dict[str, int],
+    parameters: dict[int, str],
+    release: Callable[[], None],
+) -> CaffeLayer:
     made = CaffeLayer()
     words = {number: word for word, number in numbers.items()}
     for number, _, value in fields(message):
@@ -90,7 +96,7 @@ def _layer(message: memoryview, numbers: dict[str, int], parameters: dict[int, s
         elif word in ("bottom", "top"):
             (made.bottoms if word == "bottom" else made.tops).append(bytes(value).decode())
         elif word == "blobs":
-            made.blobs.append(blob(value))
+            made.blobs.append(blob(value, release))
         elif word == "include":
             made.training |= any(n == 1 and v == 0 for n, _, v in fields(value))
         elif number in parameters:

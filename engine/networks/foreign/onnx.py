@@ -38,18 +38,19 @@ def read(path: Path) -> Foreign:
 
     from engine.networks.foreign import onnx_graph
     from engine.networks.foreign.onnx_cleaning import UnsupportedOnnxNode, clean
+    from engine.networks.foreign.onnx_weights import load
     from engine.networks.foreign.probing import takes_several
 
-    model, files = _loaded(path)
+    model, weights = load(path)
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
     shape = _input_shape(model)
     last = len(shape) == 4 and shape[3] == 3 and shape[1] != 3
     size = shape[1 if last else 2] if len(shape) == 4 else 0
     try:
-        made = clean(model)
+        made = clean(model, weights)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the library, about what exporters do
-            network = onnx_graph.build(made, opset, last)
+            network = onnx_graph.build(made, opset, last, weights.release)
     except UnsupportedOnnxNode as error:
         raise BadInput(f"{path} is an ONNX network with {error}; it cannot be taken") from error
     except (KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError) as error:
@@ -84,53 +85,8 @@ def read(path: Path) -> Foreign:
         size,
         tuple(notes),
         classes=names,
-        beside=tuple(files),
+        beside=tuple(weights.beside),
     )
-
-
-def _loaded(path: Path) -> tuple[Any, list[str]]:
-    """Return a model with its weights, and the names of the files beside it that held them."""
-    import onnx
-
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
-    except Exception as error:  # protocol buffers have errors of their own, in a package of theirs
-        raise BadInput(
-            f"{path} is cut off or damaged, or not an ONNX file; get it again"
-        ) from error
-    if not model.graph.node or not model.graph.output:
-        raise BadInput(f"{path} is cut off or damaged, or not an ONNX file; get it again")
-    files = external_files(model)
-    try:
-        onnx.load_external_data_for_model(model, str(path.parent))
-    except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
-        names = ", ".join(files) or "its data"
-        raise BadInput(
-            f"{path} keeps its weights in {names}, which cannot be read; put the files side by side"
-        ) from error
-    return model, files
-
-
-def write_whole(path: Path, target: Path) -> None:
-    """Write a model and what lies beside it into one file. Raises `BadInput` where it is too large."""
-    model, _ = _loaded(path)
-    try:
-        target.write_bytes(model.SerializeToString())
-    except ValueError as error:  # protocol buffers end at 2 GiB
-        raise BadInput(f"{path} is too large for one file: more than 2 GiB") from error
-
-
-def external_files(model: Any) -> list[str]:
-    """Return the names of the files that hold a model's weights beside it."""
-    found = [
-        entry.value
-        for tensor in model.graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    ]
-    return list(dict.fromkeys(found))
 
 
 def _input_shape(model: Any) -> tuple[int, ...]:
@@ -146,7 +102,7 @@ def _input_shape(model: Any) -> tuple[int, ...]:
 def _with_scores(network: "Graph", size: int, path: Path) -> "tuple[Graph, int]":
     """Return the network so that it ends in (N, classes), if it ends in scores at all."""
     from engine.networks.foreign.graph import Graph, GraphNode
-    from engine.networks.foreign.onnx_graph import Scores
+    from engine.networks.foreign.onnx_layers import Scores
     from engine.networks.foreign.probing import classes_of, given_by
 
     given = given_by(network, size, path)

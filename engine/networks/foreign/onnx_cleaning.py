@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.networks.foreign.onnx_weights import Weights
+
 Array = Any
 
 SKIPPED = {"Identity", "Dropout"}
@@ -37,17 +39,18 @@ class Clean:
     renamed: dict[str, str] = field(default_factory=dict)
 
 
-def clean(model: Any) -> Clean:
-    """Return the simplified graph of an `onnx.ModelProto`. Raises `UnsupportedOnnxNode`."""
-    from onnx import numpy_helper
-
+def clean(model: Any, weights: Weights) -> Clean:
+    """Return the simplified graph of a model and its large constants. Raises `UnsupportedOnnxNode`."""
     graph = model.graph
-    constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    constants = {
+        t.name: weights.arrays[t.name] if t.name in weights.arrays else _tensor(t)
+        for t in graph.initializer
+    }
     inputs = [i.name for i in graph.input if i.name not in constants]
     pictures = [i for i in graph.input if i.name in inputs and _rank(i) in (0, 4)]
     if len(inputs) != 1 or not pictures:
         raise UnsupportedOnnxNode(f"{len(inputs)} inputs instead of one picture")
-    cleaning = _Cleaning(constants, {"": ""})
+    cleaning = _Cleaning(constants, {"": ""}, weights)
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
     for node in graph.node:
         cleaning.take(node, opset)
@@ -66,6 +69,7 @@ class _Cleaning:
     constants: dict[str, Array]
     names: dict[str, str]
     """Values that turned out to be other values."""
+    weights: Weights
     nodes: list[Any] = field(default_factory=list)
     quantized: int = 0
     limits: dict[str, tuple[str, float, float]] = field(default_factory=dict)
@@ -78,7 +82,8 @@ class _Cleaning:
         node.input.extend(inputs)
         kind, output = node.op_type, node.output[0]
         if kind == "Constant":
-            self.constants[output] = _constant(node)
+            known = self.weights.arrays.get(output)
+            self.constants[output] = _constant(node) if known is None else known
         elif kind in SKIPPED:
             self.names[output] = inputs[0]
         elif kind in QUANTIZED:

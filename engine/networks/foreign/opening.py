@@ -1,6 +1,6 @@
 """Networks that their own file, or a name in another library, describes: from the file to a card."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,13 +51,13 @@ def open_foreign(path: Path, architecture: str = "") -> Foreign | None:
     if architecture.startswith(timm.PREFIX) or (asked and not _built_in(asked)):
         if asked in FORMATS:
             raise BadInput(f"{path} is not of the kind {asked!r}")
-        return timm.read(path, asked, _tensors(path))
+        return timm.read(path, asked, *_tensors(path))
     if architecture or path.suffix.lower() not in timm.SUFFIXES:
         return None
     if (said := timm.architecture_beside(path)) and (timm.known(said) or not _built_in(said)):
-        return timm.read(path, said, _tensors(path))
+        return timm.read(path, said, *_tensors(path))
     if said := timm.name_in(path):
-        return timm.read(path, said, _tensors(path))
+        return timm.read(path, said, *_tensors(path))
     return None
 
 
@@ -75,7 +75,9 @@ def doubts(architecture: str) -> tuple[str, ...]:
 
 def write_whole(path: Path, target: Path) -> None:
     """Write an ONNX model whose weights lie beside it as one file."""
-    onnx.write_whole(path, target)
+    from engine.networks.foreign import onnx_weights
+
+    onnx_weights.write_whole(path, target)
 
 
 def _start(path: Path) -> bytes:
@@ -100,8 +102,8 @@ def _ours(path: Path) -> "Identified | None":
     return identify(read_file(path))
 
 
-def _tensors(path: Path) -> Mapping[str, Any]:
-    """Return a file's tensors by name, of the best group, without common prefixes."""
+def _tensors(path: Path) -> tuple[Mapping[str, Any], Callable[[], None]]:
+    """Return a file's tensors by name, without common prefixes, and what gives back their memory."""
     from torch import Tensor
 
     from engine.networks.identify import WRAPPED
@@ -110,12 +112,12 @@ def _tensors(path: Path) -> Mapping[str, Any]:
     contents = read_file(path)
     if not contents.groups:
         raise BadInput(f"{path} holds no tensors by name")
-    group = contents.groups[0].tensors
-    found = {WRAPPED.sub("", n): t for n, t in group.items() if isinstance(t, Tensor)}
+    best = contents.groups[0]
+    found = {WRAPPED.sub("", n): t for n, t in best.tensors.items() if isinstance(t, Tensor)}
     for prefix in ("model.", "net.", "backbone.", "module."):
         if found and all(name.startswith(prefix) for name in found):
             found = {name.removeprefix(prefix): tensor for name, tensor in found.items()}
-    return found
+    return found, best.release
 
 
 def described(

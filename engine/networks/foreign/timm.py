@@ -6,17 +6,19 @@ person; and each tag of a network has a mean, a deviation, a crop and an interpo
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput, Mention
 from engine.networks.card import IMAGENET, Preprocessing
+from engine.networks.contents import nothing
 from engine.networks.fingerprints import IGNORED
 from engine.networks.foreign.configuration import Configuration, beside, from_timm
 from engine.networks.foreign.extras import needs
 from engine.networks.foreign.network import Foreign
+from engine.networks.formats.mapped import copied
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -65,11 +67,17 @@ def known(name: str) -> bool:
     return bool(is_model(name))
 
 
-def read(path: Path, name: str, tensors: "Mapping[str, Tensor]") -> Foreign:
-    """Return timm's network `name` with these weights.
+def read(
+    path: Path,
+    name: str,
+    tensors: "Mapping[str, Tensor]",
+    release: Callable[[], None] = nothing,
+) -> Foreign:
+    """Return timm's network `name` with these weights, which are copied.
 
-    `name` may carry a tag ("inception_v3.gluon_in1k"). Raises `BadInput` for names that timm has
-    not, for tensors that do not fit, and without timm.
+    `name` may carry a tag ("inception_v3.gluon_in1k"); `release` is called whenever what was read
+    is no longer needed. Raises `BadInput` for names that timm has not, for tensors that do not fit,
+    and without timm.
     """
     needs("timm", "timm", path)
     base, _, tag = name.partition(".")
@@ -82,7 +90,7 @@ def read(path: Path, name: str, tensors: "Mapping[str, Tensor]") -> Foreign:
             f"{path}: {found.file} beside it says {found.architecture}, not {base}; take that name"
         )
     settings = dict(found.settings or {}) if found else {}
-    network, classes = _filled(path, base, own, tensors, settings)
+    network, classes = _filled(path, base, tensors, release, settings)
     preprocessing, reason = _preprocessing(found, own, source)
     told = found if found and found.preprocessing else own
     size = (found.input_size if found and found.input_size else own.input_size) or 224
@@ -128,14 +136,15 @@ def _preprocessing(
 def _filled(
     path: Path,
     base: str,
-    own: Configuration,
     tensors: "Mapping[str, Tensor]",
+    release: Callable[[], None],
     settings: Mapping[str, Any],
 ) -> "tuple[nn.Module, int]":
     """Return the network with these weights, and the number of its classes."""
     import timm
     import torch
 
+    from engine.networks.assembling import check_numbers
     from engine.networks.building import WithoutWeights
 
     classifier, first = _places(base)
@@ -173,15 +182,13 @@ def _filled(
                 "take the network's right name with ",
                 Mention("architecture"),
             )
-    ready: dict[str, Tensor] = {
-        n: t.to(torch.float32, copy=True) if t.is_floating_point() else t.clone()
-        for n, t in given.items()
-    }
+    ready: dict[str, Tensor] = {}
+    for n, t in given.items():
+        ready[n] = copied(t, torch.float32 if t.is_floating_point() else t.dtype, release)
+        check_numbers(n, ready[n], path, nothing)
     ready |= {
         n: torch.zeros((), dtype=torch.long) for n in wanted if n.endswith("num_batches_tracked")
     }
-    if not all(bool(t.isfinite().all()) for t in ready.values() if t.is_floating_point()):
-        raise BadInput(f"{path} holds numbers that are not finite; the file is damaged")
     network.load_state_dict(ready, assign=True)
     return network.eval().requires_grad_(False), classes
 

@@ -12,11 +12,16 @@ LARGEST_DIRECTORY = 64 << 20
 """Bytes of the list of entries."""
 
 
+OFTEN = 16 << 20
+"""Bytes after which the memory of what was read is given back."""
+
+
 class _Window(io.RawIOBase):
     """A piece of a mapped file as a stream."""
 
     def __init__(self, piece: Mapped) -> None:
         self.piece, self.place = piece, 0
+        self.kept = 0
 
     def readable(self) -> bool:
         return True
@@ -33,7 +38,13 @@ class _Window(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         count = max(0, min(len(buffer), self.piece.length - self.place))
-        buffer[:count] = self.piece.bytes(self.place, count) if count else b""
+        for start in range(0, count, OFTEN):
+            part = min(OFTEN, count - start)
+            buffer[start : start + part] = self.piece.bytes(self.place + start, part)
+            self.kept += part
+            if self.kept >= OFTEN:
+                self.piece.release()
+                self.kept = 0
         self.place += count
         return count
 

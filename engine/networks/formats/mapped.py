@@ -1,7 +1,7 @@
 """Tensors that stay in their file until they are used: the file is mapped into memory."""
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor, dtype
 
 MOST_DIMENSIONS = 64
+PIECE = 1 << 22
+"""Numbers that are copied together."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,26 @@ class Mapped:
             raise ValueError("more numbers than are stored")
         flat = torch.frombuffer(self.memory, dtype=kind, count=count, offset=self.start)
         return flat.as_strided(tuple(shape), tuple(strides), offset)
+
+
+def copied(tensor: "Tensor", kind: "dtype", release: Callable[[], None]) -> "Tensor":
+    """Return a copy of a tensor that may lie in a mapped file, as numbers of `kind`.
+
+    `release` gives back the memory of what was read; it is called piece by piece, so that a large
+    tensor is never in memory twice.
+    """
+    import torch
+
+    if not tensor.is_contiguous():
+        made = tensor.to(kind, copy=True)
+        release()
+        return made
+    made = torch.empty(tensor.shape, dtype=kind)
+    into = made.view(-1).split(PIECE)
+    for part, piece in zip(into, tensor.view(-1).split(PIECE), strict=True):
+        part.copy_(piece)
+        release()
+    return made
 
 
 def check_shape(shape: Sequence[int]) -> None:

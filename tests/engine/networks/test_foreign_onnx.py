@@ -96,6 +96,31 @@ def test_scores_names_and_maps(tmp_path):
     assert torch.allclose(own / own.abs().max(), low / low.abs().max(), atol=1e-5)
 
 
+def test_layers_that_compute_sizes_stand_in_the_tree(tmp_path):
+    """As torch's old exporter writes a view whose batch is free."""
+    node = helper.make_node
+    constants = {"w": normal(4, 3, 3, 3), "u": normal(5, 4), "zero": np.array(0)}
+    constants |= {"axes": np.array([0]), "four": np.array([4])}
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], "conv"),
+        node("GlobalAveragePool", ["a"], ["b"], "mean"),
+        node("Shape", ["b"], ["c"], "shape"),
+        node("Gather", ["c", "zero"], ["d"], "batch", axis=0),
+        node("Unsqueeze", ["d", "axes"], ["e"], "row"),
+        node("Concat", ["e", "four"], ["f"], "sizes", axis=0),
+        node("Reshape", ["b", "f"], ["g"], "view"),
+        node("Gemm", ["g", "u"], ["y"], "scores", transB=1),
+    ]
+    onnx.save(model(nodes, constants, producer_name="pytorch"), path := tmp_path / "sizes.onnx")
+    network = load_network("onnx", path)
+    with torch.no_grad():
+        found = network.logits(pictures()).numpy()
+    assert np.abs(found - theirs(path, prepared(pictures()))).max() < 1e-5
+    channels = {layer.name: layer.channels for layer in network.layers()}
+    assert channels["conv"] == channels["mean"] == 4
+    assert channels["batch"] == 1
+
+
 def test_weights_beside_go_into_the_copy(tmp_path, monkeypatch):
     monkeypatch.setenv("PAREIDOLIA_HOME", str(tmp_path / "home"))
     made = small()

@@ -249,9 +249,11 @@ from engine.networks.tracing import trace, without_memory
 module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 with torch.device('meta'):
     module.append(nn.Linear(8, 2**26))  # 2 GiB
+    heavy = nn.Conv2d(512, 2**14, 7)  # 1.5 GiB
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 assert trace(without_memory(module), (8, 8))[1] is None
 assert trace(without_memory(module), (1, 1))[1] is not None
+assert trace(without_memory(heavy), (8, 8), 512)[1] is None
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
