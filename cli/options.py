@@ -158,10 +158,12 @@ def technique_parser(kind: type[Technique]) -> Parser:
         add(START_PICTURE.option, dest="start_picture", metavar="PHOTO", help=START_PICTURE.help)
     if "guide" in kind.inputs:
         add("--guide", metavar="PHOTO", help="a picture whose features to bring out")
-    if "layers" in described:
-        add("--layer", action="append", default=[], metavar="NAME[:WEIGHT]",
-            help="a layer to make respond more; may be repeated")  # fmt: skip
-    if "frame_count" in described:
+    for entry in described.values():
+        if entry.each:
+            text = "a layer to make respond more; may be repeated"
+            add(f"--{entry.each}", dest=f"each_{entry.name}", action="append", default=[],
+                metavar="NAME[:WEIGHT]", help=text)  # fmt: skip
+    if kind.film:
         add("--film", metavar="FOLDER_OR_VIDEO",
             help="where the frames go: a folder, or a file that ends in .mp4, .mkv or .webm")  # fmt: skip
         add("--rate", type=float, default=24.0, metavar="N", help="frames a second (default: 24)")
@@ -214,15 +216,15 @@ def read_job(kind: type[Technique], options: argparse.Namespace) -> "Job":
         chosen[name] = described[name].parse(text) if name in described else text
     for name, entry in described.items():
         text = getattr(options, f"setting_{name}")
+        each = getattr(options, f"each_{name}", [])
+        if text is not None and each:
+            raise BadInput(
+                f"{entry.option} and --{entry.each} give the same setting; take one of them"
+            )
         if text is not None:
-            if name == "layers" and getattr(options, "layer", []):
-                raise BadInput(
-                    f"{entry.option} and --layer give the same setting; take one of them"
-                )
             chosen[name] = entry.parse(text)
-    layers = getattr(options, "layer", [])
-    if layers:
-        chosen["layers"] = settings.parse_layers(layers, "--layer")
+        if each:
+            chosen[name] = settings.parse_layers(each, f"--{entry.each}")
     inputs = Inputs(
         getattr(options, "content", None),
         tuple(parse_style(text) for text in getattr(options, "style", [])),

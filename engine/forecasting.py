@@ -9,7 +9,7 @@ from engine.errors import BadInput, Cancelled, is_out_of_memory
 from engine.job import Job, prepare
 from engine.memory import bytes_at, check_fits, explained, remembered
 from engine.networks.network import Network
-from engine.task import Lighter, Stage, Task
+from engine.task import Lighter, Stage, Task, Technique
 
 Cancelling = Callable[[], bool]
 
@@ -71,17 +71,15 @@ def forecast(
     """Run a few iterations at the smallest and the largest size and add up the plan.
 
     Set-up and iterations grow as a + b * pixels between the two; the memory is that of the
-    largest size. A technique whose steps take longer in some parts of a run than in others says so
-    by a method `parts`, which returns a task for each; then all are measured. Where that might take
-    longer than `BUDGET`, two sizes well below are measured instead, of a technique with a method
-    `lighter` what this returns, and the memory is estimated. Nothing is kept of the probe's
-    pictures. Raises what `run` raises, and `Cancelled` at the next iteration once `cancelled`
-    returns True.
+    largest size. A technique whose steps take longer in some parts of a run than in others has
+    several `parts`; then all are measured. Where that might take longer than `BUDGET`, two sizes
+    well below are measured instead, of what the technique's `lighter` returns, and the memory is
+    estimated. Nothing is kept of the probe's pictures. Raises what `run` raises, and `Cancelled`
+    at the next iteration once `cancelled` returns True.
     """
     task = prepare(job, network)
     check_fits(task)
-    split = getattr(task.technique, "parts", None)
-    parts: list[Task] = [task] if split is None else split(task)
+    parts = task.technique.parts(task)
     affordable = BUDGET / len(parts)
     with explained(task):
         # What only a program's first run pays for; where it is long, it may be just that.
@@ -97,7 +95,7 @@ def forecast(
     return Forecast(seconds, max(memory for _, memory in found), _in_all(task))
 
 
-def _measured(task: Task, cancelled: Cancelling, enough: float) -> tuple[float, int]:
+def _measured(task: Task[Technique], cancelled: Cancelling, enough: float) -> tuple[float, int]:
     """Return the seconds and the memory of a run whose iterations differ by their size alone."""
     plan = task.technique.stages(task)
     smallest, largest = _pixels(plan[0]), _pixels(plan[-1])
@@ -113,7 +111,7 @@ def _measured(task: Task, cancelled: Cancelling, enough: float) -> tuple[float, 
 
 
 def _extrapolated(
-    task: Task, cancelled: Cancelling, enough: float, affordable: float
+    task: Task[Technique], cancelled: Cancelling, enough: float, affordable: float
 ) -> tuple[float, int]:
     """Return the same from two sizes below the run's, in about `affordable` seconds."""
     plan = task.technique.stages(task)
@@ -158,7 +156,7 @@ def _added_up(
 
 
 def _small(
-    task: Task,
+    task: Task[Technique],
     share: float,
     cancelled: Cancelling,
     most: int = MOST_ITERATIONS,
@@ -174,9 +172,7 @@ def _small(
     if share == 1.0:
         share = min(1.0, SMALL / side, max(plan[0].size) / side)
     while True:
-        lighter = Lighter(task.technique, 1.0)
-        if hasattr(task.technique, "lighter"):
-            lighter = task.technique.lighter(share)
+        lighter = task.technique.lighter(share)
         light = replace(task, technique=lighter.technique)
         try:
             return _Small(share, _probe(light, share, cancelled, most, enough, budget), lighter)
@@ -187,7 +183,7 @@ def _small(
 
 
 def _probe(
-    task: Task,
+    task: Task[Technique],
     share: float,
     cancelled: Cancelling,
     most: int = MOST_ITERATIONS,
@@ -225,7 +221,7 @@ def _pixels(stage: Stage) -> int:
     return stage.size[0] * stage.size[1]
 
 
-def _in_use(task: Task) -> int:
+def _in_use(task: Task[Technique]) -> int:
     """Return the bytes taken now, counted as `peak_memory` counts."""
     import psutil
     import torch
@@ -235,6 +231,6 @@ def _in_use(task: Task) -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def _in_all(task: Task) -> int:
+def _in_all(task: Task[Technique]) -> int:
     """Return what the run may take in all, counted as `peak_memory` counts."""
     return available_memory(task.device) + _in_use(task)

@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING, Any
 from engine import settings
 from engine.errors import BadInput, Mention
 from engine.finish import Finish, Finisher
-from engine.image import Picture, open_picture
+from engine.image import Picture
 from engine.named_files import find_path, find_picture
 from engine.reduced import open_for, side_needed
 from engine.settings import setting
 from engine.steering import STYLE_WEIGHTS, Changes, Steering
-from engine.task import Frame, Task, Technique, Verdict
+from engine.task import Frame, Task, Technique
 from engine.techniques import TECHNIQUES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.networks.network import Network
-
-REPAINTING = ("style-transfer", "deep-dream", "adversarial")
-"""Techniques whose result is the content itself, changed."""
 
 FORMAT = 2
 """Version of the recipe; readers refuse higher ones. What version 1 can say is written as that."""
@@ -183,7 +180,7 @@ def _technique(kind: type[Technique], values: Any, folder: Path | None) -> Techn
     """Return a recipe's technique; a folder that its settings name is found near `folder`."""
     technique = settings.make(kind, values)
     named = {name: find_path(text, folder) for name, text in settings.folders(technique).items()}
-    return replace(technique, **named)  # type: ignore[type-var]
+    return replace(technique, **named)
 
 
 def _change(kind: type[Technique], styles: int, entry: Any) -> tuple[int, dict[str, Any]]:
@@ -262,7 +259,7 @@ def opened(job: Job) -> Job:
     from engine.device import choose_device, choose_precision, name_of  # torch: not for a mistake
 
     wanted = job.precision
-    if wanted == "auto" and getattr(job.technique, "exact", False):
+    if wanted == "auto" and job.technique.exact:
         wanted = "fp32"
     precision = name_of(choose_precision(wanted, choose_device(job.device)))
     return replace(job, inputs=inputs, size=size, precision=precision)
@@ -280,7 +277,7 @@ def check_size(size: int | None) -> None:
         )
 
 
-def prepare(job: Job, network: "Network | None" = None) -> Task:
+def prepare(job: Job, network: "Network | None" = None) -> Task[Technique]:
     """Open the pictures, load the network (unless given) and seed the randomness.
 
     Raises `BadInput`, or `WeightsMissing` when the weights are not on this machine.
@@ -299,7 +296,7 @@ def prepare(job: Job, network: "Network | None" = None) -> Task:
     # unless what it says has to be checked in float32.
     if network is None:
         network = load_network(job.network, job.weights, preprocessing=job.preprocessing)
-        if not getattr(job.technique, "exact", False):
+        if not job.technique.exact:
             network.move(device, dtype)
     assert not isinstance(job.inputs.content, (str, Path))
     i: Any = job.inputs
@@ -326,18 +323,24 @@ def run(
     with the size that would fit, and `Diverged` when numbers stop being finite: the last frame's
     picture is then the last good one.
     """
+    yield from frames_of(job, prepare(job, network), steering)
+
+
+def frames_of(
+    job: Job, task: Task[Technique], steering: Steering | None = None
+) -> Generator[Frame, None, None]:
+    """Yield what `run` does, of a job that `prepare` has made ready, once."""
     from engine.colour import GRAY_NOTE
     from engine.device import release_memory
     from engine.memory import check_fits, explained
 
-    task = prepare(job, network)
     check_fits(task)
     finisher = Finisher(task.content)
     changes = deque(job.changes)
     steering = steering or Steering()
-    if (changes or job.stop_after is not None) and getattr(task.technique, "resume", False):
+    if changes or job.stop_after is not None:
         # Done again from its beginning, where the changes and the stop are counted from.
-        task.technique = replace(task.technique, resume=False)
+        task.technique = task.technique.from_the_start()
     try:
         with explained(task):
             for frame in task.technique.frames(task):
@@ -367,24 +370,7 @@ def carried(job: Job) -> Picture | None:
     content = job.inputs.content
     if not isinstance(content, Picture):
         return None
-    return content if job.technique.command in REPAINTING else replace(content, alpha=None)
-
-
-def verdict_of(job: Job, path: Path, network: "Network | None" = None) -> Verdict | None:
-    """Return what is true of the file that a job's result was written to; None: nothing to check.
-
-    The file is opened again: its format may have changed what the run was sure of.
-    """
-    check = getattr(job.technique, "verdict", None)
-    if check is None:
-        return None
-    verdict: Verdict = check(prepare(job, network), open_picture(path))
-    return verdict
-
-
-def goes_on(job: Job) -> bool:
-    """Whether a larger picture of a job begins with the smaller one."""
-    return hasattr(job.technique, "enlarged")
+    return content if job.technique.repaints else replace(content, alpha=None)
 
 
 def enlarged(job: Job, size: int, result: Source) -> Job:
@@ -393,9 +379,9 @@ def enlarged(job: Job, size: int, result: Source) -> Job:
     A technique that can goes on from the result, with its settings as they were at the end; others
     do the same again at the new size.
     """
-    if not goes_on(job):
+    technique = job.technique
+    if not technique.goes_on:
         return replace(job, size=size)
-    technique: Any = job.technique
     styles = job.inputs.styles
     for _, values in job.changes:
         own = {name: value for name, value in values.items() if name != STYLE_WEIGHTS}
@@ -406,12 +392,3 @@ def enlarged(job: Job, size: int, result: Source) -> Job:
     inputs = replace(job.inputs, styles=styles, start=result)
     technique = technique.enlarged(size)
     return replace(job, technique=technique, inputs=inputs, size=size, changes=(), stop_after=None)
-
-
-def figure_of(job: Job, picture: "Tensor", network: "Network | None" = None) -> Picture | None:
-    """Return the figure that explains a job's result (3, H, W); None: the technique has none."""
-    compose = getattr(job.technique, "figure", None)
-    if compose is None:
-        return None
-    figure: Picture = compose(prepare(job, network), picture)
-    return figure

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from engine.device import MIB, available_memory
 from engine.errors import Mention, OutOfMemory, is_out_of_memory
-from engine.settings import describe
-from engine.task import Task
+from engine.settings import chosen_layers
+from engine.task import Task, Technique
 
 if TYPE_CHECKING:
     from engine.networks.network import Network
@@ -33,7 +33,7 @@ STYLE_SHARE = 0.5
 """A style's activations are not kept for a gradient, only those of the layers compared."""
 
 
-def check_fits(task: Task) -> None:
+def check_fits(task: Task[Technique]) -> None:
     """Raise `OutOfMemory` where a run needs more than is free.
 
     Without this a Linux machine would kill the program rather than let an allocation fail.
@@ -68,7 +68,7 @@ def check_look(
 
 
 @contextmanager
-def explained(task: Task) -> Iterator[None]:
+def explained(task: Task[Technique]) -> Iterator[None]:
     """Turn a failed allocation inside the `with` into `OutOfMemory` with a size that may fit."""
     try:
         yield
@@ -81,7 +81,7 @@ def explained(task: Task) -> Iterator[None]:
         raise _too_much(task.network, task.size, fitting) from None
 
 
-def size_that_fits(task: Task) -> int:
+def size_that_fits(task: Task[Technique]) -> int:
     """Return the largest long side, at most the task's, whose run fits into free memory."""
     free = 0.9 * available_memory(task.device) - UPFRONT
     at_this_size = bytes_at(task, task.size)
@@ -96,36 +96,35 @@ def size_that_fits(task: Task) -> int:
     return min(task.size, fitting)
 
 
-def bytes_at(task: Task, size: int) -> int:
+def bytes_at(task: Task[Technique], size: int) -> int:
     """Return about how many bytes a run takes whose result has a long side of `size` pixels."""
     side = task.network.card.input_size
     per_pixel = numbers_needed(task) * bytes_each(task) / side**2
     pixels = float(size**2)
     if task.content is not None:
         pixels *= _shape_factor(task.content.height, task.content.width)
-    looked_at = getattr(task.technique, "looked_at", None)
+    looked_at = task.technique.looked_at(task)
     if looked_at is not None:  # at a size that is the network's, whatever the result's
-        return int(prod(looked_at(task)) * per_pixel + pixels * ATTACKED)
-    scale = getattr(task.technique, "style_scale", 1.0)
+        return int(prod(looked_at) * per_pixel + pixels * ATTACKED)
     for picture, _ in task.styles:
-        long_side = min(size * scale, max(picture.height, picture.width))
+        long_side = min(size * task.technique.style_size, max(picture.height, picture.width))
         at_scale = long_side**2 * _shape_factor(picture.height, picture.width)
         pixels = max(pixels, STYLE_SHARE * at_scale)
     pixels = max(pixels, STYLE_SHARE * _sample_pixels(task, size))
     return int(pixels * per_pixel) + remembered(task, pixels)
 
 
-def _sample_pixels(task: Task, size: int) -> float:
+def _sample_pixels(task: Task[Technique], size: int) -> float:
     """Return the pixels of the sample of a texture where a scale of its own is set; else 0."""
-    side = getattr(task.technique, "sample_size", None)
-    if side is None or task.content is None:
+    whole = task.technique.sample_side
+    if whole is None or task.content is None:
         return 0.0
     # A smaller result is compared with a sample that is as much smaller.
-    side *= size / task.size
+    side = whole * size / task.size
     return float(side**2 * _shape_factor(task.content.height, task.content.width))
 
 
-def bytes_each(task: Task) -> float:
+def bytes_each(task: Task[Technique]) -> float:
     """Return the bytes that a run takes for each activation."""
     size = task.network.dtype.itemsize
     if task.network.device.type == "cpu" and layers_needed(task) and size in FRUGAL:
@@ -133,15 +132,12 @@ def bytes_each(task: Task) -> float:
     return size + ON_TOP
 
 
-def remembered(task: Task, pixels: float, already: int = 0) -> int:
+def remembered(task: Task[Technique], pixels: float, already: int = 0) -> int:
     """Return the bytes of the pairs of pictures that L-BFGS keeps, beyond `already` of them."""
-    if getattr(task.technique, "optimizer", "") != "lbfgs":
-        return 0
-    pairs = min(task.technique.history, task.technique.iterations - 1)
-    return int(max(pairs - already, 0) * 2 * 3 * 4 * pixels)
+    return int(max(task.technique.pairs_remembered - already, 0) * 2 * 3 * 4 * pixels)
 
 
-def numbers_needed(task: Task) -> int:
+def numbers_needed(task: Task[Technique]) -> int:
     """Return how many activations there are down to the deepest layer that the technique asks for.
 
     For a picture of the card's input size.
@@ -152,15 +148,13 @@ def numbers_needed(task: Task) -> int:
     return max(calls[name].numbers for name in names)
 
 
-def layers_needed(task: Task) -> list[str]:
-    """Return the layers that the technique's settings name, or the network's card for them."""
-    names: list[str] = []
-    for name, described in describe(task.technique).items():
-        if described.kind == "layers":
-            chosen = getattr(task.technique, name)
-            suggestion = "dream_layers" if name == "layers" else name
-            names += getattr(task.network.card, suggestion, {}) if chosen is None else chosen
-    return names
+def layers_needed(task: Task[Technique]) -> list[str]:
+    """Return the layers that the technique's settings name, or what they mean left to themselves."""
+    suggested = task.technique.suggested_layers(task.network)
+    chosen = chosen_layers(task.technique)
+    return [
+        n for name, own in chosen.items() for n in (suggested.get(name, {}) if own is None else own)
+    ]
 
 
 def _shape_factor(height: int, width: int) -> float:

@@ -4,7 +4,7 @@ Four times the result's size leaves what a technique makes of it the same, to ro
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from engine.errors import PareidoliaError
 from engine.image import Picture, open_picture
@@ -15,11 +15,22 @@ LEAST = 256
 """Pixels a side for which a network may want to see a picture, whatever the result's size."""
 
 
-def side_needed(technique: Any, size: int) -> int:
+class Sized(Protocol):
+    """What a technique says of its pictures' sizes."""
+
+    @property
+    def style_size(self) -> float:
+        """Long side of the styles, relative to the result's."""
+
+    @property
+    def sample_side(self) -> int | None:
+        """Long side in pixels to which the content is scaled; None: as the result is."""
+
+
+def side_needed(technique: Sized, size: int) -> int:
     """Return the side that the pictures of a technique need, for a long side of its result."""
-    of_style = size * getattr(technique, "style_scale", 1.0)
-    of_sample = getattr(technique, "sample_size", None) or 0
-    return round(TIMES * max(size, of_style, of_sample, LEAST))
+    of_style = size * technique.style_size
+    return round(TIMES * max(size, of_style, technique.sample_side or 0, LEAST))
 
 
 def open_for(source: str | Path | Picture, side: int, square: bool = False) -> Picture:

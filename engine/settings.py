@@ -16,6 +16,9 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from engine.errors import BadInput, Mention, Message
 
 KEY = "setting"
+LAYERS = ("layer", "layers")
+CHANNELS = ("channels", "units")
+"""What settings pick that name layers, or channels of them."""
 T = TypeVar("T")
 
 
@@ -44,11 +47,16 @@ class Setting:
     by_itself: str = "auto"
     """What None is called where it is allowed."""
 
+    role: str = ""
+    """Of layers: what they are there for, in a word, where the label does not say it."""
+    each: str = ""
+    """Of layers: what one of them is called, where they can be given one by one."""
     flag: str = ""
     """The command-line option, where it is not the name."""
     picks: str = ""
     """What the text names: a class or layer of the network, or several layers with commas
-    (layers), another network, or a folder."""
+    (layers), channels by number, units (channels, or how many of them: 6 is six, "6," the sixth),
+    another network, or a folder."""
     required: bool = False
     """Whether nothing can run while the text is empty."""
 
@@ -60,6 +68,16 @@ class Setting:
     def mention(self, value: str = "") -> Mention:
         """Return what stands for this setting in a sentence; `value`: what it is set to there."""
         return Mention(self.name, self, value)
+
+    @property
+    def names_layers(self) -> bool:
+        """Whether it says which layers of the network are used."""
+        return self.kind == "layers" or self.picks in LAYERS
+
+    @property
+    def names_channels(self) -> bool:
+        """Whether it says which channels of a layer are used."""
+        return self.picks in CHANNELS
 
     @property
     def range_text(self) -> str:
@@ -208,6 +226,16 @@ def mention(technique: Any, name: str, value: object = "") -> Mention:
     return Mention(name, described, str(value))
 
 
+def layers_of(technique: Any) -> dict[str, Setting]:
+    """Return the settings of a technique (class or instance) that name layers, in order."""
+    return {name: d for name, d in describe(technique).items() if d.names_layers}
+
+
+def channels_of(technique: Any) -> Setting | None:
+    """Return the setting of a technique (class or instance) that names channels, if there is one."""
+    return next((d for d in describe(technique).values() if d.names_channels), None)
+
+
 def describe(technique: Any) -> dict[str, Setting]:
     """Return the settings of a technique (class or instance) by field name, in order."""
     return dict(_described(technique if isinstance(technique, type) else type(technique)))
@@ -259,6 +287,15 @@ def folders(technique: Any) -> dict[str, str]:
         name: text.strip()
         for name, described in describe(technique).items()
         if described.picks == "folder" and (text := getattr(technique, name)).strip()
+    }
+
+
+def chosen_layers(technique: Any) -> dict[str, Mapping[str, float] | None]:
+    """Return the settings of a technique that give layers weights; None: left to themselves."""
+    return {
+        name: getattr(technique, name)
+        for name, described in describe(technique).items()
+        if described.kind == "layers"
     }
 
 

@@ -15,7 +15,7 @@ Changes = tuple[tuple[int, Mapping[str, Any]], ...]
 """After which iteration, which live settings have which values from then on."""
 
 
-def put(task: Task, values: Mapping[str, Any]) -> None:
+def put(task: Task[Technique], values: Mapping[str, Any]) -> None:
     """Put live values into a task."""
     own = dict(values)
     weights = own.pop(STYLE_WEIGHTS, None)
@@ -61,7 +61,7 @@ class Steering:
         with self._lock:
             self._wanted[STYLE_WEIGHTS] = list(weights)
 
-    def apply(self, task: Task, iteration: int) -> None:
+    def apply(self, task: Task[Technique], iteration: int) -> None:
         """Put what was asked for into the task, whose `iteration` is done."""
         with self._lock:
             wanted, self._wanted = self._wanted, {}
@@ -74,7 +74,7 @@ class Steering:
             changed[STYLE_WEIGHTS] = weights
         self.take(task, iteration, changed)
 
-    def take(self, task: Task, iteration: int, values: Mapping[str, Any]) -> None:
+    def take(self, task: Task[Technique], iteration: int, values: Mapping[str, Any]) -> None:
         """Put values into the task, whose `iteration` is done, and note it."""
         if values:
             put(task, values)

@@ -1,10 +1,12 @@
 """What a technique gets to work with, and the frames that it gives."""
 
 import math
+import pkgutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
 from engine.errors import Diverged, Mention, Message
 
@@ -60,11 +62,196 @@ def square_labels(texts: Iterable[str]) -> Labels:
     return Labels(named, max(1, math.ceil(math.sqrt(len(named)))))
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What is true of the file that a run's picture was written to."""
+
+    words: str
+    """One sentence, without a full stop."""
+    numbers: dict[str, Any]
+    """For JSON: what takes the place of the run's own figures, or is added to them."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run at one picture size."""
+
+    size: tuple[int, int]
+    """Height, width."""
+    iterations: int
+
+
+def finite(numbers: dict[str, float], iteration: int) -> dict[str, float]:
+    """Return `numbers` if all are finite; called before the picture is touched.
+
+    Raises `Diverged` otherwise: the frame before is then still right.
+    """
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise Diverged(
+                f"the {name} became {value} at iteration {iteration}; the picture before it is kept. "
+                "A smaller learning rate or weight, or ",
+                Mention("precision", value="fp32"),
+                ", would help",
+            )
+    return numbers
+
+
+@dataclass(frozen=True)
+class Technique(ABC):
+    """What can be done with a network: a subclass's fields are its settings.
+
+    A subclass says what it must (command, title, summary, steps, `iterations`, `at_one_size`), and of
+    the rest what it has. How a run goes is in its `Steps`, which are imported when they are first
+    needed: they bring PyTorch, the settings do not.
+    """
+
+    command: ClassVar[str]
+    """Its name on the command line and in recipes."""
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    """What it makes of what, in a line."""
+    steps: ClassVar[str]
+    """Where its `Steps` are, as "module:class"."""
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    inputs: ClassVar[tuple[str, ...]] = ()
+    """Which pictures it takes, of content, styles, guide and start."""
+    exact: ClassVar[bool] = False
+    """Whether it needs float32 where the precision is left open: differences would drown else."""
+    repaints: ClassVar[bool] = False
+    """Whether the result is the content itself, changed place by place."""
+    goes_on: ClassVar[bool] = False
+    """Whether a larger picture can begin with a smaller one: see `enlarged`."""
+    has_figure: ClassVar[bool] = False
+    """Whether a figure explains its result: see `figure`."""
+    has_verdict: ClassVar[bool] = False
+    """Whether what a written file holds is looked at again: see `verdict`."""
+    film: ClassVar[str] = ""
+    """The setting that says how many pictures a film has; "": it makes no films."""
+
+    # -- what its settings say ------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def iterations(self) -> int:
+        """Steps of a run, or of each of its rounds: a setting."""
+
+    @abstractmethod
+    def at_one_size(self, iterations: int) -> Self:
+        """Return the same at the final size alone, for `iterations` steps: a measurement."""
+
+    def lighter(self, share: float) -> "Lighter":
+        """Return the same with less to do in an iteration, at a `share` of the result's size."""
+        return Lighter(self)
+
+    def from_the_start(self) -> Self:
+        """Return the same, not going on from where such a run was broken off."""
+        return self
+
+    def begun_with_picture(self) -> Self:
+        """Return the same, begun with the start picture, at full size at once."""
+        return self
+
+    def rounds(self, network: "Network") -> tuple[int, str]:
+        """Return how many times the iterations are done, and for what each time ("layer")."""
+        return 1, ""
+
+    def suggested_layers(self, network: "Network") -> dict[str, dict[str, float]]:
+        """Return what its settings of layers mean on `network` where they are left to themselves.
+
+        Nothing, where it has none such.
+        """
+        return {}
+
+    @property
+    def needs_start(self) -> bool:
+        """Whether it cannot run without a start picture."""
+        return False
+
+    @property
+    def film_frames(self) -> int:
+        """How many pictures the film has that a run makes."""
+        return 1
+
+    @property
+    def style_size(self) -> float:
+        """Long side of the styles, relative to the result's."""
+        return 1.0
+
+    @property
+    def sample_side(self) -> int | None:
+        """Long side in pixels to which the content is scaled; None: as the result is."""
+        return None
+
+    @property
+    def pairs_remembered(self) -> int:
+        """How many pairs of pictures the optimizer remembers."""
+        return 0
+
+    # -- how it runs ----------------------------------------------------------------------
+
+    def stages(self, task: "Task[Technique]") -> list[Stage]:
+        """Return what the run will do, in order. Draws nothing from the task's generator."""
+        return self._steps().stages(self._own(task))
+
+    def labels(self, task: "Task[Technique]") -> Labels | None:
+        """Return what the pictures of the result are; None: it is a single one."""
+        return self._steps().labels(self._own(task))
+
+    def parts(self, task: "Task[Technique]") -> "list[Task[Self]]":
+        """Return tasks to be measured one by one, where some steps take longer than others."""
+        return self._steps().parts(self._own(task))
+
+    def looked_at(self, task: "Task[Technique]") -> tuple[int, int] | None:
+        """Return height and width that the network is shown; None: what the result has."""
+        return self._steps().looked_at(self._own(task))
+
+    def enlarged(self, size: int) -> Self:
+        """Return what goes on from a smaller result at `size`, if it `goes_on`."""
+        return self._steps().enlarged(self, size)
+
+    def frames(self, task: "Task[Technique]") -> Iterator[Frame]:
+        """Run; yields after every iteration; closing the generator stops the work.
+
+        Raises `BadInput` where pictures are missing or settings do not go together.
+        """
+        return self._steps().frames(self._own(task))
+
+    def figure(self, task: "Task[Technique]", picture: "Tensor") -> "Picture":
+        """Return the figure that explains the result `picture` (3, H, W), if it `has_figure`."""
+        return self._steps().figure(self._own(task), picture)
+
+    def verdict(self, task: "Task[Technique]", written: "Picture") -> "Verdict":
+        """Return what is true of a file of the result, opened again, if it `has_verdict`."""
+        return self._steps().verdict(self._own(task), written)
+
+    def _steps(self) -> "Steps[Self]":
+        return _loaded(self.steps)
+
+    def _own(self, task: "Task[Technique]") -> "Task[Self]":
+        """Return the task with these settings: the same one, to be steered, where it has them."""
+        own = task if task.technique == self else replace(task, technique=self)
+        return cast("Task[Self]", own)
+
+
+@cache
+def _loaded(steps: str) -> "Steps[Any]":
+    found = pkgutil.resolve_name(steps)()
+    assert isinstance(found, Steps)
+    return found
+
+
+T = TypeVar("T", bound=Technique)
+AnyTechnique = TypeVar("AnyTechnique", bound=Technique, covariant=True)
+"""Covariant: what works with a task of any technique works with one of a certain technique. Who
+steers a task puts settings of the same technique in place of the present ones."""
+
+
 @dataclass
-class Task:
+class Task(Generic[AnyTechnique]):
     """A job made ready: pictures opened, network loaded, randomness seeded."""
 
-    technique: Any
+    technique: AnyTechnique
     """The settings; replaced between iterations when a person changes a live one."""
     network: "Network"
     size: int
@@ -88,80 +275,51 @@ class Task:
         return torch.randn(*shape, generator=self.generator).to(self.device)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What is true of the file that a run's picture was written to."""
+class Steps(ABC, Generic[T]):
+    """How a technique runs. Remembers nothing: what belongs to a run is in its task and frames.
 
-    words: str
-    """One sentence, without a full stop."""
-    numbers: dict[str, Any]
-    """For JSON: what takes the place of the run's own figures, or is added to them."""
+    Each method is told of at the one of `Technique` that has its name.
+    """
 
+    @abstractmethod
+    def stages(self, task: Task[T]) -> list[Stage]:
+        """Return what the run will do, in order."""
 
-@dataclass(frozen=True)
-class Stage:
-    """A part of a run at one picture size."""
+    @abstractmethod
+    def frames(self, task: Task[T]) -> Iterator[Frame]:
+        """Run; yields after every iteration."""
 
-    size: tuple[int, int]
-    """Height, width."""
-    iterations: int
+    def labels(self, task: Task[T]) -> Labels | None:
+        """Return what the pictures of the result are."""
+        return None
+
+    def parts(self, task: Task[T]) -> list[Task[T]]:
+        """Return tasks to be measured one by one."""
+        return [task]
+
+    def looked_at(self, task: Task[T]) -> tuple[int, int] | None:
+        """Return height and width that the network is shown."""
+        return None
+
+    def enlarged(self, technique: T, size: int) -> T:
+        """Return what goes on from a smaller result."""
+        raise NotImplementedError
+
+    def figure(self, task: Task[T], picture: "Tensor") -> "Picture":
+        """Return the figure that explains a result."""
+        raise NotImplementedError
+
+    def verdict(self, task: Task[T], written: "Picture") -> "Verdict":
+        """Return what is true of a file of the result."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Lighter:
     """A technique with less to do in an iteration, from which the whole one's time is told."""
 
-    technique: Any
-    times: float
+    technique: Technique
+    times: float = 1.0
     """An iteration of the whole one takes so many times as long at the same size."""
     together: float = 1.0
     """So many times as much memory."""
-
-
-def finite(numbers: dict[str, float], iteration: int) -> dict[str, float]:
-    """Return `numbers` if all are finite; called before the picture is touched.
-
-    Raises `Diverged` otherwise: the frame before is then still right.
-    """
-    for name, value in numbers.items():
-        if not math.isfinite(value):
-            raise Diverged(
-                f"the {name} became {value} at iteration {iteration}; the picture before it is kept. "
-                "A smaller learning rate or weight, or ",
-                Mention("precision", value="fp32"),
-                ", would help",
-            )
-    return numbers
-
-
-class Technique(Protocol):
-    """A frozen dataclass whose fields are settings and that knows how to run."""
-
-    command: ClassVar[str]
-    title: ClassVar[str]
-    summary: ClassVar[str]
-    """What it makes of what, in a line."""
-    exact: ClassVar[bool]
-    """Whether it needs float32 where the precision is left open: differences would drown else."""
-    presets: ClassVar[dict[str, dict[str, Any]]]
-    inputs: ClassVar[tuple[str, ...]]
-    """Which pictures it takes, of content, styles, guide and start."""
-
-    def suggested_layers(self, network: "Network") -> dict[str, dict[str, float]]:
-        """Return what its settings of layers mean on `network` where they are left to themselves.
-
-        Nothing, where it has none such.
-        """
-        return {}
-
-    def stages(self, task: Task) -> list[Stage]:
-        """Return what the run will do, in order."""
-        ...
-
-    def at_one_size(self, iterations: int) -> "Technique":
-        """Return the same at the final size alone, for `iterations` steps: a measurement."""
-        ...
-
-    def frames(self, task: Task) -> Iterator[Frame]:
-        """Run; yields after every iteration; closing the generator stops the work."""
-        ...

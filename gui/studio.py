@@ -114,7 +114,7 @@ class Studio(QObject):
         value = described.check(value)
         text = self.tr("Change {0}").format(described.label)
         if name in own:
-            technique: Any = replace(self.technique, **{name: value})  # type: ignore[type-var]
+            technique = replace(self.technique, **{name: value})
             self.edit(text, merge=f"setting {name}", technique=technique)
         elif name in finish:
             finished: Any = replace(self._job.finish, **{name: value})
@@ -124,7 +124,7 @@ class Studio(QObject):
 
     def set_settings(self, text: str, values: Mapping[str, Any]) -> None:
         """Replace several settings of the technique at once."""
-        technique: Any = replace(self.technique, **values)  # type: ignore[type-var]
+        technique = replace(self.technique, **values)
         self.edit(text, technique=technique)
 
     def set_technique(self, command: str) -> None:
@@ -148,11 +148,8 @@ class Studio(QObject):
         Layers that a person chose for the network stay.
         """
         technique = self.technique
-        kept = {
-            field: getattr(technique, field)
-            for field, described in settings.describe(technique).items()
-            if described.kind == "layers" and field not in values
-        }
+        chosen = settings.chosen_layers(technique)
+        kept = {name: layers for name, layers in chosen.items() if name not in values}
         made = settings.make(type(technique), {**kept, **values})
         self.edit(self.tr("Preset {0}").format(name), technique=made)
 
@@ -194,13 +191,12 @@ class Studio(QObject):
 
 def _without_layers(technique: Technique) -> Technique:
     """Return a technique whose layers and channels are left to the network."""
-    changed: Any = technique
-    for name, described in settings.describe(technique).items():
-        names_layers = described.kind == "layers" or described.picks in ("layer", "layers")
-        if names_layers or name in ("channels", "channel"):
-            changed = replace(changed, **{name: described.default})
-    kept: Technique = changed
-    return kept
+    left = {
+        name: described.default
+        for name, described in settings.describe(technique).items()
+        if described.names_layers or described.picks == "channels"
+    }
+    return replace(technique, **left)
 
 
 class _Edit(QUndoCommand):

@@ -1,6 +1,6 @@
 """What style transfer and texture synthesis share: scaled losses of statistics, shares of scales."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -24,19 +24,6 @@ def shared_out(iterations: int, scales: int, first_share: float) -> list[int]:
         counts[counts.index(max(counts))] -= 1
     counts[-1] += iterations - sum(counts)
     return counts
-
-
-def usual_weights(names: Sequence[str], statistic: str) -> dict[str, float]:
-    """Return the weights of style layers, shallow to deep, for "gram" or "wasserstein".
-
-    Gram matrices are compared equally at all layers (Gatys et al. 2015). The weights of Wasserstein
-    distances are halved from each layer to the next deeper one, 16:8:4:2:1. By eye, on the
-    shipped network: with equal weights the deep layers, which can never be matched, outweigh
-    the colours; with 256:64:16:4:1, crowsonkb's, there is grain in place of brush strokes.
-    """
-    if statistic == "gram":
-        return dict.fromkeys(names, 1.0)
-    return {name: 2.0 ** (len(names) - 1 - i) for i, name in enumerate(names)}
 
 
 def style_loss(

@@ -3,18 +3,21 @@
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput, Mention, PareidoliaError
 from engine.files import check_writable
 from engine.film import Take, check_film, film, partial_film
 from engine.image import from_tensor, open_picture, save_picture
 from engine.image_saving import check_target
-from engine.job import Job, carried, figure_of, opened, run, verdict_of
+from engine.job import Job, carried, frames_of, opened, prepare
 from engine.outputs import Output, Sources, keep_apart
 from engine.project import sources
 from engine.settings import describe
 from engine.task import Frame
+
+if TYPE_CHECKING:
+    from engine.networks.network import Network
 
 Frames = Generator[Frame, None, None]
 Told = Callable[[Job, Frames], Frames]
@@ -76,7 +79,7 @@ def make(order: Order, asked: Callable[[], bool], told: Told) -> Made:
         figures["film"] = str(partial_film(order.reel) if drawn.stopped else order.reel)
     if drawn.failure is None:
         try:
-            figures |= _explained(job, frame, path)
+            figures |= _explained(drawn, frame, path)
         except PareidoliaError as error:
             drawn.failure = error
     failed = drawn.failure or drawn.film_failure
@@ -95,6 +98,7 @@ class _Drawing:
         self.job, self.asked = job, asked
         self.frame: Frame | None = None
         """The last."""
+        self.network: Network | None = None
         self.filmed = 0
         """How many frames of the film are there."""
         self.failure: Exception | None = None
@@ -110,7 +114,7 @@ class _Drawing:
         self, order: Order, told: Told
     ) -> None:  # fmt: skip
         """Run to the end, or until something comes in the way."""
-        frames = run(self.job)
+        frames = self._frames()
         shown = told(self.job, frames)
         try:
             with film(order.reel, order.rate, lambda: self.stopped) as take:
@@ -121,6 +125,11 @@ class _Drawing:
         finally:
             shown.close()
             frames.close()
+
+    def _frames(self) -> Frames:
+        task = prepare(self.job)
+        self.network = task.network
+        yield from frames_of(self.job, task)
 
     def _draw(self, frames: Iterator[Frame], take: Take) -> None:
         try:
@@ -146,15 +155,15 @@ def check_outputs(order: Order) -> None:
     job, output, reel = order.job, order.output, order.reel
     check_output(output, order.bits, job)
     planned = [Output(output), Output(partial(output), "where a stopped run saves its picture")]
-    if hasattr(job.technique, "figure"):
+    if job.technique.has_figure:
         planned.append(Output(figure(output), "the figure"))
         planned.append(Output(figure(partial(output)), "the figure of a stopped run"))
     if reel is not None:
-        frames = describe(job.technique)["frame_count"]
-        if getattr(job.technique, "frame_count", 1) < 2:
+        frames = describe(job.technique)[job.technique.film]
+        if job.technique.film_frames < 2:
             raise BadInput(
                 f"{reel} needs frames: set ",
-                Mention("frame_count", frames),
+                Mention(frames.name, frames),
                 " to 2 or more for a film",
             )
         check_film(reel)
@@ -206,19 +215,18 @@ def _figures(job: Job, frame: Frame, path: Path) -> dict[str, Any]:
     }
 
 
-def _explained(job: Job, frame: Frame, path: Path) -> dict[str, Any]:
+def _explained(drawn: _Drawing, frame: Frame, path: Path) -> dict[str, Any]:
     """Write the figure that explains a saved picture, if it has one; return what is to be said."""
-    from engine.networks.loading import load_network  # PyTorch: not for a mistake
-
+    job, technique = drawn.job, drawn.job.technique
     said: dict[str, Any] = {}
-    picture, network = frame.picture, None
-    if hasattr(job.technique, "verdict"):
-        network = load_network(job.network, job.weights, preprocessing=job.preprocessing)
-        verdict = verdict_of(job, path, network)
-        assert verdict is not None
+    if not (technique.has_verdict or technique.has_figure):
+        return said
+    task, picture = prepare(job, drawn.network), frame.picture
+    if technique.has_verdict:
+        written = open_picture(path)
+        verdict = technique.verdict(task, written)
         said |= {**verdict.numbers, "verdict": verdict.words}
-        picture = open_picture(path).tensor()
-    explained = figure_of(job, picture, network)
-    if explained is not None:
-        said["figure"] = str(save_picture(explained, figure(path)))
+        picture = written.tensor()
+    if technique.has_figure:
+        said["figure"] = str(save_picture(technique.figure(task, picture), figure(path)))
     return said

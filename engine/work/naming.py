@@ -81,7 +81,7 @@ def is_complete(path: Path, recipe: Mapping[str, Any]) -> bool:
 
     A program that was killed between the two leaves the first without the second.
     """
-    return not hasattr(technique_of(recipe), "figure") or figure(path).exists()
+    return not technique_of(recipe).has_figure or figure(path).exists()
 
 
 def forget_partial(path: Path, recipe: Mapping[str, Any], open_precision: bool = False) -> None:

@@ -48,7 +48,7 @@ class FigureFlow(QObject):
     def _refresh(self) -> None:
         result = self.running.result
         if self._action is not None:
-            has_figure = result is not None and hasattr(result.job.technique, "figure")
+            has_figure = result is not None and result.job.technique.has_figure
             self._action.setEnabled(has_figure)
 
     @Slot()

@@ -5,13 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QApplication, QWidget
 
-from engine import settings
 from engine.errors import BadInput, PareidoliaError
 from engine.image import Picture, save_picture
 from engine.image_formats import WRITTEN
@@ -172,10 +171,7 @@ class FilesFlow(QObject):
     def _on_branch(self, path: str) -> None:
         technique = self.studio.technique
         if "start" in technique.inputs:
-            values: dict[str, Any] = {"start": "picture", "smallest_scale": 65536}
-            known = settings.describe(technique)
-            values = {name: value for name, value in values.items() if name in known}
-            changed: Any = replace(technique, **values)  # type: ignore[type-var]
+            changed = technique.begun_with_picture()
             inputs = replace(self.studio.job.inputs, start=path)
             self.studio.edit(self.tr("Use as start"), technique=changed, inputs=inputs)
         else:

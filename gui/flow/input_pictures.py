@@ -114,7 +114,7 @@ class InputPicturesFlow(QObject):
             # As `branch` had set it: from this picture, at full size at once.
             described = settings.describe(self.studio.technique)
             usual = {n: described[n].default for n in ("start", "smallest_scale") if n in described}
-            technique: Any = replace(self.studio.technique, **usual)  # type: ignore[type-var]
+            technique = replace(self.studio.technique, **usual)
             inputs = replace(self.studio.job.inputs, start=None)
             self.studio.edit(text, technique=technique, inputs=inputs)
         else:

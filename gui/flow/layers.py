@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 Size = tuple[int, int]
 UNSEEN_MS = 1500
 """The network is loaded after that even if the window has not been painted: nobody may look."""
-NAMED = ("layer", "layers")
-"""What settings pick whose text names one layer, or several."""
 log = logging.getLogger("pareidolia.networks")
 
 
@@ -158,7 +156,7 @@ class LayersFlow(QObject):
         if other:
             self.tree.set_message(self.tr("Loading {0}…").format(job.network))
             self.status.emit(self.tr("Loading {0}…").format(job.network))
-        work = partial(load, self.networks, job.technique, *key)
+        work = partial(load, self.networks, *key)
         self._ticket = self.background.submit(work, self._on_loaded, self._on_failed)
 
     def forget(self) -> None:
@@ -196,42 +194,39 @@ class LayersFlow(QObject):
         """Show which layers the technique uses for what."""
         technique = self.studio.technique
         self.totals.emit({"iterations": self._iterations_in_all()})
-        described = settings.describe(technique)
-        fields = [n for n, d in described.items() if d.kind == "layers" or d.picks in NAMED]
-        words = {"layers": technique.title.removeprefix("Deep"), "layer": self.tr("Used")}
+        fields = settings.layers_of(technique)
         roles = tuple(
-            Role(
-                name, words.get(name, described[name].label.removesuffix(" layers")),
-                weighted=described[name].kind == "layers",
-            )
-            for name in fields
-        )  # fmt: skip
+            Role(name, d.role or d.label.removesuffix(" layers"), weighted=True)
+            if d.kind == "layers"
+            else Role(name, self.tr("Used"), weighted=False)
+            for name, d in fields.items()
+        )
         network = self.here.network if self.here is not None else None
-        chosen = {name: layers_of(getattr(technique, name), network) for name in fields}
+        values = settings.values(technique)
+        chosen = {name: layers_of(values[name], network) for name in fields}
         suggested = technique.suggested_layers(network) if network is not None else {}
         weights = {
             name: dict(suggested.get(name, {}) if own is None else own)
             for name, own in chosen.items()
         }
         automatic = {name for name, own in chosen.items() if own is None}
-        field = channel_field(technique)
+        field = settings.channels_of(technique)
         channels = picked(technique)
-        shown = (roles, bool(field), weights, automatic, channels, self.here)
+        shown = (roles, field is not None, weights, automatic, channels, self.here)
         if shown == self._shown:
             return  # as with every step of a slider
         self._shown = shown
-        self.tree.set_roles(roles, bool(field))
+        self.tree.set_roles(roles, field is not None)
         self.tree.set_weights(weights, automatic)
         self.tree.set_channels(channels)
         self.suggested.emit({name: ", ".join(layers) for name, layers in suggested.items()})
 
     def _iterations_in_all(self) -> str:
         technique = self.studio.technique
-        each = getattr(technique, "iterations", 0)
-        rounds = getattr(technique, "rounds", None)  # of those that have several
-        if rounds is None or self.here is None:
+        each = technique.iterations
+        if self.here is None:
             return ""
-        times, what = rounds(self.here.network)
+        times, what = technique.rounds(self.here.network)
         if times < 2:
             return ""
         words = {
@@ -254,7 +249,7 @@ class LayersFlow(QObject):
 
     def _shown_layers(self, field: str) -> dict[str, float]:
         """Return the layers that the tree shows in a role, chosen or suggested."""
-        own = layers_of(getattr(self.studio.technique, field), None)
+        own = layers_of(settings.values(self.studio.technique)[field], None)
         if own is None and self.here is not None:
             return self.studio.technique.suggested_layers(self.here.network).get(field, {})
         return own or {}
@@ -263,21 +258,24 @@ class LayersFlow(QObject):
     def _on_channel(self, layer: str, channels: tuple[int, ...]) -> None:
         """Take these channels; of the layer that they were picked in, if of none yet."""
         technique = self.studio.technique
-        field = channel_field(technique)
+        field = settings.channels_of(technique)
+        where = next(iter(settings.layers_of(technique).values()), None)
+        if field is None or where is None:
+            return
         values: dict[str, object] = {}
-        if "layers" in settings.describe(technique):
-            chosen = getattr(technique, "layers", None)
+        chosen = settings.values(technique)[where.name]
+        shown = self._shown_layers(where.name)
+        if where.kind == "layers":
             if chosen is None or layer not in chosen:
-                values["layers"] = {layer: 1.0}
-        elif settings.describe(technique)["layer"].picks == "layer":
-            if layer not in self._shown_layers("layer"):  # the others were channels of another
+                values[where.name] = {layer: 1.0}
+        elif where.picks == "layer":
+            if layer not in shown:  # the others were channels of another
                 channels = tuple(c for c in channels if c not in picked(technique))
-            values["layer"] = layer
-        elif layer not in self._shown_layers("layer"):
-            values["layer"] = ", ".join([*self._shown_layers("layer"), layer])
-        comma = "," if field == "units" and len(channels) == 1 else ""  # alone it would be a count
-        described = settings.describe(technique)[field]
-        values[field] = ",".join(map(str, channels)) + comma if channels else described.default
+            values[where.name] = layer
+        elif layer not in shown:
+            values[where.name] = ", ".join([*shown, layer])
+        comma = "," if field.picks == "units" and len(channels) == 1 else ""  # alone: a count
+        values[field.name] = ",".join(map(str, channels)) + comma if channels else field.default
         self.studio.set_settings(self.tr("Pick channels of {0}").format(layer), values)
 
     @Slot(object, object)
@@ -301,25 +299,16 @@ def layers_of(value: Any, network: "Network | None") -> dict[str, float] | None:
     return dict.fromkeys(names, 1.0) if names else None
 
 
-def channel_field(technique: Technique) -> str:
-    """Return the setting that takes channels by number; empty where there is none."""
-    described = settings.describe(technique)
-    return next((name for name in ("channels", "channel", "units") if name in described), "")
-
-
 def picked(technique: Technique) -> tuple[int, ...]:
     """Return the channels that a technique is set to, by number."""
-    field = channel_field(technique)
-    text = getattr(technique, field) if field else ""
-    return () if field == "units" and "," not in text else numbers(text)
+    field = settings.channels_of(technique)
+    text = settings.values(technique)[field.name] if field is not None else ""
+    return () if field and field.picks == "units" and "," not in text else numbers(text)
 
 
-def load(
-    networks: Networks, technique: Technique, network_key: NetworkKey, size: Size | None
-) -> LoadedNetwork:
+def load(networks: Networks, network_key: NetworkKey, size: Size | None) -> LoadedNetwork:
     """Load a network and trace its layers; for pictures that it cannot take, at its own size."""
     network = networks.get(*network_key)
-    technique.suggested_layers(network)  # imports what the window will need to ask for them
     own = network.card.input_size, network.card.input_size
     try:
         return LoadedNetwork(network, network.layers(size), size or own)

@@ -9,7 +9,6 @@ from PySide6.QtCore import QObject, QPoint, Slot
 from PySide6.QtWidgets import QMenu
 
 from gui.actions import Actions
-from gui.flow.layers import NAMED, channel_field
 from gui.run.controller import State
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ class MenusFlow(QObject):
         takes = {"start", "content"} & set(self.window.studio.technique.inputs)
         self.actions["branch"].setEnabled(made and bool(takes))
         result = self.window.running.result
-        has_figure = result is not None and hasattr(result.job.technique, "figure")
+        has_figure = result is not None and result.job.technique.has_figure
         self.actions["save_figure"].setEnabled(has_figure)
         self.actions["larger"].setEnabled(made and result is not None)
         self.actions["copy"].setEnabled(current is not None)
@@ -210,8 +209,7 @@ class MenusFlow(QObject):
 
         w = self.window
         described = settings.describe(w.studio.technique)
-        names = [n for n, d in described.items() if d.kind == "layers" or d.picks in NAMED]
-        names += [name for name in [channel_field(w.studio.technique)] if name]
+        names = [n for n, d in described.items() if d.names_layers or d.names_channels]
         automatic = {name: described[name].default for name in names}
         w.studio.set_settings(self.tr("Layers by themselves"), automatic)
 

@@ -17,8 +17,7 @@ def missing(job: Job) -> str:
         return QCoreApplication.translate("RunFlow", "Open a photo first (Ctrl+O).")
     if "styles" in takes and not inputs.styles:
         return QCoreApplication.translate("RunFlow", "Add a style picture first (Ctrl+Shift+O).")
-    start = getattr(technique, "start", None)
-    if "start" in takes and start == "picture" and not inputs.start:
+    if technique.needs_start and not inputs.start:
         return QCoreApplication.translate(
             "RunFlow", "The start is a picture, and there is none: choose another start."
         )

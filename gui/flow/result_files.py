@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication
 
 from engine.errors import BadInput, PareidoliaError
-from engine.image import Picture, save_picture
-from engine.job import Job, carried, figure_of, verdict_of
+from engine.image import Picture, open_picture, save_picture
+from engine.job import Job, carried, prepare
 from engine.reduced import open_for, side_needed
 from gui.flow.finish import finished_picture
 from gui.run.results import is_reference
@@ -41,19 +41,19 @@ def written_and_told(picture: Picture, path: Path, job: Job, bits: int) -> tuple
     Some formats lose what a network was fooled by.
     """
     path = write_with_recipe(picture, path, job, bits)
-    verdict = None
-    with suppress(PareidoliaError):  # the picture is saved; only the sentence is missing
-        verdict = verdict_of(job, path)
-    return path, "" if verdict is None else verdict.words
+    if job.technique.has_verdict:
+        with suppress(PareidoliaError):  # the picture is saved; only the sentence is missing
+            return path, job.technique.verdict(prepare(job), open_picture(path)).words
+    return path, ""
 
 
 def made_figure(result: RunResult, network: "Network | None" = None) -> Picture:
     """Return the figure that explains a result; without its network, that is loaded again."""
-    figure = figure_of(result.job, result.picture.tensor(), network)
-    if figure is None:
+    job = result.job
+    if not job.technique.has_figure:
         raise BadInput(
             QCoreApplication.translate("Writing", "{0} has no figure besides its picture").format(
-                result.job.technique.title
+                job.technique.title
             )
         )
-    return figure
+    return job.technique.figure(prepare(job, network), result.picture.tensor())

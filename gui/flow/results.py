@@ -13,7 +13,7 @@ from PySide6.QtGui import QImage
 from engine.errors import BadInput
 from engine.finish import Finisher
 from engine.image import Picture, save_picture
-from engine.job import Job, enlarged, goes_on
+from engine.job import Job, enlarged
 from engine.places import data_folder
 from gui.dialogs.enlarge import EnlargeDialog
 from gui.flow.finish import finished_picture
@@ -115,7 +115,7 @@ class ResultsFlow(QObject):
         job = replace(with_paths(result.job), finish=kept.finish)
         assert job.size is not None  # decided when it ran
         how = self.tr("The same settings and the same seed, at another size.")
-        if goes_on(job):
+        if job.technique.goes_on:
             how = self.tr("Goes on from this result, enlarged: its composition stays.")
         dialog = EnlargeDialog(
             job.size, lambda side: enlarged(job, side, str(file)), how, self.window.controller,

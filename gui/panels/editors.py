@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.settings import Setting
+from engine.settings import CHANNELS, Setting
 from gui.panels.combo_width import narrow
 from gui.panels.editor import Editor
 from gui.panels.text_editors import FolderEditor, PickEditor, TextEditor
@@ -280,6 +280,7 @@ def editor_for(setting: Setting, parent: QWidget | None = None) -> Editor:
         "bool": SwitchEditor,
     }
     texts: dict[str, type[Editor]] = {"": TextEditor, "folder": FolderEditor}
+    texts |= dict.fromkeys(CHANNELS, TextEditor)
     kind = kinds.get(setting.kind) or texts.get(setting.picks, PickEditor)
     editor = kind(setting, parent)
     editor.setObjectName(f"setting_{setting.name}")

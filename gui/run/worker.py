@@ -17,7 +17,7 @@ from PySide6.QtGui import QImage
 from engine.errors import Cancelled, Message, PareidoliaError
 from engine.finish import Finish
 from engine.image import Picture, from_tensor, to_bytes8
-from engine.job import Job, carried, opened, prepare
+from engine.job import Job, carried, frames_of, opened, prepare
 from engine.steering import Steering
 from engine.task import Frame, Labels
 from gui.garbage import collect_soon
@@ -157,7 +157,6 @@ class EngineWorker(QObject):
 
     def _run(self, request: RunRequest, drawn: "_LastFrame") -> RunResult | None:
         from engine.device import choose_device, choose_precision, release_memory
-        from engine.job import run
 
         self._become_nice(request.threads)
         began = time.perf_counter()
@@ -167,15 +166,13 @@ class EngineWorker(QObject):
         network = self.networks.get(job.network, job.weights, job.preprocessing).at(device, dtype)
         task = prepare(job, network)
         plan = task.technique.stages(task)
-        labels = getattr(task.technique, "labels", None)
-        request.labels = None if labels is None else labels(task)
+        request.labels = task.technique.labels(task)
         self.begun.emit(request.number, plan, f"{device.type}, {job.precision}", job)
         drawn.job, drawn.began = job, began
-        del task
         try:
             # As they are made: how they are finished can be changed as long as they are shown.
             plain = replace(job, finish=Finish())
-            with contextlib.closing(run(plain, network, request.steering)) as frames:
+            with contextlib.closing(frames_of(plain, task, request.steering)) as frames:
                 applied = 0
                 for frame in _watched(frames, request.control):
                     drawn.frame = frame
@@ -193,7 +190,7 @@ class EngineWorker(QObject):
                     return None
                 return drawn.result(request, drawn.frame.iteration == drawn.frame.total)
         finally:
-            del network
+            del network, task
             release_memory(device)
 
     def _publish(

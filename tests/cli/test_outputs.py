@@ -10,6 +10,7 @@ import pytest
 
 from engine.errors import BadInput
 from engine.image import open_picture, read_recipe
+from engine.techniques.deep_dream import DeepDream
 from tests.cli.conftest import SMALL, Program, noise, one_line
 
 DREAM = ("deep-dream", "photo.png", *SMALL, "--quiet")
@@ -93,7 +94,7 @@ def test_a_film_that_cannot_be_is_refused_before_the_first_step(
     in_process: Program, made: Path, monkeypatch: pytest.MonkeyPatch, options: list[str],
     sentence: str,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("engine.work.making.run", never)
+    monkeypatch.setattr("engine.work.making.prepare", never)
     before = contents(made)
     refused = in_process(*DREAM, "-o", "own/z.png", *options)
     assert refused.returncode == 2
@@ -104,7 +105,7 @@ def test_a_film_that_cannot_be_is_refused_before_the_first_step(
 def test_a_film_without_its_library(
     in_process: Program, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.work.making.run", never)
+    monkeypatch.setattr("engine.work.making.prepare", never)
     monkeypatch.setitem(sys.modules, "av", None)
     refused = in_process(*DREAM, "-o", "own/z.png", "--frames", "2", "--film", "own/z.mp4")
     assert refused.returncode == 2
@@ -175,7 +176,8 @@ def test_the_picture_is_kept_when_the_figure_fails(
     def failing(*_: Any) -> Any:
         raise BadInput("the figure has no room")
 
-    monkeypatch.setattr("engine.work.making.figure_of", failing)
+    monkeypatch.setattr(DeepDream, "has_figure", True)
+    monkeypatch.setattr(DeepDream, "figure", failing)
     failed = in_process(*DREAM, "-o", "own/z.png")
     assert (failed.returncode, one_line(failed)) == (
         2, "the figure has no room (the picture is finished: own/z.png)",
@@ -201,15 +203,15 @@ def test_what_a_broken_run_has_of_a_film_is_kept(
 ) -> None:
     av = pytest.importorskip("av")
     from engine.errors import Diverged
-    from engine.job import run as engine_run
+    from engine.job import frames_of
 
     def breaking(*arguments: Any) -> Any:
-        for frame in engine_run(*arguments):
+        for frame in frames_of(*arguments):
             yield frame
             if frame.film == 2:
                 raise Diverged("something came in the way")
 
-    monkeypatch.setattr("engine.work.making.run", breaking)
+    monkeypatch.setattr("engine.work.making.frames_of", breaking)
     (made / "z.mp4").write_bytes(b"the old film")
     failed = in_process(*DREAM, "-o", "own/z.png", "--frames", "3", "--film", "own/z.mp4")
     assert failed.returncode == 1

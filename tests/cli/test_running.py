@@ -20,7 +20,7 @@ from PIL import Image
 from cli.running import run_job
 from engine.errors import Diverged, OutOfMemory
 from engine.image import open_picture, read_recipe
-from engine.job import run as engine_run
+from engine.job import frames_of
 from tests.cli.conftest import ROOT, SMALL, Done, Program, environment, noise, one_line
 
 STYLE = ("style-transfer", "photo.png", "--style", "sea.png")
@@ -272,12 +272,12 @@ def test_a_run_that_fails_keeps_what_there_is(
     in_process: Program, folder: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     def breaking(*arguments: Any) -> Any:
-        frames = engine_run(*arguments)
+        frames = frames_of(*arguments)
         yield next(frames)
         yield next(frames)
         raise error("something came in the way")
 
-    monkeypatch.setattr("engine.work.making.run", breaking)
+    monkeypatch.setattr("engine.work.making.frames_of", breaking)
     output = folder / "broken.png"
     failed = in_process("deep-dream", "photo.png", "-o", output.name, *SMALL, "--quiet", "--json")
     assert failed.returncode == 1

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
+from engine.networks.network import Network
 from engine.settings import setting
-from engine.task import Frame, Stage, Task, finite
+from engine.task import Frame, Stage, Steps, Task, Technique, finite
 
 Step = Callable[[Task, tuple[int, int], int], dict[str, float]]
 """Takes the task, the stage's size and the iteration; gives the losses."""
@@ -19,12 +20,13 @@ def quiet_step(_task: Task, _size: tuple[int, int], _iteration: int) -> dict[str
 
 
 @dataclass(frozen=True)
-class Fake:
+class Fake(Technique):
     """Fills a gray picture, brighter by `strength` / 100 at each iteration."""
 
     command: ClassVar[str] = "fake"
     title: ClassVar[str] = "Fake"
-    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    summary: ClassVar[str] = "a gray picture, brighter and brighter"
+    steps: ClassVar[str] = "tests.engine.fake_technique:FakeSteps"
 
     iterations: int = setting(4, "Iterations", "Steps in all.", low=1, high=1000)
     strength: float = setting(1.0, "Strength", "What is added.", low=0.0, high=9.0, live=True)
@@ -38,21 +40,26 @@ class Fake:
     def at_one_size(self, iterations: int) -> "Fake":
         return replace(self, iterations=iterations, sides=())
 
-    def stages(self, task: Task) -> list[Stage]:
-        sides = (*self.sides, task.size)
-        share = self.iterations // len(sides)
+    def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
+        return {"layers": dict(network.card.dream_layers)}
+
+
+class FakeSteps(Steps[Fake]):
+    def stages(self, task: Task[Fake]) -> list[Stage]:
+        sides = (*task.technique.sides, task.size)
+        share = task.technique.iterations // len(sides)
         counts = [share] * (len(sides) - 1)
-        counts.append(self.iterations - sum(counts))
+        counts.append(task.technique.iterations - sum(counts))
         return [Stage((side, side), n) for side, n in zip(sides, counts, strict=True)]
 
-    def frames(self, task: Task) -> Iterator[Frame]:
-        done = 0
+    def frames(self, task: Task[Fake]) -> Iterator[Frame]:
+        done, first = 0, task.technique
         for stage in self.stages(task):
-            picture = torch.full((3, *stage.size), self.offset)
-            self.set_up(task, stage.size, done)
+            picture = torch.full((3, *stage.size), first.offset)
+            first.set_up(task, stage.size, done)
             for _ in range(stage.iterations):
                 done += 1
-                losses = finite(self.step(task, stage.size, done), done)
+                losses = finite(first.step(task, stage.size, done), done)
                 picture += task.technique.strength / 100
                 render = partial(torch.clone, picture)
-                yield Frame(done, self.iterations, losses, 0.0, "", render)
+                yield Frame(done, first.iterations, losses, 0.0, "", render)

@@ -498,7 +498,7 @@ def test_every_technique_runs_from_the_window(
     assert current is not None
     assert current.kind == "frame"
     assert current.image.width() == result.picture.width
-    has_figure = hasattr(window.studio.technique, "figure")
+    has_figure = window.studio.technique.has_figure
     assert has_figure or command != "adversarial"
     assert window.actions_table["save_figure"].isEnabled() is has_figure
     if has_figure:

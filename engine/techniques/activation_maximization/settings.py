@@ -6,7 +6,6 @@ Mordvintsev, Schubert 2017).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,11 +14,7 @@ from engine.techniques.ascent.settings import PRESETS
 from engine.techniques.ascent.start import Start
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from engine.image import Picture
     from engine.networks.network import Network
-    from engine.task import Frame, Labels, Stage, Task
 
 
 @dataclass(frozen=True)
@@ -33,7 +28,7 @@ class _Unit:
     channel: str = setting(
         "", "Channel", "A channel by number; several with commas, such as 3,5: a picture of each, "
         "side by side; empty: the whole layer, or all that it sees in the guide picture.",
-        group="Unit",
+        picks="channels", group="Unit",
     )  # fmt: skip
     position: str = setting(
         "", "Position", "Row and column y,x of one neuron in the layer's map, or center; empty: the "
@@ -55,39 +50,20 @@ class ActivationMaximization(Start, _Unit):
     command: ClassVar[str] = "activation-maximization"
     title: ClassVar[str] = "Activation maximization"
     summary: ClassVar[str] = "what a layer, channel, neuron or direction looks for"
-    exact: ClassVar[bool] = False
+    steps: ClassVar[str] = (
+        "engine.techniques.activation_maximization.steps:ActivationMaximizationSteps"
+    )
+    has_figure: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("guide", "start")
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
         """Return the layer that is taken where none is chosen."""
-        from engine.techniques.activation_maximization.steps import suggested_layer
-
         layer = suggested_layer(network)
         return {"layer": {layer: 1.0}} if layer else {}
 
-    def labels(self, task: Task) -> Labels:
-        """Return layer, channel and position of each picture."""
-        from engine.task import square_labels
-        from engine.techniques.activation_maximization.steps import names
 
-        return square_labels(names(task))
-
-    def stages(self, task: Task) -> list[Stage]:
-        """Return the one stage: a sheet of a picture per channel and copy."""
-        from engine.techniques.activation_maximization.steps import stages
-
-        return stages(self, task)
-
-    def frames(self, task: Task) -> Iterator[Frame]:
-        """Run; one frame per iteration."""
-        from engine.techniques.activation_maximization.steps import frames
-
-        return frames(task)
-
-    def figure(self, task: Task, picture: Tensor) -> Picture:
-        """Return the sheet `picture` (3, H, W) as a figure with layers and channels."""
-        from engine.figure import contact_sheet
-        from engine.techniques.activation_maximization.steps import tiles
-
-        return contact_sheet(tiles(task, picture))
+def suggested_layer(network: Network) -> str:
+    """Return the deepest layer that the network suggests to dream with; empty: it suggests none."""
+    suggested = [*network.card.dream_layers] or [*network.card.layers]
+    return suggested[-1] if suggested else ""

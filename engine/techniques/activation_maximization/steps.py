@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from engine.errors import BadInput, Mention
-from engine.figure import Tile
+from engine.figure import Tile, contact_sheet
 from engine.image import Picture
 from engine.networks.network import Network
 from engine.networks.square import middle
@@ -22,8 +21,11 @@ from engine.objectives.activation import (
 from engine.objectives.coverage import Coverage
 from engine.parameterization.sheet import tiles_of
 from engine.settings import mention
-from engine.task import Frame, Stage, Task
-from engine.techniques.activation_maximization.settings import ActivationMaximization
+from engine.task import Frame, Labels, Stage, Steps, Task, square_labels
+from engine.techniques.activation_maximization.settings import (
+    ActivationMaximization,
+    suggested_layer,
+)
 from engine.techniques.ascent import steps as ascent_steps
 from engine.techniques.ascent.start_steps import first_pictures
 from engine.techniques.dead_units import silence
@@ -172,14 +174,9 @@ class Towards:
         return silence({self.layer: []}, ascent_steps.REMEDY) if len(pictures) == self.count else ""
 
 
-def suggested_layer(network: Network) -> str:
-    """Return the deepest layer that the network suggests to dream with; empty: it suggests none."""
-    suggested = [*network.card.dream_layers] or [*network.card.layers]
-    return suggested[-1] if suggested else ""
-
-
-def _units(task: Task, settings: ActivationMaximization) -> Units | Towards:
+def _units(task: Task[ActivationMaximization]) -> Units | Towards:
     """Return what the settings ask for; an empty layer is the deepest suggested."""
+    settings = task.technique
     layer = settings.layer.strip() or suggested_layer(task.network)
     if not layer:
         raise BadInput(
@@ -200,23 +197,9 @@ def _units(task: Task, settings: ActivationMaximization) -> Units | Towards:
     return Units(task.network, layer, chosen, settings.position, settings.copies)
 
 
-def stages(settings: ActivationMaximization, task: Task) -> list[Stage]:
-    """Return the one stage of the run."""
-    return ascent_steps.stages(settings, _units(task, settings).count, task)
-
-
-def frames(task: Task) -> Iterator[Frame]:
-    """Yield a frame per iteration."""
-    settings = cast(ActivationMaximization, task.technique)
-    units = _units(task, settings)
-    side = ascent_steps.side_of(units.count, task)
-    start = first_pictures(task, settings, units.count, side)
-    yield from ascent_steps.frames(task, units, start)
-
-
-def names(task: Task) -> list[str]:
+def names(task: Task[ActivationMaximization]) -> list[str]:
     """Return layer, channel and position of each picture, in lines."""
-    units = _units(task, cast(ActivationMaximization, task.technique))
+    units = _units(task)
     where = "" if units.position is None else "\nat " + ", ".join(map(str, units.position))
     found = [f"{units.layer}\nchannel {c}{where}" for c in units.channels]
     if isinstance(units, Towards):
@@ -227,8 +210,30 @@ def names(task: Task) -> list[str]:
     return found or [units.layer] * units.count
 
 
-def tiles(task: Task, picture: Tensor) -> list[Tile]:
+def tiles(task: Task[ActivationMaximization], picture: Tensor) -> list[Tile]:
     """Return the pictures of the sheet `picture` with layer, channel and position."""
     named = names(task)
     pictures = tiles_of(picture, len(named), gap=ascent_steps.GAP)
     return [Tile(p, name) for p, name in zip(pictures, named, strict=True)]
+
+
+class ActivationMaximizationSteps(Steps[ActivationMaximization]):
+    """Activation maximization: a sheet of a picture per channel and copy."""
+
+    def stages(self, task: Task[ActivationMaximization]) -> list[Stage]:
+        """Return the one stage of the run."""
+        return ascent_steps.stages(task, _units(task).count)
+
+    def frames(self, task: Task[ActivationMaximization]) -> Iterator[Frame]:
+        """Yield a frame per iteration."""
+        units = _units(task)
+        side = ascent_steps.side_of(units.count, task)
+        yield from ascent_steps.frames(task, units, first_pictures(task, units.count, side))
+
+    def labels(self, task: Task[ActivationMaximization]) -> Labels:
+        """Return layer, channel and position of each picture."""
+        return square_labels(names(task))
+
+    def figure(self, task: Task[ActivationMaximization], picture: Tensor) -> Picture:
+        """Return the sheet as a figure with layers and channels."""
+        return contact_sheet(tiles(task, picture))

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from engine.settings import setting
 from engine.task import Technique
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from engine.image import Picture
-    from engine.task import Frame, Stage, Task, Verdict
 
 
 @dataclass(frozen=True)
@@ -23,7 +16,11 @@ class Adversarial(Technique):
     command: ClassVar[str] = "adversarial"
     title: ClassVar[str] = "Adversarial example"
     summary: ClassVar[str] = "a photo changed so little that only the network is fooled"
+    steps: ClassVar[str] = "engine.techniques.adversarial.steps:AdversarialSteps"
     exact: ClassVar[bool] = True
+    repaints: ClassVar[bool] = True
+    has_figure: ClassVar[bool] = True
+    has_verdict: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("content",)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Gradient ascent": {},
@@ -85,38 +82,3 @@ class Adversarial(Technique):
         """Return steps that do not end before `iterations` are done, for a measurement."""
         method = "gradient" if self.method == "fgsm" else self.method
         return replace(self, iterations=iterations, method=method, margin=2.0)
-
-    def looked_at(self, task: Task) -> tuple[int, int]:
-        """Return the height and width at which the network looks, whatever the task's size."""
-        from engine.networks.fitting import fitting_size
-
-        (stage,) = self.stages(task)
-        return fitting_size(task.network, stage.size[1], stage.size[0])
-
-    def stages(self, task: Task) -> list[Stage]:
-        """Return the one stage: the photo at the task's size."""
-        from engine.techniques.adversarial.steps import stages
-
-        return stages(self, task)
-
-    def frames(self, task: Task) -> Iterator[Frame]:
-        """Run; one frame per iteration, until the network is fooled. Needs a content picture."""
-        from engine.techniques.adversarial.steps import frames
-
-        return frames(task)
-
-    def figure(self, task: Task, picture: Tensor) -> Picture:
-        """Return original, adversarial picture (3, H, W) and difference, with their numbers."""
-        from engine.figure import Tile
-        from engine.figure import strip as composed
-        from engine.techniques.adversarial.strip import strip, title
-
-        panels = strip(task, picture)
-        tiles = [Tile(panel.picture, panel.caption) for panel in panels]
-        return composed(tiles, title=title(task))
-
-    def verdict(self, task: Task, written: Picture) -> Verdict:
-        """Return what the network sees in a file of the run's picture, opened again."""
-        from engine.techniques.adversarial.verdict import verdict
-
-        return verdict(task, written)

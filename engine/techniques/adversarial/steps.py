@@ -1,222 +1,59 @@
-"""The steps of an attack: up a gradient, back into the budget, and the check after rounding."""
+"""The steps of an attack, each checked after rounding; its figure, and what its file holds."""
 
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import cast
 
 import torch
 from torch import Tensor
 
-from engine.errors import BadInput
-from engine.networks.classes import find_class, probabilities
-from engine.networks.loading import load_network
-from engine.objectives.probability import log_probability
-from engine.parameterization.scales import fit, resize_picture
-from engine.task import Frame, Stage, Task, finite
+from engine.figure import Tile
+from engine.figure import strip as composed
+from engine.image import Picture
+from engine.networks.fitting import fitting_size
+from engine.task import Frame, Stage, Steps, Task, Verdict, finite
+from engine.techniques.adversarial.attack import Attack, ahead, rounded, size_of
 from engine.techniques.adversarial.settings import Adversarial
-from engine.techniques.adversarial.sight import Sight
+from engine.techniques.adversarial.strip import strip, title
+from engine.techniques.adversarial.verdict import verdict
 
 
-def stages(settings: Adversarial, task: Task) -> list[Stage]:
-    """Return one stage: the photo's shape at the task's size."""
-    if task.content is None:
-        raise BadInput("an adversarial example needs a photo to begin with")
-    size = fit((task.content.height, task.content.width), task.size)
-    return [Stage(size, 1 if settings.method == "fgsm" else settings.iterations)]
+class AdversarialSteps(Steps[Adversarial]):
+    """Adversarial example: the photo at the task's size."""
 
+    def stages(self, task: Task[Adversarial]) -> list[Stage]:
+        """Return the one stage: the photo at the task's size."""
+        technique = task.technique
+        return [Stage(size_of(task), 1 if technique.method == "fgsm" else technique.iterations)]
 
-def original(task: Task) -> Tensor:
-    """Return the photo at the task's size as a file of 8 bits holds it: (1, 3, H, W)."""
-    (stage,) = stages(cast(Adversarial, task.technique), task)
-    assert task.content is not None
-    picture = resize_picture(task.content.tensor()[None], stage.size)
-    return (picture * 255).round().div(255).to(task.device)
+    def frames(self, task: Task[Adversarial]) -> Iterator[Frame]:
+        """Yield a frame per iteration, until the network is fooled. Needs a content picture."""
+        return _frames(task, self.stages(task)[0].iterations)
 
+    def looked_at(self, task: Task[Adversarial]) -> tuple[int, int]:
+        """Return the height and width at which the network looks, whatever the task's size."""
+        height, width = size_of(task)
+        return fitting_size(task.network, width, height)
 
-def another(task: Task, target: int, size: tuple[int, int]) -> tuple[Sight, int] | None:
-    """Return how a second network sees pictures of `size`, and its number of the class `target`.
+    def figure(self, task: Task[Adversarial], picture: Tensor) -> Picture:
+        """Return original, adversarial picture and difference, with their numbers."""
+        panels = strip(task, picture)
+        tiles = [Tile(panel.picture, panel.caption) for panel in panels]
+        return composed(tiles, title=title(task))
 
-    None: none was asked for.
-
-    Raises `BadInput` when it has no such class.
-    """
-    name = cast(Adversarial, task.technique).other_network.strip()
-    if not name:
-        return None
-    other = load_network(name, device=task.device)
-    wanted = task.network.classes[target]
-    if other.classes == task.network.classes:
-        return Sight(other, size), target  # names may occur twice
-    named = [i for i, name in enumerate(other.classes) if name == wanted] or [
-        i for i, name in enumerate(other.classes) if name.casefold() == wanted.casefold()
-    ]
-    if len(named) != 1:
-        many = f"{len(named)} classes" if named else "no class"
-        raise BadInput(f"{other.card.name} has {many} {wanted!r}; it takes one to compare with")
-    return Sight(other, size), named[0]
-
-
-def norms(change: Tensor) -> tuple[float, float]:
-    """Return the L2 and the largest absolute change, both in units of 1/255."""
-    return float(change.norm()) * 255, float(change.abs().max()) * 255
-
-
-def ahead(logits: Tensor, target: int, margin: float) -> bool:
-    """Return whether `target` is first by its logit, and ahead of all by `margin` as a probability.
-
-    The logits (classes,) decide: probabilities may be equal where logits are not.
-    """
-    others, chances = logits.clone(), logits.softmax(0)
-    others[target] = -torch.inf
-    second = int(others.argmax())
-    return bool(logits[target] > others[second]) and float(
-        chances[target] - chances[second]
-    ) >= margin  # fmt: skip
-
-
-def _target(task: Task, logits: Tensor, seen: int) -> int:
-    """Return the class asked for, or the most likely one but `seen`. Raises `BadInput`."""
-    settings = cast(Adversarial, task.technique)
-    if len(logits) < 2:
-        raise BadInput(
-            f"{task.network.card.name} has one class only; an adversarial example needs a second "
-            "one that the photo can be taken for"
-        )
-    if not settings.target.strip():
-        others = logits.clone()
-        others[seen] = -torch.inf
-        return int(others.argmax())
-    target = find_class(task.network, settings.target)
-    if target == seen:
-        raise BadInput(
-            f"{task.network.card.name} sees {task.network.classes[target]} in the photo already; "
-            "choose another class"
-        )
-    return target
-
-
-def project(change: Tensor, settings: Adversarial) -> Tensor:
-    """Return the nearest change (in [0, 1] units) within the budget; gradient has none."""
-    if settings.method == "gradient":
-        return change
-    if settings.norm == "Linf":
-        return change.clamp(-settings.epsilon / 255, settings.epsilon / 255)
-    return change * min(1.0, settings.epsilon_l2 / 255 / max(float(change.norm()), 1e-20))
-
-
-def rounded(x: Tensor, base: Tensor, settings: Adversarial) -> Tensor:
-    """Return `x` in steps of 1/255, still within the budget around `base` (in such steps too)."""
-    change = (x - base) * 255
-    steps = change.round()
-    if settings.method != "gradient" and settings.norm == "Linf":
-        most = int(settings.epsilon)
-        steps = steps.clamp(-most, most)
-    elif settings.method != "gradient":
-        steps = _shortened(steps, change, settings.epsilon_l2)
-    # The same numbers that a file holds: a whole one over 255.
-    return ((base * 255).round() + steps).clamp(0, 255).div(255)
-
-
-def _shortened(steps: Tensor, change: Tensor, most: float) -> Tensor:
-    """Return whole `steps` no longer than `most` by L2; `change` itself is no longer."""
-    # Exact: whole numbers, summed as such.
-    excess = int(steps.long().square().sum()) - most**2
-    if excess <= 0:
-        return steps
-    # Entries that were rounded away from zero go back by one, the least deserved first.
-    away = (steps.abs() - change.abs()).flatten()
-    order = away.argsort(descending=True)
-    order = order[away[order] > 0]
-    saved = (2 * steps.abs().flatten()[order].long() - 1).cumsum(0)
-    count = int((saved < excess).sum()) + 1
-    shorter = steps.flatten().clone()
-    back = order[:count]
-    shorter[back] -= shorter[back].sign()
-    return shorter.view_as(steps)
-
-
-class Attack:
-    """The photo, the class and the networks of one run."""
-
-    def __init__(self, task: Task) -> None:
-        """Settle the class. Raises `BadInput` where the one asked for cannot be the target."""
-        self.task = task
-        self.base = original(task)
-        size = (self.base.shape[2], self.base.shape[3])
-        self.sight = Sight(task.network, size)
-        self.before = self.sight.logits(self.base)
-        """Logits of the photo."""
-        # Where weights are not finite the first gradient says so.
-        known = self.before.nan_to_num(-torch.inf)
-        self.seen = int(known.argmax())
-        self.target = _target(task, known, self.seen)
-        self.another = another(task, self.target, size)
-
-    def start(self, settings: Adversarial) -> Tensor:
-        """Return where the attack begins."""
-        if settings.method != "pgd" or not settings.random_start:
-            return self.base.clone()
-        noise = self.task.noise(*self.base.shape)
-        if settings.norm == "Linf":
-            change = torch.erf(noise / 2**0.5) * settings.epsilon / 255  # uniform
-        else:
-            change = noise / noise.norm() * settings.epsilon_l2 / 255
-        return (self.base + change).clamp(0, 1)
-
-    def gradient(self, x: Tensor, settings: Adversarial) -> Tensor:
-        """Return the gradient of the target's logit, or of its log probability."""
-        with torch.enable_grad():
-            x = x.detach().requires_grad_(True)
-            logits = self.task.network.logits(self.sight.reduced(x))
-            if settings.method == "gradient":
-                value = logits[0, self.target]
-            else:
-                value = log_probability(logits, self.target)[0]
-            (gradient,) = torch.autograd.grad(value, x)
-        return gradient
-
-    def stepped(self, x: Tensor, gradient: Tensor, settings: Adversarial) -> Tensor:
-        """Return `x` one step up the gradient, within the budget and the valid range."""
-        if settings.method == "gradient":
-            move = gradient * (settings.step / 255 / max(float(gradient.norm()), 1e-20))
-        else:
-            share = 1.0 if settings.method == "fgsm" else settings.share
-            if settings.norm == "Linf":
-                move = gradient.sign() * (share * settings.epsilon / 255)
-            else:
-                length = share * settings.epsilon_l2 / 255
-                move = gradient * (length / max(float(gradient.norm()), 1e-20))
-        # Cut off at 0 and 1 last: nothing gets further from the photo by that.
-        return (self.base + project(x + move - self.base, settings)).clamp(0, 1)
-
-    def losses(self, picture: Tensor, logits: Tensor) -> dict[str, float]:
-        """Return the losses of a picture (1, 3, H, W) that is seen as `logits`."""
-        chances = logits.softmax(0)
-        l2, largest = norms(picture - self.base)
-        losses = {
-            "target logit": float(logits[self.target]),
-            "target probability": float(chances[self.target]),
-            "original probability": float(chances[self.seen]),
-            "L2": l2,
-            "Linf": largest,
-        }
-        if self.another is not None:
-            other, same = self.another
-            losses["transfer probability"] = float(probabilities(other.logits(picture))[same])
-        return losses
+    def verdict(self, task: Task[Adversarial], written: Picture) -> Verdict:
+        """Return what the network sees in a file of the run's picture, opened again."""
+        return verdict(task, written)
 
 
 @torch.no_grad()
-def frames(task: Task) -> Iterator[Frame]:
+def _frames(task: Task[Adversarial], iterations: int) -> Iterator[Frame]:
     """Yield a frame per iteration; its picture and losses are those of the 8-bit picture."""
     began = time.perf_counter()
-    first = cast(Adversarial, task.technique)
-    (stage,) = stages(first, task)
     attack = Attack(task)
-    x = attack.start(first)
-    for done in range(1, stage.iterations + 1):
-        settings = cast(Adversarial, task.technique)
+    x = attack.start(task.technique)
+    for done in range(1, iterations + 1):
+        settings = task.technique
         gradient = attack.gradient(x, settings)
         finite({"gradient": float(gradient.abs().sum())}, done)
         x = attack.stepped(x, gradient, settings)
@@ -224,7 +61,7 @@ def frames(task: Task) -> Iterator[Frame]:
         logits = attack.sight.logits(picture)
         losses = finite(attack.losses(picture, logits), done)
         fooled = ahead(logits, attack.target, settings.margin)
-        last = done if fooled else stage.iterations  # a run that ends early is complete
+        last = done if fooled else iterations  # a run that ends early is complete
         label = "fooled" if fooled else "not fooled yet" if done < last else "not fooled"
         yield Frame(
             done, last, losses, time.perf_counter() - began, label, partial(_render, picture)

@@ -6,8 +6,9 @@ from torch import Tensor
 
 from engine.networks.classes import probabilities
 from engine.task import Task
+from engine.techniques.adversarial.attack import Attack, norms
+from engine.techniques.adversarial.settings import Adversarial
 from engine.techniques.adversarial.sight import Sight
-from engine.techniques.adversarial.steps import Attack, norms
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,13 @@ class Panel:
     caption: str
 
 
-def title(task: Task) -> str:
+def title(task: Task[Adversarial]) -> str:
     """Return which network looks, and at which size."""
     height, width = Attack(task).sight.size
     return f"{task.network.card.title}, looking at {width}x{height} pixels"
 
 
-def strip(task: Task, adversarial: Tensor) -> list[Panel]:
+def strip(task: Task[Adversarial], adversarial: Tensor) -> list[Panel]:
     """Return original, adversarial picture, their difference and ten times that around gray.
 
     `adversarial` (3, H, W) is the picture of a frame of the task's run, or read from its file.

@@ -1,21 +1,19 @@
 """What is true of the file that an attack has written: the file itself is asked, not the run."""
 
-from typing import cast
-
 from engine.image import Picture
 from engine.networks.classes import percent
 from engine.task import Task, Verdict
+from engine.techniques.adversarial.attack import Attack, ahead
 from engine.techniques.adversarial.settings import Adversarial
-from engine.techniques.adversarial.steps import Attack, ahead
 
 LOSSY = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WebP"}
 """Formats that change pixels when they are written, by suffix."""
 
 
-def verdict(task: Task, written: Picture) -> Verdict:
+def verdict(task: Task[Adversarial], written: Picture) -> Verdict:
     """Return what the network sees in a written picture, as the program's other tools look at it."""
     attack = Attack(task)
-    settings = cast(Adversarial, task.technique)
+    settings = task.technique
     picture = written.tensor()[None].to(task.device)
     logits = attack.sight.logits(picture)
     chances, names = logits.softmax(0), task.network.classes

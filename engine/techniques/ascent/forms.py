@@ -39,11 +39,12 @@ class Pixels:
 Form = Fourier | Pyramid | Phase | Pixels
 
 
-def form_of(task: Task, settings: Ascent, side: int) -> Form:
+def form_of(task: Task[Ascent], side: int) -> Form:
     """Return what describes the pictures, whose sides are `side` pixels.
 
     Raises `BadInput` for an optimizer that cannot move it.
     """
+    settings = task.technique
     if settings.parameterization != "pixels" and settings.optimizer != "adam":
         raise BadInput(
             mention(settings, "optimizer", settings.optimizer),

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from engine.parameterization.transforms import Transforms, seen
 from engine.task import Task
+from engine.techniques.ascent.settings import Ascent
 from engine.techniques.ascent.steps import AscentObjective
 
 VIEWS = 32
@@ -15,7 +16,7 @@ STRETCHED = (0.01, 0.99)
 
 
 def importance(
-    task: Task, goal: AscentObjective, pictures: Tensor, closest: float, farthest: float
+    task: Task[Ascent], goal: AscentObjective, pictures: Tensor, closest: float, farthest: float
 ) -> Tensor:
     """Return (N, H, W) in [0, 1] on the CPU for `pictures` (N, 3, H, W), square.
 

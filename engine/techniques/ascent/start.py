@@ -1,6 +1,7 @@
 """What an ascent begins with: a setting for techniques that take a `start` picture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from engine.settings import setting
 from engine.techniques.ascent.settings import Ascent
@@ -18,3 +19,12 @@ class Start(Ascent):
         "picture: the middle of the start picture. Phases take noise or a picture.",
         choices=STARTS, group="Run",
     )  # fmt: skip
+
+    @property
+    def needs_start(self) -> bool:
+        """Whether it begins with a picture."""
+        return self.start == "picture"
+
+    def begun_with_picture(self) -> Self:
+        """Return the same, begun with the start picture."""
+        return replace(self, start="picture")

@@ -15,12 +15,13 @@ FLAT = 1e-3
 """Deviation of a picture's values under which it has no shapes: a quarter of a step of 8 bits."""
 
 
-def first_pictures(task: Task, settings: Start, count: int, side: int) -> Tensor | None:
+def first_pictures(task: Task[Start], count: int, side: int) -> Tensor | None:
     """Return `count` pictures (N, 3, side, side) in [0, 1] to begin with; None: noise.
 
     Raises `BadInput` where there is no start picture, or none that phases could describe, and for
     copies that would start, and so end, alike.
     """
+    settings = task.technique
     start, parameterization = settings.start, settings.parameterization
     if start == "noise":
         return None

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -33,7 +33,8 @@ PATIENCE = 32
 """Steps after which a unit that never answered gets other noise to start from."""
 
 
-Adjusted = Callable[[Ascent, float], Ascent]
+Adjusted = Callable[[float], Ascent]
+"""Returns the settings of a step from the share of the run, 0 to 1, that is done."""
 
 
 class AscentObjective(Protocol):
@@ -55,7 +56,7 @@ class AscentObjective(Protocol):
         ...
 
 
-def side_of(count: int, task: Task) -> int:
+def side_of(count: int, task: Task[Ascent]) -> int:
     """Return the side of each of `count` square pictures: the size that the task asks for."""
     if task.size < LEAST_SIDE:
         raise BadInput(
@@ -65,32 +66,31 @@ def side_of(count: int, task: Task) -> int:
     return task.size
 
 
-def stages(settings: Ascent, count: int, task: Task) -> list[Stage]:
+def stages(task: Task[Ascent], count: int) -> list[Stage]:
     """Return the one stage of a run for `count` pictures."""
     side = side_of(count, task)
-    return [Stage(sheet_size(count, (side, side), gap=GAP), settings.iterations)]
+    return [Stage(sheet_size(count, (side, side), gap=GAP), task.technique.iterations)]
 
 
 def frames(
-    task: Task,
+    task: Task[Ascent],
     goal: AscentObjective,
     start: Tensor | None = None,
-    adjusted: Adjusted = lambda s, done: s,
+    adjusted: Adjusted | None = None,
 ) -> Iterator[Frame]:
     """Yield a frame per iteration of ascent towards `goal`, from pictures `start` or from noise.
 
-    `adjusted` returns the settings of a step from those of the task and the share of the run, 0 to
-    1, that is done.
+    The settings of a step are those of the task, or what `adjusted` makes of them.
     """
     began = time.perf_counter()
-    first = cast(Ascent, task.technique)
+    first = task.technique
     climb = AscentRun(task, goal, side_of(goal.count, task), start)
     label = f"{climb.side} x {climb.side}"
     if goal.count > 1:
         label = f"{goal.count} pictures, {label}"
     for i in range(1, first.iterations + 1):
         done = (i - 1) / max(first.iterations - 1, 1)
-        losses = climb.step(adjusted(cast(Ascent, task.technique), done), i)
+        losses = climb.step(adjusted(done) if adjusted else task.technique, i)
         yield Frame(
             i, first.iterations, losses, time.perf_counter() - began, label + climb.restarted,
             partial(_render, climb), note=climb.note,
@@ -105,13 +105,13 @@ class AscentRun:
     """A batch of square pictures on its way up."""
 
     def __init__(
-        self, task: Task, goal: AscentObjective, side: int, start: Tensor | None = None
+        self, task: Task[Ascent], goal: AscentObjective, side: int, start: Tensor | None = None
     ) -> None:
         """Begin with pictures `start` (N, 3, side, side) in [0, 1], or with noise of the task's."""
-        settings = cast(Ascent, task.technique)
+        settings = task.technique
         self.task, self.goal, self.side = task, goal, side
         self.input = task.network.card.input_size
-        self.form = form_of(task, settings, side)
+        self.form = form_of(task, side)
         if start is None:
             self.variable = self._fresh(goal.count)
         else:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from engine.settings import setting
 from engine.techniques.ascent.settings import PRESETS
 from engine.techniques.ascent.start import Start
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from engine.image import Picture
-    from engine.task import Frame, Labels, Stage, Task
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,8 @@ class ClassVisualization(_Own, Start, _Target):
     command: ClassVar[str] = "class-visualization"
     title: ClassVar[str] = "Class visualization"
     summary: ClassVar[str] = "what a class looks like to the network"
-    exact: ClassVar[bool] = False
+    steps: ClassVar[str] = "engine.techniques.class_visualization.steps:ClassVisualizationSteps"
+    has_figure: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("start",)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         **{
@@ -71,33 +65,3 @@ class ClassVisualization(_Own, Start, _Target):
             "farthest": 0.5,
         },
     }
-
-    def labels(self, task: Task) -> Labels:
-        """Return the class of each picture."""
-        from engine.task import square_labels
-        from engine.techniques.class_visualization.steps import names_of
-
-        return square_labels(names_of(task))
-
-    def stages(self, task: Task) -> list[Stage]:
-        """Return the one stage: a sheet of a picture per class and copy."""
-        from engine.techniques.class_visualization.steps import stages
-
-        return stages(self, task)
-
-    def frames(self, task: Task) -> Iterator[Frame]:
-        """Run; one frame per iteration. Needs a network with classes and the name of one."""
-        from engine.techniques.class_visualization.steps import frames
-
-        return frames(task)
-
-    def figure(self, task: Task, picture: Tensor) -> Picture:
-        """Return the sheet `picture` (3, H, W) as a figure with the names of the classes.
-
-        Of phases also with only what matters to the class, as MACO shows them.
-        """
-        from engine.figure import contact_sheet
-        from engine.techniques.class_visualization.steps import tiles
-
-        columns = 2 if self.parameterization == "phases" else None
-        return contact_sheet(tiles(task, picture), columns)

@@ -2,22 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from engine.errors import BadInput
-from engine.figure import Tile
+from engine.figure import Tile, contact_sheet
+from engine.image import Picture
 from engine.networks.classes import find_class
 from engine.networks.network import Network
 from engine.objectives.activation import class_margin, diversity
 from engine.parameterization.sheet import tiles_of
 from engine.settings import mention
-from engine.task import Frame, Stage, Task
+from engine.task import Frame, Labels, Stage, Steps, Task, square_labels
 from engine.techniques.ascent import steps as ascent_steps
 from engine.techniques.ascent.importance import faded, importance
-from engine.techniques.ascent.settings import Ascent
 from engine.techniques.ascent.start_steps import first_pictures
 from engine.techniques.class_visualization.settings import ClassVisualization
 
@@ -90,27 +89,6 @@ class Logits:
         )
 
 
-def stages(settings: ClassVisualization, task: Task) -> list[Stage]:
-    """Return the one stage of the run."""
-    count = len(find_classes(task.network, settings.target)) * settings.copies
-    return ascent_steps.stages(settings, count, task)
-
-
-def frames(task: Task) -> Iterator[Frame]:
-    """Yield a frame per iteration."""
-    settings = cast(ClassVisualization, task.technique)
-    chosen = find_classes(task.network, settings.target)
-    goal = Logits(task.network, chosen, settings.copies, settings.rivals, settings.against)
-    side = ascent_steps.side_of(goal.count, task)
-    start = first_pictures(task, settings, goal.count, side)
-
-    def adjusted(settings: Ascent, done: float) -> Ascent:
-        wanted = cast(ClassVisualization, settings)
-        return _shrunk(wanted, done, task.generator) if wanted.shrinking else wanted
-
-    yield from ascent_steps.frames(task, goal, start, adjusted)
-
-
 def _shrunk(
     settings: ClassVisualization, done: float, generator: torch.Generator
 ) -> ClassVisualization:
@@ -123,20 +101,20 @@ def _shrunk(
     return replace(settings, closest=share, farthest=share)
 
 
-def names_of(task: Task) -> list[str]:
+def names_of(task: Task[ClassVisualization]) -> list[str]:
     """Return the class of each picture, by name."""
-    settings = cast(ClassVisualization, task.technique)
+    settings = task.technique
     before = "against " if settings.against else ""
     chosen = find_classes(task.network, settings.target)
     return [before + task.network.classes[c] for c in chosen for _ in range(settings.copies)]
 
 
-def tiles(task: Task, picture: Tensor) -> list[Tile]:
+def tiles(task: Task[ClassVisualization], picture: Tensor) -> list[Tile]:
     """Return the pictures of the sheet `picture` with the names of their classes.
 
     Of phases each is followed by what of it matters to its class.
     """
-    settings = cast(ClassVisualization, task.technique)
+    settings = task.technique
     chosen = find_classes(task.network, settings.target)
     goal = Logits(task.network, chosen, settings.copies, against=settings.against)
     names = names_of(task)
@@ -150,3 +128,37 @@ def tiles(task: Task, picture: Tensor) -> list[Tile]:
         for p, o, name in zip(pictures, opacity, names, strict=True)
     ]
     return [tile for both in zip(found, parts, strict=True) for tile in both]
+
+
+class ClassVisualizationSteps(Steps[ClassVisualization]):
+    """Class visualization: a sheet of a picture per class and copy."""
+
+    def stages(self, task: Task[ClassVisualization]) -> list[Stage]:
+        """Return the one stage of the run."""
+        count = len(find_classes(task.network, task.technique.target)) * task.technique.copies
+        return ascent_steps.stages(task, count)
+
+    def frames(self, task: Task[ClassVisualization]) -> Iterator[Frame]:
+        """Yield a frame per iteration. Needs a network with classes and the name of one."""
+        settings = task.technique
+        chosen = find_classes(task.network, settings.target)
+        goal = Logits(task.network, chosen, settings.copies, settings.rivals, settings.against)
+        start = first_pictures(task, goal.count, ascent_steps.side_of(goal.count, task))
+
+        def adjusted(done: float) -> ClassVisualization:
+            wanted = task.technique
+            return _shrunk(wanted, done, task.generator) if wanted.shrinking else wanted
+
+        yield from ascent_steps.frames(task, goal, start, adjusted)
+
+    def labels(self, task: Task[ClassVisualization]) -> Labels:
+        """Return the class of each picture."""
+        return square_labels(names_of(task))
+
+    def figure(self, task: Task[ClassVisualization], picture: Tensor) -> Picture:
+        """Return the sheet as a figure with the names of the classes.
+
+        Of phases also with only what matters to the class, as MACO shows them.
+        """
+        columns = 2 if task.technique.parameterization == "phases" else None
+        return contact_sheet(tiles(task, picture), columns)

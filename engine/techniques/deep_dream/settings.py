@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.settings import setting
+from engine.task import Technique
 
 if TYPE_CHECKING:
     from engine.networks.network import Network
-    from engine.task import Frame, Stage, Task
 
 
 @dataclass(frozen=True)
-class DeepDream:
+class DeepDream(Technique):
     """Settings of a dream."""
 
     command: ClassVar[str] = "deep-dream"
     title: ClassVar[str] = "DeepDream"
     summary: ClassVar[str] = "a photo in which the network sees more of what it sees"
-    exact: ClassVar[bool] = False
+    steps: ClassVar[str] = "engine.techniques.deep_dream.steps:DeepDreamSteps"
+    repaints: ClassVar[bool] = True
+    film: ClassVar[str] = "frame_count"
     inputs: ClassVar[tuple[str, ...]] = ("content", "guide")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Google 2015": {},
@@ -34,11 +35,11 @@ class DeepDream:
     )  # fmt: skip
     layers: dict[str, float] | None = setting(
         None, "Layers", "Layers to make respond more, with weights (negative: respond less); auto "
-        "takes the network's own suggestion.", group="Layers",
+        "takes the network's own suggestion.", role="Dream", each="layer", group="Layers",
     )  # fmt: skip
     channels: str = setting(
         "", "Channels", "Only these channels of each layer, such as 12,40; empty: all.",
-        group="Layers",
+        picks="channels", group="Layers",
     )  # fmt: skip
     objective: str = setting(
         "squares", "Objective", "squares: half the squared activation, so that what is seen a "
@@ -89,18 +90,11 @@ class DeepDream:
         """Return the network's own layers to dream with."""
         return {"layers": dict(network.card.dream_layers)}
 
-    def stages(self, task: Task) -> list[Stage]:
-        """Return the octaves, small to full, with their iterations; again for each frame."""
-        from engine.techniques.deep_dream.steps import octave_stages
-
-        return octave_stages(self, task) * self.frame_count
+    @property
+    def film_frames(self) -> int:
+        """How many pictures the film has."""
+        return self.frame_count
 
     def rounds(self, network: Network) -> tuple[int, str]:
         """Return how many frames of a film the iterations are done for."""
         return self.frame_count, "frame"
-
-    def frames(self, task: Task) -> Iterator[Frame]:
-        """Run; one frame per iteration. Needs a content picture; a guide is optional."""
-        from engine.techniques.deep_dream.steps import frames
-
-        return frames(task)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ from engine.objectives.dream import (
 from engine.parameterization.scales import fit, resize, resize_picture
 from engine.parameterization.smoothing import gaussian_blur
 from engine.settings import mention
-from engine.task import Frame, Stage, Task, finite
+from engine.task import Frame, Stage, Steps, Task, finite
 from engine.techniques.dead_units import DeadUnits, silence
 from engine.techniques.deep_dream.settings import DeepDream
 from engine.techniques.layer_weights import each_once
@@ -35,9 +34,9 @@ SMALLEST_OCTAVE = 32
 """No octave's short side falls below this: deep layers would have no positions left."""
 
 
-def octave_stages(settings: DeepDream, task: Task) -> list[Stage]:
+def octave_stages(task: Task[DeepDream]) -> list[Stage]:
     """Share the iterations out evenly; octaves that would be too small are left out."""
-    content = _content(task)
+    settings, content = task.technique, _content(task)
     size = fit((content.height, content.width), task.size)
     sides = [task.size / settings.octave_scale**i for i in range(settings.octaves)]
     least = min(SMALLEST_OCTAVE, min(size))
@@ -49,7 +48,7 @@ def octave_stages(settings: DeepDream, task: Task) -> list[Stage]:
     return [Stage(s, n) for s, n in zip(sizes, counts, strict=True)]
 
 
-def _content(task: Task) -> Picture:
+def _content(task: Task[DeepDream]) -> Picture:
     if task.content is None:
         raise BadInput("DeepDream needs a photo to dream on")
     return task.content
@@ -68,9 +67,11 @@ def parse_channels(text: str) -> list[int]:
 class _Dream:
     """The objective at one octave and its gradient."""
 
-    def __init__(self, task: Task, size: tuple[int, int], watches: dict[str, DeadUnits]) -> None:
+    def __init__(
+        self, task: Task[DeepDream], size: tuple[int, int], watches: dict[str, DeadUnits]
+    ) -> None:
         """Prepare for pictures of `size`; `watches` see, layer by layer, which channels answer."""
-        settings = cast(DeepDream, task.technique)
+        settings = task.technique
         self.task = task
         self.network = task.network
         own = self.network.card.dream_layers
@@ -161,9 +162,9 @@ class _Dream:
         return silence(channels, REMEDY)
 
 
-def frames(task: Task) -> Iterator[Frame]:
+def _frames(task: Task[DeepDream]) -> Iterator[Frame]:
     """Yield a frame per iteration, octave by octave, film frame by film frame."""
-    first = cast(DeepDream, task.technique)
+    first = task.technique
     clock = _Clock(time.perf_counter(), first.iterations * first.frame_count)
     whole = _content(task).tensor()[None]
     watches: dict[str, DeadUnits] = {}
@@ -181,11 +182,11 @@ class _Clock:
 
 
 def _dreamed(
-    task: Task, whole: Tensor, number: int, clock: _Clock, watches: dict[str, DeadUnits]
+    task: Task[DeepDream], whole: Tensor, number: int, clock: _Clock, watches: dict[str, DeadUnits]
 ) -> Generator[Frame, None, Tensor]:
     """Dream of one picture through all octaves; return it at full size."""
-    first = cast(DeepDream, task.technique)
-    plan = octave_stages(first, task)
+    first = task.technique
+    plan = octave_stages(task)
     detail: Tensor | None = None
     for index, stage in enumerate(plan, 1):
         base = resize_picture(whole, stage.size).to(task.device)
@@ -197,7 +198,7 @@ def _dreamed(
         if first.frame_count > 1:
             label = f"frame {number}, {label}"
         for i in range(stage.iterations):
-            settings = cast(DeepDream, task.technique)
+            settings = task.technique
             losses = _step(task, dream, x, settings, (i + 1) / stage.iterations, clock.done + 1)
             clock.done += 1
             finished = index == len(plan) and i + 1 == stage.iterations
@@ -234,7 +235,12 @@ def zoomed(picture: Tensor, zoom: float, degrees: float) -> Tensor:
 
 @torch.no_grad()
 def _step(
-    task: Task, dream: _Dream, x: Tensor, settings: DeepDream, progress: float, iteration: int
+    task: Task[DeepDream],
+    dream: _Dream,
+    x: Tensor,
+    settings: DeepDream,
+    progress: float,
+    iteration: int,
 ) -> dict[str, float]:
     """Move `x` in place by one normalised step up the gradient of the shifted picture."""
     reach = settings.jitter
@@ -257,3 +263,15 @@ def _step(
 
 def _render(x: Tensor) -> Tensor:
     return x[0].clamp(0, 1).float().cpu()
+
+
+class DeepDreamSteps(Steps[DeepDream]):
+    """DeepDream: the octaves of the photo, again for each frame of a film."""
+
+    def stages(self, task: Task[DeepDream]) -> list[Stage]:
+        """Return the octaves, small to full, with their iterations; again for each frame."""
+        return octave_stages(task) * task.technique.frame_count
+
+    def frames(self, task: Task[DeepDream]) -> Iterator[Frame]:
+        """Yield a frame per iteration. Needs a content picture; a guide is optional."""
+        return _frames(task)

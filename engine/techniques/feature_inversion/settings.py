@@ -5,7 +5,6 @@ E(x) = ||φ(x) - φ(x0)||² / ||φ(x0)||² + λα R_α(x) + λV R_Vβ(x), minimi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,11 +12,7 @@ from engine.settings import setting
 from engine.task import Technique
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from engine.image import Picture
     from engine.networks.network import Network
-    from engine.task import Frame, Labels, Stage, Task
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,9 @@ class FeatureInversion(Technique):
     command: ClassVar[str] = "feature-inversion"
     title: ClassVar[str] = "Feature inversion"
     summary: ClassVar[str] = "the picture that a layer's features remember of a photo"
+    steps: ClassVar[str] = "engine.techniques.feature_inversion.steps:FeatureInversionSteps"
     exact: ClassVar[bool] = True
+    has_figure: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("content",)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "One layer": {},
@@ -86,31 +83,3 @@ class FeatureInversion(Technique):
         """Return the layer that is taken where none is chosen."""
         card = network.card
         return {"layer": dict.fromkeys(list(card.content_layers or card.layers)[:1], 1.0)}
-
-    def labels(self, task: Task) -> Labels:
-        """Return the layer of each picture."""
-        from engine.techniques.feature_inversion.steps import labels
-
-        return labels(self, task)
-
-    def stages(self, task: Task) -> list[Stage]:
-        """Return the one stage: there is a single scale."""
-        from engine.techniques.feature_inversion.steps import stages
-
-        return stages(self, task)
-
-    def frames(self, task: Task) -> Iterator[Frame]:
-        """Run; one frame per iteration. Needs a content picture."""
-        from engine.techniques.feature_inversion.steps import frames
-
-        return frames(task)
-
-    def figure(self, task: Task, picture: Tensor) -> Picture:
-        """Return photo and sheet `picture` (3, H, W) as a figure with layers and PSNR."""
-        from engine.figure import contact_sheet, rows
-        from engine.techniques.feature_inversion.steps import lines
-
-        found = lines(task, picture)
-        if self.repeats > 1:
-            return rows(found)
-        return contact_sheet([tile for _, tiles in found for tile in tiles])

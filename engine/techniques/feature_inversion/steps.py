@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from engine.errors import BadInput, Mention
-from engine.figure import Tile
+from engine.figure import Tile, contact_sheet
+from engine.figure import rows as composed
 from engine.image import Picture
 from engine.networks.network import Network
 from engine.objectives.content import ContentLoss
@@ -21,7 +21,7 @@ from engine.optimization.adam import Adam
 from engine.parameterization.scales import fit, resize_picture
 from engine.parameterization.sheet import sheet, sheet_size, tiles_of
 from engine.settings import mention
-from engine.task import Frame, Labels, Stage, Task, finite, square_labels
+from engine.task import Frame, Labels, Stage, Steps, Task, finite, square_labels
 from engine.techniques.feature_inversion.settings import FeatureInversion
 
 GRAY = 0.5
@@ -52,11 +52,6 @@ class _InversionPlan:
     """Those of the sheet."""
 
 
-def stages(settings: FeatureInversion, task: Task) -> list[Stage]:
-    """Return the only stage."""
-    return [Stage(_plan(settings, task).size, settings.iterations)]
-
-
 def layer_names(settings: FeatureInversion, network: Network) -> list[str]:
     """Return the layers to invert, in order. Raises `BadInput` for unknown ones."""
     text = settings.layer.strip()
@@ -76,15 +71,15 @@ def layer_names(settings: FeatureInversion, network: Network) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _content(task: Task) -> Picture:
+def _content(task: Task[FeatureInversion]) -> Picture:
     if task.content is None:
         raise BadInput("feature inversion needs a photo whose features are inverted")
     return task.content
 
 
-def _plan(settings: FeatureInversion, task: Task) -> _InversionPlan:
+def _plan(task: Task[FeatureInversion]) -> _InversionPlan:
     """Make the pictures as large as a sheet with a long side of the task's size allows."""
-    content = _content(task)
+    settings, content = task.technique, _content(task)
     names = layer_names(settings, task.network)
     count = len(names) * settings.repeats
     columns = settings.repeats if len(names) > 1 and settings.repeats > 1 else None
@@ -98,14 +93,7 @@ def _plan(settings: FeatureInversion, task: Task) -> _InversionPlan:
     )
 
 
-def labels(settings: FeatureInversion, task: Task) -> Labels:
-    """Return the layer of each picture on the sheet."""
-    plan = _plan(settings, task)
-    texts = [name for name in plan.layers for _ in range(plan.repeats)]
-    return square_labels(texts) if plan.columns is None else Labels(tuple(texts), plan.columns)
-
-
-def _photo(task: Task, plan: _InversionPlan) -> Tensor:
+def _photo(task: Task[FeatureInversion], plan: _InversionPlan) -> Tensor:
     """Return the photo as large as one of the pictures, (1, 3, H, W)."""
     return resize_picture(_content(task).tensor()[None], plan.tile)
 
@@ -157,11 +145,11 @@ class _Inversion:
         return {name: term.detach() for name, term in terms.items()}, gradient
 
 
-def frames(task: Task) -> Iterator[Frame]:
+def _frames(task: Task[FeatureInversion]) -> Iterator[Frame]:
     """Yield a frame per iteration; all pictures of the sheet move together."""
     began = time.perf_counter()
-    first = cast(FeatureInversion, task.technique)
-    plan = _plan(first, task)
+    first = task.technique
+    plan = _plan(task)
     photo = _photo(task, plan).to(task.device)
     coverage = Coverage.of(_content(task))
     inversions = [_Inversion(task.network, layer, photo, coverage) for layer in plan.layers]
@@ -170,7 +158,7 @@ def frames(task: Task) -> Iterator[Frame]:
     optimizers = [Adam(picture, first.learning_rate, BETAS) for picture in pictures]
     label = f"{plan.tile[1]} x {plan.tile[0]}"
     for done in range(1, first.iterations + 1):
-        settings = cast(FeatureInversion, task.technique)
+        settings = task.technique
         results = [i.gradient(x, settings) for i, x in zip(tiles, pictures, strict=True)]
         losses = _losses(plan, results, done)
         with torch.no_grad():
@@ -187,7 +175,7 @@ def frames(task: Task) -> Iterator[Frame]:
         )  # fmt: skip
 
 
-def _start(task: Task, contrast: float, size: tuple[int, int]) -> Tensor:
+def _start(task: Task[FeatureInversion], contrast: float, size: tuple[int, int]) -> Tensor:
     return (GRAY + contrast * task.noise(1, 3, *size)).clamp_(0, 1)
 
 
@@ -213,9 +201,9 @@ def _render(pictures: list[Tensor], columns: int | None) -> Tensor:
     return sheet(torch.cat(pictures), columns).float().cpu()
 
 
-def lines(task: Task, picture: Tensor) -> list[tuple[str, list[Tile]]]:
+def lines(task: Task[FeatureInversion], picture: Tensor) -> list[tuple[str, list[Tile]]]:
     """Return the photo, then each layer with what was made of it, cut out of the sheet `picture`."""
-    plan = _plan(cast(FeatureInversion, task.technique), task)
+    plan = _plan(task)
     photo = _photo(task, plan)[0]
     found = [("photo", [Tile(photo, "photo" if plan.repeats == 1 else "")])]
     pictures = tiles_of(picture, len(plan.layers) * plan.repeats, plan.columns)
@@ -229,3 +217,28 @@ def psnr(picture: Tensor, truth: Tensor) -> float:
     """Return the peak signal-to-noise ratio of a picture in [0, 1] in decibels."""
     error = float((picture.double() - truth.double()).square().mean())
     return -10 * math.log10(error) if error else math.inf
+
+
+class FeatureInversionSteps(Steps[FeatureInversion]):
+    """Feature inversion: a picture per layer and repeat, at a single scale."""
+
+    def stages(self, task: Task[FeatureInversion]) -> list[Stage]:
+        """Return the only stage."""
+        return [Stage(_plan(task).size, task.technique.iterations)]
+
+    def frames(self, task: Task[FeatureInversion]) -> Iterator[Frame]:
+        """Yield a frame per iteration. Needs a content picture."""
+        return _frames(task)
+
+    def labels(self, task: Task[FeatureInversion]) -> Labels:
+        """Return the layer of each picture on the sheet."""
+        plan = _plan(task)
+        texts = [name for name in plan.layers for _ in range(plan.repeats)]
+        return square_labels(texts) if plan.columns is None else Labels(tuple(texts), plan.columns)
+
+    def figure(self, task: Task[FeatureInversion], picture: Tensor) -> Picture:
+        """Return photo and sheet as a figure with layers and PSNR."""
+        found = lines(task, picture)
+        if task.technique.repeats > 1:
+            return composed(found)
+        return contact_sheet([tile for _, tiles in found for tile in tiles])

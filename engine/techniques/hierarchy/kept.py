@@ -16,6 +16,7 @@ from engine.errors import BadInput
 from engine.files import write_npz
 from engine.inspection.patches import weights_hash
 from engine.task import Task
+from engine.techniques.hierarchy.settings import Hierarchy
 
 FORMAT = 2
 """Raised when what is kept, or what a step does, changes: older runs are not taken up then."""
@@ -36,7 +37,7 @@ class HierarchyCheckpoint:
     size and seed. Threads are left out, as they are where runs are said to be repeatable.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task[Hierarchy]) -> None:
         """Look at `task` before anything is drawn from its generator."""
         self.folder = places.data_folder() / "cache"
         self.file = self.folder / f"hierarchy-{_key(task)}.npz"
@@ -73,9 +74,9 @@ class HierarchyCheckpoint:
             self.file.unlink(missing_ok=True)
 
 
-def _key(task: Task) -> str:
+def _key(task: Task[Hierarchy]) -> str:
     chosen = settings.values(task.technique)
-    del chosen["resume"]
+    del chosen["resume"]  # says nothing of the picture
     card = task.network.card
     text = json.dumps(
         [

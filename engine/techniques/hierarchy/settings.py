@@ -6,7 +6,6 @@ to whole objects, the rows show what the network builds up.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,11 +13,7 @@ from engine.settings import setting
 from engine.techniques.ascent.settings import PRESETS, Ascent
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from engine.image import Picture
     from engine.networks.network import Network
-    from engine.task import Frame, Labels, Stage, Task
 
 
 @dataclass(frozen=True)
@@ -33,7 +28,7 @@ class _Rows:
     units: str = setting(
         "6", "Channels", "How many channels of each layer, drawn by the seed; or which ones, by "
         "number with commas, such as 3,5,12.",
-        group="Units",
+        picks="units", group="Units",
     )  # fmt: skip
 
 
@@ -44,8 +39,8 @@ class Hierarchy(Ascent, _Rows):
     command: ClassVar[str] = "hierarchy"
     title: ClassVar[str] = "Hierarchy of features"
     summary: ClassVar[str] = "what channels look for, layer by layer"
-    exact: ClassVar[bool] = False
-    inputs: ClassVar[tuple[str, ...]] = ()
+    steps: ClassVar[str] = "engine.techniques.hierarchy.steps:HierarchySteps"
+    has_figure: ClassVar[bool] = True
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
     iterations: int = setting(
@@ -63,6 +58,10 @@ class Hierarchy(Ascent, _Rows):
         """Return the same for `iterations` steps of each layer, for a measurement."""
         return replace(self, iterations=iterations, resume=False)
 
+    def from_the_start(self) -> Hierarchy:
+        """Return the same, not going on from where such a run was broken off."""
+        return replace(self, resume=False)
+
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
         """Return the layers that are taken where none are chosen."""
         return {"layer": dict.fromkeys(network.card.layers, 1.0)}
@@ -75,37 +74,3 @@ class Hierarchy(Ascent, _Rows):
     def rounds(self, network: Network) -> tuple[int, str]:
         """Return how many layers the iterations are done for."""
         return len(self.names(network)), "layer"
-
-    def labels(self, task: Task) -> Labels:
-        """Return layer and channel of each picture."""
-        from engine.techniques.hierarchy.steps import labels
-
-        return labels(replace(task, technique=self))
-
-    def parts(self, task: Task) -> list[Task]:
-        """Return tasks to be measured one by one: the first and the other steps of each layer.
-
-        Deeper layers take longer than others, first steps longer than those that follow.
-        """
-        from engine.techniques.hierarchy.steps import parts
-
-        return parts(task)
-
-    def stages(self, task: Task) -> list[Stage]:
-        """Return the one stage: a sheet with a row of pictures per layer."""
-        from engine.techniques.hierarchy.steps import stages
-
-        return stages(replace(task, technique=self))
-
-    def frames(self, task: Task) -> Iterator[Frame]:
-        """Run; one frame per iteration, a layer after the other."""
-        from engine.techniques.hierarchy.steps import frames
-
-        return frames(task)
-
-    def figure(self, task: Task, picture: Tensor) -> Picture:
-        """Return the sheet `picture` (3, H, W) as a figure with layers and channels."""
-        from engine.figure import rows
-        from engine.techniques.hierarchy.steps import lines
-
-        return rows(lines(task, picture), title=task.network.card.title)

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from engine.errors import BadInput, Mention
-from engine.figure import Tile
+from engine.figure import Tile, rows
+from engine.image import Picture
 from engine.objectives.relu_redirect import FIRST_STEPS
 from engine.parameterization.sheet import GRAY, sheet, sheet_size, tiles_of
 from engine.settings import mention
-from engine.task import Frame, Labels, Stage, Task
+from engine.task import Frame, Labels, Stage, Steps, Task
 from engine.techniques.activation_maximization.steps import Units, parse_numbers, shape_of
-from engine.techniques.ascent.settings import Ascent
 from engine.techniques.ascent.steps import GAP, LEAST_SIDE, REMEDY, AscentRun
 from engine.techniques.dead_units import silence
 from engine.techniques.hierarchy.kept import HierarchyCheckpoint
@@ -39,9 +39,9 @@ class _HierarchyPlan:
         return sheet_size(len(self.rows) * self.columns, (self.side, self.side), self.columns, GAP)
 
 
-def _plan(task: Task) -> _HierarchyPlan:
+def _plan(task: Task[Hierarchy]) -> _HierarchyPlan:
     """Return what to do; the first thing to draw from the task's generator are the channels."""
-    settings = cast(Hierarchy, task.technique)
+    settings = task.technique
     network = task.network
     names = settings.names(network)
     if not names:
@@ -69,39 +69,9 @@ def _plan(task: Task) -> _HierarchyPlan:
     return _HierarchyPlan(rows, columns, side)
 
 
-def _looked_at(task: Task) -> _HierarchyPlan:
+def _looked_at(task: Task[Hierarchy]) -> _HierarchyPlan:
     """Return the plan; the run itself is to draw the same channels from the task's generator."""
     return _plan(replace(task, generator=task.generator.clone_state()))
-
-
-def stages(task: Task) -> list[Stage]:
-    """Return the one stage of the run."""
-    plan = _looked_at(task)
-    return [Stage(plan.size, len(plan.rows) * task.technique.iterations)]
-
-
-def labels(task: Task) -> Labels:
-    """Return layer and channel of each place on the sheet; nothing where there is no picture."""
-    plan = _looked_at(task)
-    texts: list[str] = []
-    for units in plan.rows:
-        texts += [f"{units.layer}\nchannel {c}" for c in units.channels]
-        texts += [""] * (plan.columns - units.count)
-    return Labels(tuple(texts), plan.columns)
-
-
-def parts(task: Task) -> list[Task]:
-    """Return tasks for the first and the other steps of each row, with pictures as in the run."""
-    plan = _looked_at(task)
-    settings = cast(Hierarchy, task.technique)
-    first = min(FIRST_STEPS, settings.iterations)
-    found = []
-    for units in plan.rows:
-        row = replace(settings, layer=units.layer, units=_numbers(units), iterations=first)
-        later = replace(row, iterations=settings.iterations - first, steady=True)
-        size = units.count * (plan.side + GAP) - GAP
-        found += [replace(task, technique=t, size=size) for t in (row, later) if t.iterations]
-    return found
 
 
 def _numbers(units: Units) -> str:
@@ -112,9 +82,9 @@ def _numbers(units: Units) -> str:
 class _Progress:
     """Where a run is: the row, the step in it, and the pictures so far; still to come are gray."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task[Hierarchy]) -> None:
         self.task = task
-        self.each: int = task.technique.iterations
+        self.each = task.technique.iterations
         self.plan = plan = _plan(task)
         self.total = len(plan.rows) * self.each
         self.pictures = torch.full((len(plan.rows) * plan.columns, 3, plan.side, plan.side), GRAY)
@@ -135,7 +105,7 @@ class _Progress:
             self._of_row().copy_(self.climb.pictures())
             self.silent |= self._silent_here()
             self._begin(self.row + 1)
-        self.losses = self.climb.step(cast(Ascent, self.task.technique), self.done % self.each + 1)
+        self.losses = self.climb.step(self.task.technique, self.done % self.each + 1)
         self.done += 1
 
     def frame(self) -> Frame:
@@ -190,9 +160,9 @@ class _Progress:
         self.task.generator.set_state(torch.from_numpy(state["generator"]))
 
 
-def frames(task: Task) -> Iterator[Frame]:
+def _frames(task: Task[Hierarchy]) -> Iterator[Frame]:
     """Yield a frame per iteration, the first one where the run was broken off if it was."""
-    as_begun = cast(Hierarchy, task.technique)
+    as_begun = task.technique
     kept = HierarchyCheckpoint(task) if as_begun.resume else None
     course = _Progress(task)
     unchanged = True
@@ -216,7 +186,7 @@ def frames(task: Task) -> Iterator[Frame]:
             raise
 
 
-def lines(task: Task, picture: Tensor) -> list[tuple[str, list[Tile]]]:
+def lines(task: Task[Hierarchy], picture: Tensor) -> list[tuple[str, list[Tile]]]:
     """Return each layer with its pictures out of the sheet `picture`, and their channels.
 
     Where a channel is 0 on all of its own picture, its caption says so.
@@ -243,3 +213,45 @@ def _answer(units: Units, pictures: Tensor) -> list[bool]:
     features = units.network.taps(whole, [units.layer])[units.layer]
     own = features.flatten(2) if features.dim() == 4 else features[..., None]
     return [bool(own[i, c].any()) for i, c in enumerate(units.channels)]
+
+
+class HierarchySteps(Steps[Hierarchy]):
+    """Hierarchy of features: a sheet with a row of pictures per layer, a layer after the other."""
+
+    def stages(self, task: Task[Hierarchy]) -> list[Stage]:
+        """Return the one stage of the run."""
+        plan = _looked_at(task)
+        return [Stage(plan.size, len(plan.rows) * task.technique.iterations)]
+
+    def frames(self, task: Task[Hierarchy]) -> Iterator[Frame]:
+        """Yield a frame per iteration."""
+        return _frames(task)
+
+    def labels(self, task: Task[Hierarchy]) -> Labels:
+        """Return layer and channel of each place on the sheet; nothing where there is no picture."""
+        plan = _looked_at(task)
+        texts: list[str] = []
+        for units in plan.rows:
+            texts += [f"{units.layer}\nchannel {c}" for c in units.channels]
+            texts += [""] * (plan.columns - units.count)
+        return Labels(tuple(texts), plan.columns)
+
+    def parts(self, task: Task[Hierarchy]) -> list[Task[Hierarchy]]:
+        """Return tasks for the first and the other steps of each row, with pictures as in the run.
+
+        Deeper layers take longer than others, first steps longer than those that follow.
+        """
+        plan = _looked_at(task)
+        settings = task.technique
+        first = min(FIRST_STEPS, settings.iterations)
+        found = []
+        for units in plan.rows:
+            row = replace(settings, layer=units.layer, units=_numbers(units), iterations=first)
+            later = replace(row, iterations=settings.iterations - first, steady=True)
+            size = units.count * (plan.side + GAP) - GAP
+            found += [replace(task, technique=t, size=size) for t in (row, later) if t.iterations]
+        return found
+
+    def figure(self, task: Task[Hierarchy], picture: Tensor) -> Picture:
+        """Return the sheet as a figure with layers and channels."""
+        return rows(lines(task, picture), title=task.network.card.title)

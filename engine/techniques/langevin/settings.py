@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from engine.settings import setting
 from engine.task import Lighter, Technique
-
-if TYPE_CHECKING:
-    from engine.task import Frame, Stage, Task
 
 
 @dataclass(frozen=True)
@@ -20,8 +16,8 @@ class LangevinSampling(Technique):
     command: ClassVar[str] = "langevin"
     title: ClassVar[str] = "Langevin sampling"
     summary: ClassVar[str] = "random pictures that the network takes for a class"
+    steps: ClassVar[str] = "engine.techniques.langevin.steps:LangevinSamplingSteps"
     exact: ClassVar[bool] = True
-    inputs: ClassVar[tuple[str, ...]] = ()
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Samples": {},
         "Four chains": {"chains": 4},
@@ -98,15 +94,3 @@ class LangevinSampling(Technique):
     def lighter(self, share: float) -> Lighter:
         """Return a single chain: all of them take a step together."""
         return Lighter(replace(self, chains=1, samples=1), self.chains, self.chains)
-
-    def stages(self, task: Task) -> list[Stage]:
-        """Return the one stage: a sheet of square pictures of the task's size."""
-        from engine.techniques.langevin.steps import stages
-
-        return stages(self, task)
-
-    def frames(self, task: Task) -> Iterator[Frame]:
-        """Run; one frame per iteration. Needs a network with classes."""
-        from engine.techniques.langevin.steps import frames
-
-        return frames(task)

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -16,18 +15,11 @@ from engine.objectives.probability import gaussian_log_prior, log_probability, s
 from engine.optimization.langevin import Langevin
 from engine.parameterization.sheet import sheet, sheet_size
 from engine.settings import mention
-from engine.task import Frame, Stage, Task, finite
+from engine.task import Frame, Stage, Steps, Task, finite
 from engine.techniques.langevin.settings import LangevinSampling
 
 STIFFEST = 16.0
 """Largest eigenvalue of the second derivative of total variation (exponent 2): a checkerboard."""
-
-
-def stages(settings: LangevinSampling, task: Task) -> list[Stage]:
-    """Return one stage: the contact sheet of all chains."""
-    count, columns = _layout(settings)
-    size = sheet_size(count, (task.size, task.size), columns)
-    return [Stage(size, settings.iterations)]
 
 
 def _layout(settings: LangevinSampling) -> tuple[int, int | None]:
@@ -89,9 +81,9 @@ def _check_stable(settings: LangevinSampling) -> None:
 class _Density:
     """f = e1 log p(x) + e2 log p(y|x) with its gradient; keeps the parts of its last evaluation."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task[LangevinSampling]) -> None:
         self.task = task
-        wanted = cast(LangevinSampling, task.technique).target
+        wanted = task.technique.target
         if not wanted.strip():
             raise BadInput(
                 "Langevin sampling needs a class; give its name or number with ",
@@ -104,7 +96,7 @@ class _Density:
 
     def __call__(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Raises `Diverged` before anything has changed when a number is not finite."""
-        settings = cast(LangevinSampling, self.task.technique)
+        settings = self.task.technique
         with torch.enable_grad():
             x = pictures.detach().requires_grad_(True)
             likelihood = log_probability(self.task.network.logits(x), self.target)
@@ -121,10 +113,10 @@ class _Density:
         return value.detach(), gradient
 
 
-def frames(task: Task) -> Iterator[Frame]:
+def _frames(task: Task[LangevinSampling]) -> Iterator[Frame]:
     """Yield a frame per iteration; pictures of a sheet stop changing at their sample's turn."""
     began = time.perf_counter()
-    first = cast(LangevinSampling, task.technique)
+    first = task.technique
     corrected = first.sampler == "MALA"
     turns = kept_at(first)
     _check_stable(first)
@@ -140,7 +132,7 @@ def frames(task: Task) -> Iterator[Frame]:
     for done in range(1, first.iterations + 1):
         density.iteration = done
         if task.technique is not settings:  # at first, and when a person has changed it
-            settings = cast(LangevinSampling, task.technique)
+            settings = task.technique
             if corrected and not settings.noise:
                 raise BadInput(
                     mention(settings, "noise"),
@@ -177,3 +169,17 @@ def _render(x: Tensor, kept: list[Tensor], settings: LangevinSampling) -> Tensor
     pictures = torch.stack(columns, 1).flatten(0, 1)
     whole = sheet(pictures.clamp(0, 1), _layout(settings)[1])
     return whole.float().cpu()
+
+
+class LangevinSamplingSteps(Steps[LangevinSampling]):
+    """Langevin sampling: a sheet of square pictures of the task's size."""
+
+    def stages(self, task: Task[LangevinSampling]) -> list[Stage]:
+        """Return one stage: the contact sheet of all chains."""
+        count, columns = _layout(task.technique)
+        size = sheet_size(count, (task.size, task.size), columns)
+        return [Stage(size, task.technique.iterations)]
+
+    def frames(self, task: Task[LangevinSampling]) -> Iterator[Frame]:
+        """Yield a frame per iteration. Needs a network with classes."""
+        return _frames(task)

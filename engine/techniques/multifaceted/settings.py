@@ -6,7 +6,6 @@ features); each group's mean picture is where an ascent towards the class begins
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,11 +13,7 @@ from engine.settings import setting
 from engine.techniques.ascent.settings import Ascent
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from engine.image import Picture
     from engine.networks.network import Network
-    from engine.task import Frame, Stage, Task
 
 
 @dataclass(frozen=True)
@@ -51,8 +46,8 @@ class Multifaceted(Ascent, _Photos):
     command: ClassVar[str] = "multifaceted"
     title: ClassVar[str] = "Multifaceted visualization"
     summary: ClassVar[str] = "the different sides of a class, begun from means of its photos"
-    exact: ClassVar[bool] = False
-    inputs: ClassVar[tuple[str, ...]] = ()
+    steps: ClassVar[str] = "engine.techniques.multifaceted.steps:MultifacetedSteps"
+    has_figure: ClassVar[bool] = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Fourier": {},
         "Pixels": {
@@ -84,24 +79,3 @@ class Multifaceted(Ascent, _Photos):
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
         """Return the layer that is taken where none is chosen."""
         return {"layer": dict.fromkeys(network.card.layers[-1:], 1.0)}
-
-    def stages(self, task: Task) -> list[Stage]:
-        """Return the one stage: a sheet of a picture per facet."""
-        from engine.techniques.ascent.steps import stages
-
-        return stages(self, self.copies, task)
-
-    def frames(self, task: Task) -> Iterator[Frame]:
-        """Run; one frame per iteration, after the photos were sorted."""
-        from engine.techniques.multifaceted.steps import frames
-
-        return frames(task)
-
-    def figure(self, task: Task, picture: Tensor) -> Picture:
-        """Return the sheet `picture` (3, H, W) as a figure, above what each facet began from."""
-        from engine.figure import rows
-        from engine.networks.classes import find_class
-        from engine.techniques.multifaceted.steps import lines
-
-        name = task.network.classes[find_class(task.network, self.target)]
-        return rows(lines(task, picture), title=name)

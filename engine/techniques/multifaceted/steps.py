@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +10,15 @@ import torch
 from torch import Tensor
 
 from engine.errors import BadInput
-from engine.figure import Tile
-from engine.image import open_picture
+from engine.figure import Tile, rows
+from engine.image import Picture, open_picture
 from engine.image_formats import SUFFIXES
 from engine.networks.classes import find_class
 from engine.networks.network import Network
 from engine.networks.square import middle_square
 from engine.parameterization.sheet import tiles_of
 from engine.settings import mention
-from engine.task import Frame, Task
+from engine.task import Frame, Stage, Steps, Task
 from engine.techniques.ascent import steps as ascent_steps
 from engine.techniques.ascent.steps import GAP, side_of
 from engine.techniques.class_visualization.steps import Logits
@@ -115,12 +114,12 @@ def different(features: Floats) -> int:
     return len(np.unique(np.round(features / step), axis=0))
 
 
-def facets(task: Task, side: int) -> list[Facet]:
+def facets(task: Task[Multifaceted], side: int) -> list[Facet]:
     """Return the groups of the task's photos, with means of `side` pixels.
 
     The seed of the grouping is the first thing drawn from the task's generator.
     """
-    settings = cast(Multifaceted, task.technique)
+    settings = task.technique
     network = task.network
     layer = settings.layer.strip() or (network.card.layers[-1] if network.card.layers else "")
     if not layer:
@@ -136,18 +135,9 @@ def facets(task: Task, side: int) -> list[Facet]:
     return found
 
 
-def frames(task: Task) -> Iterator[Frame]:
-    """Yield a frame per iteration."""
-    settings = cast(Multifaceted, task.technique)
-    goal = Logits(task.network, [find_class(task.network, settings.target)], settings.copies)
-    side = side_of(goal.count, task)
-    start = torch.stack([facet.mean for facet in facets(task, side)])
-    yield from ascent_steps.frames(task, goal, start)
-
-
-def lines(task: Task, picture: Tensor) -> list[tuple[str, list[Tile]]]:
+def lines(task: Task[Multifaceted], picture: Tensor) -> list[tuple[str, list[Tile]]]:
     """Return the facets out of the sheet `picture`, and below them the means they began from."""
-    settings = cast(Multifaceted, task.technique)
+    settings = task.technique
     side = side_of(settings.copies, task)
     found = facets(task, side)
     made = tiles_of(picture, settings.copies, gap=GAP)
@@ -155,3 +145,24 @@ def lines(task: Task, picture: Tensor) -> list[tuple[str, list[Tile]]]:
         ("facet", [Tile(p, f"{f.members} photos") for p, f in zip(made, found, strict=True)]),
         ("mean", [Tile(f.mean) for f in found]),
     ]
+
+
+class MultifacetedSteps(Steps[Multifaceted]):
+    """Multifaceted visualization: a sheet of a picture per facet."""
+
+    def stages(self, task: Task[Multifaceted]) -> list[Stage]:
+        """Return the one stage of the run."""
+        return ascent_steps.stages(task, task.technique.copies)
+
+    def frames(self, task: Task[Multifaceted]) -> Iterator[Frame]:
+        """Yield a frame per iteration, after the photos were sorted."""
+        target = find_class(task.network, task.technique.target)
+        goal = Logits(task.network, [target], task.technique.copies)
+        side = side_of(goal.count, task)
+        start = torch.stack([facet.mean for facet in facets(task, side)])
+        yield from ascent_steps.frames(task, goal, start)
+
+    def figure(self, task: Task[Multifaceted], picture: Tensor) -> Picture:
+        """Return the sheet as a figure, above what each facet began from."""
+        name = task.network.classes[find_class(task.network, task.technique.target)]
+        return rows(lines(task, picture), title=name)

@@ -5,16 +5,15 @@ L(x) = λc Lc + λs Ls + λtv TV, minimised over the picture, coarse to fine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import engine.techniques.style_settings as style_settings
 from engine.settings import setting
+from engine.task import Technique
 
 if TYPE_CHECKING:
     from engine.networks.network import Network
-    from engine.task import Frame, Stage, Task
 
 GATYS = {
     "smallest_scale": 4096,
@@ -32,13 +31,15 @@ GATYS = {
 
 
 @dataclass(frozen=True)
-class StyleTransfer:
+class StyleTransfer(Technique):
     """Settings of a style transfer."""
 
     command: ClassVar[str] = "style-transfer"
     title: ClassVar[str] = "Style transfer"
     summary: ClassVar[str] = "a photo repainted in the style of one or several paintings"
-    exact: ClassVar[bool] = False
+    steps: ClassVar[str] = "engine.techniques.style_transfer.steps:StyleTransferSteps"
+    repaints: ClassVar[bool] = True
+    goes_on: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("content", "styles", "start")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Best": {},
@@ -170,31 +171,31 @@ class StyleTransfer:
         """Return the same without coarser scales, for a measurement."""
         return replace(self, iterations=iterations, smallest_scale=65536)
 
-    def enlarged(self, size: int) -> StyleTransfer:
-        """Return what goes on from a smaller result at `size`: the last scale alone."""
-        from engine.techniques.style_transfer.steps import last_iterations
-
-        count = last_iterations(self, size)
-        return replace(self, start="picture", smallest_scale=65536, iterations=count)
-
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
         """Return the network's own content and style layers with weights."""
-        from engine.techniques.style_transfer.steps import style_layers
-
-        automatic = replace(self, style_layers=None)
+        card = network.card
         return {
-            "content_layers": dict(network.card.content_layers),
-            "style_layers": style_layers(automatic, network),
+            "content_layers": dict(card.content_layers),
+            "style_layers": style_settings.usual_weights(
+                [*card.style_layers], self.style_statistic
+            ),
         }
 
-    def stages(self, task: Task) -> list[Stage]:
-        """Return the scales, coarse to fine, with their iterations."""
-        from engine.techniques.style_transfer.steps import stages
+    def begun_with_picture(self) -> StyleTransfer:
+        """Return the same, begun with the start picture, at full size at once."""
+        return replace(self, start="picture", smallest_scale=65536)
 
-        return stages(self, task)
+    @property
+    def needs_start(self) -> bool:
+        """Whether it begins with a picture."""
+        return self.start == "picture"
 
-    def frames(self, task: Task) -> Iterator[Frame]:
-        """Run; one frame per iteration. Needs a content picture and at least one style."""
-        from engine.techniques.style_transfer.steps import StyleTransferRun
+    @property
+    def style_size(self) -> float:
+        """Long side of the styles, relative to the result's."""
+        return self.style_scale
 
-        return StyleTransferRun(task).frames()
+    @property
+    def pairs_remembered(self) -> int:
+        """How many pairs of pictures L-BFGS remembers."""
+        return min(self.history, self.iterations - 1) if self.optimizer == "lbfgs" else 0

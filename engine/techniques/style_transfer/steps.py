@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -21,40 +21,31 @@ from engine.optimization.adam import Adam
 from engine.optimization.lbfgs import LBFGS
 from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture
 from engine.settings import START_PICTURE, STYLES, mention
-from engine.task import Frame, Stage, Task, finite
+from engine.task import Frame, Stage, Steps, Task, finite
 from engine.techniques.layer_weights import each_once
 from engine.techniques.style_matching import (
     Loss,
     fetched,
     shared_out,
     style_loss,
-    usual_weights,
     weighted,
 )
+from engine.techniques.style_settings import usual_weights
 from engine.techniques.style_transfer.settings import StyleTransfer
 
 
-def last_iterations(settings: StyleTransfer, size: int) -> int:
-    """Return how many iterations the last scale of a run at `size` has."""
+def scales(settings: StyleTransfer, size: int) -> list[tuple[int, int]]:
+    """Return the long side and the iterations, at least one, of each scale of a run at `size`."""
     sides = pyramid(size, settings.smallest_scale)[-settings.iterations :]
-    return shared_out(settings.iterations, len(sides), settings.first_share)[-1]
-
-
-def stages(settings: StyleTransfer, task: Task) -> list[Stage]:
-    """Share the iterations out over the scales, each at least one."""
-    content = _content(task)
-    sides = pyramid(task.size, settings.smallest_scale)
-    sides = sides[-settings.iterations :]
     counts = shared_out(settings.iterations, len(sides), settings.first_share)
-    size = (content.height, content.width)
-    return [Stage(fit(size, side), n) for side, n in zip(sides, counts, strict=True)]
+    return list(zip(sides, counts, strict=True))
 
 
 def _weights(coverage: Coverage | None, like: Tensor) -> Tensor | None:
     return None if coverage is None else coverage.weights(like)
 
 
-def _content(task: Task) -> Picture:
+def _content(task: Task[StyleTransfer]) -> Picture:
     if task.content is None:
         raise BadInput("style transfer needs a content picture")
     if not task.styles:
@@ -212,10 +203,10 @@ def deeper_counterpart(network: Network, name: str) -> str:
 class StyleTransferRun:
     """One run: holds the pictures of the present scale and yields frames."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task[StyleTransfer]) -> None:
         """Prepare what all scales share."""
         self.task = task
-        self.settings = cast(StyleTransfer, task.technique)
+        self.settings = task.technique
         self.began = time.perf_counter()
         self.content_picture = _content(task)
         self.coverage = Coverage.of(self.content_picture)
@@ -223,7 +214,7 @@ class StyleTransferRun:
 
     def frames(self) -> Iterator[Frame]:
         """Yield a frame per iteration, coarse to fine."""
-        plan = stages(self.settings, self.task)
+        plan = StyleTransferSteps().stages(self.task)
         total = sum(stage.iterations for stage in plan)
         done = 0
         optimizer: Adam | LBFGS | None = None
@@ -241,7 +232,7 @@ class StyleTransferRun:
             average = Average(self.settings.averaging)
             label = f"{stage.size[1]} x {stage.size[0]}"
             for _ in range(stage.iterations):
-                settings = cast(StyleTransfer, self.task.technique)
+                settings = self.task.technique
                 optimizer.learning_rate = settings.learning_rate
                 objective.weigh([weight for _, weight in self.task.styles])
                 noted: dict[str, float] = {}
@@ -338,10 +329,29 @@ class StyleTransferRun:
         return Adam(variable, s.learning_rate, (s.beta1, s.beta2), s.epsilon)
 
     def _render(self, average: Average, content: Tensor) -> Tensor:
-        settings = cast(StyleTransfer, self.task.technique)
+        settings = self.task.technique
         picture = average.value().clamp(0, 1)
         if settings.colour in ("luminance", "luminance-after"):
             picture = colour.with_luminance_of(picture, content, settings.colour_strength)
         elif settings.colour == "match" and settings.colour_strength == 1:
             picture = colour.gray(picture) if colour.is_gray(content) else picture
         return picture[0].float().cpu()
+
+
+class StyleTransferSteps(Steps[StyleTransfer]):
+    """Style transfer: the photo at each scale, coarse to fine."""
+
+    def stages(self, task: Task[StyleTransfer]) -> list[Stage]:
+        """Share the iterations out over the scales."""
+        content = _content(task)
+        size = (content.height, content.width)
+        return [Stage(fit(size, side), n) for side, n in scales(task.technique, task.size)]
+
+    def frames(self, task: Task[StyleTransfer]) -> Iterator[Frame]:
+        """Yield a frame per iteration. Needs a content picture and at least one style."""
+        return StyleTransferRun(task).frames()
+
+    def enlarged(self, technique: StyleTransfer, size: int) -> StyleTransfer:
+        """Return what goes on from a smaller result at `size`: the last scale alone."""
+        _, iterations = scales(technique, size)[-1]
+        return replace(technique.begun_with_picture(), iterations=iterations)

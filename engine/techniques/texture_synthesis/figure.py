@@ -1,31 +1,29 @@
 """What the figure of a texture synthesis shows: the sample, and what was made of it."""
 
-from typing import cast
-
 from torch import Tensor
 
 from engine.figure import Tile
 from engine.parameterization.scales import resize_picture
 from engine.parameterization.sheet import tiles_of
 from engine.task import Task
-from engine.techniques.texture_synthesis.settings import TextureSynthesis
-from engine.techniques.texture_synthesis.steps import (
+from engine.techniques.texture_synthesis.plan import (
     GAP,
     sample_of,
     sample_size,
     side_of,
     style_layers,
 )
+from engine.techniques.texture_synthesis.settings import TextureSynthesis
 
 
-def shown(task: Task, picture: Tensor) -> list[Tile]:
+def shown(task: Task[TextureSynthesis], picture: Tensor) -> list[Tile]:
     """Return the sample, then the result `picture` (3, H, W), or each picture of a series.
 
     A seamless result is repeated 3 x 3.
     """
-    settings = cast(TextureSynthesis, task.technique)
-    side = side_of(settings, task)
-    size = sample_size(settings, task, side)
+    settings = task.technique
+    side = side_of(task)
+    size = sample_size(task, side)
     tiles = [Tile(resize_picture(sample_of(task).tensor()[None], size)[0], "sample")]
     if settings.series:
         names = list(style_layers(settings, task.network))

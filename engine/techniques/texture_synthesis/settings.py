@@ -6,30 +6,26 @@ Levoy's methods, which need no network, are choices too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import engine.techniques.style_settings as style_settings
 from engine.settings import setting
-from engine.task import Lighter
+from engine.task import Lighter, Technique
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from engine.image import Picture
     from engine.networks.network import Network
-    from engine.task import Frame, Stage, Task
 
 
 @dataclass(frozen=True)
-class TextureSynthesis:
+class TextureSynthesis(Technique):
     """Settings of a texture synthesis."""
 
     command: ClassVar[str] = "texture-synthesis"
     title: ClassVar[str] = "Texture synthesis"
     summary: ClassVar[str] = "a bigger picture of the same texture"
-    exact: ClassVar[bool] = False
+    steps: ClassVar[str] = "engine.techniques.texture_synthesis.steps:TextureSynthesisSteps"
+    has_figure: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("content",)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Best": {},
@@ -116,6 +112,11 @@ class TextureSynthesis:
         """Whether the opposite borders of what the method makes meet."""
         return self.method == "wei-levoy" or (self.seamless and self.by_network)
 
+    @property
+    def sample_side(self) -> int | None:
+        """Long side to which the sample is scaled, if it has one of its own."""
+        return self.sample_size
+
     def at_one_size(self, iterations: int) -> TextureSynthesis:
         """Return the same without coarser scales, for a measurement."""
         return replace(self, iterations=iterations, smallest_scale=65536)
@@ -123,30 +124,10 @@ class TextureSynthesis:
     def lighter(self, share: float) -> Lighter:
         """Return the same with a sample that shrinks with the result where it has its own size."""
         side = self.sample_size
-        return Lighter(replace(self, sample_size=side and max(16, round(side * share))), 1)
+        return Lighter(replace(self, sample_size=side and max(16, round(side * share))))
 
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
         """Return the network's own style layers with weights."""
-        from engine.techniques.texture_synthesis.steps import style_layers
-
-        return {"style_layers": style_layers(replace(self, style_layers=None), network)}
-
-    def stages(self, task: Task) -> list[Stage]:
-        """Return the scales, coarse to fine, with their iterations."""
-        from engine.techniques.texture_synthesis.steps import stages
-
-        return stages(self, task)
-
-    def frames(self, task: Task) -> Iterator[Frame]:
-        """Run; one frame per iteration. Needs a sample of the texture as its content."""
-        from engine.techniques.texture_synthesis.steps import frames
-
-        return frames(task)
-
-    def figure(self, task: Task, picture: Tensor) -> Picture:
-        """Return the sample beside the result `picture` (3, H, W): tiled, or depth by depth."""
-        from engine.figure import contact_sheet, strip
-        from engine.techniques.texture_synthesis.figure import shown
-
-        tiles = shown(task, picture)
-        return contact_sheet(tiles) if self.series else strip(tiles)
+        names = [*network.card.style_layers]
+        usual = style_settings.usual_weights(names, self.method)
+        return {"style_layers": {name: usual[name] for name in names[: self.depth]}}

@@ -1,19 +1,17 @@
 """The steps of a texture synthesis: the sample's statistics at each scale, and one gradient each."""
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from engine import colour
-from engine.errors import BadInput, Mention
+from engine.errors import BadInput
+from engine.figure import contact_sheet, strip
 from engine.image import Picture
-from engine.networks.network import Network
 from engine.networks.tapping import Visit
 from engine.objectives.coverage import Coverage
 from engine.objectives.priors import smoothness
@@ -21,128 +19,44 @@ from engine.objectives.style import Statistics
 from engine.optimization.adam import Adam
 from engine.parameterization.scales import (
     Average,
-    fit,
-    pyramid,
     resize,
     resize_picture,
     resize_torus,
 )
 from engine.parameterization.sheet import sheet, sheet_size
 from engine.settings import mention
-from engine.task import Frame, Stage, Task, finite
-from engine.techniques.layer_weights import each_once
+from engine.task import Frame, Stage, Steps, Task, finite
 from engine.techniques.style_matching import (
     Loss,
     fetched,
-    shared_out,
     style_loss,
-    usual_weights,
     weighted,
+)
+from engine.techniques.texture_synthesis.figure import shown
+from engine.techniques.texture_synthesis.plan import (
+    GAP,
+    depths,
+    sample_of,
+    sample_size,
+    scales,
+    style_layers,
 )
 from engine.techniques.texture_synthesis.settings import TextureSynthesis
 
 BETAS = (0.9, 0.99)
 START_CONTRAST = 0.27
 """Standard deviation of the noise before it gets the sample's colours; any would do."""
-GAP = 2
-"""Pixels between the pictures of a series."""
-LEAST_SIDE = 32
-"""Of a picture of a series: the deepest layers need some pixels to look at."""
-
-
-def stages(settings: TextureSynthesis, task: Task) -> list[Stage]:
-    """Share the iterations out over the scales; without a network, one for each row."""
-    sample_of(task)
-    if not settings.by_network:
-        if settings.series:
-            raise BadInput(
-                mention(settings, "series"),
-                " is of a network's layers; ",
-                mention(settings, "method", settings.method),
-                " has none: take gram or wasserstein",
-            )
-        return [Stage((task.size, task.size), task.size)]
-    count = len(depths(settings, task.network))
-    return [
-        Stage(sheet_size(count, (side, side), gap=GAP), n) for side, n in _scales(settings, task)
-    ]
-
-
-def _scales(settings: TextureSynthesis, task: Task) -> list[tuple[int, int]]:
-    """Return the sides of each picture, ascending, with their iterations.
-
-    They begin as small as the sample can be made.
-    """
-    end = side_of(settings, task)
-    shrunk = min(sample_size(settings, task, end)) / settings.smallest_scale
-    smallest = end if shrunk <= 1 else round(end / shrunk)
-    sides = pyramid(end, smallest)[-settings.iterations :]
-    counts = shared_out(settings.iterations, len(sides), settings.first_share)
-    return list(zip(sides, counts, strict=True))
-
-
-def depths(settings: TextureSynthesis, network: Network) -> list[int]:
-    """Return how many layers each picture matches: of a series one more than the one before."""
-    deepest = len(style_layers(settings, network))
-    return list(range(1, deepest + 1)) if settings.series else [deepest]
-
-
-def side_of(settings: TextureSynthesis, task: Task) -> int:
-    """Return the side of a picture: a sheet of them has the side that the task asks for."""
-    count = len(depths(settings, task.network)) if settings.by_network else 1
-    columns = math.ceil(math.sqrt(count))
-    side = (task.size + GAP) // columns - GAP
-    if count > 1 and side < LEAST_SIDE:
-        least = columns * (LEAST_SIDE + GAP) - GAP
-        raise BadInput(
-            Mention("size"), f" is {task.size}; a series of {count} pictures takes at least {least}"
-        )
-    return side
-
-
-def sample_of(task: Task) -> Picture:
-    """Return the picture of the texture. Raises `BadInput` where there is none."""
-    if task.content is None:
-        raise BadInput("texture synthesis needs a picture of the texture")
-    return task.content
-
-
-def sample_size(settings: TextureSynthesis, task: Task, side: int) -> tuple[int, int]:
-    """Return height and width of the sample where a picture has `side` pixels a side."""
-    sample = sample_of(task)
-    own = (sample.height, sample.width)
-    end = side_of(settings, task)
-    whole = settings.sample_size or min(max(own), end)
-    least = min(task.network.card.input_size, 32) if settings.by_network else 1
-    return fit(own, max(1, round(whole * side / end)), least=least)
-
-
-def style_layers(settings: TextureSynthesis, network: Network) -> dict[str, float]:
-    """Return the layers to match with weights, as many as the depth asks for."""
-    chosen = settings.style_layers
-    if chosen is None:
-        chosen = usual_weights(list(network.card.style_layers), settings.method)
-    named = each_once(network, chosen, mention(settings, "style_layers"))
-    layers = dict(list(named.items())[: settings.depth])
-    if not layers:
-        raise BadInput(
-            f"{network.card.name} suggests no style layers; give ",
-            mention(settings, "style_layers"),
-        )
-    return layers
-
-
-def frames(task: Task) -> Iterator[Frame]:
-    """Yield a frame per iteration by the method that the settings choose."""
-    settings = cast(TextureSynthesis, task.technique)
-    return _by_network(task) if settings.by_network else _by_pixels(task)
 
 
 class _Texture:
     """The losses of one picture at one scale, and their gradient."""
 
     def __init__(
-        self, task: Task, settings: TextureSynthesis, sample: Tensor, coverage: Coverage | None
+        self,
+        task: Task[TextureSynthesis],
+        settings: TextureSynthesis,
+        sample: Tensor,
+        coverage: Coverage | None,
     ) -> None:
         self.task, self.pooling = task, settings.pooling
         self.seamless = settings.seamless
@@ -207,19 +121,19 @@ class _Texture:
         return picture.roll([int(shift) for shift in draws], (2, 3))
 
 
-def _by_network(task: Task) -> Iterator[Frame]:
+def _by_network(task: Task[TextureSynthesis]) -> Iterator[Frame]:
     """Match statistics, coarse to fine; the pictures of a series move together."""
     began = time.perf_counter()
-    first = cast(TextureSynthesis, task.technique)
+    first = task.technique
     whole, coverage = sample_of(task).tensor()[None], Coverage.of(sample_of(task))
-    plan = _scales(first, task)
+    plan = scales(task)
     total = sum(iterations for _, iterations in plan)
     each = [replace(first, depth=depth) for depth in depths(first, task.network)]
     done = 0
     optimizer: Adam | None = None
     average: Average | None = None
     for side, iterations in plan:
-        sample = resize_picture(whole, sample_size(first, task, side)).to(task.device)
+        sample = resize_picture(whole, sample_size(task, side)).to(task.device)
         textures = [_Texture(task, one, sample, coverage) for one in each]
         if average is None:
             noise = 0.5 + START_CONTRAST * task.noise(1, 3, side, side)
@@ -236,7 +150,7 @@ def _by_network(task: Task) -> Iterator[Frame]:
         average = Average(first.averaging)
         label = f"{side} x {side}" if len(each) == 1 else f"{len(each)} depths, {side} x {side}"
         for _ in range(iterations):
-            settings = cast(TextureSynthesis, task.technique)
+            settings = task.technique
             optimizer.learning_rate = settings.learning_rate
             noted: dict[str, float] = {}
             optimizer.step(partial(_gradients, textures, settings, done + 1, noted))
@@ -292,14 +206,13 @@ def _mean(average: Average) -> Tensor:
     return sheet(average.value().clamp(0, 1), gap=GAP).float().cpu()
 
 
-def _by_pixels(task: Task) -> Iterator[Frame]:
+def _by_pixels(task: Task[TextureSynthesis], stage: Stage) -> Iterator[Frame]:
     """Put pixels of the sample where they fit; a frame whenever another row's worth is done."""
     from engine.techniques.texture_synthesis.nonparametric import efros_leung, wei_levoy
 
     began = time.perf_counter()
-    settings = cast(TextureSynthesis, task.technique)
-    (stage,) = stages(settings, task)
-    size = sample_size(settings, task, task.size)
+    settings = task.technique
+    size = sample_size(task, task.size)
     sample = resize_picture(sample_of(task).tensor()[None], size)[0]
     side, generator = settings.neighbourhood, task.generator
     coverage = Coverage.of(sample_of(task))
@@ -316,3 +229,34 @@ def _by_pixels(task: Task) -> Iterator[Frame]:
                 row, stage.iterations, {}, time.perf_counter() - began, settings.method,
                 partial(torch.clone, picture),
             )  # fmt: skip
+
+
+class TextureSynthesisSteps(Steps[TextureSynthesis]):
+    """Texture synthesis: the scales, coarse to fine; without a network a step for each row."""
+
+    def stages(self, task: Task[TextureSynthesis]) -> list[Stage]:
+        """Share the iterations out over the scales; without a network, one for each row."""
+        settings = task.technique
+        sample_of(task)
+        if not settings.by_network:
+            if settings.series:
+                raise BadInput(
+                    mention(settings, "series"),
+                    " is of a network's layers; ",
+                    mention(settings, "method", settings.method),
+                    " has none: take gram or wasserstein",
+                )
+            return [Stage((task.size, task.size), task.size)]
+        count = len(depths(settings, task.network))
+        return [Stage(sheet_size(count, (side, side), gap=GAP), n) for side, n in scales(task)]
+
+    def frames(self, task: Task[TextureSynthesis]) -> Iterator[Frame]:
+        """Yield a frame per iteration. Needs a sample of the texture as its content."""
+        if task.technique.by_network:
+            return _by_network(task)
+        return _by_pixels(task, self.stages(task)[0])
+
+    def figure(self, task: Task[TextureSynthesis], picture: Tensor) -> Picture:
+        """Return the sample beside the result: tiled, or depth by depth."""
+        tiles = shown(task, picture)
+        return contact_sheet(tiles) if task.technique.series else strip(tiles)

@@ -19,8 +19,8 @@ from engine.networks.network import Network
 from engine.settings import describe, make
 from engine.task import Task
 from engine.techniques.adversarial import Adversarial
-from engine.techniques.adversarial import steps as adversarial_steps
-from engine.techniques.adversarial.steps import original, rounded
+from engine.techniques.adversarial import attack as attacks
+from engine.techniques.adversarial.attack import original, rounded
 from engine.techniques.adversarial.strip import strip
 
 PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -418,9 +418,7 @@ def test_a_second_network_is_asked_about_the_same_class(two, levels, monkeypatch
     # The other network knows the classes in another order, and is never attacked.
     network, weights = two
     other = linear(-weights, [0.0, 1.0], ["Dog", "cat"])
-    monkeypatch.setattr(
-        adversarial_steps, "load_network", lambda name, device: {"second": other}[name]
-    )
+    monkeypatch.setattr(attacks, "load_network", lambda name, device: {"second": other}[name])
     technique = Adversarial(target="dog", method="fgsm", other_network="second")
     (frame,), (picture,) = run(attack(technique, network, levels))
     pixels = picture.flatten().double().numpy()

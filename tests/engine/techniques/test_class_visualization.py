@@ -235,7 +235,7 @@ def begun(task) -> AscentRun:
     settings = task.technique
     goal = Logits(task.network, find_classes(task.network, settings.target), settings.copies)
     side = side_of(goal.count, task)
-    return AscentRun(task, goal, side, first_pictures(task, settings, goal.count, side))
+    return AscentRun(task, goal, side, first_pictures(task, goal.count, side))
 
 
 @pytest.mark.parametrize(

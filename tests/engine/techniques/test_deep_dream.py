@@ -16,7 +16,7 @@ from engine.image import Picture, from_tensor
 from engine.settings import make
 from engine.task import Task
 from engine.techniques.deep_dream import DeepDream
-from engine.techniques.deep_dream.steps import octave_stages, parse_channels, zoomed
+from engine.techniques.deep_dream.steps import parse_channels, zoomed
 
 PLAIN = DeepDream(
     iterations=1, octaves=1, jitter=0, smoothing=0.0, clip=False, step_size=1.5,
@@ -71,7 +71,7 @@ def test_the_objective_rises(objective, octaves, task):
     technique = replace(PLAIN, iterations=12, octaves=octaves, objective=objective, jitter=4)
     dream = task(technique, size=72)
     values = [frame.losses["objective"] for frame in technique.frames(dream)]
-    plan = octave_stages(technique, dream)
+    plan = technique.stages(dream)
     assert len(plan) == octaves
     for stage in plan:
         here, values = values[: stage.iterations], values[stage.iterations :]
@@ -234,7 +234,7 @@ def test_a_photo_that_is_no_number_is_reported(task, noise_picture):
 def test_the_plan_of_octaves(size, octaves, iterations, expected, task, noise_picture):
     technique = DeepDream(octaves=octaves, octave_scale=1.4, iterations=iterations)
     dream = task(technique, content=noise_picture(50, 100), size=size)
-    assert [(s.size, s.iterations) for s in octave_stages(technique, dream)] == expected
+    assert [(s.size, s.iterations) for s in technique.stages(dream)] == expected
     one = technique.at_one_size(9).stages(dream)
     assert [(s.size, s.iterations) for s in one] == [(expected[-1][0], 9)]
 
@@ -250,7 +250,7 @@ def test_the_plan_of_octaves(size, octaves, iterations, expected, task, noise_pi
 def test_any_plan_takes_as_many_iterations_as_asked_for(iterations, octaves, scale, size, shape):
     content = Picture(np.zeros((*shape, 3), np.float32))
     technique = DeepDream(iterations=iterations, octaves=octaves, octave_scale=scale)
-    plan = octave_stages(technique, Task(technique, None, size, torch.Generator(), content))
+    plan = technique.stages(Task(technique, None, size, torch.Generator(), content))
     assert sum(stage.iterations for stage in plan) == iterations
     assert all(stage.iterations >= 1 for stage in plan)
     assert max(plan[-1].size) == size

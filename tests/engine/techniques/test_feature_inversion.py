@@ -21,7 +21,6 @@ from engine.techniques.feature_inversion.steps import (
     _Inversion,
     depth_weight,
     layer_names,
-    stages,
 )
 
 SHORT = FeatureInversion(iterations=3, layer="relu2_1")
@@ -115,7 +114,7 @@ def test_the_step_falls_to_nothing(task, pictures_of):
 
 def test_one_picture_has_the_photos_shape(task, pictures_of):
     run = task(SHORT)
-    (stage,) = stages(SHORT, run)
+    (stage,) = SHORT.stages(run)
     assert (stage.size, stage.iterations) == ((32, 48), 3)
     frames = pictures_of(run)
     assert [f.iteration for f, _ in frames] == [1, 2, 3]
@@ -125,7 +124,7 @@ def test_one_picture_has_the_photos_shape(task, pictures_of):
 def test_repeats_are_other_pictures_on_one_sheet(task, pictures_of):
     settings = replace(SHORT, repeats=4)
     run = task(settings, size=98)
-    (stage,) = stages(settings, run)
+    (stage,) = settings.stages(run)
     assert stage.size == (66, 98)  # two by two of 32 x 48, 2 pixels apart
     picture = pictures_of(run)[-1][1]
     assert picture.shape == (3, 66, 98)
@@ -149,14 +148,14 @@ def test_several_layers_are_what_each_gives_alone(task, pictures_of):
 
 def test_layers_with_repeats_have_a_row_each(task):
     settings = replace(SHORT, layer="relu1_1,relu2_1,relu3_1", repeats=2)
-    (stage,) = stages(settings, task(settings, size=98))
+    (stage,) = settings.stages(task(settings, size=98))
     assert stage.size == (3 * 31 + 4, 2 * 47 + 2)  # three rows of 32 would need 100
 
 
 def test_the_sheet_is_as_long_as_asked(task):
     for size in (17, 48, 100, 301):
         settings = replace(SHORT, repeats=5)
-        (stage,) = stages(settings, task(settings, size=size))
+        (stage,) = settings.stages(task(settings, size=size))
         assert size - 3 <= max(stage.size) <= size
 
 

@@ -14,7 +14,7 @@ from engine.networks.network import Network
 from engine.settings import describe, make
 from engine.task import Task
 from engine.techniques.langevin import LangevinSampling
-from engine.techniques.langevin.steps import kept_at, like_the_prior, mean_colour, stages
+from engine.techniques.langevin.steps import kept_at, like_the_prior, mean_colour
 
 MEAN = (0.4, 0.5, 0.6)
 SIDE = 6
@@ -174,7 +174,7 @@ def test_a_live_change_lets_mala_weigh_both_states_anew(weights):
 def test_a_sheet_has_a_row_for_each_chain_and_a_sample_in_each_column(weights):
     technique = replace(FEW, iterations=10, chains=2, samples=3, thinning=2, burn_in=0.5, noise=0.1)
     task = sampling(technique, linear(weights))
-    assert [(s.size, s.iterations) for s in stages(technique, task)] == [((14, 22), 10)]
+    assert [(s.size, s.iterations) for s in technique.stages(task)] == [((14, 22), 10)]
     assert kept_at(technique) == [6, 8, 10]
     frames, pictures = run(task)
     assert [f.stage for f in frames] == ["burn-in"] * 5 + ["sampling"] * 5
@@ -197,7 +197,7 @@ def test_a_sheet_has_a_row_for_each_chain_and_a_sample_in_each_column(weights):
 def test_chains_alone_are_laid_out_as_a_square(weights):
     technique = replace(FEW, chains=4)
     task = sampling(technique, linear(weights))
-    assert stages(technique, task)[0].size == (14, 14)
+    assert technique.stages(task)[0].size == (14, 14)
     assert run(task)[1][-1].shape == (3, 14, 14)
 
 

@@ -20,7 +20,6 @@ from engine.techniques.style_transfer import StyleTransfer
 from engine.techniques.style_transfer.steps import (
     content_layers,
     deeper_counterpart,
-    stages,
     style_layers,
 )
 
@@ -171,7 +170,7 @@ def test_the_first_step_goes_down_the_gradient_of_the_total(style_task, pictures
 def test_scales_and_their_shares(style_task):
     settings = StyleTransfer(iterations=600, smallest_scale=128, first_share=2.0)
     task = style_task(settings, size=512)
-    plan = stages(settings, task)
+    plan = settings.stages(task)
     assert [s.size for s in plan] == [(85, 128), (121, 181), (171, 256), (241, 362), (341, 512)]
     assert [s.iterations for s in plan] == [200, 100, 100, 100, 100]
     plan = replace(settings, iterations=3).stages(task)
@@ -192,7 +191,7 @@ def test_the_plan_takes_as_many_iterations_as_asked_for(iterations, share, size,
     rgb = np.zeros((30, 50, 3), np.float32)
     settings = StyleTransfer(iterations=iterations, first_share=share, smallest_scale=smallest)
     task = Task(settings, None, size, torch.Generator(), Picture(rgb), [(Picture(rgb), 1.0)])
-    plan = stages(settings, task)
+    plan = settings.stages(task)
     assert sum(stage.iterations for stage in plan) == iterations
     assert all(stage.iterations >= 1 for stage in plan)
     assert plan[-1].size == (round(size * 30 / 50), size)
@@ -201,7 +200,7 @@ def test_the_plan_takes_as_many_iterations_as_asked_for(iterations, share, size,
 def test_a_frame_for_every_iteration_of_the_plan(style_task):
     settings = replace(ONE_SCALE, iterations=7, smallest_scale=32, first_share=2.0)
     task = style_task(settings, size=64)
-    plan = stages(settings, task)
+    plan = settings.stages(task)
     assert [(s.size, s.iterations) for s in plan] == [((21, 32), 3), ((30, 45), 2), ((43, 64), 2)]
     frames = list(settings.frames(task))
     assert [f.iteration for f in frames] == list(range(1, 8))
@@ -227,7 +226,7 @@ def test_the_next_scale_starts_with_the_mean_of_the_last(style_task, pictures_of
         first_share=1.5,
     )  # fmt: skip
     task = style_task(settings, size=45)
-    plan = stages(settings, task)
+    plan = settings.stages(task)
     assert [s.iterations for s in plan] == [3, 2]
     found = pictures_of(task, change={3: {"learning_rate": 1e-5}})
     small, large = found[2][1][None], found[3][1][None]
@@ -243,7 +242,7 @@ def test_adam_goes_on_with_its_moments_at_the_next_scale(style_task, pictures_of
         ONE_SCALE, iterations=6, smallest_scale=32, first_share=1.5, learning_rate=0.01, clamp=False
     )
     task = style_task(settings, size=45)
-    assert [s.iterations for s in stages(settings, task)] == [4, 2]
+    assert [s.iterations for s in settings.stages(task)] == [4, 2]
     found = pictures_of(task)
     large = F.interpolate(
         found[3][1][None], size=(30, 45), mode="bicubic", align_corners=False, antialias=True

@@ -16,14 +16,11 @@ from engine.settings import make
 from engine.task import Task
 from engine.techniques.texture_synthesis import TextureSynthesis
 from engine.techniques.texture_synthesis.figure import shown
+from engine.techniques.texture_synthesis.plan import sample_size, side_of, style_layers
 from engine.techniques.texture_synthesis.steps import (
     _enlarged,
     _resized,
     _Texture,
-    sample_size,
-    side_of,
-    stages,
-    style_layers,
 )
 
 SHORT = TextureSynthesis(iterations=3, smallest_scale=4096, averaging=0.0)
@@ -140,13 +137,13 @@ def test_depth_takes_the_first_layers(tiny, texture_task):
 def test_the_scales_end_with_a_square_and_begin_with_a_sample_large_enough(texture_task):
     settings = TextureSynthesis(iterations=100, smallest_scale=32)
     run = texture_task(settings, size=160)  # the sample has 40 pixels, the result four times that
-    found = stages(settings, run)
+    found = settings.stages(run)
     assert [s.size for s in found] == [(160, 160)]  # one step down, 28 pixels are left
     settings = replace(settings, smallest_scale=20)
-    found = stages(settings, run)
+    found = settings.stages(run)
     assert [s.size for s in found] == [(80, 80), (113, 113), (160, 160)]
     assert [s.iterations for s in found] == [50, 25, 25]
-    assert len(stages(replace(settings, iterations=2), run)) == 2
+    assert len(replace(settings, iterations=2).stages(run)) == 2
     assert settings.at_one_size(5).stages(run)[0].iterations == 5
     assert len(settings.at_one_size(5).stages(run)) == 1
 
@@ -203,7 +200,7 @@ def test_a_run_is_square_in_range_and_repeatable(texture_task, pictures_of):
     frames = pictures_of(run)
     assert [f.iteration for f, _ in frames] == [1, 2, 3, 4, 5, 6]
     assert all(f.total == 6 for f, _ in frames)
-    plan = [s.size for s in stages(settings, run) for _ in range(s.iterations)]
+    plan = [s.size for s in settings.stages(run) for _ in range(s.iterations)]
     assert [tuple(p.shape[1:]) for _, p in frames] == plan
     assert all(0 <= float(p.min()) <= float(p.max()) <= 1 for _, p in frames)
     again = pictures_of(texture_task(settings, size=56))
@@ -251,11 +248,11 @@ def test_a_series_is_the_textures_of_each_depth_from_the_same_noise(texture_task
     # without shifts, whose draws the pictures of a series share out
     settings = replace(SERIES, seamless=False, smallest_scale=20, iterations=6)
     run = texture_task(settings, size=102)
-    assert side_of(settings, run) == 50
-    assert [s.size for s in stages(settings, run)] == [(2 * s + 2,) * 2 for s in (25, 35, 50)]
+    assert side_of(run) == 50
+    assert [s.size for s in settings.stages(run)] == [(2 * s + 2,) * 2 for s in (25, 35, 50)]
     frames = pictures_of(run)
     assert [tuple(p.shape[1:]) for _, p in frames] == [
-        s.size for s in stages(settings, run) for _ in range(s.iterations)
+        s.size for s in settings.stages(run) for _ in range(s.iterations)
     ]
     tiles = tiles_of(frames[-1][1], 3)
     styles = []
@@ -318,7 +315,7 @@ def test_methods_without_a_network_take_pixels_of_the_sample(method, texture_tas
     colours = np.float32([[0.1, 0.2, 0.9], [0.8, 0.7, 0.1], [0.3, 0.9, 0.4]])
     sample = Picture(colours[random.integers(0, 3, (16, 16))])
     run = texture_task(settings, size=20, content=sample)
-    (stage,) = stages(settings, run)
+    (stage,) = settings.stages(run)
     assert (stage.size, stage.iterations) == ((20, 20), 20)
     frames = pictures_of(run)
     assert [f.iteration for f, _ in frames] == list(range(1, 21))
