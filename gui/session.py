@@ -50,15 +50,15 @@ class Preferences:
         "audience.", low=75, high=250, step=5, unit="%", group="Look",
     )  # fmt: skip
     forecast: bool = setting(
-        True, "Forecast", "Measure before a run how long it will take and how much memory.",
+        True, "Forecast", "Estimate the time and memory of a run before it starts.",
         group="Run",
     )  # fmt: skip
     threads: int = setting(
-        0, "Threads", "Processor threads for runs; 0: all. One fewer than all keeps other programs "
-        "quicker.", low=0, high=256, group="Run",
+        0, "Threads", "Processor threads for runs; 0 uses all. One "
+        "fewer keeps other programs responsive.", low=0, high=256, group="Run",
     )  # fmt: skip
     history_mib: int = setting(
-        256, "History", "Memory for the moments of a run that the timeline keeps.",
+        256, "History", "Memory for the moments that the timeline keeps of a run.",
         low=16, high=65536, unit="MiB", log=True, group="Run",
     )  # fmt: skip
 
@@ -116,7 +116,7 @@ def load() -> Session:
             if name in values:  # an older version knew nothing of some of them
                 setattr(session, name, read(values[name]))
         except (KeyError, TypeError, ValueError, AttributeError, BadInput) as error:
-            log.warning("%s in %s is left out: %r", name, file(), error)
+            log.warning("%s in %s is ignored: %r", name, file(), error)
     session.base = SavedSession(deepcopy(session.presets), session.preferences)
     return session
 
@@ -308,7 +308,7 @@ def _techniques(values: Any) -> dict[str, tuple[Technique, int | None]]:
             technique = settings.make(TECHNIQUES[command], left["settings"])
             kept[command] = technique, size.check(left["size"])
         except (BadInput, KeyError, TypeError, AttributeError) as error:
-            log.warning("the settings of %s are left out: %r", command, error)
+            log.warning("the settings of %s are ignored: %r", command, error)
     return kept
 
 

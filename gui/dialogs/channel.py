@@ -72,8 +72,10 @@ class ChannelWindow(QDialog):
         self.previous.setShortcut(QKeySequence("Alt+Left"))
         self.next = QPushButton(self.tr("&Next"))
         self.next.setShortcut(QKeySequence("Alt+Right"))
-        self.target = QPushButton(self.tr("&Ask the maps about it"))
-        self.target.setToolTip(self.tr("Saliency, Grad-CAM and the others answer for this channel"))
+        self.target = QPushButton(self.tr("Show &maps for this channel"))
+        self.target.setToolTip(
+            self.tr("Saliency, Grad-CAM and the other maps then explain this channel")
+        )
         self.save = QPushButton(self.tr("&Save figure…"))
         self.said = QLabel()
         self._saver = Saver(background)

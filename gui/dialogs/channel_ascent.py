@@ -79,8 +79,10 @@ class MaximizedPart(ChannelPart):
     def _show_made(self) -> None:
         image = self.made.get(self.channel) if self.channel else None
         self.view.set_picture(image)
-        said = self.tr("what the channel answers to most strongly, by gradient ascent")
-        self.say(said if image else self.tr("Visualize makes a picture for the channel."))
+        said = self.tr("what activates the channel most, found by gradient ascent")
+        self.say(
+            said if image else self.tr("Press Visualize to see what activates this channel most.")
+        )
         self.changed.emit()
 
     def tiles(self) -> list[Captioned]:

@@ -68,14 +68,14 @@ class ChannelResponse:
     peak: float
     mean: float
     box: QRectF
-    """What the highest unit sees; of a picture of width and height 1."""
+    """Receptive field of the strongest unit; of a picture of width and height 1."""
     name: str
     """The class that the channel stands for, or empty."""
 
 
 @dataclass(frozen=True, eq=False)
 class GuidedPatch:
-    """What the highest unit sees, and what in it drives the unit."""
+    """Receptive field of the strongest unit, and what in it drives the unit."""
 
     patch: QImage
     gradient: QImage

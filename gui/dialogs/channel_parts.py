@@ -150,7 +150,7 @@ class MapPart(ChannelPart):
 
     def __init__(self, networks: Networks, background: Background) -> None:
         super().__init__(networks, background)
-        self.title = self.tr("On the present picture")
+        self.title = self.tr("On this picture")
         self.view = PictureView(self.title)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setAccessibleName(self.tr("Opacity of the map"))
@@ -169,7 +169,7 @@ class MapPart(ChannelPart):
         if image is None:
             self._give_up()
             self._show(None)
-            self.say(self.tr("Open a picture to see where the channel answers."))
+            self.say(self.tr("Open a picture to see where the channel responds."))
             return
         self.start(partial(_look, image, channel, self.networks), self._show)
 
@@ -190,8 +190,8 @@ class MapPart(ChannelPart):
             return self.tr("answers {0:.3g}").format(found.peak)
         height, width = found.size
         if found.peak <= 0:
-            return self.tr("nowhere above zero; {0}x{1} positions").format(width, height)
-        said = self.tr("highest {0:.3g} at row {1}, column {2} of {3}x{4}; mean {5:.3g}")
+            return self.tr("no positive activation; {0}×{1} positions").format(width, height)
+        said = self.tr("maximum {0:.3g} at row {1}, column {2} of {3}×{4}; mean {5:.3g}")
         return said.format(found.peak, *found.place, height, width, found.mean)
 
     def tiles(self) -> list[Captioned]:
@@ -220,8 +220,8 @@ class GuidedPart(ChannelPart):
 
     def __init__(self, networks: Networks, background: Background) -> None:
         super().__init__(networks, background)
-        self.title = self.tr("Guided backprop of its maximum")
-        self.patch = PictureView(self.tr("What the highest unit sees"))
+        self.title = self.tr("Guided backprop from its strongest unit")
+        self.patch = PictureView(self.tr("Receptive field of the strongest unit"))
         self.gradient = PictureView(self.title)
         line = QHBoxLayout()
         line.addWidget(self.patch)
@@ -243,8 +243,10 @@ class GuidedPart(ChannelPart):
         self.patch.set_picture(found.patch if found else None)
         self.gradient.set_picture(found.gradient if found else None)
         if found is not None:
-            silent = self.tr("The channel is nowhere above zero: nothing drives it.")
-            told = self.tr("what its highest unit sees, and what in it drives the unit")
+            silent = self.tr(
+                "No unit of this channel is active in this picture, so there is nothing to explain."
+            )
+            told = self.tr("the receptive field of its strongest unit, and what activates it there")
             self.say(silent if found.peak <= 0 else told)
         self.changed.emit()
 

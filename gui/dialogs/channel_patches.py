@@ -20,7 +20,7 @@ class PatchesPart(ChannelPart):
 
     def __init__(self, networks: Networks, background: Background, folder: FolderChoice) -> None:
         super().__init__(networks, background)
-        self.title = self.tr("Maximal patches")
+        self.title = self.tr("Most activating patches")
         self.folder = folder
         self.grid = TileGrid(72)
         self.grid.setAccessibleName(self.title)
@@ -42,7 +42,7 @@ class PatchesPart(ChannelPart):
         self.channel = channel
         folder = self.folder.path
         if folder is None:
-            self.say(self.tr("Choose a folder of pictures to look through."))
+            self.say(self.tr("Choose a folder of pictures to search."))
             return
         rows = ShownChannels(True, 1, channel.number)
         asked = channel.network_key, folder, channel.layer
@@ -95,7 +95,7 @@ class PatchesPart(ChannelPart):
             for p, image in patches
         ])  # fmt: skip
         if found is not None:
-            said = self.tr("{0} of {1} pictures looked through").format(found.done, found.total)
+            said = self.tr("{0} of {1} pictures searched").format(found.done, found.total)
             if found.unreadable:
                 said += "; " + self.tr("{0} cannot be read").format(len(found.unreadable))
             self.say(said)

@@ -90,13 +90,13 @@ class CommandPalette(QDialog):
                 item.setFlags(Qt.ItemFlag.NoItemFlags)
             self.list.addItem(item)
         if not found:
-            nothing = QListWidgetItem(self.tr("Nothing here is called “{0}”.").format(text.strip()))
+            nothing = QListWidgetItem(self.tr("No command matches “{0}”.").format(text.strip()))
             nothing.setFlags(Qt.ItemFlag.NoItemFlags)
             self.list.addItem(nothing)
         self._move(0, 1)
 
     def _not_now(self, words: str) -> str:
-        return self.tr("{0}    (not possible now)").format(words)
+        return self.tr("{0}    (not available now)").format(words)
 
     def _move(self, row: int, step: int) -> None:
         """Choose a row, or the next one in this direction that can be taken."""
@@ -151,7 +151,7 @@ def matching(commands: Sequence[Command], text: str) -> list[Command]:
 
 
 KEYS_OF_THE_CANVAS = (
-    ("+ −", "Zoom, with the canvas focused"),
+    ("+ −", "Zoom (when the canvas has the focus)"),
     ("0, 1", "Fit; 100 %"),
     ("Arrows", "Move the picture"),
     ("Ctrl+Shift+←/→", "Move the divider of before and after"),

@@ -75,7 +75,7 @@ class CompareDialog(QDialog):
         self.check.setToolTip(
             self.tr(
                 "Do the maps change when the weights are made random, layer by layer?\n"
-                "For every class, unit and layer asked about, by the first network"
+                "For each chosen class, unit and layer, on the first network"
             )
         )
         self.stop = QPushButton(self.tr("Cancel"))
@@ -272,7 +272,7 @@ class CompareDialog(QDialog):
 
     @Slot(str)
     def _on_written(self, name: str) -> None:
-        words = self.tr("Saved {0}: of an order before the last one")
+        words = self.tr("Saved {0}, which was made with earlier choices")
         self.said.setText((words if self._stale else self.tr("Saved {0}")).format(name))
 
 

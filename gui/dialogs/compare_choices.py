@@ -56,7 +56,7 @@ class CompareChoices(QWidget):
         self.layers = QListWidget()
         self.layers.setAccessibleName(self.tr("Layers"))
         self.layers.setToolTip(
-            self.tr("For the CAM family; with none ticked, the last one that has a map")
+            self.tr("For CAM methods; if none is ticked, the last layer with a map")
         )
         for shown, name in layers:
             item = QListWidgetItem(shown, self.layers)
@@ -75,7 +75,7 @@ class CompareChoices(QWidget):
         self.second.addItems([self.tr("none"), *(n for n in others if n != network[0])])
         self.colours = QComboBox()
         self.colours.addItems(SEQUENTIAL)
-        self.one_scale = QCheckBox(self.tr("one scale in each row"))
+        self.one_scale = QCheckBox(self.tr("same scale along each row"))
         self.one_scale.setToolTip(
             self.tr(
                 "A method's maps can be compared by colour; each network has its own scale,\n"
@@ -84,13 +84,13 @@ class CompareChoices(QWidget):
         )
         self.one_scale.setChecked(True)
         self.over = QCheckBox(self.tr("over the photo"))
-        self.own_colours = QCheckBox(self.tr("guided maps in their colours"))
+        self.own_colours = QCheckBox(self.tr("guided maps in colour"))
         self.own_colours.setToolTip(
             self.tr(
-                "Guided backprop, deconvnet and guided Grad-CAM around gray, as in their papers"
+                "Guided backprop, deconvnet and guided Grad-CAM in colour around grey, as in the papers"
             )
         )
-        self.companions = QCheckBox(self.tr("occlusion with its companions"))
+        self.companions = QCheckBox(self.tr("occlusion: also probability and class"))
         self.companions.setToolTip(
             self.tr(
                 "Below the occlusion maps: the probability of the class, and the most likely class,\n"
@@ -107,7 +107,7 @@ class CompareChoices(QWidget):
         listed.addWidget(self.search)
         listed.addWidget(self.layers)
         form.addRow(self.tr("Layers"), listed)
-        form.addRow(self.tr("Also by"), self.second)
+        form.addRow(self.tr("Second network"), self.second)
         form.addRow(self.tr("Colours"), self.colours)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -64,14 +64,16 @@ class CutOutDialog(QDialog):
         self.whose = QLabel()
         self.whose.setWordWrap(True)
         self.whose.setTextFormat(Qt.TextFormat.PlainText)
-        self.foreground = _slider(self.tr("Object from"), 95)
-        self.backdrop = _slider(self.tr("Background up to"), 30)
+        self.foreground = _slider(self.tr("Object above"), 95)
+        self.backdrop = _slider(self.tr("Background below"), 30)
         self.foreground_text, self.backdrop_text = QLabel(), QLabel()
         self.said = QLabel(self.tr("Looking…"))
         self.said.setWordWrap(True)
         self.save_mask = QPushButton(self.tr("Save mask…"))
         self.save_cut = QPushButton(self.tr("Save cut-out…"))
-        self.save_cut.setToolTip(self.tr("The photo in its full size, the rest transparent"))
+        self.save_cut.setToolTip(
+            self.tr("The object at the photo's full size, on a transparent background")
+        )
         self._lay_out()
         for slider in (self.foreground, self.backdrop):
             slider.valueChanged.connect(self._on_slider)
@@ -112,10 +114,10 @@ class CutOutDialog(QDialog):
 
     def _tell_quantiles(self) -> None:
         self.foreground_text.setText(
-            self.tr("Object: saliency from quantile {0:.2f}").format(self.foreground.value() / 100)
+            self.tr("Object: saliency above quantile {0:.2f}").format(self.foreground.value() / 100)
         )
         self.backdrop_text.setText(
-            self.tr("Background: up to {0:.2f}").format(self.backdrop.value() / 100)
+            self.tr("Background: below {0:.2f}").format(self.backdrop.value() / 100)
         )
 
     def _show_state(self) -> None:
@@ -155,7 +157,7 @@ class CutOutDialog(QDialog):
         self.view.show_selection(selection)
         left, top, right, bottom = selection.box
         share = float(selection.mask.mean())
-        words = self.tr("{0:.0%} of the picture, within {1}x{2} of {3}x{4} px")
+        words = self.tr("{0:.0%} of the picture, in a box of {1}×{2} of {3}×{4} px")
         height, width = selection.mask.shape
         self.said.setText(words.format(share, right - left, bottom - top, width, height))
         self._show_state()
@@ -290,7 +292,7 @@ def _write(selection: "Selection", image: QImage, path: str, target: Path, only_
     from engine.image import open_picture, save_picture
 
     if target.suffix.lower() != ".png":
-        raise BadInput(f"{target.name} must end in .png, which keeps a mask and transparency")
+        raise BadInput(f"{target.name} must end in .png, which can hold masks and transparency")
     photo = open_picture(path) if path else picture_of(image)
     mask = enlarged(selection.mask, photo.width, photo.height)
     made = mask_picture(mask) if only_mask else without_background(photo, mask)

@@ -28,7 +28,7 @@ class DownloadBar(QWidget):
         self._hold.setObjectName("holdButton")
         self._cancel = QPushButton(self.tr("&Cancel"), self)
         self._cancel.setObjectName("cancelButton")
-        self._cancel.setToolTip(self.tr("End the download and delete what has arrived"))
+        self._cancel.setToolTip(self.tr("Cancel the download and delete what has been downloaded"))
         self._cancel.setAccessibleName(self.tr("Cancel the download"))
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
@@ -61,15 +61,15 @@ class DownloadBar(QWidget):
             self._bar.setValue(STEPS * transfer.done // transfer.total if transfer.total else 0)
         self._hold.setText(self.tr("Re&sume") if paused else self.tr("&Pause"))
         self._hold.setToolTip(
-            self.tr("Go on where the download stopped")
+            self.tr("Resume the download")
             if paused
-            else self.tr("Stop and keep what has arrived")
+            else self.tr("Pause the download and keep what has been downloaded")
         )
 
     def _text(self, transfer: Download) -> str:
         name = transfer.card.name
         if transfer.stage is DownloadState.QUEUED:
-            return self.tr("{0}: waiting for its turn").format(name)
+            return self.tr("{0}: queued").format(name)
         done, total = f"{transfer.done / MIB:.1f}", mib(transfer.total)
         if transfer.stage is DownloadState.PAUSED:
             return self.tr("{0}: paused, {1} of {2}").format(name, done, total)

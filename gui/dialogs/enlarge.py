@@ -53,7 +53,7 @@ class EnlargeDialog(QDialog):
         note.setWordWrap(True)
         form = QFormLayout()
         form.addRow(self.tr("&Long side"), self.size_box)
-        form.addRow(self.tr("It takes"), self.told)
+        form.addRow(self.tr("Estimate"), self.told)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.run = buttons.addButton(self.tr("&Run"), QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.accepted.connect(self._on_run)
@@ -79,7 +79,7 @@ class EnlargeDialog(QDialog):
     @Slot()
     def _ask(self) -> None:
         if self._controller.active:
-            self.told.setText(self.tr("known once the present run has ended"))
+            self.told.setText(self.tr("available when the current run has finished"))
         else:
             self._controller.ask_forecast(self._make(self.size_box.value()))
 
@@ -89,9 +89,11 @@ class EnlargeDialog(QDialog):
             self.told.setText(answer)
             return
         memory, room = answer.memory / 2**20, answer.available / 2**20
-        text = self.tr("about {0} and {1:.0f} MiB").format(words(answer.seconds), memory)
+        text = self.tr("about {0}, {1:.0f} MiB of memory").format(words(answer.seconds), memory)
         if not answer.fits:
-            text = self.tr("more memory than there is: {0:.0f} MiB of {1:.0f}").format(memory, room)
+            text = self.tr("not enough memory: {0:.0f} MiB needed, {1:.0f} MiB available").format(
+                memory, room
+            )
         self.told.setText(text)
 
     @Slot()

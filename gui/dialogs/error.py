@@ -56,7 +56,7 @@ class ExceptionHook(QObject):
         details = "".join(traceback.format_exception(kind, error, trace))
         sys.stderr.write(details)
         log.error("unexpected error: %s\n%s", error, details)
-        sentence = self.tr("Something went wrong: {0}. Your work is kept; you can go on.")
+        sentence = self.tr("Something went wrong: {0}. Your work is safe; you can carry on.")
         self.raised.emit(sentence.format(error or kind.__name__), details)
 
     def _catch_thread(self, found: threading.ExceptHookArgs) -> None:

@@ -119,9 +119,9 @@ def check_savable(path: Path, suffixes: list[str]) -> None:
     """
     folder = path.parent
     if not folder.is_dir():
-        raise BadInput(_words("There is no folder {0}.").format(folder))
+        raise BadInput(_words("The folder {0} does not exist.").format(folder))
     if not os.access(folder, os.W_OK):
-        raise BadInput(_words("You may not write into the folder {0}.").format(folder))
+        raise BadInput(_words("You have no permission to write to the folder {0}.").format(folder))
     if suffixes and not _ends_in(path, suffixes):
         text = _words("{0} cannot be saved as {1}: end its name in {2}.")
         raise BadInput(text.format(path.stem, path.suffix, _listed(suffixes)))

@@ -66,7 +66,7 @@ class NetworkActions(QObject):
         remember_folder("weights", Path(path).parent)
         dialog = QInputDialog(self._window)
         dialog.setWindowTitle(self.tr("Import weights"))
-        dialog.setLabelText(self.tr("Name of the network (empty: as the file):"))
+        dialog.setLabelText(self.tr("Name for the network (leave empty to use the file's name):"))
         dialog.setTextValue(_suggestion(Path(path)))
         dialog.textValueSelected.connect(functools.partial(self._import, path))
         dialog.finished.connect(dialog.deleteLater)
@@ -114,12 +114,12 @@ class NetworkActions(QObject):
     def _verified(self, results: list[Verified]) -> None:
         wrong = [result for result in results if not result.ok]
         if not results:
-            text = self.tr("There are no weights on this machine.")
+            text = self.tr("There are no weight files on this machine.")
         elif not wrong:
-            text = self.tr("Weight files checked: {0}, none is wrong.").format(len(results))
+            text = self.tr("Weight files checked: {0}; all are intact.").format(len(results))
         else:
             named = "; ".join(f"{r.path.name}: {r.reason}" for r in wrong[:NAMED])
-            text = self.tr("Weight files checked: {0}, wrong: {1}. {2}")
+            text = self.tr("Weight files checked: {0}; with problems: {1}. {2}")
             text = text.format(len(results), len(wrong), named)
         self.said.emit(text)
         self.verified.emit(results)

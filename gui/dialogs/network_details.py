@@ -53,13 +53,13 @@ class NetworkDetails(QTextBrowser):
             (self.tr("Size"), mib(facts.size) if facts.size else ""),
             (self.tr("Classes"), str(len(card.classes)) if card.classes else ""),
             (self.tr("Made for"), self.tr("{0} × {0} pixels").format(card.input_size)),
-            (self.tr("Layers worth trying"), ", ".join(card.layers)),
+            (self.tr("Suggested layers"), ", ".join(card.layers)),
             (self.tr("Notes"), card.notes),
             (self.tr("Address"), card.url),
-            (self.tr("Check sum"), card.sha256),
+            (self.tr("Checksum"), card.sha256),
         ]
 
     def _check(self, row: Row) -> str:
         if row.damage is None:
             return ""
-        return row.damage or self.tr("the file is as it should be")
+        return row.damage or self.tr("the file is intact")

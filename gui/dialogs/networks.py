@@ -216,7 +216,7 @@ class NetworksDialog(QDialog):
 
     @Slot(str)
     def _on_arrived(self, name: str) -> None:
-        self._ui.status.setText(self.tr("The weights of {0} have arrived.").format(name))
+        self._ui.status.setText(self.tr("The weights of {0} have been downloaded.").format(name))
         self._ui.table.set_damage(name, None)
         self.refresh()
         self.changed.emit()

@@ -87,7 +87,7 @@ class Autosave(QObject):
     def _on_job_failed(self, error: BaseException) -> None:
         if not isinstance(error, (PareidoliaError, OSError)):
             raise error
-        sessions.log.error("the session cannot be kept: %s", error)
+        sessions.log.error("the session cannot be saved: %s", error)
 
 
 class _WriteOrder:

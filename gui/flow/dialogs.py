@@ -111,7 +111,9 @@ class DialogsFlow(QObject):
         if not good or not name:
             return
         if name in self.window.studio.technique.presets:
-            self.window.status.warn(self.tr("{0} is a built-in preset: another name.").format(name))
+            self.window.status.warn(
+                self.tr("{0} is a built-in preset: choose another name.").format(name)
+            )
             return
         self.window.options.save_preset(name)
 
@@ -120,7 +122,7 @@ class DialogsFlow(QObject):
         """Ask which of the person's own presets to forget."""
         names = self.window.options.own_presets()
         if not names:
-            self.window.status.say(self.tr("There are no presets of your own."))
+            self.window.status.say(self.tr("You have no presets of your own."))
             return
         title, label = self.tr("Delete preset"), self.tr("Preset")
         name, good = QInputDialog.getItem(self.window, title, label, names, 0, False)

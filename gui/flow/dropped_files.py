@@ -48,10 +48,10 @@ def belongings(paths: Sequence[str], technique: Technique, places: int | None) -
         elif suffix in WEIGHTS:
             _only_one(found, "weights", text)
         elif suffix and suffix not in PICTURES:
-            words = _words("{0} is no picture, project, lesson, weight file or folder.")
+            words = _words("{0} is not a picture, project, lesson, weight file or folder.")
             found.refused.append(words.format(name))
         elif places is not None and len(found.pictures) >= places:
-            words = _words("{0} is left out: {1} takes one picture here.")
+            words = _words("{0} was ignored: {1} takes only one picture here.")
             found.refused.append(words.format(name, technique.title))
         else:
             found.pictures.append(text)
@@ -68,7 +68,7 @@ def _only_one(found: DroppedFiles, kind: str, path: str) -> None:
         setattr(found, kind, path)
     else:
         first, name = Path(getattr(found, kind)).name, Path(path).name
-        words = _words("{0} is left out: {1} came with it, and one at a time is opened.")
+        words = _words("{0} was ignored: only one can be opened at a time, and {1} came first.")
         found.refused.append(words.format(name, first))
 
 

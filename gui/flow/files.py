@@ -157,14 +157,14 @@ class FilesFlow(QObject):
         current = self.canvas_content.current
         if current is not None:
             QGuiApplication.clipboard().setImage(current.image)
-            self.said.emit(self.tr("The picture is on the clipboard."))
+            self.said.emit(self.tr("Picture copied to the clipboard."))
 
     @Slot()
     def branch(self) -> None:
         """Let the next run begin with the picture on the canvas, at full size at once."""
         current = self.canvas_content.current
         if current is None or not {"start", "content"} & set(self.studio.technique.inputs):
-            self.said.emit(self.tr("This technique begins with no picture."))
+            self.said.emit(self.tr("This technique does not start from a picture."))
             return
         self.background.submit(partial(kept, current.image), self._on_branch, self._on_failed)
 
@@ -176,7 +176,7 @@ class FilesFlow(QObject):
             self.studio.edit(self.tr("Use as start"), technique=changed, inputs=inputs)
         else:
             self.studio.set_inputs(self.tr("Use as start"), content=path)
-        self.said.emit(self.tr("The next run begins with this picture."))
+        self.said.emit(self.tr("The next run starts from this picture."))
 
     def use_image(self, role: str, image: QImage) -> None:
         """Let the picture on the canvas be the content, a style or the guide."""

@@ -25,8 +25,10 @@ class GrayFlow(QObject):
     def _refresh(self) -> None:
         if self._offers():
             self.notice.suggest(
-                self.tr("Photo and styles are gray; the result can get specks of colour."),
-                self.tr("Keep it gray"),
+                self.tr(
+                    "The photo and the styles are grey; the result may pick up specks of colour."
+                ),
+                self.tr("Keep it grey"),
             )
         else:
             self.notice.suggest("", "")

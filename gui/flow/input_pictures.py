@@ -210,7 +210,7 @@ class InputPicturesFlow(QObject):
         self.background.submit(work, partial(self.put, InputKey("content")), self._on_not_kept)
 
     def _on_not_kept(self, error: BaseException) -> None:
-        self.problem.emit(self.tr("The picture cannot be kept: {0}").format(error))
+        self.problem.emit(self.tr("The picture cannot be saved: {0}").format(error))
 
     @Slot()
     def paste(self) -> None:

@@ -189,9 +189,11 @@ class InspectionFlow(QObject):
             dock.show()
             dock.raise_()
         if isinstance(window, QMainWindow):
-            words = self.tr("The maps are about channel {0} of {1}.")
+            words = self.tr("The maps now show channel {0} of {1}.")
             if not on:
-                words = self.tr("The maps are about channel {0} of {1}: Saliency is switched on.")
+                words = self.tr(
+                    "The maps now show channel {0} of {1}; Saliency has been switched on."
+                )
             window.statusBar().showMessage(words.format(channel, layer), MESSAGE_MS)
 
     @Slot(object)

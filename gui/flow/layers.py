@@ -230,8 +230,8 @@ class LayersFlow(QObject):
         if times < 2:
             return ""
         words = {
-            "layer": self.tr("{0:,} per layer, {1:,} layers: {2:,} in all"),
-            "frame": self.tr("{0:,} per frame, {1:,} frames: {2:,} in all"),
+            "layer": self.tr("{0:,} per layer, {1:,} layers: {2:,} in total"),
+            "frame": self.tr("{0:,} per frame, {1:,} frames: {2:,} in total"),
         }[what]
         return words.format(each, times, each * times)
 

@@ -68,14 +68,14 @@ class LessonCapture(QObject):
         map_settings = self.live_maps.panel.map_settings()
         if current is None or current.image.isNull():
             self._waiting = None
-            self.failed.emit(self.tr("There is no picture to make a step of."))
+            self.failed.emit(self.tr("There is no picture to add as a step."))
         elif not (map_settings.saliency or map_settings.grad_cam) or (
             here and not here.network.classes and not map_settings.unit
         ):
             self._make(current.image, None)
         elif here is None:
             self._waiting = None
-            self.failed.emit(self.tr("The network is not there yet: try again in a moment."))
+            self.failed.emit(self.tr("The network is still loading: try again in a moment."))
         else:
             answer = self.live_maps.answer
             asked = self._image_asked_about()
@@ -165,12 +165,12 @@ class LessonCapture(QObject):
         parts.append(self.tr("network {0}").format(answer.question.network))
         if type(heat) is Heat:  # the companions of an occlusion have keys of their own
             largest, reach = f"{heat.largest:.3g}", f"{heat.reach:.3g}"
-            parts.append(self.tr("colours up to {0}, largest {1}").format(reach, largest))
+            parts.append(self.tr("scale to {0}, maximum {1}").format(reach, largest))
         if heat.key:  # a figure has no legend
             parts.append(heat.key)
         current = self.live_maps.canvas_content.current
         if self.live_maps.panel.map_settings().of_content and current and current.kind != "content":
-            parts.append(self.tr("looking at the content photo"))
+            parts.append(self.tr("of the content photo"))
         return ", ".join(parts)
 
     def _on_failed(self, error: BaseException) -> None:

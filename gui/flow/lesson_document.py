@@ -69,7 +69,7 @@ class LessonDocument(QObject):
             kinds = QMessageBox.StandardButton
             box = QMessageBox(
                 QMessageBox.Icon.Question, self.tr("Lesson"),
-                self.tr("The lesson has changes that are not saved."),
+                self.tr("The lesson has unsaved changes."),
                 kinds.Save | kinds.Discard | kinds.Cancel, self.window,
             )  # fmt: skip
             box.setObjectName("lessonUnsaved")
@@ -91,7 +91,7 @@ class LessonDocument(QObject):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._path = write_lesson(self.lesson, path)
         except (PareidoliaError, OSError) as error:
-            log.error("the lesson cannot be kept: %s", error)
+            log.error("the lesson cannot be saved: %s", error)
         self._saved = self.lesson
 
     @Slot(int)
@@ -154,7 +154,7 @@ class LessonDocument(QObject):
             raise error
         if not isinstance(error.__cause__ or error, OSError):  # it is there, but no lesson
             self._awaited = None
-        log.warning("the lesson of the last session is left out: %s", error)
+        log.warning("the lesson of the last session is not opened: %s", error)
 
     @Slot()
     def save(self) -> None:

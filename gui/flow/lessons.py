@@ -123,7 +123,9 @@ class LessonsFlow(QObject):
             old = self.steps[row]
             new = replace(step, title=old.title, text=old.text, hidden=old.hidden)
             self._change((*self.steps[:row], new, *self.steps[row + 1 :]), row)
-            self.said.emit(self.tr("Step {0} shows what is shown now.").format(row + 1))
+            self.said.emit(
+                self.tr("Step {0} now holds the current picture and maps.").format(row + 1)
+            )
 
     @Slot(int, int)
     def move(self, place: int, to: int) -> None:
@@ -157,7 +159,7 @@ class LessonsFlow(QObject):
     def go(self, row: int) -> None:
         """Bring the window back to what a step shows."""
         if self.live_maps.canvas_content.run_active:
-            self.failed.emit(self.tr("Stop the run first: the canvas shows it."))
+            self.failed.emit(self.tr("Stop the run first: it is using the canvas."))
         elif 0 <= row < len(self.steps):
             file = self.document.file
             work = partial(
@@ -176,7 +178,9 @@ class LessonsFlow(QObject):
             self.studio.edit(self.tr("Back to step {0}").format(row + 1), **changes)
             self.said.emit(self.tr("Back to step {0}").format(row + 1))
         else:
-            self.failed.emit(self.tr("The settings of this step cannot be read; its picture can."))
+            self.failed.emit(
+                self.tr("The settings of this step cannot be read; only its picture is shown.")
+            )
         if back.path:
             self.live_maps.canvas_content.show_input(back.path)
         else:

@@ -123,7 +123,7 @@ class LiveFlow(QObject):
         source.ended.connect(self._on_ended)
         self._pictures = self._answers = 0
         self._counted_from = time.monotonic()
-        self._say(self.tr("{0}: starting").format(self._name()))
+        self._say(self.tr("{0}: starting…").format(self._name()))
         self._counter.start()
         self.maps.live = True
         source.start()
@@ -213,9 +213,9 @@ class LiveFlow(QObject):
         seconds, self._counted_from = now - self._counted_from, now
         pictures, answers = (n / seconds for n in (self._pictures, self._answers))
         self._pictures = self._answers = 0
-        text = self.tr("{0}: {1:.0f} pictures/s").format(self._name(), pictures)
+        text = self.tr("{0}: {1:.0f} frames/s").format(self._name(), pictures)
         if answers:
-            text = self.tr("{0}, looked at {1:.0f}/s").format(text, answers)
+            text = self.tr("{0}, analysed {1:.0f}/s").format(text, answers)
         self._say(text)
 
     def _name(self) -> str:

@@ -24,10 +24,10 @@ class LiveMapsText(QObject):
         target = self._target(answer) if answer is not None and named else ""
         lines = [progress or target]
         if answer is not None and answer.plain:
-            words = self.tr("No rule for {0}: these keep their ordinary gradient.")
+            words = self.tr("No special rule for {0}: the ordinary gradient is used.")
             lines.append(words.format(", ".join(answer.plain)))
         if answer is not None and answer.squeezed is not None:
-            words = self.tr("{0} takes squares only: the picture is squeezed to {1}\u00d7{2}.")
+            words = self.tr("{0} takes only square pictures: this one is squeezed to {1}\u00d7{2}.")
             down, across = answer.squeezed
             lines.append(words.format(answer.question.network, across, down))
         return "\n".join(filter(None, [*lines, problem]))
@@ -37,7 +37,7 @@ class LiveMapsText(QObject):
         if answer.squeezed is None:
             return ""
         down, across = answer.squeezed
-        return self.tr("seen squeezed to {0}\u00d7{1}").format(across, down)
+        return self.tr("squeezed to {0}\u00d7{1}").format(across, down)
 
     def _target(self, answer: MapsAnswer) -> str:
         """Return what the network says of the target, and where Grad-CAM looked."""
@@ -83,7 +83,7 @@ class LiveMapsText(QObject):
         words = self.tr("{0} of {1} ({2}): {3}")
         said = words.format(title, name, _size(answer), scale.format(reach))
         largest = f"{heat.largest:.3g}"  # the colours of maps of pixels end before outliers
-        return said if largest == reach else self.tr("{0}, largest {1}").format(said, largest)
+        return said if largest == reach else self.tr("{0}, maximum {1}").format(said, largest)
 
 
 def _size(answer: MapsAnswer) -> str:

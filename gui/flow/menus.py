@@ -211,7 +211,7 @@ class MenusFlow(QObject):
         described = settings.describe(w.studio.technique)
         names = [n for n, d in described.items() if d.names_layers or d.names_channels]
         automatic = {name: described[name].default for name in names}
-        w.studio.set_settings(self.tr("Layers by themselves"), automatic)
+        w.studio.set_settings(self.tr("Use suggested layers"), automatic)
 
     @Slot()
     def _fill_recent(self) -> None:

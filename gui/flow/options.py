@@ -118,7 +118,7 @@ class OptionsFlow(QObject):
         with QSignalBlocker(self.presets):
             self.presets.clear()
             self.presets.addItems(list(self.all_presets()))
-            self.presets.insertItem(0, self.tr("(own settings)"))
+            self.presets.insertItem(0, self.tr("(custom)"))
             self.presets.setCurrentIndex(self._matching() + 1)
 
     def _matching(self) -> int:

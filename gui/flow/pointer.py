@@ -38,7 +38,7 @@ class PointerFlow(CanvasToolFlow):
         super().__init__(live_maps, networks, background, canvas, parent)
         self.value = QLabel()
         self.value.setObjectName("valueLabel")
-        self.value.setAccessibleName(self.tr("Maps' values under the pointer"))
+        self.value.setAccessibleName(self.tr("Map values under the pointer"))
         bar.insertPermanentWidget(0, self.value)
         self.seen: UnitField | None = None
         """The receptive field that is shown."""
@@ -61,7 +61,9 @@ class PointerFlow(CanvasToolFlow):
         self.take_tool(on)
         if on:
             self.canvas.set_note(
-                self.tr("Point at the picture. Escape ends.") + "\n" + self._where_layers_are()
+                self.tr("Point at the picture; press Escape to stop.")
+                + "\n"
+                + self._where_layers_are()
             )
             self.renew()
 
@@ -161,7 +163,7 @@ class PointerFlow(CanvasToolFlow):
         whole = self.tr("the whole picture")
         theoretical = whole if seen.side is None else self.tr("{0} px").format(_sides(*seen.side))
         if seen.effective is None:
-            effective = self.tr("none: no pixel moves it here")
+            effective = self.tr("none: no pixel affects it here")
         else:
             top, left, bottom, right = seen.effective
             sides = _sides(bottom - top, right - left)
@@ -172,7 +174,7 @@ class PointerFlow(CanvasToolFlow):
         return f"{words}\n{self._where_layers_are()}"
 
     def _where_layers_are(self) -> str:
-        return self.tr("Another layer: select it in the network tree.")
+        return self.tr("To choose another layer, select it in the network tree.")
 
 
 def last_layer(network: "Network", size: tuple[int, int]) -> str:

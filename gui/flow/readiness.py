@@ -19,7 +19,7 @@ def missing(job: Job) -> str:
         return QCoreApplication.translate("RunFlow", "Add a style picture first (Ctrl+Shift+O).")
     if technique.needs_start and not inputs.start:
         return QCoreApplication.translate(
-            "RunFlow", "The start is a picture, and there is none: choose another start."
+            "RunFlow", "Start is set to a picture, but there is none: choose another start."
         )
     if wanted(technique) is not None:
         if settings.describe(technique)[str(wanted(technique))].picks == "folder":

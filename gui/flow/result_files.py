@@ -52,8 +52,6 @@ def made_figure(result: RunResult, network: "Network | None" = None) -> Picture:
     job = result.job
     if not job.technique.has_figure:
         raise BadInput(
-            QCoreApplication.translate("Writing", "{0} has no figure besides its picture").format(
-                job.technique.title
-            )
+            QCoreApplication.translate("Writing", "{0} makes no figure").format(job.technique.title)
         )
     return job.technique.figure(prepare(job, network), result.picture.tensor())

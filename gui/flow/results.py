@@ -116,7 +116,9 @@ class ResultsFlow(QObject):
         assert job.size is not None  # decided when it ran
         how = self.tr("The same settings and the same seed, at another size.")
         if job.technique.goes_on:
-            how = self.tr("Goes on from this result, enlarged: its composition stays.")
+            how = self.tr(
+                "Continues from this result, enlarged, so the composition stays the same."
+            )
         dialog = EnlargeDialog(
             job.size, lambda side: enlarged(job, side, str(file)), how, self.window.controller,
             self.window,

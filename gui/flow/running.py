@@ -288,7 +288,7 @@ class RunFlow(ShownRun):
         self.notes_changed.emit({})
         if result is None:
             self._coming = None
-            self.bar.finish(self._sentence or self.tr("stopped before the first picture"))
+            self.bar.finish(self._sentence or self.tr("stopped; there is no picture yet"))
             return
         self._arrive()
         if self._last is not None:
@@ -339,12 +339,12 @@ class RunFlow(ShownRun):
             return
         self.controller.steer(after.technique, before.technique)
         if before.network != after.network:
-            self.said.emit(self.tr("The next run takes {0}.").format(after.network))
+            self.said.emit(self.tr("The next run will use {0}.").format(after.network))
         elif before.inputs != after.inputs:
             if same_pictures(running.inputs, after.inputs):
                 self.controller.weigh([weight for _, weight in after.inputs.styles])
             else:
-                self.said.emit(self.tr("The next run takes the new pictures."))
+                self.said.emit(self.tr("The next run will use the new pictures."))
         self.notes_changed.emit(waiting(running, after))
 
     @Slot()
@@ -371,7 +371,9 @@ class RunFlow(ShownRun):
             self.bar.tell(answer)
             return
         memory, room = answer.memory / 2**20, answer.available / 2**20
-        text = self.tr("a run: about {0}, {1:.0f} MiB").format(words(answer.seconds), memory)
+        text = self.tr("estimate: about {0}, {1:.0f} MiB").format(words(answer.seconds), memory)
         if not answer.fits:
-            text = self.tr("will not fit: {0:.0f} MiB needed, {1:.0f} there").format(memory, room)
+            text = self.tr("not enough memory: {0:.0f} MiB needed, {1:.0f} MiB available").format(
+                memory, room
+            )
         self.bar.tell(text)

@@ -71,7 +71,7 @@ class SessionRestore(QObject):
     def _on_looked(self, folder: Path, there: bool) -> None:
         choice = self.inspection.folder
         if not there and choice.path == folder:
-            log.warning("%s is not there: choose another folder of pictures", folder)
+            log.warning("the folder %s no longer exists: choose another folder of pictures", folder)
             choice.leave()
 
 

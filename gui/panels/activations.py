@@ -37,7 +37,7 @@ class ActivationsPanel(InspectionPanel):
         self.layer = LayerBox()
         self.layer.setObjectName("activationsLayer")
         self.scale = narrow_box(self.tr("Scale"))
-        self.scale.addItems([self.tr("one for all channels"), self.tr("each its own")])
+        self.scale.addItems([self.tr("same for all"), self.tr("one per tile")])
         self.order = narrow_box(self.tr("Order"))
         self.order.addItems([self.tr("by number"), self.tr("by strength")])
         self.order.setToolTip(self.tr("Strength: the mean over the channel's map"))
@@ -120,7 +120,7 @@ class ActivationsPanel(InspectionPanel):
         if subject.image is None or not subject.layers:
             self._clear()
             if subject.image is None:
-                self.say(self.tr("Open a picture to see what the channels answer to it."))
+                self.say(self.tr("Open a picture to see how the channels respond to it."))
         self._soon.start()
 
     # -- what comes -----------------------------------------------------------------------
@@ -163,9 +163,9 @@ class ActivationsPanel(InspectionPanel):
         self.scale.setEnabled(bool(shown.images))
         if not shown.images:
             self.bars.set_bars([Bar(c, names[c], means[c]) for c in order])
-            self.say(self.tr("{0} units; the strongest answers {1:.3g}").format(count, max(peaks)))
+            self.say(self.tr("{0} units; strongest {1:.3g}").format(count, max(peaks)))
             return
-        tip = self.tr("channel {0}: mean {1:.3g}, highest {2:.3g}")
+        tip = self.tr("channel {0}: mean {1:.3g}, maximum {2:.3g}")
         self.grid.set_tiles([
             GridTile(
                 shown.images[c], f"{c} {names[c]}".strip(),
@@ -174,14 +174,14 @@ class ActivationsPanel(InspectionPanel):
             for c in order
         ])  # fmt: skip
         silent = sum(peak <= 0 for peak in peaks)
-        said = self.tr("{0} channels of {1} (picture at {2}); highest {3:.3g}").format(
+        said = self.tr("{0} channels of {1} (picture at {2}); maximum {3:.3g}").format(
             count, *(f"{width}x{height}" for height, width in (shown.size, shown.seen)), max(peaks)
         )
         if silent:
-            said += "; " + self.tr("{0} never above zero").format(silent)
+            said += "; " + self.tr("{0} inactive").format(silent)
         tip = self.tr(
-            "The network looks at the picture at this size. The network tree gives sizes for the "
-            "result's picture."
+            "The size at which the network sees this picture. The "
+            "network tree shows sizes for the result."
         )
         self.say(said, tip)
 

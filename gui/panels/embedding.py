@@ -74,7 +74,9 @@ class EmbeddingPanel(FolderPanel):
         self.perplexity.setValue(30)
         self.perplexity.setAccessibleName(self.tr("Perplexity"))
         self.perplexity.setToolTip(
-            self.tr("About how many neighbours each picture is to keep; at most a third of all")
+            self.tr(
+                "Roughly how many neighbours each picture keeps; at most a third of the pictures"
+            )
         )
         self.seed = QSpinBox()
         self.seed.setRange(0, 2**31 - 1)
@@ -104,7 +106,7 @@ class EmbeddingPanel(FolderPanel):
     def _make_buttons(self) -> None:
         self.thumbnails = QCheckBox(self.tr("Pictures"))
         self.thumbnails.setChecked(True)
-        self.thumbnails.setToolTip(self.tr("Show thumbnails where there is room, not only dots"))
+        self.thumbnails.setToolTip(self.tr("Show thumbnails instead of dots where there is room"))
         self.thumbnails.toggled.connect(self._on_thumbnails)
         self.whole = QPushButton(self.tr("Whole map"))
         self.whole.clicked.connect(self.view.fit)
@@ -212,8 +214,9 @@ class EmbeddingPanel(FolderPanel):
             ).format(len(embedding.paths), *share, made.features)]  # fmt: skip
         else:
             words = [self.tr(
-                "{0} pictures, perplexity {1:g}. Who lies together is alike; distances between "
-                "clusters, and their sizes, mean little. (The first two principal components "
+                "{0} pictures, perplexity {1:g}. Pictures close together are alike; the sizes "
+                "of clusters "
+                "and the distances between them mean little. (The first two principal components "
                 "explain {2:.0%}.)"
             ).format(
                 len(embedding.paths), embedding.perplexity, float(embedding.explained[:2].sum())

@@ -55,7 +55,7 @@ class FiltersPanel(InspectionPanel):
         self.setObjectName("filtersPanel")
         self.layer_box = LayerBox(_has_filters, from_first=True)  # whose filters are pictures
         self.scale_box = narrow_box(self.tr("Scale"))
-        self.scale_box.addItems([self.tr("one for all filters"), self.tr("each its own")])
+        self.scale_box.addItems([self.tr("same for all"), self.tr("one per tile")])
         self.first_input = QSpinBox()
         self.first_input.setAccessibleName(self.tr("First input"))
         self.first_input.setSingleStep(INPUTS)
@@ -95,7 +95,7 @@ class FiltersPanel(InspectionPanel):
             self._give_up()
             self._asked = self.shown = None
             self._show_widgets()
-            self.say(self.tr("This network has no convolutions, so no filters."))
+            self.say(self.tr("This network has no convolutions and therefore no filters."))
 
     @Slot(int)
     def _on_layer(self, _index: int) -> None:
@@ -138,9 +138,9 @@ class FiltersPanel(InspectionPanel):
     def _on_found(self, found: FilterPictures) -> None:
         self.shown = found
         outputs, inputs, height, width = found.shape
-        ends = self.tr("Gray is zero; black and white are ±{0:.2g}").format(found.largest)
+        ends = self.tr("Grey is zero; black and white are ±{0:.2g}").format(found.largest)
         if self.scale_box.currentIndex() == 1:
-            ends = self.tr("Gray is zero; every filter reaches from end to end of its own")
+            ends = self.tr("Grey is zero; every filter is shown at its own full range")
         if found.coloured:
             tip = self.tr("Channel {0} of {1}: click to look at it")
             self.grid.set_tiles([

@@ -77,7 +77,7 @@ class FolderLine(QWidget):
         # A path says most at its end, a sentence at its beginning.
         mode = Qt.TextElideMode
         self.shown.set_mode(mode.ElideLeft if path is not None else mode.ElideRight)
-        self.shown.setText(str(path) if path is not None else self.tr("No folder yet"))
+        self.shown.setText(str(path) if path is not None else self.tr("No folder chosen"))
         self.shown.setToolTip(str(path) if path is not None else "")
 
 
@@ -119,7 +119,7 @@ class FolderPanel(InspectionPanel):
         if self.subject is None or not self.subject.layers:
             return  # the network is still being loaded
         if self.folder.path is None:
-            self.say(self.tr("Choose a folder of pictures to look through."))
+            self.say(self.tr("Choose a folder of pictures to search."))
             return
         self.look()
 
@@ -191,4 +191,4 @@ class FolderPanel(InspectionPanel):
         more = len(unreadable) - NAMED
         if more > 0:
             names = self.tr("{0} and {1} more").format(names, more)
-        return self.tr("Left out, because they cannot be read: {0}.").format(names)
+        return self.tr("Could not be read: {0}.").format(names)

@@ -206,7 +206,7 @@ class InspectionPanel(QWidget):
             self.progress.setRange(0, total)
             self.progress.setValue(count)
             if waits_for and self.progress.isVisible():
-                self.say(self.tr("“{0}” is reading the folder; this tab waits.").format(waits_for))
+                self.say(self.tr("Waiting while “{0}” reads the folder.").format(waits_for))
                 self._waiting = True
             elif self._waiting and not waits_for:
                 self.say("")

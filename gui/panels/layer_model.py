@@ -247,9 +247,9 @@ class LayerModel(LayerRows):
         if role not in (_Data.DisplayRole, _Data.ToolTipRole):
             return None
         if purpose := self.role_at(section):
-            words = self.tr("{0}: the layers used for it, with weights")
+            words = self.tr("{0}: the layers it uses, with their weights")
             if not purpose.weighted:
-                words = self.tr("{0}: what is used")
+                words = self.tr("{0}: what it uses")
             meaning = words.format(purpose.label)
             return purpose.label if role == _Data.DisplayRole else meaning
         columns = (
@@ -257,7 +257,10 @@ class LayerModel(LayerRows):
             (self.tr("Kind"), self.tr("What the layer computes")),
             (self.tr("Channels"), self.tr("Number of channels")),
             (self.tr("Size"), self.tr("Positions per channel, width x height")),
-            (self.tr("Sees"), self.tr("Side of the square of the picture that one position sees")),
+            (
+                self.tr("Sees"),
+                self.tr("Receptive field: side of the square that one position sees"),
+            ),
         )
         return columns[section and section - len(self.roles)][role == _Data.ToolTipRole]
 

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.attribution.registry import METHODS
+from engine.attribution.registry import METHODS, find_method
 from engine.attribution.square import SHOWN, Square
 from gui.panels.class_box import ClassBox
 from gui.panels.combo_width import narrow
@@ -100,13 +100,14 @@ class LiveMapsPanel(QScrollArea):
         narrow(self.layer)
         self.layer.activated.connect(self.changed)
         self.grad_cam.form.addRow(self.tr("Layer"), self.layer)
+        self.grad_cam.method.currentTextChanged.connect(self._offer_layers)
         self.said = QLabel()
         self.said.setWordWrap(True)
         self.said.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.cancel = QPushButton(self.tr("Cancel"))
         self.cancel.setObjectName("cancelMap")
         self.cancel.setAccessibleName(self.tr("Cancel the map"))
-        self.cancel.setToolTip(self.tr("Give up the map under way: this switches it off"))
+        self.cancel.setToolTip(self.tr("Cancel the map being made and switch it off"))
         self.cancel.clicked.connect(self._on_cancel)
         self.cancel.hide()
         line_of_words = QWidget()  # as high as the button: nothing moves when that comes
@@ -152,11 +153,11 @@ class LiveMapsPanel(QScrollArea):
         return self.target.which()
 
     def set_layers(self, names: Sequence[tuple[str, str]]) -> None:
-        """Offer layers (shown name, name) for Grad-CAM, the last map by itself."""
+        """Offer layers (shown name, name) for Grad-CAM, the last layer by itself."""
         before = self.layer.currentData()
         with QSignalBlocker(self.layer):
             self.layer.clear()
-            self.layer.addItem(self.tr("last map"), "")
+            self.layer.addItem(self.tr("last layer"), "")
             for shown, name in names:
                 self.layer.addItem(shown, name)
             self.layer.setCurrentIndex(max(0, self.layer.findData(before)))
@@ -244,6 +245,19 @@ class LiveMapsPanel(QScrollArea):
     def _on_square(self) -> None:
         if self.saliency.isChecked():
             self.changed.emit()
+
+    @Slot(str)
+    def _offer_layers(self, method: str) -> None:
+        """Let a layer be chosen only for methods that leave the choice."""
+        free = find_method(method).takes_layer
+        self.layer.setEnabled(free)
+        self.layer.setToolTip(
+            ""
+            if free
+            else self.tr("{0} always uses the maps that the network averages at its end").format(
+                method
+            )
+        )
 
     @Slot()
     def _on_target(self) -> None:

@@ -73,7 +73,7 @@ class LossPanel(QWidget):
         self._empty.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._log = QCheckBox(self.tr("Log"), self)
         self._log.setToolTip(
-            self.tr("Logarithmic scale; on both sides of zero where values are not all above it")
+            self.tr("Logarithmic scale; symmetric about zero where values can be negative")
         )
         self._log.setChecked(True)
         self._fit = QToolButton(self)

@@ -43,7 +43,7 @@ class MapGroup(QGroupBox):
         self.threshold = QSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0, 100)
         self.threshold.setAccessibleName(self.tr("{0}: threshold").format(title))
-        self.threshold.setToolTip(self.tr("Only what is at least so strong is shown"))
+        self.threshold.setToolTip(self.tr("Show only values at least this strong"))
         self.form = QFormLayout(self)
         self.form.addRow(self.tr("Method"), self.method)
         self.form.addRow(self.tr("Opacity"), self.opacity)

@@ -112,7 +112,7 @@ class NeighborsPanel(FolderPanel):
         self._pending = False
         if image is None:
             self.clear()
-            self.say(self.tr("There is no picture on the canvas to compare with."))
+            self.say(self.tr("There is no picture on the canvas to compare."))
             return
         self._asked = self._wanted()
         request = NeighborsRequest(

@@ -64,7 +64,7 @@ class NetworkTreePanel(QWidget):
         self._search.returnPressed.connect(self._enter_tree)
         self._key = QToolButton(self)
         self._key.setText(self.tr("Key layers"))
-        self._key.setToolTip(self.tr("Show only the layers of this network to try first"))
+        self._key.setToolTip(self.tr("Show only the layers worth trying first"))
         self._key.setCheckable(True)
         self._key.setEnabled(False)
         self._key.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -261,12 +261,12 @@ class NetworkTreePanel(QWidget):
         if layer.channels is not None:
             facts.append(self.tr("{0} channels").format(layer.channels))
         if layer.size:
-            size = self.tr("{0}x{1} positions").format(layer.size[1], layer.size[0])
+            size = self.tr("{0}×{1} positions").format(layer.size[1], layer.size[0])
             if self._picture:
-                size = self.tr("{0} at {1}x{2} px").format(size, *self._picture[::-1])
+                size = self.tr("{0} at {1}×{2} px").format(size, *self._picture[::-1])
             facts.append(size)
         if layer.receptive_field is None:
             facts.append(self.tr("sees the whole picture"))
         else:
-            facts.append(self.tr("each sees {0}x{0} px").format(layer.receptive_field))
+            facts.append(self.tr("each sees {0}×{0} px").format(layer.receptive_field))
         self._details.setText(title + "\n" + ", ".join(facts))

@@ -40,7 +40,7 @@ class OccluderGroup(QGroupBox):
         self.size_box.setValue(AT_FIRST)
         self.size_box.setSuffix(self.tr(" % of the short side"))
         self.size_box.setAccessibleName(self.tr("Size of the occluder"))
-        self.size_box.setToolTip(self.tr("Also: the wheel with Shift over the picture"))
+        self.size_box.setToolTip(self.tr("Or turn the wheel over the picture while holding Shift"))
         self.fill_box = QComboBox()
         self.fill_box.setAccessibleName(self.tr("Fill of the occluder"))
         for name, text in fills():

@@ -51,7 +51,7 @@ class OcclusionRows(QWidget):
         self.step.setSingleStep(10)
         self.step.setSuffix(self.tr(" % of the square"))
         self.step.setToolTip(
-            self.tr("How far the square moves each time: half the step takes four times as long")
+            self.tr("How far the square moves each time; half the step takes four times as long")
         )
         self.fill = QComboBox()
         self.fill.setObjectName("occlusionFill")

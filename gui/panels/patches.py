@@ -36,14 +36,14 @@ class PatchesPanel(FolderPanel):
         self.setObjectName("patchesPanel")
         self.layer_box = LayerBox(_has_channels)
         self.order_box = narrow_box(self.tr("Channels"))
-        self.order_box.addItems([self.tr("the strongest first"), self.tr("by number")])
+        self.order_box.addItems([self.tr("strongest first"), self.tr("by number")])
         self.channel_box = QSpinBox()
         self.channel_box.setAccessibleName(self.tr("Find channel"))
         self.channel_box.setRange(-1, 0)
         self.channel_box.setValue(-1)
         self.channel_box.setSpecialValueText(self.tr("all"))
         self.channel_box.setKeyboardTracking(False)
-        self.channel_box.setToolTip(self.tr("Type a channel's number to see only that one"))
+        self.channel_box.setToolTip(self.tr("Type a number to see only that channel"))
         form = QFormLayout()
         form.addRow(self.tr("Layer"), self.layer_box)
         form.addRow(self.tr("Channels"), self.order_box)
@@ -186,9 +186,9 @@ class PatchesPanel(FolderPanel):
             found.done, found.total, found.of
         )]  # fmt: skip
         if found.taken_up == found.total:
-            words.append(self.tr("Known from the last time."))
+            words.append(self.tr("Read in an earlier session."))
         elif found.taken_up:
-            words.append(self.tr("Taken up again after {0}.").format(found.taken_up))
+            words.append(self.tr("Continued after {0}.").format(found.taken_up))
         words.append(self.skipped(found.unreadable))
         return " ".join(word for word in words if word)
 

@@ -80,7 +80,7 @@ class RunBar(QWidget):
         self.stop.setEnabled(active and state is not State.STOPPING)
         if state is State.PREPARING:
             self.progress.setRange(0, 0)
-            self.say(self.tr("getting ready…"))
+            self.say(self.tr("preparing…"))
         elif state is State.STOPPING:
             self.say(self.tr("stopping after this iteration…"))
         elif state is State.IDLE and self.progress.maximum() == 0:
@@ -130,5 +130,5 @@ class RunBar(QWidget):
 
 
 def speed_words(per_second: float) -> str:
-    """Return a speed as people say it: 3.2/s, or 1.4 s each where it takes longer."""
-    return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
+    """Return a speed as people say it: 3.2/s, or 1.4 s per iteration where it takes longer."""
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s per iteration"

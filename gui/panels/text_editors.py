@@ -89,10 +89,10 @@ class FolderEditor(TextEditor):
 
     def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
         super().__init__(setting, parent)
-        self.box.setPlaceholderText(self.tr("none yet"))
+        self.box.setPlaceholderText(self.tr("none"))
         self.button = QPushButton(self.tr("Choose…"))
         self._adopt(self.button)
-        self.button.setAccessibleName(self.tr("Choose the folder"))
+        self.button.setAccessibleName(self.tr("Choose folder"))
         self.button.clicked.connect(self.ask)
         self.setFocusProxy(self.box)
 

@@ -197,7 +197,7 @@ class TimelinePanel(QWidget):
         self._strip = TimelineStrip(self)
         self._strip.setAccessibleName(self.tr("History"))
         self._strip.setAccessibleDescription(
-            self.tr("Pictures of the run; the slider below chooses among them")
+            self.tr("Pictures of the run; choose one with the slider below")
         )
         self._slider = QSlider(Qt.Orientation.Horizontal, self)
         self._slider.setObjectName("timelineSlider")
@@ -205,11 +205,13 @@ class TimelinePanel(QWidget):
         self._label = QLabel(self)
         # Its text is elided to the room it gets: a long one must not widen the window.
         self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._go_live = self._button(self.tr("Live"), self.tr("Go to the newest and follow"))
+        self._go_live = self._button(
+            self.tr("Live"), self.tr("Go to the newest picture and follow the run")
+        )
         self._compare = self._button(self.tr("Compare"), self.tr("Compare with another picture"))
         self._compare.setObjectName("compareButton")
         self._save = self._button(self.tr("Save…"), self.tr("Save this picture"))
-        self._branch = self._button(self.tr("Use as start"), self.tr("Begin a run from here"))
+        self._branch = self._button(self.tr("Use as start"), self.tr("Start a run from here"))
         self._go_live.setCheckable(True)
         self._compare.setCheckable(True)
 

@@ -135,7 +135,7 @@ class CameraSource(SinkSource):
     @Slot()
     def _on_error(self) -> None:
         reason = self._camera.errorString()
-        self._on_problem(self.tr("{0} gives no picture ({1})").format(self.name, reason))
+        self._on_problem(self.tr("{0} sends no picture ({1})").format(self.name, reason))
 
 
 class PlayerSource(SinkSource):
@@ -174,7 +174,7 @@ class PlayerSource(SinkSource):
 
         loaded = self._player.mediaStatus() is QMediaPlayer.MediaStatus.LoadedMedia
         if loaded and not self._player.hasVideo():
-            text = self.tr("{0} cannot be played: it is no film, it holds no moving picture")
+            text = self.tr("{0} cannot be played: it contains no video")
             self._on_problem(text.format(self.path))
 
 

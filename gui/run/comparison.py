@@ -88,8 +88,8 @@ def drawn(
         raise BadInput(
             QCoreApplication.translate(
                 "Comparing",
-                "That would be {0} columns; choose fewer networks, classes, units or layers, at most "
-                "{1} together.",
+                "That would make {0} columns, and {1} are the most; "
+                "choose fewer networks, classes, units or layers.",
             ).format(len(columns), MOST_COLUMNS)
         )
     if sanity:

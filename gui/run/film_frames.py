@@ -49,9 +49,9 @@ class FilmFrames:
             folder = self._folder = self._folder or scratch_folder("films", self)
             if self._left <= 0 or not has_room(folder):
                 raise BadInput(
-                    QCoreApplication.translate(
-                        "Reel", "the disk has no room for more of them in {0}"
-                    ).format(folder.parent)
+                    QCoreApplication.translate("Reel", "there is no more disk space in {0}").format(
+                        folder.parent
+                    )
                 )
             file = folder / f"frame-{len(self._files) + 1:05}.png"
             save_picture(from_tensor(picture), file)

@@ -144,7 +144,7 @@ def unit_field(
     shape = network.calls(size)[network.resolve(layer)].shape
     if len(shape) != 4:
         words = QCoreApplication.translate(
-            "Pointing", "{0} gives no map, so that no unit of it has a place in the picture."
+            "Pointing", "{0} has no map, so its units have no position in the picture."
         )
         raise BadInput(words.format(layer))
     field: Field = view.cached(("field", layer), lambda: fields(network, [layer], size)[layer])

@@ -149,7 +149,7 @@ class Results(QObject):
     def _fail(self, kept: StoredResult, error: BaseException) -> None:
         if not isinstance(error, (BadInput, OSError)):
             raise error
-        self.failed.emit(self.tr("Result {0} cannot be kept: {1}").format(kept.number, error))
+        self.failed.emit(self.tr("Result {0} cannot be saved: {1}").format(kept.number, error))
 
 
 class _ResultsFolder:
@@ -178,7 +178,7 @@ def _written(result: RunResult, finish: Finish, place: _ResultsFolder, name: str
     file = place.folder() / name
     if not has_room(file.parent):
         raise BadInput(
-            QCoreApplication.translate("Results", "the disk has no room for it in {0}").format(
+            QCoreApplication.translate("Results", "there is not enough disk space in {0}").format(
                 file.parent
             )
         )

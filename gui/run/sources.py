@@ -164,7 +164,7 @@ class _Player(QObject):
         # Absolute, so that no name is taken for an address in the network.
         with av.open(str(self.path.absolute())) as container:
             if not container.streams.video:
-                text = self.tr("{0} cannot be played: it is no film, it holds no moving picture")
+                text = self.tr("{0} cannot be played: it contains no video")
                 raise BadInput(text.format(self.path))
             stream: Any = container.streams.video[0]
             stream.thread_type = "AUTO"
@@ -180,7 +180,7 @@ class _Player(QObject):
                     self.ready.emit()
                 count += 1
             if not count:
-                text = self.tr("{0} cannot be played: not a single picture in it can be read")
+                text = self.tr("{0} cannot be played: none of its frames can be read")
                 raise BadInput(text.format(self.path))
             # A film of one picture stands still; else the last one stays as long as the others.
             self.stopped.wait(None if count == 1 else 1 / rate)

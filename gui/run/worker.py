@@ -44,6 +44,8 @@ class RunControl:
         self._condition = threading.Condition()
         self._paused = False
         self._steps = 0
+        self.waited = 0.0
+        """Seconds that the run has been held so far."""
         self.stopped = False
 
     def pause(self, on: bool) -> None:
@@ -77,7 +79,9 @@ class RunControl:
     def wait(self) -> None:
         """Return when the next iteration may begin (called by the worker)."""
         with self._condition:
+            began = time.perf_counter()
             self._condition.wait_for(lambda: not self.held)
+            self.waited += time.perf_counter() - began
             self._steps = max(0, self._steps - 1)
 
 
@@ -108,6 +112,7 @@ class RunResult:
     iteration: int
     total: int
     seconds: float
+    """Without pauses."""
     complete: bool
     note: str | Message = ""
     """What a person should know of the run: `Frame.note`."""
@@ -278,7 +283,8 @@ class _LastFrame:
         picture = from_tensor(self.frame.picture, carried(self.job))
         stop = None if complete else self.frame.iteration
         job = replace(self.job, changes=tuple(request.steering.applied), stop_after=stop)
-        frame, seconds = self.frame, time.perf_counter() - self.began
+        frame = self.frame
+        seconds = time.perf_counter() - self.began - request.control.waited
         return RunResult(
             request.number,
             job,

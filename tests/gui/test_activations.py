@@ -342,8 +342,8 @@ def test_next_and_previous_channel(channel_window: ChannelWindow, qtbot: QtBot, 
         assert window.patches.found is not None
         assert window.patches.found.rows.only == number
     assert not window.next.isEnabled()
-    assert "nowhere above zero" in window.on_picture.said.text()
-    assert "nothing drives it" in window.guided.said.text()
+    assert "no positive activation" in window.on_picture.said.text()
+    assert "nothing to explain" in window.guided.said.text()
     qtbot.mouseClick(window.previous, Qt.MouseButton.LeftButton)
     assert window.number.value() == 2
     window.number.setValue(0)
@@ -465,7 +465,7 @@ def test_the_grid_follows_the_layer_that_is_selected(window: MainWindow, qtbot: 
     height, width = maps.shape[1:]
     size = f"{width}x{height} (picture at {picture.shape[3]}x{picture.shape[2]})"
     assert f"{len(maps)} channels of {size}" in panel.said.text()
-    assert panel.said.toolTip().endswith("tree gives sizes for the result's picture.")
+    assert panel.said.toolTip().endswith("tree shows sizes for the result.")
     assert (width, height) == (48, 32), "of 451 x 300 px, whose short side becomes 128"
     panel.order.setCurrentIndex(1)
     panel.order.activated.emit(1)

@@ -321,7 +321,7 @@ def test_the_figure_of_an_order_before_is_told_from_that_of_the_last(
     until(qtbot, lambda: "unicorn" in dialog.said.text())
     assert dialog.older.isVisible()
     dialog.write(tmp_path / "figure.png")
-    until(qtbot, lambda: "figure.png: of an order before" in dialog.said.text())
+    until(qtbot, lambda: "figure.png, which was made with earlier choices" in dialog.said.text())
     dialog.choices.classes.setText("pizza")
     compared(qtbot, dialog)
     assert not dialog.older.isVisible()

@@ -149,6 +149,22 @@ def test_pause_holds_step_does_one_and_resume_goes_on(
     until_idle(qtbot, controller)
 
 
+def test_the_time_of_a_run_is_without_its_pauses(qtbot: QtBot, controller: RunController) -> None:
+    heard, began = Heard(controller), time.perf_counter()
+    controller.start(job(pausing(0.002), iterations=5000))
+    qtbot.waitUntil(lambda: len(heard.points) >= 2, timeout=20_000)
+    controller.pause()
+    qtbot.wait(80)  # the iteration under way ends
+    held = time.perf_counter()
+    qtbot.wait(300)
+    held = time.perf_counter() - held
+    controller.stop()
+    until_idle(qtbot, controller)
+    (result,) = heard.results
+    assert result is not None
+    assert 0 < result.seconds < time.perf_counter() - began - held
+
+
 def test_a_paused_run_can_be_stopped(qtbot: QtBot, controller: RunController) -> None:
     heard = Heard(controller)
     controller.start(job(pausing(0.002), iterations=5000))

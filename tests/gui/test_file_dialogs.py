@@ -74,7 +74,7 @@ def test_a_missing_folder_is_told_and_giving_up_saves_nothing(
 ) -> None:
     answer(tmp_path / "gone" / "cat.jpg", "")
     assert ask(qtbot) is None
-    assert reasons == [f"There is no folder {tmp_path / 'gone'}."]
+    assert reasons == [f"The folder {tmp_path / 'gone'} does not exist."]
     assert Path(offered[1]).name == "cat.jpg"
     assert Path(offered[1]).parent.is_dir()
 

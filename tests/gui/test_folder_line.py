@@ -31,7 +31,7 @@ def test_a_sentence_keeps_its_beginning_and_a_path_its_end(qtbot: QtBot) -> None
     layout = line.layout()
     assert layout is not None
     layout.setEnabled(False)  # the label's width is the test's
-    assert line.shown.text() == "No folder yet"
+    assert line.shown.text() == "No folder chosen"
     assert begins_alike(line)
     folder.choose(Path("/pictures/of/animals/and/plants"))
     assert not begins_alike(line)

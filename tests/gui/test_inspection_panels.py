@@ -226,7 +226,7 @@ def test_a_search_is_cancelled_gone_on_with_and_known_at_the_next_start(
     assert isinstance(panel, PatchesPanel)
     assert panel.line.shown.text() == str(pictures), "the folder is remembered"
     until(qtbot, lambda: panel.found is not None and not panel.busy)
-    assert "Known from the last time" in panel.said.text()
+    assert "Read in an earlier session" in panel.said.text()
     after = [patch.value for _, tiles in panel.found.channels for patch, _ in tiles]
     assert after == before
     closed(qtbot, other)
@@ -248,7 +248,7 @@ def test_a_search_broken_off_by_closing_is_taken_up_again(
     assert panel.said.text() == "8 of 24 pictures have not been read yet."
     panel.again.click()
     until(qtbot, lambda: panel.found is not None and not panel.busy)
-    assert "Taken up again after 16" in panel.said.text()
+    assert "Continued after 16" in panel.said.text()
     closed(qtbot, other)
 
 

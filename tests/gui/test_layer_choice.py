@@ -85,7 +85,7 @@ def test_without_a_network_nothing_is_chosen_and_another_begins_anew(
     box.follow(subject(layers=()))
     assert (box.count(), box.chosen()) == (0, "")
     box.follow(subject(layers=LAYERS[:3]))
-    assert box.chosen() == "relu_a", "the last map of a network that is in no catalogue"
+    assert box.chosen() == "relu_a", "the last layer of a network that is in no catalogue"
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_a_lesson_is_made_saved_opened_gone_back_to_and_exported(
     name = window.layers.here.network.classes[7]
     assert figure.caption.startswith(f"Grad-CAM for {name} (")
     assert re.search(
-        r", layer relu3_1, network slim_vgg, colours up to [\d.e+-]+, largest [\d.e+-]+$",
+        r", layer relu3_1, network slim_vgg, scale to [\d.e+-]+, maximum [\d.e+-]+$",
         figure.caption,
     ), figure.caption
     title, text = (panel.findChild(kind, f"step{kind_name}") for kind, kind_name in (
@@ -401,7 +401,7 @@ def test_a_lesson_on_a_drive_that_is_away_is_remembered_until_it_is_back(
     drive.rename(tmp_path / "pulled out")
     for _ in range(2):
         other = opened_window(qtbot)
-        until(qtbot, lambda: "the lesson of the last session is left out" in caplog.text)
+        until(qtbot, lambda: "the lesson of the last session is not opened" in caplog.text)
         assert other.lesson.list.count() == 0
         until(qtbot, lambda other=other: is_idle(other))
         closed(qtbot, other)
@@ -420,14 +420,14 @@ def test_a_new_lesson_takes_the_place_of_one_that_is_away(
     document = lesson_window.lessons.document
     away = tmp_path / "away.lesson"
     document.reopen(away)
-    until(qtbot, lambda: "the lesson of the last session is left out" in caplog.text)
+    until(qtbot, lambda: "the lesson of the last session is not opened" in caplog.text)
     assert document.file == away
     document.write(tmp_path / "other.lesson")
     until(qtbot, lambda: document.file == tmp_path / "other.lesson")
     document.reopen(away)
     document.new()
     caplog.clear()
-    until(qtbot, lambda: "the lesson of the last session is left out" in caplog.text)
+    until(qtbot, lambda: "the lesson of the last session is not opened" in caplog.text)
     assert document.file is None
 
 

@@ -344,6 +344,20 @@ NAMES = [
         ("zebra", None, "no class 'zebra'"), ("most likely", None, ""), ("Ant", 7, ""),
     ],
 )  # fmt: skip
+def test_a_layer_is_chosen_only_for_methods_that_take_one(qtbot: QtBot) -> None:
+    panel = LiveMapsPanel()
+    qtbot.addWidget(panel)
+    panel.set_layers([("relu_a", "a"), ("relu_b", "b")])
+    panel.grad_cam.setChecked(True)
+    assert panel.layer.isEnabled()
+    panel.grad_cam.method.setCurrentText("CAM")
+    assert not panel.layer.isEnabled()
+    assert panel.layer.toolTip().startswith("CAM always uses")
+    panel.grad_cam.method.setCurrentText("guided Grad-CAM")
+    assert panel.layer.isEnabled()
+    assert not panel.layer.toolTip()
+
+
 def test_a_typed_class_is_taken_where_it_is_the_only_one_that_fits(
     qtbot: QtBot, text: str, meant: int | None, told: str
 ) -> None:

@@ -338,7 +338,7 @@ def test_download(qtbot, published, dialog, server, home):
         server.released.set()
     assert (home / "squeezenet1_1.pth").read_bytes() == CONTENT
     qtbot.waitUntil(lambda: state(dialog, "squeezenet1_1") == "here")
-    assert "have arrived" in status(dialog)
+    assert "have been downloaded" in status(dialog)
     assert not bar.isVisible()
     assert button(dialog, "useButton").isEnabled()
 
@@ -509,7 +509,7 @@ def test_verify(qtbot, dialog, slim, home):
         import_through_dialogs(qtbot, dialog, slim, "birds")
     qtbot.waitUntil(lambda: "birds" in column(dialog, 0))
     press(qtbot, dialog, "verifyButton")
-    qtbot.waitUntil(lambda: "checked: 1, none is wrong" in status(dialog))
+    qtbot.waitUntil(lambda: "checked: 1; all are intact" in status(dialog))
     assert "as it should be" in child(dialog, QTextBrowser, "networkDetails").toPlainText()
     content = bytearray((home / "birds.safetensors").read_bytes())
     content[-1] ^= 1

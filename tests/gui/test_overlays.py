@@ -147,5 +147,7 @@ def test_a_network_of_squares_says_that_it_squeezes(
     monkeypatch.setattr(MapsWorker, "_network", lambda *_: squares)
     window.live_maps_flow.refresh()
     until(qtbot, lambda: "squeezed" in window.canvas.caption.text())
-    assert window.canvas.caption.text().endswith("seen squeezed to 32×32")
-    assert "takes squares only: the picture is squeezed to 32×32." in window.live_maps.said.text()
+    assert window.canvas.caption.text().endswith("squeezed to 32×32")
+    assert (
+        "takes only square pictures: this one is squeezed to 32×32." in window.live_maps.said.text()
+    )

@@ -231,7 +231,7 @@ def test_the_receptive_field_follows_the_pointer(window: MainWindow, qtbot: QtBo
     assert marks[THEORETICAL].rect.contains(marks[EFFECTIVE].rect)
     assert canvas.note().startswith("relu3_1 at ")
     assert "theoretical 24 px, effective" in canvas.note()
-    assert "Another layer: select it in the network tree." in canvas.note()
+    assert "To choose another layer, select it in the network tree." in canvas.note()
     QTest.mouseMove(canvas.viewport(), place(window, 0.8, 0.3))
     until(qtbot, lambda: flow.seen is not first and not flow._newest.busy)
     assert flow.seen is not None

@@ -241,7 +241,7 @@ def test_a_lesson_that_has_gone_or_is_damaged_is_left_out(
     closed(qtbot, window)
     file.write_bytes(file.read_bytes()[:100])
     other = again()
-    until(qtbot, lambda: "the lesson of the last session is left out" in caplog.text)
+    until(qtbot, lambda: "the lesson of the last session is not opened" in caplog.text)
     assert no_dialogs()
     assert other.lesson.list.count() == 0
     assert other.lessons.document.file is None
@@ -389,7 +389,7 @@ def test_a_folder_that_has_gone_is_left_and_may_come_back(
     assert no_dialogs()
     later = folder_panel(other, "neighbors")
     until(qtbot, lambda: "Choose a folder" in later.said.text())
-    assert later.line.shown.text() == "No folder yet"
+    assert later.line.shown.text() == "No folder chosen"
     closed(qtbot, other)
     pictures.with_name("away").rename(pictures)
     third = again()
@@ -417,13 +417,13 @@ def test_a_tab_says_that_it_waits_for_another_and_how_far_that_is(
     mapped.folder.choose(pictures)
     until(qtbot, lambda: mapped.progress.value() == 16)
     near = turn_to(window, qtbot, "neighbors")
-    until(qtbot, lambda: near.said.text() == "“Map” is reading the folder; this tab waits.")
+    until(qtbot, lambda: near.said.text() == "Waiting while “Map” reads the folder.")
     assert near.progress.isVisible()
     assert (near.progress.value(), near.progress.maximum()) == (16, 20)
     near.cancel()
     assert near.said.text() == "Cancelled."
     near.again.click()
-    until(qtbot, lambda: near.said.text() == "“Map” is reading the folder; this tab waits.")
+    until(qtbot, lambda: near.said.text() == "Waiting while “Map” reads the folder.")
     mapped.cancel()
     gate.set()
     assert isinstance(near, NeighborsPanel)

@@ -86,11 +86,11 @@ def test_what_is_not_there_is_said_and_what_cannot_be_done_is_not_taken(
     palette: CommandPalette, qtbot: QtBot
 ) -> None:
     palette.line.setText("nonsense xyz")
-    assert listed(palette) == ["Nothing here is called “nonsense xyz”."]
+    assert listed(palette) == ["No command matches “nonsense xyz”."]
     qtbot.keyClick(palette.line, Qt.Key.Key_Return)
     assert palette.chosen is None and palette.isVisible()
     palette.line.setText("save figure")
-    assert "not possible now" in listed(palette)[0]
+    assert "not available now" in listed(palette)[0]
     qtbot.keyClick(palette.line, Qt.Key.Key_Return)
     assert palette.chosen is None
 

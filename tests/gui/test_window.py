@@ -294,13 +294,13 @@ def test_deep_dream_on_single_channels(window: MainWindow, qtbot: QtBot) -> None
 def test_presets_built_in_and_own(window: MainWindow, qtbot: QtBot) -> None:
     box = window.findChild(QComboBox, "presetBox")
     assert box is not None
-    assert box.currentText() == "(own settings)"
+    assert box.currentText() == "(custom)"
     box.setCurrentText("Fast preview")
     box.activated.emit(box.currentIndex())
     assert window.studio.technique.iterations == 150  # type: ignore[attr-defined]
     assert box.currentText() == "Fast preview"
     window.studio.set_setting("tv_weight", 4.0)
-    assert box.currentText() == "(own settings)"
+    assert box.currentText() == "(custom)"
     window.options.save_preset("mine")
     assert box.currentText() == "mine"
     window.actions_table["reset_settings"].trigger()
