@@ -19,16 +19,16 @@ class Finish:
     """How a result is finished."""
 
     recolour: str = setting(
-        "none", "Recolour", "none: as it was made; luminance: the photo's colours, light and dark of "
-        "the result; match: the photo's mean colour and spread; gray: no colours.",
+        "none", "Recolour", "none: unchanged; luminance: the photo's colours with the result's "
+        "light and dark; match: the photo's mean colour and spread; gray: no colour.",
         choices=("none", "luminance", "match", "gray"), group="Finish", live=True,
     )  # fmt: skip
     recolour_strength: float = setting(
-        1.0, "Recolour strength", "How far the colours are changed.",
+        1.0, "Recolour strength", "How strongly the colours are changed.",
         low=0.0, high=1.0, step=0.05, group="Finish", live=True,
     )  # fmt: skip
     strength: float = setting(
-        1.0, "Strength", "How much of the result there is: 0 is the photo.",
+        1.0, "Strength", "How much of the result to show; 0 is the photo.",
         low=0.0, high=1.0, step=0.05, group="Finish", live=True,
     )  # fmt: skip
 

@@ -46,16 +46,16 @@ class Preferences:
         choices=("dark", "light", "system"), group="Look",
     )  # fmt: skip
     text_size: int = setting(
-        100, "Text size", "Size of all text in the window; View › Large text makes it larger for an "
-        "audience.", low=75, high=250, step=5, unit="%", group="Look",
+        100, "Text size", "Size of all text in the window; View › Large text makes it larger for "
+        "an audience.", low=75, high=250, step=5, unit="%", group="Look",
     )  # fmt: skip
     forecast: bool = setting(
         True, "Forecast", "Estimate the time and memory of a run before it starts.",
         group="Run",
     )  # fmt: skip
     threads: int = setting(
-        0, "Threads", "Processor threads for runs; 0 uses all. One "
-        "fewer keeps other programs responsive.", low=0, high=256, group="Run",
+        0, "Threads", "Processor threads for runs; 0 uses all. One fewer keeps other programs "
+        "responsive.", low=0, high=256, group="Run",
     )  # fmt: skip
     history_mib: int = setting(
         256, "History", "Memory for the moments that the timeline keeps of a run.",

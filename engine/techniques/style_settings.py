@@ -25,7 +25,8 @@ def pooling() -> Any:
 def first_share() -> Any:
     """Return how many of the iterations the coarsest scale gets."""
     return setting(
-        2.0, "First scale's share", "Iterations at the first scale, relative to each later one.",
+        2.0, "First-scale iterations", "Iterations at the first scale, relative to each of the "
+        "later scales.",
         low=0.1, high=20.0, step=0.5, group="Scale",
     )  # fmt: skip
 
@@ -33,8 +34,8 @@ def first_share() -> Any:
 def averaging(default: float) -> Any:
     """Return the decay of the running mean."""
     return setting(
-        default, "Averaging", "Decay of the running mean of pictures, which is what is shown; "
-        "0 shows the newest.",
+        default, "Averaging", "Decay of the running mean of iterates, which is what you see; 0 "
+        "shows the newest one.",
         low=0.0, high=0.9999, step=0.01, group="Optimizer",
     )  # fmt: skip
 

@@ -96,7 +96,7 @@ def test_every_setting_with_range_unit_and_default(program: Program, command: st
 
 def test_some_settings_word_for_word(program: Program) -> None:
     words = described(program("style-transfer", "--help").stdout)
-    assert words["--iterations"].startswith(" N Steps in all, over every scale. (1 to 100000;")
+    assert words["--iterations"].startswith(" N Total steps over all scales. (1 to 100000;")
     assert words["--optimizer"].endswith("(one of adam, lbfgs; default: adam)")
     assert words["--smallest-scale"].endswith("(16 to 65536 px; default: 128)")
     assert words["--style"].startswith(" PAINTING[:WEIGHT]")

@@ -28,7 +28,7 @@ class Fake(Technique):
     summary: ClassVar[str] = "a gray picture, brighter and brighter"
     steps: ClassVar[str] = "tests.engine.fake_technique:FakeSteps"
 
-    iterations: int = setting(4, "Iterations", "Steps in all.", low=1, high=1000)
+    iterations: int = setting(4, "Iterations", "Total number of steps.", low=1, high=1000)
     strength: float = setting(1.0, "Strength", "What is added.", low=0.0, high=9.0, live=True)
     offset: float = setting(0.0, "Offset", "Where it begins.", low=0.0, high=1.0)
     layers: dict[str, float] | None = setting(None, "Layers", "Layers to look at.")

@@ -336,14 +336,6 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("text", "meant", "told"),
-    [
-        ("persian CAT", 3, ""), ("ant", 6, ""), ("4", 4, ""), ("olec", 5, ""), ("ANT", None, "6"),
-        ("cat", None, "1 tiger cat, 3 Persian cat, 4 cat shark, 0 oystercatcher"),
-        ("zebra", None, "no class 'zebra'"), ("most likely", None, ""), ("Ant", 7, ""),
-    ],
-)  # fmt: skip
 def test_a_layer_is_chosen_only_for_methods_that_take_one(qtbot: QtBot) -> None:
     panel = LiveMapsPanel()
     qtbot.addWidget(panel)
@@ -358,6 +350,14 @@ def test_a_layer_is_chosen_only_for_methods_that_take_one(qtbot: QtBot) -> None:
     assert not panel.layer.toolTip()
 
 
+@pytest.mark.parametrize(
+    ("text", "meant", "told"),
+    [
+        ("persian CAT", 3, ""), ("ant", 6, ""), ("4", 4, ""), ("olec", 5, ""), ("ANT", None, "6"),
+        ("cat", None, "1 tiger cat, 3 Persian cat, 4 cat shark, 0 oystercatcher"),
+        ("zebra", None, "no class 'zebra'"), ("most likely", None, ""), ("Ant", 7, ""),
+    ],
+)  # fmt: skip
 def test_a_typed_class_is_taken_where_it_is_the_only_one_that_fits(
     qtbot: QtBot, text: str, meant: int | None, told: str
 ) -> None:

@@ -22,23 +22,23 @@ class _Unit:
     """What comes first among the settings."""
 
     layer: str = setting(
-        "", "Layer", "The layer; empty: the deepest that the network suggests to dream with.",
+        "", "Layer", "The layer; empty: the deepest of those suggested for dreaming.",
         picks="layer", group="Unit",
     )  # fmt: skip
     channel: str = setting(
-        "", "Channel", "A channel by number; several with commas, such as 3,5: a picture of each, "
-        "side by side; empty: the whole layer, or all that it sees in the guide picture.",
+        "", "Channel", "A channel by number; several, separated by commas (3,5), give a picture "
+        "each, side by side; empty: the whole layer, or everything it sees in the guide picture.",
         picks="channels", group="Unit",
     )  # fmt: skip
     position: str = setting(
-        "", "Position", "Row and column y,x of one neuron in the layer's map, or center; empty: the "
-        "channel everywhere. The network then always sees the whole picture; of a guide picture only "
-        "what is seen there counts.",
+        "", "Position", "Row and column y,x of one neuron in the layer's map, or center; empty: "
+        "the channel everywhere. The network then always sees the whole picture, and of a guide "
+        "picture only that position counts.",
         group="Unit",
     )  # fmt: skip
     cosine_power: float = setting(
-        2.0, "Cosine power", "How much the mixture of channels should be that of the guide picture; "
-        "0: a large activation is enough. Only with a guide.",
+        2.0, "Cosine power", "How closely the mix of channels should match the guide picture's; "
+        "0: only a large activation counts. Only with a guide.",
         low=0.0, high=16.0, step=0.5, group="Unit",
     )  # fmt: skip
 

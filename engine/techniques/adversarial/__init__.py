@@ -1,4 +1,4 @@
-"""Adversarial examples: a photo changed so little that only the network is fooled."""
+"""Adversarial examples: a photo changed so slightly that only the network is fooled."""
 
 from engine.techniques.adversarial.settings import Adversarial
 

@@ -15,7 +15,7 @@ class Adversarial(Technique):
 
     command: ClassVar[str] = "adversarial"
     title: ClassVar[str] = "Adversarial example"
-    summary: ClassVar[str] = "a photo changed so little that only the network is fooled"
+    summary: ClassVar[str] = "a photo changed so slightly that only the network is fooled"
     steps: ClassVar[str] = "engine.techniques.adversarial.steps:AdversarialSteps"
     exact: ClassVar[bool] = True
     repaints: ClassVar[bool] = True
@@ -30,52 +30,55 @@ class Adversarial(Technique):
     }
 
     iterations: int = setting(
-        100, "Iterations", "Steps at most; the run ends when the network is fooled. FGSM takes one.",
+        100, "Iterations", "Maximum number of steps; the run ends as soon as the network is "
+        "fooled. FGSM takes one step.",
         low=1, high=100_000, step=10, log=True, group="Run",
     )  # fmt: skip
     target: str = setting(
-        "", "Class", "What the network is to see instead: a name or a number; empty: the class "
-        "that comes second.",
+        "", "Class", "What the network should see instead: a class name or number; empty: the "
+        "second most likely class.",
         flag="--class", picks="class", group="Class",
     )  # fmt: skip
     margin: float = setting(
-        0.2, "Margin", "How far the class's probability has to be ahead of every other's, in the "
-        "picture rounded to 8 bits, as the network looks at a file: at its own size, in fp32.",
+        0.2, "Margin", "How far ahead of every other class the target's probability has to be. It "
+        "is measured on the picture rounded to 8 bits, at the network's own size, in fp32.",
         low=0.0, high=0.99, step=0.05, group="Class", live=True,
     )  # fmt: skip
     method: str = setting(
-        "gradient", "Method", "gradient: up the class's logit, as far as it takes; fgsm: one step "
-        "of the whole budget, by the sign of the gradient; pgd: small steps that stay in the budget.",
+        "gradient", "Method", "gradient: climb the class's logit until the network is fooled; "
+        "fgsm: one step that uses the whole budget, along the sign of the gradient; pgd: small "
+        "steps within the budget.",
         choices=("gradient", "fgsm", "pgd"), group="Attack",
     )  # fmt: skip
     step: float = setting(
-        50.0, "Step", "Length (L2) of a step of the method gradient.",
+        50.0, "Step", "L2 length of a step; only for the method gradient.",
         low=0.1, high=100_000.0, step=5, unit="of 255", log=True, group="Attack", live=True,
     )  # fmt: skip
     norm: str = setting(
-        "Linf", "Budget by", "Linf: how far any pixel may change; L2: how far all together may. "
-        "For fgsm and pgd.",
+        "Linf", "Budget norm", "Linf: how far any single pixel may change; L2: how far all of "
+        "them together may. For fgsm and pgd.",
         choices=("Linf", "L2"), group="Budget",
     )  # fmt: skip
     epsilon: float = setting(
-        4.0, "Largest change", "Budget for any pixel, where it is by Linf.",
+        4.0, "Largest change", "Budget for each pixel; only with Linf.",
         low=1.0, high=255.0, step=1.0, unit="of 255", group="Budget",
     )  # fmt: skip
     epsilon_l2: float = setting(
-        800.0, "L2 budget", "Root of the sum of all squared changes, where the budget is by L2.",
+        800.0, "L2 budget", "Budget for the root of the sum of all squared changes; only with L2.",
         low=1.0, high=1_000_000.0, step=50.0, unit="of 255", log=True, group="Budget",
     )  # fmt: skip
     share: float = setting(
-        0.25, "Share of a step", "Length of a step of pgd as a share of the budget.",
+        0.25, "Step share", "Step length as a share of the budget; only for pgd.",
         low=0.01, high=1.0, step=0.05, group="Budget", live=True,
     )  # fmt: skip
     random_start: bool = setting(
-        False, "Random start", "Let pgd begin anywhere within the budget rather than at the photo.",
+        False, "Random start", "Start at a random point within the budget rather than at the "
+        "photo; only for pgd.",
         group="Budget",
     )  # fmt: skip
     other_network: str = setting(
-        "", "Second network", "Name of a network that is only asked whether it is fooled too; "
-        "empty: none.", picks="network", group="Transfer",
+        "", "Second network", "A network that is only tested for being fooled as well; empty: "
+        "none.", picks="network", group="Transfer",
     )  # fmt: skip
 
     def at_one_size(self, iterations: int) -> Adversarial:

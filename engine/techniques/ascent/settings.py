@@ -57,22 +57,24 @@ class Ascent(Technique):
     """How the picture is described, moved and kept plain."""
 
     iterations: int = setting(
-        256, "Iterations", "Steps in all.", low=1, high=100_000, step=10, log=True, group="Run"
-    )
+        256, "Iterations", "Total number of steps.",
+        low=1, high=100_000, step=10, log=True, group="Run",
+    )  # fmt: skip
     parameterization: str = setting(
-        "fourier", "Picture as", "fourier: decorrelated spectrum; pyramid: octaves of detail (a "
-        "Laplacian pyramid), decorrelated colours; pixels: as it is; phases: fixed "
-        "magnitudes as of photographs, only the phases vary (MACO).",
+        "fourier", "Parameterization", "fourier: a decorrelated spectrum; pyramid: octaves of "
+        "detail (a Laplacian pyramid) with decorrelated colours; pixels: the plain picture; "
+        "phases: the magnitudes of photographs are fixed, only the phases vary (MACO).",
         choices=("fourier", "pyramid", "pixels", "phases"), group="Run",
     )  # fmt: skip
     start_noise: float = setting(
-        10.0, "Start noise", "Standard deviation of the pixels to start from, about the mean "
-        "picture; 0: flat. Only for pixels.",
+        10.0, "Start noise", "Standard deviation of the starting pixels around the mean colour; "
+        "0: flat. Only for pixels.",
         low=0.0, high=128.0, step=1.0, unit="of 255", group="Run",
     )  # fmt: skip
     optimizer: str = setting(
-        "adam", "Optimizer", "adam; normalised: steps of one size; progress: the objective rises by "
-        "the same at each step; plain: the gradient (both: of pixels in 0 to 255).",
+        "adam", "Optimizer", "adam; normalised: steps of equal size; progress: steps that raise "
+        "the objective by an equal amount; plain: the gradient itself (the last two for pixels "
+        "from 0 to 255).",
         choices=("adam", "normalised", "progress", "plain"), group="Step",
     )  # fmt: skip
     learning_rate: float = setting(
@@ -81,79 +83,82 @@ class Ascent(Technique):
         low=1e-4, high=1e9, log=True, group="Step", live=True,
     )  # fmt: skip
     progress: float = setting(
-        2.0, "Progress", "What the objective should gain per step. Only for progress.",
+        2.0, "Gain per step", "How much the objective should gain per step. Only for progress.",
         low=0.001, high=1000.0, step=0.5, log=True, group="Step", live=True,
     )  # fmt: skip
     jitter: int = setting(
-        16, "Jitter", "Range of random shifts, on gray half as wide again; 0: none.",
+        16, "Jitter", "Range of random shifts, on a grey border half as wide again; 0: none.",
         low=0, high=112, unit="px of 224", group="Views", live=True,
     )  # fmt: skip
     zoom: float = setting(
-        0.1, "Zoom", "Largest random enlargement and reduction; 0: none.",
+        0.1, "Zoom", "Largest random change of scale, up or down; 0: none.",
         low=0.0, high=0.5, step=0.05, group="Views", live=True,
     )  # fmt: skip
     rotation: float = setting(
-        10.0, "Rotation", "Largest random angle; 0: none.",
+        10.0, "Rotation", "Largest random rotation; 0: none.",
         low=0.0, high=45.0, step=1.0, unit="degrees", group="Views", live=True,
     )  # fmt: skip
     closest: float = setting(
-        0.25, "Closest view", "Smallest part of the picture's side that the network is shown: fine "
-        "detail and several objects; 1: always the whole.",
+        0.25, "Closest view", "Smallest share of the picture's side that the network is shown. "
+        "Small values give fine detail and several objects; 1: always the whole picture.",
         low=0.05, high=1.0, step=0.05, group="Views", live=True,
     )  # fmt: skip
     farthest: float = setting(
-        1.0, "Farthest view", "Largest part of the picture's side that the network is shown.",
+        1.0, "Farthest view", "Largest share of the picture's side that the network is shown.",
         low=0.05, high=1.0, step=0.05, group="Views", live=True,
     )  # fmt: skip
     views: int = setting(
-        1, "Views", "Random views per step; each takes as long as the first.",
+        1, "Views", "Random views per step; the time grows in proportion.",
         low=1, high=64, group="Views", live=True,
     )  # fmt: skip
     view_noise: float = setting(
-        0.0, "Noise", "Standard deviation of noise on each view, of a range of 1.",
+        0.0, "Noise", "Standard deviation of the noise added to each view, in units of the range "
+        "from black to white.",
         low=0.0, high=0.5, step=0.01, group="Views", live=True,
     )  # fmt: skip
     l2: float = setting(
-        0.0, "L2 decay", "Share of all contrast that is lost per step (not for phases).",
+        0.0, "L2 decay", "Share of the contrast removed at each step; not for phases.",
         low=0.0, high=0.9, step=0.001, group="Regularization", live=True,
     )  # fmt: skip
     tv: float = setting(
-        0.0, "Total variation", "Weight of the mean step between neighbours, to the power below.",
+        0.0, "Total variation", "Weight of the mean difference between neighbouring pixels, to "
+        "the power below.",
         low=0.0, high=1e6, step=1.0, group="Regularization", live=True,
     )  # fmt: skip
     tv_beta: float = setting(
-        2.0, "Variation's power", "2: steps count by their squares; less: fewer, sharper edges.",
+        2.0, "Variation power", "2: squared differences; lower values give fewer, sharper edges.",
         low=1.0, high=4.0, step=0.1, group="Regularization", live=True,
     )  # fmt: skip
     alpha_norm: float = setting(
-        0.0, "Alpha norm", "Weight of the mean sixth power of what differs from the network's mean "
-        "colour: holds extremes back.",
+        0.0, "Alpha norm", "Weight of the mean sixth power of the distance from the network's "
+        "mean colour, which restrains extreme values.",
         low=0.0, high=1e6, step=1.0, group="Regularization", live=True,
     )  # fmt: skip
     blur: float = setting(
-        0.0, "Blur", "Gaussian blur of the picture every few steps; under 0.3 does little; 0: none. "
-        "Only for pixels.",
+        0.0, "Blur", "Gaussian blur applied to the picture every few steps; below 0.3 it does "
+        "little; 0: none. Only for pixels.",
         low=0.0, high=8.0, step=0.1, unit="px of the network's input", group="Regularization", live=True,
     )  # fmt: skip
     blur_every: int = setting(
-        4, "Blur every", "Steps between two blurs.",
+        4, "Blur every", "Number of steps between blurs.",
         low=1, high=1000, group="Regularization", live=True,
     )  # fmt: skip
     small_norm: float = setting(
-        0.0, "Clip small colours", "Pixels nearest to the mean colour that are set to it at each "
-        "step. Only for pixels.",
+        0.0, "Clip small colours", "Share of pixels, those closest to the mean colour, that are "
+        "set to it at each step. Only for pixels.",
         low=0.0, high=99.0, step=1.0, unit="%", group="Regularization", live=True,
     )  # fmt: skip
     small_contribution: float = setting(
-        0.0, "Clip small contributions", "Pixels that matter least to the objective that are set to "
-        "the mean colour at each step. Only for pixels.",
+        0.0, "Clip small contributions", "Share of pixels, those that matter least to the "
+        "objective, that are set to the mean colour at each step. Only for pixels.",
         low=0.0, high=99.0, step=1.0, unit="%", group="Regularization", live=True,
     )  # fmt: skip
     copies: int = setting(
-        1, "Copies", "Pictures of each, from different starts.", low=1, high=16, group="Output"
-    )
+        1, "Copies", "How many pictures to make of each, from different starts.",
+        low=1, high=16, group="Output",
+    )  # fmt: skip
     diversity: float = setting(
-        0.0, "Diversity", "Weight of how unlike each other the copies should be.",
+        0.0, "Diversity", "How strongly the copies are pushed to differ.",
         low=0.0, high=1e6, step=1.0, group="Output", live=True,
     )  # fmt: skip
 

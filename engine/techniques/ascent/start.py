@@ -14,9 +14,10 @@ class Start(Ascent):
     """An ascent with a choice of the first picture."""
 
     start: str = setting(
-        "noise", "Start", "noise: of the parameterization; zeros: all its numbers 0 (pixels: the "
-        "mean colour; fourier, pyramid: gray); gray; mean: the mean colour of the network's training; "
-        "picture: the middle of the start picture. Phases take noise or a picture.",
+        "noise", "Start", "noise: random, in the parameterization; zeros: all its numbers 0 "
+        "(pixels: the mean colour; fourier and pyramid: grey); gray; mean: the mean colour of the "
+        "training pictures; picture: the middle square of the start picture. Phases need noise or "
+        "a picture.",
         choices=STARTS, group="Run",
     )  # fmt: skip
 

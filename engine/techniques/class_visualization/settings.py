@@ -15,8 +15,8 @@ class _Target:
     """What comes first among the settings."""
 
     target: str = setting(
-        "", "Class", "A class by name or number; several with commas, such as dalmatian, pizza: a "
-        "picture of each, side by side.",
+        "", "Class", "A class by name or number; several, separated by commas (dalmatian, pizza), "
+        "give a picture each, side by side.",
         flag="--class", picks="class", required=True, group="Class",
     )  # fmt: skip
 
@@ -26,18 +26,18 @@ class _Own:
     """What other ascents do not have."""
 
     rivals: float = setting(
-        0.3, "Rivals", "How much of the likeliest other class's logit is taken off the class's "
-        "own; 0: the class's logit alone.",
+        0.3, "Competing class", "How much of the strongest other class's logit to subtract; 0: "
+        "only the class's own logit counts.",
         low=0.0, high=1.0, step=0.05, group="Class",
     )  # fmt: skip
     against: bool = setting(
-        False, "Against", "What speaks against the class instead: its logit is made small, whatever "
-        "the others are.",
+        False, "Against", "Show what speaks against the class instead: its logit is minimized, "
+        "whatever the other classes do.",
         group="Class",
     )  # fmt: skip
     shrinking: bool = setting(
-        False, "Shrinking views", "Views go from the farthest to the closest during the run, "
-        "instead of any of them at any time.",
+        False, "Shrinking views", "Views move from the farthest to the closest during the run, "
+        "instead of varying at random.",
         group="Views",
     )  # fmt: skip
 

@@ -30,32 +30,32 @@ class DeepDream(Technique):
     }
 
     iterations: int = setting(
-        40, "Iterations", "Steps over all octaves, in each frame of a film.",
+        40, "Iterations", "Total steps over all octaves, for each frame of a film.",
         low=1, high=100_000, step=10, log=True, group="Run",
     )  # fmt: skip
     layers: dict[str, float] | None = setting(
-        None, "Layers", "Layers to make respond more, with weights (negative: respond less); auto "
-        "takes the network's own suggestion.", role="Dream", each="layer", group="Layers",
+        None, "Layers", "Layers to amplify, with weights (negative: to suppress); auto uses the "
+        "layers suggested for the network.", role="Dream", each="layer", group="Layers",
     )  # fmt: skip
     channels: str = setting(
-        "", "Channels", "Only these channels of each layer, such as 12,40; empty: all.",
+        "", "Channels", "Restrict every layer to these channels, such as 12,40; empty: all.",
         picks="channels", group="Layers",
     )  # fmt: skip
     objective: str = setting(
-        "squares", "Objective", "squares: half the squared activation, so that what is seen a "
-        "little is seen more; mean: the mean activation.",
+        "squares", "Objective", "squares: half the squared activation, which amplifies what the "
+        "layer already sees; mean: the mean activation.",
         choices=("squares", "mean"), group="Layers",
     )  # fmt: skip
     octaves: int = setting(
-        4, "Octaves", "Picture sizes to dream at, from small to full.", low=1, high=20,
+        4, "Octaves", "Number of picture sizes to dream at, from small to full.", low=1, high=20,
         group="Octaves",
     )  # fmt: skip
     octave_scale: float = setting(
-        1.4, "Octave scale", "Each octave's size relative to the one before.",
+        1.4, "Octave scale", "Size of each octave relative to the previous one.",
         low=1.05, high=4.0, step=0.05, group="Octaves",
     )  # fmt: skip
     step_size: float = setting(
-        1.5, "Step", "Mean change of a pixel per iteration.",
+        1.5, "Step", "Mean change per pixel and iteration.",
         low=0.01, high=50.0, step=0.1, unit="of 255", log=True, group="Step", live=True,
     )  # fmt: skip
     jitter: int = setting(
@@ -63,22 +63,23 @@ class DeepDream(Technique):
         low=0, high=512, unit="px", group="Step", live=True,
     )  # fmt: skip
     smoothing: float = setting(
-        0.0, "Gradient smoothing", "Mean of three Gaussian blurs of the gradient, the widest "
-        "growing through each octave; 0: none.",
+        0.0, "Gradient smoothing", "Blurs the gradient: the mean of three Gaussian blurs, which "
+        "grow wider through each octave; 0: none.",
         low=0.0, high=8.0, step=0.1, unit="px", group="Step", live=True,
     )  # fmt: skip
     clip: bool = setting(True, "Clip", "Keep the picture in the valid range.", group="Step")
 
     frame_count: int = setting(
-        1, "Frames", "Pictures of a film, each dreamed from the one before, zoomed and turned.",
+        1, "Frames", "Number of frames of a film. Each is dreamed from the previous one, zoomed "
+        "and rotated.",
         low=1, high=100_000, log=True, group="Film", flag="--frames",
     )  # fmt: skip
     zoom: float = setting(
-        1.05, "Zoom", "How much larger each frame of a film is than the one before.",
+        1.05, "Zoom", "Zoom from each frame of a film to the next.",
         low=0.5, high=2.0, step=0.01, group="Film",
     )  # fmt: skip
     rotation: float = setting(
-        0.0, "Rotation", "How far each frame of a film is turned, counter-clockwise.",
+        0.0, "Rotation", "Rotation from each frame of a film to the next, anticlockwise.",
         low=-180.0, high=180.0, step=0.5, unit="°", group="Film",
     )  # fmt: skip
 

@@ -33,45 +33,46 @@ class FeatureInversion(Technique):
     }
 
     iterations: int = setting(
-        200, "Iterations", "Steps in all.",
+        200, "Iterations", "Total number of steps.",
         low=1, high=100_000, step=50, log=True, group="Run",
     )  # fmt: skip
     layer: str = setting(
         "", "Layer", "The layer whose features are inverted; several, separated by commas, make a "
-        "sheet; all: those that the network offers first; empty: the network's content layer.",
+        "sheet; all: the layers suggested for the network; empty: its content layer.",
         group="Features", picks="layers",
     )  # fmt: skip
     repeats: int = setting(
-        1, "Repeats", "Runs from other noise, side by side: where they differ, the features leave "
-        "the picture open.",
+        1, "Repeats", "Repeats from different noise, side by side: where they differ, the "
+        "features do not determine the picture.",
         low=1, high=64, group="Features",
     )  # fmt: skip
     smoothness: float | None = setting(
-        None, "Smoothness", "Weight of the total variation; auto: growing with the layer's "
+        None, "Smoothness", "Weight of the total variation; auto: grows with the layer's "
         "receptive field.",
         low=0.0, high=1e4, log=True, group="Priors", live=True,
     )  # fmt: skip
     range_weight: float | None = setting(
-        None, "Range", "Weight of the alpha-norm, which keeps colours moderate; auto: growing with "
+        None, "Range", "Weight of the alpha norm, which keeps colours moderate; auto: grows with "
         "the layer's receptive field.",
         low=0.0, high=1e4, log=True, group="Priors", live=True,
     )  # fmt: skip
     beta: float = setting(
-        2.0, "Beta", "Power of the total variation: 1 gives flat patches with sharp edges (and "
-        "spikes at layers that skip pixels), 2 smooth shading.",
+        2.0, "Beta", "Power of the total variation: 1 gives flat areas with sharp edges (and "
+        "spikes at layers that skip pixels), 2 gives smooth shading.",
         low=0.5, high=4.0, step=0.1, group="Priors", live=True,
     )  # fmt: skip
     alpha: float = setting(
-        6.0, "Alpha", "Power of the alpha-norm: the higher, the more only extremes are held back.",
+        6.0, "Alpha", "Power of the alpha norm: the higher it is, the more it restrains only "
+        "extreme values.",
         low=1.0, high=12.0, step=1.0, group="Priors", live=True,
     )  # fmt: skip
     learning_rate: float = setting(
-        0.1, "Learning rate", "First step of the optimizer, of the range from black to white; it "
-        "falls to nothing towards the end.",
+        0.1, "Learning rate", "Initial step of the optimizer, as a share of the range from black "
+        "to white; it decreases to zero towards the end.",
         low=1e-4, high=1.0, log=True, group="Optimizer", live=True,
     )  # fmt: skip
     noise: float = setting(
-        0.1, "Noise", "Standard deviation of the start, gray noise in colours.",
+        0.1, "Noise", "Standard deviation of the coloured noise around grey to start from.",
         low=0.0, high=1.0, step=0.05, group="Optimizer",
     )  # fmt: skip
 

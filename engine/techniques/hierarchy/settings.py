@@ -21,13 +21,13 @@ class _Rows:
     """What comes first among the settings."""
 
     layer: str = setting(
-        "", "Layers", "The layers, separated by commas, a row of each; empty: those that the network "
-        "offers first.",
+        "", "Layers", "The layers, separated by commas, one row each; empty: the layers suggested "
+        "for the network.",
         picks="layers", group="Units",
     )  # fmt: skip
     units: str = setting(
-        "6", "Channels", "How many channels of each layer, drawn by the seed; or which ones, by "
-        "number with commas, such as 3,5,12.",
+        "6", "Channels", "How many channels of each layer, chosen at random by the seed; or which "
+        "ones, separated by commas (3,5,12).",
         picks="units", group="Units",
     )  # fmt: skip
 
@@ -44,13 +44,13 @@ class Hierarchy(Ascent, _Rows):
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
     iterations: int = setting(
-        256, "Iterations", "Steps for each layer: four layers take four times as many.",
+        256, "Iterations", "Steps per layer: four layers take four times as many.",
         low=1, high=100_000, step=10, unit="per layer", log=True, group="Run",
     )  # fmt: skip
 
     resume: bool = setting(
-        True, "Resume", "Keep the pictures of a run that is broken off, and go on from there when "
-        "the same one is started again.",
+        True, "Resume", "Keep the progress of an interrupted run, and continue from there when "
+        "the same run is started again.",
         group="Run",
     )  # fmt: skip
 

@@ -31,12 +31,13 @@ class LangevinSampling(Technique):
         low=1, high=100_000, step=50, log=True, group="Run",
     )  # fmt: skip
     target: str = setting(
-        "", "Class", "What the network is to see: a name or a number.",
+        "", "Class", "What the network should see: a class name or number.",
         flag="--class", picks="class", required=True, group="Class",
     )  # fmt: skip
     sampler: str = setting(
-        "ULA", "Sampler", "ULA takes every step; MALA accepts or rejects it (Metropolis-Hastings), "
-        "so that large steps do not bias the samples; it finds its own step length.",
+        "ULA", "Sampler", "ULA takes every step. MALA accepts or rejects each step "
+        "(Metropolis-Hastings), so that large steps do not bias the samples, and adapts its own "
+        "step length.",
         choices=("ULA", "MALA"), group="Sampler",
     )  # fmt: skip
     prior_step: float = setting(
@@ -44,46 +45,47 @@ class LangevinSampling(Technique):
         low=0.0, high=0.1, step=0.0001, group="Sampler", live=True,
     )  # fmt: skip
     class_step: float = setting(
-        30.0, "Class (ε2)", "Step along the gradient of log p(y|x): what the network sees.",
+        30.0, "Class (ε2)", "Step along the gradient of log p(y|x): what the network recognizes.",
         low=0.0, high=1000.0, step=0.1, group="Sampler", live=True,
     )  # fmt: skip
     noise: float = setting(
-        0.01, "Noise (ε3)", "Standard deviation of the noise of a step; 0: the most likely picture, "
-        "not a sample.",
+        0.01, "Noise (ε3)", "Standard deviation of the noise added per step; 0 gives the most "
+        "likely picture instead of a sample.",
         low=0.0, high=0.1, step=0.001, group="Sampler", live=True,
     )  # fmt: skip
     smoothing: float = setting(
-        100.0, "Smoothness", "Weight of total variation in log p(x), next to the distance from the "
-        "mean colour, which has weight 1; 0: none.",
+        100.0, "Smoothness", "Weight of the total variation in log p(x), relative to the distance "
+        "from the mean colour; 0: none.",
         low=0.0, high=1000.0, step=1.0, group="Prior", live=True,
     )  # fmt: skip
     beta: float = setting(
-        2.0, "TV exponent", "2: soft gradients; 1: flat areas with sharp edges.",
+        2.0, "TV exponent", "2 gives soft gradients, 1 flat areas with sharp edges.",
         low=1.0, high=3.0, step=0.1, group="Prior",
     )  # fmt: skip
     start_noise: float = setting(
-        0.2, "Start noise", "Contrast of the random clouds that the chains begin with.",
+        0.2, "Start noise", "Contrast of the random clouds that the chains start from.",
         low=0.0, high=1.0, step=0.05, group="Prior",
     )  # fmt: skip
     clip: bool = setting(
-        True, "Clip", "Keep the picture in the valid range after every step (ULA only: MALA's "
-        "samples are clipped when they are shown).", group="Prior",
+        True, "Clip", "Keep the picture in the valid range after every step. Only for ULA; MALA's "
+        "samples are clipped when shown.", group="Prior",
     )  # fmt: skip
     burn_in: float = setting(
-        0.4, "Burn-in", "Share of the iterations before samples count; MALA adapts its step length "
-        "only there.",
+        0.4, "Burn-in", "Share of the iterations that pass before samples are taken; MALA adapts "
+        "its step length only during them.",
         low=0.0, high=1.0, step=0.05, group="Chains",
     )  # fmt: skip
     chains: int = setting(
-        1, "Chains", "Independent chains, one below the other or as a square of pictures.",
+        1, "Chains", "Number of independent chains, shown one below the other or in a square.",
         low=1, high=64, group="Chains",
     )  # fmt: skip
     samples: int = setting(
-        1, "Samples", "Pictures of each chain, in a row, the last one from the last iteration.",
+        1, "Samples", "Number of samples of each chain, shown in a row; the last is from the "
+        "final iteration.",
         low=1, high=64, group="Chains",
     )  # fmt: skip
     thinning: int = setting(
-        50, "Thinning", "Iterations from one sample of a chain to the next.",
+        50, "Thinning", "Iterations between two samples of a chain.",
         low=1, high=100_000, step=10, log=True, group="Chains",
     )  # fmt: skip
 

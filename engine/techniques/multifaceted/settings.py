@@ -25,16 +25,17 @@ class _Photos:
         flag="--class", picks="class", required=True, group="Class",
     )  # fmt: skip
     folder: str = setting(
-        "", "Folder", "Where photos of the class are; a few dozen or more make good groups.",
+        "", "Folder", "A folder of photos of the class; a few dozen or more make good groups.",
         picks="folder", required=True, group="Class",
     )  # fmt: skip
     layer: str = setting(
-        "", "Layer", "The layer whose features, averaged over positions, say which photos are "
-        "alike; empty: the last that the network offers.",
+        "", "Layer", "The layer whose features, averaged over positions, tell which photos are "
+        "alike; empty: the last of the suggested layers.",
         picks="layer", group="Facets",
     )  # fmt: skip
     nearest: int = setting(
-        15, "Photos in a mean", "How many photos nearest to a group's centre are averaged.",
+        15, "Photos averaged", "How many of the photos closest to a group's centre are averaged "
+        "to start from.",
         low=1, high=1000, group="Facets",
     )  # fmt: skip
 
@@ -45,7 +46,7 @@ class Multifaceted(Ascent, _Photos):
 
     command: ClassVar[str] = "multifaceted"
     title: ClassVar[str] = "Multifaceted visualization"
-    summary: ClassVar[str] = "the different sides of a class, begun from means of its photos"
+    summary: ClassVar[str] = "the different facets of a class, started from averages of its photos"
     steps: ClassVar[str] = "engine.techniques.multifaceted.steps:MultifacetedSteps"
     has_figure: ClassVar[bool] = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -56,23 +57,24 @@ class Multifaceted(Ascent, _Photos):
     }  # fmt: skip
 
     copies: int = setting(
-        4, "Facets", "Into how many groups the photos are sorted; a picture of each.",
+        4, "Facets", "How many groups to sort the photos into; each gives a picture.",
         low=1, high=16, flag="--facets", group="Facets",
     )  # fmt: skip
     diversity: float = setting(
-        0.0, "Diversity", "Weight of how unlike each other the facets should be.",
+        0.0, "Diversity", "How strongly the facets are pushed to differ.",
         low=0.0, high=1e6, step=1.0, group="Facets", live=True,
     )  # fmt: skip
     iterations: int = setting(
-        128, "Iterations", "Steps in all.", low=1, high=100_000, step=10, log=True, group="Run"
-    )
+        128, "Iterations", "Total number of steps.",
+        low=1, high=100_000, step=10, log=True, group="Run",
+    )  # fmt: skip
     parameterization: str = setting(
-        "fourier", "Picture as", "fourier: decorrelated spectrum; pixels: as it is.",
+        "fourier", "Parameterization", "fourier: a decorrelated spectrum; pixels: the plain picture.",
         choices=("fourier", "pixels"), group="Run",
     )  # fmt: skip
     closest: float = setting(
-        0.5, "Closest view", "Smallest part of the picture's side that the network is shown: fine "
-        "detail and several objects; 1: always the whole.",
+        0.5, "Closest view", "Smallest share of the picture's side that the network is shown. "
+        "Small values give fine detail and several objects; 1: always the whole picture.",
         low=0.05, high=1.0, step=0.05, group="Views", live=True,
     )  # fmt: skip
 

@@ -62,45 +62,45 @@ class StyleTransfer(Technique):
     }
 
     iterations: int = setting(
-        1000, "Iterations", "Steps in all, over every scale.",
+        1000, "Iterations", "Total steps over all scales.",
         low=1, high=100_000, step=50, log=True, group="Run",
     )  # fmt: skip
     content_weight: float = setting(
-        0.03, "Content", "How firmly the photo's shapes are kept.",
+        0.03, "Content", "How strongly the photo's shapes are preserved.",
         low=0.0, high=1e6, log=True, group="Weights", live=True,
     )  # fmt: skip
     style_weight: float = setting(
-        1.0, "Style", "How firmly the painting's strokes and colours are sought.",
+        1.0, "Style", "How strongly the painting's strokes and colours are imposed.",
         low=0.0, high=1e6, log=True, group="Weights", live=True,
     )  # fmt: skip
     tv_weight: float = style_settings.tv_weight(0.5, "Weights")
     content_layers: dict[str, float] | None = setting(
-        None, "Content layers", "Layers whose activations are kept, with weights; "
-        "auto takes relu4_2 or the network's counterpart.", group="Layers",
+        None, "Content layers", "Layers whose activations are preserved, with weights; auto uses "
+        "relu4_2 or the network's counterpart.", group="Layers",
     )  # fmt: skip
     style_layers: dict[str, float] | None = setting(
-        None, "Style layers", "Layers whose statistics are sought, with weights; "
-        "auto takes relu1_1 to relu5_1 or the network's counterparts.", group="Layers",
+        None, "Style layers", "Layers whose statistics are matched, with weights; auto uses "
+        "relu1_1 to relu5_1 or the network's counterparts.", group="Layers",
     )  # fmt: skip
     content_blend: float = setting(
-        0.0, "Content depth", "From the content layer (0) towards a deeper one, relu5_2 (1): "
-        "deeper keeps what is there, less where it is.",
+        0.0, "Content depth", "Moves from the content layer (0) towards a deeper one, relu5_2 "
+        "(1): deeper layers preserve what is there rather than where it is.",
         low=0.0, high=1.0, step=0.05, group="Layers",
     )  # fmt: skip
     style_statistic: str = setting(
-        "wasserstein", "Style statistic", "What of the style's features is matched: their Gram "
-        "matrix, or mean and covariance by the Wasserstein distance.",
+        "wasserstein", "Style statistic", "Which statistics of the style's features are matched: "
+        "Gram matrices, or means and covariances by the Wasserstein distance.",
         choices=("wasserstein", "gram"), group="Losses",
     )  # fmt: skip
     loss_scaling: str = setting(
-        "relative", "Loss scaling", "relative: each loss divided by its target's size, so that "
-        "weights mean the same on every network; raw: the formulas as they stand; gradient: each "
-        "loss divided by the sum of its absolute errors, so that all pull equally hard.",
+        "relative", "Loss scaling", "relative: each loss is divided by the size of its target, so "
+        "that weights mean the same on every network; raw: the published formulas; gradient: each "
+        "loss is divided by the sum of its absolute errors, so that all pull equally hard.",
         choices=("relative", "raw", "gradient"), group="Losses",
     )  # fmt: skip
     pooling: str = style_settings.pooling()
     padding: str = setting(
-        "replicate", "Border", "How the picture goes on beyond its border for the network.",
+        "replicate", "Border", "How the picture is continued beyond its border.",
         choices=("replicate", "zeros"), group="Network",
     )  # fmt: skip
     style_scale: float = setting(
@@ -108,15 +108,15 @@ class StyleTransfer(Technique):
         low=0.1, high=4.0, step=0.1, log=True, group="Scale",
     )  # fmt: skip
     smallest_scale: int = setting(
-        128, "Smallest scale", "Where the coarse-to-fine pyramid begins; the result's own size or "
-        "more makes it a single scale.",
+        128, "Smallest scale", "Where the coarse-to-fine pyramid starts; the result's size or "
+        "more means a single scale.",
         low=16, high=65536, step=16, unit="px", log=True, group="Scale",
     )  # fmt: skip
     first_share: float = style_settings.first_share()
     start: str = setting(
-        "recoloured", "Start", "What the first picture is. Recoloured is the content with the "
-        "painting's colours; noise has the content's mean and standard "
-        "deviation; picture takes the start picture.",
+        "recoloured", "Start", "The picture to start from. recoloured: the content with the "
+        "painting's colours; noise: noise with the content's mean and standard deviation; "
+        "picture: the start picture.",
         choices=("recoloured", "content", "noise", "blend", "gray", "picture"), group="Start",
     )  # fmt: skip
     start_blend: float = setting(
@@ -124,7 +124,7 @@ class StyleTransfer(Technique):
         low=0.0, high=1.0, step=0.05, group="Start",
     )  # fmt: skip
     optimizer: str = setting(
-        "adam", "Optimizer", "Adam, or L-BFGS as in the paper.",
+        "adam", "Optimizer", "adam, or lbfgs as in the paper.",
         choices=("adam", "lbfgs"), group="Optimizer",
     )  # fmt: skip
     learning_rate: float = setting(
@@ -144,12 +144,13 @@ class StyleTransfer(Technique):
         low=1e-20, high=1.0, log=True, group="Optimizer",
     )  # fmt: skip
     history: int = setting(
-        10, "History", "Steps that L-BFGS remembers; each takes memory for two pictures.",
+        10, "History", "Number of steps that L-BFGS remembers; each takes the memory of two pictures.",
         low=1, high=200, group="Optimizer",
     )  # fmt: skip
     longer_steps: float = setting(
-        0.3, "Longer steps", "How far L-BFGS leaves its usual step, where it knows no curvature, for "
-        "the longer one of Barzilai and Borwein: 0.3 gets there sooner; 0 is the textbook's.",
+        0.3, "Longer steps", "How far L-BFGS moves from its usual step towards the longer one of "
+        "Barzilai and Borwein where the curvature is unknown: 0.3 is faster; 0 is the textbook "
+        "method.",
         low=0.0, high=1.0, step=0.05, group="Optimizer",
     )  # fmt: skip
     averaging: float = style_settings.averaging(0.97)
@@ -157,13 +158,13 @@ class StyleTransfer(Technique):
         True, "Clamp", "Keep the picture in the valid range after every step.", group="Optimizer"
     )
     colour: str = setting(
-        "style", "Colours", "style: the painting's; luminance: only light and dark are transferred; "
-        "match: the painting is first given the photo's colours; luminance-after: the photo's "
-        "colours are put back on the finished picture.",
+        "style", "Colours", "style: the painting's colours; luminance: only light and dark are "
+        "transferred; match: the painting first gets the photo's colours; luminance-after: the "
+        "finished picture gets the photo's colours back.",
         choices=("style", "luminance", "match", "luminance-after"), group="Colour",
     )  # fmt: skip
     colour_strength: float = setting(
-        1.0, "Colour strength", "How far the photo's colours are kept.",
+        1.0, "Colour strength", "How far the photo's colours are preserved.",
         low=0.0, high=1.0, step=0.05, group="Colour", live=True,
     )  # fmt: skip
 

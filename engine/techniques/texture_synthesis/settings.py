@@ -42,63 +42,64 @@ class TextureSynthesis(Technique):
     }
 
     method: str = setting(
-        "wasserstein", "Method", "gram, wasserstein: the statistics of a network's features are "
-        "matched; efros-leung, wei-levoy: pixels of the sample are put where their neighbourhoods "
-        "fit, with no network (for small sizes).",
+        "wasserstein", "Method", "gram, wasserstein: match the statistics of a network's "
+        "features; efros-leung, wei-levoy: copy pixels of the sample to where their "
+        "neighbourhoods fit, without a network (for small sizes).",
         choices=("wasserstein", "gram", "efros-leung", "wei-levoy"), group="Run",
     )  # fmt: skip
     iterations: int = setting(
-        500, "Iterations", "Steps in all, over every scale; methods without a network take one for "
-        "each row.",
+        500, "Iterations", "Total steps over all scales; methods without a network take one per "
+        "row.",
         low=1, high=100_000, step=50, log=True, group="Run",
     )  # fmt: skip
     sample_size: int | None = setting(
-        None, "Sample size", "Long side to which the sample is scaled: smaller, finer texture; auto: "
-        "its own, at most the result's.",
+        None, "Sample size", "Long side to which the sample is scaled: the smaller, the finer the "
+        "texture; auto: its own size, at most the result's.",
         low=16, high=65536, step=16, unit="px", log=True, group="Texture",
     )  # fmt: skip
     seamless: bool = setting(
-        True, "Seamless", "The result goes on at the opposite border, so that it can be tiled "
-        "(efros-leung never does, wei-levoy always).",
+        True, "Seamless", "Make the borders match so that the result can be tiled (efros-leung "
+        "never does, wei-levoy always does).",
         group="Texture",
     )  # fmt: skip
     depth: int = setting(
-        5, "Depth", "How many of the style layers are matched, from the first: 1 gives the colours "
-        "of grains, 5 the largest shapes.",
+        5, "Depth", "How many of the style layers are matched, from the first on: 1 gives only "
+        "the grain and its colours, 5 also the largest shapes.",
         low=1, high=5, group="Texture",
     )  # fmt: skip
     series: bool = setting(
-        False, "Series", "A picture for every depth up to this one, side by side from the same "
-        "noise: what each further layer adds.",
+        False, "Series", "One picture for every depth up to this one, side by side from the same "
+        "noise, to show what each layer adds.",
         group="Texture",
     )  # fmt: skip
     style_layers: dict[str, float] | None = setting(
-        None, "Style layers", "Layers whose statistics are matched, shallow to deep, with weights; "
-        "auto takes relu1_1 to relu5_1 or the network's counterparts.", group="Texture",
+        None, "Style layers", "Layers whose statistics are matched, from shallow to deep, with "
+        "weights; auto uses relu1_1 to relu5_1 or the network's counterparts.", group="Texture",
     )  # fmt: skip
     tv_weight: float = style_settings.tv_weight(0.1, "Texture")
     pooling: str = style_settings.pooling()
     smallest_scale: int = setting(
-        64, "Smallest scale", "Short side of the sample where the coarse-to-fine pyramid begins; "
-        "more than the sample's own makes it a single scale.",
+        64, "Smallest scale", "Short side of the sample where the coarse-to-fine pyramid starts; "
+        "the sample's own size or more means a single scale.",
         low=16, high=65536, step=16, unit="px", log=True, group="Scale",
     )  # fmt: skip
     first_share: float = style_settings.first_share()
     learning_rate: float = setting(
-        0.03, "Learning rate", "Step of Adam, of the range from black to white.",
+        0.03, "Learning rate", "Step of Adam, as a share of the range from black to white.",
         low=1e-5, high=1.0, log=True, group="Optimizer", live=True,
     )  # fmt: skip
     averaging: float = style_settings.averaging(0.95)
     neighbourhood: int = setting(
-        11, "Neighbourhood", "Odd side of the neighbourhoods that efros-leung and wei-levoy compare: "
-        "as large as the texture's largest regular feature.",
+        11, "Neighbourhood", "Side of the neighbourhoods that efros-leung and wei-levoy compare, "
+        "an odd number: as large as the texture's largest regular feature.",
         low=3, high=63, step=2, unit="px", group="Without a network",
     )  # fmt: skip
     levels: int = setting(
-        4, "Levels", "Levels of wei-levoy's pyramid.", low=1, high=10, group="Without a network"
-    )
+        4, "Levels", "Number of pyramid levels for wei-levoy.",
+        low=1, high=10, group="Without a network",
+    )  # fmt: skip
     tolerance: float = setting(
-        0.1, "Tolerance", "How much worse than the best a candidate of efros-leung may fit.",
+        0.1, "Tolerance", "How much worse than the best match a candidate of efros-leung may be.",
         low=0.0, high=10.0, step=0.05, group="Without a network",
     )  # fmt: skip
 
