@@ -1,4 +1,4 @@
-"""The command `attribute`: what in a photo speaks for a class or a unit, as a heat map."""
+"""The command `attribute`: what in a photo supports a class or a unit, as a heat map."""
 
 import json
 import sys
@@ -40,10 +40,10 @@ def run(argv: list[str]) -> int:
     if options.cut:
         check_output(Path(options.cut))
         if Path(options.cut).suffix.lower() in (".jpg", ".jpeg"):
-            raise BadInput(f"{options.cut} blurs the edges of a mask: end it in .png")
+            raise BadInput(f"{options.cut} would blur the edges of the mask: end the name in .png")
     if options.raw:
         if Path(options.raw).suffix.lower() != ".npz":
-            raise BadInput(f"{options.raw} does not say its format: end it in .npz")
+            raise BadInput(f"{options.raw} has no known suffix: end the name in .npz")
         check_writable(Path(options.raw))
     written = [Path(path) for path in (options.output, options.cut, options.raw) if path]
     read = [Path(path) for path in (options.photo, options.weights) if path]

@@ -16,7 +16,7 @@ from engine.errors import BadInput
 
 COMMANDS = tuple(method.command for method in METHODS)
 LAYERED = tuple(m.command for m in METHODS if m.takes_layer)
-SUMMARY = "a heat map: what in a photo speaks for a class, or drives a unit"
+SUMMARY = "a heat map: what in a photo supports a class or activates a unit"
 
 
 def parser() -> Parser:
@@ -35,8 +35,8 @@ def parser() -> Parser:
     add("--class", dest="target", action="append", metavar="NAME_OR_INDEX", default=[],
         help="for which class (default: the most likely one)")  # fmt: skip
     add("--unit", action="append", metavar="LAYER:CHANNEL[:Y,X]", default=[], type=_unit,
-        help="for which unit inside the network instead (default place: where it is highest); may "
-        "be repeated")  # fmt: skip
+        help="for which unit inside the network instead (default "
+        "position: where it is strongest); may be repeated")  # fmt: skip
     add("--layer", action="append", metavar="NAME", default=[],
         help="for grad-cam (default: the last map)")  # fmt: skip
     add(
@@ -54,40 +54,43 @@ def parser() -> Parser:
         help="for occlusion (default: half of it)",
     )
     add("--fill", choices=FILLS, default=FILLS[0], metavar="WHAT",
-        help="for occlusion: mean (of the network's training), gray, black, blur")  # fmt: skip
+        help="for occlusion: mean (colour of the training pictures), gray, black, blur")  # fmt: skip
     add("--companions", action="store_true",
-        help="for occlusion: a figure that also shows the class's probability and the most likely "
-        "class at each place of the square (Zeiler and Fergus 2014)")  # fmt: skip
+        help="for occlusion: a figure that also shows the class's probability and the most "
+             "likely class at each "
+        "position of the square (Zeiler and Fergus 2014)")  # fmt: skip
     add("--signed", action="store_true", help="for gradient: the same as --method signed-gradient")
     add_output(add)
     add("--cut", metavar="MASK.png",
-        help="also the object that the gradient points at, as a mask of the photo's size "
+        help="also write the object that the gradient points at, as a mask of the photo's size "
         "(GrabCut, as in Simonyan et al. 2014)")  # fmt: skip
     add("--raw", metavar="FILE.npz",
-        help="also the raw values, as NumPy arrays, for each pixel that the network looked at "
-        "whatever the picture's size; of occlusion also the class's probability and the most likely "
-        "class at each place of the square")  # fmt: skip
+        help="also write the raw values as NumPy arrays, one for each pixel "
+        "of the network's input; for occlusion also the class's probability and the most likely "
+        "class at each "
+        "position of the square")  # fmt: skip
     add("--colours", choices=SEQUENTIAL, default="viridis", metavar="MAP",
         help=", ".join(SEQUENTIAL))  # fmt: skip
     add("--over", type=_share, default=0.0, metavar="X",
-        help="lay the map over the photo in gray, 0 to 1 (default: the map alone)")  # fmt: skip
+        help="lay the map over the photo in grey with this opacity, 0 to 1 (default: only the "
+             "map)")  # fmt: skip
     add("--over-size", type=_over_size, default="photo", metavar="SIZE",
-        help="of the picture for --over: photo, network (as the network looks at it) or the long side "
-        "in pixels (default: photo); what the network looks at stays the same")  # fmt: skip
+        help="size of the picture for --over: photo, network (the size of the network's input) or the "
+        "long side in pixels (default: photo); the network's input stays the same")  # fmt: skip
     add("--caption", action="store_true",
-        help="write below a single map what it is of, the probability, the scale and the largest "
-        "value; without it that is only in the file's description and in --json")  # fmt: skip
+        help="write the target, the probability, the scale and the maximum below a single "
+        "map; otherwise they are only in the file's description and in --json")  # fmt: skip
     add("--each", action="store_true",
-        help="in a figure, every map with its own scale (default: one for each row)")  # fmt: skip
+        help="in a figure, scale every map on its own (default: one scale per row)")  # fmt: skip
     add("--sanity", action="store_true",
-        help="a figure of what is left of the maps of every class asked about as the weights are made "
-        "random from the top layer down (Adebayo et al. 2018)")  # fmt: skip
+        help="a figure of how the maps of every given class change as the "
+        "weights are made random from the top layer down (Adebayo et al. 2018)")  # fmt: skip
     add_network(add, several=True)
     add("--size", type=positive, metavar="PX",
-        help="long side of the photo for the network (default: what it was made for)")  # fmt: skip
+        help="long side of the photo for the network (default: the size it was made for)")  # fmt: skip
     add_device(add, "auto")
     add("--quiet", action="store_true", help="no progress bar")
-    add("--json", action="store_true", help="what was found as one line of JSON")
+    add("--json", action="store_true", help="print the result as one line of JSON")
     return made
 
 

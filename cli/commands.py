@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 HELP = {
     **{command: kind.summary for command, kind in TECHNIQUES.items()},
-    "attribute": "a heat map: what in a photo speaks for a class",
+    "attribute": "a heat map: what in a photo supports a class",
     "inspect": "what is inside a network: filters, activations, patches, neighbors, "
     "a map of a folder",
     "recolour": "a finished picture with the photo's colours put back",
     "networks": "the catalogue: list, show, download, import, verify",
-    "render": "a picture that the program exported, again from its own recipe",
+    "render": "an exported picture again, from its own recipe",
     "batch": BATCH_SUMMARY,
     "demo": "one style transfer and one DeepDream from the sample pictures",
 }
@@ -76,7 +76,7 @@ def usage() -> str:
             "",
             f"{program()} COMMAND --help lists every setting with its range, unit and default.",
             "",
-            "Ctrl-C, SIGTERM and SIGHUP stop a run after its present iteration: the picture so far",
+            "Ctrl-C, SIGTERM and SIGHUP stop a run after the current iteration: the picture so far",
             "goes beside OUT, with .partial before the suffix. The exit code is then 128 and the",
             "signal's number: 130, 143 or 129.",
         ]
@@ -107,7 +107,7 @@ def _technique(command: str, argv: list[str]) -> int:
         return _forecast(job, options.json)
     reel = getattr(options, "film", None)
     if reel and not 0.1 <= options.rate <= 240:
-        raise BadInput(f"--rate is {options.rate:g}; it takes 0.1 to 240 frames a second")
+        raise BadInput(f"--rate is {options.rate:g}; it must be 0.1 to 240 frames a second")
     code, figures = run_job(
         job, Path(options.output), quiet=options.quiet, bits=options.bits,
         reel=Path(reel) if reel else None, rate=getattr(options, "rate", 24.0),
@@ -221,13 +221,13 @@ def _recolour(argv: list[str]) -> int:
     parser.add_argument("picture", metavar="PICTURE", type=Path)
     parser.add_argument("--content", metavar="PHOTO", required=True, type=Path)
     parser.add_argument("--method", choices=("luminance", "match"), default="luminance",
-                        help="luminance: keep only light and dark of the picture; "
-                        "match: give it the photo's mean colour and spread")  # fmt: skip
+                        help="luminance: keep only the picture's light and dark; match: "
+                        "give it the photo's mean colour and spread")  # fmt: skip
     parser.add_argument("--strength", type=float, default=1.0, metavar="X", help="0 to 1")
     parser.add_argument("-o", "--output", metavar="OUT", required=True, type=Path)
     options = parser.parse_args(argv)
     if not 0 <= options.strength <= 1:
-        raise BadInput(f"--strength is {options.strength:g}; it takes 0 to 1")
+        raise BadInput(f"--strength is {options.strength:g}; it must be 0 to 1")
     from engine.image import from_tensor, open_picture, save_picture
     from engine.outputs import Sources, keep_apart
     from engine.work.making import check_output

@@ -18,7 +18,7 @@ def demo(folder: Path, *, quiet: bool = False) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(
-            f"{folder} cannot be made ({error.strerror}); use another --folder"
+            f"{folder} cannot be created ({error.strerror}); use another --folder"
         ) from error
     preview = make(StyleTransfer, StyleTransfer.presets["Fast preview"])
     photo = str(SAMPLES / "cat.jpg")

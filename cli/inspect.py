@@ -87,12 +87,13 @@ def parser() -> Parser:
     add_output(add)
     add("--among", type=Path, metavar="FOLDER", help="for neighbors: the pictures to choose from")
     add("--channel", type=int, action="append", default=[], metavar="K",
-        help="for patches: which channel; may be repeated (default: those that answer most)")  # fmt: skip
+        help="for patches: which channel; may be repeated (default: the strongest)")  # fmt: skip
     add("--top", type=positive, default=0, metavar="N",
         help="how many: channels of activations (default: all) and of patches (8), "
         "filters of a deep layer (16), neighbors (8)")  # fmt: skip
     add("--each", action="store_true",
-        help="filters, activations: every tile with its own scale (default: one for all)")  # fmt: skip
+        help="filters, activations: scale every tile on its own (default: one scale for "
+             "all)")  # fmt: skip
     add("--metric", choices=("l2", "cosine"), default="l2", help="for neighbors (default: l2)")
     add("--method", choices=("tsne", "pca"), default="tsne", help="for embedding (default: tsne)")
     add("--perplexity", type=float, default=30.0, metavar="X",
@@ -100,7 +101,7 @@ def parser() -> Parser:
     add("--seed", type=int, default=0, metavar="N", help="for embedding: same seed, same map")
     add_network(add)
     add("--size", type=positive, default=0, metavar="PX",
-        help="side of the pictures for the network (default: what it was made for)")  # fmt: skip
+        help="side of the pictures for the network (default: the size it was made for)")  # fmt: skip
     add_device(add, "auto")
     add("--precision", default="auto", metavar="PRECISION",
         help="for folders: auto (bf16 where it is faster), fp32 or bf16 (default: auto)")  # fmt: skip
@@ -120,9 +121,9 @@ def _check(options: Any) -> None:
     if options.channel and what != "patches":
         raise BadInput(f"--channel is for --what patches, not for {what}")
     if not 0 <= options.seed < 2**32:
-        raise BadInput(f"--seed is {options.seed}; it takes 0 to {2**32 - 1}")
+        raise BadInput(f"--seed is {options.seed}; it must be 0 to {2**32 - 1}")
     if not 1 <= options.perplexity < float("inf"):
-        raise BadInput(f"--perplexity is {options.perplexity:g}; it takes 1 or more")
+        raise BadInput(f"--perplexity is {options.perplexity:g}; it must be 1 or more")
 
 
 def _check_source(options: Any) -> None:

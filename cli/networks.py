@@ -44,25 +44,27 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     added = command("list", _list, "name, title, state, size and licence of every network")
-    added.add_argument("--here", action="store_true", help="only those that can be used right now")
+    added.add_argument("--here", action="store_true", help="only those that are ready to use")
     added = command("show", _show, "everything that is known about a network")
     added.add_argument("name", metavar="NAME")
     added.add_argument("--layers", action="store_true", help="also every layer, with output sizes")
-    added = command("download", _download, "get a network's published weights")
+    added = command("download", _download, "download a network's published weights")
     added.add_argument("names", metavar="NAME", nargs="+")
-    text = "without data, before a connection counts as broken (default: 30)"
+    text = "seconds without data before a connection counts as broken (default: 30)"
     added.add_argument("--timeout", type=_seconds, default=30.0, metavar="SECONDS", help=text)
     added.add_argument("--quiet", action="store_true", help="no progress bar")
-    added = command("import", _import, "take weights from a file; it is copied")
+    added = command("import", _import, "import weights from a file, which is copied")
     added.add_argument("file", metavar="FILE", type=Path)
-    added.add_argument("--name", help="what to call the network (default: as the file)")
-    text = "what the weights were trained with (default: told from them)"
+    added.add_argument("--name", help="name for the network (default: the file's name)")
+    text = (
+        "how pictures were prepared when the weights were trained (default: recognized from them)"
+    )
     names = ", ".join([*sorted(KNOWN), *OTHER_NAMES])
     text += f": {names}, or spelled out, such as {EXAMPLE}"
     added.add_argument("--preprocessing", metavar="HOW", help=text)
-    text = "whose weights these are, where names and shapes do not tell: a name of timm's"
+    text = "which network the weights belong to, where they do not show it: a name from timm"
     added.add_argument("--architecture", metavar="NAME", default="", help=text)
-    command("verify", _verify, "compare every weight file on this machine with its check sum")
+    command("verify", _verify, "compare every weight file on this machine with its checksum")
     added = command("remove", _remove, "delete imported or downloaded weights")
     added.add_argument("name", metavar="NAME")
     return parser
@@ -140,7 +142,7 @@ def _show(options: argparse.Namespace) -> int:
         ("licence", card.licence),
         ("credit", card.credit),
         ("address", card.url),
-        ("check sum", card.sha256),
+        ("checksum", card.sha256),
         ("notes", card.notes),
     ]
     print(_table([row for row in rows if row[1]]))

@@ -40,15 +40,21 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add_output(add)
     add_network(add)
     add("--size", type=_size, default=512, metavar="PX",
-        help="long side of the result in px; photo: as large as the photo (default: 512)")  # fmt: skip
+        help="long side of the result in px, or photo: as large as the photo (default: 512)")  # fmt: skip
     add("--seed", type=_whole, default=0, metavar="N", help="same seed, same picture (default: 0)")
     add_device(add, "auto")
     add("--precision", default="auto", metavar="PRECISION",
         help="auto (bf16 where it is faster), fp32 or bf16 (default: auto)")  # fmt: skip
     add("--preset", metavar="NAME", help="start from these settings")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting by its name")
-    add("--forecast", action="store_true", help="only say what the run would take, do not run it")
-    add("--bits", type=int, choices=(8, 16), default=8, help="per colour, png and tif (default: 8)")
+    add("--forecast", action="store_true", help="only estimate the time and memory of the run")
+    add(
+        "--bits",
+        type=int,
+        choices=(8, 16),
+        default=8,
+        help="bits per colour, for png and tif (default: 8)",
+    )
     add_output_options(group.add_argument)
 
 
@@ -65,11 +71,11 @@ def add_network(add: Callable[..., Any], several: bool = False) -> None:
         add("--network", default=[], action="append", metavar="NAME", help=text)
     else:
         add("--network", default="slim_vgg", metavar="NAME", help=text)
-    add("--weights", metavar="FILE_OR_FOLDER", help="its weights, when not in the usual places")
+    add("--weights", metavar="FILE_OR_FOLDER", help="its weights, if not in the usual places")
     text = (
         "how pictures are prepared for it: a name (imagenet, caffe, half, unit, bytes) or spelled "
     )
-    text += 'out, "mean=… std=… range=… order=…" (default: as its weights want)'
+    text += 'out, "mean=… std=… range=… order=…" (default: as its weights need)'
     add("--preprocessing", metavar="HOW", help=text)
 
 
@@ -82,7 +88,11 @@ def add_device(add: Callable[..., Any], default: str) -> None:
 def add_output_options(add: Callable[..., Any]) -> None:
     """Add the options that say what is printed."""
     add("--quiet", action="store_true", help="no progress bar")
-    add("--json", action="store_true", help="figures as one line of JSON on standard output")
+    add(
+        "--json",
+        action="store_true",
+        help="print print print print figures as one line of JSON on standard output",
+    )
 
 
 def add_batch_options(add: Callable[..., Any]) -> None:
@@ -116,7 +126,7 @@ def positive(text: str) -> int:
     """Return a whole number from 1 upwards, for argparse."""
     value = _whole(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is too small: it takes 1 or more")
+        raise argparse.ArgumentTypeError(f"{text} is too small: it must be 1 or more")
     return value
 
 
@@ -160,7 +170,7 @@ def technique_parser(kind: type[Technique]) -> Parser:
         add("--guide", metavar="PHOTO", help="a picture whose features to bring out")
     for entry in described.values():
         if entry.each:
-            text = "a layer to make respond more; may be repeated"
+            text = "a layer to amplify; may be repeated"
             add(f"--{entry.each}", dest=f"each_{entry.name}", action="append", default=[],
                 metavar="NAME[:WEIGHT]", help=text)  # fmt: skip
     if kind.film:
@@ -208,7 +218,7 @@ def read_job(kind: type[Technique], options: argparse.Namespace) -> "Job":
     for pair in options.set:
         key, equals, text = pair.partition("=")
         if not equals:
-            raise BadInput(f"--set {pair!r} is no KEY=VALUE, such as --set iterations=300")
+            raise BadInput(f"--set {pair!r} is not KEY=VALUE, such as --set iterations=300")
         name = key.strip().replace("-", "_")
         if name in named:
             raise BadInput(f"--set gives {key.strip()} twice; give it once")
@@ -219,7 +229,7 @@ def read_job(kind: type[Technique], options: argparse.Namespace) -> "Job":
         each = getattr(options, f"each_{name}", [])
         if text is not None and each:
             raise BadInput(
-                f"{entry.option} and --{entry.each} give the same setting; take one of them"
+                f"{entry.option} and --{entry.each} give the same setting; use one of them"
             )
         if text is not None:
             chosen[name] = entry.parse(text)

@@ -13,7 +13,7 @@ LUMA = (0.299, 0.587, 0.114)
 """BT.601 weights of R, G, B."""
 _RIDGE = 1e-5
 GRAY_NOTE = Message(
-    "Photo and style are gray, but the result may have colours: ",
+    "Photo and style are grey, but the result may have colours: ",
     Mention("recolour", value="gray"), " removes them.",
 )  # fmt: skip
 """Of a result that is not recoloured."""

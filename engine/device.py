@@ -32,7 +32,7 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device(next(n for n, here in available.items() if here))
     if name not in available:
-        raise BadInput(Mention("device"), f" is {name!r}; it takes auto, cpu, cuda or mps")
+        raise BadInput(Mention("device"), f" is {name!r}; it must be auto, cpu, cuda or mps")
     if not available[name]:
         raise BadInput(
             Mention("device", value=name), " is not on this machine; use ",
@@ -51,7 +51,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if name == "bf16":
         return torch.bfloat16
     if name != "auto":
-        raise BadInput(Mention("precision"), f" is {name!r}; it takes auto, fp32 or bf16")
+        raise BadInput(Mention("precision"), f" is {name!r}; it must be auto, fp32 or bf16")
     return torch.bfloat16 if _bf16_is_faster(device.type) else torch.float32
 
 

@@ -39,7 +39,7 @@ def check_film(path: Path) -> None:
         return
     if suffix:
         kinds = ", ".join(CODECS)
-        raise BadInput(f"{path} is no film: end it in {kinds}, or name a folder")
+        raise BadInput(f"{path} is not a film: end its name in {kinds}, or name a folder")
     if next(path.glob("frame-*.png"), None) is not None:
         raise BadInput(f"{path} already holds the frames of a film: name a new folder")
     there = path

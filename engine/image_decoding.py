@@ -117,13 +117,13 @@ def opened(path: Path) -> Iterator[tuple[ImageFile | None, IO[bytes]]]:
         raise OutOfMemory(f"{path} does not fit into memory: make it smaller first.") from error
     except UnidentifiedImageError as error:
         raise BadInput(
-            f"{path} cannot be read as a picture: it should be a whole {READABLE} file."
+            f"{path} cannot be read as a picture: use an intact {READABLE} file."
         ) from error
     except PermissionError as error:
-        raise BadInput(f"{path} may not be read: give yourself permission to read it.") from error
+        raise BadInput(f"{path} cannot be read: you have no permission to read it.") from error
     except Exception as error:  # what decoders raise on damaged files has no common type
         raise BadInput(
-            f"{path} is damaged or cut short ({_reason(error)}): a whole {READABLE} file is needed."
+            f"{path} is damaged or incomplete ({_reason(error)}): use an intact {READABLE} file."
         ) from error
 
 
@@ -139,7 +139,7 @@ def _check_readable(path: Path) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise BadInput(f"{path} is not a plain file: give the path of a {READABLE} file.")
     if not status.st_size:
-        raise BadInput(f"{path} is empty: it should be a {READABLE} file.")
+        raise BadInput(f"{path} is empty: use a {READABLE} file.")
 
 
 def _check_jxl(path: Path, file: IO[bytes]) -> None:

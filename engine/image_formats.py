@@ -50,11 +50,11 @@ def formats_of(path: Path, head: bytes) -> tuple[str, ...]:
     known = brands(head)
     if known & {b"avif", b"avis"}:
         if not features.check("avif"):
-            raise BadInput(f"{path} is an AVIF picture, which takes Pillow 11.3 or newer.")
+            raise BadInput(f"{path} is an AVIF picture, which needs Pillow 11.3 or newer.")
         return ("AVIF",)
     if known & _HEIF:
         if not _has_heif():
-            raise BadInput(f"{path} is a HEIC picture, which takes pillow-heif ({EXTRA}).")
+            raise BadInput(f"{path} is a HEIC picture, which needs pillow-heif ({EXTRA}).")
         return ("HEIF",)
     if head.startswith((JXL_BARE, JXL_BOX)):
         need_jxl(path)
@@ -65,7 +65,7 @@ def formats_of(path: Path, head: bytes) -> tuple[str, ...]:
 def need_jxl(path: Path) -> None:
     """Load what reads and writes JPEG XL. Raises `BadInput` that says what to install."""
     if not _has_jxl():
-        raise BadInput(f"{path} is a JPEG XL picture, which takes pillow-jxl-plugin ({EXTRA}).")
+        raise BadInput(f"{path} is a JPEG XL picture, which needs pillow-jxl-plugin ({EXTRA}).")
 
 
 @cache

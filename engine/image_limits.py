@@ -23,7 +23,7 @@ def check_pixels(path: Path, width: int, height: int) -> None:
     if width * height > MAX_MEGAPIXELS * 1e6:
         raise BadInput(
             f"{path} has {width} x {height} pixels, more than the"
-            f" {MAX_MEGAPIXELS} megapixels that are opened: make it smaller first."
+            f" {MAX_MEGAPIXELS} megapixels allowed: make it smaller first."
         )
 
 
@@ -31,8 +31,8 @@ def check_scans(path: Path, scans: int) -> None:
     """Refuse, by `BadInput`, JPEG files of very many scans."""
     if scans > MAX_SCANS:
         raise BadInput(
-            f"{path} is a JPEG of {scans} scans, more than the {MAX_SCANS} that are decoded:"
-            " save it again without them (not progressive)."
+            f"{path} is a JPEG of {scans} scans, more than the {MAX_SCANS} allowed: save it again as a "
+            "non-progressive JPEG."
         )
 
 

@@ -134,8 +134,8 @@ def recipe_json(recipe: Mapping[str, Any]) -> str:
     text = json.dumps(recipe, allow_nan=False)
     if len(text) > RECIPE_LIMIT:
         raise BadInput(
-            f"The recipe takes {len(text) / 2**20:.0f} MiB, more than the"
-            f" {RECIPE_LIMIT >> 20} MiB that a picture carries: save without it."
+            f"The recipe needs {len(text) / 2**20:.0f} MiB, more than the"
+            f" {RECIPE_LIMIT >> 20} MiB that a picture can carry: save without it."
         )
     return text
 
@@ -181,7 +181,7 @@ def read_recipe(path: str | Path) -> dict[str, Any] | None:
             raise ValueError("not an object")
     except (ValueError, zlib.error, ElementTree.ParseError, RecursionError) as error:
         raise BadInput(
-            f"The recipe in {path} is broken: use the picture as it was saved, unedited."
+            f"The recipe in {path} is damaged: use the picture as it was saved, unedited."
         ) from error
     return recipe
 

@@ -74,7 +74,7 @@ def save_picture(
     path = Path(path)
     kind = _format(path, bits)
     if not 1 <= quality <= 100:
-        raise BadInput(f"{path} cannot be saved at quality {quality}: 1 to 100 are possible.")
+        raise BadInput(f"{path} cannot be saved at quality {quality}: use 1 to 100.")
     longest = _LONGEST_SIDE.get(kind)
     if longest and max(picture.width, picture.height) > longest:
         raise BadInput(
@@ -108,7 +108,7 @@ def save_picture(
         else:
             packet = None if text is None else recipe_xmp(text, XMP_LIMIT)
             if text is not None and packet is None:
-                raise BadInput(f"{path} cannot hold so long a recipe: save as .png or .webp.")
+                raise BadInput(f"{path} cannot hold a recipe this long: save as .png or .webp.")
             options = _present(exif=exif and exif_for_jpeg(exif, size), xmp=packet)
             Image.fromarray(_over_white(picture)).save(
                 file, "JPEG", quality=quality, subsampling=0, icc_profile=srgb_profile(), **options
@@ -142,14 +142,16 @@ def _format(path: Path, bits: int) -> str:
     kind = WRITTEN.get(path.suffix.lower())
     if kind is None:
         raise BadInput(
-            f"{path} does not say a format: end it in .png, .jpg, .webp, .tiff, .avif or .jxl."
+            f"{path} has no known suffix: end the name in .png, .jpg, .webp, .tiff, .avif or .jxl."
         )
     if kind == "JPEG XL":
         need_jxl(path)
     if kind == "AVIF" and not features.check("avif"):
-        raise BadInput(f"{path} is to be AVIF, which takes Pillow 11.3 or newer: save as .webp.")
+        raise BadInput(
+            f"{path} cannot be saved as AVIF without Pillow 11.3 or newer: save as .webp."
+        )
     if bits not in (8, 16):
-        raise BadInput(f"{path} cannot be saved at {bits} bits per channel: 8 or 16 are possible.")
+        raise BadInput(f"{path} cannot be saved at {bits} bits per channel: use 8 or 16.")
     if bits == 16 and kind not in _DEEP:
         raise BadInput(f"{path} cannot hold 16 bits per channel: save as .png or .tiff.")
     return kind

@@ -129,7 +129,7 @@ class Job:
         if version > FORMAT:
             raise BadInput(
                 f"the recipe has format {version}; this version reads up to {FORMAT}: "
-                "a newer Pareidolia is needed"
+                "update Pareidolia"
             )
         command = recipe.get("technique")
         if not isinstance(command, str) or command not in TECHNIQUES:
@@ -168,7 +168,7 @@ class Job:
                 None if recipe.get("preprocessing") is None else _text(recipe["preprocessing"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise BadInput(f"the recipe is damaged ({error!r}); the job cannot be read") from error
+            raise BadInput(f"the recipe is damaged ({error!r}): the job cannot be read") from error
 
 
 def _few(entries: Any, most: int, what: str) -> None:
@@ -249,13 +249,13 @@ def opened(job: Job) -> Job:
     for picture, weight in styles:
         if not weight > 0 or not math.isfinite(weight):
             name = picture.path or "picture"
-            raise BadInput(f"the style {name} has the weight {weight:g}; it takes one above 0")
+            raise BadInput(f"the style {name} has the weight {weight:g}; it must be above 0")
     inputs = Inputs(open_one(i.content), styles, open_one(i.guide, True), open_one(i.start, True))
     sources = (inputs.content, *(p for p, _ in styles), inputs.guide, inputs.start)
     for source in sources:
         if isinstance(source, Picture) and source.alpha is not None and not source.alpha.any():
             name = source.path or "the picture"
-            raise BadInput(f"{name} is transparent everywhere: there is nothing to see in it")
+            raise BadInput(f"{name} is completely transparent: there is nothing to see in it")
     from engine.device import choose_device, choose_precision, name_of  # torch: not for a mistake
 
     wanted = job.precision
@@ -268,9 +268,7 @@ def opened(job: Job) -> Job:
 def check_size(size: int | None) -> None:
     """Refuse, by `BadInput`, a long side that no picture has."""
     if size is not None and size < 1:
-        raise BadInput(
-            Mention("size"), f" is {size}; it takes a long side of at least 1 pixel, or photo"
-        )
+        raise BadInput(Mention("size"), f" is {size}; it must be at least 1 pixel, or photo")
     if size is not None and size > LARGEST:
         raise BadInput(
             Mention("size"), f" has {len(str(size))} digits; no picture is as large as that"

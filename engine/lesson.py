@@ -104,32 +104,32 @@ def media_type(picture: bytes, what: str = "a picture") -> str:
         return "image/png"
     if picture.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
-    raise BadInput(f"{what} is neither PNG nor JPEG; a lesson takes only those.")
+    raise BadInput(f"{what} is neither PNG nor JPEG; a lesson can hold only those.")
 
 
 def check(lesson: Lesson) -> None:
     """See that a lesson can be kept and shown. Raises `BadInput`, which names the step."""
     if len(lesson.steps) > MAX_STEPS:
-        raise BadInput(f"the lesson has {len(lesson.steps)} steps; it takes up to {MAX_STEPS}.")
+        raise BadInput(
+            f"the lesson has {len(lesson.steps)} steps; at most {MAX_STEPS} are allowed."
+        )
     _check_text(lesson.title, "the lesson's title")
     for number, step in enumerate(lesson.steps, 1):
         where = f"step {number}"
         _check_text(step.title, f"the title of {where}")
         _check_text(step.text, f"the text of {where}")
         if not isinstance(step.hidden, bool):
-            raise BadInput(
-                f"{where} says {step.hidden!r} for hidden; true or false would be right."
-            )
+            raise BadInput(f"{where} says {step.hidden!r} for hidden; it must be true or false.")
         if len(step.figures) > MAX_FIGURES:
             raise BadInput(
-                f"{where} has {len(step.figures)} figures; it takes up to {MAX_FIGURES}."
+                f"{where} has {len(step.figures)} figures; at most {MAX_FIGURES} are allowed."
             )
         _check_picture(step.picture, f"the picture of {where}")
         for figure in step.figures:
             _check_text(figure.caption, f"a caption of {where}")
             _check_picture(figure.picture, f"a figure of {where}")
         if not isinstance(step.state, Mapping):
-            raise BadInput(f"the state of {where} is no table of named values, as it should be.")
+            raise BadInput(f"the state of {where} is not a table of named values.")
         _check_values(step.state, f"the state of {where}")
 
 
@@ -175,14 +175,14 @@ def read_lesson(path: str | Path) -> Lesson:
     path = Path(path)
     values = _read_values(path)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise BadInput(f"{path} is no lesson: a file that this program saved as one is needed.")
+        raise BadInput(f"{path} is not a lesson saved by this program.")
     version = values.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise BadInput(f"{path} is damaged: its version is {version!r}, a number is needed.")
+        raise BadInput(f"{path} is damaged: its version is {version!r}, not a number.")
     if version > VERSION:
         raise BadInput(
-            f"{path} is a lesson of version {version}, and this program reads up to {VERSION}:"
-            " a newer Pareidolia is needed."
+            f"{path} is a lesson of version {version}, but this program "
+            "reads only up to {VERSION}: update Pareidolia."
         )
     try:
         lesson = Lesson(values["title"], tuple(_step(each) for each in values["steps"]))
@@ -205,7 +205,9 @@ def _read_values(path: Path) -> Any:
     try:
         return read_json(data)
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path} is no lesson, or damaged: it cannot be read as JSON.") from error
+        raise BadInput(
+            f"{path} is not a lesson, or is damaged: it cannot be read as JSON."
+        ) from error
 
 
 def _step(values: Any) -> Step:
@@ -226,7 +228,7 @@ def _as_bytes(text: Any) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadInput("a picture in it is damaged; a whole lesson is needed.") from error
+        raise BadInput("a picture in it is damaged; use an intact lesson.") from error
 
 
 def _check_text(text: Any, what: str) -> None:
@@ -235,7 +237,7 @@ def _check_text(text: Any, what: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:  # a half of a surrogate pair, which JSON can spell
-        raise BadInput(f"{what} holds a letter that is none; take it out.") from error
+        raise BadInput(f"{what} holds an invalid character; remove it.") from error
 
 
 def _check_picture(data: Any, what: str) -> None:
@@ -253,7 +255,7 @@ def _check_picture(data: Any, what: str) -> None:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise large from error
     except Exception as error:  # what decoders raise on damaged files has no common type
-        raise BadInput(f"{what} is damaged; a whole PNG or JPEG file is needed.") from error
+        raise BadInput(f"{what} is damaged; use an intact PNG or JPEG file.") from error
 
 
 def _check_values(value: Any, what: str, depth: int = 0) -> None:
@@ -270,6 +272,6 @@ def _check_values(value: Any, what: str, depth: int = 0) -> None:
     elif isinstance(value, str):
         _check_text(value, what)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise BadInput(f"{what} holds {value}, which is no number.")
+        raise BadInput(f"{what} holds {value}, which is not a number.")
     elif value is not None and not isinstance(value, (bool, int, float)):
         raise BadInput(f"{what} holds a {type(value).__name__}; plain values are needed.")

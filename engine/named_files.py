@@ -79,8 +79,8 @@ def find_picture(
     check_local(path)
     if folder is not None and not os.path.lexists(split_frame(path)[0]):
         raise BadInput(
-            f"{path} is not there, and {folder} does not hold the same picture: put it back, or"
-            " beside the recipe"
+            f"{path} is missing, and {folder} does not hold the same "
+            "picture: put it back, or next to the recipe"
         )
     picture = open_for(path, side, square)
     if digest and picture.sha256 != digest:

@@ -57,7 +57,7 @@ def keep_apart(outputs: Sequence[Output | Path], sources: Sources) -> None:
         real = os.path.realpath(output.path).casefold()
         if real in seen:
             raise BadInput(
-                f"{output.path} would be written twice: choose another path for one of them."
+                f"{output.path} would be written twice: choose a different path for one of them."
             )
         seen[real] = output.path
 

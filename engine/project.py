@@ -29,7 +29,7 @@ def read_job(path: Path) -> Job:
         reason = error.strerror if isinstance(error, OSError) else error
         raise BadInput(f"{path} cannot be read as a project ({reason})") from error
     if not isinstance(recipe, dict):
-        raise BadInput(f"{path} holds no project; it should be one JSON object")
+        raise BadInput(f"{path} is not a project; a project is one JSON object")
     return Job.from_recipe(recipe, path.parent)
 
 

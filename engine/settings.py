@@ -98,7 +98,7 @@ class Setting:
         if value is None and self.optional:
             return None
         shown = _short(value)
-        wrong = Message(self.mention(), f" is {shown}; it takes {self.expects()}")
+        wrong = Message(self.mention(), f" is {shown}; it must be {self.expects()}")
         if self.kind == "layers":
             return self._check_layers(value, wrong)
         if self.kind == "choice":
@@ -163,6 +163,8 @@ class Setting:
             "choice": "",
         }[self.kind]
         extra = self.range_text
+        if (self.kind in ("float", "int") and extra[:1].isdigit()) or extra[:1] == "-":
+            extra = f"from {extra}"
         return f"{words} {extra}".strip() + (f", or {self.by_itself}" if self.optional else "")
 
 

@@ -335,7 +335,11 @@ def sanity_steps(
                     heat = Heat(method, step.map[0].numpy())
                     raw[f"{method.title}{beside} - {step.layer or 'trained'}"] = heat.values
                     told = f"down to {step.layer}, rank correlation {step.correlation:.2f}"
-                    told = f"{told if step.layer else 'trained'}\n{heat.scale()}"
+                    blank = not heat.values.any()
+                    scale = (
+                        f"all 0, see note {notes.number(_why_0(method))}" if blank else heat.scale()
+                    )
+                    told = f"{told if step.layer else 'trained'}\n{scale}"
                     tiles.append(look.tile(heat, told, None))
             except PareidoliaError as error:
                 tiles = [look.tile(notes.take(method.title, str(error)), "", None)]
@@ -349,6 +353,27 @@ def sanity_steps(
     title = f"{networks}{about}: weights randomised from the top down"
     made = Compared(notes.below(rows(lines, title), look.type_size), raw)
     yield ComparisonStep(total, total, made)
+
+
+def _why_0(method: Method) -> str:
+    """Return how a network with random weights comes to a map that is 0 everywhere."""
+    if method.of_layer and method.relu_rule:
+        why = "is 0 wherever Grad-CAM or guided backprop is: behind these random layers everywhere"
+    elif method.of_layer:
+        why = "keeps only what supports the target: in these random layers nothing does"
+    elif method.relu_rule == "guided":
+        why = (
+            "passes a ReLU only where the unit is active and its gradient positive: in these random "
+            "layers there is no such unit left"
+        )
+    elif method.relu_rule == "deconvnet":
+        why = (
+            "passes a ReLU only where the signal coming back is positive: in these random layers it "
+            "is positive nowhere"
+        )
+    else:
+        why = "gets nothing back through these random layers: their units are inactive"
+    return f"{method.title} {why}."
 
 
 def _randomised(method: Method, about: _Prepared) -> Iterator[Randomised | None]:

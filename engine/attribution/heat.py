@@ -96,7 +96,7 @@ class Heat:
         """
         limit = f"{self.reach if reach is None else reach:.3g}"
         least = f"-{limit}" if self.method.signed else "0"
-        return f"{least} to {limit}, largest {self.largest:.3g}"
+        return f"{least} to {limit}, maximum {self.largest:.3g}"
 
     def coloured(self, colours: str, reach: float | None = None) -> Bytes:
         """Return (H, W, 3) bytes: signed maps around white, the others in `colours` from 0 up.
@@ -130,7 +130,7 @@ def around_gray(values: "Tensor", reach: float | None = None) -> "Tensor":
 def scale_around_gray(values: "Tensor", reach: float | None = None) -> str:
     """Return what the colours of `around_gray` stand for, as `Heat.scale` does."""
     limit = f"{colour_reach(values) if reach is None else reach:.3g}"
-    return f"-{limit} to {limit}, largest {float(values.abs().max()):.3g}"
+    return f"-{limit} to {limit}, maximum {float(values.abs().max()):.3g}"
 
 
 def colour_reach(values: "Tensor") -> float:

@@ -52,10 +52,8 @@ class Method:
         return compute
 
 
-FOR_AND_AGAINST = "red speaks for it, blue against it"
-_RELUS = (
-    "ReLU6 and ReLUs that are called as functions too, where many tools leave the plain gradient"
-)
+FOR_AND_AGAINST = "red supports it, blue opposes it"
+_RELUS = "ReLU6 and functional ReLUs too, where many tools leave the plain gradient"
 _HERE = "engine.attribution"
 METHODS = (
     Method(
@@ -69,8 +67,8 @@ METHODS = (
         "signed gradient",
         f"{_HERE}.gradient:signed_gradient",
         signed=True,
-        key="brighter raises it where red, lowers it where blue",
-        help="the gradient with its sign: whether brighter would raise the target or lower it",
+        key="brightening raises it where red, lowers it where blue",
+        help="the gradient with its sign: whether brightening a pixel raises or lowers the target",
     ),
     Method(
         "gradient-x-input",
@@ -78,7 +76,7 @@ METHODS = (
         f"{_HERE}.gradient:gradient_x_input",
         signed=True,
         key=FOR_AND_AGAINST,
-        help="the gradient times what the network is given: what each pixel adds to the target",
+        help="the gradient times the input: how much each pixel contributes to the target",
     ),
     Method(
         "smoothgrad",
@@ -92,14 +90,15 @@ METHODS = (
         "guided backprop",
         f"{_HERE}.relu_rules:guided",
         relu_rule="guided",
-        help=f"the gradient without what is negative at any ReLU; the rule holds for {_RELUS}",
+        help=f"the gradient, with negative values set to zero at every ReLU; the rule covers {_RELUS}",
     ),
     Method(
         "deconvnet",
         "deconvnet",
         f"{_HERE}.relu_rules:deconvolved",
         relu_rule="deconvnet",
-        help=f"the way back through rectifiers of its own; the rule holds for {_RELUS}",
+        help=f"the signal is rectified on its way back instead of following the forward ReLUs; "
+        f"the rule covers {_RELUS}",
     ),
     Method(
         "occlusion",
@@ -109,7 +108,7 @@ METHODS = (
         slow=True,
         covers=True,
         key=FOR_AND_AGAINST,
-        help="how far the target falls as a square covers each place",
+        help="how far the target drops when a square covers each position",
     ),
     Method(
         "cam",
@@ -117,9 +116,9 @@ METHODS = (
         f"{_HERE}.class_activation:class_activation_map",
         of_layer=True,
         coarse=True,
-        help="the class's own weights at the last maps; for networks that end in an average and one "
-        "linear layer, or in the average of a map for each class, such as SqueezeNet, whose map is "
-        "shown as its ReLU leaves it",
+        help="the last maps, weighted by the class's own weights; for networks that end "
+        "in an average and one linear layer, or in the average of one map per "
+        "class, such as SqueezeNet, whose map is shown after its ReLU",
     ),
     Method(
         "grad-cam",
@@ -138,7 +137,7 @@ METHODS = (
         of_layer=True,
         takes_layer=True,
         relu_rule="guided",
-        help="guided backprop where Grad-CAM is; for ReLUs as guided backprop",
+        help="guided backprop times Grad-CAM; the ReLU rule is that of guided backprop",
     ),
 )
 

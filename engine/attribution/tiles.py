@@ -135,11 +135,15 @@ class Notes:
 
     texts: list[str] = field(default_factory=list)
 
-    def take(self, what: str, why: str) -> str:
-        """Keep a reason; return the sentence for the tile of `what`."""
+    def number(self, why: str) -> int:
+        """Keep a reason; return the number of its note."""
         if why not in self.texts:
             self.texts.append(why)
-        return f"{what}: no map, see note {self.texts.index(why) + 1}."
+        return self.texts.index(why) + 1
+
+    def take(self, what: str, why: str) -> str:
+        """Keep a reason; return the sentence for the tile of `what`."""
+        return f"{what}: no map, see note {self.number(why)}."
 
     def below(self, figure: Picture, size: int) -> Picture:
         """Return a figure with the notes below."""

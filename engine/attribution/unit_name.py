@@ -25,7 +25,7 @@ class UnitName:
         found = _UNIT.fullmatch(text)
         if found is None:
             raise BadInput(
-                f"{text.strip()!r} is no unit; it takes LAYER:CHANNEL or LAYER:CHANNEL:ROW,COLUMN "
+                f"{text.strip()!r} is not a unit; write LAYER:CHANNEL or LAYER:CHANNEL:ROW,COLUMN "
                 "in whole numbers from 0, for example relu4_2:17:12,5"
             )
         row, column = found["row"], found["column"]

@@ -152,7 +152,7 @@ class Album:
             other = torch.tensor([path.resolve() != itself for path in self.paths])
         others = other.nonzero()[:, 0]
         if not len(others):
-            raise BadInput("there is no other picture to compare with; use another folder")
+            raise BadInput("there is no other picture to compare it with; use another folder")
         paths = [self.paths[int(i)] for i in others]
         return Neighbors(
             nearest(paths, features[others], count),

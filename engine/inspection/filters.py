@@ -62,7 +62,7 @@ def filters(network: Network, layer: str = "") -> Filters:
         # The convolution that runs last before what was asked for.
         before = [c for c in called[: called.index(name)] if c in convolutions]
         near = before[-1] if before else order[0]
-        raise BadInput(f"{layer} has no filters: it is no convolution; the nearest is {near}")
+        raise BadInput(f"{layer} has no filters: it is not a convolution; the nearest is {near}")
     weight = convolutions[name].weight.detach().float().cpu()
     coloured = name == order[0] and weight.shape[1] == 3
     if coloured and network.card.preprocessing.order == "BGR":

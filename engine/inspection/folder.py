@@ -57,7 +57,7 @@ def picture_files(folder: Path) -> list[Path]:
     Raises `BadInput` when it is no folder or holds none.
     """
     if not folder.is_dir():
-        raise BadInput(f"{folder} is no folder; give the path of a folder of pictures")
+        raise BadInput(f"{folder} is not a folder; give the path of a folder of pictures")
     found = [
         path
         for path in folder.rglob("*")

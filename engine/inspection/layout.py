@@ -41,7 +41,7 @@ def embed(
     if len(vectors) < 3:
         raise BadInput(f"a map needs at least 3 pictures that can be read, not {len(vectors)}")
     if perplexity < 1:
-        raise BadInput(f"perplexity is {perplexity:g}; it takes 1 or more")
+        raise BadInput(f"perplexity is {perplexity:g}; it must be 1 or more")
     if not np.ptp(vectors, axis=0).any():
         raise BadInput("all pictures are the same to the network; there is nothing to lay out")
     from sklearn.decomposition import PCA  # type: ignore[import-untyped]
@@ -95,8 +95,8 @@ def embed_apart(
             answer: Layout | Exception = here.recv()
         except EOFError:
             raise OutOfMemory(
-                f"laying {len(vectors)} pictures out was ended from outside, as when memory is "
-                "short: choose a smaller folder"
+                f"laying {len(vectors)} pictures out was stopped from outside, probably for lack of "
+                "memory: choose a smaller folder"
             ) from None
         finally:
             process.kill()

@@ -27,15 +27,16 @@ def _parts(contents: Contents, one: Identified) -> Iterator[str]:
         count = "1 output" if found.num_classes == 1 else f"{found.num_classes} classes"
         yield f"{contents.kind} with {count}"
     else:
-        yield contents.kind + ("" if found.complete else " without classifier")
+        yield contents.kind + ("" if found.complete else " without a classifier")
     yield from one.notes
     if found.head:
         guess = ", with ReLU taken to stand between its layers" if has_guess(found.head) else ""
-        yield f"in place of {found.last_layer} it has a head of its own{guess}"
+        yield f"instead of {found.last_layer} it has its own head{guess}"
     if found.channels == 1:
-        yield "it looks at pictures in gray"
+        yield "it takes grey pictures"
     if found.input_size:
-        yield f"its positions are for pictures of {found.input_size} x {found.input_size} pixels"
+        size = found.input_size
+        yield f"its position embeddings are for pictures of {size} x {size} pixels"
     if found.unread:
         yield (
             f"its own head ({summary(found.unread)}) was left out, since names and shapes do not "

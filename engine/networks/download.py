@@ -63,7 +63,7 @@ def download(
             )
     except Locked as error:
         raise DownloadFailed(
-            f"{card.name} is being downloaded already, by another window or command: wait for that"
+            f"{card.name} is already being downloaded by another window or command: wait for it to finish"
         ) from error
     except OSError as error:
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
@@ -83,8 +83,8 @@ def _downloaded(
     if card.sha256 and not checksums.matches(part.path, card.sha256):
         part.discard()
         raise DownloadFailed(
-            f"what {card.url} sent are not the weights of {card.name} "
-            f"(check sum differs from {card.sha256}); it was deleted, try again later"
+            f"what {card.url} sent is not the weights of {card.name} "
+            f"(its checksum differs from {card.sha256}); it was deleted, try again later"
         )
     part.path.replace(target)
     part.discard()
@@ -134,10 +134,10 @@ def _fetch_all(
         except _Interrupted as error:
             failures = 0 if part.size > before else failures + 1
             if failures >= RETRIES:
-                kept = f" ({part.size / 2**20:.1f} MiB are kept)" if part.size else ""
+                kept = f" ({part.size / 2**20:.1f} MiB have been kept)" if part.size else ""
                 raise DownloadFailed(
-                    f"downloading {card.name} from {urlsplit(card.url).netloc} broke off{kept}: "
-                    f"{error}; downloading it again goes on where it stopped"
+                    f"downloading {card.name} from {urlsplit(card.url).netloc} was interrupted{kept}: "
+                    f"{error}; downloading it again resumes"
                 ) from error
 
 
@@ -161,7 +161,7 @@ def _fetch(
             if response.status != http.client.PARTIAL_CONTENT:
                 start = 0  # the server sends everything, whatever was asked for
             elif _first_byte(response.headers.get("Content-Range", "")) != start:
-                raise DownloadFailed(f"{card.url} sent another part of the file than asked for")
+                raise DownloadFailed(f"{card.url} sent a different part of the file than requested")
             _receive(card, response, part, start, progress, cancel)
     except urllib.error.HTTPError as error:
         with error:
@@ -222,15 +222,16 @@ def _receive(
 
 
 def _too_much(card: Card, most: float) -> str:
-    size = f"weigh {card.bytes / 2**20:.0f} MiB" if card.bytes else "have no known size"
+    size = f"weigh {card.bytes / 2**20:.0f} MiB" if card.bytes else "are of unknown size"
     return (
-        f"{card.url} sends more than {most / 2**20:.0f} MiB, but the weights of {card.name} {size}: "
-        "these are not they"
+        f"{card.url} sends more than {most / 2**20:.0f} MiB, but the weights of {card.name} "
+        f"{size}, so this is "
+        "something else"
     )
 
 
 def _stopped() -> DownloadCancelled:
-    return DownloadCancelled("the download was stopped; it can go on where it stopped")
+    return DownloadCancelled("the download was stopped; it can be resumed")
 
 
 def _first_byte(content_range: str) -> int:
@@ -243,7 +244,7 @@ def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DownloadFailed(
-            f"{folder} has {free / 2**20:.0f} MiB left, the download needs {needed / 2**20:.0f} MiB"
+            f"{folder} has {free / 2**20:.0f} MiB left, but the download needs {needed / 2**20:.0f} MiB"
         )
 
 

@@ -51,7 +51,7 @@ def import_file(
         known_preprocessing(preprocessing)  # before anything takes time
     path = Path(path).expanduser()
     if not _is_file(path):
-        raise BadInput(f"{readable(str(path))}: there is no such file")
+        raise BadInput(f"{readable(str(path))} does not exist")
     strange = opening.open_foreign(path, architecture)
     name = name or _usual_name(path)
     if strange is not None:
@@ -205,7 +205,9 @@ def remove(name: str) -> list[Path]:
     found = weights.named(card, [folder])
     there = [f for f in (found, folder / f"{name}.json") if f and f.is_file()]
     if not there:
-        raise BadInput(f"{name} was neither imported nor downloaded; nothing to remove in {folder}")
+        raise BadInput(
+            f"{name} was neither imported nor downloaded: there is nothing to remove in {folder}"
+        )
     for file in there:
         file.unlink()
     return there
@@ -245,7 +247,7 @@ def _verify(path: Path, card: Card | None) -> Verified:
     try:
         if card and card.sha256:
             ok = checksums.matches(path, card.sha256)
-            reason = "as its card says" if ok else "changed: the check sum is not its card's"
+            reason = "as its card says" if ok else "changed: the checksum differs from its card's"
             return Verified(card.name, path, ok, reason)
         return _unknown(path)
     except BadInput as error:
@@ -260,10 +262,10 @@ def _unknown(path: Path) -> Verified:
     from engine.networks.assembling import check
 
     if (strange := opening.open_foreign(path)) is not None:
-        reason = "no check sum is known; whole and of a known kind"
+        reason = "intact and of a known kind (no checksum to compare)"
         return Verified(strange.title, path, True, reason)
     _, one = open_weights(path)
     name = one.found.architecture
     base = _base(name, one.found)
     check(one.group.tensors, one.found, base.input_size, path, one.group.release)
-    return Verified(name, path, True, "no check sum is known; whole and finite")
+    return Verified(name, path, True, "intact, all numbers finite (no checksum to compare)")

@@ -22,13 +22,13 @@ EXAMPLE = '"mean=0.485,0.456,0.406 std=0.229,0.224,0.225 range=1 order=RGB"'
 
 TOLD = {
     "caffe-vgg": "its first numbers are those of Oxford's VGG, trained with Caffe",
-    "caffe-vgg-rgb": "its first numbers are those of Oxford's VGG, with the colours in order RGB",
-    "caffe-bvlc": "BVLC trained this network so",
-    "bytes": "fast style networks are trained so",
-    "imagenet": "most weights of this network are trained so, and the file does not say",
+    "caffe-vgg-rgb": "its first numbers are those of Oxford's VGG, with colours in RGB order",
+    "caffe-bvlc": "BVLC trained this network this way",
+    "bytes": "fast style networks are trained this way",
+    "imagenet": "most weights of this network were trained this way; the file does not say",
 }
 """Why weights that are recognised get a preprocessing of `card.KNOWN`."""
-USUAL = "torchvision trains this network so, and the file does not say"
+USUAL = "torchvision trains this network this way; the file does not say"
 
 
 def known_preprocessing(name: str) -> Preprocessing:
@@ -61,7 +61,7 @@ def _spelled_out(text: str) -> Preprocessing:
         if not all(map(math.isfinite, (*mean, *std, scale))) or min(*std, scale) <= 0:
             raise ValueError
     except (ValueError, KeyError):
-        raise BadInput(f"{text!r} is no preprocessing; write it as {EXAMPLE}") from None
+        raise BadInput(f"{text!r} is not a preprocessing; write it as {EXAMPLE}") from None
     return Preprocessing(order, scale, mean, std)
 
 
@@ -88,11 +88,11 @@ def choose(
     else:
         chosen, why = usual, USUAL
     if found.channels == 3 and chosen.order == "gray":
-        raise BadInput(f"this {found.architecture} takes colour pictures, not gray ones")
+        raise BadInput(f"this {found.architecture} takes colour pictures, not grey ones")
     if found.channels == 1 and chosen.order != "gray":
         # One number for the one channel that there is.
         mean, std = (sum(values) / 3 for values in (chosen.mean, chosen.std))
         chosen = replace(chosen, order="gray", mean=(mean,) * 3, std=(std,) * 3)
         if asked is None and contents.preprocessing is None:
-            why = "the mean of what colour networks are trained with; the file does not say"
+            why = "the average of the values for colour networks; the file does not say"
     return chosen, why

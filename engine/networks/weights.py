@@ -39,7 +39,7 @@ def find(card: Card, weights: str | os.PathLike[str] | None = None) -> Path:
         if given.is_file():
             return given
         if not given.is_dir():
-            raise BadInput(f"{given}: there is no such weight file or folder")
+            raise BadInput(f"{given}: no such weight file or folder")
         places = [given]
     else:
         places = folders()

@@ -90,7 +90,7 @@ def test_a_map_comes_with_its_numbers(in_process, method):
     assert said["largest"] == pytest.approx(largest, rel=1e-6)
     assert 0 < said["scale"] <= said["largest"]
     name = network.classes[7]
-    for words in (f"{name} (", f"largest {largest:.3g}", f"{said['scale']:.3g}"):
+    for words in (f"{name} (", f"maximum {largest:.3g}", f"{said['scale']:.3g}"):
         assert words in said["caption"]
     for suffix in ("png", "jpg", "tif", "webp"):
         done = in_process(*arguments, f"n.{suffix}")
@@ -165,9 +165,9 @@ def test_the_sanity_check_is_about_all_classes_asked(in_process):
 def test_the_methods_are_told_in_the_help(in_process):
     done = in_process("attribute", "--help")
     told = " ".join(done.stdout.split())
-    assert "guided-backprop the gradient without what is negative at any ReLU" in told
-    assert "ReLU6 and ReLUs that are called as functions too" in told
-    assert "for each pixel that the network looked at whatever the picture's size" in told
+    assert "guided-backprop the gradient, with negative values set to zero at every ReLU" in told
+    assert "ReLU6 and functional ReLUs too" in told
+    assert "one for each pixel of the network's input" in told
 
 
 @pytest.mark.parametrize(
@@ -373,5 +373,5 @@ def test_what_is_in_a_named_file_is_said(in_process, gray_network):
     )
     assert (
         "pareidolia: gray.ckpt: a PyTorch file with 3 classes; the weights stand under net; "
-        "it looks at pictures in gray; pictures are prepared as gray, (x - 0.449) / 0.226"
+        "it takes grey pictures; pictures are prepared as gray, (x - 0.449) / 0.226"
     ) in done.stderr

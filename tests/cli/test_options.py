@@ -106,15 +106,15 @@ def test_layers_of_a_dream() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--set", "iterations"], "--set 'iterations' is no KEY=VALUE"),
+        (["--set", "iterations"], "--set 'iterations' is not KEY=VALUE"),
         (["--set", "iteration=3"], "no setting 'iteration'; did you mean iterations?"),
         (["--set", "size=3"], "no setting 'size'; there are iterations"),
-        (["--set", "iterations=x"], "is 'x'; it takes a whole number 1 to 100000"),
-        (["--iterations", "1.5"], "is 1.5; it takes a whole number"),
+        (["--set", "iterations=x"], "is 'x'; it must be a whole number from 1 to 100000"),
+        (["--iterations", "1.5"], "is 1.5; it must be a whole number"),
         (["--iterations", "0"], "is 0"),
         (["--content-weight", "nan"], "--content-weight"),
-        (["--clamp", "maybe"], "is 'maybe'; it takes on or off"),
-        (["--optimizer", "sgd"], "it takes one of adam, lbfgs"),
+        (["--clamp", "maybe"], "is 'maybe'; it must be on or off"),
+        (["--optimizer", "sgd"], "it must be one of adam, lbfgs"),
         (["--preset", "Best of"], "--preset 'Best of' does not exist; there are Best"),
         (
             ["--style-layers", "relu3_1:1, relu3_1:-1"],

@@ -123,7 +123,7 @@ def never(*_: Any) -> Any:
         ("-o own/a.jpg --size 66000", "JPEG ends at 65500"),
         ("-o own/a.png --size " + "9" * 4000, "--size has 4000 digits"),
         ("-o own/a.png --size " + "9" * 5000, "is not a whole number"),
-        ("-o own/a.bmp", "end it in .png"),
+        ("-o own/a.bmp", "end the name in .png"),
         ("-o own/none/a.png", "does not exist"),
     ],
 )

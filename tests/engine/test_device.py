@@ -39,9 +39,9 @@ def test_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch, name: str) -
 
 
 def test_names_that_do_not_exist() -> None:
-    with pytest.raises(BadInput, match="device= is 'gpu'; it takes auto, cpu, cuda or mps"):
+    with pytest.raises(BadInput, match="device= is 'gpu'; it must be auto, cpu, cuda or mps"):
         device.choose_device("gpu")
-    with pytest.raises(BadInput, match="precision= is 'fp16'; it takes auto, fp32 or bf16"):
+    with pytest.raises(BadInput, match="precision= is 'fp16'; it must be auto, fp32 or bf16"):
         device.choose_precision("fp16", CPU)
 
 

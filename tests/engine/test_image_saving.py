@@ -235,7 +235,7 @@ def test_recipe_that_does_not_compress(tmp_path):
     recipe = {"noise": "".join(letters)}
     path = tmp_path / "a.jpg"
     path.write_bytes(b"before")
-    with pytest.raises(BadInput, match=r"so long a recipe: save as \.png"):
+    with pytest.raises(BadInput, match=r"a recipe this long: save as \.png"):
         save_picture(picture_of(), path, recipe=recipe)
     assert path.read_bytes() == b"before"
     for name in ("a.png", "a.webp", "a.tif"):
@@ -244,7 +244,7 @@ def test_recipe_that_does_not_compress(tmp_path):
 
 def test_recipe_beyond_all_measure(tmp_path, monkeypatch):
     monkeypatch.setattr(image_metadata, "RECIPE_LIMIT", 100)
-    with pytest.raises(BadInput, match="The recipe takes"):
+    with pytest.raises(BadInput, match="The recipe needs"):
         save_picture(picture_of(), tmp_path / "a.png", recipe={"a": "b" * 100})
 
 
@@ -288,7 +288,7 @@ def test_recipe_after_the_pixels(tmp_path):
 def test_broken_recipe(tmp_path, text):
     packet = f'<x xmlns:p="urn:pareidolia:"><p:recipe>{text}</p:recipe></x>'.encode()
     Image.new("RGB", (2, 2)).save(tmp_path / "a.webp", xmp=packet)
-    with pytest.raises(BadInput, match=r"^The recipe in .*a\.webp is broken: .*\.$"):
+    with pytest.raises(BadInput, match=r"^The recipe in .*a\.webp is damaged: .*\.$"):
         read_recipe(tmp_path / "a.webp")
 
 
@@ -314,7 +314,7 @@ def refusal(path, **options):
 
 @pytest.mark.parametrize("name", ["a", "a.bmp", "a.gif", "a.png.txt", ".png"])
 def test_unknown_suffix(tmp_path, name):
-    assert "end it in .png" in refusal(tmp_path / name)
+    assert "end the name in .png" in refusal(tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 

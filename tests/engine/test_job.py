@@ -148,7 +148,7 @@ def changed(recipe: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
-        ("format", 3, r"has format 3; this version reads up to 2: a newer Pareidolia is needed"),
+        ("format", 3, r"has format 3; this version reads up to 2: update Pareidolia"),
         ("format", "1", r"damaged: its format is '1'"),
         ("format", True, r"damaged: its format is True"),
         ("format", 0, r"damaged: its format is 0"),
@@ -157,7 +157,7 @@ def changed(recipe: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
         ("technique", ["deep-dream"], r"is for \['deep-dream'\]"),
         ("technique", ..., r"is for None"),
         ("settings/iteration", 3, r"no setting 'iteration'; did you mean iterations\?"),
-        ("settings/iterations", "many", r"iterations= is 'many'; it takes a whole number"),
+        ("settings/iterations", "many", r"iterations= is 'many'; it must be a whole number"),
         ("settings/content_weight", -1, "content_weight= is -1"),
         ("settings", [], r"the recipe is damaged"),
         ("inputs", ..., r"the recipe is damaged"),
@@ -188,7 +188,7 @@ def test_damaged_recipes(style_job: Job, place: str, value: Any, words: str) -> 
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"size": 0}, "size= is 0; it takes a long side of at least 1 pixel"),
+        ({"size": 0}, "size= is 0; it must be at least 1 pixel"),
         ({"size": -5}, "size= is -5"),
         ({"device": "gpu"}, "device= is 'gpu'"),
         ({"precision": "fp8"}, "precision= is 'fp8'"),
@@ -203,7 +203,7 @@ def test_jobs_that_cannot_be(style_job: Job, facts: dict[str, Any], words: str) 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
 def test_weights_of_styles(style_job: Job, paths: dict[str, str], weight: float) -> None:
     inputs = replace(style_job.inputs, styles=((paths["sea"], weight),))
-    with pytest.raises(BadInput, match=r"the style .*sea\.png has the weight .*one above 0"):
+    with pytest.raises(BadInput, match=r"the style .*sea\.png has the weight .*must be above 0"):
         prepare(replace(style_job, inputs=inputs))
 
 

@@ -102,7 +102,7 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path: Path) -> None:
         ({"a": Path("x")}, "Path"),
         ({"a": {"b": {1}}}, "set"),
         ({1: 2}, "text"),
-        ({"a": "\ud800"}, "letter"),
+        ({"a": "\ud800"}, "invalid character"),
     ],
 )
 def test_a_state_of_other_than_plain_values_is_refused(
@@ -135,15 +135,15 @@ def deep() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("place", "new", "says"),
     [
-        (("format",), "another", "is no lesson"),
-        (("format",), KeyError, "is no lesson"),
-        (("version",), 2, "newer Pareidolia"),
+        (("format",), "another", "is not a lesson"),
+        (("format",), KeyError, "is not a lesson"),
+        (("version",), 2, "update Pareidolia"),
         (("version",), "1", "version"),
         (("version",), True, "version"),
         (("version",), 0, "version"),
         (("title",), 5, "title"),
         (("title",), KeyError, "damaged"),
-        (("title",), "\ud800", "letter"),
+        (("title",), "\ud800", "invalid character"),
         (("steps",), "no list", "damaged"),
         (("steps",), None, "damaged"),
         (("steps", 1), [], "damaged"),
@@ -179,7 +179,7 @@ def test_damaged_and_foreign_files_are_refused_in_one_sentence(
 )
 def test_files_of_another_kind_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x").write_bytes(data)
-    with pytest.raises(BadInput, match="is no lesson"):
+    with pytest.raises(BadInput, match="is not a lesson"):
         read_lesson(tmp_path / "x")
 
 
@@ -198,7 +198,7 @@ def test_every_cut_of_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_more_steps_than_a_lesson_has_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=f"up to {MAX_STEPS}"):
+    with pytest.raises(BadInput, match=f"at most {MAX_STEPS}"):
         write_lesson(Lesson("", a_lesson().steps[:1] * (MAX_STEPS + 1)), tmp_path / "x")
 
 

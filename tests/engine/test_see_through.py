@@ -92,7 +92,7 @@ def test_where_nothing_is_visible_there_is_gray():
 def test_a_run_refuses_a_picture_in_which_there_is_nothing_to_see(tmp_path):
     nothing = Picture(rgb(1), np.zeros((40, 56), np.float32))
     path = save_picture(nothing, tmp_path / "nothing.png")
-    with pytest.raises(BadInput, match=r"nothing\.png is transparent everywhere"):
+    with pytest.raises(BadInput, match=r"nothing\.png is completely transparent"):
         opened(Job(TECHNIQUES["deep-dream"](), Inputs(path)))
 
 

@@ -68,7 +68,7 @@ def test_a_mapping_default_is_not_shared():
 @pytest.mark.parametrize(
     ("name", "text", "expects"),
     [
-        ("rate", "0 to 2 px", "a number 0 to 2 px"),
+        ("rate", "0 to 2 px", "a number from 0 to 2 px"),
         ("count", "at least 1", "a whole number at least 1"),
         ("free_number", "", "a number"),
         ("exact", "", "on or off"),
@@ -76,7 +76,7 @@ def test_a_mapping_default_is_not_shared():
         ("note", "", "text"),
         ("layers", "", "layer names with weights, such as relu4_1:2,relu5_1"),
         ("own_layers", "", "layer names with weights, such as relu4_1:2,relu5_1, or auto"),
-        ("depth", "0 to 9", "a whole number 0 to 9, or auto"),
+        ("depth", "0 to 9", "a whole number from 0 to 9, or auto"),
     ],
 )
 def test_ranges_and_expectations_in_words(name, text, expects):
@@ -197,7 +197,7 @@ def test_bad_words_are_refused_with_what_would_be_right(name, text):
         KNOWN[name].parse(text)
     said = str(caught.value)
     assert said.startswith(f"{name}= is ")
-    assert said.endswith(f"; it takes {KNOWN[name].expects()}")
+    assert said.endswith(f"; it must be {KNOWN[name].expects()}")
     assert "\n" not in said
 
 
@@ -235,17 +235,17 @@ def test_bad_words_are_refused_with_what_would_be_right(name, text):
 def test_bad_values_are_refused(name, value):
     with pytest.raises(BadInput) as caught:
         KNOWN[name].check(value)
-    expected = f"{name}= is {value!r}; it takes {KNOWN[name].expects()}"
+    expected = f"{name}= is {value!r}; it must be {KNOWN[name].expects()}"
     assert str(caught.value) == expected
 
 
 def test_some_refusals_word_for_word():
     with pytest.raises(BadInput) as caught:
         KNOWN["rate"].parse("3")
-    assert str(caught.value) == "rate= is 3.0; it takes a number 0 to 2 px"
+    assert str(caught.value) == "rate= is 3.0; it must be a number from 0 to 2 px"
     with pytest.raises(BadInput) as caught:
         KNOWN["kind_of_mean"].parse("median")
-    assert str(caught.value) == "kind_of_mean= is 'median'; it takes one of max, average"
+    assert str(caught.value) == "kind_of_mean= is 'median'; it must be one of max, average"
     with pytest.raises(BadInput) as caught:
         KNOWN["layers"].parse("relu4_1:much,relu5_1")
     assert (
@@ -260,7 +260,7 @@ def test_some_refusals_word_for_word():
 def test_make_checks_every_value():
     made = make(Example, {"rate": 1, "kind-of-mean": "average", "own_layers": None})
     assert made == Example(rate=1.0, kind_of_mean="average")
-    with pytest.raises(BadInput, match=r"^rate= is 9; it takes"):
+    with pytest.raises(BadInput, match=r"^rate= is 9; it must be"):
         make(Example, {"rate": 9})
 
 

@@ -86,7 +86,7 @@ def test_commas_part_units_and_belong_to_places() -> None:
     )
     assert units_of("  ") == ()
     for wrong in ("relu4_2", "relu4_2:x, relu4_1:3", "relu4_2:1:2,3,4"):
-        with pytest.raises(BadInput, match="is no unit"):
+        with pytest.raises(BadInput, match="is not a unit"):
             units_of(wrong)
 
 
@@ -202,7 +202,7 @@ def test_a_network_without_the_layer_has_a_sentence_and_the_others_their_columns
         ("0:1, 7:1", "No map for unit 7:1: long has no layer '7'"),
         ("0:9", "No map for unit 0:9: long: layer '0' has no channel 9"),
         ("0:1:9,9", "No map for unit 0:1:9,9: long: layer '0' has no unit at"),
-        ("0:banana", "'0:banana' is no unit"),
+        ("0:banana", "'0:banana' is not a unit"),
         ("", "name a unit"),
     ],
 )

@@ -371,7 +371,7 @@ def test_tsne_is_the_one_of_the_engine_and_warns_of_distances(
     panel.method_box.setCurrentIndex(1)
     panel.perplexity.setValue(5)
     panel.seed.setValue(3)
-    assert not panel.busy, "there is no folder yet"
+    assert not panel.busy, "there is not a folder yet"
     choose(window, pictures)
     until(qtbot, lambda: panel.map is not None)
     assert panel.map is not None
@@ -433,7 +433,7 @@ def test_every_bad_folder_gives_one_sentence(
     window: MainWindow, qtbot: QtBot, tmp_path: Path, name: str
 ) -> None:
     panel = shown(window, qtbot, name)
-    for kind, words in (("gone", "is no folder"), ("empty", "holds no pictures"),
+    for kind, words in (("gone", "is not a folder"), ("empty", "holds no pictures"),
                         ("broken", "one of the pictures")):  # fmt: skip
         path = tmp_path / kind
         if kind != "gone":

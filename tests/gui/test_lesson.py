@@ -453,7 +453,7 @@ def test_what_is_no_lesson_is_said_and_changes_nothing(
     step = add(qtbot, window)
     (tmp_path / "x").write_text("{}")
     window.lessons.document.open(tmp_path / "x")
-    until(qtbot, lambda: "is no lesson" in window.statusBar().currentMessage())
+    until(qtbot, lambda: "is not a lesson" in window.statusBar().currentMessage())
     assert window.lessons.steps == (step,)
 
 

@@ -429,9 +429,9 @@ def test_the_caption_tells_method_target_size_and_range(
     assert answer is not None and answer.saliency is not None
     name, share = answer.target_name, percent(answer.probability)
     scale = caption.text().removeprefix(f"gradient of {name} ({share}): 0 to ")
-    most, _, largest = scale.partition(", largest ")
-    assert float(most) < float(largest), "outliers are beyond the colours"
-    assert float(largest) == pytest.approx(
+    most, _, maximum = scale.partition(", maximum ")
+    assert float(most) < float(maximum), "outliers are beyond the colours"
+    assert float(maximum) == pytest.approx(
         float(window.live_maps_flow.answer.saliency.values.max()), rel=0.01
     )
     most = float(most)

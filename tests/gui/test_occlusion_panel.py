@@ -263,7 +263,7 @@ def test_the_legend_tells_every_class(occluded: MainWindow, qtbot: QtBot) -> Non
     legend = window.findChild(Legend, "occlusionLegend")
     assert legend is not None
     colours = window.live_maps.saliency.colours
-    assert legend.words == "red speaks for it, blue against it"
+    assert legend.words == "red supports it, blue opposes it"
     assert not colours.isVisibleTo(window.live_maps), "they are red and blue whatever is chosen"
     choose(window.live_maps.occlusion.shown, "probability")
     assert legend.isVisibleTo(window.live_maps) and colours.isVisibleTo(window.live_maps)

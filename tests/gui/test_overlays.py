@@ -80,7 +80,7 @@ def test_a_map_leaves_over_the_photo_at_its_full_size(
     largest = f"{answer.grad_cam.values.max():.3g}"
     assert exif[DESCRIPTION] == (
         f"Grad-CAM at {answer.layer} of {answer.target_name} ({percent(answer.probability)}): "
-        f"0 to {largest}, largest {largest}"
+        f"0 to {largest}, maximum {largest}"
     )
     # Coloured where the map is strong, the gray photo elsewhere.
     coloured = (made.max(2) - made.min(2)) > 1

@@ -201,7 +201,7 @@ def test_a_result_whose_file_is_gone_is_said(window: MainWindow, qtbot: QtBot) -
     entry.file.unlink()
     with qtbot.waitSignal(window.results_flow.failed) as heard:
         window.results_flow.show(entry)
-    assert "result 1 is no longer there" in heard.args[0]
+    assert "result 1 no longer exists" in heard.args[0]
 
 
 def test_the_same_picture_larger_goes_on_from_the_result(

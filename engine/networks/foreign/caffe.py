@@ -47,7 +47,7 @@ def read(path: Path) -> Foreign:
     try:
         network = build(found)
     except UnsupportedCaffeLayer as error:
-        raise BadInput(f"{path} is a Caffe model with {error}; it cannot be taken") from error
+        raise BadInput(f"{path} is a Caffe model with {error}; it cannot be used") from error
     except (KeyError, ValueError, IndexError, RuntimeError) as error:
         raise BadInput(f"{path} is a Caffe model that contradicts itself: {error}") from error
     network.eval().requires_grad_(False)
@@ -55,7 +55,7 @@ def read(path: Path) -> Foreign:
     preprocessing, reason = _preprocessing(path, found)
     classes = classes_of(network, size, path)
     ending = [layer.kind for layer in found if layer.kind in ("Softmax", "SoftmaxWithLoss")]
-    notes = ("its softmax was left out: scores are read before it",) if ending else ()
+    notes = ("its softmax was left out: scores are read before that layer",) if ending else ()
     return Foreign("caffe", "Caffe network", network, preprocessing, reason, classes, size, notes)
 
 
@@ -276,7 +276,7 @@ def _preprocessing(path: Path, found: "Sequence[CaffeLayer]") -> tuple[Preproces
     values = next((v for layer in found if len(v := layer.numbers("transform", 5)) == 3), None)
     if values:
         return _bgr((values[0], values[1], values[2]), scale), "the file's data layer says so"
-    return CAFFE_BVLC, "nothing in the file tells, and Caffe's ImageNet mean is the most usual"
+    return CAFFE_BVLC, "nothing in the file says, and Caffe's ImageNet mean is the most common"
 
 
 def _bgr(mean: tuple[float, float, float], scale: float) -> Preprocessing:

@@ -70,7 +70,7 @@ def read(path: Path) -> Foreign:
                 return _described(_json(text), file["model_weights"], False, path)
             return _by_names(file, path)
     except UnsupportedKerasLayer as error:
-        raise BadInput(f"{path} is a Keras model with {error}; it cannot be taken") from error
+        raise BadInput(f"{path} is a Keras model with {error}; it cannot be used") from error
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError,
             zipfile.BadZipFile) as error:  # fmt: skip
         raise BadInput(
@@ -186,7 +186,7 @@ def _finished(
     classes = classes_of(network, size, path)
     said = list(notes)
     if ending:
-        said.append(f"its {ending} was left out: scores are read before it")
+        said.append(f"its {ending} was left out: scores are read before that layer")
     if findings.left_out:
         said.append(f"only training needs {', '.join(findings.left_out)}: left out")
     if findings.own_input:
@@ -194,7 +194,7 @@ def _finished(
     elif title:
         preprocessing, reason = MODES[title]
     else:
-        preprocessing, reason = UNIT, "nothing in the file tells, and most courses divide by 255"
+        preprocessing, reason = UNIT, "nothing in the file says, and most courses divide by 255"
     names = vgg_aliases(findings.names) if title.startswith("VGG") else {}
     stands = title.lower() if title.startswith("VGG") and classes in (0, 1000) else ""
     own = title if title else "a network of one's own"

@@ -18,7 +18,7 @@ PRODUCERS: tuple[tuple[str, Preprocessing, str], ...] = (
     ("tf2onnx", HALF, "converted from TensorFlow, most of whose networks want -1 to 1"),
     ("keras2onnx", HALF, "converted from Keras, most of whose networks want -1 to 1"),
 )
-DEFAULT = (IMAGENET, "nothing in the file tells, and torchvision's is the most usual")
+DEFAULT = (IMAGENET, "nothing in the file says, and torchvision's is the most common")
 
 
 def is_onnx(path: Path, start: bytes) -> bool:
@@ -52,7 +52,7 @@ def read(path: Path) -> Foreign:
             warnings.simplefilter("ignore")  # of the library, about what exporters do
             network = onnx_graph.build(made, opset, last, weights.release)
     except UnsupportedOnnxNode as error:
-        raise BadInput(f"{path} is an ONNX network with {error}; it cannot be taken") from error
+        raise BadInput(f"{path} is an ONNX network with {error}; it cannot be used") from error
     except (KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError) as error:
         raise BadInput(f"{path} is an ONNX network that contradicts itself: {error}") from error
     network = network.float().eval().requires_grad_(False)
@@ -62,9 +62,9 @@ def read(path: Path) -> Foreign:
     network, classes = _with_scores(network, size, path)
     notes = []
     if made.ending:
-        notes.append(f"its {made.ending.lower()} was left out: scores are read before it")
+        notes.append(f"its {made.ending.lower()} was left out: scores are read before that layer")
     if network.single:
-        notes.append("it was written for one picture at a time, and gets them so")
+        notes.append("it was written for one picture at a time and is given one at a time")
     if made.quantized:
         notes.append("its integers became the real numbers that they stand for, without rounding")
     preprocessing, reason = _preprocessing(model, found)

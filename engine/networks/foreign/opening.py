@@ -169,5 +169,5 @@ def description(found: Foreign, made: Card) -> str:
     if count:
         what += " with 1 output" if count == 1 else f" with {count} classes"
     else:
-        what += " without classifier"
+        what += " without a classifier"
     return "; ".join((what, *found.notes, preparation(made)))

@@ -39,7 +39,7 @@ def parse_numbers(text: str, setting: Mention, example: str) -> list[int]:
     try:
         return [int(part) for part in text.replace(",", " ").split()]
     except ValueError:
-        raise BadInput(setting, f" is {text!r}; it takes numbers such as {example}") from None
+        raise BadInput(setting, f" is {text!r}; use numbers such as {example}") from None
 
 
 def shape_of(network: Network, layer: str) -> tuple[int, ...]:

@@ -54,7 +54,7 @@ def another(
     ]
     if len(named) != 1:
         many = f"{len(named)} classes" if named else "no class"
-        raise BadInput(f"{other.card.name} has {many} {wanted!r}; it takes one to compare with")
+        raise BadInput(f"{other.card.name} has {many} {wanted!r}; the comparison needs one")
     return Sight(other, size), named[0]
 
 

@@ -61,7 +61,7 @@ def side_of(count: int, task: Task[Ascent]) -> int:
     if task.size < LEAST_SIDE:
         raise BadInput(
             Mention("size"),
-            f" is {task.size}; each of {count} pictures takes at least {LEAST_SIDE}",
+            f" is {task.size}; each of {count} pictures needs at least {LEAST_SIDE}",
         )
     return task.size
 

@@ -37,7 +37,7 @@ def find_classes(network: Network, text: str) -> list[int]:
     if not parts:
         raise BadInput(
             mention(ClassVisualization, "target"),
-            f" is empty; it takes a class of {network.card.name}, such as {network.classes[0]}",
+            f" is empty; enter a class of {network.card.name}, such as {network.classes[0]}",
         )
     return [find_class(network, part) for part in parts]
 

@@ -60,7 +60,7 @@ def parse_channels(text: str) -> list[int]:
         return [int(part) for part in text.replace(",", " ").split()]
     except ValueError:
         raise BadInput(
-            mention(DeepDream, "channels"), f" is {text!r}; it takes numbers such as 12,40"
+            mention(DeepDream, "channels"), f" is {text!r}; use numbers such as 12,40"
         ) from None
 
 

@@ -49,7 +49,7 @@ def _plan(task: Task[Hierarchy]) -> _HierarchyPlan:
     units = mention(settings, "units")
     numbers = parse_numbers(settings.units, units, "6, or 3,5,12")
     if not numbers or (len(numbers) == 1 and numbers[0] < 1 and "," not in settings.units):
-        raise BadInput(units, f" is {settings.units!r}; it takes how many channels, at least 1")
+        raise BadInput(units, f" is {settings.units!r}; give a number of channels, at least 1")
     rows = []
     for name in names:
         chosen = numbers
@@ -64,7 +64,7 @@ def _plan(task: Task[Hierarchy]) -> _HierarchyPlan:
         least = most * (LEAST_SIDE + GAP) - GAP
         raise BadInput(
             Mention("size"),
-            f" is {task.size}; {len(rows)} layers of {columns} pictures take at least {least}",
+            f" is {task.size}; {len(rows)} layers of {columns} pictures need at least {least}",
         )
     return _HierarchyPlan(rows, columns, side)
 

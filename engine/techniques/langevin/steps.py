@@ -73,7 +73,7 @@ def _check_stable(settings: LangevinSampling) -> None:
             mention(settings, "smoothing", f"{settings.smoothing:g}"),
             " with ",
             mention(settings, "prior_step", f"{settings.prior_step:g}"),
-            f" lets the picture swing; it takes less than {most:.3g}, or a smaller ",
+            f" makes the picture oscillate; use less than {most:.3g}, or a smaller ",
             mention(settings, "prior_step"),
         )
 

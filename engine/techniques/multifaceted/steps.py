@@ -50,7 +50,7 @@ def photos(folder: str, least: int) -> list[Path]:
     """Return the pictures in `folder`, at least `least` of them. Raises `BadInput`."""
     setting = mention(Multifaceted, "folder")
     if not folder.strip():
-        raise BadInput(setting, " is empty; it takes a folder with photos of the class")
+        raise BadInput(setting, " is empty; choose a folder with photos of the class")
     place = Path(folder.strip()).expanduser()
     if not place.is_dir():
         raise BadInput(
@@ -58,7 +58,7 @@ def photos(folder: str, least: int) -> list[Path]:
         )
     found = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     if len(found) < least:
-        raise BadInput(f"{place} holds {len(found)} pictures; {least} facets take at least as many")
+        raise BadInput(f"{place} holds {len(found)} pictures; {least} facets need at least as many")
     return found
 
 
@@ -87,7 +87,7 @@ def grouped(features: Floats, count: int, seed: int) -> list[list[int]]:
     differ = different(features)
     if differ < count:
         raise BadInput(
-            f"{count} facets take at least as many photos that differ for the network; there are"
+            f"{count} facets need at least as many photos that differ for the network; there are"
             f" {differ}: add photos, or ask for fewer facets"
         )
     if differ == 1:

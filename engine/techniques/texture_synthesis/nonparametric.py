@@ -295,5 +295,5 @@ def _checked(sample: Tensor, size: tuple[int, int], side: int, name: str) -> Ten
     if min(size) < 1:
         raise BadInput(f"the texture's size is {size[1]} x {size[0]}; each side needs a pixel")
     if side < 1 or side % 2 == 0:
-        raise BadInput(f"the {name} is {side} pixels wide; it takes an odd number, such as 11")
+        raise BadInput(f"the {name} is {side} pixels wide; it must be an odd number, such as 11")
     return sample.detach().float().cpu()

@@ -48,7 +48,7 @@ def side_of(task: Task[TextureSynthesis]) -> int:
     if count > 1 and side < LEAST_SIDE:
         least = columns * (LEAST_SIDE + GAP) - GAP
         raise BadInput(
-            Mention("size"), f" is {task.size}; a series of {count} pictures takes at least {least}"
+            Mention("size"), f" is {task.size}; a series of {count} pictures needs at least {least}"
         )
     return side
 

@@ -12,6 +12,7 @@ from engine.attribution.cut_out import enlarged, mask_picture, pointed_at, witho
 from engine.attribution.heat import Heat
 from engine.attribution.methods import Question, attribute, layer_of, located, without_rule
 from engine.attribution.registry import METHODS, find_method
+from engine.attribution.tiles import Notes
 from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput
 from engine.image import Picture
@@ -322,6 +323,37 @@ def test_a_units_place_stays_when_weights_become_random(make_net):
         assert place <= seen[0]
 
 
+class Opposed(nn.Module):
+    """All its units are active, and every gradient that reaches the first ReLU is negative."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.relu1, self.relu2, self.fc = nn.ReLU(), nn.ReLU(), nn.Linear(4, 5)
+        for layer, weight, bias in ((self.conv1, 0.1, 1), (self.conv2, -0.01, 9), (self.fc, 1, 0)):
+            nn.init.constant_(layer.weight, weight)  # without spread: random ones are the same
+            nn.init.constant_(layer.bias, bias)
+
+    def forward(self, x):
+        return self.fc(self.relu2(self.conv2(self.relu1(self.conv1(x)))).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [("gradient", []), ("guided-backprop", ["guided backprop passes a ReLU only"])],
+)
+def test_a_map_that_is_0_everywhere_is_explained_below_the_figure(monkeypatch, method, said):
+    notes = []
+    below = Notes.below
+    monkeypatch.setattr(
+        Notes, "below", lambda self, *a: notes.extend(self.texts) or below(self, *a)
+    )
+    column = Column(named(Opposed()), Question(3))
+    made = sanity_check(torch.rand(1, 3, *SIZE), [column], [find_method(method)])
+    assert all(values.any() == (not said) for values in made.values.values())
+    assert [note[: len(start)] for note, start in zip(notes, said, strict=True)] == said
+
+
 # -- names of units -----------------------------------------------------------------------------
 
 
@@ -430,7 +462,7 @@ def test_maps_of_a_row_share_a_scale_in_their_own_colours_too(make_net, monkeypa
         assert same == one_scale
         scales = [told.splitlines()[1].split(",")[0] for told in (told_a, told_b)]
         assert (scales[0] == scales[1]) == one_scale
-        assert told_a.endswith(f", largest {float(first.abs().max()):.3g}")
+        assert told_a.endswith(f", maximum {float(first.abs().max()):.3g}")
 
 
 @pytest.mark.parametrize("method", [method.command for method in METHODS])

@@ -139,7 +139,7 @@ def test_bad_input(network, folder, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="holds no pictures"):
         search(network, tmp_path / "empty")
-    with pytest.raises(BadInput, match="is no folder"):
+    with pytest.raises(BadInput, match="is not a folder"):
         search(network, folder / "01.png")
     with pytest.raises(BadInput, match="no layer 'relu9_1'"):
         search(network, folder, ["relu9_1"])

@@ -61,7 +61,7 @@ def test_what_cannot_be_taken_is_said(tmp_path):
         caffe_layer("where", "SpatialPyramid", ["conv"], ["where"]),
     ]
     (path := tmp_path / "strange.caffemodel").write_bytes(caffe_net(layers))
-    with pytest.raises(BadInput, match="the layer where, a SpatialPyramid; it cannot be taken"):
+    with pytest.raises(BadInput, match="the layer where, a SpatialPyramid; it cannot be used"):
         load_network("caffe", path)
     whole = SmallCaffe().write(tmp_path / "cut.caffemodel")
     whole.write_bytes(whole.read_bytes()[:3000])

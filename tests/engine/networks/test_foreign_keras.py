@@ -235,7 +235,5 @@ def test_files_that_are_no_networks(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", json.dumps(config))
         archive.writestr("model.weights.h5", weights)
-    with pytest.raises(
-        BadInput, match=r"the activation unheard_of \(dense.*\); it cannot be taken"
-    ):
+    with pytest.raises(BadInput, match=r"the activation unheard_of \(dense.*\); it cannot be used"):
         load_network("keras", path)

@@ -216,7 +216,7 @@ def test_what_cannot_be_taken_is_said(tmp_path, monkeypatch):
     made = small()
     made.graph.node[4].op_type, made.graph.node[4].domain = "Strange", "com.example"
     onnx.save(made, path := tmp_path / "strange.onnx")
-    with pytest.raises(BadInput, match=r"the operation com\.example\.Strange; it cannot be taken"):
+    with pytest.raises(BadInput, match=r"the operation com\.example\.Strange; it cannot be used"):
         load_network("onnx", path)
     made = small()
     made.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, (1, 3, 8, 8)))

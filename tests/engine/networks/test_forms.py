@@ -98,7 +98,7 @@ def test_what_was_found_is_said(squeezenet, tmp_path, home):
         "imported from run.ckpt: a PyTorch file with 1000 classes; "
         "the weights stand under state_dict.model; left out: criterion.weight; "
         "pictures are prepared as RGB with ImageNet's mean and deviation "
-        "(torchvision trains this network so, and the file does not say)"
+        "(torchvision trains this network this way; the file does not say)"
     )
 
 
@@ -205,7 +205,7 @@ def test_heads_of_one_s_own(head, cat, tmp_path, home):
     lively(module)
     card, network = imported(tmp_path / "x.pth", module.state_dict())
     assert same(module, network, cat)
-    assert "in place of fc it has a head of its own" in card.notes
+    assert "instead of fc it has its own head" in card.notes
     guess = head in ("two linear layers", "by names", "norm before", "norm between")
     assert ("ReLU taken to stand" in card.notes) is guess
 
@@ -253,7 +253,7 @@ def test_gray_pictures(cat, tmp_path, home):
     module.features[0] = nn.Conv2d(1, 64, 3, 2)
     module.eval()
     card, network = imported(tmp_path / "x.pth", module.state_dict())
-    assert "it looks at pictures in gray; pictures are prepared as gray, (x - 0.449)" in card.notes
+    assert "it takes grey pictures; pictures are prepared as gray, (x - 0.449)" in card.notes
     gray = (cat * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0)
     with torch.no_grad():
         expected = module(((gray - 0.449) / 0.226)[None, None])

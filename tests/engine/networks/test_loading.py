@@ -67,7 +67,7 @@ def test_preprocessing_can_be_set(data_folder, home):
     with pytest.raises(BadInput, match=r"'zero'; there are imagenet, caffe-vgg"):
         load_network("vgg19", path, preprocessing="zero")
     for wrong in ("mean=1,2", "std=0", "mean=a", "colour=3", "order=RBG", "mean=1 mean=2"):
-        with pytest.raises(BadInput, match="is no preprocessing; write it as"):
+        with pytest.raises(BadInput, match="is not a preprocessing; write it as"):
             load_network("vgg19", path, preprocessing=wrong)
 
 

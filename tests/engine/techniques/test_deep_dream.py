@@ -338,8 +338,8 @@ def test_a_very_long_guide_is_fine(task, noise_picture):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"channels": "12;40"}, "channels= is '12;40'; it takes numbers such as 12,40"),
-        ({"channels": "1.5"}, "channels= is '1.5'; it takes numbers such as 12,40"),
+        ({"channels": "12;40"}, "channels= is '12;40'; use numbers such as 12,40"),
+        ({"channels": "1.5"}, "channels= is '1.5'; use numbers such as 12,40"),
         (
             {"channels": "3,64", "layers": {"relu2_1": 1.0}},
             "layer relu2_1 has channels 0 to 63, not 64",

@@ -241,7 +241,7 @@ def test_the_mean_colour_is_the_networks_own(weights):
         ({"target": "horse"}, "no class 'horse'"),
         ({"sampler": "MALA", "noise": 0.0}, "noise= is 0"),
         ({"samples": 3, "thinning": 5, "iterations": 12, "burn_in": 0.2}, "at least 11 after"),
-        ({"smoothing": 3.0}, "takes less than 2.44"),
+        ({"smoothing": 3.0}, "use less than 2.44"),
     ],
 )
 def test_bad_input_is_refused(weights, change, words):

@@ -70,7 +70,7 @@ def test_few_photos_are_grouped_as_they_are():
 def test_photos_that_are_all_the_same(tmp_path, named):
     for i in range(6):
         Image.new("RGB", (40, 48), (90, 120, 30)).save(tmp_path / f"{i}.png")
-    with pytest.raises(BadInput, match=r"2 facets take .* there are 1"):
+    with pytest.raises(BadInput, match=r"2 facets need .* there are 1"):
         facets(task_of(settings(tmp_path, copies=2), named), 24)
     (only,) = facets(task_of(settings(tmp_path, copies=1), named), 24)
     assert only.members == 6

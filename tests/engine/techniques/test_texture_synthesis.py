@@ -300,7 +300,7 @@ def test_a_series_needs_layers_and_room(texture_task):
     by_pixels = replace(SERIES, method="wei-levoy")
     with pytest.raises(BadInput, match="take gram or wasserstein"):
         list(by_pixels.frames(texture_task(by_pixels)))
-    with pytest.raises(BadInput, match="series of 3 pictures takes at least 66"):
+    with pytest.raises(BadInput, match="series of 3 pictures needs at least 66"):
         SERIES.stages(texture_task(SERIES, size=65))
     assert SERIES.stages(texture_task(SERIES, size=66))[-1].size == (66, 66)
 
