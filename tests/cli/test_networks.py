@@ -139,7 +139,7 @@ def test_an_unknown_name_among_several_downloads_nothing(monkeypatch):
         (["download"], "NAME"),
         (["download", "vgg16", "--timeout", "0"], "greater than 0"),
         (["show", "vgg99"], "did you mean vgg19"),
-        (["import", "nowhere.pth"], "no such file"),
+        (["import", "nowhere.pth"], "does not exist"),
         (["import", "x", "--preprocessing", "zero"], "no preprocessing is called 'zero'"),
         (["list", "--frob"], "unrecognized arguments: --frob"),
     ],
