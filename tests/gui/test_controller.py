@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import QObject, Slot
 from pytestqt.qtbot import QtBot
 
-from engine.job import Inputs, Job
+from engine.job import Inputs, Job, prepare
 from engine.techniques.style_transfer import StyleTransfer
 from gui.run.controller import RunController, State
 from gui.run.mailbox import Mailbox, PreviewImage
@@ -106,6 +106,22 @@ def test_a_run_tells_everything_in_the_windows_thread(
     assert result.job.stop_after is None
     assert result.picture.rgb.max() == pytest.approx(1.0), "300 steps of a hundredth, clipped"
     assert heard.threads == {threading.get_ident()}
+
+
+def test_a_run_is_prepared_once(
+    qtbot: QtBot, controller: RunController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[Job] = []
+
+    def counting(wanted: Job, *network: object) -> object:
+        prepared.append(wanted)
+        return prepare(wanted, *network)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("gui.run.worker.prepare", counting)
+    monkeypatch.setattr("engine.job.prepare", counting)
+    controller.start(job(iterations=3))
+    until_idle(qtbot, controller)
+    assert len(prepared) == 1
 
 
 def test_stop_ends_after_the_iteration_and_keeps_the_picture(
