@@ -50,7 +50,7 @@ class Made:
     stopped: bool
     """Whether there should have been more; what there is has `.partial` in its name."""
     figures: dict[str, Any]
-    """In numbers, for --json; empty without a frame."""
+    """In numbers, for JSON; empty without a frame."""
 
 
 def make(order: Order, asked: Callable[[], bool], told: Told) -> Made:

@@ -64,7 +64,7 @@ class QueuedJob:
     exit_code: int
     """What the failure would end the command line with."""
     figures: dict[str, Any]
-    """Of a finished one: what --json says of it."""
+    """Of a finished one: the figures of its run."""
     drawn: int
     """Goes up with each new thumbnail."""
 

@@ -202,7 +202,7 @@ def test_a_film_is_saved_while_it_grows_and_goes_with_the_next_run(
 ) -> None:
     window.studio.load(film_job(500, iterations=1))
     click(qtbot, window, "runButton")
-    until(qtbot, lambda: window.running.reel and len(window.running.reel) >= 2)
+    until(qtbot, lambda: len(window.running.film_frames or ()) >= 2)
     until(qtbot, window.actions_table["save_film"].isEnabled)
     assert window.controller.active
     window.film_flow.write(tmp_path / "early", 24.0)
