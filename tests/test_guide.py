@@ -4,6 +4,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -110,3 +111,12 @@ def test_figures_are_small_shown_and_made_by_the_script() -> None:
             assert not picture.getexif()
         total += path.stat().st_size
     assert total <= 1_500_000
+
+
+def test_a_wheel_holds_all_that_the_window_shows() -> None:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    patterns = tool["package-data"]["resources.docs"]
+    shown = [path for kind in ("*.md", "*.jpg", "*.svg") for path in DOCS.rglob(kind)]
+    assert shown
+    for path in shown:
+        assert any(path in DOCS.glob(pattern) for pattern in patterns), path

@@ -1,5 +1,6 @@
 """F1: opens the place in the guide that explains what a person is working with."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Slot
@@ -8,6 +9,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QDockWid
 
 from engine.errors import BadInput
 from gui.help import pages
+from gui.panels.map_group import MapGroup
 
 if TYPE_CHECKING:
     from gui.dialogs.help import HelpWindow
@@ -52,38 +54,50 @@ class HelpFlow(QObject):
 
     def place_of(self, widget: QWidget | None) -> str:
         """Return where the guide explains a widget: a setting, a method, a panel, else its home."""
-        technique = self.window.studio.technique
-        inner = widget
+        line = []
         while widget is not None:
-            name = widget.objectName()
-            if name.startswith(SETTING):
-                return pages.place_of_setting(technique.command, name.removeprefix(SETTING))
-            if widget is self.window.technique_box or widget is self.window.preset_box:
-                return pages.place_of_technique(technique.command)
-            if widget is self.window.network_box:
-                return "networks.md"
-            if widget is self.window.canvas:
-                return pages.place_of_panel("canvas")
-            if (method := _method_of(widget, inner)) is not None:
-                return method
-            if isinstance(widget, QDockWidget):
-                return pages.place_of_panel(name.removeprefix("dock_"))
+            line.append(widget)
             widget = widget.parentWidget()
+        # Settings first: one of them may have a value that is called like a method.
+        for place_in in (self._setting_in, _method_in, self._part_in):
+            if (place := place_in(line)) is not None:
+                return place
         return pages.HOME
 
-
-def _method_of(widget: QWidget, inner: QWidget | None) -> str | None:
-    """Return where the method of attribution that a widget stands for is explained, if it does."""
-    from gui.panels.map_group import MapGroup
-
-    name = ""
-    if isinstance(widget, MapGroup):
-        name = widget.method.currentText()
-    elif widget is inner and isinstance(widget, QAbstractButton):
-        name = widget.text()
-    elif widget is inner and isinstance(widget, QComboBox):
-        name = widget.currentText()
-    try:
-        return pages.place_of_method(name)
-    except BadInput:
+    def _setting_in(self, line: list[QWidget]) -> str | None:
+        command = self.window.studio.technique.command
+        for widget in line:
+            name = widget.objectName()
+            if name.startswith(SETTING):
+                with suppress(KeyError):  # a preference, say
+                    return pages.place_of_setting(command, name.removeprefix(SETTING))
         return None
+
+    def _part_in(self, line: list[QWidget]) -> str | None:
+        w = self.window
+        for widget in line:
+            if widget in (w.technique_box, w.preset_box):
+                return pages.place_of_technique(w.studio.technique.command)
+            if widget is w.network_box:
+                return "networks.md"
+            if widget is w.canvas:
+                return pages.place_of_panel("canvas")
+            if isinstance(widget, QDockWidget):
+                return pages.place_of_panel(widget.objectName().removeprefix("dock_"))
+        return None
+
+
+def _method_in(line: list[QWidget]) -> str | None:
+    """Return where the method of attribution that a widget stands for is explained, if it does."""
+    names = []
+    for number, widget in enumerate(line):
+        if isinstance(widget, MapGroup):
+            names.append(widget.method.currentText())
+        elif number == 0 and isinstance(widget, QAbstractButton):
+            names.append(widget.text())
+        elif number == 0 and isinstance(widget, QComboBox):
+            names.append(widget.currentText())
+    for name in names:
+        with suppress(BadInput):
+            return pages.place_of_method(name)
+    return None

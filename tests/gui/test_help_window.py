@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage, QTextBlock, QTextCursor, QTextDocument
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QCheckBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine import settings
@@ -96,6 +96,8 @@ def test_f1_elsewhere_explains_the_panel_or_the_technique(qtbot: QtBot, window: 
     assert place(window.technique_box) == f"techniques/{window.studio.technique.command}.md"
     assert place(window.losses) == "window.md#losses"
     assert place(None) == pages.HOME
+    assert place(QCheckBox("guided Grad-CAM")) == "methods/guided-grad-cam.md"
+    assert place(QCheckBox("something else")) == pages.HOME
     shown = pressed(qtbot, window, window.canvas)
     assert shown.browser.source().fragment() == "canvas"
     assert anchors(shown.browser.document())["canvas"].text() == "Canvas"
