@@ -11,8 +11,9 @@ SETUP = @$(PYTHON) tools/setup.py
 ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+CHAOS_ARGS ?=
 
-.PHONY: help run install test bench bench-gui screens networks-table formats-table docs docs-figures imports-drawing lint constraints clean
+.PHONY: help run install test bench chaos bench-gui screens networks-table formats-table docs docs-figures imports-drawing lint constraints clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -42,6 +43,10 @@ test: ## run the tests (PYTEST_ARGS="-k gram -x" to choose)
 bench: ## measure speed and memory
 	$(SETUP) --extra test
 	@$(VENV)/python -m tests.benchmarks $(BENCH_ARGS)
+
+chaos: ## kill a batch of pictures again and again, and see that nothing is lost
+	$(SETUP) --extra test
+	@$(VENV)/python -m tests.benchmarks.chaos $(CHAOS_ARGS)
 
 bench-gui: ## measure how the window behaves during a run
 	$(SETUP) --extra test --qt

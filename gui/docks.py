@@ -61,6 +61,7 @@ class Docks(QObject):
             window.tabifyDockWidget(docks[before], docks[after])
         window.splitDockWidget(docks["timeline"], docks["losses"], Qt.Orientation.Horizontal)
         window.tabifyDockWidget(docks["timeline"], docks["results"])
+        window.tabifyDockWidget(docks["results"], docks["queue"])
         window.tabifyDockWidget(docks["losses"], docks["log"])
         docks[TOGETHER[0]].raise_()
         docks["timeline"].raise_()

@@ -41,6 +41,7 @@ from gui.flow.occluder import OccluderFlow
 from gui.flow.options import OptionsFlow
 from gui.flow.overlays import OverlayFlow
 from gui.flow.pointer import PointerFlow
+from gui.flow.queue import QueueFlow
 from gui.flow.results import ResultsFlow
 from gui.flow.running import RunFlow
 from gui.flow.session_restore import SessionRestore
@@ -57,6 +58,7 @@ from gui.panels.log import LogPanel
 from gui.panels.losses import LossPanel
 from gui.panels.network_tree import NetworkTreePanel
 from gui.panels.notice import Notice
+from gui.panels.queue import QueuePanel
 from gui.panels.results import ResultsPanel
 from gui.panels.run_bar import RunBar
 from gui.panels.settings_form import SettingsForm
@@ -65,6 +67,7 @@ from gui.pictures import Pictures
 from gui.run.controller import RunController, State
 from gui.run.maps import MapsController
 from gui.run.networks import Networks
+from gui.run.queue import QueueController
 from gui.session import Session
 from gui.studio import Studio
 from gui.window_settings import window_settings
@@ -77,7 +80,7 @@ PRESENTED = 160
 """Per cent of the usual size of text, for an audience."""
 TITLE_BAR = 32
 """Pixels of a screen's height that the frame around a window may take."""
-LAYOUT_VERSION = 5
+LAYOUT_VERSION = 6
 
 
 def first_size(screen: QSize) -> QSize:
@@ -120,6 +123,7 @@ class MainWindow(QMainWindow):
         self.pictures = Pictures(self.background, self)
         memory = self.session.preferences.history_mib << 20
         self.controller = RunController(self.networks, memory, self)
+        self.queue = QueueController(self.controller.turn, self)
         self.maps = MapsController(self.networks, self)
 
     def _make_widgets(self) -> None:
@@ -146,6 +150,7 @@ class MainWindow(QMainWindow):
         self.lesson = LessonPanel()
         self.timeline = TimelinePanel()
         self.results_panel = ResultsPanel()
+        self.queue_panel = QueuePanel()
         self.losses = LossPanel()
         self.log = LogPanel()
 
@@ -160,6 +165,7 @@ class MainWindow(QMainWindow):
             ("lesson", self.tr("Lesson"), Docks.RIGHT, self.lesson),
             ("timeline", self.tr("Timeline"), Docks.BOTTOM, self.timeline),
             ("results", self.tr("Results"), Docks.BOTTOM, self.results_panel),
+            ("queue", self.tr("Queue"), Docks.BOTTOM, self.queue_panel),
             ("losses", self.tr("Losses"), Docks.BOTTOM, self.losses),
             ("log", self.tr("Log"), Docks.BOTTOM, self.log),
         ):
@@ -199,6 +205,7 @@ class MainWindow(QMainWindow):
             self.studio, self.session, self.running, self.canvas_content, self.background, self
         )
         self.results_flow = ResultsFlow(self)
+        self.queue_flow = QueueFlow(self.studio, self.queue, self.queue_panel, self)
         self.gray = GrayFlow(self.studio, self.pictures, self.notice, self)
         self.film_flow = FilmFlow(self.running, self.files, self.background, self)
         self.figures = FigureFlow(self.running, self.files, self.networks, self.background, self)
@@ -242,6 +249,9 @@ class MainWindow(QMainWindow):
         self.figures.bind(self.actions_table["show_figure"])
         self.overlays.bind(self.actions_table["save_overlay"])
         self.results_flow.failed.connect(self.status.warn)
+        self.queue_flow.said.connect(self.status.say)
+        self.queue_flow.failed.connect(self.status.warn)
+        self.queue_flow.titled.connect(self.docks["queue"].setWindowTitle)
         for flow in (self.film_flow, self.figures, self.overlays):
             flow.said.connect(self.status.say)
             flow.failed.connect(self.status.warn)
@@ -358,6 +368,7 @@ class MainWindow(QMainWindow):
         if event.type() == QEvent.Type.Paint:
             self.canvas.viewport().removeEventFilter(self)
             QTimer.singleShot(0, self.layers.begin)
+            QTimer.singleShot(0, self.queue_flow.begin)
         return super().eventFilter(watched, event)
 
     def hideEvent(self, event: QHideEvent) -> None:
@@ -394,7 +405,10 @@ class MainWindow(QMainWindow):
         self.maps.close()
         self.background.close()
         self.film_flow.close()
-        if not self.controller.close(PATIENCE_MS):  # a forecast, or a network being loaded
+        ended = self.queue.close(PATIENCE_MS)
+        if not (
+            self.controller.close(PATIENCE_MS) and ended
+        ):  # a forecast, or a network being loaded
             self.status.say(self.tr("Still finishing…"))
             QTimer.singleShot(AGAIN_MS, self.close)
             event.ignore()

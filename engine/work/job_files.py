@@ -4,7 +4,7 @@ A job is the recipe that every picture of this program carries; what a list leav
 value, and pictures are named by their paths alone (docs/batch.md).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,33 @@ class Described:
             size = _long_side(inputs["content"])
         bare = replace(job, size=size, inputs=type(job.inputs)())
         return {**bare.recipe(), "inputs": dict(inputs)}
+
+
+def wanted_of_job(job: Job) -> Wanted:
+    """Return a single job. Raises `BadInput`, also for a picture that was never a file."""
+    recipe = job.recipe()
+    inputs = recipe["inputs"]
+    for reference in (inputs["content"], *inputs["styles"], inputs["guide"], inputs["start"]):
+        if reference is not None and reference["path"] is None:
+            raise BadInput(
+                "a picture of this job was never a file: save it, and open it from there"
+            )
+    name, title = _name(job.technique.command, inputs), _title(type(job.technique), inputs)
+    return Wanted(recipe, name, ".png", title, open_precision=job.precision == "auto")
+
+
+def wanted_of_sets(job: Job, folder: Path, styles: Sequence[Path] = ()) -> list[Wanted]:
+    """Return each photo in a folder with each style, or the job's own ones. Raises `BadInput`."""
+    found = []
+    for style in styles or (None,):
+        chosen = job
+        if style is not None:
+            chosen = replace(job, inputs=replace(job.inputs, styles=((style, 1.0),)))
+        for each in wanted_of_photos(chosen, folder):
+            inputs, kind = each.recipe["inputs"], type(job.technique)
+            name = _name(kind.command, inputs)
+            found.append(replace(each, name=name, title=_title(kind, inputs)))
+    return found
 
 
 def technique_of(recipe: Mapping[str, Any]) -> Technique:
@@ -246,12 +273,15 @@ def _wanted(entry: Any, folder: Path, described: Described, name: str) -> Wanted
     if bits == 16 and WRITTEN[suffix] not in ("PNG", "TIFF"):
         raise BadInput(f"{suffix} cannot hold 16 bits per channel: end its output in .png or .tiff")
     named = stem or name or _name(kind.command, inputs)
-    title = (
-        f"{Path(inputs['content']['path']).name} · {kind.title}"
-        if inputs["content"]
-        else kind.title
-    )
+    title = _title(kind, inputs)
     return Wanted(recipe, named, suffix, title, bits, job.precision == "auto", bool(stem))
+
+
+def _title(kind: type[Technique], inputs: Mapping[str, Any]) -> str:
+    """Return what a job is called: the photo first, then what is made of it."""
+    photo = [Path(inputs["content"]["path"]).name] if inputs["content"] else []
+    styles = [Path(style["path"]).name for style in inputs["styles"] if "styles" in kind.inputs]
+    return " · ".join([*photo, kind.title, *styles])
 
 
 def _preset(kind: Any, name: Any) -> dict[str, Any]:

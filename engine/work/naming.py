@@ -29,8 +29,9 @@ class Place:
 
 
 def named(
-    wanted: Sequence[Wanted], folder: Path, settled: Mapping[int, Path] | None = None
-) -> list[Place]:
+    wanted: Sequence[Wanted], folder: Path, settled: Mapping[int, Path] | None = None,
+    taken: Iterable[Path] = (),
+) -> list[Place]:  # fmt: skip
     """Return where each picture goes: a file of its own. Raises `BadInput`.
 
     A file that is there already is one's own if it was made by the same recipe, and nobody's
@@ -40,9 +41,10 @@ def named(
         wanted: the pictures.
         folder: where they go.
         settled: where some of them, by their place in the list, go in any case.
+        taken: other files that somebody else is going to write.
     """
     settled = settled or {}
-    names = _Names(folder, settled.values())
+    names = _Names(folder, (*settled.values(), *taken))
     stems = [each.name.casefold() for each in wanted]
     times = Counter(stems)
     found: list[Place] = []

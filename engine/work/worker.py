@@ -148,6 +148,7 @@ class Worker:
         self.changed(job)
         while state == "paused" and not self.asked():
             time.sleep(WAIT_SECONDS)
+            self.wait()  # others may compute meanwhile
             state = self.queue.state(job, self.claimant)
         if not state:
             raise _TakenAway

@@ -56,6 +56,8 @@ class MenusFlow(QObject):
             "pause": w.running.pause,
             "step": w.running.step,
             "stop": w.controller.stop,
+            "queue_job": w.queue_flow.add_job,
+            "queue_photos": w.queue_flow.add_photos,
             "branch": w.files.branch,
             "larger": w.results_flow.larger_shown,
             "fit": w.canvas.fit,

@@ -17,6 +17,7 @@ from gui.run.history import History
 from gui.run.mailbox import Mailbox
 from gui.run.networks import Networks
 from gui.run.pace import Pace
+from gui.run.turn import Turn
 from gui.run.worker import EngineWorker, RunRequest, RunResult
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ class RunController(QObject):
         self._question_cancelled = threading.Event()
         self._thread = QThread(self)
         self._thread.setObjectName("engine")
-        self._worker = EngineWorker(networks, self._mailbox, self.history)
+        self.turn = Turn()
+        """Held by what computes: the queue waits for the window."""
+        self._worker = EngineWorker(networks, self._mailbox, self.history, self.turn)
         self._worker.moveToThread(self._thread)
         self._run_asked.connect(self._worker.run, Qt.ConnectionType.QueuedConnection)
         self._forecast_asked.connect(self._worker.forecast, Qt.ConnectionType.QueuedConnection)

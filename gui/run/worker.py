@@ -27,6 +27,7 @@ from gui.run.film_frames import FilmFrames
 from gui.run.history import History
 from gui.run.mailbox import Mailbox, PreviewImage
 from gui.run.networks import Networks
+from gui.run.turn import Turn
 from gui.wording import worded
 
 if TYPE_CHECKING:
@@ -134,9 +135,12 @@ class EngineWorker(QObject):
     forecast_made = Signal(int, object)
     """Number of the question, `Forecast` or the sentence that says why there is none."""
 
-    def __init__(self, networks: Networks, mailbox: Mailbox, history: History) -> None:
+    def __init__(
+        self, networks: Networks, mailbox: Mailbox, history: History, turn: Turn | None = None
+    ) -> None:
         super().__init__()
         self.networks, self.mailbox, self.history = networks, mailbox, history
+        self.turn = turn or Turn()
 
     @Slot(object)
     def run(self, request: RunRequest) -> None:
@@ -145,7 +149,8 @@ class EngineWorker(QObject):
         sentence = details = ""
         drawn = _LastFrame()
         try:
-            result = self._run(request, drawn)
+            with self.turn.of_window():
+                result = self._run(request, drawn)
         except PareidoliaError as error:
             sentence = worded(error)
         except Exception as error:
@@ -232,7 +237,8 @@ class EngineWorker(QObject):
         try:
             self._become_nice(0)
             network = self.networks.get(job.network, job.weights, job.preprocessing)
-            answer = forecast(job, network, cancelled.is_set)
+            with self.turn.of_window():
+                answer = forecast(job, network, cancelled.is_set)
         except Cancelled:
             return
         except PareidoliaError as error:

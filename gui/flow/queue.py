@@ -1,0 +1,150 @@
+"""What a person does with the queue: jobs in, pictures out."""
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QStandardPaths, QUrl, Signal, Slot
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog
+
+from engine.image_formats import SUFFIXES
+from engine.work.job_files import wanted_of_job, wanted_of_sets
+from gui.dialogs.file_dialogs import folder_to_open, last_folder, remember_folder
+from gui.flow.readiness import missing
+from gui.panels.editors import commit_typed
+from gui.panels.queue import QueuePanel
+from gui.run.queue import Addition, Listing, QueueController
+from gui.studio import Studio
+from gui.window_settings import window_settings
+
+KEY = "queue_folder"
+
+
+class QueueFlow(QObject):
+    """Connects the queue with its panel and with what is set up."""
+
+    said = Signal(str)
+    failed = Signal(str)
+    titled = Signal(str)
+    """What the dock is called: with the number of jobs that are left."""
+
+    def __init__(
+        self, studio: Studio, queue: QueueController, panel: QueuePanel,
+        parent: QObject | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(parent)
+        self.studio, self.queue, self.panel = studio, queue, panel
+        kept = window_settings().value(KEY)
+        self.folder = Path(kept) if isinstance(kept, str) and kept else _first_folder()
+        panel.show_folder(str(self.folder))
+        panel.job_requested.connect(self.add_job)
+        panel.photos_requested.connect(self.add_photos)
+        panel.folder_requested.connect(self.choose_folder)
+        panel.held.connect(queue.hold)
+        panel.paused.connect(queue.pause)
+        panel.resumed.connect(queue.resume)
+        panel.retried.connect(queue.retry)
+        panel.removed.connect(queue.remove)
+        panel.arranged.connect(queue.arrange)
+        panel.opened.connect(self._on_opened)
+        queue.listed.connect(self._on_listed)
+        queue.added.connect(self._on_added)
+        queue.failed.connect(self._on_failed)
+
+    @Slot()
+    def begin(self) -> None:
+        """Show what an earlier sitting has left, and go on with it."""
+        self.queue.begin()
+
+    # -- what a person asks for -----------------------------------------------------------
+
+    @Slot()
+    def add_job(self) -> None:
+        """Put what is set up at the end of the queue, or say what it lacks."""
+        commit_typed()
+        job = self.studio.job
+        if lacks := missing(job):
+            self.failed.emit(lacks)
+            return
+        self.queue.add(lambda: [wanted_of_job(job)], self.folder)
+
+    @Slot()
+    def add_photos(self) -> None:
+        """Ask for a folder of photos, and for styles; put each photo with each style into the queue."""
+        commit_typed()
+        job = self.studio.job
+        if "content" not in job.technique.inputs:
+            self.failed.emit(self.tr("{0} works on no photo.").format(job.technique.title))
+            return
+        photos = folder_to_open(self.panel, "queue_photos", self.tr("A folder of photos"))
+        if photos is None:
+            return
+        styles: list[Path] = []
+        if "styles" in job.technique.inputs:
+            styles = self._styles()
+            if not styles and not job.inputs.styles:
+                self.failed.emit(self.tr("No style was chosen: nothing was added."))
+                return
+        self.add_sets(photos, styles)
+
+    def add_sets(self, photos: Path, styles: list[Path]) -> None:
+        """Put each photo in a folder with each style into the queue; no style: with the job's own."""
+        self.queue.add(partial(wanted_of_sets, self.studio.job, photos, styles), self.folder)
+
+    def _styles(self) -> list[Path]:
+        kinds = self.tr("Pictures ({0})").format(" ".join(f"*{end}" for end in sorted(SUFFIXES)))
+        title = self.tr("Styles, each for itself (Cancel: those set up now, together)")
+        paths, _ = QFileDialog.getOpenFileNames(self.panel, title, last_folder("style"), kinds)
+        if paths:
+            remember_folder("style", Path(paths[0]).parent)
+        return [Path(path) for path in paths]
+
+    @Slot()
+    def choose_folder(self) -> None:
+        """Ask where the pictures of the jobs that are added from now on go."""
+        chosen = folder_to_open(
+            self.panel, "queue", self.tr("Where finished pictures go"), str(self.folder)
+        )
+        if chosen is not None:
+            self.take_folder(chosen)
+
+    def take_folder(self, folder: Path) -> None:
+        """Let pictures go there, also at the next start."""
+        self.folder = folder
+        window_settings().setValue(KEY, str(folder))
+        self.panel.show_folder(str(folder))
+
+    @Slot(object)
+    def _on_opened(self, path: Path) -> None:
+        if path.exists():
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+        else:
+            self.failed.emit(self.tr("{0} is not there any more.").format(path))
+
+    # -- what the queue says --------------------------------------------------------------
+
+    @Slot(object)
+    def _on_listed(self, listing: Listing) -> None:
+        self.panel.show_jobs(listing.jobs, listing.thumbnails)
+        left = sum(job.state != "done" for job in listing.jobs)
+        self.titled.emit(self.tr("Queue ({0})").format(left) if left else self.tr("Queue"))
+
+    @Slot(object)
+    def _on_added(self, added: Addition) -> None:
+        text = self.tr("{0} in the queue").format(added.added)
+        if added.there:
+            text = self.tr("{0} added to the queue, {1} there already").format(
+                added.added, added.there
+            )
+        (self.failed if added.said else self.said).emit(added.said or text)
+
+    @Slot(str)
+    def _on_failed(self, sentence: str) -> None:
+        self.panel.hold.setChecked(self.queue.held)
+        self.failed.emit(sentence)
+
+
+def _first_folder() -> Path:
+    """Return where pictures go before anybody has chosen: a folder among the person's pictures."""
+    place = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.PicturesLocation)
+    return Path(place or Path.home()) / "Pareidolia"
