@@ -3,7 +3,7 @@
 import os
 import sys
 
-# Before torch is imported. Its threads would else spin while they wait for each other: nothing
+# Before torch is imported. Otherwise its threads would spin while waiting for each other: nothing
 # gained on a quiet machine (measured: the same rate of convolutions), and runs about three times
 # slower as soon as another program wants one of the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

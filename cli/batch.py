@@ -85,7 +85,7 @@ class Batch:
     # -- what is to be done ---------------------------------------------------------------
 
     def _fill(self, queue: Queue, wanted: Sequence[Wanted]) -> None:
-        """Put what is wanted into the queue; what is made already is told, and left out."""
+        """Put the jobs into the queue; those already made are reported and skipped."""
         queue.expire()
         there = queue.entries()
         if not wanted:

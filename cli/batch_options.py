@@ -5,7 +5,7 @@ from pathlib import Path
 from cli.options import Parser, add_batch_options, add_output_options
 from cli.wording import program
 
-SUMMARY = "many jobs, one after the other or side by side; goes on where it was broken off"
+SUMMARY = "many jobs, one after another or in parallel; resumes where it was interrupted"
 
 
 def parser() -> Parser:

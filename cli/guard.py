@@ -79,7 +79,7 @@ def _print_what_can_be_printed() -> None:
 
 
 def _close_quietly() -> None:
-    """Give what is still to be printed to nobody: whoever was reading has gone."""
+    """Discard what is still to be printed: nobody reads it any more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
 

@@ -23,7 +23,7 @@ class Frame:
     """One moment of a run.
 
     `picture` is made when it is first asked for, and only right until the next frame is drawn from
-    the run: who wants to keep it asks in time; who skips frames pays nothing for them.
+    the run: to keep it, read it before the next frame; a skipped frame costs nothing.
     """
 
     iteration: int
@@ -145,7 +145,7 @@ class Technique(ABC):
         return Lighter(self)
 
     def from_the_start(self) -> Self:
-        """Return the same, not going on from where such a run was broken off."""
+        """Return the same technique, but not resuming an interrupted run."""
         return self
 
     def begun_with_picture(self) -> Self:
@@ -278,7 +278,7 @@ class Task(Generic[AnyTechnique]):
 class Steps(ABC, Generic[T]):
     """How a technique runs. Remembers nothing: what belongs to a run is in its task and frames.
 
-    Each method is told of at the one of `Technique` that has its name.
+    Each method is described at the method of `Technique` with the same name.
     """
 
     @abstractmethod
@@ -316,7 +316,7 @@ class Steps(ABC, Generic[T]):
 
 @dataclass(frozen=True)
 class Lighter:
-    """A technique with less to do in an iteration, from which the whole one's time is told."""
+    """A technique with less work per iteration, from which the time of the full one is estimated."""
 
     technique: Technique
     times: float = 1.0

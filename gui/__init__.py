@@ -1,1 +1,1 @@
-"""Views over the engine: they show it and steer it; no mathematics lives here."""
+"""The window: it shows and steers the engine; no mathematics lives here."""

@@ -1,4 +1,4 @@
-"""The program with a window: QApplication, theme, translations, last-resort dialog."""
+"""The program with its window: QApplication, theme, translations, last-resort dialog."""
 
 import logging
 import sys
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 class _Ending:
-    """Asked to end by a signal once: the window closes in order. Twice: the program ends now."""
+    """The first signal closes the window properly, the second ends the program at once."""
 
     def __init__(self, window: MainWindow) -> None:
         self.window = window

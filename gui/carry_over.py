@@ -1,4 +1,4 @@
-"""What a technique is about: the class, the folder. It is taken along from one to the next."""
+"""The class and the folder of a technique, carried over from one to the next."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The docks around the canvas: where they are at first, and how large."""
+"""The docks around the canvas: their initial places and sizes."""
 
 from itertools import pairwise
 

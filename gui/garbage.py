@@ -1,4 +1,4 @@
-"""Garbage is collected in the GUI thread alone, between events.
+"""Collects garbage only in the GUI thread, between events.
 
 Python's collector runs in whichever thread happens to allocate: in a worker it would delete Qt's
 objects where they do not live, and `gc.freeze` while another thread's collection waits for the

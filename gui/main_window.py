@@ -73,7 +73,7 @@ from gui.studio import Studio
 from gui.window_settings import window_settings
 
 PATIENCE_MS, AGAIN_MS = 40, 100
-"""To wait for what cannot be broken off before the window closes, and between two such waits."""
+"""To wait for what cannot be interrupted before the window closes, and between two such waits."""
 MOST_DIALOGS = 20
 """That may lie above each other."""
 PRESENTED = 160

@@ -1,4 +1,4 @@
-"""Opened pictures for showing: decoded in the background, kept as long as they are in use."""
+"""Opened pictures for display: decoded in the background, kept while in use."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class OpenedPicture:
 
 
 class Pictures(QObject):
-    """Hands out opened pictures; `arrived` says when one that was asked for is there."""
+    """Hands out opened pictures; `arrived` says when a requested one is ready."""
 
     arrived = Signal(str)
 

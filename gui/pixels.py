@@ -1,4 +1,4 @@
-"""NumPy arrays and Qt's images: always copied, so that nobody paints memory of another's."""
+"""NumPy arrays and Qt images: always copied, so that no one paints another's memory."""
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ BAND = 1 << 19
 def to_image(pixels: Bytes) -> QImage:
     """Return a QImage of (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray bytes; copied.
 
-    `QImage` would else point into the array, and be right only as long as nobody writes there.
+    Otherwise `QImage` would point into the array, and be right only as long as nobody writes there.
     NumPy copies: `QImage.copy` would hold up Python's other threads, the window's among them.
     """
     height, width = pixels.shape[:2]

@@ -1,4 +1,4 @@
-"""What is remembered from one start to the next: the job, recent files, own presets, preferences.
+"""What is remembered between sessions: the job, recent files, own presets, preferences.
 
 One JSON file, written beside and renamed; what cannot be read is left out, never fatal. Several
 windows share it: each adds what it has changed to what the others have written meanwhile. Window

@@ -1,4 +1,4 @@
-"""What a person has set up, as one immutable job; every edit of it can be undone.
+"""What the user has set up, as one immutable job; every edit can be undone.
 
 The panels show the job and ask for edits; they hear of the result from `changed`. Nothing here
 knows widgets.

@@ -1,4 +1,4 @@
-"""Where the window keeps what is about itself: geometry, the last folder."""
+"""Where the window keeps its own state: geometry, the last folder."""
 
 import logging
 import os

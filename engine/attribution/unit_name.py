@@ -39,7 +39,7 @@ class UnitName:
 
     @property
     def words(self) -> str:
-        """The unit as it is told of: "relu4_2 channel 17 at 12, 5"."""
+        """The unit in words: "relu4_2 channel 17 at 12, 5"."""
         place = "" if self.position is None else f" at {self.position[0]}, {self.position[1]}"
         return f"{self.layer} channel {self.channel}{place}"
 

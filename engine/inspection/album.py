@@ -35,7 +35,7 @@ SHARE = 20
 
 
 class Album:
-    """Features and pixels of picture files; reading may be broken off and gone on with."""
+    """Features and pixels of picture files; reading may be interrupted and resumed."""
 
     def __init__(
         self, features: Features, files: Sequence[Path], folder: Path | None = None, *,

@@ -1,7 +1,7 @@
 """Pictures and patches that activate a channel most (Zeiler and Fergus 2014; Girshick et al. 2014).
 
 A folder is read once; every channel keeps its best places, at most one in each picture. What was
-found is kept in the data folder, also when the reading is broken off, and taken up again.
+found is kept in the data folder, even when reading is interrupted, and used again.
 """
 
 import json

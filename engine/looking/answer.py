@@ -1,4 +1,4 @@
-"""What a network says of a picture; NumPy arrays and plain numbers, for whoever shows them."""
+"""What a network says of a picture, as NumPy arrays and plain numbers ready to be shown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -90,7 +90,7 @@ class OccluderAnswer:
 
 @dataclass(frozen=True, eq=False)
 class ChannelAnswer:
-    """A channel's answer to a picture."""
+    """A channel's response to a picture."""
 
     values: Floats
     """(h, w), its map."""

@@ -17,7 +17,7 @@ OTHER_NAMES = {
     "tf": "half",
     "0.5": "half",
 }
-"""What else the preprocessings of `card.KNOWN` are called: Keras's modes, timm's words."""
+"""Other names for the preprocessings of `card.KNOWN`: Keras's modes, timm's words."""
 EXAMPLE = '"mean=0.485,0.456,0.406 std=0.229,0.224,0.225 range=1 order=RGB"'
 
 TOLD = {

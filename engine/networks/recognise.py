@@ -1,4 +1,4 @@
-"""Which network a file of weights belongs to, told from the names and shapes of its tensors."""
+"""Which network a file of weights belongs to, judged by the names and shapes of its tensors."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -10,7 +10,7 @@ from engine.networks.tracing import Call
 
 Visit = Callable[[str, Tensor], Tensor]
 """Takes the name of a layer and its activations, maps as (N, C, H, W) however they lie. Returns what
-goes on in their place: the same numbers, through a function that has a word in their gradient, or
+goes on in their place: the same numbers, passed through a function that can change their gradient, or
 simply the same."""
 
 

@@ -1,4 +1,4 @@
-"""The picture in the middle of the window: layers, before/after, and what is dropped on it."""
+"""The picture in the middle of the window: layers, before and after, and drops."""
 
 from collections.abc import Sequence
 
@@ -72,7 +72,7 @@ class Canvas(ToolView):
             image: what to show; None empties the canvas.
             size: logical size, the image's own by default. Another than before is refitted only
                 if the view is fitted. Images of more than 8192 pixels are reduced here, which
-                takes a second for 200 megapixels: hand in a reduced one and the size instead.
+                takes a second for 200 megapixels: pass a reduced one and the size instead.
         """
         if image is not None and image.isNull():
             image = None

@@ -1,4 +1,4 @@
-"""One line over the lower border of the canvas: what lies over the picture."""
+"""One line at the lower edge of the canvas that names the overlay."""
 
 from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QPainter
@@ -11,7 +11,7 @@ TALLEST = 10_000
 
 
 class Caption:
-    """A line of text on a viewport; it gives way upwards to a note."""
+    """A line of text on a viewport; it moves up to make room for a note."""
 
     def __init__(self, viewport: QWidget) -> None:
         self._viewport = viewport

@@ -1,4 +1,4 @@
-"""What is painted around and over the picture, in points of the viewport."""
+"""What is painted around and over the picture, in viewport coordinates."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What of something dragged here can be used: files of this machine, or an image without one."""
+"""What can be used of something dragged here: local files, or an image without a file."""
 
 from PySide6.QtCore import QMimeData, Qt, Signal
 from PySide6.QtGui import (
@@ -42,7 +42,7 @@ def accept(event: QDropEvent) -> bool:
 
 
 class DropView(ZoomView):
-    """A view that takes files and images; what is painted should tell `_drag_over`."""
+    """A view that accepts files and images; its painting should show `_drag_over`."""
 
     dropped = Signal(list)
     image_dropped = Signal(QImage)

@@ -1,4 +1,4 @@
-"""A view on a figure: zoomed and panned as the canvas is, made ready off the GUI thread."""
+"""A view of a figure, zoomed and panned like the canvas and prepared off the GUI thread."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ def levels_of(image: QImage) -> tuple[QImage, ...]:
 
 
 class FigureView(ZoomView):
-    """Shows a figure; wheel, double click and keys zoom."""
+    """Shows a figure; the wheel, a double click and keys zoom."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

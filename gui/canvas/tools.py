@@ -1,4 +1,4 @@
-"""What a tool does on the picture: it is dragged, stepped and resized, and leaves marks there."""
+"""A tool on the picture: it can be dragged, stepped and resized, and leaves marks."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Mark:
 
 
 class ToolView(DropView):
-    """A view on which a tool may be at work; the left button and the arrows then are the tool's."""
+    """A view with an optional tool, which then gets the left button and the arrow keys."""
 
     tool_dragged = Signal(QPointF)
     """Where the pointer is pressed or dragged to, in pixels of the picture; may lie outside."""

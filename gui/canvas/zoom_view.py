@@ -1,4 +1,4 @@
-"""Zooming and panning: a view on a rectangle of so many pixels, and the pixel under the pointer."""
+"""Zooming and panning: a view of a pixel rectangle, and the pixel under the pointer."""
 
 import math
 from collections.abc import Callable

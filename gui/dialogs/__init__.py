@@ -1,1 +1,1 @@
-"""Windows beside the main one: networks, commands, shortcuts, preferences, errors."""
+"""Windows other than the main one: networks, commands, shortcuts, preferences, errors."""

@@ -1,4 +1,4 @@
-"""One channel everywhere: on the picture, in a folder's pictures, in a picture made for it."""
+"""All about one channel: on the picture, in a folder's pictures, in a picture made for it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,7 +38,7 @@ SETTLED = 300
 
 
 class ChannelWindow(QDialog):
-    """Four parts about the channel; beside them, the way to the one before and the one after."""
+    """Four parts about the channel, and buttons for the previous and the next one."""
 
     open_requested = Signal(str)
     """A picture's path: to be looked at."""

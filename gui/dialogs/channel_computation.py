@@ -1,4 +1,4 @@
-"""What is worked out about one channel, behind the window: on a picture, and by ascent."""
+"""What is computed about one channel in the background: on a picture, and by ascent."""
 
 import contextlib
 import time
@@ -56,7 +56,7 @@ class Channel:
 
 @dataclass(frozen=True, eq=False)
 class ChannelResponse:
-    """A channel's answer to a picture."""
+    """A channel's response to a picture."""
 
     picture: QImage
     heat: QImage | None

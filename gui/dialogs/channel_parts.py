@@ -1,4 +1,4 @@
-"""Parts of the window about one channel, each working behind it by itself: those on the picture."""
+"""The parts of the channel window that look at the picture; each works in the background."""
 
 from collections.abc import Callable
 from functools import partial
@@ -27,7 +27,7 @@ FRAME = QColor(255, 200, 0)
 
 
 class PictureView(QWidget):
-    """A picture as large as there is room, a map over it, and the outline of a part of it."""
+    """A picture as large as fits, with a map over it and the outline of a part."""
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)

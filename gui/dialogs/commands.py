@@ -23,7 +23,7 @@ from gui.actions import TABLE, plain, translated
 
 @dataclass(frozen=True)
 class Command:
-    """Something that can be done, as the palette lists it."""
+    """One entry of the palette."""
 
     text: str
     shortcut: str
@@ -76,7 +76,7 @@ class CommandPalette(QDialog):
         self._filter("")
         self.line.setFocus()
         self.chosen: Command | None = None
-        """What the person took; carried out by whoever opened the palette, after it has gone."""
+        """What the user chose; carried out by the palette's owner once the palette has closed."""
 
     @Slot(str)
     def _filter(self, text: str) -> None:

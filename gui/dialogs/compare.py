@@ -1,4 +1,4 @@
-"""Methods beside each other: one picture, chosen targets and layers, every method a row."""
+"""Methods side by side: one picture, chosen targets and layers, a row per method."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

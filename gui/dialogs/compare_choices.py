@@ -1,4 +1,4 @@
-"""What a comparison of methods is about and how it is drawn: the choices beside the figure."""
+"""What a comparison of methods shows and how it is drawn: the choices beside the figure."""
 
 from collections.abc import Sequence
 

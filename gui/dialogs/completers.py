@@ -1,4 +1,4 @@
-"""Completing the name that is being typed in a line of several."""
+"""Completion of the name being typed in a list of several."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QCompleter, QLineEd
 
 
 class ClickThrough(QObject):
-    """Lets a click beside a list of suggestions do what it was meant for.
+    """Lets a click outside a list of suggestions have its normal effect.
 
     Qt's completer takes the click that closes its list; a button under it would need a second one.
     """

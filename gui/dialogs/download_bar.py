@@ -1,4 +1,4 @@
-"""One download as a line: how far it is, how fast, and the buttons that hold or end it."""
+"""One download as a line: progress, speed, and buttons to pause or cancel."""
 
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
@@ -10,7 +10,7 @@ STEPS = 1000
 
 
 class DownloadBar(QWidget):
-    """Shows a download; wishes come out as signals with the network's name."""
+    """Shows a download; its signals carry the network's name."""
 
     pause_wished = Signal(str)
     resume_wished = Signal(str)

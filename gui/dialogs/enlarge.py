@@ -1,4 +1,4 @@
-"""The same picture, larger: which size, and what it will take."""
+"""The same picture, larger: at which size, and what it will cost."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ DELAY_MS = 600
 
 
 class EnlargeDialog(QDialog):
-    """Asks for a size; measures what it will take each time that it is changed."""
+    """Asks for a size; estimates the cost whenever it changes."""
 
     wanted = Signal(object)
     """The job to run."""

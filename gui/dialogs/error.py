@@ -1,4 +1,4 @@
-"""The last resort: an error that nobody caught is shown in one sentence; the program goes on."""
+"""The last resort: an uncaught error is shown in one sentence and the program goes on."""
 
 import logging
 import sys
@@ -26,7 +26,7 @@ def error_box(sentence: str, details: str, parent: QWidget | None = None) -> QMe
 
 
 class ExceptionHook(QObject):
-    """Takes the place of `sys.excepthook`; errors of other threads are shown in this one."""
+    """Replaces `sys.excepthook`; errors of other threads are shown in this one."""
 
     raised = Signal(str, str)
 

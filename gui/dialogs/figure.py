@@ -1,4 +1,4 @@
-"""A figure: the result with what explains it, to be looked at closely and saved."""
+"""A figure: the labelled result, to look at closely and to save."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from gui.canvas.figure_view import FigureView, zoom_buttons
 
 
 class FigureWindow(QDialog):
-    """Shows a figure beside the window; wheel, double click and keys zoom as on the canvas."""
+    """Shows a figure in its own window; it zooms like the canvas."""
 
     save_requested = Signal(object)
     """The figure, a `Picture`."""

@@ -1,4 +1,4 @@
-"""File dialogs, each beginning in its own last folder; one for saving stays until the name will do."""
+"""File dialogs, each starting in its own last folder; saving asks until the name is valid."""
 
 import os
 import re

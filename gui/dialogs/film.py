@@ -1,4 +1,4 @@
-"""How a film of a run is to be saved: as what, and how fast it goes."""
+"""How to save the film of a run: the format and the frame rate."""
 
 import importlib.util
 
@@ -21,7 +21,7 @@ SLOWEST, FASTEST = 0.1, 240.0
 
 
 class FilmDialog(QDialog):
-    """Asks for kind and frames a second; where to is asked after it."""
+    """Asks for the format and the frames a second; the path is asked for afterwards."""
 
     def __init__(self, film_frames: FilmFrames, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -1,4 +1,4 @@
-"""Where everything of a lesson's step lies on the screen."""
+"""The layout of a lesson's step on the screen."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ FontOf = Callable[[float], QFont]
 
 @dataclass(frozen=True)
 class StepLayout:
-    """Where everything of a step lies, in the widget's coordinates."""
+    """The layout of a step, in the widget's coordinates."""
 
     title: QRect
     cells: tuple[QRect, ...]

@@ -1,4 +1,4 @@
-"""A lesson full screen: one step at a time, moved by keys, maps revealed when they are asked for."""
+"""A lesson full screen: one step at a time, keys to move and to reveal the maps."""
 
 from collections.abc import Callable
 from functools import partial
@@ -39,7 +39,7 @@ Key = tuple[int, bool]
 
 
 class LessonPlayer(QWidget):
-    """Shows a lesson; pictures are opened and scaled behind the window, the next ones ahead."""
+    """Shows a lesson; pictures are opened and scaled in the background, the next ones ahead of time."""
 
     closed = Signal(int)
     """The step shown last."""

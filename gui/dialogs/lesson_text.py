@@ -1,4 +1,4 @@
-"""Texts of a lesson's screen: as large as there is room for, and never longer than can be seen."""
+"""Texts on a lesson's screen: as large as fits, and never longer than can be seen."""
 
 import math
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What a person does with weight files of their own: import, check, remove, look at the folder."""
+"""What users do with their own weight files: import, check, remove, open the folder."""
 
 import functools
 import re
@@ -24,7 +24,7 @@ NAMED = 3
 
 
 class NetworkActions(QObject):
-    """Asks, works in the background, one thing at a time, and tells what came of it."""
+    """Asks, works in the background, one thing at a time, and reports the outcome."""
 
     said = Signal(str)
     """A sentence for the status line."""
@@ -156,7 +156,7 @@ class NetworkActions(QObject):
 
 
 def forget(tickets: list[BackgroundTask], *_: object) -> None:
-    """Let work in the background call nobody back: whoever asked for it goes away."""
+    """Drop the callbacks of work in the background, since their owner is going away."""
     for ticket in tickets:
         ticket.cancel()
 

@@ -1,4 +1,4 @@
-"""Everything that is known about one network, as text to read and to copy from."""
+"""Everything known about one network, as text to read and copy."""
 
 from html import escape
 
@@ -9,7 +9,7 @@ from gui.dialogs.network_table import Row
 
 
 class NetworkDetails(QTextBrowser):
-    """One network's card, where its weights are, and what the check of its file found."""
+    """One network's card, the place of its weights, and the result of checking its file."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -1,4 +1,4 @@
-"""Downloads of networks: one at a time, the others in a queue, each can pause and go on.
+"""Downloads of networks: one at a time, the others queued; each can be paused and resumed.
 
 A stopped download may hang in a read of its socket until the time-out. Nobody waits for that: it
 ends by itself on one of the spare threads, and a lock for each network keeps a later one off its
@@ -46,7 +46,7 @@ class DownloadState(enum.Enum):
 
 @dataclass
 class Download:
-    """One download that was asked for and has not ended."""
+    """One download that was requested and has not ended."""
 
     card: Card
     stage: DownloadState = DownloadState.QUEUED

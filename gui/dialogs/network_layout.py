@@ -1,4 +1,4 @@
-"""The widgets of the networks dialog and where they are."""
+"""The widgets of the networks dialog and their layout."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -44,7 +44,7 @@ WIDEST = {
 
 
 class NetworksLayout(QWidget):
-    """All widgets by name; knows nothing of what they do."""
+    """All widgets by name, without their behaviour."""
 
     def __init__(self, dialog: QDialog) -> None:
         super().__init__(dialog)

@@ -1,4 +1,4 @@
-"""What the disk says about each network: read off the GUI thread, for the catalogue's table."""
+"""The state of each network on disk, read off the GUI thread for the catalogue's table."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The catalogue as a table: one row for each network, sorted and filtered by what a person wants."""
+"""The catalogue as a table: one row per network, sorted and filtered as the user likes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 @dataclass
 class Row:
-    """A network with what was done to it while the dialog is open."""
+    """A network and what has been done to it since the dialog was opened."""
 
     facts: NetworkStatus
     transfer: Download | None = None
@@ -184,7 +184,7 @@ class NetworkTable(QAbstractTableModel):
 
 
 class NetworkFilter(QSortFilterProxyModel):
-    """Rows that hold every searched word in their name, title or licence, of the wished kind."""
+    """Rows of the chosen kind whose name, title or licence contains every searched word."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)

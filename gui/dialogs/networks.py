@@ -1,4 +1,4 @@
-"""The catalogue of networks: what there is, what is here, and how the rest gets here."""
+"""The catalogue of networks: which there are, which are here, and how to get the others."""
 
 import functools
 from collections.abc import Sequence

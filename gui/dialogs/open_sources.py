@@ -1,4 +1,4 @@
-"""What the window reads now, so that nothing it saves is written over that."""
+"""What the window currently reads, so that saving never overwrites it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @runtime_checkable
 class HasSources(Protocol):
-    """A window that knows what it reads."""
+    """A window that knows which files it reads."""
 
     def sources(self) -> Sources:
         """Return the files that it reads."""

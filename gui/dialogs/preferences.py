@@ -12,7 +12,7 @@ from gui.session import Preferences
 
 
 class PreferencesDialog(QDialog):
-    """Edits a copy; `preferences` is what was wished for when it is accepted."""
+    """Edits a copy; `preferences` holds the result once accepted."""
 
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)

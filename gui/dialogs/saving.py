@@ -1,4 +1,4 @@
-"""Saving: what could not be written is said in a box that offers another place."""
+"""Saving: if writing fails, a message box offers another place."""
 
 import logging
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Unsaved = Callable[[str], object]
 
 @dataclass(frozen=True)
 class SaveDialogOptions:
-    """What is asked in a dialog for saving, as `file_to_save` takes it."""
+    """The arguments of `file_to_save`."""
 
     use: str
     title: str
@@ -31,7 +31,7 @@ class SaveDialogOptions:
 
 
 class Saver(QObject):
-    """Writes files behind the window; outlives the dialog that asks for it."""
+    """Writes files in the background; outlives the dialog that asks for it."""
 
     written = Signal(str)
     """The name of a file."""

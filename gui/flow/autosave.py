@@ -1,4 +1,4 @@
-"""Presets and preferences are written at once, the job soon after: a crash loses neither."""
+"""Saves presets and preferences at once and the job soon after, so that a crash loses neither."""
 
 import threading
 from copy import deepcopy
@@ -19,7 +19,7 @@ LATER_MS = 2000
 
 
 class Autosave(QObject):
-    """Writes them, and takes over the presets that other windows have written meanwhile."""
+    """Writes them, and takes over presets that other windows have written in the meantime."""
 
     failed = Signal(str)
     changed = Signal()
@@ -91,7 +91,7 @@ class Autosave(QObject):
 
 
 class _WriteOrder:
-    """Lets no job that was begun to be written earlier come after a later one."""
+    """Keeps an earlier job from being written after a later one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

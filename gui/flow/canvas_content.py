@@ -33,7 +33,7 @@ class CanvasPicture:
 
 
 class CanvasContent(QObject):
-    """Puts pictures on the canvas and remembers which."""
+    """Puts pictures on the canvas and remembers which one is there."""
 
     changed = Signal()
 

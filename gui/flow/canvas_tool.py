@@ -1,4 +1,4 @@
-"""A tool on the canvas that a network answers: on and off, and only the newest request counts."""
+"""A canvas tool backed by a network: on or off, and only the newest request counts."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a technique is to be about: a class or a folder is taken along from one to the next."""
+"""Carries the class or the folder over from one technique to the next."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ from gui.window_settings import window_settings
 
 
 class CarryOverFlow(QObject):
-    """Fills in the class or folder that was last in use, or the class that the photo shows."""
+    """Fills in the class or folder last used, or the class that the photo shows."""
 
     def __init__(
         self, studio: Studio, layers: LayersFlow, pictures: Pictures, networks: Networks,

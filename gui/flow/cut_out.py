@@ -1,4 +1,4 @@
-"""What is cut out when a person asks for it: the picture on the canvas, about the present target."""
+"""Cutting out: the picture on the canvas, for the current target."""
 
 from typing import TYPE_CHECKING
 

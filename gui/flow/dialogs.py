@@ -1,4 +1,4 @@
-"""The dialogs that actions open, about what is in the window now."""
+"""The dialogs that actions open, for what is in the window now."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DialogsFlow(QObject):
-    """Opens dialogs and carries out what is chosen there."""
+    """Opens dialogs and carries out what is chosen in them."""
 
     def __init__(self, window: "MainWindow") -> None:
         super().__init__(window)

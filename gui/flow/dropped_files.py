@@ -1,4 +1,4 @@
-"""Where files that are dropped belong: each has its place, or a sentence that says why not."""
+"""Where dropped files belong: each goes to its place, or a sentence says why it cannot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Pictures and projects to and from files; reading and writing happens behind the window."""
+"""Pictures and projects to and from files, read and written in the background."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Films: the frames of a run that finish one, to a video or a folder."""
+"""Films: the frames of a run, saved as a video or a folder."""
 
 import logging
 import threading
@@ -33,7 +33,7 @@ class _FilmRelay(QObject):
 
 
 class FilmFlow(QObject):
-    """Saves the film of the run on the canvas, also while it still grows."""
+    """Saves the film of the run on the canvas, even while it still grows."""
 
     said = Signal(str)
     failed = Signal(str)

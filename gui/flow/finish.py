@@ -1,4 +1,4 @@
-"""How the run's pictures are finished: worked out behind the window, shown as it changes."""
+"""How the run's pictures are finished: computed in the background, shown as it changes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ there is one; None: there is no run."""
 
 
 class FinishFlow(QObject):
-    """Shows pictures of a run as they are finished now, and again when that changes."""
+    """Shows pictures of a run with the current finish, and again when that changes."""
 
     def __init__(
         self, studio: Studio, canvas_content: "CanvasContent", background: Background, source: Source,

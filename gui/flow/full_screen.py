@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class FullScreen(QObject):
-    """Puts everything but the canvas away, and back as it was."""
+    """Hides everything but the canvas, and restores it."""
 
     def __init__(self, window: "MainWindow") -> None:
         super().__init__(window)

@@ -1,4 +1,4 @@
-"""Gray pictures that go in: that the result be gray, too, is one click away."""
+"""Grey inputs: offers to keep the result grey too."""
 
 from PySide6.QtCore import QObject, Slot
 
@@ -9,7 +9,7 @@ from gui.studio import Studio
 
 
 class GrayFlow(QObject):
-    """Offers to keep the result gray while photo and styles are."""
+    """Offers to keep the result grey while photo and styles are grey."""
 
     def __init__(
         self, studio: Studio, pictures: Pictures, notice: Notice, parent: QObject | None = None

@@ -1,4 +1,4 @@
-"""Pictures on their way in: chosen, dropped, pasted, dragged from one place to another."""
+"""Input pictures: chosen, dropped, pasted, or dragged from one slot to another."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""The panels that look into the network: what they are about, and what their requests lead to."""
+"""The panels that look into the network: what they show, and what their requests lead to."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class InspectionFlow(QObject):
-    """Fills the tabs and keeps them about the same picture, network, layer and class."""
+    """Fills the tabs and keeps them on the same picture, network, layer and class."""
 
     subject_changed = Signal(object)
     """`Subject`."""

@@ -1,4 +1,4 @@
-"""The chosen network: loaded behind the window, its layers in the tree, their roles in the job."""
+"""The chosen network: loaded in the background, its layers in the tree, their roles in the job."""
 
 import logging
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ log = logging.getLogger("pareidolia.networks")
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """A network, and its layers for the present picture."""
+    """A network and its layers for the current picture."""
 
     network: "Network"
     layers: "tuple[Layer, ...]"

@@ -1,4 +1,4 @@
-"""Steps of a lesson are made here: of the picture on the canvas and the maps over it."""
+"""Makes lesson steps of the picture on the canvas and the maps over it."""
 
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from gui.wording import worded
 
 
 class LessonCapture(QObject):
-    """Takes what is shown as a step; waits until the maps are about the picture shown."""
+    """Takes what is shown as a step, once the maps match the picture."""
 
     made = Signal(int, object)
     """The step that it takes the place of (-1: of none), `Step`."""

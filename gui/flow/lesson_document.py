@@ -61,7 +61,7 @@ class LessonDocument(QObject):
         self.opened.emit()
 
     def may_leave(self, then: Callable[[], object]) -> bool:
-        """Whether nothing would be lost; else the person is asked, and `then` follows a yes."""
+        """Return whether nothing would be lost; otherwise ask, and call `then` after a yes."""
         if not self.changed:
             return True
         if self._box is None:

@@ -1,4 +1,4 @@
-"""What a step of a lesson keeps of the window, and how the window gets back to it."""
+"""What a lesson step stores of the window, and how the window returns to it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -29,7 +29,7 @@ MOST_CLASSES = 1 << 31
 
 @dataclass(frozen=True)
 class MapSnapshot:
-    """A map as it lies over the picture."""
+    """A map as shown over the picture."""
 
     heat: Heat
     colours: str
@@ -40,7 +40,7 @@ class MapSnapshot:
 
 @dataclass(frozen=True)
 class WindowSnapshot:
-    """What the window shows at a moment."""
+    """What the window shows at one moment."""
 
     image: QImage
     exact: bool
@@ -52,7 +52,7 @@ class WindowSnapshot:
 
 @dataclass(frozen=True)
 class RestorePoint:
-    """What brings the window back to a step."""
+    """What the window needs to return to a step."""
 
     job: Job | None
     """None: the step's settings cannot be read."""

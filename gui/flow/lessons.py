@@ -1,4 +1,4 @@
-"""Lessons: steps taken from the window, put in order, gone back to, played."""
+"""Lessons: steps taken from the window, ordered, revisited and played."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace

@@ -1,4 +1,4 @@
-"""A camera or a film on the canvas: classes and maps follow it, and a moment of it can be kept."""
+"""A camera or a film on the canvas: classes and maps follow it, and a frame can be kept."""
 
 import time
 from pathlib import Path
@@ -26,7 +26,7 @@ NAME_LETTERS = 32
 
 
 class LiveFlow(QObject):
-    """At most one source at a time, and none during a run: the canvas is the run's then."""
+    """At most one source at a time, and none during a run, which then has the canvas."""
 
     changed = Signal(bool)
     """Whether a source is live."""

@@ -1,4 +1,4 @@
-"""The live maps: which picture and class they are about, when they are made, where they show."""
+"""The live maps: of which picture and class, when they are computed, where they show."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -144,7 +144,7 @@ class LiveMapsFlow(QObject):
 
     @property
     def _moving(self) -> bool:
-        """Whether pictures come by themselves: maps then stay until the next ones, or they flicker."""
+        """Whether pictures keep arriving: maps then stay until the next ones, so as not to flicker."""
         return self.maps.run_active or self.maps.live
 
     def _drop_what_is_over(self, now: MapsRequest) -> None:

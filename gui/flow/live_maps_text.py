@@ -10,7 +10,7 @@ from gui.run.map_answers import MapsAnswer, MapsRequest
 
 
 class LiveMapsText(QObject):
-    """Makes sentences of answers; child of the flow that shows them."""
+    """Words answers; child of the flow that shows them."""
 
     def line(self, answer: MapsAnswer | None, problem: str, progress: str) -> str:
         """Return what the panel says.

@@ -1,4 +1,4 @@
-"""What each action does, and when it can be done."""
+"""What each action does, and when it is available."""
 
 from collections.abc import Callable
 from functools import partial

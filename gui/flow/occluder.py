@@ -1,4 +1,4 @@
-"""The occluder: a square that follows the pointer over the picture; classes and unit meanwhile."""
+"""The occluder: a square that follows the pointer, and the classes or the unit as it moves."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The map on the canvas, written over its photo at the photo's full size."""
+"""Saving the map on the canvas over its photo, at the photo's full size."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +25,7 @@ from gui.run.map_answers import MapsAnswer
 
 @dataclass(frozen=True)
 class Overlay:
-    """A map that could be written, and over what."""
+    """A map to write, and the photo under it."""
 
     photo: str | QImage
     """The path of a file, of which the canvas may show a smaller one; or a picture without one."""

@@ -1,4 +1,4 @@
-"""What is under the pointer: the maps' values there, and what a layer's unit there sees."""
+"""What is under the pointer: the maps' values, and a unit's receptive field."""
 
 from functools import partial
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What keeps a job from running, and which of its settings wait for the next run."""
+"""What keeps a job from running, and which settings wait for the next run."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is written of a result: its picture with the recipe, or the figure that explains it."""
+"""What is saved of a result: its picture with the recipe, or its figure."""
 
 from contextlib import suppress
 from dataclasses import replace

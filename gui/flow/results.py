@@ -1,4 +1,4 @@
-"""What becomes of the results of this sitting: shown again, compared, saved, used, removed."""
+"""The results of this session: shown again, compared, saved, used, removed."""
 
 import hashlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the window looked at when it was closed, and how it gets back to it at the next start."""
+"""Restores at the next start what the window showed when it was closed."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger("pareidolia.session")
 
 
 class SessionRestore(QObject):
-    """Keeps the tab in front, the maps and the lesson's file; what has gone is left out."""
+    """Keeps the front tab, the maps and the lesson's file; skips what no longer exists."""
 
     def __init__(
         self, inspection: InspectionFlow, lessons: LessonsFlow, background: Background,

@@ -1,4 +1,4 @@
-"""The original for as long as a key is held."""
+"""Shows the original while a key is held."""
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QAction, QKeyEvent

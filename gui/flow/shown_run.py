@@ -1,4 +1,4 @@
-"""The run whose pictures are in the timeline and on the canvas, and what they can become."""
+"""The run whose pictures are in the timeline and on the canvas, and what can be made of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from gui.session import path_of
 
 @dataclass
 class RunRecord:
-    """What is known of a run: its job, how it was steered, what it left."""
+    """What is known of a run: its job, its changes, its result."""
 
     job: Job
     changes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
@@ -29,11 +29,11 @@ class RunRecord:
     labels: Labels | None = None
     finisher: Finisher | None = None
     kept: StoredResult | None = None
-    """Its place among the results of this sitting."""
+    """Its place among the results of this session."""
 
 
 class ShownRun(QObject):
-    """Keeps the record of the run that is shown, and makes recipes and pictures from it."""
+    """Keeps the record of the displayed run, and makes recipes and pictures from it."""
 
     def __init__(self, canvas_content: CanvasContent, parent: QObject | None = None) -> None:
         super().__init__(parent)

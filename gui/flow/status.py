@@ -14,7 +14,7 @@ MESSAGE_MS = 8000
 
 
 class StatusFlow(QObject):
-    """Says in one line what was done, what failed, and where the pointer is."""
+    """Says in one line what was done, what failed, and what is under the pointer."""
 
     def __init__(self, window: "MainWindow") -> None:
         super().__init__(window)

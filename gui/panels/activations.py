@@ -1,4 +1,4 @@
-"""What every channel of a layer answers to the picture, following it as it changes."""
+"""How every channel of a layer responds to the picture, live."""
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QHideEvent, QShowEvent

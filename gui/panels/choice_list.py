@@ -1,4 +1,4 @@
-"""What lists of things to choose from share: pointer and keys."""
+"""What choice lists share: pointer and keys."""
 
 from collections.abc import Sequence
 from typing import Any

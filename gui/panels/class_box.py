@@ -1,4 +1,4 @@
-"""The box in which a class of a network is chosen, or typed by name or number."""
+"""The box for choosing a class of a network, or typing its name or number."""
 
 from collections import Counter
 from collections.abc import Sequence

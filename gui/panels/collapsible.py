@@ -1,4 +1,4 @@
-"""A group of widgets under a heading that folds it away."""
+"""A group of widgets under a heading that collapses it."""
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget

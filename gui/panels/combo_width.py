@@ -1,4 +1,4 @@
-"""Combo boxes that long entries do not widen."""
+"""Combo boxes that do not widen for long entries."""
 
 from PySide6.QtWidgets import QComboBox
 

@@ -1,4 +1,4 @@
-"""A map of a folder: pictures that the network takes for alike lie close together."""
+"""A map of a folder: pictures that look alike to the network lie close together."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Thumbnails of a map: which pictures there is room for, and their pixmaps, made bit by bit."""
+"""Thumbnails of a map: which pictures fit, and their pixmaps, made gradually."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The map itself: dots, thumbnails where there is room for them, what is under the pointer."""
+"""The map itself: dots, thumbnails where they fit, and what is under the pointer."""
 
 from collections.abc import Sequence
 

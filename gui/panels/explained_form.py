@@ -1,4 +1,4 @@
-"""The settings with what explains them: the technique above, the setting in hand below."""
+"""The settings with their explanations: the technique above, the current setting below."""
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QVBoxLayout, QWidget
@@ -13,7 +13,7 @@ LINES = 3
 
 
 class ExplainedForm(QWidget):
-    """A form between two texts; the lower one follows the pointer and the keyboard's focus."""
+    """A form between two texts; the lower one follows the pointer and the keyboard focus."""
 
     def __init__(self, form: SettingsForm, parent: QWidget | None = None) -> None:
         super().__init__(parent)

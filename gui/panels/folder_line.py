@@ -1,4 +1,4 @@
-"""The folder of pictures that several panels look through: chosen once, remembered."""
+"""The folder of pictures that several panels search: chosen once and remembered."""
 
 from pathlib import Path
 

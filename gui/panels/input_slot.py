@@ -1,4 +1,4 @@
-"""One of the pictures that go in: shown small, with its name, and buttons to change it."""
+"""One input picture: a thumbnail, its name, and buttons to change it."""
 
 from dataclasses import dataclass
 from pathlib import Path

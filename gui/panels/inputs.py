@@ -1,4 +1,4 @@
-"""The pictures that go in: content, styles with weights, guide, start."""
+"""The input pictures: content, styles with weights, guide, start."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the panels that look into a network share: what they are about, work behind the window."""
+"""What the panels that look into a network share: their subject, and work in the background."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class LayerChoice:
 
 @dataclass(frozen=True)
 class Subject:
-    """What all panels are about: one picture, network, layer and class."""
+    """The common subject of all panels: one picture, network, layer and class."""
 
     image: QImage | None
     """What is on the canvas, or the content photo; None: nothing."""

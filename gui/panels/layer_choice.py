@@ -1,4 +1,4 @@
-"""The choice of a layer, alike in all panels that look into one."""
+"""The choice of a layer, the same in all panels that look into one."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""How wide the columns of the tree of layers must be, without asking every cell for its size.
+"""Widths of the columns of the layer tree, without asking every cell for its size.
 
 Qt's own `sizeHintForColumn` styles up to a hundred cells of each column, which takes the window
 tens of milliseconds. Here texts are measured, and only the widest cell of a column is styled.

@@ -1,4 +1,4 @@
-"""Which layers of the tree a search leaves."""
+"""Which layers of the tree match a search."""
 
 from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel
 
@@ -9,7 +9,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 
 class LayerFilter(QSortFilterProxyModel):
-    """Keeps the layers that match the words of a search, and what is above and below them."""
+    """Keeps the layers that match a search, and those above and below them."""
 
     def __init__(self, model: LayerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)

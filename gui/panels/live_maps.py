@@ -1,4 +1,4 @@
-"""What the network sees: the class asked about, its probability, and the live maps."""
+"""What the network sees: the chosen class, its probability, and the live maps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ LAYER_METHODS = tuple(
 
 @dataclass(frozen=True)
 class MapSettings:
-    """Which maps a person wants to see."""
+    """Which maps to show, and how."""
 
     target: int | None
     of_content: bool

@@ -1,4 +1,4 @@
-"""What happened, line by line, to be read and copied."""
+"""What happened, line by line, to read and copy."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The settings of one kind of map: whether it is shown, by which method, in which look."""
+"""The settings of one kind of map: whether it is shown, its method and its look."""
 
 from collections.abc import Sequence
 from html import escape

@@ -1,4 +1,4 @@
-"""The pictures of a folder most like the one on the canvas: to the network, and by pixels."""
+"""The pictures of a folder most like the one on the canvas, by features and by pixels."""
 
 from dataclasses import dataclass
 from functools import partial

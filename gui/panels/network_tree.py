@@ -1,4 +1,4 @@
-"""The chosen network as a tree to search in, with roles to give to layers and facts about them."""
+"""The chosen network as a searchable tree, with roles for layers and facts about them."""
 
 from collections.abc import Iterable
 
@@ -33,7 +33,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 
 class NetworkTreePanel(QWidget):
-    """Search line, tree and facts about the current row; choices go out, state comes in."""
+    """Search line, tree and facts about the current row; emits choices, shows state."""
 
     role_edited = Signal(str, object)
     """(setting, the complete new {layer name: weight})"""

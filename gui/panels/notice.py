@@ -1,4 +1,4 @@
-"""One sentence under the canvas, with a button that does what it suggests."""
+"""A sentence under the canvas, with a button that does what it suggests."""
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget

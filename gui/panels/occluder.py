@@ -1,4 +1,4 @@
-"""The square that a person drags over the picture: its switch, size and fill."""
+"""The square that is dragged over the picture: its switch, size and fill."""
 
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QSpinBox, QWidget
@@ -22,7 +22,7 @@ def fills() -> list[tuple[str, str]]:
 
 
 class OccluderGroup(QGroupBox):
-    """Switch, size and fill; the square itself is the canvas's."""
+    """Switch, size and fill; the canvas draws the square itself."""
 
     changed = Signal()
     """Another size or fill."""

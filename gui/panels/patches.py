@@ -1,4 +1,4 @@
-"""What activates the channels of a layer most, in a folder: patches cut to the receptive field."""
+"""What activates a layer's channels most in a folder: patches the size of the receptive field."""
 
 from functools import partial
 
@@ -102,7 +102,7 @@ class PatchesPanel(FolderPanel):
         self.more.hide()
 
     def refresh(self) -> None:
-        """Search; what was found before is taken up again."""
+        """Search, resuming from what was found before."""
         if self._wanted() != self._asked:
             self.clear()
         super().refresh()

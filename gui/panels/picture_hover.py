@@ -1,4 +1,4 @@
-"""A picture and its name, shown beside what the pointer is on."""
+"""A picture and its name, shown beside the pointer."""
 
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QPixmap

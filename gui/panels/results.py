@@ -1,4 +1,4 @@
-"""The results of this sitting as a strip: looked at again, compared, saved, used, removed."""
+"""The results of this session as a strip: shown again, compared, saved, used, removed."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ ENTRY = Qt.ItemDataRole.UserRole
 
 
 class ResultsPanel(QWidget):
-    """Shows what has been made, the newest last; says what a person wants with it."""
+    """Shows what has been made, the newest last; emits what to do with it."""
 
     show_requested = Signal(object)
     """A `StoredResult`."""

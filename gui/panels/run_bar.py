@@ -1,4 +1,4 @@
-"""Run, pause, step, stop; how far, how fast, how long, how much memory."""
+"""Run, pause, step, stop; progress, speed, time left and memory."""
 
 from PySide6.QtCore import QSize, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QToolButton, QWidget

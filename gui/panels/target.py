@@ -1,4 +1,4 @@
-"""What the maps are about: a class, or one unit inside the network."""
+"""The target of the maps: a class, or one unit inside the network."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Editors for settings that are texts: typed, picked from names, or a folder that is asked for."""
+"""Editors for text settings: typed, picked from names, or a folder."""
 
 from collections.abc import Sequence
 from pathlib import Path

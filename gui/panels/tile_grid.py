@@ -1,4 +1,4 @@
-"""Many small pictures with captions, to look through and choose from."""
+"""Many small pictures with captions to browse and choose from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A run's history: a strip of thumbnails and a slider over the moments that were kept."""
+"""A run's history: a strip of thumbnails and a slider over the kept moments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -169,7 +169,7 @@ class TimelineStrip(QWidget):
 
 
 class TimelinePanel(QWidget):
-    """Shows which moment of a run is looked at, and lets a person choose another.
+    """Shows the current moment of a run, and lets another be chosen.
 
     As long as it is live, it follows the newest; once the person goes back, it stays at their
     iteration, or the nearest that is still kept.

@@ -1,4 +1,4 @@
-"""The most likely classes as bars to choose from."""
+"""The most likely classes as selectable bars."""
 
 from collections.abc import Mapping, Sequence
 

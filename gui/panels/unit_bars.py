@@ -1,4 +1,4 @@
-"""The units of a layer without maps, as bars: many numbers to look through and choose from."""
+"""The units of a layer without maps, as bars to browse and choose from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What all channels of a layer answer to a picture, as images; for a thread of its own."""
+"""The response of all channels of a layer to a picture, as images; for a worker thread."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What the comparison of methods is asked, put together from names; for a thread of its own."""
+"""The request for a comparison of methods, assembled from names; for a worker thread."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ def units_of(text: str) -> tuple[UnitName, ...]:
 
 @dataclass(frozen=True)
 class ComparisonRequest:
-    """What is to be compared: every network with every target at every layer is a column."""
+    """What to compare: every network with every target at every layer is a column."""
 
     image: QImage
     methods: tuple[str, ...]

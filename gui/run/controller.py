@@ -1,4 +1,4 @@
-"""The run as the window knows it: start, pause, steer, stop; lives in the GUI thread.
+"""The run as the window sees it: start, pause, steer, stop; lives in the GUI thread.
 
 Owns the engine's thread and its worker. Panels and tests connect to this, never to the worker.
 """

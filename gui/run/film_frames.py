@@ -1,4 +1,4 @@
-"""The finished frames of a run's film: files that go when nobody needs them any more."""
+"""The finished frames of a run's film: files deleted when no longer needed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ BUDGET = 8 << 30
 
 
 class FilmFrames:
-    """Filled by the worker, read by the window and by whatever writes a film of it.
+    """Filled by the worker, read by the window and when a film is written.
 
     The frames lie in a folder of their own, which is deleted with the last reference to the reel or
     when the program ends. Folders of a program that crashed are deleted by the next one.

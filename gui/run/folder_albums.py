@@ -1,4 +1,4 @@
-"""The folder that was read last, as vectors: the neighbours and the map share one reading.
+"""The vectors of the folder read last, shared by the neighbours and the map.
 
 What was read in earlier sessions is known: `engine.inspection.album` keeps it.
 """

@@ -1,4 +1,4 @@
-"""A folder laid out behind the window, and the figure of it."""
+"""A folder laid out in the background, and its figure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Work for which only the newest request counts, such as what follows the pointer."""
+"""Work for which only the newest request counts, such as following the pointer."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from gui.background import Background, Done, Failed
 
 
 class LatestOnly(QObject):
-    """Carries out one piece of work at a time; of those that come meanwhile the last one."""
+    """Does one piece of work at a time; of those that arrive meanwhile, only the last."""
 
     def __init__(
         self, background: Background, done: Done, failed: Failed, parent: QObject | None = None

@@ -31,7 +31,7 @@ class PreviewImage:
 
 
 class Mailbox:
-    """Between the worker, which puts, and the window, which takes at its own pace."""
+    """Between the worker, which fills it, and the window, which empties it at its own pace."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

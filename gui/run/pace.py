@@ -1,4 +1,4 @@
-"""How fast a run goes and how long it will still take."""
+"""The speed of a run and the time left."""
 
 import time
 from bisect import bisect_left
@@ -15,7 +15,7 @@ WINDOW = 5.0
 
 
 class Pace:
-    """Counts iterations against the clock; pauses are left out."""
+    """Times iterations, without pauses."""
 
     def __init__(self) -> None:
         self._ends: list[int] = []

@@ -1,4 +1,4 @@
-"""The search for patches behind the window: what has been found can be looked at meanwhile."""
+"""The background search for patches; what has been found so far can be looked at."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a network makes of one place of a picture: receptive fields, and a square that is covered.
+"""What a network makes of one place in a picture: receptive fields, and a covered square.
 
 For a thread of its own; nothing here belongs into the GUI's.
 """
@@ -34,7 +34,7 @@ SHARE = 0.95
 
 @dataclass(frozen=True)
 class PictureQuery:
-    """A picture and who looks at it."""
+    """A picture and the network that looks at it."""
 
     image: QImage
     network: str
@@ -45,7 +45,7 @@ class PictureQuery:
 
 
 class NetworkView:
-    """A network and a picture as it takes it, kept between requests; for one thread at a time."""
+    """A network and a prepared picture, kept between requests; for one thread at a time."""
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
@@ -84,7 +84,7 @@ class NetworkView:
 
 @dataclass(frozen=True, eq=False)
 class UnitField:
-    """What the unit under the pointer sees."""
+    """The receptive field of the unit under the pointer."""
 
     layer: str
     unit: tuple[int, int]

@@ -1,4 +1,4 @@
-"""What work behind the window tells its panel: how far it is, whom it waits for."""
+"""What background work reports to its panel: its progress, and what it is waiting for."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from engine.errors import PareidoliaError
 
 
 class FolderNotRead(PareidoliaError):
-    """A folder would have to be read, and nobody has asked for it in this session."""
+    """A folder would have to be read, which was not requested in this session."""
 
     def __init__(self, done: int, total: int) -> None:
         super().__init__(f"{total - done} of {total} pictures have not been read")
@@ -14,7 +14,7 @@ class FolderNotRead(PareidoliaError):
 
 
 class ProgressReporter:
-    """Takes how much is done and how much there is; any thread may call it."""
+    """Reports how much is done of how much; callable from any thread."""
 
     def __init__(
         self, emit: Callable[[int, int, str], None], who: str = "", may_read: bool = True

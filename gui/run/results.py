@@ -1,4 +1,4 @@
-"""The results of this sitting: files with all that is needed to show, save and make them again."""
+"""The results of this session: files with all that is needed to show, save and make them again."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ THUMBNAIL = 192
 
 @dataclass(eq=False)
 class StoredResult:
-    """A result: small to look at, and where all of it lies."""
+    """A result: its thumbnail, and where the whole of it is stored."""
 
     number: int
     title: str
@@ -71,7 +71,7 @@ class ResultThumbnail:
 
 
 class Results(QObject):
-    """Keeps every result of a sitting in files, within a budget; lives in the GUI thread."""
+    """Keeps every result of a session in files, within a budget; lives in the GUI thread."""
 
     changed = Signal()
     """One came, or was removed."""

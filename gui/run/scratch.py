@@ -1,4 +1,4 @@
-"""Folders for files that go when nobody needs them any more."""
+"""Folders for files that are deleted when no longer needed."""
 
 import contextlib
 import secrets

@@ -1,4 +1,4 @@
-"""Live pictures: a source leaves its newest picture in a slot; who looks takes it at leisure.
+"""Live pictures: a source leaves its newest picture in a slot, to be taken when there is time.
 
 A source that sent every picture along would fill the memory of a window that is slower than it. So
 there is one slot, as in `gui.run.mailbox`, and pictures that nobody took in time are gone.

@@ -1,4 +1,4 @@
-"""The engine's thread: draws frames from the generator and leaves them in the mailbox."""
+"""The engine's thread: takes frames from the generator and puts them into the mailbox."""
 
 import contextlib
 import os
@@ -104,7 +104,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run has left, whether it came to its end or not."""
+    """What a run has left, whether or not it was completed."""
 
     run: int
     job: Job
@@ -261,7 +261,7 @@ class EngineWorker(QObject):
 
 @dataclass
 class _LastFrame:
-    """The newest frame of a run, for when it ends in whatever way."""
+    """The newest frame of a run, for whichever way it ends."""
 
     job: Job | None = None
     frame: Frame | None = None

@@ -1,4 +1,4 @@
-"""Every result of a sitting stays: in a strip, to be shown, compared, saved, used and removed."""
+"""Every result of a session stays: in a strip, to be shown, compared, saved, used and removed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where a broken-off hierarchy of features is kept until it is taken up again."""
+"""Where an interrupted hierarchy of features is kept until it is resumed."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from engine.task import Task
 from engine.techniques.hierarchy.settings import Hierarchy
 
 FORMAT = 2
-"""Raised when what is kept, or what a step does, changes: older runs are not taken up then."""
+"""Increased when what is kept, or what a step does, changes: older runs are then not resumed."""
 MOST = 4
 """Broken-off runs that are kept, the newest."""
 SAVE_EVERY = 5.0

@@ -59,7 +59,7 @@ class Hierarchy(Ascent, _Rows):
         return replace(self, iterations=iterations, resume=False)
 
     def from_the_start(self) -> Hierarchy:
-        """Return the same, not going on from where such a run was broken off."""
+        """Return the same technique, but not resuming an interrupted run."""
         return replace(self, resume=False)
 
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:

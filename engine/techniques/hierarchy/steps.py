@@ -161,7 +161,7 @@ class _Progress:
 
 
 def _frames(task: Task[Hierarchy]) -> Iterator[Frame]:
-    """Yield a frame per iteration, the first one where the run was broken off if it was."""
+    """Yield a frame per iteration; an interrupted run resumes with its next one."""
     as_begun = task.technique
     kept = HierarchyCheckpoint(task) if as_begun.resume else None
     course = _Progress(task)
