@@ -1,1 +1,1 @@
-"""The command line: the engine without a screen. No torch is imported before work begins."""
+"""The command line: the engine without a screen. Torch is imported only when work begins."""

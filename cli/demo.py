@@ -1,4 +1,4 @@
-"""What a machine without a screen shows: one style transfer and one dream of the sample photo."""
+"""The demo for machines without a screen: a style transfer and a dream of the sample photo."""
 
 from pathlib import Path
 

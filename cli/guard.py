@@ -58,7 +58,7 @@ def say(sentence: str) -> None:
 
 
 class _Notes(logging.Handler):
-    """Prints what was found in a weight file that was named."""
+    """Prints what was found in a given weight file."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(record.getMessage())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are `BadInput`, so that they come out in one line."""
+    """An argument parser that raises `BadInput`, so that errors fit in one line."""
 
     def error(self, message: str) -> NoReturn:
         """Raise `BadInput` with argparse's sentence."""

@@ -20,7 +20,7 @@ from engine.work.making import Frames, Order, make
 
 
 class Interrupt:
-    """Asked to end once: stop after this iteration. Twice: stop now."""
+    """The first signal stops after this iteration, the second at once."""
 
     def __init__(self, quiet: bool) -> None:
         self.asked = False
@@ -67,7 +67,7 @@ def run_job(
 
 
 class _Lasting:
-    """A stream that may go away, with its terminal: that is no reason to lose a picture."""
+    """A stream whose terminal may disappear, which must not cost a picture."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Keeping the content's colours: luminance-only transfer and colour-distribution matching.
+"""Keeping the content's colours: luminance-only transfer and matching of colour distributions.
 
 Gatys, Bethge, Hertzmann, Shechtman 2016 ("Preserving Color in Neural Artistic Style Transfer").
 Pictures are (N, 3, H, W) in [0, 1]; results are clamped to it.

@@ -1,4 +1,4 @@
-"""Colours said by code points (ITU-T H.273) or by a gamma and chromaticities, converted to sRGB.
+"""Colours given by code points (ITU-T H.273) or by a gamma and chromaticities, converted to sRGB.
 
 PNG's cICP, gAMA and cHRM chunks, the nclx box of AVIF and HEIC and the cicp tag of ICC profiles all
 speak so. PQ and HLG reach far above paper white: they are rolled off towards white, hue kept, from

@@ -1,4 +1,4 @@
-"""What can go wrong for a person: one clear sentence each, and the exit code that it ends with.
+"""What can go wrong for a user: one clear sentence each, and the exit code.
 
 A sentence is made of parts. Where it speaks of a setting or of something to do, the part is a
 `Mention` or a `Remedy`, which whoever shows the sentence words: the command line says `--size`, the
@@ -161,18 +161,18 @@ class Diverged(PareidoliaError):
 
 
 class Cancelled(PareidoliaError):
-    """Work was given up because somebody asked for it."""
+    """Work was cancelled on request."""
 
     exit_code = 130
 
 
 class DownloadFailed(PareidoliaError):
-    """A download did not come to its end, or was not what it should be."""
+    """A download did not complete, or its content is wrong."""
 
     exit_code = 1
 
 
 class DownloadCancelled(DownloadFailed):
-    """A download was stopped by a person; what has arrived is kept."""
+    """A download was stopped by the user; what has arrived is kept."""
 
     exit_code = 130

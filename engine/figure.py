@@ -1,4 +1,4 @@
-"""Figures for export: pictures side by side with captions, none of them altered."""
+"""Figures for export: unaltered pictures side by side, with captions."""
 
 import unicodedata
 from collections.abc import Sequence

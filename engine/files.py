@@ -1,4 +1,4 @@
-"""Files written whole or not at all: beside their place first, then renamed.
+"""Files written whole or not at all: first next to their place, then renamed.
 
 What a killed program left beside its place is deleted by the next one that writes there. Whoever
 writes holds a lock on such a file; the system lets it go with the program, however that ended.

@@ -1,4 +1,4 @@
-"""What is done to a result when it is finished: colours put back or away, the photo blended in.
+"""Finishing a result: colours restored or removed, the photo blended in.
 
 It takes no part in the run, so that it can be changed afterwards; a recipe holds it all the same.
 """
@@ -34,7 +34,7 @@ class Finish:
 
 
 class Finisher:
-    """Finishes pictures that were made of one photo, which is resampled once for each size."""
+    """Finishes pictures made from one photo, which is resampled once for each size."""
 
     def __init__(self, photo: "Picture | None") -> None:
         """`photo` is None where a technique works on none."""

@@ -1,4 +1,4 @@
-"""How long a job will take and how much memory, known before it runs."""
+"""How much time and memory a job will take, estimated before it runs."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ SMALL = 128
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take."""
+    """The time and memory of a run."""
 
     seconds: float
     memory: int
@@ -51,7 +51,7 @@ class _Measured:
 
 @dataclass(frozen=True)
 class _Small:
-    """What was measured at a part of a run's size, with little to do in an iteration."""
+    """What was measured at a fraction of a run's size, with little work per iteration."""
 
     share: float
     """Of the run's long side."""

@@ -1,4 +1,4 @@
-"""Memory that this process could still take; needs no torch."""
+"""Memory that this process could still allocate; needs no torch."""
 
 import sys
 from collections.abc import Iterator

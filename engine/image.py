@@ -1,4 +1,4 @@
-"""Pictures: opened from files, kept as sRGB samples, handed over as tensors, saved again.
+"""Pictures: opened from files, kept as sRGB samples, converted to tensors, saved again.
 
 Where a picture is transparent, its file has colours too, which nobody sees; they decide nothing. What
 a network, a measurement or a map is given has there the colours of what is visible nearby instead: a
@@ -51,7 +51,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture in sRGB with what came along in its file. Its arrays are read-only.
+    """A picture in sRGB with its file's metadata. Its arrays are read-only.
 
     Raises:
         ValueError: the arrays are not float32, not of these shapes or of no pixels.

@@ -1,4 +1,4 @@
-"""From a picture file to samples: one guarded way to open it, every pixel layout that is read.
+"""From a picture file to samples: one guarded way to open files of every supported pixel layout.
 
 Pillow decodes nearly everything. It has no mode for colour at 16 bits per channel and keeps the high
 bytes only (https://github.com/python-pillow/Pillow/issues/1888), so such files are decoded a second
@@ -49,7 +49,7 @@ class Samples:
 
 
 class _PillowsLimit:
-    """Lifts Pillow's own limit on pixels while any thread decodes: ours is higher, and an error.
+    """Lifts Pillow's own pixel limit while any thread decodes: ours is higher, and an error.
 
     Pillow's is a global that warns first, and is checked again while a TIFF loads.
     """

@@ -1,4 +1,4 @@
-"""Files of several pictures: which one is meant, and how many there are."""
+"""Files with several pictures: which one is meant, and how many there are."""
 
 from collections.abc import Iterator
 from pathlib import Path

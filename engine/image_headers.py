@@ -1,4 +1,4 @@
-"""What stands in the heads of picture files and no library in use hands out.
+"""What picture file headers contain but none of our libraries returns.
 
 PNG's cICP chunk (third edition, W3C 2025), the nclx colours of AVIF (ISO/IEC 14496-12, 23008-12),
 size and XMP of JPEG XL (ISO/IEC 18181), how many scans a JPEG has. Nothing is decoded here, and a

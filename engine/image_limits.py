@@ -1,4 +1,4 @@
-"""What a stranger's file may cost before it is refused: pixels, memory, time."""
+"""What an untrusted file may cost before it is refused: pixels, memory, time."""
 
 from pathlib import Path
 

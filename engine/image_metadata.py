@@ -1,4 +1,4 @@
-"""What a picture file says beside its pixels: the EXIF of the photograph and the recipe.
+"""What a picture file contains besides pixels: the photo's EXIF and the recipe.
 
 The recipe is JSON. PNG carries it as text (an iTXt chunk named "pareidolia"), all other formats
 as the property `pareidolia:recipe` of an XMP packet. There a recipe too long for the 64 KiB segment

@@ -1,4 +1,4 @@
-"""Pictures made smaller while they are decoded, so that a large photo is never held as numbers.
+"""Pictures reduced while they are decoded, so that a large photo is never held in full.
 
 JPEG is decoded at a half, a quarter or an eighth where that is still large enough. What is left to
 do is done band by band in two passes, across and then down: exactly what reducing the whole would

@@ -1,4 +1,4 @@
-"""Colours of what is transparent: continued from what is visible nearby, weighed when resampled."""
+"""Colours of transparent pixels: continued from what is visible nearby, weighted when resampled."""
 
 import numpy as np
 import numpy.typing as npt

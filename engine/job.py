@@ -1,4 +1,4 @@
-"""A job: everything that one run needs, unchangeable, and as JSON the recipe of its picture."""
+"""A job: everything that one run needs, immutable; as JSON it is the recipe of its picture."""
 
 import math
 from collections import deque

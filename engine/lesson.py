@@ -1,4 +1,4 @@
-"""Lessons: pictures and what a network saw in them, step by step, kept in one file.
+"""Lessons: pictures and what a network saw in them, step by step, in one file.
 
 The file is JSON with the pictures in base64. Reading it runs nothing: all that it holds are texts,
 pictures that have been decoded once to see that they are some, and plain values.

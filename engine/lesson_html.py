@@ -1,4 +1,4 @@
-"""A lesson as one HTML page that needs nothing beside itself: no network, no program, no folder.
+"""A lesson as one self-contained HTML page: no connection, program or folder needed.
 
 What is shown is the part of the address behind "#": `#step-2` is the second step, and
 `#step-2-revealed` the same with its hidden figures. So the browser's back key, a reload and a link

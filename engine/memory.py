@@ -1,4 +1,4 @@
-"""Whether a run fits into memory, known before it begins; and what to say when it did not."""
+"""Whether a run fits into memory, checked before it begins; and what to say when it did not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Files that a recipe, a project, a lesson or a preset names: found, also where they moved together.
+"""Finding files named by a recipe, project, lesson or preset, even after they moved together.
 
 Such a file may come from anybody. It may not make the program reach for another machine (on
 Windows, that hands over the person's name and a hash of the password) or for a device.

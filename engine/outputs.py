@@ -1,4 +1,4 @@
-"""What is written, kept apart from everything that is read for it."""
+"""Outputs, kept apart from everything that is read for them."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ PICTURES = frozenset(WRITTEN)
 
 @dataclass(frozen=True)
 class Output:
-    """A file that is going to be written, or may be."""
+    """A file that will or may be written."""
 
     path: Path
     role: str = ""
@@ -25,7 +25,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Sources:
-    """What is read: files, folders with all that is below them, and folders without."""
+    """What is read: files, folders with everything below them, and folders without."""
 
     files: tuple[Path, ...] = ()
     trees: tuple[Path, ...] = ()

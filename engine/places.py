@@ -1,4 +1,4 @@
-"""Where the program keeps its own files on a person's machine (folders are not made here)."""
+"""Where the program keeps its own files on the user's machine (folders are not created here)."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How much of a large picture a job needs: never more is opened, so that a photo of any size is quick.
+"""How much of a large picture a job needs: no more is opened, so that photos of any size are quick.
 
 Four times the result's size leaves what a technique makes of it the same, to rounding.
 """

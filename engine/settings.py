@@ -1,4 +1,4 @@
-"""How a technique describes its own settings: once, as dataclass fields.
+"""How a technique describes its settings: once, as dataclass fields.
 
 From these descriptions come the command-line options, the panel, presets, project files and the
 metadata of exported pictures.
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Setting:
-    """One field of a technique as people see it."""
+    """One field of a technique as users see it."""
 
     name: str
     kind: str

@@ -1,4 +1,4 @@
-"""Changes to a run that is under way: asked for from any thread, taken between two iterations."""
+"""Changes to a run under way: requested from any thread, applied between two iterations."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ def put(task: Task[Technique], values: Mapping[str, Any]) -> None:
 
 
 class Steering:
-    """Changes to live settings of a running job, from any thread; taken at the next iteration."""
+    """Changes to live settings of a running job, from any thread; applied at the next iteration."""
 
     def __init__(self) -> None:
         """Start with nothing changed."""

@@ -64,7 +64,7 @@ def square_labels(texts: Iterable[str]) -> Labels:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is true of the file that a run's picture was written to."""
+    """What the written file of a run's picture achieves."""
 
     words: str
     """One sentence, without a full stop."""

@@ -1,4 +1,4 @@
-"""Which pixels or places of a picture speak for a class or a unit: a family of methods per file.
+"""Which pixels or places of a picture support a class or activate a unit: a family of methods per file.
 
 The functions are imported when first used: what methods there are (`registry`) is known without
 torch.

@@ -64,7 +64,7 @@ def plain_activations(model: nn.Module, x: Tensor) -> tuple[str, ...]:
 
 
 class _Seen(TorchFunctionMode):
-    """While active in this thread, notes the activations that go back as usual."""
+    """While active in this thread, notes the activations whose gradient is the ordinary one."""
 
     def __init__(self) -> None:
         super().__init__()

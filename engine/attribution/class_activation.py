@@ -65,7 +65,7 @@ def grad_cam(
 
 
 class GradCamPass:
-    """A forward pass that keeps a layer's maps, for Grad-CAM of whatever class without another."""
+    """A forward pass that keeps a layer's maps, for Grad-CAM of any class without another pass."""
 
     def __init__(self, model: nn.Module, x: Tensor, layer: str) -> None:
         """Run `model` on `x`; arguments and errors are those of `grad_cam`."""
@@ -164,7 +164,7 @@ def _weighted(weights: Tensor, maps: Tensor, x: Tensor, relu: bool, upsample: bo
 
 
 class _Maps:
-    """A layer's maps as they are at the call.
+    """A layer's maps at the call.
 
     Layers behind may overwrite them (a ReLU in place), therefore values are copied and the gradient
     is asked for at the edge of the graph, not at the tensor, whose history would be the later one.

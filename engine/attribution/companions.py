@@ -36,7 +36,7 @@ OTHERS = ("gray", (0x55, 0x55, 0x55))
 
 @dataclass(frozen=True)
 class PlaceMap(Heat):
-    """A number for each place of the square, in blocks."""
+    """A number for each position of the square, in blocks."""
 
     grid: Grid
     """(rows, columns)"""
@@ -50,7 +50,7 @@ class PlaceMap(Heat):
 
 @dataclass(frozen=True)
 class ChanceMap(PlaceMap):
-    """How probable the target is with the square at each place; NaN where that is not known yet."""
+    """The target's probability with the square at each position; NaN where not yet known."""
 
     @property
     def title(self) -> str:
@@ -90,7 +90,7 @@ class ChanceMap(PlaceMap):
 
 @dataclass(frozen=True)
 class ClassMap(PlaceMap):
-    """Which class is the most likely one with the square at each place; -1: not known yet."""
+    """The most likely class with the square at each position; -1 where not yet known."""
 
     names: Mapping[int, str]
     """Of the classes in it."""

@@ -1,4 +1,4 @@
-"""Figures of many maps: methods beside each other, and the sanity check of Adebayo et al. 2018."""
+"""Figures of many maps: methods side by side, and the sanity check of Adebayo et al. 2018."""
 
 import copy
 import math
@@ -41,7 +41,7 @@ NO_CLASS = "A unit has no class and no probability."
 
 @dataclass(frozen=True)
 class Column:
-    """What one column of the comparison is about."""
+    """The subject of one column of the comparison."""
 
     network: Network
     question: Question

@@ -1,4 +1,4 @@
-"""The object that a network's saliency points at, cut out of a photo at its full size."""
+"""The object that a network's saliency points at, cut out of the full-size photo."""
 
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ FOREGROUND, BACKGROUND = 0.95, 0.30
 
 @dataclass(frozen=True, eq=False)
 class Pointed:
-    """A photo as a network looks at it, and how much each pixel matters to the target."""
+    """A photo as the network sees it, and how much each pixel matters to the target."""
 
     pixels: npt.NDArray[np.uint8]
     """(h, w, 3)."""

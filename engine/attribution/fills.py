@@ -1,4 +1,4 @@
-"""What covers a part of a picture: the answer of an occlusion depends on it."""
+"""What covers a part of a picture: the result of an occlusion depends on it."""
 
 import numpy as np
 import torch

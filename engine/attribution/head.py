@@ -1,4 +1,4 @@
-"""How a network ends: whether in global average pooling, and how many linear layers are behind.
+"""How a network ends: whether in global average pooling, and how many linear layers follow.
 
 Found by watching a real forward pass instead of by the names of layers, so that it does not matter
 whether the mean over space is a module, a function or a method, and what flattens it.
@@ -44,7 +44,7 @@ _SHIFT_OR_SCALE = (
 
 @dataclass(frozen=True)
 class Head:
-    """What is known of a tensor behind global average pooling."""
+    """What is known of a tensor after global average pooling."""
 
     maps: Tensor
     """(N, C, h, w): what was averaged, as it was then."""

@@ -30,7 +30,7 @@ def caption(title: str, layer: str, target: str, answer: str, scale: str) -> str
 
 @dataclass(frozen=True)
 class LegendLine:
-    """What one colour of a map stands for."""
+    """The meaning of one colour of a map."""
 
     name: str
     colour: tuple[int, int, int]

@@ -45,7 +45,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Occluded:
-    """What is known after some of the windows: picture by picture, each row by row from the top."""
+    """What is known after some of the windows, picture by picture and row by row from the top."""
 
     done: int
     total: int

@@ -1,4 +1,4 @@
-"""What one forward pass tells of a picture: logits, activations, and where to ask for Grad-CAM."""
+"""What one forward pass gives: logits, activations, and a handle for Grad-CAM."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +17,7 @@ from engine.networks.network import Network
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """All that was asked of the pass; without a graph but for `cam`'s own."""
+    """All that was asked of the pass; without a graph, except `cam`'s own."""
 
     logits: Tensor
     """(N, classes), float32."""
@@ -75,7 +75,7 @@ def _with_graph(network: Network, picture: Tensor, layers: Sequence[str], cam_la
 
 
 class _Pass(GradCamPass):
-    """One that says what is wrong when the way back does not fit into memory."""
+    """A pass that says what is wrong when the backward pass does not fit into memory."""
 
     def __init__(self, network: Network, picture: Tensor, layer: str) -> None:
         super().__init__(network.module, network.prepare(picture), layer)
@@ -92,7 +92,7 @@ class _Pass(GradCamPass):
 
 
 class _NoRoom(GradCamPass):
-    """In place of a pass that itself did not fit: it refuses the map of every class."""
+    """Stands for a pass that did not fit: it refuses the map of every class."""
 
     def __init__(self, logits: Tensor, problem: str) -> None:
         self._logits, self._problem = logits, problem

@@ -1,4 +1,4 @@
-"""A map laid over its photo, at the photo's size: the network has looked at a smaller one."""
+"""A map laid over its photo at the photo's size, although the network saw a smaller one."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Gradients that pass a ReLU by a rule of their own: guided backpropagation and the deconvnet.
+"""Gradients with a special rule at ReLUs: guided backpropagation and the deconvnet.
 
 Zeiler, Fergus 2014, "Visualizing and Understanding Convolutional Networks" (deconvnet: what comes
 back is rectified instead of gated). Springenberg et al. 2015, "Striving for Simplicity: The All
@@ -69,7 +69,7 @@ def refuse_scripted(model: nn.Module) -> None:
 
 
 class _ReLURule(TorchFunctionMode):
-    """While active in this thread, ReLUs go back by the rule; their values are the usual ones."""
+    """While active in this thread, ReLUs propagate back by the rule; their values stay the same."""
 
     def __init__(self, gated: bool) -> None:
         super().__init__()

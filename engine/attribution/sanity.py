@@ -17,7 +17,7 @@ Method = Callable[[nn.Module, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Randomised:
-    """The map after some more layers have lost what they had learned."""
+    """The map after some more layers have been randomised."""
 
     layer: str
     """The layer randomised last; empty: none yet, the trained network."""

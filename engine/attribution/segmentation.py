@@ -1,4 +1,4 @@
-"""An object cut out of a picture where a saliency map says that it is.
+"""An object cut out of a picture where a saliency map locates it.
 
 Simonyan, Vedaldi, Zisserman 2014, "Deep Inside Convolutional Networks: Visualising Image
 Classification Models and Saliency Maps", section 3.2: seeds from quantiles of the map, the rest by

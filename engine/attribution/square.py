@@ -10,7 +10,7 @@ SHOWN = ("drop", "probability", "label")
 
 @dataclass(frozen=True)
 class Square:
-    """What an occlusion covers at a time, whatever the picture's size."""
+    """What an occlusion covers at a time, relative to the picture's size."""
 
     side: float = 1 / 7
     """Part of the picture's short side."""

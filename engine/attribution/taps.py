@@ -1,4 +1,4 @@
-"""What a layer gives at one of its calls, seen from outside and without touching the model."""
+"""A layer's output at one of its calls, observed without touching the model."""
 
 import difflib
 import threading
@@ -16,7 +16,7 @@ from engine.networks.tracing import known_layouts
 
 @dataclass
 class Calls:
-    """How often a layer has been called."""
+    """Counts a layer's calls."""
 
     count: int = 0
 

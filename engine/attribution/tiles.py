@@ -1,4 +1,4 @@
-"""Maps as tiles of a figure: in colours, with a legend, or the reason why there is none."""
+"""Maps as tiles of a figure: coloured, with a legend, or the reason why there is none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -131,7 +131,7 @@ class Look:
 
 @dataclass
 class Notes:
-    """Why maps are missing: said in full below the figure, once each, and briefly in the tiles."""
+    """Why maps are missing or empty: in full below the figure, once each, and briefly in the tiles."""
 
     texts: list[str] = field(default_factory=list)
 

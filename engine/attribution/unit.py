@@ -1,4 +1,4 @@
-"""A unit inside a network, asked about as if it were a class: Zeiler and Fergus's features.
+"""A unit inside a network, explained as if it were a class: Zeiler and Fergus's features.
 
 Zeiler, Fergus 2014, "Visualizing and Understanding Convolutional Networks", and Springenberg et
 al. 2015, "Striving for Simplicity", start at one unit of a layer, the strongest of its channel.
@@ -42,7 +42,7 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Located:
-    """A unit whose place in each picture is settled, so that changed pictures are asked there too."""
+    """A unit whose place in each picture is fixed, so that changed pictures are measured there too."""
 
     unit: Unit
     """Its layer has the number of a call."""
@@ -92,7 +92,7 @@ def unit_values(
 
 
 class _Seen:
-    """What was seen of the layer's last call that counts."""
+    """What was seen of the layer's last relevant call."""
 
     def __init__(self) -> None:
         self.kind, self.shape = "", tuple[int, ...]()

@@ -1,1 +1,1 @@
-"""What is inside a trained network: its filters, its activations, what its channels look for."""
+"""The inside of a trained network: its filters, its activations, what its channels look for."""

@@ -1,4 +1,4 @@
-"""What every channel of a layer answers to one picture, where."""
+"""How every channel of a layer responds to one picture, and where."""
 
 from typing import Literal
 

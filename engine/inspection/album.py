@@ -1,4 +1,4 @@
-"""A folder's pictures as vectors, read once: features, and the pixels themselves.
+"""A folder's pictures as vectors, read once: features and raw pixels.
 
 What is asked of it again and again, neighbours of another picture or another map, reads no file. It
 is kept in the data folder as well: the next time only files that are new or changed are read, and

@@ -1,4 +1,4 @@
-"""How far pictures are from each other, and which are nearest."""
+"""Distances between pictures, and the nearest ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

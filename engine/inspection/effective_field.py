@@ -1,4 +1,4 @@
-"""How much each pixel moves one unit of a layer: the effective receptive field.
+"""How much each pixel influences one unit of a layer: the effective receptive field.
 
 Luo, Li, Urtasun, Zemel 2016, "Understanding the Effective Receptive Field in Deep Convolutional
 Neural Networks": much less of the theoretical field matters than it holds, most of all its middle.
@@ -16,7 +16,7 @@ from engine.networks.network import Network
 
 @dataclass(frozen=True, eq=False)
 class EffectiveField:
-    """What one unit answers to, in a given picture."""
+    """What one unit responds to in a given picture."""
 
     position: tuple[int, int] | None
     """Row and column of the unit in its layer; None where the layer gives vectors."""

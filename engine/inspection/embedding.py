@@ -1,4 +1,4 @@
-"""A map of a folder: pictures that a network takes for alike lie close together.
+"""A map of a folder: pictures that look alike to a network lie close together.
 
 The features of the last hidden layer, reduced by PCA, laid out by t-SNE (van der Maaten and Hinton
 2008). Distances between t-SNE's clusters, and their sizes, mean little.

@@ -1,4 +1,4 @@
-"""A picture as one vector: what a network's last hidden layer makes of it."""
+"""A picture as one vector: the output of a network's last hidden layer."""
 
 import threading
 from typing import Any

@@ -1,4 +1,4 @@
-"""A convolution's filters as they are: the first layer's in colour, deeper ones slice by slice."""
+"""A convolution's filters: the first layer's in colour, deeper ones slice by slice."""
 
 from dataclasses import dataclass
 

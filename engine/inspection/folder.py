@@ -1,4 +1,4 @@
-"""A folder's pictures, read once in batches: a thread decodes ahead while the network runs."""
+"""A folder's pictures, read once in batches; a thread decodes ahead while the network runs."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ Mark = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class CentreSquare:
-    """The part of a picture that the network sees: the square in its middle, in its pixels."""
+    """The part of a picture that the network sees: the central square, in pixels."""
 
     top: int
     left: int

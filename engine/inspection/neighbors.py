@@ -1,4 +1,4 @@
-"""The pictures of a folder that are most like one: to a network, and pixel by pixel."""
+"""The pictures of a folder most like a given one, by features and pixel by pixel."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

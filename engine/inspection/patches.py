@@ -46,7 +46,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the reading is, in files."""
+    """Progress of the reading, in files."""
 
     done: int
     total: int

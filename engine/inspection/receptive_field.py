@@ -33,7 +33,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Axis:
-    """What the units along one axis see: unit i the pixels start + i * jump and `size` onwards."""
+    """What the units along one axis see: unit i sees `size` pixels from start + i * jump."""
 
     start: int = 0
     size: int = 1

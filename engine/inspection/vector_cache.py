@@ -1,4 +1,4 @@
-"""What was read of folders, kept in the data folder for the next time; the oldest gives way."""
+"""What was read from folders, cached in the data folder; the oldest entries are dropped."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ log = logging.getLogger("pareidolia.inspection")
 
 @dataclass(frozen=True, eq=False)
 class CachedVectors:
-    """Pictures as vectors and small squares, each with the mark of its file."""
+    """Pictures as vectors and small squares, each with its file's fingerprint."""
 
     marks: Sequence[Mark]
     vectors: Tensor

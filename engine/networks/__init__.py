@@ -1,1 +1,1 @@
-"""What networks there are, where their weights come from, and how they are tapped."""
+"""The networks, the sources of their weights, and how to tap them."""

@@ -1,4 +1,4 @@
-"""From tensors to a module: compared with what the architecture wants, then put in place."""
+"""From tensors to a module: checked against the architecture, then put in place."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping

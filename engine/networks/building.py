@@ -1,4 +1,4 @@
-"""Building an architecture without giving memory or time to random weights that nobody wants."""
+"""Building an architecture without spending memory or time on random weights."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence

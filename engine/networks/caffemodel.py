@@ -1,4 +1,4 @@
-"""Reading Caffe's model files (protocol buffers) as far as weights need it.
+"""Reading Caffe's model files (protocol buffers), as far as the weights require.
 
 Field numbers are those of caffe.proto: a NetParameter holds layers (100, formerly 2), a layer its
 name and its blobs, a blob its shape and its floats.

@@ -1,4 +1,4 @@
-"""Being told of every call of a network's modules, without leaving anything behind."""
+"""Observing every call of a network's modules, without leaving anything behind."""
 
 import copy
 import threading

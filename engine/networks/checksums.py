@@ -1,4 +1,4 @@
-"""Check sums of weight files, in the lengths that are published."""
+"""Checksums of weight files, in the published lengths."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The classes of a network, asked for by name or number."""
+"""Looking up the classes of a network by name or number."""
 
 import difflib
 import re

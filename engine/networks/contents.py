@@ -1,4 +1,4 @@
-"""What a weight file holds, before anybody asks which network it is: the seam to all formats."""
+"""What a weight file holds, whichever network it is: the interface to all formats."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class Group:
-    """Tensors by name that stand together; a checkpoint may hold several such groups."""
+    """Tensors by name that belong together; a checkpoint may hold several such groups."""
 
     tensors: "Mapping[str, Tensor | Unusable]"
     """On the CPU, in their stored precision; values may stay in the file until they are used."""
@@ -47,7 +47,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a reader of one format found. Recognition, cards and sentences follow from this."""
+    """What the reader of a format found: the basis of recognition, cards and messages."""
 
     kind: str
     """In words: "a PyTorch checkpoint"."""

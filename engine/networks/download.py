@@ -1,4 +1,4 @@
-"""Getting a network's published weights: resumed where they broke off, checked before they count.
+"""Downloading a network's published weights: resumable, and verified before use.
 
 Nothing here runs unless a person asks for a download.
 """
@@ -92,7 +92,7 @@ def _downloaded(
 
 
 class _Part:
-    """An unfinished download and the server's mark of which version of the file it belongs to."""
+    """An unfinished download, and the server's tag of the file version it belongs to."""
 
     def __init__(self, target: Path) -> None:
         self.path = target.with_name(target.name + ".part")

@@ -1,4 +1,4 @@
-"""Pictures and layers as a network takes them: at which size, and the last layer that has a map."""
+"""Pictures and layers as a network needs them: the size, and the last layer with a map."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Finding a network in what a file holds: under which prefix, in which of its groups of tensors."""
+"""Finding a network in a file: under which prefix, in which group of tensors."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Networks from files of the user's own: copied into the user's folder, with a card beside them."""
+"""Networks from the user's own files: copied into the user's folder, with a card."""
 
 import os
 import re

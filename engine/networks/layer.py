@@ -1,4 +1,4 @@
-"""A layer of a network as people see it: what they read of it before PyTorch has been imported."""
+"""A layer of a network as users see it, available before PyTorch is imported."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Where a tensor holds its channels: followed through a network from the picture on.
+"""Which axis of a tensor holds its channels: followed through a network from the picture on.
 
 Swin transformers, and ConvNeXt inside its blocks, keep maps as (N, H, W, C); vision transformers
 keep a row of tokens (N, T, C), some before those of the picture's patches. What a tensor is cannot
@@ -118,7 +118,7 @@ class Layout:
 
 @dataclass(eq=False)
 class _SharedLayout:
-    """A layout that several tensors share, and that may become known later."""
+    """A layout shared by several tensors, which may become known later."""
 
     known: Layout = field(default_factory=Layout)
     same: "_SharedLayout | None" = None
@@ -217,7 +217,7 @@ class Layouts:
 
 
 class Following(TorchFunctionMode):
-    """Follows layouts through a run of a model that nobody has traced, while it is active.
+    """While active, follows layouts through a run of an untraced model.
 
     What only a later operation would tell is not known yet when a layer has run.
     """

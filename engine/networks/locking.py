@@ -1,4 +1,4 @@
-"""One at a time: a lock on a file, which ends with the program that holds it, however it ends."""
+"""One at a time: a file lock that is released when its program ends, however it ends."""
 
 import os
 import sys

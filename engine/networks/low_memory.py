@@ -1,4 +1,4 @@
-"""Running a network so that it keeps little for the way back, where only the picture has a gradient.
+"""Running a network with little stored for the backward pass: only the picture has a gradient.
 
 For the backward pass PyTorch keeps the input of every convolution (its weights' gradient needs it,
 which nobody asks for here), the output of every ReLU, and 64 bits for the place of every maximum of
@@ -32,7 +32,7 @@ BLOCK = 1 << 20
 
 
 class LowMemory(TorchFunctionMode):
-    """While active in this thread, large layers keep what the picture's gradient needs, and no more.
+    """While active in this thread, large layers store only what the picture's gradient needs.
 
     For the CPU: on a GPU the calls from Python would cost more than they spare, and pools on MPS
     look at their input again. Other modes that change these layers are to be entered after it

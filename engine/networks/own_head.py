@@ -1,4 +1,4 @@
-"""Heads that people put in place of a network's last layers, read from names and shapes.
+"""Custom heads in place of a network's last layers, inferred from names and shapes.
 
 Names and shapes tell linear layers, norms and their order; what has no weights they do not tell.
 Dropout does nothing here. Between linear layers with room between them a ReLU is taken to stand,

@@ -1,4 +1,4 @@
-"""Convolutions that continue their input beyond its border in another way than by zeros."""
+"""Convolutions that pad their input with something other than zeros."""
 
 from typing import Any
 

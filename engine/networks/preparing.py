@@ -1,4 +1,4 @@
-"""Which preprocessing a file's weights get, and who says so."""
+"""Which preprocessing a file's weights get, and on whose authority."""
 
 import math
 import re

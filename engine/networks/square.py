@@ -1,4 +1,4 @@
-"""The middle square of a picture: what a network made for squares sees of it."""
+"""The central square of a picture: what a network made for squares sees of it."""
 
 from dataclasses import replace
 

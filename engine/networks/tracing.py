@@ -1,4 +1,4 @@
-"""What a network does to a picture of a given size, found by running a copy of it without memory.
+"""What a network does to a picture of a given size, found by running a copy of it on the meta device.
 
 The copy gets a batch of no pictures: shapes, in-place changes and refusals are real, and nothing is
 computed. (On the meta device a batch of one would do the same, but PyTorch finds shapes there in
@@ -51,7 +51,7 @@ EACH_ITS_OWN = (RuntimeError, AssertionError, ValueError)
 
 @dataclass(frozen=True)
 class Call:
-    """One call of one module: where it stands, what comes out, what it sees of the picture."""
+    """One call of one module: its place, its output, what it sees of the picture."""
 
     name: str
     """Dotted module name; `#2`, `#3` … for the second, third call of the same module."""

@@ -1,4 +1,4 @@
-"""Scalars of activations or of the picture that the techniques make small or large."""
+"""Scalars of activations or of the picture that the techniques minimize or maximize."""
 
 from engine.objectives.priors import total_variation
 from engine.objectives.style import gram_matrix

@@ -1,4 +1,4 @@
-"""How much of each place of a picture is visible: what is invisible decides nothing.
+"""How visible each place of a picture is: what is invisible has no influence.
 
 Sums over positions of a layer weigh each by the mean opacity of the part of the picture that lies
 there, so that a see-through picture counts only where it can be seen.
@@ -12,7 +12,7 @@ from engine.image import Picture
 
 
 class Coverage:
-    """The opacity of a picture, on the grid of whatever looks at it."""
+    """The opacity of a picture, on the grid of the layer that looks at it."""
 
     def __init__(self, alpha: Tensor) -> None:
         """Take opacities (1, 1, H, W) in [0, 1], some of them above 0."""

@@ -1,4 +1,4 @@
-"""What is believed of pictures before any network looks at them."""
+"""Priors: what is assumed of pictures before any network looks at them."""
 
 from torch import Tensor
 from torch.nn import functional as F

@@ -1,4 +1,4 @@
-"""A way out for units that are off: gradients that pass blocked ReLUs in the first steps.
+"""Help for inactive units: gradients that pass blocked ReLUs in the first steps.
 
 A unit that a start picture leaves at 0 has no gradient, and the picture would stay gray. The rule is
 that of Lucid (Olah, Mordvintsev, Schubert 2017).

@@ -1,1 +1,1 @@
-"""What is optimized, and how it grows: pixels, pyramids of scales, octaves."""
+"""What is optimized, and how it grows: pixels, scale pyramids, octaves."""

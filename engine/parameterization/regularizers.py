@@ -1,4 +1,4 @@
-"""Steps between iterations that keep a picture plain (Yosinski et al. 2015, "Deep Visualization").
+"""Steps between iterations that keep a picture simple (Yosinski et al. 2015, "Deep Visualization").
 
 They work on pictures (N, 3, H, W) whose 0 is the mean picture of the training, in place, each
 picture by itself.

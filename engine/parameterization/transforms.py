@@ -1,4 +1,4 @@
-"""Views of a picture for the network: shifted, zoomed, turned, cropped.
+"""Views of a picture for the network: shifted, zoomed, rotated, cropped.
 
 What raises a unit in all of them is no accident of single pixels (Olah, Mordvintsev, Schubert
 2017). A view is one resampling of the picture to the network's input size and one rotation, made of
@@ -21,7 +21,7 @@ ANGLES = 10
 
 @dataclass(frozen=True)
 class View:
-    """What part of a square picture is seen: a square window, turned."""
+    """Which part of a square picture is seen: a square window, rotated."""
 
     y: float
     """Centre in pixels from the upper border."""

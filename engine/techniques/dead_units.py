@@ -1,4 +1,4 @@
-"""Units that stay at 0 for a whole run: nothing was made larger then, and that is said."""
+"""Dead units, which stay at 0 for a whole run: nothing was maximized, and a note says so."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ MOST_TOLD = 6
 
 
 class DeadUnits:
-    """Remembers which of a row of units have ever answered."""
+    """Remembers which of a row of units have ever been active."""
 
     def __init__(self, count: int, device: torch.device) -> None:
         """Begin with `count` units that have not."""

@@ -1,4 +1,4 @@
-"""Settings that style transfer and texture synthesis declare alike, and what they mean by themselves."""
+"""Settings shared by style transfer and texture synthesis, and their automatic values."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,1 +1,1 @@
-"""Networks that are defined here because torchvision has none like them."""
+"""Networks defined here because torchvision lacks them."""

@@ -1,1 +1,1 @@
-"""Networks that come in files of other programs: Keras, ONNX, timm, Caffe."""
+"""Networks from files of other programs: Keras, ONNX, timm, Caffe."""

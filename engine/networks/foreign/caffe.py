@@ -25,7 +25,7 @@ PASSING = {"Dropout", "Split"}
 
 
 class UnsupportedCaffeLayer(Exception):
-    """A layer that has no counterpart here; the message names it."""
+    """A layer without a counterpart here; the message names it."""
 
 
 def read(path: Path) -> Foreign:

@@ -1,4 +1,4 @@
-"""The layers in a Caffe model, of both generations, as plain facts.
+"""The layers in a Caffe model of either generation, as plain data.
 
 Field numbers are those of caffe.proto: LayerParameter (V2) and V1LayerParameter.
 """
@@ -36,7 +36,7 @@ LAYER, OLD_LAYER, INPUT = 100, 2, 3
 
 @dataclass
 class CaffeLayer:
-    """One layer: what it is called, does, takes and gives."""
+    """One layer: its name, kind, inputs and outputs."""
 
     name: str = ""
     kind: str = ""

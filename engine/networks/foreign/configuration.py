@@ -1,4 +1,4 @@
-"""What stands in a configuration beside weights: timm's config.json, Hugging Face's of either kind."""
+"""What a configuration file next to weights says: timm's config.json, Hugging Face's of either kind."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ NAMES = ("config.json", "preprocessor_config.json")
 
 @dataclass(frozen=True)
 class Configuration:
-    """The facts that such files hold; empty where they say nothing."""
+    """The facts in such files; empty where they say nothing."""
 
     file: str
     """Name of the file that told the preprocessing, or else the architecture."""

@@ -1,4 +1,4 @@
-"""Libraries that only some formats need."""
+"""Libraries needed only for some formats."""
 
 from importlib.util import find_spec
 from pathlib import Path

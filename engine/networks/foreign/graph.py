@@ -1,4 +1,4 @@
-"""A network as other programs write it down: named layers, each fed with what others gave."""
+"""A network as other programs store it: named layers, each fed with the outputs of others."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Networks from Keras's files (.h5, .keras, .weights.h5): read without Keras, no code of theirs run.
+"""Networks from Keras's files (.h5, .keras, .weights.h5), read without Keras and without running code.
 
 Whole models tell their layers, whatever they are; files of weights alone are known by the names of
 their layers, as one of keras.application's five.
@@ -149,7 +149,7 @@ def _new_names(group: Any) -> bool:
 
 
 class _Renamed:
-    """A store that is asked by the names of our description."""
+    """A store accessed by the names of our description."""
 
     def __init__(self, store: Any, names: Mapping[str, str]) -> None:
         self.store, self.names = store, names

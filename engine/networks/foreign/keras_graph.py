@@ -30,7 +30,7 @@ ARITHMETIC = {
 
 @dataclass
 class Findings:
-    """What came up while a model was built."""
+    """What was noted while a model was built."""
 
     channels_last: bool = True
     left_out: list[str] = field(default_factory=list)

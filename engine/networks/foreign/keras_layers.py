@@ -53,7 +53,7 @@ class _Exponential(nn.Module):
 
 
 class UnsupportedKerasLayer(Exception):
-    """A layer or a setting that has no counterpart here; the message names it."""
+    """A layer or setting without a counterpart here; the message names it."""
 
 
 def layer(kind: str, config: Config, arrays: Arrays, channels_last: bool) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The five networks of keras.applications that files without a description are known by.
+"""The five networks of keras.applications by which files without a description are recognised.
 
 Written down as Keras describes its models (layers with their inputs); widths are told by the
 weights. VGG: Simonyan, Zisserman 2014. ResNet: He et al. 2015. Inception v3: Szegedy et al. 2015.

@@ -1,4 +1,4 @@
-"""Layers that other programs have and PyTorch has not: padding as TensorFlow counts it, and such.
+"""Layers of other programs that PyTorch lacks, such as TensorFlow's padding.
 
 All of them speak of maps as (N, C, H, W), whatever the program that the network comes from does.
 """
@@ -36,7 +36,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class SameMaxPool2d(nn.Module):
-    """A maximum over windows, of which those at the border see less."""
+    """A maximum over windows; those at the border see less."""
 
     def __init__(self, kernel: Two, stride: Two) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class SameMaxPool2d(nn.Module):
 
 
 class SameAvgPool2d(nn.Module):
-    """A mean over windows; what lies beyond the border does not count."""
+    """A mean over windows, ignoring what lies beyond the border."""
 
     def __init__(self, kernel: Two, stride: Two) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ def _channels(values: Tensor) -> Tensor:
 
 
 class Flatten(nn.Module):
-    """Maps to one vector; `channels_last` counts in the order height, width, channel."""
+    """Maps to one vector; `channels_last`: in the order height, width, channel."""
 
     def __init__(self, channels_last: bool) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class GlobalPool(nn.Module):
 
 
 class Concat(nn.Module):
-    """Maps behind each other, channel after channel."""
+    """Maps concatenated along the channels."""
 
     def forward(self, *parts: Tensor) -> Tensor:
         """Return (N, sum of channels, …)."""
@@ -202,7 +202,7 @@ class Combine(nn.Module):
 
 
 class ClippedReLU(nn.Module):
-    """A ReLU that ends at `top`, may lean left of zero, and may begin later."""
+    """A ReLU clipped at `top`, optionally leaky, optionally with a threshold."""
 
     def __init__(self, top: float | None, slope: float, threshold: float) -> None:
         super().__init__()

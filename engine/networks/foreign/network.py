@@ -1,4 +1,4 @@
-"""What a file of another program turned out to hold."""
+"""What a file of another program contains."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Simplifying an ONNX graph until only what computes on the picture is left, in floating point.
+"""Simplifying an ONNX graph to the floating-point operations on the picture.
 
 Constants are folded, what inference does not need is dropped, and integers become the real numbers
 that they stand for: of quantization there remain the limits, since exporters let them do a ReLU's
@@ -21,7 +21,7 @@ FOLDED_LIMIT = 1 << 28
 
 
 class UnsupportedOnnxNode(Exception):
-    """Something that has no counterpart here; the message names it."""
+    """Something without a counterpart here; the message names it."""
 
 
 @dataclass

@@ -33,7 +33,7 @@ from engine.networks.foreign.onnx_layers import (
 
 
 class _Unfilled(TorchFunctionMode):
-    """While active, new layers are not filled with random numbers, which takes long for large ones."""
+    """While active, new layers are not initialized, which takes long for large ones."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

@@ -37,7 +37,7 @@ class Sizes(nn.Module):
 
 
 class Joined(nn.Module):
-    """Tensors behind each other along one axis."""
+    """Tensors concatenated along one axis."""
 
     def __init__(self, axis: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Joined(nn.Module):
 
 
 class Sliced(nn.Module):
-    """A part of a tensor, between places that may be computed; steps go forward only."""
+    """A slice of a tensor between indices that may be computed; only with positive steps."""
 
     def forward(
         self, x: Tensor, starts: Any, ends: Any, axes: Any = None, steps: Any = None
@@ -150,7 +150,7 @@ class ChannelsLast(nn.Module):
 
 
 class Scores(nn.Module):
-    """Scores as (N, classes), whatever empty dimensions stand around them."""
+    """Scores as (N, classes), without empty dimensions."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the flattened scores."""

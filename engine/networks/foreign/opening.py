@@ -1,4 +1,4 @@
-"""Networks that their own file, or a name in another library, describes: from the file to a card."""
+"""Networks described by their own file or by a name in another library: from the file to a card."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a network that nobody described gives: classes or maps, and where its stages end."""
+"""Probing an undescribed network: whether it gives classes or maps, and where its stages end."""
 
 from collections.abc import Sequence
 from pathlib import Path

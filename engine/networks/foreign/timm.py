@@ -1,4 +1,4 @@
-"""timm's networks, by their names in timm, with weights from a file of one's own.
+"""timm's networks, by their names in timm, with weights from a local file.
 
 Names and shapes do not tell a network: timm's resnetblur18 and resnetaa50 have exactly those of
 torchvision's ResNets and compute otherwise. So the configuration beside the weights decides, or the

@@ -1,1 +1,1 @@
-"""Formats of weight files, one module each: what to tell them by, and how they are read."""
+"""Formats of weight files, one module each: how to recognise and how to read them."""

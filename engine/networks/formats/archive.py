@@ -1,4 +1,4 @@
-"""Zip archives as PyTorch writes them: entries stored as they are, so that they can be mapped."""
+"""Zip archives as PyTorch writes them: with uncompressed entries that can be mapped."""
 
 import io
 import struct

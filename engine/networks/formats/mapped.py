@@ -1,4 +1,4 @@
-"""Tensors that stay in their file until they are used: the file is mapped into memory."""
+"""Tensors that stay in their file until used: the file is memory-mapped."""
 
 import mmap
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Pickles read as data: objects are described, never made, and nothing that they name is run.
+"""Pickles read as data: objects are described, never created, and nothing that they name is run.
 
 A machine for the operations of the pickle format, decoded by the standard library. Where `pickle`
 would look up a class or a function and call it, this one notes its name.
@@ -59,7 +59,7 @@ KNOWN_OBJECTS = frozenset(
 
 @dataclass(eq=False)
 class Described:
-    """An object that was not made: what it would be made of."""
+    """An object that was not created: what it would consist of."""
 
     kind: Any
     """Usually a `Global`."""
@@ -70,7 +70,7 @@ class Described:
 
 
 class RunsCode(ValueError):
-    """The pickle calls something that does more than make objects; the name of that."""
+    """The pickle calls something that does more than create objects; carries its name."""
 
 
 Build = Callable[[Global, tuple[Any, ...]], Any]
@@ -78,7 +78,7 @@ Build = Callable[[Global, tuple[Any, ...]], Any]
 
 
 class Bounded(io.BytesIO):
-    """A stream that ends after a number of bytes, for text lines without end, too."""
+    """A stream that ends after a number of bytes, even for endless text lines."""
 
     def __init__(self, file: BinaryIO, left: int = LARGEST) -> None:
         super().__init__()

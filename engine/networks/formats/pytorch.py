@@ -33,7 +33,7 @@ DAMAGED = (
 
 
 class TooMuch(ValueError):
-    """What no weights need, in words."""
+    """More than any weights need, in words."""
 
 
 def matches(path: Path, start: bytes) -> bool:

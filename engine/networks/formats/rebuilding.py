@@ -1,4 +1,4 @@
-"""How PyTorch's pickles describe tensors: calls of a few functions, which are looked at, not run."""
+"""How PyTorch's pickles describe tensors: calls of a few functions, which are read, not run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

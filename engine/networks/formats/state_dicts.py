@@ -1,4 +1,4 @@
-"""Finding the tensors in what a checkpoint holds: state dicts, wherever they stand in it."""
+"""Finding the tensors in a checkpoint: state dicts, wherever they are."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Unit:
-    """What comes first among the settings."""
+    """The first settings."""
 
     layer: str = setting(
         "", "Layer", "The layer; empty: the deepest of those suggested for dreaming.",

@@ -1,4 +1,4 @@
-"""What activation maximization makes large: a layer, its channels, a direction; or at a position."""
+"""What activation maximization maximizes: a layer, its channels or a direction, or one position."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -120,7 +120,7 @@ class Units:
 
 
 class Towards:
-    """How far each picture's activations go in a direction: that of a guide picture's."""
+    """How far each picture's activations go in the direction of a guide picture's."""
 
     name = "direction"
     channels: tuple[int, ...] = ()

@@ -1,4 +1,4 @@
-"""The figure of an attack: the photo, the picture that fools, and what is between them."""
+"""The figure of an attack: the photo, the adversarial picture, and their difference."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What is true of the file that an attack has written: the file itself is asked, not the run."""
+"""What the file written by an attack achieves: the file itself is tested, not the run."""
 
 from engine.image import Picture
 from engine.networks.classes import percent

@@ -54,7 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Ascent(Technique):
-    """How the picture is described, moved and kept plain."""
+    """How the picture is parameterized, moved and regularized."""
 
     iterations: int = setting(
         256, "Iterations", "Total number of steps.",

@@ -1,4 +1,4 @@
-"""What an ascent begins with: a setting for techniques that take a `start` picture."""
+"""What an ascent starts from: a setting for techniques that take a `start` picture."""
 
 from dataclasses import dataclass, replace
 from typing import Self

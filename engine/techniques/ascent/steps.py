@@ -38,7 +38,7 @@ Adjusted = Callable[[float], Ascent]
 
 
 class AscentObjective(Protocol):
-    """What the pictures of a batch should make large."""
+    """What the pictures of a batch should maximize."""
 
     name: str
     """In the plot of losses."""
@@ -102,7 +102,7 @@ def _render(climb: "AscentRun") -> Tensor:
 
 
 class AscentRun:
-    """A batch of square pictures on its way up."""
+    """Gradient ascent on a batch of square pictures."""
 
     def __init__(
         self, task: Task[Ascent], goal: AscentObjective, side: int, start: Tensor | None = None

@@ -12,7 +12,7 @@ from engine.techniques.ascent.start import Start
 
 @dataclass(frozen=True)
 class _Target:
-    """What comes first among the settings."""
+    """The first settings."""
 
     target: str = setting(
         "", "Class", "A class by name or number; several, separated by commas (dalmatian, pizza), "

@@ -1,4 +1,4 @@
-"""What class visualization makes large: logits of the classes asked for."""
+"""What class visualization maximizes: the logits of the chosen classes."""
 
 from collections.abc import Iterator
 from dataclasses import replace

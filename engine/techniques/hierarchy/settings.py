@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What comes first among the settings."""
+    """The first settings."""
 
     layer: str = setting(
         "", "Layers", "The layers, separated by commas, one row each; empty: the layers suggested "
@@ -34,7 +34,7 @@ class _Rows:
 
 @dataclass(frozen=True)
 class Hierarchy(Ascent, _Rows):
-    """Settings of a hierarchy; the size is the long side of the sheet of all pictures."""
+    """Settings of a hierarchy; the size is the long side of the whole sheet."""
 
     command: ClassVar[str] = "hierarchy"
     title: ClassVar[str] = "Hierarchy of features"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Photos:
-    """What comes first among the settings."""
+    """The first settings."""
 
     target: str = setting(
         "", "Class", "The class, by name or number.",

@@ -1,4 +1,4 @@
-"""What multifaceted visualization starts from: means of photos that a network sees alike."""
+"""What multifaceted visualization starts from: averages of photos that look alike to a network."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
