@@ -223,6 +223,11 @@ def embedding(work: Path) -> Path:
     return make(work, "inspect", samples(work), "--what", "embedding", "--perplexity", 12)
 
 
+def window(_work: Path) -> Path:
+    """The window as the README shows it."""
+    return ROOT / "resources" / "readme" / "window.jpg"
+
+
 DRAWN: dict[str, Callable[[Path], Path]] = {
     "style-transfer": style_transfer,
     "texture-synthesis": texture_synthesis,
@@ -242,6 +247,7 @@ DRAWN: dict[str, Callable[[Path], Path]] = {
     "patches": patches,
     "neighbors": neighbors,
     "embedding": embedding,
+    "window": window,
 }
 
 

@@ -46,7 +46,7 @@ def names() -> list[str]:
     order = [
         HOME, "first-steps.md", "artists.md", "instructors.md", "window.md",
         "techniques/index.md", *map(place_of_technique, [*TECHNIQUES, *OF_ALL]),
-        "methods/index.md", *(place_of_method(method.command) for method in METHODS),
+        "methods/index.md", *(place_of_method(method.command) for method in METHODS), "inspection.md",
     ]  # fmt: skip
     there = sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md"))
     return [*(name for name in order if name in there), *(n for n in there if n not in order)]
@@ -90,7 +90,7 @@ def place_of_method(name: str) -> str:
 
 def place_of_panel(dock: str) -> str:
     """Return where a panel is explained, by its dock's name."""
-    return f"window.md#{PANELS[dock]}"
+    return f"window.md#{PANELS[dock]}" if dock in PANELS else "window.md"
 
 
 @cache

@@ -46,7 +46,9 @@ class ExplainedForm(QWidget):
     @Slot(object)
     def _explain(self, entry: Setting | None) -> None:
         if entry is None:
-            self.explanation.setText(self.tr("Point at a setting to read what it does."))
+            self.explanation.setText(
+                self.tr("Point at a setting to read what it does. F1 in a setting opens the guide.")
+            )
             return
         text = f"<b>{_escaped(in_words(entry.label))}</b>  {_escaped(explanation(entry))}"
         self.explanation.setText(text)
