@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.attribute_options import LAYERED, parser
-from cli.options import tell
+from cli.options import is_folder, tell
 from engine.attribution.heat import Heat, around_gray, caption, scale_around_gray
 from engine.attribution.registry import Method, find_method
 from engine.errors import BadInput
@@ -28,6 +28,19 @@ if TYPE_CHECKING:
 def run(argv: list[str]) -> int:
     """Carry out `attribute ARGV`; return the exit code. Raises `PareidoliaError`s."""
     options = parser().parse_args(argv)
+    if not is_folder(options.photo):
+        return _one(options, {})
+    for name in ("cut", "raw"):
+        if getattr(options, name):
+            raise BadInput(f"--{name} takes one photo, and {options.photo} is a folder")
+    from cli.each_photo import for_each
+
+    loaded: dict[str, Network] = {}
+    return for_each(options, "photo", lambda own: _one(own, loaded))
+
+
+def _one(options: Any, loaded: "dict[str, Network]") -> int:
+    """Carry out the command for one photo, with networks that are loaded already and by name."""
     from engine.device import choose_device
     from engine.files import check_writable
     from engine.image import open_picture
@@ -52,9 +65,10 @@ def run(argv: list[str]) -> int:
     tell(photo)
     names = options.network or ["slim_vgg"]
     device = choose_device(options.device)
-    networks = [
-        load_network(name, options.weights, device, options.preprocessing) for name in names
-    ]
+    for name in names:
+        if name not in loaded:
+            loaded[name] = load_network(name, options.weights, device, options.preprocessing)
+    networks = [loaded[name] for name in names]
     targets = len(options.target) + len(options.unit)
     several = max(len(options.method), targets, len(options.layer), len(networks)) > 1
     if options.companions:

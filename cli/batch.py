@@ -65,7 +65,7 @@ class Batch:
 
     def run(self, wanted: Sequence[Wanted]) -> int:
         """Make the pictures; return the exit code. Raises `BadInput` when nothing can be begun."""
-        _make_folder(self.folder)
+        make_folder(self.folder)
         path = queue_of(self.folder)
         empty = False
         try:
@@ -269,7 +269,8 @@ def queue_of(folder: Path) -> Path:
     return data_folder() / "queues" / f"{name}.sqlite"
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the folder that pictures go into. Raises `BadInput`."""
     if folder.suffix.lower() in WRITTEN and not folder.is_dir():
         raise BadInput(f"{folder} is the name of a picture: for many, -o takes a folder")
     try:

@@ -228,6 +228,29 @@ def _recolour(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if not 0 <= options.strength <= 1:
         raise BadInput(f"--strength is {options.strength:g}; it must be 0 to 1")
+    if not is_folder(options.picture):
+        return _recolour_one(options)
+    from cli.each_photo import for_each
+
+    def content(picture: Path) -> dict[str, Path]:
+        return {"content": _of_same_name(options.content, picture)}
+
+    return for_each(options, "picture", _recolour_one, content)
+
+
+def _of_same_name(content: Path, picture: Path) -> Path:
+    """Return the photo for a picture: the only one, or that of a folder that is called alike."""
+    if not is_folder(content):
+        return content
+    from engine.work.job_files import photos_in
+
+    alike = [photo for photo in photos_in(content) if photo.stem == picture.stem]
+    if len(alike) != 1:
+        raise BadInput(f"{content} holds {len(alike)} photos called {picture.stem}: one is needed")
+    return alike[0]
+
+
+def _recolour_one(options: Any) -> int:
     from engine.image import from_tensor, open_picture, save_picture
     from engine.outputs import Sources, keep_apart
     from engine.work.making import check_output

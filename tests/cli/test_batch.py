@@ -245,3 +245,40 @@ def test_a_spoilt_queue_is_set_aside_in_a_sentence(
     assert f"was set aside as {store}.set-aside-" in done.stderr.splitlines()[0]
     (kept,) = (folder / "home" / "queues").glob("*.set-aside-*")
     assert kept.read_text() == "something else " * 100
+
+
+def test_maps_and_recoloured_pictures_of_a_folder(
+    in_process: Program, folder: Path, photos: Path
+) -> None:
+    (photos / "bad.png").write_text("no picture")
+    maps = ("attribute", "photos", "--method", "gradient", "--class", "3", "--size", "48")
+    first = in_process(*maps, "-o", "out", "--json")
+    assert first.returncode == 2
+    assert "bad.png" in first.stderr.splitlines()[0]
+    assert made_in(folder) == ["a_jpg.png", "a_png.png", "b.png"]
+    assert len(first.stdout.splitlines()) == 3
+    in_process(*maps[:1], "photos/b.png", *maps[2:], "-o", "alone.png")
+    assert (pixels(folder / "alone.png") == pixels(folder / "out" / "b.png")).all()
+    (photos / "bad.png").unlink()
+    (folder / "out" / "b.png").write_bytes(b"changed by somebody")
+    again = in_process(*maps, "-o", "out", "--json")
+    assert again.returncode == 0
+    states = [json.loads(line).get("state") for line in again.stdout.splitlines()]
+    assert states == ["skipped", "skipped", None]
+    assert (folder / "out" / "b.png").read_bytes() == b"changed by somebody"
+    assert made_in(folder) == ["a_jpg.png", "a_png.png", "b-2.png", "b.png"]
+    refused = in_process(*maps, "-o", "out", "--raw", "raw.npz")
+    assert "--raw takes one photo" in one_line(refused)
+    refused = in_process(*maps, "-o", "photos")
+    assert "read as one of its pictures" in one_line(refused)
+    painted = folder / "painted"
+    shutil.rmtree(painted, ignore_errors=True)
+    painted.mkdir()
+    noise(36, 48, 3, 8).save(painted / "b.png")
+    noise(36, 48, 3, 8).save(painted / "other.png")
+    done = in_process("recolour", "painted", "--content", "photos", "-o", "out")
+    assert done.returncode == 2
+    assert "holds 0 photos called other" in done.stderr
+    assert done.stdout.splitlines() == ["out/b-3.png"]
+    in_process("recolour", "painted/b.png", "--content", "photos/b.png", "-o", "alone.png")
+    assert (pixels(folder / "alone.png") == pixels(folder / "out" / "b-3.png")).all()
