@@ -2,12 +2,15 @@
 
 import numpy as np
 import numpy.typing as npt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 from engine.attribution.heat import Heat
 from engine.image import Picture
 
 Bytes = npt.NDArray[np.uint8]
+SMALLEST_LEVEL = 256
+"""Long side below which halving an image takes no time."""
 BAND = 1 << 19
 """Pixels that are converted at a time."""
 
@@ -63,3 +66,22 @@ def heat_image(heat: Heat, colours: str, threshold: float = 0.0) -> QImage:
     if seen is not None:
         pixels = np.dstack((pixels, seen.astype(np.uint8) * 255))
     return to_image(pixels)
+
+
+def levels_of(image: QImage) -> tuple[QImage, ...]:
+    """Return an image, its half, its quarter and so on, as `FigureView.show_levels` takes it.
+
+    For a thread other than the GUI's: halving a large figure takes longer than a frame.
+    """
+    opaque = QImage.Format.Format_RGB32  # what the screen takes without converting it
+    with_alpha = QImage.Format.Format_ARGB32_Premultiplied
+    levels = [image.convertToFormat(with_alpha if image.hasAlphaChannel() else opaque)]
+    while max(levels[-1].width(), levels[-1].height()) > SMALLEST_LEVEL:
+        last = levels[-1]
+        levels.append(
+            last.scaled(
+                max(1, round(last.width() / 2)), max(1, round(last.height() / 2)),
+                Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation,
+            )
+        )  # fmt: skip
+    return tuple(levels)

@@ -1,5 +1,6 @@
 """Maps of one number per pixel: their colours, their scale and the words about both."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,11 @@ class Heat:
         """Its name for people."""
         return self.method.title
 
+    def value_at(self, at: tuple[float, float]) -> float:
+        """Return the value at x and y, parts of the picture's width and height."""
+        height, width = self.values.shape
+        return float(self.values[cell_on(height, 1, at[1]), cell_on(width, 1, at[0])])
+
     def said(self, value: float) -> str:
         """Return one of the values in words; empty where there is nothing to say."""
         return f"{self.title} {value:.4g}".replace(" -", " \N{MINUS SIGN}")
@@ -116,6 +122,11 @@ class Heat:
     def seen(self, threshold: float) -> npt.NDArray[np.bool_] | None:
         """Return (H, W): what is to be shown with that threshold; None: all of it."""
         return self.beyond(threshold) if threshold > 0 else None
+
+
+def cell_on(count: int, length: float, at: float) -> int:
+    """Return which of `count` equal cells along `length` pixels `at` lies in."""
+    return min(max(math.floor(at / length * count), 0), count - 1)
 
 
 def around_gray(values: "Tensor", reach: float | None = None) -> "Tensor":

@@ -44,6 +44,15 @@ class UnitName:
         return f"{self.layer} channel {self.channel}{place}"
 
 
+_BETWEEN_UNITS = re.compile(r",(?!\s*[0-9]+\s*(?:,|$))")
+"""A comma, but not the one between a unit's row and column."""
+
+
+def units_of(text: str) -> tuple[UnitName, ...]:
+    """Return the units of "relu4_2:17, inception_4c:5:3,3". Raises `BadInput` for anything else."""
+    return tuple(UnitName.parse(part) for part in _BETWEEN_UNITS.split(text) if part.strip())
+
+
 _NUMBER = r"\s*[0-9]{1,9}\s*"
 _UNIT = re.compile(
     rf"\s*(?P<layer>[^:\s]+)\s*:(?P<channel>{_NUMBER})(:(?P<row>{_NUMBER}),(?P<column>{_NUMBER}))?"

@@ -7,15 +7,13 @@ from torch.nn.functional import interpolate
 from engine.colour_map import display_range
 from engine.inspection.activations import channels_of
 from engine.inspection.activations import tiles as as_tiles
-from engine.looking.answer import ActivationGrid, Bytes, Size
+from engine.looking.answer import LARGEST, ActivationGrid, Bytes, Size
 from engine.looking.request import ActivationsRequest
 from engine.networks.fitting import last_map
 from engine.networks.network import Network
 
 BRIGHTEST = 99.8
 """Percentile of activations that is white where all channels have one scale."""
-LARGEST = 192
-"""Long side of a tile; larger maps are shrunk to it, as none is shown larger."""
 
 
 def requested_layer(network: Network, size: Size, request: ActivationsRequest) -> str:

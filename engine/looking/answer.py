@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from engine.attribution.comparison import Column, Compared
     from engine.attribution.occluding import Occluded
 
+LARGEST = 192
+"""Long side of a tile of activations; larger maps are shrunk to it, as none is shown larger."""
+SHARE = 0.95
+"""Of the gradient's sum, that the effective receptive field holds."""
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 Size = tuple[int, int]
 """Height and width in pixels."""
 Box = tuple[int, int, int, int]
+Part = tuple[float, float, float, float]
+"""Left, top, right, bottom in parts of the picture's width and height."""
 TopClass = tuple[int, str, float]
 """Number, name, probability."""
 
@@ -98,8 +104,8 @@ class ChannelAnswer:
     """Row and column of the highest unit."""
     peak: float
     mean: float
-    seen: tuple[float, float, float, float]
-    """What the highest unit sees: left, top, right, bottom in parts of the picture."""
+    seen: Part
+    """What the highest unit sees."""
     name: str
     """The class that the channel stands for, or empty."""
     colours: Bytes | None = None
@@ -146,12 +152,10 @@ class Answer:
     occluder: OccluderAnswer | None = None
     unit_field: UnitField | None = None
     channel: ChannelAnswer | None = None
-    problem: str = ""
-    """Why a map, or everything when `top` is empty, is missing."""
-    activations_problem: str = ""
-    """Why they are missing."""
     error: PareidoliaError | None = None
-    """What `problem` says, to be raised by those who want all or nothing."""
+    """Why a map, or everything when `top` is empty, is missing."""
+    activations_error: PareidoliaError | None = None
+    """Why they are missing."""
     unfinished: bool = False
     """Whether more is to come, or would have come, had not something else been asked for."""
     share: float = 0.0
@@ -167,7 +171,15 @@ class ComparisonAnswer:
     """Maps."""
     columns: "tuple[Column, ...]"
     """What each column is about."""
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[PareidoliaError, ...] = ()
     """Why some of the networks could not be asked about some of the targets."""
     compared: "Compared | None" = None
     """The figure and its values, in the last answer."""
+
+
+def part_of(part: Part, width: int, height: int) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom in pixels of a part of a picture, at least one pixel."""
+    left, top = round(part[0] * width), round(part[1] * height)
+    left, top = min(left, width - 1), min(top, height - 1)
+    right, bottom = round(part[2] * width), round(part[3] * height)
+    return left, top, left + max(1, right - left), top + max(1, bottom - top)

@@ -99,7 +99,7 @@ class _Look:
             try:
                 layer = requested_layer(network, size, request.activations)
             except PareidoliaError as error:  # classes and maps may do
-                answer = replace(answer, activations_problem=str(error), error=error)
+                answer = replace(answer, activations_error=error)
         seen, of_unit = None, isinstance(request.target, UnitName)
         if (request.classes or (methods and not of_unit)) and (network.classes or not of_unit):
             cam_layer = self._cam_layer(methods, size)
@@ -117,7 +117,7 @@ class _Look:
             try:
                 answer = self._with_unit(answer, x, request.target)
             except PareidoliaError as error:  # classes may do
-                yield replace(answer, problem=str(error), error=error)
+                yield replace(answer, error=error)
                 return
         if methods:
             yield replace(answer, unfinished=True)
@@ -168,7 +168,7 @@ class _Look:
         try:
             grid = activation_grid(network, found, layer, answer.looked_at, asked.together)
         except PareidoliaError as error:  # classes and maps may do
-            return replace(answer, activations_problem=str(error), error=error)
+            return replace(answer, activations_error=error)
         return replace(answer, activations=grid)
 
     def _with_classes(self, answer: Answer, logits: Tensor) -> Answer:
@@ -207,13 +207,13 @@ class _Look:
                 answer = now
                 yield answer
         except PareidoliaError as error:  # the other maps may do
-            yield replace(answer, problem=str(error), error=error, unfinished=False)
+            yield replace(answer, error=error, unfinished=False)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             clear_frames(error.__traceback__)
             short = OutOfMemory(too_much(method.title, self.network, answer.looked_at))
-            yield replace(answer, problem=str(short), error=short, unfinished=False)
+            yield replace(answer, error=short, unfinished=False)
 
     def _steps(
         self, answer: Answer, method: Method, x: Tensor, known: GradCamPass | None

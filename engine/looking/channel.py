@@ -12,12 +12,10 @@ from engine.inspection.activations import activations
 from engine.inspection.receptive_field import fields
 from engine.inspection.tiling import around_gray
 from engine.looking.activation_grid import of_classes
-from engine.looking.answer import Bytes, ChannelAnswer
+from engine.looking.answer import Bytes, ChannelAnswer, Part, part_of
 from engine.looking.request import ChannelRequest
 from engine.networks.fitting import call_name
 from engine.networks.network import Network
-
-Part = tuple[float, float, float, float]
 
 
 def channel_answer(network: Network, picture: Tensor, request: ChannelRequest) -> ChannelAnswer:
@@ -67,11 +65,3 @@ def _guided(network: Network, picture: Tensor, request: ChannelRequest, seen: Pa
     gradient = gradient[:, top:bottom, left:right].expand(3, -1, -1)
     reach = max(abs(limit) for limit in display_range(gradient))
     return to_bytes8(around_gray(gradient.clamp(-reach, reach)[None])[0])
-
-
-def part_of(part: Part, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return left, top, right, bottom in pixels of a part of a picture, at least one pixel."""
-    left, top = round(part[0] * width), round(part[1] * height)
-    left, top = min(left, width - 1), min(top, height - 1)
-    right, bottom = round(part[2] * width), round(part[3] * height)
-    return left, top, left + max(1, right - left), top + max(1, bottom - top)

@@ -33,8 +33,8 @@ def compared(
     columns = tuple(found)
     if request.most_columns is not None and len(columns) > request.most_columns:
         raise BadInput(
-            f"That would be {len(columns)} columns; choose fewer networks, classes, units or "
-            f"layers, at most {request.most_columns} together."
+            f"That would make {len(columns)} columns, and {request.most_columns} are the most; "
+            "choose fewer networks, classes, units or layers."
         )
     if request.sanity:
         steps = sanity_steps(
@@ -52,7 +52,7 @@ def compared(
 
 def columns_of(
     networks: Sequence[Network], picture: Tensor, request: ComparisonRequest
-) -> tuple[list[Column], tuple[str, ...]]:
+) -> tuple[list[Column], tuple[BadInput, ...]]:
     """Return the columns, and why some of the networks have no map for some of the targets.
 
     Raises:
@@ -86,7 +86,7 @@ def columns_of(
     for errors in refused.values():
         if len(errors) == len(networks):
             raise errors[0]
-    return columns, tuple(str(error) for errors in refused.values() for error in errors)
+    return columns, tuple(error for errors in refused.values() for error in errors)
 
 
 def _meant(network: Network, x: Tensor, target: Target, strict: bool) -> int | Unit:
@@ -101,7 +101,7 @@ def _meant(network: Network, x: Tensor, target: Target, strict: bool) -> int | U
     try:
         located(network, x, unit)
     except BadInput as error:
-        raise BadInput(f"No map for unit {target}: {error}") from error
+        raise BadInput(f"No map for unit {target}: ", error) from error
     return unit
 
 

@@ -9,14 +9,11 @@ from engine.colour_map import colourised
 from engine.errors import BadInput
 from engine.inspection.effective_field import effective_field
 from engine.inspection.receptive_field import Axis, fields
-from engine.looking.answer import UnitField
+from engine.looking.answer import SHARE, UnitField
 from engine.looking.memory import LookMemory
 from engine.looking.request import FieldRequest
 from engine.networks.fitting import last_map
 from engine.networks.network import Network
-
-SHARE = 0.95
-"""Of the gradient's sum, that the effective receptive field holds."""
 
 
 def unit_on(axis: Axis, count: int, length: int, at: float) -> int:
@@ -43,7 +40,7 @@ def unit_field(
     layer = request.layer or memory.kept("last layer", lambda: last_layer(network, size))
     shape = network.calls(size)[network.resolve(layer)].shape
     if len(shape) != 4:
-        raise BadInput(f"{layer} gives no map, so that no unit of it has a place in the picture.")
+        raise BadInput(f"{layer} has no map, so its units have no position in the picture.")
     field = memory.kept(("field", layer), lambda: fields(network, [layer], size)[layer])
     row = unit_on(field.vertical, shape[2], size[0], request.at[1] * size[0])
     column = unit_on(field.across, shape[3], size[1], request.at[0] * size[1])

@@ -2,35 +2,13 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from gui.canvas import decoration
 from gui.canvas.layers import CanvasLayer
 from gui.canvas.zoom_view import ZoomView
-
-SMALLEST_LEVEL = 256
-"""Long side below which halving an image takes no time."""
-
-
-def levels_of(image: QImage) -> tuple[QImage, ...]:
-    """Return an image, its half, its quarter and so on, as `FigureView.show_levels` takes it.
-
-    For a thread other than the GUI's: halving a large figure takes longer than a frame.
-    """
-    opaque = QImage.Format.Format_RGB32  # what the screen takes without converting it
-    with_alpha = QImage.Format.Format_ARGB32_Premultiplied
-    levels = [image.convertToFormat(with_alpha if image.hasAlphaChannel() else opaque)]
-    while max(levels[-1].width(), levels[-1].height()) > SMALLEST_LEVEL:
-        last = levels[-1]
-        levels.append(
-            last.scaled(
-                max(1, round(last.width() / 2)), max(1, round(last.height() / 2)),
-                Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation,
-            )
-        )  # fmt: skip
-    return tuple(levels)
 
 
 class FigureView(ZoomView):

@@ -5,23 +5,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from PySide6.QtCore import QCoreApplication, QRect, QRectF, Qt
+from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QImage, QPainter
 
-from engine.colour_map import colourised, display_range
+from engine.looking import ChannelRequest, Request
+from engine.looking.answer import ChannelAnswer, part_of
 from gui.panels.inspection import ProgressReporter, Stopped
 from gui.pixels import picture_of, to_image
-from gui.run.activation_grid import of_classes
-from gui.run.maps import fitting
+from gui.run.looking import NetworkView, PictureQuery
 from gui.run.networks import NetworkKey, Networks
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from engine.networks.network import Network
 
 LARGEST = 640
 """Long side of the picture as it is shown, in pixels."""
@@ -88,81 +82,41 @@ class GuidedPatch:
 
 def look(image: QImage, channel: Channel, networks: Networks) -> ChannelResponse:
     """Return where the channel answers. Raises `PareidoliaError`s, as all here."""
-    network = networks.get(*channel.network_key).twin()
-    picture = fitting(image, network)
-    values, box = _answer(network, picture, channel)
-    place = np.unravel_index(int(values.argmax()), values.shape)
-    peak, low = float(values.max()), float(values.min())
-    heat = None
-    if values.size > 1:
-        size = max(abs(peak), abs(low))
-        limits = ("signed", -size, size) if low < 0 else ("viridis", 0.0, peak)
-        heat = to_image(colourised(values, *limits))
-    classes = of_classes(network, channel.layer, (picture.shape[2], picture.shape[3]))
-    name = network.classes[channel.number] if classes else ""
+    found = _answer(image, channel, networks, guided=False)
+    height, width = found.values.shape
     return ChannelResponse(
-        shrunk(image, LARGEST), heat, values.shape, (int(place[0]), int(place[1])), peak,
-        float(values.mean()), box, name,
+        shrunk(image, LARGEST), None if found.colours is None else to_image(found.colours),
+        (height, width), found.place, found.peak, found.mean, _box(found), found.name,
     )  # fmt: skip
 
 
 def guided(image: QImage, channel: Channel, networks: Networks) -> GuidedPatch:
     """Return what drives the channel where it is highest (Springenberg et al. 2015)."""
-    from engine.attribution import Unit, guided_backprop
-    from engine.errors import BadInput
-    from engine.image import to_bytes8
-    from engine.inspection.tiling import around_gray
-    from engine.networks.fitting import call_name
-
-    network = networks.get(*channel.network_key).twin()
-    picture = fitting(image, network)
-    height, width = picture.shape[2], picture.shape[3]
-    values, box = _answer(network, picture, channel)
-    unit = Unit(call_name(network, channel.layer, (height, width)), channel.number)
-    try:
-        gradient = guided_backprop(network.module, network.prepare(picture), unit)[0].float().cpu()
-    except ValueError as error:
-        text = QCoreApplication.translate("ChannelWindow", "Guided backprop on {0}: {1}")
-        raise BadInput(text.format(network.card.name, error)) from error
-    if network.card.preprocessing.order == "BGR":
-        gradient = gradient.flip(0)
-    seen = _part(box, width, height)
-    rows = slice(seen.top(), seen.top() + seen.height())
-    gradient = gradient[:, rows, seen.left() : seen.left() + seen.width()]
-    reach = max(abs(limit) for limit in display_range(gradient))
-    shown = around_gray(gradient.clamp(-reach, reach)[None])[0]
-    patch = image.copy(_part(box, image.width(), image.height()))
-    return GuidedPatch(shrunk(patch, LARGEST), to_image(to_bytes8(shown)), float(values.max()))
+    found = _answer(image, channel, networks, guided=True)
+    assert found.guided is not None
+    patch = image.copy(_part(_box(found), image.width(), image.height()))
+    return GuidedPatch(shrunk(patch, LARGEST), to_image(found.guided), found.peak)
 
 
-def _answer(network: "Network", picture: "Tensor", channel: Channel) -> tuple[Any, QRectF]:
-    """Return the channel's map (h, w), and what its highest unit sees."""
-    from engine.errors import BadInput
-    from engine.inspection.activations import activations
-    from engine.inspection.receptive_field import fields
+def _answer(image: QImage, channel: Channel, networks: Networks, guided: bool) -> ChannelAnswer:
+    query = PictureQuery(image, channel.network, channel.weights, "cpu", channel.preprocessing)
+    asked = ChannelRequest(channel.layer, channel.number, guided)
+    answer = NetworkView(networks).one(query, Request(classes=False, channel=asked))
+    assert answer.channel is not None
+    return answer.channel
 
-    maps = activations(network, picture, channel.layer)
-    if not 0 <= channel.number < len(maps):
-        text = QCoreApplication.translate(
-            "ChannelWindow", "{0} has no channel {1}; it has 0 to {2}"
-        )
-        raise BadInput(text.format(channel.layer, channel.number, len(maps) - 1))
-    values = maps[channel.number].numpy()
-    place = np.unravel_index(int(values.argmax()), values.shape)
-    height, width = picture.shape[2], picture.shape[3]
-    field = fields(network, [channel.layer], (height, width))[channel.layer]
-    top, left, bottom, right = field.box((int(place[0]), int(place[1])), (height, width))
-    return values, QRectF(
-        left / width, top / height, (right - left) / width, (bottom - top) / height
-    )
+
+def _box(found: ChannelAnswer) -> QRectF:
+    left, top, right, bottom = found.seen
+    return QRectF(left, top, right - left, bottom - top)
 
 
 def _part(box: QRectF, width: int, height: int) -> QRect:
     """Return the pixels of a part of a picture, at least one."""
-    left, top = round(box.left() * width), round(box.top() * height)
-    left, top = min(left, width - 1), min(top, height - 1)
-    right, bottom = round(box.right() * width), round(box.bottom() * height)
-    return QRect(left, top, max(1, right - left), max(1, bottom - top))
+    left, top, right, bottom = part_of(
+        (box.left(), box.top(), box.right(), box.bottom()), width, height
+    )
+    return QRect(left, top, right - left, bottom - top)
 
 
 def shrunk(image: QImage, side: int) -> QImage:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -25,13 +25,14 @@ from PySide6.QtWidgets import (
 from engine.errors import BadInput, PareidoliaError
 from engine.files import write_npz
 from engine.image import save_picture
-from gui.background import Background, BackgroundTask
+from gui.background import Background
 from gui.canvas.figure_view import FigureView, zoom_buttons
 from gui.dialogs.compare_choices import CompareChoices
 from gui.dialogs.dialog_size import open_within
 from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import SaveDialogOptions, Saver
-from gui.run.comparison import ComparisonResult, drawn
+from gui.run.comparison import ComparisonResult, Progress, comparison
+from gui.run.latest import LatestOnly
 from gui.run.networks import NetworkKey, Networks
 from gui.wording import worded
 
@@ -43,12 +44,6 @@ WIDE = 58
 """Characters: the choices' column at first, so that the longest words in empty fields fit."""
 MOST_SAID = 3
 """Sentences about what is missing; there is little room beside the figure."""
-
-
-class _CompareRelay(QObject):
-    """Brings progress from the worker to the dialog."""
-
-    moved = Signal(int, int)
 
 
 class CompareDialog(QDialog):
@@ -63,12 +58,13 @@ class CompareDialog(QDialog):
         self.setObjectName("compareDialog")
         self.setWindowTitle(self.tr("Compare methods"))
         self._image, self._networks, self._background = image, networks, background
-        self._ticket: BackgroundTask | None = None
+        self._latest = LatestOnly(
+            background, self._on_done, self._on_failed, self, self._on_progress
+        )
+        self._busy = False
         self._saver = Saver(background)
         self._saver.written.connect(self._on_written)
         self.result_shown: Compared | None = None
-        self._relay = _CompareRelay(self)
-        self._relay.moved.connect(self._on_progress, Qt.ConnectionType.QueuedConnection)
         self.choices = CompareChoices(network, layers, others)
         self.go = QPushButton(self.tr("Compare"))
         self.check = QPushButton(self.tr("Sanity check"))
@@ -176,20 +172,14 @@ class CompareDialog(QDialog):
     def _begin(self, sanity: bool) -> None:
         self._stale, self._changed = True, False
         try:
-            request = self.choices.request(self._image)
+            query = self.choices.query(self._image, sanity)
         except BadInput as error:
             self.said.setText(worded(error))
             self._show_state()
             return
         self.cancel()
-        tickets: list[BackgroundTask] = []
-
-        def stopped() -> bool:
-            return bool(tickets) and tickets[0].cancelled.is_set()
-
-        work = partial(drawn, request, sanity, self._networks, self._relay.moved.emit, stopped)
-        self._ticket = self._background.submit(work, self._on_done, self._on_failed)
-        tickets.append(self._ticket)
+        self._busy = True
+        self._latest.ask(partial(comparison, query, self._networks))
         self.said.setText("")
         self._show_state()
 
@@ -202,9 +192,10 @@ class CompareDialog(QDialog):
     @Slot()
     def cancel(self) -> None:
         """Give up what is being computed."""
-        if self._ticket is not None:
-            self._ticket.cancel()
-            self._ticket = None
+        if self._busy:
+            self._busy = False
+            self._latest.given_up = True
+            self._latest.forget()
             self.said.setText(self.tr("Cancelled."))
         self._show_state()
 
@@ -214,7 +205,7 @@ class CompareDialog(QDialog):
         super().done(result)
 
     def _show_state(self) -> None:
-        busy = self._ticket is not None
+        busy = self._busy
         self.go.setEnabled(not busy)
         self.check.setEnabled(not busy)
         self.stop.setVisible(busy)
@@ -223,14 +214,14 @@ class CompareDialog(QDialog):
             button.setEnabled(self.result_shown is not None)
         self.older.setVisible(self._stale and self.result_shown is not None)
 
-    @Slot(int, int)
-    def _on_progress(self, count: int, total: int) -> None:
+    def _on_progress(self, made: Progress) -> None:
+        count, total = made
         self.progress.setRange(0, total)
         self.progress.setValue(count)
 
-    def _on_done(self, made: ComparisonResult | None) -> None:
-        self._ticket = None
-        if made is not None:
+    def _on_done(self, made: ComparisonResult | Progress) -> None:
+        self._busy = False
+        if isinstance(made, ComparisonResult):  # else it was given up
             self.result_shown, self._stale = made.compared, self._changed
             self.view.show_levels(made.levels)
             first, rest = made.refusals[:MOST_SAID], len(made.refusals) - MOST_SAID
@@ -240,7 +231,7 @@ class CompareDialog(QDialog):
         self._show_state()
 
     def _on_failed(self, error: BaseException) -> None:
-        self._ticket = None
+        self._busy = False
         self._show_state()
         if not isinstance(error, PareidoliaError):
             raise error

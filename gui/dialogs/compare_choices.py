@@ -16,16 +16,20 @@ from PySide6.QtWidgets import (
 )
 
 from engine.attribution.registry import METHODS
+from engine.attribution.unit_name import units_of
 from engine.colour_map import SEQUENTIAL
 from engine.errors import BadInput
+from engine.looking import ComparisonRequest
 from gui.dialogs.completers import SeveralCompleter, UnitsCompleter
-from gui.run.comparison import ComparisonRequest, units_of
+from gui.run.comparison import MOST_COLUMNS, ComparisonQuery
 from gui.run.networks import NetworkKey
 
 OVER = 0.6
 """How strongly maps lie over the photo, when they do."""
 SEEN = 8
 """Rows of the list of layers."""
+LIKELY = 3
+"""Most likely classes, where none is named."""
 AT_FIRST = ("gradient", "guided backprop", "Grad-CAM", "guided Grad-CAM")
 
 
@@ -97,8 +101,9 @@ class CompareChoices(QWidget):
                 "for each place of the square (Zeiler and Fergus 2014)"
             )
         )
-        self.boxes["occlusion"].toggled.connect(self.companions.setEnabled)
-        self.companions.setEnabled(self.boxes["occlusion"].isChecked())
+        covering = self.boxes[next(method.title for method in METHODS if method.covers)]
+        covering.toggled.connect(self.companions.setEnabled)
+        self.companions.setEnabled(covering.isChecked())
         form = QFormLayout()
         form.addRow(self.tr("Classes"), self.classes)
         form.addRow(self.tr("Units"), self.units)
@@ -136,7 +141,7 @@ class CompareChoices(QWidget):
                 item.setHidden(False)
                 self.layers.scrollToItem(item)
 
-    def request(self, image: QImage) -> ComparisonRequest:
+    def query(self, image: QImage, sanity: bool = False) -> ComparisonQuery:
         """Return what is asked for. Raises `BadInput`, which says what is missing or wrong."""
         methods = tuple(name for name, box in self.boxes.items() if box.isChecked())
         if not methods:
@@ -149,18 +154,20 @@ class CompareChoices(QWidget):
             )
         second = self.second.currentText() if self.second.currentIndex() > 0 else ""
         items = [self.layers.item(row) for row in range(self.layers.count())]
-        return ComparisonRequest(
-            image, methods, (self._network, (second, None, None)) if second else (self._network,),
-            classes,
+        networks = (self._network, (second, None, None)) if second else (self._network,)
+        request = ComparisonRequest(
+            methods, classes, units, 1 if sanity else LIKELY,
             tuple(
                 item.data(Qt.ItemDataRole.UserRole)
                 for item in items
                 if item.checkState() is Qt.CheckState.Checked
             ),
-            self.colours.currentText(), self.one_scale.isChecked(),
-            OVER if self.over.isChecked() else 0.0, self.own_colours.isChecked(), units,
+            sanity, self.colours.currentText(), self.one_scale.isChecked(),
+            OVER if self.over.isChecked() else 0.0, self.own_colours.isChecked(),
             self.companions.isChecked() and self.companions.isEnabled(),
+            most_columns=MOST_COLUMNS,
         )  # fmt: skip
+        return ComparisonQuery(image, networks, request)
 
     @Slot(str)
     def _find_layers(self, text: str) -> None:

@@ -27,9 +27,8 @@ from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import SaveDialogOptions, Saver
 from gui.pixels import picture_of, to_image
 from gui.run.latest import LatestOnly
-from gui.run.maps import unit_of
+from gui.run.looking import PictureQuery
 from gui.run.networks import Networks
-from gui.run.pointer_queries import PictureQuery
 from gui.wording import worded
 
 if TYPE_CHECKING:
@@ -264,6 +263,7 @@ def _pointed(
 ) -> "tuple[Pointed, UnitName | str]":
     """Return what the target answers to, and the unit or the class's name; for a thread."""
     from engine.attribution.cut_out import pointed_at
+    from engine.attribution.unit import Unit
     from engine.attribution.unit_name import UnitName
     from engine.device import choose_device
 
@@ -272,7 +272,7 @@ def _pointed(
     network = (shared.twin() if device.type == "cpu" else shared).at(device, shared.dtype)
     photo = picture_of(query.image)
     if isinstance(target, UnitName):
-        return pointed_at(network, photo, unit_of(target)), target
+        return pointed_at(network, photo, Unit.named(target)), target
     if target is None:
         from engine.networks.fitting import fitted
 

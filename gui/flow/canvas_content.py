@@ -11,8 +11,8 @@ from gui.canvas.canvas import Canvas
 from gui.canvas.decoration import Labelled
 from gui.flow.finish import FinishFlow
 from gui.flow.readiness import missing
-from gui.panels.timeline import Moment
 from gui.pictures import OpenedPicture, Pictures
+from gui.run.history import Moment
 from gui.run.mailbox import PreviewImage
 from gui.run.worker import RunResult
 from gui.session import path_of

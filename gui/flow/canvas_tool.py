@@ -1,18 +1,18 @@
 """A canvas tool backed by a network: on or off, and only the newest request counts."""
 
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction
 
 from engine.errors import PareidoliaError
+from engine.looking import Answer, Request
 from gui.background import Background
 from gui.canvas.canvas import Canvas
 from gui.flow.live_maps import LiveMapsFlow
 from gui.run.latest import LatestOnly
+from gui.run.looking import NetworkView, PictureQuery
 from gui.run.networks import Networks
-from gui.run.pointer_queries import NetworkView
 from gui.wording import worded
 
 
@@ -43,7 +43,7 @@ class CanvasToolFlow(QObject):
     def renew(self) -> None:
         """Ask for what is to be shown now."""
 
-    def show_found(self, found: Any) -> None:
+    def show_found(self, found: Answer) -> None:
         """Show what was asked for, while the tool is on."""
 
     def show_problem(self, text: str) -> None:
@@ -82,9 +82,9 @@ class CanvasToolFlow(QObject):
 
     # -- requests and answers -------------------------------------------------------------
 
-    def ask(self, work: Callable[[], Any]) -> None:
-        """Work this out behind the window, unless something newer comes first."""
-        self._newest.ask(work)
+    def ask(self, query: PictureQuery, request: Request) -> None:
+        """Look behind the window, unless something newer comes first."""
+        self._newest.ask(partial(self._view.one, query, request))
 
     @Slot()
     def _on_other(self) -> None:
@@ -93,7 +93,7 @@ class CanvasToolFlow(QObject):
             self.clear()
             self.renew()
 
-    def _on_found(self, found: Any) -> None:
+    def _on_found(self, found: Answer) -> None:
         if self.on:
             self.show_found(found)
 

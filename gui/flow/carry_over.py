@@ -7,11 +7,13 @@ from PySide6.QtGui import QImage
 
 from engine.errors import BadInput
 from engine.job import Job
+from engine.looking import Request
 from engine.networks.classes import class_number
 from gui.background import Background
 from gui.carry_over import CARRIED, lacks
 from gui.flow.layers import LayersFlow
 from gui.pictures import Pictures
+from gui.run.looking import NetworkView, PictureQuery
 from gui.run.networks import NetworkKey, Networks, network_key_of
 from gui.session import path_of
 from gui.studio import Studio
@@ -89,13 +91,6 @@ class CarryOverFlow(QObject):
 
 def likeliest_class(networks: Networks, network_key: NetworkKey, image: QImage) -> str:
     """Return the class that a network finds likeliest in an image."""
-    import torch
-
-    from gui.run.maps import fitting
-
-    network = networks.get(*network_key).twin()
-    with torch.inference_mode():
-        logits = network.logits(fitting(image, network))
-    number = int(logits[0].argmax())
-    found = network.classes[number]
+    query = PictureQuery(image, *network_key[:2], "cpu", network_key[2])
+    number, found, _ = NetworkView(networks).one(query, Request()).top[0]
     return str(number) if "," in found else found

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication, Qt
 
 from gui.flow.pointer import looked_at
-from gui.run.pointer_queries import PictureQuery
+from gui.run.looking import PictureQuery
 
 if TYPE_CHECKING:
     from gui.dialogs.cut_out import CutOutDialog

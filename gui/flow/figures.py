@@ -10,12 +10,12 @@ from engine.errors import PareidoliaError
 from engine.image import Picture
 from engine.job import Job
 from gui.background import Background
-from gui.canvas.figure_view import levels_of
 from gui.dialogs.figure import FigureWindow
 from gui.flow.files import FilesFlow
 from gui.flow.result_files import made_figure
 from gui.flow.running import RunFlow
 from gui.pictures import image_of
+from gui.pixels import levels_of
 from gui.run.networks import Networks, network_key_of
 from gui.run.worker import RunResult
 from gui.wording import worded

@@ -12,8 +12,8 @@ from engine.errors import PareidoliaError
 from engine.networks.classes import percent
 from gui.background import Background, BackgroundTask
 from gui.flow.lesson_state import MapSnapshot, WindowSnapshot, map_settings_values, step_of
-from gui.flow.live_maps import KINDS, LiveMapsFlow, as_requested
-from gui.run.map_answers import MapsAnswer
+from gui.flow.live_maps import LiveMapsFlow
+from gui.run.map_answers import KINDS, MapsAnswer
 from gui.run.networks import network_key_of
 from gui.session import job_to_values
 from gui.studio import Studio
@@ -94,10 +94,10 @@ class LessonCapture(QObject):
         """Whether an answer is a whole one about the network, class, methods and layer chosen."""
         asked, panel = answer.question, self.live_maps.panel
         chosen, job = panel.map_settings(), self.studio.job
-        about = (asked.target, asked.unit, asked.saliency, asked.grad_cam, asked.layer)
-        same = (*about, asked.occlusion) == (
-            chosen.target, panel.target.unit(), chosen.saliency, chosen.grad_cam, chosen.layer,
-            chosen.square,
+        about = asked.request
+        same = (about.target, about.methods, about.layer, about.square) == (
+            panel.target.unit() or chosen.target, () if asked.nameless else chosen.methods,
+            chosen.layer, chosen.square,
         )  # fmt: skip
         network = asked.network_key == network_key_of(job)
         return same and network and not answer.unfinished
@@ -111,9 +111,8 @@ class LessonCapture(QObject):
             and not self.live_maps.panel.map_settings().of_content
         ):
             # The run is further already: the step shows the picture that the maps are about.
-            self._make(
-                answer.question.image, as_requested(answer, self.live_maps.panel.map_settings())
-            )
+            shown = self.live_maps.panel.map_settings().occlusion_shown
+            self._make(answer.question.image, answer.showing(shown))
         elif not answer.top and answer.activation is None:
             current = self.live_maps.canvas_content.current
             if current is not None:
@@ -162,7 +161,7 @@ class LessonCapture(QObject):
         parts = [self.tr("{0} for {1} ({2})").format(heat.title, answer.target_name, size)]
         if heat.method.takes_layer and answer.layer:
             parts.append(self.tr("layer {0}").format(answer.layer))
-        parts.append(self.tr("network {0}").format(answer.question.network))
+        parts.append(self.tr("network {0}").format(answer.question.query.network))
         if type(heat) is Heat:  # the companions of an occlusion have keys of their own
             largest, reach = f"{heat.largest:.3g}", f"{heat.reach:.3g}"
             parts.append(self.tr("scale to {0}, maximum {1}").format(reach, largest))

@@ -1,23 +1,22 @@
 """The live maps: of which picture and class, when they are computed, where they show."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QImage
 
-from engine.attribution.square import SHOWN
 from engine.attribution.unit_name import UnitName
 from engine.job import Job
+from engine.looking import ActivationsRequest, Request
 from gui.canvas.canvas import Canvas
 from gui.flow.canvas_content import CanvasContent
 from gui.flow.layers import LayersFlow, LoadedNetwork
 from gui.flow.live_maps_text import LiveMapsText
-from gui.panels.live_maps import LiveMapsPanel, MapSettings
+from gui.panels.live_maps import LiveMapsPanel
 from gui.pixels import heat_image
-from gui.run.activation_grid import ActivationsRequest
 from gui.run.controller import RunController, State
-from gui.run.map_answers import MapsAnswer, MapsRequest
+from gui.run.looking import PictureQuery
+from gui.run.map_answers import KINDS, MapsAnswer, MapsRequest
 from gui.run.maps import MapsController
 from gui.run.networks import network_key_of
 from gui.studio import Studio
@@ -25,7 +24,6 @@ from gui.studio import Studio
 if TYPE_CHECKING:
     from engine.networks.layer import Layer
 
-KINDS = ("saliency", "grad_cam")
 PATIENCE = 300
 """Milliseconds after which it is said that maps are under way: quick ones come without a word."""
 
@@ -129,10 +127,15 @@ class LiveMapsFlow(QObject):
             self._clear()
             return
         job, unit = self.studio.job, target.unit()
+        nameless = target.of_unit and unit is None
+        methods = () if nameless or not looked else map_settings.methods
         question = MapsRequest(
-            image, job.network, job.weights, job.device, map_settings.target,
-            map_settings.saliency, map_settings.grad_cam, map_settings.layer, self._activations, looked,
-            unit, map_settings.square, target.of_unit and unit is None, job.preprocessing,
+            PictureQuery(image, job.network, job.weights, job.device, job.preprocessing),
+            Request(
+                unit or map_settings.target, methods, map_settings.layer, map_settings.square,
+                classes=looked, activations=self._activations,
+            ),
+            nameless,
         )  # fmt: skip
         self._drop_what_is_over(question)
         if looked and not self._open:
@@ -175,7 +178,7 @@ class LiveMapsFlow(QObject):
         problem = self.panel.target.problem
         if not problem and self.answer is not None:
             problem = self.answer.problem
-        wanted = asked is not None and any(asked.wants(kind) for kind in KINDS)
+        wanted = asked is not None and bool(asked.request.methods)
         self.panel.say(self._words.line(self.answer, problem, progress), bool(progress) and wanted)
 
     # -- what comes -----------------------------------------------------------------------
@@ -183,7 +186,11 @@ class LiveMapsFlow(QObject):
     @Slot(object)
     def _on_answer(self, answer: MapsAnswer) -> None:
         now, asked = self._newest, answer.question
-        if now is None or asked.network != self.studio.job.network or not asked.classes:
+        if (
+            now is None
+            or asked.query.network != self.studio.job.network
+            or not asked.request.classes
+        ):
             return
         if not self._fits(answer, now):
             return
@@ -208,7 +215,7 @@ class LiveMapsFlow(QObject):
         """Lay a map over the picture in the colours wished for."""
         map_settings = self.panel.map_settings()
         if self.answer is not None:
-            self.answer = as_requested(self.answer, map_settings)
+            self.answer = self.answer.showing(map_settings.occlusion_shown)
         heat = getattr(self.answer, kind, None)
         if heat is None and self.answer is not None and self.answer.unfinished:
             return  # the map before stays until this one has begun
@@ -271,17 +278,10 @@ class LiveMapsFlow(QObject):
 
 def without_others(answer: MapsAnswer | None, now: MapsRequest) -> MapsAnswer | None:
     """Return an answer without the maps that are made another way than is asked for now."""
-    if answer is None:
-        return None
-    if not answer.has_method("saliency", now):
-        answer = replace(answer, saliency=None, occlusion={})
-    return answer if answer.has_method("grad_cam", now) else replace(answer, grad_cam=None)
-
-
-def as_requested(answer: MapsAnswer, map_settings: MapSettings) -> MapsAnswer:
-    """Return an answer with the one of an occlusion's maps that is wished for."""
-    found = answer.occlusion.get(map_settings.occlusion_shown, answer.occlusion.get(SHOWN[0]))
-    return answer if found is None else replace(answer, saliency=found)
+    for kind in KINDS:
+        if answer is not None and not answer.has_method(kind, now):
+            answer = answer.without(kind)
+    return answer
 
 
 def maps_of(layers: "tuple[Layer, ...]") -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from PySide6.QtCore import QObject
 
 from engine.attribution.heat import Heat
-from engine.attribution.registry import find_method
 from engine.attribution.square import SHOWN
 from engine.networks.classes import percent
 from gui.run.map_answers import MapsAnswer, MapsRequest
@@ -29,7 +28,7 @@ class LiveMapsText(QObject):
         if answer is not None and answer.squeezed is not None:
             words = self.tr("{0} takes only square pictures: this one is squeezed to {1}\u00d7{2}.")
             down, across = answer.squeezed
-            lines.append(words.format(answer.question.network, across, down))
+            lines.append(words.format(answer.question.query.network, across, down))
         return "\n".join(filter(None, [*lines, problem]))
 
     def squeezed(self, answer: MapsAnswer) -> str:
@@ -46,17 +45,17 @@ class LiveMapsText(QObject):
         said = self.tr("{0}: {1}").format(answer.target_name, _size(answer))
         if answer.grad_cam is None:
             return said
-        where = answer.question.grad_cam
-        if where != "CAM":
+        method = answer.grad_cam.method
+        where = method.title
+        if method.takes_layer:
             where = self.tr("{0} at {1}").format(where, answer.layer)
         return f"{said}, {where}"
 
     def progress(self, asked: MapsRequest, answer: MapsAnswer | None) -> str:
         """Return how far the maps asked for are; `answer` is what there is of them."""
-        kind = "saliency" if asked.wants("saliency") else "grad_cam"
-        if not asked.wants(kind):
+        method = asked.method("saliency") or asked.method("grad_cam")
+        if method is None:
             return self.tr("working…")
-        method = find_method(getattr(asked, kind))
         if method.covers and answer is not None and answer.unfinished:
             return self.tr("{0}: {1:.0f}\u00a0%").format(method.title, 100 * answer.share)
         return self.tr("{0}: working…").format(method.title)

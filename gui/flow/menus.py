@@ -13,7 +13,7 @@ from gui.run.controller import State
 
 if TYPE_CHECKING:
     from gui.main_window import MainWindow
-    from gui.panels.timeline import Moment
+    from gui.run.history import Moment
 
 
 class MenusFlow(QObject):

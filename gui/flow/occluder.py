@@ -1,10 +1,10 @@
 """The occluder: a square that follows the pointer, and the classes or the unit as it moves."""
 
-from functools import partial
-
 from PySide6.QtCore import QObject, QPointF, QRectF, QSizeF, Slot
 from PySide6.QtGui import QAction, QImage
 
+from engine.looking import Answer, OccluderRequest, Request
+from engine.looking.answer import OccluderAnswer
 from engine.networks.classes import percent
 from gui.background import Background
 from gui.canvas.canvas import Canvas
@@ -12,8 +12,9 @@ from gui.canvas.tools import Mark
 from gui.flow.canvas_tool import CanvasToolFlow
 from gui.flow.live_maps import LiveMapsFlow
 from gui.flow.pointer import looked_at
+from gui.pixels import to_image
+from gui.run.looking import PictureQuery
 from gui.run.networks import Networks
-from gui.run.pointer_queries import OccluderAnswer, PictureQuery, covered
 
 MARK = "occluder"
 STEP = 0.25
@@ -103,10 +104,9 @@ class OccluderFlow(CanvasToolFlow):
             return
         square, job = self.square(), self.live_maps.studio.job
         self._draw(square)
-        shares = QRectF(
-            square.x() / size.width(), square.y() / size.height(),
-            square.width() / size.width(), square.height() / size.height(),
-        )  # fmt: skip
+        left, top = square.x() / size.width(), square.y() / size.height()
+        right = left + square.width() / size.width()
+        bottom = top + square.height() / size.height()
         panel, here = self.live_maps.panel, self.live_maps.layers.here
         unit = panel.target.unit()
         lacking = here is not None and not here.network.classes
@@ -116,7 +116,8 @@ class OccluderFlow(CanvasToolFlow):
             return
         query = PictureQuery(image, job.network, job.weights, job.device, job.preprocessing)
         target = panel.map_settings().target if unit is None else unit
-        self.ask(partial(covered, self._view, query, self.group.fill(), shares, target))
+        asked = OccluderRequest((left, top, right, bottom), self.group.fill())
+        self.ask(query, Request(target, classes=False, occluder=asked))
 
     def _draw(self, square: QRectF) -> None:
         fill = self.group.fill()
@@ -126,9 +127,11 @@ class OccluderFlow(CanvasToolFlow):
 
     # -- what the network says ------------------------------------------------------------
 
-    def show_found(self, found: OccluderAnswer) -> None:
+    def show_found(self, answer: Answer) -> None:
         """Show what the network says now."""
-        self.covered, self._cover = found, (found.kind, found.cover)
+        found = answer.occluder
+        assert found is not None
+        self.covered, self._cover = found, (found.fill, to_image(found.cover))
         self._draw(self.square())
         self.live_maps.panel.top.show_covered(found.top, found.before)
         before, now = found.answers

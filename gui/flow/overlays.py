@@ -18,9 +18,9 @@ from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import Saver
 from gui.flow.canvas_content import CanvasContent
 from gui.flow.files import FIGURES
-from gui.flow.live_maps import KINDS, LiveMapsFlow
+from gui.flow.live_maps import LiveMapsFlow
 from gui.pixels import picture_of
-from gui.run.map_answers import MapsAnswer
+from gui.run.map_answers import KINDS, MapsAnswer
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,21 @@
 """What is under the pointer: the maps' values, and a unit's receptive field."""
 
-from functools import partial
-from typing import TYPE_CHECKING
-
 from PySide6.QtCore import QObject, QPointF, QRectF, QTimer, Slot
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QLabel, QStatusBar
 
-from engine.attribution.heat import Heat
+from engine.attribution.heat import cell_on
+from engine.looking import Answer, FieldRequest, Request
+from engine.looking.answer import SHARE, UnitField
 from gui.background import Background
 from gui.canvas.canvas import Canvas
 from gui.canvas.tools import Mark
 from gui.flow.canvas_tool import CanvasToolFlow
-from gui.flow.live_maps import KINDS, LiveMapsFlow
+from gui.flow.live_maps import LiveMapsFlow
+from gui.pixels import to_image
+from gui.run.looking import PictureQuery
+from gui.run.map_answers import KINDS
 from gui.run.networks import Networks
-from gui.run.pointer_queries import SHARE, NetworkView, PictureQuery, UnitField, cell_on, unit_field
-
-if TYPE_CHECKING:
-    from engine.networks.network import Network
 
 FIELD, THEORETICAL, EFFECTIVE = "receptive_field", "theoretical", "effective"
 """Names of what lies on the canvas."""
@@ -121,7 +119,7 @@ class PointerFlow(CanvasToolFlow):
             heat = getattr(answer, kind, None)
             if at is None or answer is None or heat is None or kind not in shown:
                 continue
-            text = heat.said(value_at(heat, at))
+            text = heat.said(heat.value_at(at))
             if kind == "grad_cam" and answer.grid is not None:
                 row, column = cell_on(answer.grid[0], 1, at[1]), cell_on(answer.grid[1], 1, at[0])
                 where = self.tr("{0} cell {1}, {2}").format(answer.layer, row, column)
@@ -140,12 +138,13 @@ class PointerFlow(CanvasToolFlow):
         layer, unit = panel.map_settings().layer, panel.target.unit()
         channel = unit.channel if unit is not None and unit.layer == layer else None
         query = PictureQuery(image, job.network, job.weights, job.device, job.preprocessing)
-        self.ask(partial(_seen, self._view, query, layer, channel, at))
+        self.ask(query, Request(classes=False, unit_field=FieldRequest(at, layer, channel)))
 
-    def show_found(self, found: UnitField) -> None:
+    def show_found(self, found: Answer) -> None:
         """Show a field."""
-        self.seen = seen = found
-        self.canvas.set_overlay(FIELD, seen.overlay, OPACITY)
+        self.seen = seen = found.unit_field
+        assert seen is not None
+        self.canvas.set_overlay(FIELD, to_image(seen.overlay), OPACITY)
         boxes = ((THEORETICAL, seen.theoretical, False), (EFFECTIVE, seen.effective, True))
         for key, box, dashed in boxes:
             mark = None if box is None else Mark(self._on_canvas(box, seen.size), dashed)
@@ -175,37 +174,6 @@ class PointerFlow(CanvasToolFlow):
 
     def _where_layers_are(self) -> str:
         return self.tr("To choose another layer, select it in the network tree.")
-
-
-def last_layer(network: "Network", size: tuple[int, int]) -> str:
-    """Return the last layer with a map by the name that the tree shows.
-
-    A Sequential without a name in the literature stands for the layer that it ends with.
-    """
-    from engine.networks.fitting import last_map
-
-    wanted = last_map(network, size)
-    flat = (layer for top in network.layers(size) for layer in top.flat())
-    layer = next(layer for layer in flat if layer.name == wanted)
-    while layer.kind == "Sequential" and layer.children and not layer.field_name:
-        layer = layer.children[-1]
-    return layer.field_name or layer.name
-
-
-def _seen(
-    view: NetworkView, query: PictureQuery, layer: str, channel: int | None, at: tuple[float, float]
-) -> UnitField:
-    """Return the field of a layer's unit; of the last layer's without one. For a thread."""
-    if not layer:
-        network, picture = view.prepare(query)
-        layer = last_layer(network, (picture.shape[2], picture.shape[3]))
-    return unit_field(view, query, layer, channel, at)
-
-
-def value_at(heat: Heat, at: tuple[float, float]) -> float:
-    """Return a map's raw value at x and y, parts of the picture's width and height."""
-    height, width = heat.values.shape
-    return float(heat.values[cell_on(height, 1, at[1]), cell_on(width, 1, at[0])])
 
 
 def looked_at(live_maps: LiveMapsFlow) -> QImage | None:

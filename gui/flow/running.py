@@ -21,8 +21,9 @@ from gui.flow.shown_run import RunRecord, ShownRun
 from gui.panels.editors import commit_typed
 from gui.panels.losses import LossPanel
 from gui.panels.run_bar import RunBar
-from gui.panels.timeline import Moment, TimelinePanel
+from gui.panels.timeline import TimelinePanel
 from gui.run.controller import RunController, State
+from gui.run.history import Moment
 from gui.run.mailbox import Point, PreviewImage
 from gui.run.pace import words
 from gui.run.results import Results

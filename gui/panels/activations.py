@@ -1,15 +1,16 @@
 """How every channel of a layer responds to the picture, live."""
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtGui import QHideEvent, QImage, QShowEvent
 from PySide6.QtWidgets import QFormLayout, QSlider, QStackedWidget, QWidget
 
+from engine.looking import ActivationsRequest
+from engine.looking.answer import LARGEST, ActivationGrid
 from gui.background import Background
 from gui.panels.inspection import InspectionPanel
 from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile, TileGrid
 from gui.panels.unit_bars import Bar, UnitBars
-from gui.run.activation_grid import LARGEST, ActivationGrid, ActivationsRequest
 from gui.run.map_answers import MapsAnswer
 from gui.run.networks import Networks
 
@@ -32,6 +33,8 @@ class ActivationsPanel(InspectionPanel):
         super().__init__(networks, background, parent)
         self.setObjectName("activationsPanel")
         self.grid_shown: ActivationGrid | None = None
+        self.images: tuple[QImage, ...] = ()
+        """Its tiles."""
         self._order: list[int] = []
         self._map_settings: ActivationsRequest | None = None
         self.layer = LayerBox()
@@ -129,7 +132,11 @@ class ActivationsPanel(InspectionPanel):
     def on_answer(self, answer: MapsAnswer) -> None:
         """Show the activations of an answer of the maps' thread."""
         asked, subject = answer.question, self.subject
-        if asked.activations is None or asked.activations != self._map_settings or subject is None:
+        if (
+            asked.request.activations is None
+            or asked.request.activations != self._map_settings
+            or subject is None
+        ):
             return
         if asked.network_key != subject.network_key:
             return
@@ -138,7 +145,7 @@ class ActivationsPanel(InspectionPanel):
             self._clear()
             self.say(answer.activations_problem or answer.problem)
         elif answer.activations is not self.grid_shown:
-            self.grid_shown = answer.activations
+            self.grid_shown, self.images = answer.activations, answer.images
             self._show_grid()
 
     def _clear(self) -> None:
@@ -158,17 +165,17 @@ class ActivationsPanel(InspectionPanel):
         order = (-shown.means).argsort(kind="stable").tolist() if strongest else range(count)
         means, peaks = shown.means.tolist(), shown.peaks.tolist()
         names = shown.names or [""] * count
-        self.pages.setCurrentWidget(self.grid if shown.images else self.bars)
-        self.side.setEnabled(bool(shown.images))
-        self.scale.setEnabled(bool(shown.images))
-        if not shown.images:
+        self.pages.setCurrentWidget(self.grid if self.images else self.bars)
+        self.side.setEnabled(bool(self.images))
+        self.scale.setEnabled(bool(self.images))
+        if not self.images:
             self.bars.set_bars([Bar(c, names[c], means[c]) for c in order])
             self.say(self.tr("{0} units; strongest {1:.3g}").format(count, max(peaks)))
             return
         tip = self.tr("channel {0}: mean {1:.3g}, maximum {2:.3g}")
         self.grid.set_tiles([
             GridTile(
-                shown.images[c], f"{c} {names[c]}".strip(),
+                self.images[c], f"{c} {names[c]}".strip(),
                 f"{tip.format(c, means[c], peaks[c])}\n{names[c]}".strip(), c,
             )
             for c in order

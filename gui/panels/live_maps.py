@@ -60,6 +60,11 @@ class MapSettings:
     """Which of an occlusion's maps, one of `engine.attribution.square.SHOWN`."""
 
     @property
+    def methods(self) -> tuple[str, ...]:
+        """Those of the maps wanted."""
+        return tuple(filter(None, (self.saliency, self.grad_cam)))
+
+    @property
     def square(self) -> Square:
         """What an occlusion covers."""
         return Square(self.occlusion_side, self.occlusion_step, self.occlusion_fill)

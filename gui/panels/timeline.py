@@ -1,12 +1,10 @@
 """A run's history: a strip of thumbnails and a slider over the kept moments."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QRect, QSignalBlocker, QSize, Qt, Signal, Slot
 from PySide6.QtGui import (
     QHelpEvent,
-    QImage,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -25,18 +23,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.run.history import Moment
+
 GAP = 4
 """Pixels between thumbnails, at least."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """One kept picture of a run."""
-
-    iteration: int
-    total: int
-    stage: str
-    image: QImage
 
 
 class TimelineStrip(QWidget):

@@ -1,13 +1,22 @@
 """The moments of a run that are kept, denser near its start, within a budget of memory."""
 
 import threading
+from dataclasses import dataclass
 
 from PySide6.QtGui import QImage
 
-from gui.panels.timeline import Moment
-
 SPACING = 1.06
 """Each kept iteration is at least this much later than the one before: the start changes most."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One kept picture of a run."""
+
+    iteration: int
+    total: int
+    stage: str
+    image: QImage
 
 
 class History:

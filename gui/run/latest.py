@@ -1,32 +1,49 @@
-"""Work for which only the newest request counts, such as following the pointer."""
+"""Work for which only the newest request counts, such as live maps or following the pointer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
+from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from gui.background import Background, Done, Failed
+
+Work = Callable[[], Any]
+"""Returns its result; or is a generator function, which yields states on the way to it and returns
+it: between two states it may be closed."""
 
 
 class LatestOnly(QObject):
     """Does one piece of work at a time; of those that arrive meanwhile, only the last."""
 
+    _grown = Signal(object)
+
     def __init__(
-        self, background: Background, done: Done, failed: Failed, parent: QObject | None = None
-    ) -> None:
-        """`done` and `failed` are called in the GUI thread, as with `Background.submit`."""
+        self, background: Background, done: Done, failed: Failed, parent: QObject | None = None,
+        grown: Done | None = None,
+    ) -> None:  # fmt: skip
+        """`done`, `failed`, `grown` are called in the GUI thread, as with `Background.submit`.
+
+        `grown` gets what a generator yields, but for None; `done` what it returns, or where it was
+        given up the last that it had yielded.
+        """
         super().__init__(parent)
         self._background, self._done, self._failed = background, done, failed
-        self._waiting: Callable[[], Any] | None = None
+        self._on_grown = grown
+        self._waiting: Work | None = None
         self._under_way = False
         self._wanted = False
+        self.given_up = False
+        """Whether a generator under way is to end at its next state; any thread may read it."""
+        self._grown.connect(self._tell_growth, Qt.ConnectionType.QueuedConnection)
 
     @property
     def busy(self) -> bool:
         """Whether anything is under way or waits."""
         return self._under_way
 
-    def ask(self, work: Callable[[], Any]) -> None:
+    def ask(self, work: Work) -> None:
         """Carry this out as soon as the piece under way has ended."""
         self._waiting = work
         if not self._under_way:
@@ -40,7 +57,31 @@ class LatestOnly(QObject):
         if self._waiting is not None:
             work, self._waiting = self._waiting, None
             self._under_way = self._wanted = True
-            self._background.submit(work, self._on_done, self._on_failed)
+            self.given_up = False
+            self._background.submit(partial(self._carry_out, work), self._on_done, self._on_failed)
+
+    def _carry_out(self, work: Work) -> Any:
+        """Return the result of work, in another thread."""
+        result = work()
+        return self._last_state(result) if isinstance(result, Generator) else result
+
+    def _last_state(self, states: Generator[Any, None, Any]) -> Any:
+        last = None
+        with closing(states):
+            while not self.given_up:
+                try:
+                    state = next(states)
+                except StopIteration as end:
+                    return end.value
+                if state is not None:
+                    last = state
+                    self._grown.emit(state)
+        return last
+
+    @Slot(object)
+    def _tell_growth(self, state: object) -> None:
+        if self._wanted and not self.given_up and self._on_grown is not None:
+            self._on_grown(state)
 
     def _on_done(self, result: Any) -> None:
         wanted = self._ended()

@@ -1,124 +1,140 @@
 """What the live maps are asked, and what is answered."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from PySide6.QtGui import QImage
 
 from engine.attribution.heat import Heat
-from engine.attribution.registry import find_method
-from engine.attribution.square import Square
+from engine.attribution.registry import Method
+from engine.attribution.square import SHOWN
 from engine.attribution.unit_name import UnitName
-from gui.run.activation_grid import ActivationGrid, ActivationsRequest
+from engine.looking import Answer, Request
+from gui.run.looking import PictureQuery
 from gui.run.networks import NetworkKey
+from gui.wording import worded
+
+KINDS = ("saliency", "grad_cam")
+"""Of maps, by what the method looks at: pixels, or a layer. Of each kind one map is shown."""
+
+
+def kind_of(method: Method) -> str:
+    """Return which of `KINDS` a method's maps are."""
+    return KINDS[method.of_layer]
 
 
 @dataclass(frozen=True)
 class MapsRequest:
     """What is to be looked at, with what."""
 
-    image: QImage
-    network: str
-    weights: str | None
-    device: str
-    target: int | None
-    """A class by number; None: the most likely one."""
-    saliency: str = ""
-    """A method of `engine.attribution.registry.METHODS` that looks at pixels; empty: none."""
-    grad_cam: str = ""
-    """One that looks at a layer; empty: none."""
-    layer: str = ""
-    """Empty: the last layer that has a map."""
-    activations: ActivationsRequest | None = None
-    """Whose channels are wanted."""
-    classes: bool = True
-    """Whether classes and maps are wanted, not the activations alone."""
-    unit: UnitName | None = None
-    """What the maps are about instead of the class."""
-    occlusion: Square = field(default_factory=Square)
-    """What an occlusion covers."""
+    query: PictureQuery
+    request: Request
     nameless: bool = False
     """Whether a unit is wanted, and not yet said which: then there are no maps."""
-    preprocessing: str | None = None
-    """As the job says it; None: as the weights want."""
+
+    @property
+    def image(self) -> QImage:
+        """The picture."""
+        return self.query.image
 
     @property
     def network_key(self) -> NetworkKey:
         """Who looks: network, weights and how pictures are prepared."""
-        return self.network, self.weights, self.preprocessing
+        return self.query.network_key
 
     @property
-    def slow(self) -> bool:
-        """Whether a map is wanted that takes seconds."""
-        return self.wants("saliency") and find_method(self.saliency).slow
+    def unit(self) -> UnitName | None:
+        """What the maps are about instead of a class."""
+        target = self.request.target
+        return target if isinstance(target, UnitName) else None
 
-    def wants(self, kind: str) -> bool:
-        """Whether saliency or grad_cam is to be made."""
-        return bool(getattr(self, kind)) and not self.nameless
+    def method(self, kind: str) -> Method | None:
+        """Return the method of a kind that is to be carried out; None: none is."""
+        return next((one for one in self.request.rows if kind_of(one) == kind), None)
 
     def asks_for_the_same(self, other: "MapsRequest") -> bool:
         """Whether the same is asked, about whatever picture."""
         blank = QImage()
-        return replace(self, image=blank) == replace(other, image=blank)
+        mine, yours = (
+            replace(each, query=replace(each.query, image=blank)) for each in (self, other)
+        )
+        return mine == yours
 
 
 @dataclass(frozen=True)
-class MapsAnswer:
+class MapsAnswer(Answer):
     """Most likely classes, the maps, and a layer's activations."""
 
-    question: MapsRequest
-    top: tuple[tuple[int, str, float], ...] = ()
-    """Number, name, probability."""
-    target: int = 0
-    target_name: str = ""
-    probability: float = 0.0
-    layer: str = ""
-    saliency: Heat | None = None
-    """Of an occlusion one of `occlusion`."""
-    occlusion: Mapping[str, Heat] = field(default_factory=dict)
-    """All that one occlusion makes, by names of `SHOWN`; of a unit the drop alone."""
-    grad_cam: Heat | None = None
-    problem: str = ""
-    """Why a map, or everything when `top` is empty, is missing."""
-    unfinished: bool = False
-    """Whether more is to come: of an occlusion map, or the maps after the activations; or would
-    have come, had not something else been asked for meanwhile."""
-    activations: ActivationGrid | None = None
-    activations_problem: str = ""
-    """Why they are missing."""
-    activation: float | None = None
-    """Of the unit that the maps are about; then `target_name` is the unit's, with its place."""
-    grid: tuple[int, int] | None = None
-    """Rows and columns of the layer that Grad-CAM looked at."""
-    plain: tuple[str, ...] = ()
-    """Activations for which a map's method has no rule."""
-    squeezed: tuple[int, int] | None = None
-    """Height and width at which a network sees the picture that takes squares only, if it is none."""
-    share: float = 0.0
-    """Of an occlusion's work that is done."""
+    question: MapsRequest = field(kw_only=True)
+    images: tuple[QImage, ...] = ()
+    """The tiles of `activations`."""
+    seconds: float = 0.0
+    """That the whole answer took."""
+
+    @classmethod
+    def of(
+        cls, question: MapsRequest, answer: Answer, images: tuple[QImage, ...] = ()
+    ) -> "MapsAnswer":
+        """Return an answer of the engine's to a question."""
+        found = {one.name: getattr(answer, one.name) for one in fields(Answer)}
+        return cls(**found, question=question, images=images)
+
+    @property
+    def problem(self) -> str:
+        """Why a map, or everything when `top` is empty, is missing."""
+        return "" if self.error is None else worded(self.error)
+
+    @property
+    def activations_problem(self) -> str:
+        """Why they are missing."""
+        return "" if self.activations_error is None else worded(self.activations_error)
+
+    @property
+    def saliency(self) -> Heat | None:
+        """The map of what looks at pixels; of an occlusion one of `occlusion`."""
+        return self.map_of("saliency")
+
+    @property
+    def grad_cam(self) -> Heat | None:
+        """The map of what looks at a layer."""
+        return self.map_of("grad_cam")
+
+    def map_of(self, kind: str) -> Heat | None:
+        """Return the map of a kind; None: there is none."""
+        return next((heat for heat in self.maps.values() if kind_of(heat.method) == kind), None)
+
+    def without(self, kind: str) -> "MapsAnswer":
+        """Return the answer without the map of a kind."""
+        left = {key: heat for key, heat in self.maps.items() if kind_of(heat.method) != kind}
+        return replace(self, maps=left, occlusion=self.occlusion if kind == "grad_cam" else {})
+
+    def showing(self, name: str) -> "MapsAnswer":
+        """Return the answer with another of an occlusion's maps, by its name in `SHOWN`."""
+        heat = self.occlusion.get(name, self.occlusion.get(SHOWN[0]))
+        if heat is None:
+            return self
+        return replace(self, maps={**self.maps, heat.method.command: heat})
 
     def of_picture(self, now: MapsRequest) -> bool:
         """Whether this is what the network now asked says of the picture now asked about."""
         asked = self.question
-        return (
-            asked.network_key == now.network_key and asked.image.cacheKey() == now.image.cacheKey()
-        )
+        same = asked.image.cacheKey() == now.image.cacheKey()
+        return asked.network_key == now.network_key and same
 
     def of_target(self, now: MapsRequest) -> bool:
         """Whether this is about the class or unit now asked about."""
-        asked = self.question
+        asked, wanted = self.question, now.request.target
         if (asked.unit, asked.nameless) != (now.unit, now.nameless):
             return False
         likely = self.top[0][0] if self.top else self.target
-        meant = likely if now.target is None else now.target
-        return asked.target == now.target or now.unit is not None or meant == self.target
+        meant = likely if wanted is None else wanted
+        return asked.request.target == wanted or meant == self.target
 
     def has_method(self, kind: str, now: MapsRequest) -> bool:
-        """Whether saliency or grad_cam is made the way that is now asked for."""
-        asked = self.question
-        if kind == "grad_cam":
-            return (asked.grad_cam, asked.layer) == (now.grad_cam, now.layer)
-        if asked.saliency != now.saliency:
+        """Whether the map of a kind is made the way that is now asked for."""
+        asked, mine, wanted = self.question, self.question.method(kind), now.method(kind)
+        if mine != wanted:
             return False
-        covers = bool(now.saliency) and find_method(now.saliency).covers
-        return asked.occlusion == now.occlusion or not covers
+        if kind == "grad_cam":
+            return asked.request.layer == now.request.layer
+        covers = wanted is not None and wanted.covers
+        return asked.request.square == now.request.square or not covers

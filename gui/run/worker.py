@@ -21,10 +21,9 @@ from engine.job import Job, carried, frames_of, opened, prepare
 from engine.steering import Steering
 from engine.task import Frame, Labels
 from gui.garbage import collect_soon
-from gui.panels.timeline import Moment
 from gui.pixels import Bytes, to_image
 from gui.run.film_frames import FilmFrames
-from gui.run.history import History
+from gui.run.history import History, Moment
 from gui.run.mailbox import Mailbox, PreviewImage
 from gui.run.networks import Networks
 from gui.run.turn import Turn

@@ -14,6 +14,8 @@ from engine.attribution.registry import METHODS
 from engine.errors import BadInput
 from engine.inspection.folder import picture_files
 from engine.inspection.patches import PatchSearch
+from engine.looking import ActivationsRequest, Request
+from engine.networks.fitting import fitted
 from engine.networks.network import Network
 from tests.benchmarks.ascent import CLASSES, loaded_network
 from tests.benchmarks.inputs import data_file, network, photo
@@ -100,8 +102,9 @@ def _live_rows(device: torch.device) -> Iterator[Row]:
         from PySide6.QtGui import QImage
 
         from gui.pixels import to_image
-        from gui.run.activation_grid import ActivationsRequest
-        from gui.run.maps import MapsRequest, MapsWorker, fitting
+        from gui.run.looking import PictureQuery, pixels_of
+        from gui.run.map_answers import MapsRequest
+        from gui.run.maps import MapsWorker
         from gui.run.networks import Networks
     except ImportError:
         yield Row(what, None, note="PySide6 is not installed")
@@ -109,22 +112,16 @@ def _live_rows(device: torch.device) -> Iterator[Row]:
     pixels = photo(max(LIVE_SIZE)).tensor().permute(1, 2, 0).mul(255).byte().numpy()
     image: QImage = to_image(pixels).scaled(*LIVE_SIZE)
     asked = MapsRequest(
-        image,
-        "slim_vgg",
-        None,
-        device.type,
-        None,
-        grad_cam="Grad-CAM",
-        activations=ActivationsRequest(),
+        PictureQuery(image, "slim_vgg", None, device.type),
+        Request(methods=("Grad-CAM",), activations=ActivationsRequest()),
     )
     worker = MapsWorker(Networks())
     problems: list[str] = []
-    worker.answered.connect(lambda answer, _seconds: problems.append(answer.problem))
-    found = worker._network(asked)
-    picture = fitting(image, found)
+    found = worker.view.network(asked.query)
+    picture = fitted(found, pixels_of(image)[None])
     with torch.no_grad():
         forward = _seconds(lambda: found.logits(picture))
-    seconds = _seconds(lambda: worker.answer(asked))
+    seconds = _seconds(lambda: problems.append(worker.answer(asked).problem))
     assert not any(problems), problems[0]
     note = f"{picture.shape[3]}x{picture.shape[2]} px; the floor is one forward pass"
     yield Row(what, 1000 * seconds, "ms", floor=1000 * forward, note=note)

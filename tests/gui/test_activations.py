@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from engine.errors import BadInput
 from engine.image import open_picture
 from engine.inspection import folder as reading
+from engine.looking import ActivationsRequest
+from engine.looking.activation_grid import of_classes, shown_name, tiles
+from engine.looking.answer import ActivationGrid
 from engine.networks.card import Card, Preprocessing
 from engine.networks.fitting import last_map
 from engine.networks.network import Network
@@ -33,16 +36,11 @@ from gui.panels.inputs import InputKey
 from gui.panels.inspection import LayerChoice, Subject
 from gui.pixels import to_array
 from gui.run import maps as maps_module
-from gui.run.activation_grid import (
-    ActivationGrid,
-    ActivationsRequest,
-    of_classes,
-    pictures,
-    shown_name,
-)
 from gui.run.controller import State
-from gui.run.maps import MapsAnswer, MapsRequest, MapsWorker
+from gui.run.map_answers import MapsAnswer, MapsRequest
+from gui.run.maps import MapsWorker
 from gui.run.networks import Networks
+from tests.gui.looks import answers_of, as_seen, maps_request
 from tests.gui.stories import CAT, MOSAIC, quick_job, until, until_idle
 
 SIDE = 8
@@ -115,14 +113,11 @@ def question(image: QImage, request: ActivationsRequest | None, **changes: objec
         "image": image, "network": "hand", "weights": None, "device": "cpu", "target": None,
         "activations": request,
     }  # fmt: skip
-    return MapsRequest(**{**values, **changes})  # type: ignore[arg-type]
+    return maps_request(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def answered(asked: MapsRequest) -> MapsAnswer:
-    worker, heard = MapsWorker(NETWORKS), list[MapsAnswer]()
-    worker.answered.connect(lambda answer, _seconds: heard.append(answer))
-    worker.answer(asked)
-    return heard[0]
+    return MapsWorker(NETWORKS).answer(asked)
 
 
 # -- what is worked out -------------------------------------------------------------------
@@ -149,10 +144,11 @@ def shades(image: QImage) -> tuple[int, int]:
 def test_maps_are_shown_as_gray_from_zero(
     qapp: object, layer: str, together: bool, expected: list[tuple[int, int]]
 ) -> None:
-    grid = answered(question(two_colours(), ActivationsRequest(layer, together))).activations
+    answer = answered(question(two_colours(), ActivationsRequest(layer, together)))
+    grid = answer.activations
     assert grid is not None
     assert (grid.layer, grid.size) == (layer, (SIDE, SIDE))
-    assert [shades(image) for image in grid.images] == expected
+    assert [shades(image) for image in answer.images] == expected
     low = -0.5 if layer == "conv" else 0.0
     assert grid.means.tolist() == pytest.approx([0.5, 0.1, low, 0])
     assert grid.peaks.tolist() == pytest.approx([1, 0.2, 0, 0])
@@ -163,31 +159,32 @@ def test_one_very_strong_answer_does_not_leave_the_rest_dark(qapp: object) -> No
     maps = torch.zeros(10, 32, 32)
     maps[0, 0, 0] = 1000.0
     maps[1] = 1.0
-    first, second = pictures(maps, together=True)[:2]
-    assert to_array(first)[0, 0, 0] == 255
-    assert (to_array(second)[..., 0] == 255).all()
+    first, second = tiles(maps, together=True)[:2]
+    assert first[0, 0] == 255
+    assert (second == 255).all()
 
 
 def test_large_maps_are_shrunk_to_the_largest_tile(qapp: object) -> None:
     maps = torch.zeros(2, 100, 384)
     maps[0, :, ::2] = 1.0
-    image = pictures(maps, together=True)[0]
-    assert (image.width(), image.height()) == (192, 50)
-    assert (to_array(image)[..., 0] == 128).all(), "each pixel is the mean of its four"
+    tile = tiles(maps, together=True)[0]
+    assert tile.shape == (50, 192)
+    assert (tile == 128).all(), "each pixel is the mean of its four"
 
 
 def test_numbers_that_are_not_finite_are_black(qapp: object) -> None:
     maps = torch.ones(2, 4, 4)
     maps[0] = torch.nan
-    dark, light = pictures(maps, together=True)
-    assert not to_array(dark)[..., :3].any()
-    assert (to_array(light) == 255).all()
+    dark, light = tiles(maps, together=True)
+    assert not dark.any()
+    assert (light == 255).all()
 
 
 def test_vectors_are_numbers_with_the_names_of_classes(qapp: object) -> None:
-    grid = answered(question(two_colours(), ActivationsRequest("fc"))).activations
+    answer = answered(question(two_colours(), ActivationsRequest("fc")))
+    grid = answer.activations
     assert grid is not None
-    assert grid.images == ()
+    assert answer.images == ()
     assert grid.size == (1, 1)
     assert grid.peaks.tolist() == pytest.approx([0.5, 0.1, 0])
     assert grid.names == ("red", "green", "never")
@@ -234,11 +231,8 @@ def test_no_layer_means_the_last_that_has_a_map(qapp: object) -> None:
 
 
 def test_activations_come_before_maps_that_take_long(qapp: object) -> None:
-    worker, states = MapsWorker(NETWORKS), list[MapsAnswer]()
-    worker.grown.connect(states.append)
-    answer = worker._answer(
-        question(two_colours(), ActivationsRequest("relu"), saliency="occlusion")
-    )
+    asked = question(two_colours(), ActivationsRequest("relu"), saliency="occlusion")
+    states, answer = answers_of(MapsWorker(NETWORKS), asked)
     assert answer.saliency is not None
     assert states[0].unfinished
     assert states[0].saliency is None
@@ -458,7 +452,7 @@ def test_the_grid_follows_the_layer_that_is_selected(window: MainWindow, qtbot: 
     content = window.canvas_content.content()
     assert content is not None
     with torch.no_grad():
-        picture = maps_module.fitting(content.image, network)
+        picture = as_seen(content.image, network)
         maps = network.taps(picture, ["relu3_1"])["relu3_1"][0]
     assert np.allclose(grid.means, maps.mean((1, 2)), rtol=1e-5)
     assert np.allclose(grid.peaks, maps.amax((1, 2)), rtol=1e-5)
@@ -475,7 +469,7 @@ def test_the_grid_follows_the_layer_that_is_selected(window: MainWindow, qtbot: 
     panel.scale.activated.emit(1)
     until(qtbot, lambda: panel.grid_shown is not grid)
     assert panel.grid_shown is not None
-    alive = [image for image, peak in zip(panel.grid_shown.images, grid.peaks, strict=True) if peak]
+    alive = [image for image, peak in zip(panel.images, grid.peaks, strict=True) if peak]
     assert {int(to_array(image)[..., 0].max()) for image in alive} == {255}
     panel.side.setValue(100)
     assert panel.grid.side == 100
@@ -559,7 +553,7 @@ def test_the_grid_follows_a_run_at_its_leisure(window: MainWindow, qtbot: QtBot)
         assert not np.array_equal(before.means, after.means), "each is of a newer frame"
     assert panel.grid_shown is seen[-1][1]
     window.inspect.setCurrentWidget(window.inspection.panels["filters"])
-    until(qtbot, lambda: not window.maps._busy)
+    until(qtbot, lambda: not window.maps.busy)
     window.maps.forget()
     seen.clear()
     QTest.qWait(1500)

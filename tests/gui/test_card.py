@@ -1,19 +1,20 @@
 """What the window asks the engine, on a card that is pretended: tensors stay together there."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 
 import pytest
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QImage
 
 from engine.attribution.unit_name import UnitName
+from engine.looking import ActivationsRequest
 from gui.pictures import open_for_screen
-from gui.run.activation_grid import ActivationsRequest
-from gui.run.maps import MapsRequest, MapsWorker
+from gui.run.looking import NetworkView, PictureQuery
+from gui.run.maps import MapsWorker
 from gui.run.networks import Networks
-from gui.run.pointer_queries import NetworkView, PictureQuery, covered, unit_field
 from tests.card import PretendCard, pretended
+from tests.gui.looks import covered, maps_request, unit_field
 from tests.gui.stories import CAT
 
 
@@ -30,13 +31,14 @@ def cat(qapp: object) -> QImage:
 
 def test_maps_and_activations(card: PretendCard, cat: QImage) -> None:
     worker = MapsWorker(Networks())
-    plain = MapsRequest(cat, "slim_vgg", None, "auto", None, "guided backprop", "Grad-CAM")
+    wanted = partial(maps_request, cat, device="auto")
+    grid, unit = ActivationsRequest("relu3_1"), UnitName("relu4_2", 5)
     for asked in (
-        replace(plain, activations=ActivationsRequest("relu3_1")),
-        replace(plain, saliency="SmoothGrad", unit=UnitName("relu4_2", 5)),
-        replace(plain, saliency="", grad_cam="CAM"),
+        wanted(saliency="guided backprop", grad_cam="Grad-CAM", activations=grid),
+        wanted(saliency="SmoothGrad", grad_cam="Grad-CAM", unit=unit),
+        wanted(grad_cam="CAM"),
     ):
-        answer = worker._answer(asked)
+        answer = worker.answer(asked)
         assert answer.problem == answer.activations_problem == ""
         assert answer.grad_cam is not None
     assert card.moved > 20

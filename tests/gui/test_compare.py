@@ -196,7 +196,7 @@ def test_it_asks_what_the_window_asks(window: MainWindow, qtbot: QtBot) -> None:
     window.live_maps.select_layer("relu3_3")
     dialog = opened(window)
     name = window.networks.get("slim_vgg").classes[7]
-    order = dialog.choices.request(dialog._image)
+    order = dialog.choices.query(dialog._image).request
     assert order.classes == (name,)
     assert order.layers == ("relu3_3",)
     dialog.choices.classes.clear()
@@ -363,7 +363,7 @@ def test_a_figure_is_marked_as_soon_as_something_else_is_chosen(
     choices.classes.setText("pizza")
     dialog.start()
     qtbot.keyClicks(choices.classes, ", unicorn")  # while it is being made
-    until(qtbot, lambda: dialog._ticket is None)
+    until(qtbot, lambda: not dialog._busy)
     assert dialog.older.isVisible()
     dialog.close()
 

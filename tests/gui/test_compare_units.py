@@ -13,7 +13,7 @@ from torch import nn
 from engine.attribution.methods import Question, attribute
 from engine.attribution.registry import find_method
 from engine.attribution.unit import Unit
-from engine.attribution.unit_name import UnitName
+from engine.attribution.unit_name import UnitName, units_of
 from engine.errors import BadInput
 from engine.networks.card import BYTES, Card
 from engine.networks.fitting import fitted
@@ -22,7 +22,6 @@ from gui.background import Background
 from gui.dialogs.compare import CompareDialog
 from gui.main_window import MainWindow
 from gui.pixels import to_array
-from gui.run.comparison import units_of
 from gui.run.networks import Networks
 from tests.gui.stories import until
 
@@ -69,7 +68,7 @@ def dialog(qtbot: QtBot, networks: Networks) -> Iterator[CompareDialog]:
 def compare(qtbot: QtBot, dialog: CompareDialog) -> dict[str, np.ndarray]:
     dialog.result_shown = None
     qtbot.mouseClick(dialog.go, Qt.MouseButton.LeftButton)
-    until(qtbot, lambda: dialog._ticket is None)
+    until(qtbot, lambda: not dialog._busy)
     assert dialog.result_shown is not None, dialog.said.text()
     return dialog.result_shown.values
 
@@ -215,7 +214,7 @@ def test_what_is_no_unit_of_any_network_is_said_and_nothing_is_lost(
     dialog.choices.units.setText(units)
     qtbot.mouseClick(dialog.go, Qt.MouseButton.LeftButton)
     until(qtbot, lambda: words in dialog.said.text())
-    assert dialog._ticket is None
+    assert not dialog._busy
     assert dialog.result_shown is before
     assert dialog.view.has_image()
     assert dialog.choices.units.text() == units

@@ -15,10 +15,10 @@ from engine.job import Inputs, Job
 from engine.techniques.adversarial import Adversarial
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.texture_synthesis import TextureSynthesis
-from gui.canvas.figure_view import FigureView, levels_of
+from gui.canvas.figure_view import FigureView
 from gui.dialogs.figure import FigureWindow
 from gui.main_window import MainWindow
-from gui.pixels import to_array, to_image
+from gui.pixels import levels_of, to_array, to_image
 from tests.gui.stories import STROKES, click, until, until_idle
 
 

@@ -6,9 +6,8 @@ import pytest
 from PySide6.QtGui import QImage
 
 from engine.task import Stage
-from gui.panels.timeline import Moment
 from gui.run import pace as pacing
-from gui.run.history import History
+from gui.run.history import History, Moment
 from gui.run.pace import Pace, words
 
 

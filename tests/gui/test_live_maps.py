@@ -20,8 +20,9 @@ from gui.main_window import MainWindow
 from gui.panels.inputs import InputKey
 from gui.panels.live_maps import LiveMapsPanel
 from gui.pixels import to_array
-from gui.run.map_answers import MapsAnswer, MapsRequest
+from gui.run.map_answers import MapsRequest
 from gui.run.maps import MapsController, MapsWorker
+from tests.gui.looks import answers_of, maps_request
 from tests.gui.stories import CAT, STROKES, until
 
 COARSE, FINE = Square(0.5, 1.0), Square(0.1, 0.2)
@@ -32,7 +33,7 @@ def live_maps(window: MainWindow, qtbot: QtBot) -> MainWindow:
     """The window with the panel in front and the classes of the cat in it."""
     window.docks["sight"].raise_()
     window.live_maps_flow.watch(True)
-    until(qtbot, lambda: window.live_maps_flow.answer and not window.maps._busy)
+    until(qtbot, lambda: window.live_maps_flow.answer and not window.maps.busy)
     return window
 
 
@@ -85,7 +86,7 @@ def test_another_photo_takes_map_and_classes_away_until_it_is_answered(
     window.live_maps_flow._on_answer(old)  # which was under way
     assert window.canvas.overlays() == []
     assert window.live_maps.top.rows() == []
-    answer = MapsWorker(window.networks)._answer(asked[-1])
+    answer = MapsWorker(window.networks).answer(asked[-1])
     window.live_maps_flow._on_answer(answer)
     assert window.canvas.overlays() == ["saliency"]
     assert [row[0] for row in window.live_maps.top.rows()] == list(answer.top)
@@ -193,12 +194,9 @@ def test_another_network_takes_the_maps_away(live_maps: MainWindow, qtbot: QtBot
 def test_classes_are_sent_ahead_of_slow_maps(
     window: MainWindow, method: str, ahead: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker, states = MapsWorker(window.networks), list[MapsAnswer]()
-    worker.grown.connect(states.append)
     image = QImage(CAT)
-    answer = worker._answer(
-        MapsRequest(image, "slim_vgg", None, "cpu", None, method, occlusion=COARSE)
-    )
+    asked = maps_request(image, "slim_vgg", None, "cpu", None, method, occlusion=COARSE)
+    states, answer = answers_of(MapsWorker(window.networks), asked)
     assert (bool(states) and states[0].saliency is None) is ahead
     assert all(state.top == answer.top and state.unfinished for state in states)
 
@@ -222,7 +220,7 @@ def test_an_occlusion_tells_its_progress_and_is_given_up(
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert not panel.saliency.isChecked()
     assert window.canvas.overlays() == []
-    until(qtbot, lambda: not window.maps._busy and not window.live_maps_flow._open)
+    until(qtbot, lambda: not window.maps.busy and not window.live_maps_flow._open)
     assert max(shares) < 1, "it was given up"
     assert not button.isVisible()
     assert panel.said.text().startswith(f"{name}: ")
@@ -231,10 +229,10 @@ def test_an_occlusion_tells_its_progress_and_is_given_up(
 
 def test_the_share_is_that_of_the_windows_covered(window: MainWindow) -> None:
     worker = MapsWorker(window.networks)
-    question = MapsRequest(
+    question = maps_request(
         QImage(CAT), "slim_vgg", None, "cpu", None, "occlusion", occlusion=COARSE
     )
-    assert worker._answer(question).share == 1.0
+    assert worker.answer(question).share == 1.0
 
 
 # -- units -----------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Live maps where memory is short: what fits is there, what does not is said."""
 
-import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,12 +8,14 @@ import torch
 from PySide6.QtWidgets import QApplication
 
 from engine.attribution import class_activation
+from engine.attribution.asked import Step
 from engine.attribution.registry import Method
 from engine.attribution.unit_name import UnitName
+from engine.looking import ActivationsRequest, asking
 from gui.pictures import open_for_screen
-from gui.run.activation_grid import ActivationsRequest
-from gui.run.maps import MapsRequest, MapsWorker
+from gui.run.maps import MapsWorker
 from gui.run.networks import Networks
+from tests.gui.looks import maps_request
 from tests.gui.stories import CAT
 
 NETWORKS = Networks()
@@ -24,8 +26,8 @@ def test_classes_channels_and_the_other_map_are_there_without_grad_cam(
 ) -> None:
     worker, image = MapsWorker(NETWORKS), open_for_screen(CAT).image
     request = ActivationsRequest("relu4_2")
-    asked = MapsRequest(image, "slim_vgg", None, "cpu", None, "gradient", "Grad-CAM", "", request)
-    whole = worker._answer(asked)
+    asked = maps_request(image, "slim_vgg", None, "cpu", None, "gradient", "Grad-CAM", "", request)
+    whole = worker.answer(asked)
     assert whole.grad_cam is not None
 
     def full(*_arguments: object) -> torch.Tensor:
@@ -33,7 +35,7 @@ def test_classes_channels_and_the_other_map_are_there_without_grad_cam(
 
     # Grad-CAM alone comes this way.
     monkeypatch.setattr(class_activation, "differentiable_logits", full)
-    answer = worker._answer(asked)
+    answer = worker.answer(asked)
     assert answer.grad_cam is None
     assert answer.problem.startswith("Grad-CAM on slim_vgg at ")
     assert "needs more memory than is free on cpu" in answer.problem
@@ -47,22 +49,20 @@ def test_classes_channels_and_the_other_map_are_there_without_grad_cam(
 def test_grad_cam_of_a_unit_is_there_without_saliency(
     qapp: QApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    methods = sys.modules["engine.attribution.methods"]
-    whole = methods.attribute
+    whole = asking.attribution_steps
 
-    def narrow(method: Method, *rest: Any, **named: Any) -> torch.Tensor | None:
+    def narrow(method: Method, *rest: Any, **named: Any) -> Iterator[Step]:
         if not method.of_layer:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:114] err == 0. Not enough memory")
-        found: torch.Tensor | None = whole(method, *rest, **named)
-        return found
+        yield from whole(method, *rest, **named)
 
-    monkeypatch.setattr(methods, "attribute", narrow)
+    monkeypatch.setattr(asking, "attribution_steps", narrow)
     worker, image = MapsWorker(NETWORKS), open_for_screen(CAT).image
     unit = UnitName("relu4_2", 3)
-    asked = MapsRequest(
+    asked = maps_request(
         image, "slim_vgg", None, "cpu", None, "smoothgrad", "Grad-CAM", "relu3_2", unit=unit
     )
-    answer = worker._answer(asked)
+    answer = worker.answer(asked)
     assert answer.saliency is None
     assert answer.problem.startswith("SmoothGrad on slim_vgg at ")
     assert answer.grad_cam is not None

@@ -15,15 +15,17 @@ from torch.nn.functional import interpolate
 
 from engine.attribution.square import Square
 from engine.attribution.unit_name import UnitName
+from engine.looking import ActivationsRequest
 from engine.networks.card import BYTES, Card
 from engine.networks.network import Network
 from gui.panels.live_maps import LAYER_METHODS, PIXEL_METHODS
 from gui.pictures import open_for_screen
 from gui.pixels import heat_image
 from gui.run import maps as module
-from gui.run.activation_grid import ActivationsRequest
-from gui.run.maps import MapsAnswer, MapsController, MapsRequest, MapsWorker, fitting
+from gui.run.map_answers import MapsAnswer, MapsRequest
+from gui.run.maps import MapsController, MapsWorker
 from gui.run.networks import Networks
+from tests.gui.looks import answers_of, as_seen, maps_request
 from tests.gui.stories import CAT
 
 NETWORKS = Networks()
@@ -33,7 +35,7 @@ def question(image: QImage, **changes: object) -> MapsRequest:
     values: dict[str, object] = {
         "image": image, "network": "slim_vgg", "weights": None, "device": "cpu", "target": None,
     }  # fmt: skip
-    return MapsRequest(**{**values, **changes})  # type: ignore[arg-type]
+    return maps_request(**{**values, **changes})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def worker(qapp: object) -> MapsWorker:
 def test_every_sensitivity_is_a_picture_that_is_not_flat(
     worker: MapsWorker, cat: QImage, method: str
 ) -> None:
-    answer = worker._answer(question(cat, saliency=method))
+    answer = worker.answer(question(cat, saliency=method))
     assert answer.saliency is not None
     image = heat_image(answer.saliency, "viridis")
     colours = {image.pixel(x, y) for x in range(0, 100, 3) for y in range(0, 100, 3)}
@@ -60,11 +62,8 @@ def test_every_sensitivity_is_a_picture_that_is_not_flat(
 
 @pytest.mark.parametrize("method", LAYER_METHODS)
 def test_every_class_map_is_a_picture(worker: MapsWorker, cat: QImage, method: str) -> None:
-    answers: list[MapsAnswer] = []
-    worker.answered.connect(lambda answer, _seconds: answers.append(answer))
-    worker.answer(question(cat, grad_cam=method, layer="" if method == "CAM" else "relu4_2"))
-    worker.answered.disconnect()
-    (answer,) = answers
+    layer = "" if method == "CAM" else "relu4_2"
+    answer = worker.answer(question(cat, grad_cam=method, layer=layer))
     assert answer.grad_cam is not None
     image = heat_image(answer.grad_cam, "viridis")
     colours = {image.pixel(x, y) for x in range(0, 100, 3) for y in range(0, 100, 3)}
@@ -73,7 +72,7 @@ def test_every_class_map_is_a_picture(worker: MapsWorker, cat: QImage, method: s
 
 def test_a_map_that_a_network_refuses_leaves_the_other_one(worker: MapsWorker, cat: QImage) -> None:
     asked = question(cat, saliency="gradient", grad_cam="Grad-CAM", layer="linear")
-    answer = worker._answer(asked)
+    answer = worker.answer(asked)
     assert answer.top
     assert answer.saliency is not None
     assert answer.grad_cam is None
@@ -84,10 +83,7 @@ def test_an_occlusion_map_is_shown_while_it_grows(
     worker: MapsWorker, cat: QImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PARTIAL_EVERY", 0.0)
-    states: list[MapsAnswer] = []
-    worker.grown.connect(states.append)
-    answer = worker._answer(question(cat, saliency="occlusion"))
-    worker.grown.disconnect()
+    states, answer = answers_of(worker, question(cat, saliency="occlusion"))
     assert answer.saliency is not None
     assert not answer.unfinished
     parts = [state.saliency for state in states if state.saliency is not None]
@@ -99,7 +95,7 @@ def test_an_occlusion_map_is_shown_while_it_grows(
 
 
 def test_the_class_asked_for_is_the_one_answered_about(worker: MapsWorker, cat: QImage) -> None:
-    answer = worker._answer(question(cat, target=5))
+    answer = worker.answer(question(cat, target=5))
     assert answer.target == 5
     assert answer.target_name == NETWORKS.get("slim_vgg").classes[5]
     assert 0 <= answer.probability <= 1
@@ -109,7 +105,7 @@ def test_the_class_asked_for_is_the_one_answered_about(worker: MapsWorker, cat: 
 def test_pictures_of_any_shape_are_looked_at(worker: MapsWorker, width: int, height: int) -> None:
     image = QImage(width, height, QImage.Format.Format_RGB32)
     image.fill(QColor(200, 40, 90))
-    answer = worker._answer(question(image, saliency="gradient", grad_cam="Grad-CAM"))
+    answer = worker.answer(question(image, saliency="gradient", grad_cam="Grad-CAM"))
     assert answer.saliency is not None
     assert answer.grad_cam is not None
 
@@ -121,7 +117,7 @@ def test_during_a_run_maps_take_a_tenth_of_the_time_at_most(qapp: object, cat: Q
         for active in (False, True):
             for seconds in (0.01, 2.0):
                 maps.run_active = active
-                maps._on_answered(MapsAnswer(question(cat)), seconds)
+                maps._on_answered(MapsAnswer(question=question(cat), seconds=seconds))
                 pauses[active, seconds] = maps._not_before - time.monotonic()
     finally:
         maps.close()
@@ -138,9 +134,7 @@ def test_only_the_newest_question_counts(qtbot: QtBot, cat: QImage) -> None:
         maps.answered.connect(heard.append)
         for target in range(6):
             maps.ask(question(cat, target=target))
-        qtbot.waitUntil(
-            lambda: bool(heard) and not maps._busy and not maps._pending, timeout=20_000
-        )
+        qtbot.waitUntil(lambda: bool(heard) and not maps.busy and not maps._pending, timeout=20_000)
     finally:
         maps.close()
     assert heard[-1].target == 5
@@ -153,7 +147,7 @@ def test_only_the_newest_question_counts(qtbot: QtBot, cat: QImage) -> None:
 @pytest.fixture
 def runs(worker: MapsWorker, cat: QImage) -> Iterator[list[int]]:
     """A list that grows with every run of the worker's network as far as its first layer."""
-    network = worker._network(question(cat))
+    network = worker.view.network(question(cat).query)
     network.calls()  # the copy of the network that finds out sizes shall not count
     first = next(m for m in network.module.modules() if isinstance(m, nn.Conv2d))
     found: list[int] = []
@@ -165,16 +159,16 @@ def runs(worker: MapsWorker, cat: QImage) -> Iterator[list[int]]:
 def test_grid_classes_and_grad_cam_are_one_pass(
     worker: MapsWorker, cat: QImage, runs: list[int]
 ) -> None:
-    worker._answer(question(cat))
+    worker.answer(question(cat))
     one = len(runs)
-    answer = worker._answer(
+    answer = worker.answer(
         question(
             cat, grad_cam="Grad-CAM", layer="relu4_2", activations=ActivationsRequest("relu3_1")
         )
     )
     assert (one, len(runs)) == (1, 2)
     network = NETWORKS.get("slim_vgg")
-    picture = fitting(cat, network)
+    picture = as_seen(cat, network)
     with torch.no_grad():
         shares = network.logits(picture)[0].double().softmax(0)
         maps = network.taps(picture, ["relu3_1"])["relu3_1"][0]
@@ -196,19 +190,19 @@ def test_where_a_units_map_is_looked_for_is_found_out_once(
     worker: MapsWorker, cat: QImage, runs: list[int]
 ) -> None:
     about = {"grad_cam": "Grad-CAM", "unit": UnitName("relu4_2", 17)}
-    first = worker._answer(question(cat, **about))
+    first = worker.answer(question(cat, **about))
     tried = len(runs)
     runs.clear()
     mirrored = cat.flipped(Qt.Orientation.Horizontal)
-    second = worker._answer(question(mirrored, **about))
+    second = worker.answer(question(mirrored, **about))
     assert len(runs) == 3 < tried, "the classes, where the unit is, the map"
     assert first.layer == second.layer == "conv4_2"
-    fresh = MapsWorker(NETWORKS)._answer(question(mirrored, **about))
+    fresh = MapsWorker(NETWORKS).answer(question(mirrored, **about))
     assert fresh.grad_cam is not None
     assert second.grad_cam is not None
     assert np.array_equal(second.grad_cam.values, fresh.grad_cam.values)
     assert second.activation == fresh.activation != first.activation
-    third = worker._answer(question(mirrored, grad_cam="Grad-CAM", unit=UnitName("relu3_1", 2)))
+    third = worker.answer(question(mirrored, grad_cam="Grad-CAM", unit=UnitName("relu3_1", 2)))
     assert third.layer == "conv3_1", "another layer's units are another matter"
 
 
@@ -239,7 +233,7 @@ def test_each_channel_has_a_layer_of_its_own_where_branches_meet(cat: QImage) ->
 
     def answer(channel: int) -> MapsAnswer:
         about = {"grad_cam": "Grad-CAM", "unit": UnitName("joined", channel)}
-        return worker._answer(question(cat, network="joined", **about))
+        return worker.answer(question(cat, network="joined", **about))
 
     for channel, layer in ((0, "one"), (3, "two"), (1, "one"), (2, "two")):
         made = answer(channel)

@@ -13,12 +13,14 @@ from torch import nn
 
 from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput
+from engine.looking.answer import OccluderAnswer
 from engine.networks.card import BYTES, Card
 from engine.networks.network import Network
 from gui.dialogs.compare import CompareDialog
 from gui.main_window import MainWindow
+from gui.run.looking import NetworkView, PictureQuery
 from gui.run.networks import Networks
-from gui.run.pointer_queries import NetworkView, OccluderAnswer, PictureQuery, covered
+from tests.gui.looks import covered
 from tests.gui.stories import until
 
 BRIGHT, SECOND = (5, 1), (6, 2)
@@ -64,7 +66,7 @@ def asked(
 def test_it_equals_a_square_that_is_covered_by_hand(
     qapp: QApplication, view: NetworkView, square: QRectF, rows: slice, columns: slice
 ) -> None:
-    network = view.prepare(PictureQuery(spotted(), "tiny", None, "cpu"))[0]
+    network = view.network(PictureQuery(spotted(), "tiny", None, "cpu"))
     pixels = [[spotted().pixelColor(x, y).getRgb()[:3] for x in range(8)] for y in range(4)]
     x = torch.tensor(pixels).permute(2, 0, 1)[None].float()
     with torch.no_grad():

@@ -1,7 +1,5 @@
 """Occlusion in the window: its settings, its three maps, their legend."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -22,8 +20,9 @@ from gui.pictures import open_for_screen
 from gui.pixels import heat_image, to_array
 from gui.run import maps as module
 from gui.run.map_answers import MapsAnswer, MapsRequest
-from gui.run.maps import MapsController, MapsWorker, fitting
+from gui.run.maps import MapsController, MapsWorker
 from gui.run.networks import Networks
+from tests.gui.looks import answers_of, as_seen, maps_request
 from tests.gui.stories import CAT, until
 from tests.gui.test_pointer import place
 
@@ -37,8 +36,7 @@ def cat(qapp: object) -> QImage:
 
 
 def question(image: QImage, square: Square = COARSE, **changes: object) -> MapsRequest:
-    asked = MapsRequest(image, "slim_vgg", None, "cpu", None, "occlusion", occlusion=square)
-    return replace(asked, **changes)  # type: ignore[arg-type]
+    return maps_request(image, saliency="occlusion", occlusion=square, **changes)  # type: ignore[arg-type]
 
 
 def choose(box: QComboBox, name: str) -> None:
@@ -83,7 +81,7 @@ def finished(window: MainWindow) -> bool:
     answer, map_settings = window.live_maps_flow.answer, window.live_maps.map_settings()
     return bool(
         answer and answer.saliency and not answer.unfinished
-        and answer.question.occlusion == map_settings.square and not window.maps._busy
+        and answer.question.request.square == map_settings.square and not window.maps.busy
     )  # fmt: skip
 
 
@@ -194,10 +192,10 @@ def test_settings_are_part_of_what_a_lesson_keeps(qtbot: QtBot) -> None:
 def test_a_place_is_what_the_network_says_of_the_covered_picture(
     qapp: object, cat: QImage, fill: str
 ) -> None:
-    answer = MapsWorker(NETWORKS)._answer(question(cat, Square(0.25, 0.5, fill), target=7))
+    answer = MapsWorker(NETWORKS).answer(question(cat, Square(0.25, 0.5, fill), target=7))
     assert tuple(answer.occlusion) == SHOWN
     network = NETWORKS.get("slim_vgg")
-    picture = fitting(cat, network)
+    picture = as_seen(cat, network)
     side = round(min(picture.shape[2:]) * 0.25)
     step = side // 2
     x = network.prepare(picture)
@@ -220,9 +218,7 @@ def test_maps_grow_and_what_is_unknown_is_transparent(
     qapp: object, cat: QImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PARTIAL_EVERY", 0.0)
-    worker, states = MapsWorker(NETWORKS), list[MapsAnswer]()
-    worker.grown.connect(states.append)
-    answer = worker._answer(question(cat, Square(0.14, 0.5)))
+    states, answer = answers_of(MapsWorker(NETWORKS), question(cat, Square(0.14, 0.5)))
     states = [state for state in states if state.occlusion]  # the classes come first
     assert len(states) > 1
     for name in ("probability", "label"):
@@ -250,7 +246,7 @@ def test_another_map_is_shown_without_asking_again(
         assert window.live_maps_flow.answer.saliency is answer.occlusion[name]
         images[name] = shown[-1]
     assert len(asked) == count
-    assert not window.maps._busy
+    assert not window.maps.busy
     wanted = heat_image(answer.occlusion["probability"], "viridis")
     assert images["probability"] == wanted
     assert images["drop"] != wanted
@@ -396,16 +392,16 @@ def test_during_a_run_new_frames_let_a_map_finish(qtbot: QtBot, cat: QImage) -> 
     maps = MapsController(NETWORKS)
     try:
         maps.run_active = True
-        maps._under_way, maps._busy = question(cat), True
+        maps._under_way, maps._latest._under_way = question(cat), True
         maps.ask(question(cat.copy()))
-        assert not maps._worker.given_up, "only the picture is another"
+        assert not maps._latest.given_up, "only the picture is another"
         maps.ask(question(cat, Square(0.2, 0.5)))
-        assert maps._worker.given_up
+        assert maps._latest.given_up
         maps.run_active = False
         maps.ask(question(cat))
-        assert not maps._worker.given_up, "the same is asked again"
+        assert not maps._latest.given_up, "the same is asked again"
         maps.ask(question(cat.copy()))
-        assert maps._worker.given_up
+        assert maps._latest.given_up
     finally:
         maps.close()
 

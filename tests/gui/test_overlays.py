@@ -18,7 +18,7 @@ from engine.networks.classes import percent
 from engine.networks.network import Network
 from gui.main_window import MainWindow
 from gui.panels.map_group import MapGroup
-from gui.run.maps import MapsWorker
+from gui.run.looking import NetworkView
 from tests.gui.stories import CAT, until
 
 DESCRIPTION = 0x010E
@@ -144,7 +144,7 @@ def test_a_network_of_squares_says_that_it_squeezes(
     window.live_maps_flow.watch(True)
     switch_on(window, qtbot, window.live_maps.saliency, "gradient")
     assert "squeezed" not in window.canvas.caption.text() + window.live_maps.said.text()
-    monkeypatch.setattr(MapsWorker, "_network", lambda *_: squares)
+    monkeypatch.setattr(NetworkView, "network", lambda *_: squares)
     window.live_maps_flow.refresh()
     until(qtbot, lambda: "squeezed" in window.canvas.caption.text())
     assert window.canvas.caption.text().endswith("squeezed to 32×32")

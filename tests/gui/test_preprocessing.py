@@ -8,14 +8,15 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
+from engine.looking import ActivationsRequest, ComparisonRequest
 from gui.flow.carry_over import likeliest_class
 from gui.main_window import MainWindow
 from gui.pictures import open_for_screen
-from gui.run.activation_grid import ActivationsRequest
-from gui.run.comparison import ComparisonRequest, drawn
-from gui.run.maps import MapsRequest, MapsWorker, fitting
+from gui.run.comparison import ComparisonQuery, comparison
+from gui.run.looking import NetworkView, PictureQuery
+from gui.run.maps import MapsWorker
 from gui.run.networks import Networks, network_key_of
-from gui.run.pointer_queries import NetworkView, PictureQuery, covered, unit_field
+from tests.gui.looks import as_seen, covered, maps_request, unit_field
 from tests.gui.stories import CAT, until
 
 OWN = "mean=10,20,30 std=90 range=255 order=BGR"
@@ -32,7 +33,7 @@ def cat(qapp: object) -> QImage:
 
 
 def prepared_by_hand(networks: Networks, image: QImage) -> torch.Tensor:
-    picture = fitting(image, networks.get("slim_vgg"))
+    picture = as_seen(image, networks.get("slim_vgg"))
     return (picture.flip(1) * 255 - torch.tensor([10.0, 20.0, 30.0]).view(1, 3, 1, 1)) / 90
 
 
@@ -48,8 +49,8 @@ def test_maps_activations_and_what_is_covered(networks: Networks, cat: QImage) -
     likely = int(chances.argmax())
 
     request = ActivationsRequest("relu3_1")
-    asked = partial(MapsRequest, cat, "slim_vgg", None, "cpu", None, activations=request)
-    answer = MapsWorker(networks)._answer(asked(preprocessing=OWN))
+    asked = partial(maps_request, cat, "slim_vgg", None, "cpu", None, activations=request)
+    answer = MapsWorker(networks).answer(asked(preprocessing=OWN))
     assert answer.target == likely
     assert answer.probability == pytest.approx(float(chances[likely]), rel=1e-3)
     assert answer.activations is not None
@@ -60,11 +61,11 @@ def test_maps_activations_and_what_is_covered(networks: Networks, cat: QImage) -
     query = PictureQuery(cat, "slim_vgg", None, "cpu", OWN)
     found = covered(view, query, "gray", QRectF(0.25, 0.25, 0.25, 0.25), likely)
     assert found.answers[0] == pytest.approx(float(logits[likely]), abs=1e-3)
-    assert view.prepare(query)[0].card.preprocessing.order == "BGR"
+    assert view.network(query).card.preprocessing.order == "BGR"
     field = unit_field(view, query, "relu3_1", 0, (0.5, 0.5))
     usual = unit_field(view, PictureQuery(cat, "slim_vgg", None, "cpu"), "relu3_1", 0, (0.5, 0.5))
     assert field.unit == usual.unit
-    assert field.overlay != usual.overlay
+    assert (field.overlay != usual.overlay).any()
     name = likeliest_class(networks, ("slim_vgg", None, OWN), cat)
     assert name in (plain.classes[likely], str(likely))
 
@@ -74,12 +75,12 @@ def test_compared_methods(networks: Networks, cat: QImage) -> None:
     networks.get("slim_vgg").module(x)[0, 7].backward()
     assert x.grad is not None
     wanted = x.grad[0].abs().amax(0)
-    order = ComparisonRequest(
-        cat, ("gradient",), (("slim_vgg", None, OWN),), ("7",), (), "viridis", one_scale=True
-    )
-    made = drawn(order, False, networks, lambda *_: None, lambda: False)
-    assert made is not None
-    (values,) = made.compared.values.values()
+    asked = ComparisonRequest(("gradient",), ("7",))
+    steps = comparison(ComparisonQuery(cat, (("slim_vgg", None, OWN),), asked), networks)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(steps)
+    (values,) = end.value.value.compared.values.values()
     # Rounded otherwise, a maximum may come from another pixel here and there.
     assert (torch.as_tensor(values) - wanted).abs().mean() < 1e-2 * wanted.mean()
 
@@ -87,7 +88,7 @@ def test_compared_methods(networks: Networks, cat: QImage) -> None:
 def test_in_the_window(window: MainWindow, qtbot: QtBot) -> None:
     window.docks["sight"].raise_()
     window.live_maps_flow.watch(True)
-    until(qtbot, lambda: window.live_maps_flow.answer and not window.maps._busy)
+    until(qtbot, lambda: window.live_maps_flow.answer and not window.maps.busy)
     before = window.live_maps_flow.answer
     window.studio.edit("Prepare otherwise", preprocessing=OWN)
     assert window.live_maps_flow.answer is None, "what is shown is no longer true"
@@ -95,7 +96,7 @@ def test_in_the_window(window: MainWindow, qtbot: QtBot) -> None:
     answer = window.live_maps_flow.answer
     assert before is not None
     assert answer is not None
-    assert answer.question.preprocessing == OWN
+    assert answer.question.query.preprocessing == OWN
     assert answer.top != before.top
     here = window.layers.here
     assert here is not None

@@ -16,10 +16,10 @@ from engine.networks.loading import load_network
 from engine.networks.network import Network
 from engine.techniques.deep_dream import DeepDream
 from gui.main_window import MainWindow
-from gui.panels.neighbors import square_of
 from gui.pictures import image_of, open_for_screen
 from gui.pixels import picture_of, to_array
-from gui.run.maps import fitting
+from gui.run.folder_neighbors import square_of
+from tests.gui.looks import as_seen
 from tests.gui.stories import until, until_idle
 
 
@@ -46,7 +46,7 @@ def pair(tmp_path: Path) -> list[Path]:
 def test_maps_and_neighbours_look_at_what_is_visible(pair: list[Path], slim: Network) -> None:
     one, other = (open_for_screen(str(path)).image for path in pair)
     assert one != other
-    assert torch.equal(fitting(one, slim), fitting(other, slim))
+    assert torch.equal(as_seen(one, slim), as_seen(other, slim))
     assert torch.equal(picture_of(one).tensor(), picture_of(other).tensor())
     assert np.array_equal(square_of(one, 32), square_of(other, 32))
 

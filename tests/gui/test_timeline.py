@@ -6,7 +6,8 @@ from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QSlider
 from pytestqt.qtbot import QtBot
 
-from gui.panels.timeline import Moment, TimelinePanel, TimelineStrip
+from gui.panels.timeline import TimelinePanel, TimelineStrip
+from gui.run.history import Moment
 
 LEFT = Qt.MouseButton.LeftButton
 

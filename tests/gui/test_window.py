@@ -314,7 +314,7 @@ def test_the_maps_lie_over_the_picture_and_go_again(window: MainWindow, qtbot: Q
     with qtbot.waitSignal(window.maps.answered, timeout=60_000) as heard:
         window.actions_table["saliency"].setChecked(True)
         window.actions_table["grad_cam"].setChecked(True)
-    until(qtbot, lambda: window.maps._pending is None and not window.maps._busy)
+    until(qtbot, lambda: window.maps._pending is None and not window.maps.busy)
     answer = heard.args[0]
     assert not answer.problem, answer.problem
     assert len(answer.top) == 5

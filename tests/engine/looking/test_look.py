@@ -174,7 +174,7 @@ def test_the_graph_is_gone_before_what_takes_long(network: Network, picture: Ten
 def test_a_map_that_fails_leaves_the_others(network: Network, picture: Tensor) -> None:
     found = last(look(network, picture, Request(1, ("Grad-CAM", "gradient"), layer="7")))
     assert "gradient" in found.maps and "grad-cam" not in found.maps and found.top
-    assert isinstance(found.error, BadInput) and found.problem == str(found.error)
+    assert isinstance(found.error, BadInput) and "7" in str(found.error)
 
 
 def test_targets_by_number_name_and_unit(network: Network, picture: Tensor) -> None:
@@ -269,12 +269,12 @@ def test_columns_of_networks_that_lack_a_class(network: Network, picture: Tensor
     other = Network(small(), network.card, tuple("vwxyz"))
     whole = [network, other]
     *_, answer = look(whole, picture, ComparisonRequest(("gradient",), ("a",)))
-    assert len(answer.columns) == 1 and "no class 'a'" in answer.refusals[0]
+    assert len(answer.columns) == 1 and "no class 'a'" in str(answer.refusals[0])
     with pytest.raises(BadInput, match="no class 'a'"):
         list(look(whole, picture, ComparisonRequest(("gradient",), ("a",), strict=True)))
     *_, answer = look(whole, picture, ComparisonRequest(("gradient",)))
     assert [column.network for column in answer.columns] == whole, "each with its likeliest"
-    with pytest.raises(BadInput, match="would be 2 columns"):
+    with pytest.raises(BadInput, match="would make 2 columns"):
         list(look(network, picture, ComparisonRequest(("gradient",), ("a", "b"), most_columns=1)))
 
 
