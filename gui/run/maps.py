@@ -142,14 +142,13 @@ class MapsController(QObject):
         self._latest.ask(partial(self._worker.answers, self._under_way))
 
     def _on_answered(self, answer: MapsAnswer | None) -> None:
-        under_way, self._under_way = self._under_way, None
-        if answer is None and under_way is not None:  # given up before there was anything
-            answer = MapsAnswer(question=under_way, unfinished=True)
-        assert answer is not None
-        seconds = answer.seconds
+        """Hand an answer on; None: it was given up before there was anything to show."""
+        self._under_way = None
+        seconds = 0.0 if answer is None else answer.seconds
         pause = max(AT_MOST_EVERY - seconds, seconds / SHARE - seconds) if self.run_active else 0.0
         self._not_before = time.monotonic() + max(0.0, pause)
-        self.answered.emit(answer)
+        if answer is not None:
+            self.answered.emit(answer)
         self._schedule()
 
     def _on_failed(self, error: BaseException) -> None:
