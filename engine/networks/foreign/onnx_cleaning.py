@@ -36,7 +36,8 @@ class Clean:
     """Nodes that computed with integers."""
     ending: str = ""
     """Softmax or Sigmoid that was taken off."""
-    renamed: dict[str, str] = field(default_factory=dict)
+    range: tuple[float, float] | None = None
+    """Least and largest value that a quantized network lets its picture have."""
 
 
 def clean(model: Any, weights: Weights) -> Clean:
@@ -55,7 +56,8 @@ def clean(model: Any, weights: Weights) -> Clean:
     for node in graph.node:
         cleaning.take(node, opset)
     output = cleaning.names.get(graph.output[0].name, graph.output[0].name)
-    made = Clean(cleaning.nodes, constants, inputs[0], output, cleaning.quantized)
+    limits = cleaning.limits.get(inputs[0])
+    made = Clean(cleaning.nodes, constants, inputs[0], output, cleaning.quantized, range=limits)
     _without_ending(made)
     return made
 
@@ -72,8 +74,8 @@ class _Cleaning:
     weights: Weights
     nodes: list[Any] = field(default_factory=list)
     quantized: int = 0
-    limits: dict[str, tuple[str, float, float]] = field(default_factory=dict)
-    """Quantized values: the real one that they stand for, and the least and largest."""
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Values that are quantized: the least and largest that they can have."""
 
     def take(self, node: Any, opset: int) -> None:
         """Keep, fold or replace a node."""
@@ -162,8 +164,12 @@ class _Cleaning:
             return
         kind = np.iinfo(np.asarray(zero).dtype if np.asarray(zero).dtype.kind in "iu" else np.uint8)
         s, z = float(np.reshape(scale, -1)[0]), float(np.reshape(zero, -1)[0])
-        low = self.store(f"{output}/low", np.float32((kind.min - z) * s))
-        high = self.store(f"{output}/high", np.float32((kind.max - z) * s))
+        limits = (kind.min - z) * s, (kind.max - z) * s
+        self.limits[source] = limits
+        low, high = (
+            self.store(f"{output}/{word}", np.float32(value))
+            for word, value in zip(("low", "high"), limits, strict=True)
+        )
         self.add("Clip", [source, low, high], output, node)
 
 

@@ -7,6 +7,7 @@ from engine.errors import BadInput
 from engine.networks.card import IMAGENET, Preprocessing
 from engine.networks.importing import import_file
 from engine.networks.loading import load_network
+from engine.networks.preparing import known_preprocessing
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
@@ -176,6 +177,33 @@ def test_integers_become_numbers_and_their_limits_stay(tmp_path):
             with torch.no_grad():
                 lows = [float(t.min()) for t in network.taps(x, limited).values()]
             assert 0.0 in lows
+
+
+@pytest.mark.parametrize(("low", "high", "known"), [(0, 1, "unit"), (-1, 1, "half"), (-2, 2, "")])
+def test_a_quantized_network_tells_what_range_its_pictures_have(tmp_path, low, high, known):
+    from onnxruntime import quantization as q
+
+    plain = small(producer_name="tf2onnx")
+    del plain.graph.node[-1]
+    plain.graph.output[0].name = "s"
+    onnx.save(plain, path := tmp_path / "plain.onnx")
+    x = low + (high - low) * pictures(2).numpy()
+    x[0, 0, 0, :2] = low, high  # as photographs do, they reach both ends
+
+    class Reader(q.CalibrationDataReader):
+        def __init__(self):
+            self.left = iter([{"x": one[None]} for one in x])
+
+        def get_next(self):
+            return next(self.left, None)
+
+    q.quantize_static(path, target := tmp_path / "quantized.onnx", Reader(), q.QuantFormat.QDQ)
+    card = load_network("onnx", target).card
+    if known:
+        assert card.preprocessing == known_preprocessing(known)
+        assert f"begin with pictures from {low} to {high}" in card.preprocessing_source
+    else:
+        assert "integers" not in card.preprocessing_source
 
 
 def test_channels_last_and_scores_with_empty_dimensions(tmp_path):
