@@ -15,6 +15,7 @@ DRAWING = ROOT / "docs" / "figures" / "imports.svg"
 ROWS = (
     ("gui", "gui.flow"),
     ("gui.dialogs", "gui.panels", "gui.help"),
+    ("gui.models",),
     ("gui.canvas", "gui.run", "cli"),
     ("gui.base",),
     ("engine.work",),

@@ -27,8 +27,8 @@ from gui.dialogs.channel_patches import PatchesPart
 from gui.dialogs.dialog_size import open_within
 from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import SaveDialogOptions, Saver
+from gui.models.subject import Subject
 from gui.panels.folder_line import FolderChoice
-from gui.panels.inspection import Subject
 from gui.run.networks import Networks
 
 ACROSS = 5

@@ -14,12 +14,13 @@ from gui.flow.input_pictures import InputPicturesFlow
 from gui.flow.layers import LayersFlow
 from gui.flow.live_maps import LiveMapsFlow
 from gui.flow.status import MESSAGE_MS
+from gui.models.subject import LayerChoice, Subject
 from gui.panels.activations import ActivationsPanel
 from gui.panels.embedding import EmbeddingPanel
 from gui.panels.filters import FiltersPanel
 from gui.panels.folder_line import FolderChoice
 from gui.panels.input_slot import InputKey
-from gui.panels.inspection import InspectionPanel, LayerChoice, Subject
+from gui.panels.inspection import InspectionPanel
 from gui.panels.neighbors import NeighborsPanel
 from gui.panels.patches import PatchesPanel
 from gui.run.folder_albums import FolderAlbums

@@ -15,7 +15,7 @@ from engine.lesson import Figure, Step, picture_bytes
 from engine.named_files import digest_of, find_path, find_same
 from engine.settings import folders
 from gui.flow.input_pictures import kept
-from gui.panels.live_maps import MapSettings
+from gui.models.map_settings import MapSettings
 from gui.pixels import heat_image, to_array
 from gui.session import job_from_values, path_of
 

@@ -8,7 +8,8 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFormLayout, QPushButton, QSpinBox, QWidget
 
 from gui.background import Background
-from gui.panels.inspection import InspectionPanel, LayerChoice, ProgressReporter, Stopped
+from gui.models.subject import LayerChoice
+from gui.panels.inspection import InspectionPanel, ProgressReporter, Stopped
 from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile, TileGrid
 from gui.panels.tile_rows import TileRow, TileRows

@@ -1,17 +1,17 @@
 """What the panels that look into a network share: their subject, and work in the background."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QImage, QShowEvent
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from engine.errors import PareidoliaError
 from gui.background import Background, BackgroundTask
-from gui.run.networks import NetworkKey, Networks
+from gui.models.subject import Subject
+from gui.run.networks import Networks
 from gui.run.progress import ProgressReporter as ProgressReporter
 from gui.wording import worded
 
@@ -19,42 +19,6 @@ PROGRESS_AFTER = 500
 """Milliseconds; shorter work shows no progress."""
 Stopped = Callable[[], bool]
 Work = Callable[[ProgressReporter, Stopped], Any]
-
-
-@dataclass(frozen=True)
-class LayerChoice:
-    """A layer to look at."""
-
-    name: str
-    """As `Network.taps` takes it."""
-    shown: str
-    kind: str
-    channels: int | None
-    size: tuple[int, int] | None
-    """Height and width of its map; None for vectors and tokens."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The common subject of all panels: one picture, network, layer and class."""
-
-    image: QImage | None
-    """What is on the canvas, or the content photo; None: nothing."""
-    network: str
-    weights: str | None
-    layers: tuple[LayerChoice, ...] = ()
-    """In the network's order; empty until it has been loaded."""
-    layer: str = ""
-    """Selected in the tree; empty: none."""
-    target: int | None = None
-    """The class asked about; None: the most likely one."""
-    preprocessing: str | None = None
-    """As the job says it; None: as the weights want."""
-
-    @property
-    def network_key(self) -> NetworkKey:
-        """Who looks: network, weights and how pictures are prepared."""
-        return self.network, self.weights, self.preprocessing
 
 
 class _PanelRelay(QObject):

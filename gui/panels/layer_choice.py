@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QComboBox, QWidget
 
 from engine.errors import BadInput
 from engine.networks import catalogue
+from gui.models.subject import LayerChoice, Subject
 from gui.panels.combo_width import narrow
-from gui.panels.inspection import LayerChoice, Subject
 
 
 def narrow_box(name: str, box: QComboBox | None = None) -> QComboBox:

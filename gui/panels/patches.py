@@ -6,8 +6,9 @@ from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal, Slot
 from PySide6.QtWidgets import QFormLayout, QPushButton, QSpinBox, QWidget
 
 from gui.background import Background
+from gui.models.subject import LayerChoice
 from gui.panels.folder_line import FolderChoice, FolderPanel
-from gui.panels.inspection import LayerChoice, ProgressReporter, Stopped
+from gui.panels.inspection import ProgressReporter, Stopped
 from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile
 from gui.panels.tile_rows import TileRow, TileRows

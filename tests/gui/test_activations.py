@@ -30,10 +30,10 @@ from gui.dialogs import channel_computation
 from gui.dialogs.channel import ChannelWindow
 from gui.dialogs.channel_computation import Channel, guided, look
 from gui.main_window import MainWindow
+from gui.models.subject import LayerChoice, Subject
 from gui.panels.activations import ActivationsPanel
 from gui.panels.folder_line import FolderChoice
 from gui.panels.inputs import InputKey
-from gui.panels.inspection import LayerChoice, Subject
 from gui.pixels import to_array
 from gui.run import maps as maps_module
 from gui.run.controller import State

@@ -10,9 +10,9 @@ from pytestqt.qtbot import QtBot
 from engine.errors import BadInput
 from gui.dialogs.channel_computation import Channel, look
 from gui.main_window import MainWindow
+from gui.models.subject import LayerChoice, Subject
 from gui.panels.activations import ActivationsPanel
 from gui.panels.filters import FiltersPanel
-from gui.panels.inspection import LayerChoice, Subject
 from gui.panels.layer_choice import LayerBox, usual_layer
 from gui.panels.patches import PatchesPanel
 from gui.run import cameras, sources
