@@ -94,7 +94,7 @@ def copied(tensor: "Tensor", kind: "dtype", release: Callable[[], None]) -> "Ten
         made = tensor.to(kind, copy=True)
         release()
         return made
-    made = torch.empty(tensor.shape, dtype=kind)
+    made = torch.empty(tensor.shape, dtype=kind, device=tensor.device)
     into = made.view(-1).split(PIECE)
     for part, piece in zip(into, tensor.view(-1).split(PIECE), strict=True):
         part.copy_(piece)
