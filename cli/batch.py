@@ -130,7 +130,9 @@ class Batch:
         with handled(interrupt), self._bar() as bar:
             try:
                 while True:
+                    began = time.monotonic()
                     jobs = queue.entries()
+                    took = time.monotonic() - began
                     self._tell(jobs, bar)
                     self._bury(children)
                     open_jobs = [j for j in jobs if j.state in ("waiting", "running")]
@@ -146,7 +148,7 @@ class Batch:
                         self._start(children, open_jobs, path)
                         if not children:
                             queue.expire()  # another batch's worker may just have died
-                    time.sleep(GLANCE_SECONDS)
+                    time.sleep(max(GLANCE_SECONDS, 10 * took))  # rarer, the longer the queue
             finally:
                 _end_all(children)
         self._tell(queue.entries(), None)
