@@ -372,7 +372,7 @@ class RunFlow(ShownRun):
             self.bar.tell(answer)
             return
         memory, room = answer.memory / 2**20, answer.available / 2**20
-        text = self.tr("estimate: about {0}, {1:.0f} MiB").format(words(answer.seconds), memory)
+        text = self.tr("about {0}, {1:.0f} MiB").format(words(answer.seconds), memory)
         if not answer.fits:
             text = self.tr("not enough memory: {0:.0f} MiB needed, {1:.0f} MiB available").format(
                 memory, room

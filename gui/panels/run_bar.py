@@ -130,5 +130,5 @@ class RunBar(QWidget):
 
 
 def speed_words(per_second: float) -> str:
-    """Return a speed as people say it: 3.2/s, or 1.4 s per iteration where it takes longer."""
-    return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s per iteration"
+    """Return a speed: 3.2 it/s, or 1.4 s/it where an iteration takes longer than a second."""
+    return f"{per_second:.1f} it/s" if per_second >= 1 else f"{1 / per_second:.1f} s/it"

@@ -361,7 +361,7 @@ def test_classes_and_maps_follow_a_film(window: MainWindow, qtbot: QtBot, two_ph
     assert "grad_cam" in window.canvas.overlays()
     assert window.canvas.logical_size() == QSize(320, 240)
     assert "cat and mosaic" in window.canvas.accessibleDescription()
-    until(qtbot, lambda: "pictures/s" in window.live.label.text())
+    until(qtbot, lambda: "frames/s" in window.live.label.text())
     assert window.live.label.isVisible()
     assert "looked at" in window.live.label.text()
     window.live.stop()
