@@ -94,7 +94,7 @@ class Batch:
             queue.resume(job.id for job in there if job.state == "paused")
             self.count = sum(job.state != "done" for job in there)
             if not self.count:
-                raise BadInput(f"nothing is left over for {self.folder}: name jobs to make")
+                raise BadInput(f"nothing is left to do for {self.folder}: name the jobs to make")
             return
         keys = _keys(wanted)
         open_jobs = {job.id: job for job in there if job.state in ("waiting", "running", "paused")}
@@ -254,7 +254,7 @@ class Batch:
         if interrupt.asked:
             if not self.quiet:
                 say(
-                    f"stopped with {ready} of {self.count} made; the same command goes on from there"
+                    f"stopped with {ready} of {self.count} made; run the same command again to continue"
                 )
             return interrupt.exit_code
         if not self.codes:
@@ -281,7 +281,7 @@ def make_folder(folder: Path) -> None:
         raise BadInput(f"{folder} is a file: for many pictures, -o takes a folder") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"{folder} cannot be made ({reason}): choose another folder") from error
+        raise BadInput(f"{folder} cannot be created ({reason}): choose another folder") from error
 
 
 def _keys(wanted: Sequence[Wanted]) -> list[str]:

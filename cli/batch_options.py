@@ -12,10 +12,10 @@ def parser() -> Parser:
     """Return the parser of the command `batch`."""
     made = Parser(prog=f"{program()} batch", description=SUMMARY)
     made.add_argument("jobs", metavar="JOBS.json|FOLDER", type=Path, nargs="*",
-        help="a list of jobs, a project, a picture that the program made, or a folder of such; "
-        "none: what was left over for this output folder")  # fmt: skip
+        help="a list of jobs, a project, an exported picture, or a folder of "
+        "these; none: whatever is unfinished for this output folder")  # fmt: skip
     made.add_argument("-o", "--output", metavar="FOLDER", required=True,
-        help="where the pictures go; made if it is missing")  # fmt: skip
+        help="where the pictures go; created if missing")  # fmt: skip
     add_batch_options(made.add_argument)
     add_output_options(made.add_argument)
     return made

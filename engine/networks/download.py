@@ -137,7 +137,7 @@ def _fetch_all(
                 kept = f" ({part.size / 2**20:.1f} MiB have been kept)" if part.size else ""
                 raise DownloadFailed(
                     f"downloading {card.name} from {urlsplit(card.url).netloc} was interrupted{kept}: "
-                    f"{error}; downloading it again resumes"
+                    f"{error}; download it again to resume"
                 ) from error
 
 

@@ -80,7 +80,7 @@ def wanted_of_job(job: Job) -> Wanted:
     for reference in (inputs["content"], *inputs["styles"], inputs["guide"], inputs["start"]):
         if reference is not None and reference["path"] is None:
             raise BadInput(
-                "a picture of this job was never a file: save it, and open it from there"
+                "a picture of this job was never saved: save it and open it from its file"
             )
     name, title = _name(job.technique.command, inputs), _title(type(job.technique), inputs)
     return Wanted(recipe, name, ".png", title, open_precision=job.precision == "auto")
@@ -151,8 +151,8 @@ def wanted_of_file(path: Path) -> list[Wanted]:
         recipe = read_recipe(path)
         if recipe is None:
             raise BadInput(
-                f"{path} carries no recipe: a batch takes lists of jobs and projects (.json), and"
-                " pictures that this program made"
+                f"{path} carries no recipe: a batch takes lists of jobs, "
+                "projects (.json) and exported pictures"
             )
         return [_wanted(recipe, path.parent, described, path.stem)]
     try:
@@ -163,11 +163,11 @@ def wanted_of_file(path: Path) -> list[Wanted]:
     if isinstance(found, dict):
         return [_in(path, None, lambda: _wanted(found, path.parent, described, path.stem))]
     if not isinstance(found, list):
-        raise BadInput(f"{path} holds no jobs: it should be a list of them in JSON")
+        raise BadInput(f"{path} holds no jobs: it must be a JSON list of jobs")
     if not found:
         raise BadInput(f"{path} holds an empty list: there is nothing to make")
     if len(found) > MOST_JOBS:
-        raise BadInput(f"{path} holds {len(found)} jobs; {MOST_JOBS} are possible")
+        raise BadInput(f"{path} holds {len(found)} jobs; at most {MOST_JOBS} are allowed")
     return [
         _in(path, number, lambda entry=entry: _wanted(entry, path.parent, described, ""))  # type: ignore[misc]
         for number, entry in enumerate(found, 1)
@@ -226,10 +226,10 @@ def _references(job: Job, described: Described) -> dict[str, Any]:
 
 def _wanted(entry: Any, folder: Path, described: Described, name: str) -> Wanted:
     if not isinstance(entry, dict):
-        raise BadInput(f"{_short(entry)} is no job; it should be an object with a technique")
+        raise BadInput(f"{_short(entry)} is not a job; it must be an object with a technique")
     unknown = [key for key in entry if key not in KEYS]
     if unknown:
-        raise BadInput(f"{_short(unknown[0])} is nothing that a job has; there are {_listed(KEYS)}")
+        raise BadInput(f"{_short(unknown[0])} is unknown in a job; there are {_listed(KEYS)}")
     size = entry.get("size", 512)
     bare = {
         "format": entry.get("format", FORMAT if "finish" in entry else 1),
@@ -249,7 +249,7 @@ def _wanted(entry: Any, folder: Path, described: Described, name: str) -> Wanted
     kind = type(Job.from_recipe(bare, folder).technique)
     chosen = entry.get("settings", {})
     if not isinstance(chosen, dict):
-        raise BadInput(f"its settings are {_short(chosen)}; they should be an object")
+        raise BadInput(f"its settings are {_short(chosen)}; they must be an object")
     if "preset" in entry:
         chosen = {**_preset(kind, entry["preset"]), **_underscored(chosen)}
     job = Job.from_recipe({**bare, "settings": chosen}, folder)
@@ -269,7 +269,7 @@ def _wanted(entry: Any, folder: Path, described: Described, name: str) -> Wanted
     stem, suffix = _output(entry.get("output"))
     bits = entry.get("bits", 8)
     if bits not in (8, 16) or isinstance(bits, bool):
-        raise BadInput(f"its bits are {_short(bits)}; 8 or 16 are possible")
+        raise BadInput(f"its bits are {_short(bits)}; they must be 8 or 16")
     if bits == 16 and WRITTEN[suffix] not in ("PNG", "TIFF"):
         raise BadInput(f"{suffix} cannot hold 16 bits per channel: end its output in .png or .tiff")
     named = stem or name or _name(kind.command, inputs)
@@ -315,7 +315,7 @@ def _inputs(found: Any, folder: Path, described: Described) -> dict[str, Any]:
             or not isinstance(weight, (int, float))
             or not 0 < weight < 1e300
         ):
-            raise BadInput(f"a style has the weight {_short(weight)}; it takes a number above 0")
+            raise BadInput(f"a style has the weight {_short(weight)}; it must be a number above 0")
         reference = _reference(style, folder, described, "style", ("weight",))
         known["styles"].append({**reference, "weight": float(weight)})
     return known
@@ -328,12 +328,12 @@ def _reference(
     if isinstance(found, str):
         found = {"path": found}
     if not isinstance(found, dict) or set(found) - {"path", "sha256", *others}:
-        raise BadInput(f"its {role} is {_short(found)}; it should be the path of a picture")
+        raise BadInput(f"its {role} is {_short(found)}; it must be the path of a picture")
     path, digest = found.get("path"), found.get("sha256", "")
     if path is None:
-        raise BadInput(f"its {role} was never a file: save that picture, and name it")
+        raise BadInput(f"its {role} was never saved: save that picture and name its file")
     if not isinstance(path, str) or not isinstance(digest, str) or not path or "\0" in path:
-        raise BadInput(f"its {role} is {_short(found)}; it should be the path of a picture")
+        raise BadInput(f"its {role} is {_short(found)}; it must be the path of a picture")
     check_local(path)
     whole = str((folder / Path(path).expanduser()).absolute())
     if digest:
@@ -346,7 +346,7 @@ def _output(name: Any) -> tuple[str, str]:
     """Return stem and suffix of the output's name; the stem is empty where it is left open."""
     if name is None:
         return "", ".png"
-    wrong = f"its output is {_short(name)}; it should be a file's name, such as cat.png"
+    wrong = f"its output is {_short(name)}; it must be a file name, such as cat.png"
     if (
         not isinstance(name, str)
         or not name

@@ -212,7 +212,9 @@ class Queue:
             with self._changing() as database:
                 row = database.execute("SELECT claim FROM owner").fetchone()
                 if row is not None and row["claim"] in self._living():
-                    raise BadInput("another program fills this queue: wait until it has ended")
+                    raise BadInput(
+                        "another program is filling this queue: wait until it has finished"
+                    )
                 database.execute("DELETE FROM owner")
                 database.execute("INSERT INTO owner VALUES (?)", (beside.name,))
             yield
@@ -329,8 +331,8 @@ class Queue:
             "UPDATE jobs SET state = 'failed', exit_code = 1, sentence = ?"
             " WHERE state = 'waiting' AND deaths >= ?",
             (
-                f"{MOST_DEATHS} times the program ended while it ran this job, for want of memory"
-                " perhaps: choose a smaller size, or try it again by itself",
+                f"{MOST_DEATHS} times the program ended during this job, perhaps for lack of "
+                "memory: choose a smaller size, or retry this job alone",
                 MOST_DEATHS,
             ),
         )

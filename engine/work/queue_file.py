@@ -124,12 +124,12 @@ def set_aside(path: Path, known: tuple[int, int] | None, why: str) -> str:
                 os.replace(f"{path}{end}", f"{kept}{end}")  # noqa: PTH105
     except OSError as error:
         raise BadInput(
-            f"{path} is no queue of this program ({why}) and cannot be renamed ({reason(error)}):"
+            f"{path} is not a queue of this program ({why}) and cannot be renamed ({reason(error)}):"
             " move it away"
         ) from error
     return (
-        f"{path} is no queue that this version can read ({why}); it was set aside as {kept.name}"
-        " and an empty queue begun"
+        f"{path} is not a queue that this version can read ({why}); it was set aside as {kept.name}"
+        " and an empty queue was started"
     )
 
 

@@ -115,7 +115,7 @@ class Worker:
                 return True
         elif output.exists():
             raise BadInput(
-                f"{output} is there already and was made otherwise: move it, or choose another folder"
+                f"{output} already exists and was made differently: move it, or choose another folder"
             )
         order = Order(Job.from_recipe(recipe), output, queued.bits)
         made = make(order, self.asked, lambda _job, frames: self._told(queued, frames))

@@ -204,7 +204,7 @@ class HelpWindow(QDialog):
             item.setData(PLACE, entry.place)
             self.list.addItem(item)
         if not self.list.count():
-            nothing = QListWidgetItem(self.tr("Nothing here is called “{0}”.").format(text.strip()))
+            nothing = QListWidgetItem(self.tr("No entry matches “{0}”.").format(text.strip()))
             nothing.setFlags(Qt.ItemFlag.NoItemFlags)
             self.list.addItem(nothing)
 

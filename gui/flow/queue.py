@@ -74,7 +74,9 @@ class QueueFlow(QObject):
         commit_typed()
         job = self.studio.job
         if "content" not in job.technique.inputs:
-            self.failed.emit(self.tr("{0} works on no photo.").format(job.technique.title))
+            self.failed.emit(
+                self.tr("{0} does not start from a photo.").format(job.technique.title)
+            )
             return
         photos = folder_to_open(self.panel, "queue_photos", self.tr("A folder of photos"))
         if photos is None:
@@ -93,7 +95,7 @@ class QueueFlow(QObject):
 
     def _styles(self) -> list[Path]:
         kinds = self.tr("Pictures ({0})").format(" ".join(f"*{end}" for end in sorted(SUFFIXES)))
-        title = self.tr("Styles, each for itself (Cancel: those set up now, together)")
+        title = self.tr("Styles, one at a time (Cancel: the current styles together)")
         paths, _ = QFileDialog.getOpenFileNames(self.panel, title, last_folder("style"), kinds)
         if paths:
             remember_folder("style", Path(paths[0]).parent)
@@ -119,7 +121,7 @@ class QueueFlow(QObject):
         if path.exists():
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
         else:
-            self.failed.emit(self.tr("{0} is not there any more.").format(path))
+            self.failed.emit(self.tr("{0} no longer exists.").format(path))
 
     # -- what the queue says --------------------------------------------------------------
 
@@ -133,7 +135,7 @@ class QueueFlow(QObject):
     def _on_added(self, added: Addition) -> None:
         text = self.tr("{0} in the queue").format(added.added)
         if added.there:
-            text = self.tr("{0} added to the queue, {1} there already").format(
+            text = self.tr("{0} added to the queue, {1} already there").format(
                 added.added, added.there
             )
         (self.failed if added.said else self.said).emit(added.said or text)

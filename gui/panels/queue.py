@@ -97,26 +97,28 @@ class QueuePanel(QWidget):
         side = 2 * self.fontMetrics().height() + 4
         self.list.setIconSize(QSize(round(1.5 * side), side))
         tell = self._button
-        self.add = tell("queueAddButton", self.tr("Add job"), self.tr("What is set up now"))
+        self.add = tell(
+            "queueAddButton", self.tr("Add job"), self.tr("The current settings and pictures")
+        )
         self.photos = tell(
             "queuePhotosButton", self.tr("Add photos…"),
-            self.tr("All photos of a folder, with each of some styles"),
+            self.tr("All photos of a folder, with each of several styles"),
         )  # fmt: skip
         self.hold = tell(
             "queueHoldButton", self.tr("Pause queue"),
-            self.tr("Begin nothing more, and hold the running job"),
+            self.tr("Start no more jobs and pause the running one"),
         )  # fmt: skip
         self.hold.setCheckable(True)
-        self.pause = tell("queuePauseButton", self.tr("Pause"), self.tr("Hold the selected jobs"))
+        self.pause = tell("queuePauseButton", self.tr("Pause"), self.tr("Pause the selected jobs"))
         self.resume = tell(
-            "queueResumeButton", self.tr("Go on"), self.tr("Let the selected jobs go on")
+            "queueResumeButton", self.tr("Go on"), self.tr("Resume the selected jobs")
         )
         self.retry = tell(
-            "queueRetryButton", self.tr("Retry"), self.tr("Try the selected failed jobs again")
+            "queueRetryButton", self.tr("Retry"), self.tr("Retry the selected failed jobs")
         )
         self.remove = tell(
             "queueRemoveButton", self.tr("Remove"),
-            self.tr("Take the selected jobs out; finished pictures stay in their folder"),
+            self.tr("Remove the selected jobs; finished pictures stay in their folder"),
         )  # fmt: skip
         self.up = self._arrow("queueUpButton", Qt.ArrowType.UpArrow, self.tr("Sooner"))
         self.down = self._arrow("queueDownButton", Qt.ArrowType.DownArrow, self.tr("Later"))

@@ -203,7 +203,7 @@ def test_an_end_keeps_what_there_is_and_the_same_command_goes_on(
         _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "Traceback" not in err
-    assert "the same command goes on from there" in err
+    assert "run the same command again to continue" in err
     left = made_in(folder)
     assert any(name.endswith(".partial.png") for name in left), left
     assert not list((folder / "out").glob(".*"))

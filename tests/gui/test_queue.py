@@ -58,7 +58,7 @@ def test_a_job_becomes_the_picture_that_the_command_makes(
     assert window.docks["queue"].windowTitle() == "Queue"
     click(qtbot, window, "queueAddButton")
     until(qtbot, lambda: not window.queue.busy)
-    assert "0 added to the queue, 1 there already" in window.statusBar().currentMessage()
+    assert "0 added to the queue, 1 already there" in window.statusBar().currentMessage()
     assert states(window) == ["done"]
     made.unlink()
     click(qtbot, window, "queueAddButton")

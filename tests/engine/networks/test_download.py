@@ -151,7 +151,7 @@ def test_broken_connections_are_taken_up_again(server, card):
 def test_the_next_call_goes_on(server, card, home):
     server.cuts = [400_000, 0, 0, 0]
     with pytest.raises(
-        DownloadFailed, match=r"was interrupted \(0\.4 MiB have been kept\).*resumes"
+        DownloadFailed, match=r"was interrupted \(0\.4 MiB have been kept\).*again to resume"
     ):
         download(card)
     assert files(home) == [f"{card.file}.part", f"{card.file}.part.version"]

@@ -79,10 +79,10 @@ def test_as_large_as_the_photo(folder: Path) -> None:
         ({"preset": "finest"}, "Fast preview"),
         ({"settings": {"iteration": 3}}, "did you mean iterations"),
         ({"settings": {"iterations": "many"}}, "whole number"),
-        ({"settings": [1]}, "should be an object"),
+        ({"settings": [1]}, "must be an object"),
         ({"inputs": {"styles": ["sea.png"]}}, "needs a photo as content"),
         ({"inputs": {"content": "photo.png"}}, "needs at least one style"),
-        ({"inputs": {"content": 7, "styles": ["sea.png"]}}, "should be the path of a picture"),
+        ({"inputs": {"content": 7, "styles": ["sea.png"]}}, "must be the path of a picture"),
         ({"inputs": {"photo": "photo.png"}}, "content, styles, guide, start"),
         (
             {"inputs": {"content": "photo.png", "styles": [{"path": "sea.png", "weight": -1}]}},
@@ -93,11 +93,11 @@ def test_as_large_as_the_photo(folder: Path) -> None:
         ({"size": 1e400}, "damaged"),
         ({"bits": 12}, "8 or 16"),
         ({"bits": 16, "output": "a.jpg"}, "16 bits"),
-        ({"output": "../a.png"}, "a file's name"),
+        ({"output": "../a.png"}, "a file name"),
         ({"output": "a.txt"}, "end in one of"),
-        ({"output": ".a.png"}, "a file's name"),
+        ({"output": ".a.png"}, "a file name"),
         ({"format": 99}, "newer"),
-        ({"colour": "blue"}, "nothing that a job has"),
+        ({"colour": "blue"}, "unknown in a job"),
     ],
 )
 def test_a_mistake_is_said_with_the_entry_it_is_in(
@@ -116,10 +116,10 @@ def test_a_mistake_is_said_with_the_entry_it_is_in(
     [
         ("", "cannot be read as a list of jobs"),
         ("[]", "an empty list"),
-        ("3", "should be a list"),
+        ("3", "must be a JSON list"),
         ('[{"technique": "deep-dream", "technique": "langevin"}]', "stands there twice"),
         ("[" * 100_000, "cannot be read as a list of jobs"),
-        ("[null]", "job 1: None is no job"),
+        ("[null]", "job 1: None is not a job"),
     ],
 )
 def test_files_that_hold_no_list(folder: Path, content: str, sentence: str) -> None:
