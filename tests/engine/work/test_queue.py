@@ -176,7 +176,11 @@ def test_no_job_is_claimed_twice(path: Path) -> None:
 
 def test_only_one_fills_a_queue(path: Path) -> None:
     with Queue(path) as one, Queue(path) as other:
-        with one.owned(), pytest.raises(BadInput, match="wait until it has finished"), other.owned():
+        with (
+            one.owned(),
+            pytest.raises(BadInput, match="wait until it has finished"),
+            other.owned(),
+        ):
             pass
         with other.owned():
             pass
