@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from cli.attribute_options import LAYERED, parser
 from cli.options import is_folder, tell
-from engine.attribution.heat import Heat, around_gray, caption, scale_around_gray
 from engine.attribution.registry import Method, find_method
 from engine.errors import BadInput
 from engine.networks.classes import percent
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from engine.attribution.heat import Heat
     from engine.attribution.unit import Unit
     from engine.image import Picture
     from engine.looking import Answer
@@ -94,6 +94,7 @@ def _single(
     """Write one map; return what --json says about it, and the target."""
     import torch
 
+    from engine.attribution.heat import scale_around_gray
     from engine.attribution.square import Square
     from engine.figure import Tile, contact_sheet
     from engine.files import write_npz
@@ -143,14 +144,16 @@ def _single(
     return {**names, **about_it, **numbers}, _target(found)
 
 
-def _caption(heat: Heat, names: dict[str, Any], layer: str, scale: str) -> str:
+def _caption(heat: "Heat", names: dict[str, Any], layer: str, scale: str) -> str:
     """Return what a map is of and what its colours stand for, in a line."""
+    from engine.attribution.heat import caption
+
     sure = names.get("probability")
     answer = f"{names['activation']:.4g}" if sure is None else percent(sure)
     return caption(heat.title, layer, names["name"], answer, scale)
 
 
-def _drawn(options: Any, photo: "Picture", values: "Tensor", heat: Heat) -> "Tensor":
+def _drawn(options: Any, photo: "Picture", values: "Tensor", heat: "Heat") -> "Tensor":
     """Return the map alone, of the size that the network looked at, or over the photo."""
     from engine.attribution.overlay import laid_over, overlay_size
 
@@ -293,9 +296,11 @@ def _methods(options: Any) -> list[Method]:
     return list(dict.fromkeys(methods))
 
 
-def _colours(heat: Heat, values: "Tensor", colours: str) -> "Tensor":
+def _colours(heat: "Heat", values: "Tensor", colours: str) -> "Tensor":
     """Return (3, H, W) in [0, 1]: a map in colours, or a gradient in its own around gray."""
     import torch
+
+    from engine.attribution.heat import around_gray
 
     if values.ndim == 3:
         return around_gray(values)

@@ -11,7 +11,7 @@ from cli.wording import program, worded
 from engine.attribution.registry import METHODS
 from engine.attribution.square import FILLS
 from engine.attribution.unit_name import UnitName
-from engine.colour_map import SEQUENTIAL
+from engine.colour_names import SEQUENTIAL
 from engine.errors import BadInput
 
 COMMANDS = tuple(method.command for method in METHODS)

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 
 from engine.attribution.registry import METHODS
 from engine.attribution.unit_name import units_of
-from engine.colour_map import SEQUENTIAL
+from engine.colour_names import SEQUENTIAL
 from engine.errors import BadInput
 from engine.looking import ComparisonRequest
 from gui.dialogs.completers import SeveralCompleter, UnitsCompleter

@@ -7,7 +7,7 @@ from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QSlider
 
 from engine.attribution.registry import find_method
-from engine.colour_map import SEQUENTIAL
+from engine.colour_names import SEQUENTIAL
 from gui.panels.combo_width import narrow
 
 

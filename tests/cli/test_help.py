@@ -12,7 +12,9 @@ import pytest
 from engine.techniques import TECHNIQUES
 from tests.cli.conftest import ROOT, Program
 
-COMMANDS = ("style-transfer", "deep-dream", "recolour", "networks", "render", "demo")
+COMMANDS = (
+    "style-transfer", "deep-dream", "recolour", "networks", "render", "demo", "attribute",
+)  # fmt: skip
 
 IMPORTED = """
 import contextlib, io, sys
