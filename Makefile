@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
 
-.PHONY: help run install test bench chaos bench-gui screens networks-table formats-table docs docs-figures imports-drawing lint constraints clean
+.PHONY: help run install test coverage bench chaos bench-gui screens networks-table formats-table docs docs-figures imports-drawing lint constraints clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -39,6 +39,12 @@ test: ## run the tests (PYTEST_ARGS="-k gram -x" to choose)
 	$(SETUP) --extra test --extra video --extra docs --qt
 	@export QT_QPA_PLATFORM=offscreen $(if $(strip $(PYTEST_ARGS)),,OMP_NUM_THREADS=1); \
 		$(VENV)/python -m pytest $(or $(strip $(PYTEST_ARGS)),$(ALL_TESTS))
+
+coverage: ## say for each folder which lines the tests run (PYTEST_ARGS="tests/engine/objectives" for some tests)
+	$(SETUP) --extra test --extra video --extra docs --qt
+	@export QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1; \
+		$(VENV)/python -m pytest --cov --cov-report= $(or $(strip $(PYTEST_ARGS)),$(ALL_TESTS))
+	@$(VENV)/python -m tools.coverage_by_folder
 
 bench: ## measure speed and memory
 	$(SETUP) --extra test
@@ -76,13 +82,14 @@ imports-drawing: ## draw who imports whom, for docs/architecture.md
 	$(SETUP) --extra test
 	@$(VENV)/python -m tools.draw_imports
 
-lint: ## check style, types, who may import whom, and the guide
+lint: ## check style, types, who may import whom, spelling, and the guide
 	$(SETUP) --extra test --extra docs
 	@rc=0; \
 	$(VENV)/ruff check . || rc=1; \
 	$(VENV)/ruff format --check . || rc=1; \
 	$(VENV)/mypy || rc=1; \
 	$(VENV)/lint-imports --no-logo || rc=1; \
+	$(VENV)/codespell || rc=1; \
 	$(VENV)/python -m mkdocs build --strict || rc=1; \
 	exit $$rc
 

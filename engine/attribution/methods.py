@@ -15,6 +15,7 @@ from engine.attribution.registry import Method
 from engine.attribution.state import values_of_unit, without_gradients
 from engine.attribution.unit import Unit
 from engine.errors import BadInput
+from engine.networks.colours import in_rgb
 from engine.networks.fitting import call_name, last_map
 
 if TYPE_CHECKING:
@@ -90,11 +91,11 @@ def attribution_steps(
 def _for_people(found: Tensor, network: "Network") -> Tensor:
     """Return the first picture's values, float32 on the CPU, colours as people count them."""
     values = found[0].detach().float().cpu()
-    if values.ndim == 3 and network.card.preprocessing.order == "BGR":
-        return values.flip(0)
-    if values.ndim == 3 and network.channels == 1:
+    if values.ndim != 3:
+        return values
+    if network.channels == 1:
         return values.expand(3, -1, -1)
-    return values
+    return in_rgb(values, network.card.preprocessing, 0)
 
 
 def _called(network: "Network", target: int | Unit, size: tuple[int, int]) -> int | Unit:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from engine.errors import BadInput
 from engine.inspection.tiling import around_gray
+from engine.networks.colours import in_rgb
 from engine.networks.network import Network
 
 
@@ -65,6 +66,6 @@ def filters(network: Network, layer: str = "") -> Filters:
         raise BadInput(f"{layer} has no filters: it is not a convolution; the nearest is {near}")
     weight = convolutions[name].weight.detach().float().cpu()
     coloured = name == order[0] and weight.shape[1] == 3
-    if coloured and network.card.preprocessing.order == "BGR":
-        weight = weight.flip(1)
+    if coloured:
+        weight = in_rgb(weight, network.card.preprocessing, 1)
     return Filters(layer or name, weight, coloured)

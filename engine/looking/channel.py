@@ -14,6 +14,7 @@ from engine.inspection.tiling import around_gray
 from engine.looking.activation_grid import of_classes
 from engine.looking.answer import Bytes, ChannelAnswer, Part, part_of
 from engine.looking.request import ChannelRequest
+from engine.networks.colours import in_rgb
 from engine.networks.fitting import call_name
 from engine.networks.network import Network
 
@@ -59,8 +60,7 @@ def _guided(network: Network, picture: Tensor, request: ChannelRequest, seen: Pa
         gradient = guided_backprop(network.module, network.prepare(picture), unit)[0].float().cpu()
     except ValueError as error:
         raise BadInput(f"Guided backprop on {network.card.name}: {error}") from error
-    if network.card.preprocessing.order == "BGR":
-        gradient = gradient.flip(0)
+    gradient = in_rgb(gradient, network.card.preprocessing, 0)
     left, top, right, bottom = part_of(seen, width, height)
     gradient = gradient[:, top:bottom, left:right].expand(3, -1, -1)
     reach = max(abs(limit) for limit in display_range(gradient))

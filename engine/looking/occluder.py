@@ -14,6 +14,7 @@ from engine.looking.answer import Box, Bytes, OccluderAnswer, Size, TopClass
 from engine.looking.memory import LookMemory
 from engine.looking.request import Request
 from engine.networks.classes import find_class, probabilities
+from engine.networks.colours import unprepared
 from engine.networks.fitting import call_name
 from engine.networks.network import Network
 
@@ -93,10 +94,6 @@ def pixels_of(square: tuple[float, float, float, float], size: Size) -> Box:
 
 def _shown(network: Network, base: Tensor) -> Bytes:
     """Return what covers as people see it: `Network.prepare` undone."""
-    p = network.card.preprocessing
-    std, mean = (base.new_tensor(v).view(1, 3, 1, 1) for v in (p.std, p.mean))
-    rgb = (base * std + mean) / p.scale
-    if p.order == "BGR":
-        rgb = rgb.flip(1)
+    rgb = unprepared(base, network.card.preprocessing)
     pixels: Bytes = rgb[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
     return pixels

@@ -65,4 +65,4 @@ def last_layer(network: Network, size: tuple[int, int]) -> str:
     layer = next(layer for layer in flat if layer.name == wanted)
     while layer.kind == "Sequential" and layer.children and not layer.field_name:
         layer = layer.children[-1]
-    return layer.field_name or layer.name
+    return layer.known_as

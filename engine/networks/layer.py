@@ -19,6 +19,11 @@ class Layer:
     """Pixels that one unit sees, along one side; None: the whole picture."""
     children: tuple["Layer", ...] = field(default=())
 
+    @property
+    def known_as(self) -> str:
+        """What people call it: the literature's name, or the module's."""
+        return self.field_name or self.name
+
     def flat(self) -> list["Layer"]:
         """Return this layer and all below it."""
         return [self, *(inner for child in self.children for inner in child.flat())]

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from engine.objectives.coverage import Coverage
 from engine.objectives.style import GramLoss, Statistics, WassersteinLoss
+from engine.task import finite
 
 Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Takes a layer's activations; returns them, for what comes after, and their scalar loss."""
@@ -71,11 +72,23 @@ def weighted(values: dict[str, Tensor], weights: dict[str, float], none: Tensor)
     return torch.stack(terms).sum() if terms else none
 
 
-def fetched(terms: dict[str, Tensor], gradient: Tensor) -> dict[str, float]:
-    """Return the terms and the gradient's absolute sum, "gradient", as numbers.
+def gradient_of_total(
+    losses: Callable[[Tensor], dict[str, Tensor]],
+    picture: Tensor,
+    iteration: int,
+    noted: dict[str, float],
+) -> Tensor:
+    """Return the gradient of the term `total` at `picture`; all terms go into `noted`.
 
-    All at once: on a GPU every fetch waits for the card.
+    Raises `Diverged` when a number is not finite.
     """
+    with torch.enable_grad():
+        x = picture.detach().requires_grad_(True)
+        terms = losses(x)
+        (gradient,) = torch.autograd.grad(terms["total"], x)
+    # All at once: on a GPU every fetch waits for the card.
     values = [t.detach().float() for t in terms.values()] + [gradient.abs().sum()]
-    numbers = torch.stack(values).tolist()
-    return dict(zip([*terms, "gradient"], numbers, strict=True))
+    numbers = dict(zip([*terms, "gradient"], torch.stack(values).tolist(), strict=True))
+    finite(numbers, iteration)
+    noted.update({name: numbers[name] for name in terms})
+    return gradient

@@ -193,9 +193,4 @@ def commands_in(w: "MainWindow") -> list[Command]:
 
 def units_in(layers: "tuple[Layer, ...]") -> list[str]:
     """Return the names of all layers that have channels."""
-    return [
-        layer.field_name or layer.name
-        for top in layers
-        for layer in top.flat()
-        if layer.channels is not None
-    ]
+    return [layer.known_as for top in layers for layer in top.flat() if layer.channels is not None]

@@ -230,7 +230,7 @@ def panels(
 def choices_of(layers: "tuple[Layer, ...]") -> tuple[LayerChoice, ...]:
     """Return every layer, in the network's order."""
     rows = [layer for top in layers for layer in top.flat()]
-    names = [layer.field_name or layer.name for layer in rows]
+    names = [layer.known_as for layer in rows]
     return tuple(
         LayerChoice(name, name, layer.kind, layer.channels, layer.size)
         for name, layer in zip(names, rows, strict=True)

@@ -134,7 +134,7 @@ class LayersFlow(QObject):
         """Return the names of all layers of the network that is there."""
         if self.here is None:
             return []
-        return [layer.field_name or layer.name for top in self.here.layers for layer in top.flat()]
+        return [layer.known_as for top in self.here.layers for layer in top.flat()]
 
     # -- loading --------------------------------------------------------------------------
 

@@ -290,5 +290,5 @@ def maps_of(layers: "tuple[Layer, ...]") -> list[tuple[str, str]]:
     for top in layers:
         for layer in top.flat():
             if layer.size is not None and min(layer.size) > 1:
-                found.append((layer.field_name or layer.name, layer.field_name or layer.name))
+                found.append((layer.known_as, layer.known_as))
     return found

@@ -50,7 +50,7 @@ def number_text(value: float) -> str:
 
 def layer_key(layer: Layer) -> str:
     """Return the name that settings use for a layer."""
-    return layer.field_name or layer.name
+    return layer.known_as
 
 
 def full_name(layer: Layer) -> str:

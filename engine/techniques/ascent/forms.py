@@ -7,6 +7,7 @@ from torch import Tensor
 
 from engine.errors import BadInput
 from engine.networks.card import Preprocessing
+from engine.networks.colours import mean_colour
 from engine.parameterization.fourier import Fourier, Phase
 from engine.parameterization.pyramid import Pyramid
 from engine.settings import mention
@@ -58,7 +59,7 @@ def form_of(task: Task[Ascent], side: int) -> Form:
         return Pyramid((side, side), task.device)
     if settings.parameterization == "phases":
         return Phase((side, side), task.device)
-    mean = mean_colour(task.network.card.preprocessing).to(task.device)
+    mean = start_colour(task.network.card.preprocessing).to(task.device)
     return Pixels(side, mean, settings.start_noise / 255)
 
 
@@ -73,9 +74,7 @@ def variable_of(form: Form, pictures: Tensor) -> Tensor:
     return pictures - form.mean
 
 
-def mean_colour(preprocessing: Preprocessing) -> Tensor:
+def start_colour(preprocessing: Preprocessing) -> Tensor:
     """Return the mean RGB of what a network was trained on; gray where its card does not say."""
-    mean = torch.tensor(preprocessing.mean) / preprocessing.scale
-    if preprocessing.order == "BGR":
-        mean = mean.flip(0)
+    mean = mean_colour(preprocessing)
     return mean if mean.any() else torch.full((3,), 0.5)

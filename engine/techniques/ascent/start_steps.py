@@ -7,7 +7,7 @@ from engine.errors import BadInput
 from engine.networks.square import middle_square
 from engine.settings import START_PICTURE, mention
 from engine.task import Task
-from engine.techniques.ascent.forms import mean_colour
+from engine.techniques.ascent.forms import start_colour
 from engine.techniques.ascent.start import Start
 
 GRAY = 0.5
@@ -43,7 +43,7 @@ def first_pictures(task: Task[Start], count: int, side: int) -> Tensor | None:
             mention(settings, "start", start), " is flat and has no phases; take noise or picture"
         )
     elif start == "mean" or (start == "zeros" and parameterization == "pixels"):
-        mean = mean_colour(task.network.card.preprocessing)
+        mean = start_colour(task.network.card.preprocessing)
         first = mean.view(1, 3, 1, 1).expand(1, 3, side, side)
     else:
         first = torch.full((1, 3, side, side), GRAY)

@@ -18,7 +18,7 @@ from engine.parameterization.fourier import Phase
 from engine.parameterization.sheet import sheet, sheet_size
 from engine.parameterization.transforms import Transforms, seen
 from engine.task import Frame, Stage, Task, finite
-from engine.techniques.ascent.forms import Pixels, form_of, mean_colour, variable_of
+from engine.techniques.ascent.forms import Pixels, form_of, start_colour, variable_of
 from engine.techniques.ascent.settings import Ascent
 from engine.techniques.dead_units import DeadUnits
 
@@ -232,7 +232,7 @@ class AscentRun:
             if variation is not None:
                 loss = loss + settings.tv * variation
             if settings.alpha_norm:
-                mean = mean_colour(self.task.network.card.preprocessing).to(picture)
+                mean = start_colour(self.task.network.card.preprocessing).to(picture)
                 extremes = alpha_norm(picture - mean.view(1, 3, 1, 1)) / numbers
                 loss = loss + settings.alpha_norm * extremes
             (gradient,) = torch.autograd.grad(loss, x)

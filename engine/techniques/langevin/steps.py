@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.errors import BadInput
 from engine.networks.classes import find_class
-from engine.networks.network import Network
+from engine.networks.colours import mean_colour
 from engine.objectives.probability import gaussian_log_prior, log_probability, smooth_log_prior
 from engine.optimization.langevin import Langevin
 from engine.parameterization.sheet import sheet, sheet_size
@@ -41,14 +41,6 @@ def kept_at(settings: LangevinSampling) -> list[int]:
             f"there are {settings.iterations - burnt}",
         )
     return list(range(settings.iterations - back, settings.iterations + 1, settings.thinning))
-
-
-def mean_colour(network: Network) -> Tensor:
-    """Return the mean of the pictures that `network` was trained on: RGB in [0, 1], (3, 1, 1)."""
-    known = network.card.preprocessing
-    mean = torch.tensor(known.mean) / known.scale
-    mean = mean.flip(0) if known.order == "BGR" else mean
-    return mean.clamp(0, 1).view(3, 1, 1)
 
 
 def like_the_prior(noise: Tensor, smoothing: float) -> Tensor:
@@ -90,7 +82,8 @@ class _Density:
                 mention(LangevinSampling, "target"),
             )
         self.target = find_class(task.network, wanted)
-        self.mean = mean_colour(task.network).to(task.device)
+        mean = mean_colour(task.network.card.preprocessing).clamp(0, 1)
+        self.mean = mean.view(3, 1, 1).to(task.device)
         self.iteration = 0
         self.parts: dict[str, Tensor] = {}
 

@@ -25,7 +25,7 @@ from engine.task import Frame, Stage, Steps, Task, finite
 from engine.techniques.layer_weights import each_once
 from engine.techniques.style_matching import (
     Loss,
-    fetched,
+    gradient_of_total,
     shared_out,
     style_loss,
     weighted,
@@ -147,13 +147,8 @@ class Objective:
         self, settings: StyleTransfer, iteration: int, noted: dict[str, float], picture: Tensor
     ) -> Tensor:
         """Return the gradient of the total; the terms go into `noted`. Raises `Diverged`."""
-        with torch.enable_grad():
-            x = picture.detach().requires_grad_(True)
-            terms = self.losses(x, settings)
-            (gradient,) = torch.autograd.grad(terms["total"], x)
-        named = finite(fetched(terms, gradient), iteration)
-        noted.update({name: named[name] for name in terms})
-        return gradient
+        losses = partial(self.losses, settings=settings)
+        return gradient_of_total(losses, picture, iteration, noted)
 
 
 def _content_loss(target: Tensor, scaling: str, coverage: Coverage | None = None) -> Loss:

@@ -25,10 +25,10 @@ from engine.parameterization.scales import (
 )
 from engine.parameterization.sheet import sheet, sheet_size
 from engine.settings import mention
-from engine.task import Frame, Stage, Steps, Task, finite
+from engine.task import Frame, Stage, Steps, Task
 from engine.techniques.style_matching import (
     Loss,
-    fetched,
+    gradient_of_total,
     style_loss,
     weighted,
 )
@@ -86,13 +86,8 @@ class _Texture:
         picture: Tensor,
     ) -> Tensor:
         """Return the gradient of the total; the terms go into `noted`. Raises `Diverged`."""
-        with torch.enable_grad():
-            x = picture.detach().requires_grad_(True)
-            terms = self._terms(x, settings)
-            (gradient,) = torch.autograd.grad(terms["total"], x)
-        numbers = finite(fetched(terms, gradient), iteration)
-        noted.update({name: numbers[name] for name in terms})
-        return gradient
+        terms = partial(self._terms, settings=settings)
+        return gradient_of_total(terms, picture, iteration, noted)
 
     def _terms(self, picture: Tensor, settings: TextureSynthesis) -> dict[str, Tensor]:
         if self.seamless:

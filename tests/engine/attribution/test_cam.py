@@ -10,15 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.attribution import grad_cam
-
-TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
-
-
-def assert_near(ours: Tensor, theirs: Tensor) -> None:
-    assert ours.dtype == theirs.dtype
-    assert ours.shape == theirs.shape
-    assert theirs.abs().max() > 0
-    assert (ours - theirs).abs().max() <= TOLERANCE[ours.dtype] * theirs.abs().max()
+from tests.engine.attribution.near import TOLERANCE, assert_near
 
 
 class ByHand(nn.Module):

@@ -12,15 +12,7 @@ from torch.nn import functional as F
 from engine.attribution import cam, grad_cam, guided_backprop, guided_grad_cam
 from engine.image import open_picture
 from engine.networks.loading import load_network
-
-TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
-
-
-def assert_near(ours: Tensor, theirs: Tensor) -> None:
-    assert ours.dtype == theirs.dtype
-    assert ours.shape == theirs.shape
-    assert theirs.abs().max() > 0
-    assert (ours - theirs).abs().max() <= TOLERANCE[ours.dtype] * theirs.abs().max()
+from tests.engine.attribution.near import TOLERANCE, assert_near
 
 
 def weighted_by_hand(net: nn.Module, x: Tensor, classes: list[int]) -> Tensor:

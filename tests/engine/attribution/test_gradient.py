@@ -8,15 +8,7 @@ from captum.attr import InputXGradient, Saliency
 from torch import Tensor, nn
 
 from engine.attribution import gradient_times_input, saliency, smooth_grad
-
-TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
-
-
-def assert_near(ours: Tensor, theirs: Tensor) -> None:
-    assert ours.dtype == theirs.dtype
-    assert ours.shape == theirs.shape
-    assert theirs.abs().max() > 0
-    assert (ours - theirs).abs().max() <= TOLERANCE[ours.dtype] * theirs.abs().max()
+from tests.engine.attribution.near import TOLERANCE, assert_near
 
 
 def test_a_linear_model_gives_its_weights() -> None:

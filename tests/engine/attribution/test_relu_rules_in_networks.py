@@ -11,9 +11,9 @@ from torchvision.models import resnet18, squeezenet1_1, vgg11
 from torchvision.models.googlenet import BasicConv2d, Inception
 
 from engine.attribution import deconvnet, guided_backprop
+from tests.engine.attribution.near import TOLERANCE, assert_near
 
 Method = Callable[..., Tensor]
-TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 PEERS = {guided_backprop: GuidedBackprop, deconvnet: Deconvolution}
 
 pytestmark = pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU")
@@ -22,13 +22,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU")
 @pytest.fixture(params=PEERS, ids=lambda method: method.__name__)
 def method(request: pytest.FixtureRequest) -> Method:
     return request.param
-
-
-def assert_near(ours: Tensor, theirs: Tensor) -> None:
-    assert ours.dtype == theirs.dtype
-    assert ours.shape == theirs.shape
-    assert theirs.abs().max() > 0
-    assert (ours - theirs).abs().max() <= TOLERANCE[ours.dtype] * theirs.abs().max()
 
 
 def captum_of(method: Method, model: nn.Module, x: Tensor, target: list[int]) -> Tensor:

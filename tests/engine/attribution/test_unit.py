@@ -23,10 +23,10 @@ from engine.attribution import (
     saliency,
     smooth_grad,
 )
+from tests.engine.attribution.near import TOLERANCE, assert_near
 
 Method = Callable[..., Tensor]
 Make = Callable[..., nn.Module]
-TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 pytestmark = pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU")
 
@@ -62,13 +62,6 @@ def nothing_left_behind() -> Iterator[None]:
     yield
     assert not torch_module._global_forward_hooks
     assert not torch.overrides._get_current_function_mode_stack()
-
-
-def assert_near(ours: Tensor, theirs: Tensor) -> None:
-    assert ours.dtype == theirs.dtype
-    assert ours.shape == theirs.shape
-    assert theirs.abs().max() > 0
-    assert (ours - theirs).abs().max() <= TOLERANCE[ours.dtype] * theirs.abs().max()
 
 
 # -- by hand ----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from engine.networks.network import Network
 from engine.parameterization.transforms import View, seen
 from engine.settings import describe, make
 from engine.task import Task
-from engine.techniques.ascent.forms import mean_colour
+from engine.techniques.ascent.forms import start_colour
 from engine.techniques.ascent.importance import faded, importance
 from engine.techniques.ascent.start_steps import first_pictures
 from engine.techniques.ascent.steps import AscentRun, side_of
@@ -385,11 +385,11 @@ def test_a_step_that_cannot_be_leaves_the_picture(named):
 
 
 def test_mean_colours_of_cards():
-    assert mean_colour(IMAGENET).tolist() == pytest.approx([0.485, 0.456, 0.406])
-    red, green, blue = mean_colour(CAFFE_BVLC).tolist()
+    assert start_colour(IMAGENET).tolist() == pytest.approx([0.485, 0.456, 0.406])
+    red, green, blue = start_colour(CAFFE_BVLC).tolist()
     assert (red, green, blue) == pytest.approx((123 / 255, 117 / 255, 104 / 255))
     bytes_ = Card("x", "X", "x", preprocessing=replace(CAFFE_BVLC, mean=(0.0, 0.0, 0.0)))
-    assert mean_colour(bytes_.preprocessing).tolist() == [0.5, 0.5, 0.5]
+    assert start_colour(bytes_.preprocessing).tolist() == [0.5, 0.5, 0.5]
 
 
 # ---------------------------------------------------------------- the network that ships

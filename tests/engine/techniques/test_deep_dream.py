@@ -46,7 +46,8 @@ def test_the_objective_is_the_weighted_sum_over_layers(task):
     (frame,) = technique.frames(dream)
     expected = 2 * (a**2).mean() / 2 - 0.5 * (b**2).mean() / 2
     assert frame.losses == {"objective": pytest.approx(expected, rel=1e-5)}
-    (frame,) = technique.frames(task(replace(technique, objective="mean")))
+    mean = replace(technique, objective="mean")
+    (frame,) = mean.frames(task(mean))
     assert frame.losses["objective"] == pytest.approx(2 * a.mean() - 0.5 * b.mean(), rel=1e-5)
 
 

@@ -308,17 +308,17 @@ def test_a_crash_costs_what_came_after_the_last_saving(tiny, monkeypatch, within
     monkeypatch.setattr(hierarchy_kept, "SAVE_EVERY", within)
     monkeypatch.setattr(hierarchy_kept, "SAVING_SHARE", 0)
     whole = run(replace(FULL, resume=False), tiny, FULL_SIZE)[-1][1]
-    step = hierarchy_steps.Climb.step
+    step = hierarchy_steps.AscentRun.step
 
     def fails(self, settings, iteration):
         if self.goal.layer == "relu2_1" and iteration == 3:
             raise RuntimeError("out of the blue")
         return step(self, settings, iteration)
 
-    monkeypatch.setattr(hierarchy_steps.Climb, "step", fails)
+    monkeypatch.setattr(hierarchy_steps.AscentRun, "step", fails)
     with pytest.raises(RuntimeError, match="blue"):
         run(FULL, tiny, FULL_SIZE)
-    monkeypatch.setattr(hierarchy_steps.Climb, "step", step)
+    monkeypatch.setattr(hierarchy_steps.AscentRun, "step", step)
     rest = run(FULL, tiny, FULL_SIZE)
     assert rest[0][0].iteration == taken_up
     assert torch.equal(rest[-1][1], whole)

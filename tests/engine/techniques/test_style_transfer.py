@@ -323,8 +323,9 @@ def test_what_is_missing_is_said(task, style_task):
         list(ONE_SCALE.frames(task(ONE_SCALE)))
     with pytest.raises(BadInput, match=r"^style transfer needs a content picture$"):
         list(ONE_SCALE.frames(style_task(ONE_SCALE, content=None)))
+    unknown = replace(ONE_SCALE, style_layers={"relu9_9": 1.0})
     with pytest.raises(BadInput, match="tiny has no layer 'relu9_9'"):
-        list(ONE_SCALE.frames(style_task(replace(ONE_SCALE, style_layers={"relu9_9": 1.0}))))
+        list(unknown.frames(style_task(unknown)))
 
 
 # ---------------------------------------------------------------- optimizing

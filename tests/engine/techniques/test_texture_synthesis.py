@@ -150,11 +150,12 @@ def test_the_scales_end_with_a_square_and_begin_with_a_sample_large_enough(textu
 
 def test_the_sample_keeps_its_size_and_shrinks_with_the_result(texture_task):
     run = texture_task(SHORT, size=160)
-    assert sample_size(SHORT, run, 160) == (40, 40)
-    assert sample_size(SHORT, run, 140) == (35, 35)
-    assert sample_size(SHORT, run, 40) == (32, 32)  # below this the network sees too little
-    assert sample_size(SHORT, texture_task(SHORT, size=36), 36) == (36, 36)
-    assert sample_size(replace(SHORT, sample_size=80), run, 160) == (80, 80)
+    assert sample_size(run, 160) == (40, 40)
+    assert sample_size(run, 140) == (35, 35)
+    assert sample_size(run, 40) == (32, 32)  # below this the network sees too little
+    assert sample_size(texture_task(SHORT, size=36), 36) == (36, 36)
+    larger = texture_task(replace(SHORT, sample_size=80), size=160)
+    assert sample_size(larger, 160) == (80, 80)
 
 
 @pytest.mark.parametrize("grow", [_enlarged, _resized])
