@@ -130,7 +130,7 @@ def test_every_preset_leads_to_a_picture(
         assert shown.shape[:2] == result.picture.rgb.shape[:2]
         assert np.abs(shown / 255 - result.picture.rgb).max() < 0.51 / 255
         assert shown.std() > 1, f"{preset}: an empty picture"
-        has_figure = hasattr(kind, "figure")
+        has_figure = kind.has_figure
         assert window.actions_table["show_figure"].isEnabled() == has_figure
         assert window.actions_table["save_figure"].isEnabled() == has_figure
 
