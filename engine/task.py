@@ -1,11 +1,11 @@
 """What a technique gets to work with, and the frames that it gives."""
 
 import math
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
 from engine.errors import Diverged, Mention, Message
@@ -236,7 +236,8 @@ class Technique(ABC):
 
 @cache
 def _loaded(steps: str) -> "Steps[Any]":
-    found = pkgutil.resolve_name(steps)()
+    module, _, name = steps.partition(":")
+    found = getattr(import_module(module), name)()
     assert isinstance(found, Steps)
     return found
 
