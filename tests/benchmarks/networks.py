@@ -172,6 +172,7 @@ def page(table: dict[str, Found]) -> str:
         f"| {name} | " + " | ".join(cell(found[c], name) for c in COLUMNS) + " |"
         for name, found in sorted(table.items())
     ]
+    left = sorted(torchvision_table()["models"].keys() - table.keys())
     return "\n".join(
         [
             "# What works with which network",
@@ -189,6 +190,7 @@ def page(table: dict[str, Found]) -> str:
             "",
             *(f"{number}. {said}" for said, number in notes.items()),
             "",
+            *([f"Not tried yet: {', '.join(left)}.", ""] if left else []),
         ]
     )
 

@@ -122,6 +122,31 @@ def test_layers_that_compute_sizes_stand_in_the_tree(tmp_path):
     assert channels["batch"] == 1
 
 
+def test_a_constant_stands_first_in_a_product_and_the_last_axis_is_gathered(tmp_path):
+    """onnx2pytorch itself multiplies the other way round, and gathers along the first axis."""
+    node = helper.make_node
+    constants = {"w": normal(4, 3, 3, 3), "m": normal(6, 4), "u": normal(5, 6)}
+    constants |= {"rows": np.array([0, 4, -1]), "maps": np.array([0, 6, SIDE - 2, 5])}
+    constants |= {"places": np.array([3, 0, 7, 7, 11])}
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], "conv"),
+        node("Gather", ["a", "places"], ["b"], "columns", axis=-1),
+        node("Reshape", ["b", "rows"], ["c"], "rows"),
+        node("MatMul", ["m", "c"], ["d"], "mix"),
+        node("Reshape", ["d", "maps"], ["e"], "maps"),
+        node("Relu", ["e"], ["f"], "relu"),
+        node("GlobalAveragePool", ["f"], ["g"], "mean"),
+        node("Flatten", ["g"], ["h"], "flat"),
+        node("Gemm", ["h", "u"], ["y"], "scores", transB=1),
+    ]
+    onnx.save(model(nodes, constants, producer_name="pytorch"), path := tmp_path / "first.onnx")
+    network = load_network("onnx", path)
+    with torch.no_grad():
+        found = network.logits(pictures()).numpy()
+    assert np.abs(found - theirs(path, prepared(pictures()))).max() < 1e-5
+    assert np.ptp(found) > 0.1
+
+
 def test_weights_beside_go_into_the_copy(tmp_path, monkeypatch):
     monkeypatch.setenv("PAREIDOLIA_HOME", str(tmp_path / "home"))
     made = small()
