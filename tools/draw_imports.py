@@ -30,15 +30,15 @@ ROWS = (
 )  # fmt: skip
 """Boxes from top to bottom; those of folders that are not there are left out."""
 BASE = {
-    "background", "carry_over", "files", "garbage", "icons", "pictures", "pixels", "session",
+    "actions", "background", "carry_over", "files", "garbage", "icons", "pictures", "pixels", "session",
     "studio", "theme", "window_settings", "wording",
 }  # fmt: skip
 """Files of the window that its folders share: the box gui.base."""
 RUNS = {"job", "project", "forecasting", "memory", "steering", "finish"}
 """Files of the engine that stand above the techniques: the box engine.job."""
 NAMES = {
-    "gui": "gui/*.py: window, docks, actions",
-    "gui.base": "gui/*.py: studio, session, pictures, theme",
+    "gui": "gui/*.py: app, window, docks",
+    "gui.base": "gui/*.py: studio, session, actions, theme",
     "cli": "cli: the command line",
     "engine.job": "engine: job, project, memory, forecast",
     "engine": "engine/*.py: settings, task, errors, pictures, files",
