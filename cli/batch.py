@@ -43,10 +43,10 @@ def run(options: Any) -> int:
         tuple(p for p in options.jobs if not p.is_dir()),
         folders=tuple(p for p in options.jobs if p.is_dir()),
     )
-    return Batch(options, read).run(wanted)
+    return BatchRun(options, read).run(wanted)
 
 
-class Batch:
+class BatchRun:
     """Makes many pictures into one folder."""
 
     def __init__(self, options: Any, read: Sources) -> None:

@@ -123,7 +123,7 @@ def _technique_of_folder(job: "Job", options: Any) -> int:
     ):
         if given:
             raise BadInput(f"{name} takes one photo, and {options.content} is a folder")
-    from cli.batch import Batch
+    from cli.batch import BatchRun
     from engine.job import check_size
     from engine.outputs import Sources
     from engine.work.job_files import wanted_of_photos
@@ -131,7 +131,7 @@ def _technique_of_folder(job: "Job", options: Any) -> int:
     check_size(job.size)
     folder = Path(options.content)
     wanted = wanted_of_photos(job, folder, bits=options.bits)
-    return Batch(options, Sources(folders=(folder,))).run(wanted)
+    return BatchRun(options, Sources(folders=(folder,))).run(wanted)
 
 
 def _batch(argv: list[str]) -> int:
@@ -204,7 +204,7 @@ def _render(argv: list[str]) -> int:
 
 
 def _render_folder(options: Any) -> int:
-    from cli.batch import Batch
+    from cli.batch import BatchRun
     from engine.outputs import Sources
     from engine.work.job_files import wanted_of_file
 
@@ -213,7 +213,7 @@ def _render_folder(options: Any) -> int:
         replace(each, recipe={**each.recipe, **device}, bits=options.bits)
         for each in wanted_of_file(options.source)
     ]
-    return Batch(options, Sources(folders=(options.source,))).run(wanted)
+    return BatchRun(options, Sources(folders=(options.source,))).run(wanted)
 
 
 def _recolour(argv: list[str]) -> int:

@@ -16,7 +16,7 @@ from engine.image import Picture
 from engine.job import Job
 from engine.outputs import Sources
 from engine.task import Frame
-from engine.work.making import Frames, Order, make
+from engine.work.making import Frames, MakeRequest, make
 
 
 class Interrupt:
@@ -58,7 +58,7 @@ def run_job(
                 yield frame
 
     with handled(interrupt):
-        order = Order(job, output, bits, reel, rate, read or Sources())
+        order = MakeRequest(job, output, bits, reel, rate, read or Sources())
         made = make(order, lambda: interrupt.asked, shown)
     if made.frame is not None and made.frame.note:
         made.figures["note"] = worded(made.frame.note)

@@ -55,7 +55,7 @@ def plain_activations(model: nn.Module, x: Tensor) -> tuple[str, ...]:
         ValueError: `x` is no batch of pictures, or the model is scripted, which hides them.
     """
     refuse_scripted(model)
-    seen = _Seen()
+    seen = _UnruledActivations()
     with differentiable(model):
         leaf = leaf_of(x)
         with seen:
@@ -63,7 +63,7 @@ def plain_activations(model: nn.Module, x: Tensor) -> tuple[str, ...]:
     return tuple(seen.names)
 
 
-class _Seen(TorchFunctionMode):
+class _UnruledActivations(TorchFunctionMode):
     """While active in this thread, notes the activations whose gradient is the ordinary one."""
 
     def __init__(self) -> None:

@@ -52,7 +52,7 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class MethodStep:
     """How far a method has come."""
 
     done: int
@@ -63,6 +63,6 @@ class Step:
     """What an occlusion has found so far."""
 
 
-Compute = Callable[[Asked], "Tensor | Iterator[Step]"]
+Compute = Callable[[Asked], "Tensor | Iterator[MethodStep]"]
 """The map at once; or in steps, of a method that takes long: the model is then left as it was found
 between them. Raises `ValueError` where it has no answer."""

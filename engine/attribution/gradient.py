@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from engine.attribution.asked import Asked, Step
+from engine.attribution.asked import Asked, MethodStep
 from engine.attribution.state import (
     Target,
     chosen_logits,
@@ -165,7 +165,7 @@ def gradient_x_input(asked: Asked) -> Tensor:
     return gradient_times_input(asked.model, asked.x, asked.target)
 
 
-def smoothgrad(asked: Asked) -> Iterator[Step]:
+def smoothgrad(asked: Asked) -> Iterator[MethodStep]:
     """Yield the progress of `smooth_grad`, at last its map; always of the same noise.
 
     Networks take pictures in numbers of their own: of some white is 4 above black, of others 255.
@@ -176,6 +176,6 @@ def smoothgrad(asked: Asked) -> Iterator[Step]:
     steps = smooth_grad_steps(asked.model, asked.x, asked.target, SAMPLES, sigma, generator)
     for done, total in enumerate(steps, 1):
         if done < SAMPLES:
-            yield Step(done, SAMPLES)
+            yield MethodStep(done, SAMPLES)
         else:
-            yield Step(done, SAMPLES, _map(total / SAMPLES, signed=False))
+            yield MethodStep(done, SAMPLES, _map(total / SAMPLES, signed=False))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from engine.attribution.activations import plain_activations
-from engine.attribution.asked import Asked, Step
+from engine.attribution.asked import Asked, MethodStep
 from engine.attribution.asked import Question as Question
 from engine.attribution.class_activation import GradCamPass, grad_cam
 from engine.attribution.occluding import Occluded
@@ -67,7 +67,7 @@ def attribution_steps(
     x: Tensor,
     question: Question,
     known: GradCamPass | None = None,
-) -> Iterator[Step]:
+) -> Iterator[MethodStep]:
     """Yield how far a method has come; the last step has its values, as `attribute` returns them.
 
     Arguments and errors as in `attribute`. Closing the generator stops the work.
@@ -81,7 +81,7 @@ def attribution_steps(
     target = _called(network, question.target, size)
     try:
         found = method.function()(Asked(network, x, target, question, find_layer, known))
-        for step in (Step(1, 1, found),) if isinstance(found, Tensor) else found:
+        for step in (MethodStep(1, 1, found),) if isinstance(found, Tensor) else found:
             values = None if step.values is None else _for_people(step.values, network)
             yield replace(step, values=values)
     except ValueError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from engine.attribution.asked import Asked, Step
+from engine.attribution.asked import Asked, MethodStep
 from engine.attribution.fills import fill
 from engine.attribution.square import Square
 from engine.attribution.state import (
@@ -304,7 +304,7 @@ def _whole(value: object) -> int:
         return 0
 
 
-def occluded(asked: Asked) -> Iterator[Step]:
+def occluded(asked: Asked) -> Iterator[MethodStep]:
     """Yield what is known after each batch, at last the map of `occlusion`.
 
     As `engine.attribution.registry` calls it.
@@ -315,4 +315,4 @@ def occluded(asked: Asked) -> Iterator[Step]:
     steps = occlusion_steps(asked.model, x, asked.target, window, about.stride or stride, cover)
     for found in steps:
         last = found.done == found.total
-        yield Step(found.done, found.total, found.map() if last else None, found)
+        yield MethodStep(found.done, found.total, found.map() if last else None, found)

@@ -54,7 +54,7 @@ class Located:
         return replace(self, places=self.places[pictures.to(self.places.device)])
 
 
-class _Reached(Exception):
+class _UnitReached(Exception):
     """Raised in the unit's layer: nothing deeper is needed."""
 
 
@@ -72,14 +72,14 @@ def unit_values(
     asked = unit.unit if isinstance(unit, Located) else unit
     name, call = place_of(model, asked.layer)
     channel = _whole("channel", asked.channel)
-    seen = _Seen()
+    seen = _LayerOutput()
 
     def keep(output: object) -> None:
         seen.take(output, channel)
         if call and not torch.is_grad_enabled():
-            raise _Reached
+            raise _UnitReached
 
-    with tapped(model, name, call, x, keep) as calls, suppress(_Reached):
+    with tapped(model, name, call, x, keep) as calls, suppress(_UnitReached):
         run()
     called(calls, asked.layer, call)
     values = seen.checked(asked.layer, channel, len(x))
@@ -91,7 +91,7 @@ def unit_values(
     return values.flatten(1).gather(1, found.places[:, None])[:, 0], found
 
 
-class _Seen:
+class _LayerOutput:
     """What was seen of the layer's last relevant call."""
 
     def __init__(self) -> None:

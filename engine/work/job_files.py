@@ -47,7 +47,7 @@ class Wanted:
     """Whether a person has chosen the name."""
 
 
-class Described:
+class DescribedJob:
     """Makes recipes of jobs without opening their pictures; remembers which files it has read."""
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ def wanted_of_photos(job: Job, folder: Path, suffix: str = ".png", bits: int = 8
         suffix: what the pictures' names end in.
         bits: per colour.
     """
-    described = Described()
+    described = DescribedJob()
     known = _references(job, described)
     found = []
     for photo in photos_in(folder):
@@ -146,7 +146,7 @@ def wanted_of_file(path: Path) -> list[Wanted]:
                 " program made; for photos give a technique, as in style-transfer FOLDER"
             )
         return [wanted for each in jobs for wanted in wanted_of_file(each)]
-    described = Described()
+    described = DescribedJob()
     if path.suffix.lower() in SUFFIXES:
         recipe = read_recipe(path)
         if recipe is None:
@@ -206,7 +206,7 @@ def _has_recipe(path: Path) -> bool:
         return False
 
 
-def _references(job: Job, described: Described) -> dict[str, Any]:
+def _references(job: Job, described: DescribedJob) -> dict[str, Any]:
     """Return what a recipe says of the pictures of a job that are files."""
     i = job.inputs
 
@@ -224,7 +224,7 @@ def _references(job: Job, described: Described) -> dict[str, Any]:
     }
 
 
-def _wanted(entry: Any, folder: Path, described: Described, name: str) -> Wanted:
+def _wanted(entry: Any, folder: Path, described: DescribedJob, name: str) -> Wanted:
     if not isinstance(entry, dict):
         raise BadInput(f"{_short(entry)} is not a job; it must be an object with a technique")
     unknown = [key for key in entry if key not in KEYS]
@@ -295,7 +295,7 @@ def _underscored(chosen: dict[str, Any]) -> dict[str, Any]:
     return {name.replace("-", "_"): value for name, value in chosen.items()}
 
 
-def _inputs(found: Any, folder: Path, described: Described) -> dict[str, Any]:
+def _inputs(found: Any, folder: Path, described: DescribedJob) -> dict[str, Any]:
     if not isinstance(found, dict) or (unknown := [k for k in found if k not in INPUTS]):
         wrong = found if not isinstance(found, dict) else unknown[0]
         raise BadInput(f"its inputs are {_short(wrong)}; there are {', '.join(INPUTS)}")
@@ -322,7 +322,7 @@ def _inputs(found: Any, folder: Path, described: Described) -> dict[str, Any]:
 
 
 def _reference(
-    found: Any, folder: Path, described: Described, role: str, others: tuple[str, ...] = ()
+    found: Any, folder: Path, described: DescribedJob, role: str, others: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """Return what a recipe says of a picture that an entry names, by path or as a recipe does."""
     if isinstance(found, str):

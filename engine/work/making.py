@@ -25,7 +25,7 @@ Told = Callable[[Job, Frames], Frames]
 
 
 @dataclass(frozen=True)
-class Order:
+class MakeRequest:
     """What to make, and where it goes."""
 
     job: Job
@@ -40,7 +40,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Made:
+class MadePicture:
     """What came of an order."""
 
     job: Job
@@ -53,7 +53,7 @@ class Made:
     """In numbers, for JSON; empty without a frame."""
 
 
-def make(order: Order, asked: Callable[[], bool], told: Told) -> Made:
+def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePicture:
     """Run a job and write its picture, film and figure; return what came of it.
 
     When it is asked to end, when numbers stop being finite or memory runs out, the picture so far is
@@ -72,7 +72,7 @@ def make(order: Order, asked: Callable[[], bool], told: Told) -> Made:
     if frame is None:
         if drawn.failure is not None:
             raise drawn.failure
-        return Made(job, None, drawn.stopped, {})
+        return MadePicture(job, None, drawn.stopped, {})
     path = _save(job, frame, partial(order.output) if drawn.stopped else order.output, order.bits)
     figures = _figures(job, frame, path)
     if order.reel is not None and drawn.filmed:
@@ -88,7 +88,7 @@ def make(order: Order, asked: Callable[[], bool], told: Told) -> Made:
         raise type(failed)(failed, f" ({kept}: {path})") from failed
     if failed is not None:
         raise failed
-    return Made(job, frame, drawn.stopped, figures)
+    return MadePicture(job, frame, drawn.stopped, figures)
 
 
 class _Drawing:
@@ -111,7 +111,7 @@ class _Drawing:
         return not complete and (self.failure is not None or self.asked())
 
     def draw(
-        self, order: Order, told: Told
+        self, order: MakeRequest, told: Told
     ) -> None:  # fmt: skip
         """Run to the end, or until something comes in the way."""
         frames = self._frames()
@@ -147,7 +147,7 @@ class _Drawing:
             self.failure = error
 
 
-def check_outputs(order: Order) -> None:
+def check_outputs(order: MakeRequest) -> None:
     """See, before hours of work, that all that a run writes can be, and replaces nothing it reads.
 
     Raises `BadInput`.

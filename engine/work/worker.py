@@ -10,7 +10,7 @@ from engine.errors import BadInput, Message, OutOfMemory, PareidoliaError, is_ou
 from engine.image import open_picture, to_bytes8
 from engine.job import Job
 from engine.task import Frame
-from engine.work.making import Frames, Order, make
+from engine.work.making import Frames, MakeRequest, make
 from engine.work.naming import forget_partial, is_complete, is_made
 from engine.work.queue import Queue, QueuedJob
 
@@ -117,7 +117,7 @@ class Worker:
             raise BadInput(
                 f"{output} already exists and was made differently: move it, or choose another folder"
             )
-        order = Order(Job.from_recipe(recipe), output, queued.bits)
+        order = MakeRequest(Job.from_recipe(recipe), output, queued.bits)
         made = make(order, self.asked, lambda _job, frames: self._told(queued, frames))
         if made.stopped or made.frame is None:
             return False

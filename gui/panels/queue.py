@@ -25,7 +25,7 @@ BAR = 3
 """Pixels that the bar below a running job is high."""
 
 
-class _Rows(QStyledItemDelegate):
+class _JobRows(QStyledItemDelegate):
     """Draws a thin bar below a job: how far it is. All rows are alike, with a thumbnail or without."""
 
     def initStyleOption(
@@ -87,7 +87,7 @@ class QueuePanel(QWidget):
         self.list.setObjectName("queueList")
         self.list.setAccessibleName(self.tr("Jobs in the queue"))
         self.list.setModel(self.model)
-        self.list.setItemDelegate(_Rows(self.list))
+        self.list.setItemDelegate(_JobRows(self.list))
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.list.setUniformItemSizes(True)

@@ -14,7 +14,7 @@ from engine.settings import describe
 from engine.task import Steps, Technique
 from engine.techniques import TECHNIQUES
 from engine.techniques.adversarial import Adversarial
-from engine.work.making import Order, make
+from engine.work.making import MakeRequest, make
 from tests.cli.conftest import noise
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -58,7 +58,7 @@ def test_a_command_reads_its_network_once(tmp_path: Path, monkeypatch: pytest.Mo
     photo = tmp_path / "photo.png"
     noise(48, 64, 3, 5).save(photo)
     job = Job(Adversarial(iterations=1), Inputs(photo), size=64, device="cpu")
-    made = make(Order(job, tmp_path / "out.png"), lambda: False, lambda _job, frames: frames)
+    made = make(MakeRequest(job, tmp_path / "out.png"), lambda: False, lambda _job, frames: frames)
     assert "verdict" in made.figures
     assert (tmp_path / "out.figure.png").exists()
     assert read == ["slim_vgg"]

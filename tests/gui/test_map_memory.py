@@ -8,7 +8,7 @@ import torch
 from PySide6.QtWidgets import QApplication
 
 from engine.attribution import class_activation
-from engine.attribution.asked import Step
+from engine.attribution.asked import MethodStep
 from engine.attribution.registry import Method
 from engine.attribution.unit_name import UnitName
 from engine.looking import ActivationsRequest, asking
@@ -51,7 +51,7 @@ def test_grad_cam_of_a_unit_is_there_without_saliency(
 ) -> None:
     whole = asking.attribution_steps
 
-    def narrow(method: Method, *rest: Any, **named: Any) -> Iterator[Step]:
+    def narrow(method: Method, *rest: Any, **named: Any) -> Iterator[MethodStep]:
         if not method.of_layer:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:114] err == 0. Not enough memory")
         yield from whole(method, *rest, **named)

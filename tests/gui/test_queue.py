@@ -13,7 +13,7 @@ from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
 from engine.image import read_recipe
-from engine.work.making import Order, make
+from engine.work.making import MakeRequest, make
 from engine.work.queue import NewJob, Queue, QueuedJob
 from gui.main_window import MainWindow
 from gui.panels.queue_model import QueueModel
@@ -50,7 +50,7 @@ def test_a_job_becomes_the_picture_that_the_command_makes(
     (made,) = out.iterdir()
     assert made.name == "cat_brush_strokes.png"
     alone = tmp_path / "alone.png"
-    make(Order(window.studio.job, alone), bool, lambda _job, frames: frames)
+    make(MakeRequest(window.studio.job, alone), bool, lambda _job, frames: frames)
     assert (pixels(made) == pixels(alone)).all()
     assert read_recipe(made) == read_recipe(alone)
     model = window.queue_panel.model

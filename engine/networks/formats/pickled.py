@@ -58,7 +58,7 @@ KNOWN_OBJECTS = frozenset(
 
 
 @dataclass(eq=False)
-class Described:
+class DescribedObject:
     """An object that was not created: what it would consist of."""
 
     kind: Any
@@ -217,7 +217,7 @@ class _Machine:
 
     def _add(self, taken: list[Any]) -> None:
         target = self.stack[-1]
-        (target.entries if isinstance(target, Described) else target).extend(taken)
+        (target.entries if isinstance(target, DescribedObject) else target).extend(taken)
 
     def _setitem(self, _: Any) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -228,7 +228,7 @@ class _Machine:
 
     def _set(self, taken: list[Any]) -> None:
         target = self.stack[-1]
-        target = target.items if isinstance(target, Described) else target
+        target = target.items if isinstance(target, DescribedObject) else target
         for key, value in zip(taken[::2], taken[1::2], strict=True):
             # Tuples may be nested without end, and everything else has no hash that means anything.
             plain = isinstance(key, str | int | float | bytes | None)
@@ -273,12 +273,12 @@ class _Machine:
             made = self.build(function, arguments)
             if made is not NotImplemented:
                 return made
-        return Described(function, arguments)
+        return DescribedObject(function, arguments)
 
     def _build(self, _: Any) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
-        if isinstance(target, Described):
+        if isinstance(target, DescribedObject):
             target.state = state
         # What was made (tensors, dictionaries) has nothing to learn from it.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.networks.contents import Unusable
 from engine.networks.formats.mapped import Mapped, check_shape
-from engine.networks.formats.pickled import Described, Global
+from engine.networks.formats.pickled import DescribedObject, Global
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype
@@ -113,10 +113,10 @@ def _unusable(shape: Any, why: str) -> Unusable:
 
 def _plain(shape: Any) -> tuple[int, ...]:
     """Return the shape in `torch.Size(...)`, or itself."""
-    return tuple(shape.arguments[0] if isinstance(shape, Described) else shape)
+    return tuple(shape.arguments[0] if isinstance(shape, DescribedObject) else shape)
 
 
 def _is_size(value: Any) -> bool:
-    if not isinstance(value, Described) or not isinstance(value.kind, Global):
+    if not isinstance(value, DescribedObject) or not isinstance(value.kind, Global):
         return False
     return value.kind.dotted == "torch.Size"

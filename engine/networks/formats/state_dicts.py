@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.networks.contents import AVERAGED, Group, Unusable
-from engine.networks.formats.pickled import Described, Global
+from engine.networks.formats.pickled import DescribedObject, Global
 from engine.networks.formats.rebuilding import Pending
 
 USUAL = ("state_dict", "model_state_dict", "model", "net", "network", "params", "weights")
@@ -36,7 +36,7 @@ def groups_in(root: Any) -> tuple[tuple[Group, ...], tuple[str, ...]]:
         seen.add(id(value))
         if len(seen) > MOST_PLACES:
             raise ValueError("more than a checkpoint holds")
-        if isinstance(value, Described):
+        if isinstance(value, DescribedObject):
             if tensors := dict(_tensors_of(value)):
                 found.append(_group(place, tensors))
                 if kind := _class(value):
@@ -85,7 +85,7 @@ def _rank(group: Group) -> tuple[bool, int, int]:
     return not group.averaged, usual if group.name else 0, -len(group.tensors)
 
 
-def _tensors_of(module: Described) -> "Iterator[tuple[str, Pending | Unusable]]":
+def _tensors_of(module: DescribedObject) -> "Iterator[tuple[str, Pending | Unusable]]":
     """Yield the parameters and buffers of a pickled module (or TorchScript object) by dotted name."""
     waiting: list[tuple[str, Any, int]] = [("", module, 0)]
     looked = 0
@@ -94,7 +94,11 @@ def _tensors_of(module: Described) -> "Iterator[tuple[str, Pending | Unusable]]"
         looked += 1
         if looked > MOST_PLACES:
             raise ValueError("more modules than a network has")
-        if not isinstance(value, Described) or not isinstance(value.state, Mapping) or depth > 40:
+        if (
+            not isinstance(value, DescribedObject)
+            or not isinstance(value.state, Mapping)
+            or depth > 40
+        ):
             continue
         state = value.state
         inner: dict[Any, Any] = {}
@@ -102,7 +106,7 @@ def _tensors_of(module: Described) -> "Iterator[tuple[str, Pending | Unusable]]"
             if isinstance(state.get(part), Mapping):
                 inner |= state[part]
         aside = state.get("_non_persistent_buffers_set")
-        aside = aside.arguments[0] if isinstance(aside, Described) and aside.arguments else ()
+        aside = aside.arguments[0] if isinstance(aside, DescribedObject) and aside.arguments else ()
         for name, part in (inner if "_modules" in state else state).items():
             if not isinstance(name, str) or name in aside:
                 continue
@@ -118,5 +122,5 @@ def _object(kind: str) -> str:
     return f"it holds a whole object of the class {kind}, of which only the tensors were read"
 
 
-def _class(value: Described) -> str:
+def _class(value: DescribedObject) -> str:
     return value.kind.dotted if isinstance(value.kind, Global) else ""
