@@ -67,7 +67,7 @@ def save_picture(
         The path that was written.
 
     Raises:
-        BadInput: the path cannot be written, does not say a format, or the format cannot hold the
+        BadInput: the path cannot be written, has no known suffix, or the format cannot hold the
             picture or the recipe; the sentence says what can.
         TypeError, ValueError: the recipe holds something that JSON has no notation for.
     """

@@ -35,7 +35,7 @@ def saliency(model: nn.Module, x: Tensor, target: Target, signed: bool = False) 
         model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
         x: float (N, 3, H, W) as the model takes it; is not changed.
         target: a class number for all pictures, or one for each; or a `Unit`, whose activation then
-            is what the logit is else (and the model may return anything).
+            takes the logit's place (and the model may return anything).
         signed: return the gradient itself.
 
     Returns:

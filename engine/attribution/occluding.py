@@ -90,7 +90,7 @@ def occlusion(
         model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
         x: float (N, 3, H, W) as the model takes it; is not changed.
         target: a class number for all pictures, or one for each; or a `Unit`, whose activation then
-            is what the logit is else. Without a position it stays where it is highest with nothing
+            takes the logit's place. Without a position it stays where it is highest with nothing
             covered. Covered pictures go no deeper than its layer.
         window: side of the square that is covered, in pixels; or height and width.
         stride: pixels from one window to the next; or downwards and to the right. The last window

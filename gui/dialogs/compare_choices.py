@@ -53,7 +53,7 @@ class CompareChoices(QWidget):
         self.units.setPlaceholderText(self.tr("layer:channel:row,column"))
         self.units.setToolTip(
             self.tr(
-                "Also ask about units inside the network, separated by commas: relu4_2:17 is a "
+                "Units inside the network, separated by commas: relu4_2:17 is a "
                 "channel\nwhere it is highest, relu4_2:17:12,5 the same channel in row 12, column 5"
             )
         )
@@ -82,8 +82,8 @@ class CompareChoices(QWidget):
         self.one_scale = QCheckBox(self.tr("same scale along each row"))
         self.one_scale.setToolTip(
             self.tr(
-                "A method's maps can be compared by colour; each network has its own scale,\n"
-                "and so has each layer whose units are asked about"
+                "Makes a method's maps comparable by colour. Each network has its own scale,\n"
+                "and so has each layer whose units are shown"
             )
         )
         self.one_scale.setChecked(True)
@@ -97,7 +97,7 @@ class CompareChoices(QWidget):
         self.companions = QCheckBox(self.tr("occlusion: also probability and class"))
         self.companions.setToolTip(
             self.tr(
-                "Below the occlusion maps: the probability of the class, and the most likely class,\n"
+                "Also shows the probability of the class and the most likely class,\n"
                 "for each place of the square (Zeiler and Fergus 2014)"
             )
         )

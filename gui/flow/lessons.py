@@ -196,7 +196,7 @@ class LessonsFlow(QObject):
         return job.network, job.weights, map_settings_values(self.live_maps.panel.map_settings())
 
     def ask_when_there(self, network: Network, map_settings: Mapping[str, Any]) -> None:
-        """Ask the maps for what plain values tell, as soon as that network is there."""
+        """Ask for the maps that plain values describe, as soon as that network is loaded."""
         self._map_settings = network, map_settings
         if self.live_maps.layers.here is not None:
             self._on_network(None)

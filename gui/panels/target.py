@@ -36,9 +36,9 @@ class TargetRows(QWidget):
         self.line.setPlaceholderText(self.tr("layer:channel:row,column"))
         self.line.setToolTip(
             self.tr(
-                "As relu4_2:17:12,5; without row and column, where the channel is highest.\n"
-                "Filled in from Inspect: click a channel, then Ask the maps about it. In DeepDream also\n"
-                "by a double click on a channel in the network tree."
+                "For example relu4_2:17:12,5; without row and column, where the channel is strongest.\n"
+                "To fill it in, click a channel under Inspect and choose Show maps for this channel,\n"
+                "or, in DeepDream, double-click a channel in the network tree."
             )
         )
         self._layers = QStringListModel(self)
@@ -87,7 +87,7 @@ class TargetRows(QWidget):
 
     @property
     def problem(self) -> str:
-        """Why there is no unit although one is asked about."""
+        """Why there is no unit although one is needed."""
         if not self.of_unit:
             return ""
         if not self.line.text().strip():
