@@ -53,8 +53,8 @@ class CompareChoices(QWidget):
         self.units.setPlaceholderText(self.tr("layer:channel:row,column"))
         self.units.setToolTip(
             self.tr(
-                "Units inside the network, separated by commas: relu4_2:17 is a "
-                "channel\nwhere it is highest, relu4_2:17:12,5 the same channel in row 12, column 5"
+                "Units inside the network, separated by commas: relu4_2:17 is channel 17\n"
+                "where it is strongest, relu4_2:17:12,5 the same channel at row 12, column 5"
             )
         )
         self.layers = QListWidget()
@@ -98,7 +98,7 @@ class CompareChoices(QWidget):
         self.companions.setToolTip(
             self.tr(
                 "Also shows the probability of the class and the most likely class,\n"
-                "for each place of the square (Zeiler and Fergus 2014)"
+                "for each position of the square (Zeiler and Fergus 2014)"
             )
         )
         covering = self.boxes[next(method.title for method in METHODS if method.covers)]

@@ -96,7 +96,7 @@ def test_as_large_as_the_photo(folder: Path) -> None:
         ({"output": "../a.png"}, "a file name"),
         ({"output": "a.txt"}, "end in one of"),
         ({"output": ".a.png"}, "a file name"),
-        ({"format": 99}, "newer"),
+        ({"format": 99}, "update Pareidolia"),
         ({"colour": "blue"}, "unknown in a job"),
     ],
 )
