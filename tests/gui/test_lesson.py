@@ -681,5 +681,5 @@ def test_a_step_shows_the_occlusion_map_that_is_wished(
     second = add(qtbot, window)
     assert second.state["sight"]["occlusion_side"] == 0.4
     assert window.live_maps_flow.answer is not None
-    assert window.live_maps_flow.answer.question.occlusion.side == 0.4
+    assert window.live_maps_flow.answer.question.request.square.side == 0.4
     assert second.figures != step.figures

@@ -150,7 +150,7 @@ def test_to_choose_the_class_that_is_the_most_likely_takes_nothing_away(
     asked = silent()
     first = window.live_maps.top.rows()[0][0]
     QTest.mouseClick(window.live_maps.top, Qt.MouseButton.LeftButton, pos=QPoint(5, 5))
-    assert asked[-1].target == first[0]
+    assert asked[-1].request.target == first[0]
     assert window.canvas.overlays() == ["saliency"]
 
 

@@ -350,11 +350,11 @@ def test_another_square_is_asked_about(
     assert before is not None and before.saliency is not None
     count = len(asked)
     choose(panel.fill, "gray")
-    assert asked[-1].occlusion == Square(0.5, 1.0, "gray")
+    assert asked[-1].request.square == Square(0.5, 1.0, "gray")
     panel.side.stepBy(-10)
     panel.step.stepBy(-2)
     assert len(asked) == count + 3
-    assert asked[-1].occlusion == Square(0.4, 0.8, "gray")
+    assert asked[-1].request.square == Square(0.4, 0.8, "gray")
     until(qtbot, lambda: finished(window))
     after = window.live_maps_flow.answer
     assert after is not None and after.saliency is not None
