@@ -82,7 +82,7 @@ def test_a_picture_is_not_rendered_over_itself(in_process: Program, made: Path) 
 
 NO_FILM = [
     (["--film", "own/z.mp4"], "set --frames to 2 or more"),
-    (["--frames", "2", "--film", "own/z.avi"], "end it in .mp4"),
+    (["--frames", "2", "--film", "own/z.avi"], "end its name in .mp4"),
     (["--frames", "2", "--film", "own/no/z.mp4"], "own/no does not exist"),
     (["--frames", "2", "--film", "photo.png/frames"], "photo.png is a file"),
     (["--frames", "2", "--film", "own/frames"], "already holds the frames of a film"),
