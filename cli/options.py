@@ -137,7 +137,7 @@ def _times(text: str) -> int:
         return positive(text)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of times: it takes 0 or more"
+            f"{text!r} is no number of times: it must be 0 or more"
         ) from None
 
 

@@ -141,7 +141,7 @@ def test_a_list_of_jobs(program: Program, folder: Path, photos: Path) -> None:
         ("deep-dream photos -o out --forecast", "--forecast takes one photo"),
         ("deep-dream photos -o out --frames 2 --film f", "--film takes one photo"),
         ("deep-dream photos -o out --guide gone.png", "gone.png"),
-        ("deep-dream photos -o out --workers 0", "takes 1 or more"),
+        ("deep-dream photos -o out --workers 0", "must be 1 or more"),
         ("batch photos -o out", "holds no jobs"),
         ("batch photos/b.png -o out", "carries no recipe"),
         ("batch notes.txt -o out", "cannot be read as a list of jobs"),
