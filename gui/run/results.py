@@ -205,7 +205,7 @@ def read(kept: StoredResult) -> RunResult:
     Raises `BadInput` where its file is gone.
     """
     if kept.file is None or not kept.file.is_file():
-        raise BadInput(f"result {kept.number} is no longer there")
+        raise BadInput(f"result {kept.number} no longer exists")
     with np.load(kept.file) as parts:
         exif = parts["exif"].tobytes() or None
         alpha = parts.get("alpha")
