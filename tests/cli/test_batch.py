@@ -146,7 +146,7 @@ def test_a_list_of_jobs(program: Program, folder: Path, photos: Path) -> None:
         ("batch photos/b.png -o out", "carries no recipe"),
         ("batch notes.txt -o out", "cannot be read as a list of jobs"),
         ("batch gone.json -o out", "gone.json cannot be read"),
-        ("batch -o out", "nothing is left over"),
+        ("batch -o out", "nothing is left to do"),
         ("render photos -o out", "holds no jobs"),
     ],
 )

@@ -80,7 +80,7 @@ def test_what_somebody_put_there_meanwhile_stays(queue: Queue, tmp_path: Path) -
     before = (tmp_path / "out" / "b.png").read_bytes()
     jobs = work(queue)
     assert states(jobs) == ["done", "failed", "done"]
-    assert "b.png is there already" in jobs[1].sentence
+    assert "b.png already exists" in jobs[1].sentence
     assert (tmp_path / "out" / "b.png").read_bytes() == before
     queue.close()
 
