@@ -20,7 +20,7 @@ class PatchesPart(ChannelPart):
 
     def __init__(self, networks: Networks, background: Background, folder: FolderChoice) -> None:
         super().__init__(networks, background)
-        self.title = self.tr("Most activating patches")
+        self.title = self.tr("Top patches")
         self.folder = folder
         self.grid = TileGrid(72)
         self.grid.setAccessibleName(self.title)

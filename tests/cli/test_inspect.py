@@ -102,7 +102,7 @@ def test_map_and_neighbors_read_a_folder_once(in_process, monkeypatch):
         (["missing", "--what", "embedding"], "missing"),
         (["many", "--what", "activations"], "many"),
         (["photo.png", "--what", "neighbors"], "--among"),
-        (["photo.png", "--what", "neighbors", "--among", "photo.png"], "no folder"),
+        (["photo.png", "--what", "neighbors", "--among", "photo.png"], "is not a folder"),
         (["many", "--what", "embedding", "--among", "many"], "--among"),
         (["many", "--what", "embedding", "--perplexity", "0"], "--perplexity"),
         (["many", "--what", "embedding", "--perplexity", "nan"], "--perplexity"),

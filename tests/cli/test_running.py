@@ -318,7 +318,7 @@ def test_the_demo(in_process: Program, folder: Path, monkeypatch: pytest.MonkeyP
     assert all(max(pixels(folder / p).shape) == 48 for p in paths)
     refused = in_process("demo", "--folder", "photo.png/demo")
     assert refused.returncode == 2
-    assert "photo.png/demo cannot be made" in one_line(refused)
+    assert "photo.png/demo cannot be created" in one_line(refused)
 
 
 def test_forecast_says_what_a_run_takes_and_makes_no_picture(

@@ -153,7 +153,7 @@ def test_a_project_that_would_never_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"size": 10**4000}, "takes a whole number 1 to 65536"),
+        ({"size": 10**4000}, "must be a whole number from 1 to 65536"),
         ({"changes": [[1, {"tv_weight": 1.0}]] * (MOST_CHANGES + 1)}, "20001 changes"),
         ({"settings": {"x" * 100_000: 1}}, "there is no setting"),
         ({"settings": {"iterations": 10**4000}}, "iterations"),

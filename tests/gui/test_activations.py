@@ -324,7 +324,7 @@ def test_next_and_previous_channel(channel_window: ChannelWindow, qtbot: QtBot, 
     window.show_channel(subject(two_colours()), "relu", 0, "cpu")
     until(qtbot, lambda: at_rest(window) and window.patches.found)
     assert not window.previous.isEnabled()
-    assert "highest 1 at row 0, column 0 of 8x8; mean 0.5" in window.on_picture.said.text()
+    assert "maximum 1 at row 0, column 0 of 8×8; mean 0.5" in window.on_picture.said.text()
     names = [Path(window.patches.grid.data_at(i)).stem for i in range(9)]
     assert names == [f"{i:02}" for i in range(11, 2, -1)], "the reddest first"
     values = [float(window.patches.grid.model().index(i, 0).data()) for i in range(9)]

@@ -459,7 +459,7 @@ def test_one_picture_is_enough_for_patches_and_too_few_for_a_map(
     until(qtbot, lambda: patches.found is not None and not patches.busy)
     assert patches.found is not None
     assert len(patches.found.channels[0][1]) == 1
-    assert "cannot be read: broken.png" in patches.said.text()
+    assert "Could not be read: broken.png" in patches.said.text()
     embedding = shown(window, qtbot, "embedding")
     until(qtbot, lambda: "at least 3 pictures" in embedding.said.text())
     near = shown(window, qtbot, "neighbors")

@@ -171,7 +171,9 @@ def test_sentences_of_workers_are_translated(
             sources.film_source(Path("a.mp4"))
         image = QImage(64, 64, QImage.Format.Format_RGB32)
         image.fill(0)
-        with pytest.raises(BadInput, match=r"^relu1_1 HAS NO CHANNEL 32; IT HAS 0 TO 31$"):
+        with pytest.raises(
+            BadInput, match=r"^relu1_1 has no channel 32; it has 0 to 31$"
+        ):  # the engine's
             look(image, Channel("slim_vgg", None, "relu1_1", 32), Networks())
     finally:
         qapp.removeTranslator(words)

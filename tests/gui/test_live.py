@@ -363,7 +363,7 @@ def test_classes_and_maps_follow_a_film(window: MainWindow, qtbot: QtBot, two_ph
     assert "cat and mosaic" in window.canvas.accessibleDescription()
     until(qtbot, lambda: "frames/s" in window.live.label.text())
     assert window.live.label.isVisible()
-    assert "looked at" in window.live.label.text()
+    assert "analysed" in window.live.label.text()
     window.live.stop()
     assert window.canvas_content.current is not None
     assert content is not None

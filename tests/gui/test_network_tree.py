@@ -320,7 +320,7 @@ def test_what_is_current_is_told_and_described(qtbot: QtBot, panel: NetworkTreeP
         panel.select("features.6.expand3x3", 3)
     assert chosen.args == ["features.6.expand3x3", 3]
     about = next(x for x in panel.findChildren(QLabel) if "positions" in x.text())
-    assert about.text().startswith("features.6.expand3x3, channel 3\nConv2d, 128 channels, 27x27 ")
+    assert about.text().startswith("features.6.expand3x3, channel 3\nConv2d, 128 channels, 27×27 ")
     with qtbot.waitSignal(panel.layer_activated) as activated:
         qtbot.keyClick(panel.tree, Qt.Key.Key_Return)
     assert activated.args == ["features.6.expand3x3", 3]

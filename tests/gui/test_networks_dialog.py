@@ -459,7 +459,7 @@ def test_a_wrong_file_is_a_sentence(qtbot, published, dialog, server, home, ship
     details = child(dialog, QTextBrowser, "networkDetails")
     qtbot.waitUntil(lambda: card.sha256 in details.toPlainText())
     press(qtbot, dialog, "downloadButton")
-    qtbot.waitUntil(lambda: "are not the weights of alexnet" in status(dialog))
+    qtbot.waitUntil(lambda: "is not the weights of alexnet" in status(dialog))
     assert files(home) == []
 
 
@@ -504,7 +504,7 @@ def test_import_of_something_else_is_a_sentence(qtbot, dialog, tmp_path, home):
 
 def test_verify(qtbot, dialog, slim, home):
     press(qtbot, dialog, "verifyButton")
-    qtbot.waitUntil(lambda: "no weights" in status(dialog))
+    qtbot.waitUntil(lambda: "no weight files" in status(dialog))
     with qtbot.waitSignal(dialog.changed):
         import_through_dialogs(qtbot, dialog, slim, "birds")
     qtbot.waitUntil(lambda: "birds" in column(dialog, 0))
@@ -515,7 +515,7 @@ def test_verify(qtbot, dialog, slim, home):
     content[-1] ^= 1
     (home / "birds.safetensors").write_bytes(content)
     press(qtbot, dialog, "verifyButton")
-    qtbot.waitUntil(lambda: "checked: 1, wrong: 1" in status(dialog))
+    qtbot.waitUntil(lambda: "checked: 1; with problems: 1" in status(dialog))
     assert "birds.safetensors: changed" in status(dialog)
     assert state(dialog, "birds") == "imported, damaged"
     assert "changed" in child(dialog, QTextBrowser, "networkDetails").toPlainText()
@@ -529,7 +529,7 @@ def test_a_damaged_download_can_be_got_again(qtbot, published, dialog, home):
     dialog.select("alexnet")
     assert not button(dialog, "downloadButton").isEnabled()
     press(qtbot, dialog, "verifyButton")
-    qtbot.waitUntil(lambda: "checked: 3, wrong: 3" in status(dialog))  # 2: cards alone
+    qtbot.waitUntil(lambda: "checked: 3; with problems: 3" in status(dialog))  # 2: cards alone
     assert state(dialog, "alexnet") == "here, damaged"
     with qtbot.waitSignal(dialog.changed):
         press(qtbot, dialog, "downloadButton")

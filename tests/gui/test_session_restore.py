@@ -385,7 +385,7 @@ def test_a_folder_that_has_gone_is_left_and_may_come_back(
     pictures.rename(pictures.with_name("away"))
     other = again()
     until(qtbot, lambda: other.inspection.folder.path is None)
-    assert f"{pictures} is not there" in caplog.text
+    assert f"{pictures} no longer exists" in caplog.text
     assert no_dialogs()
     later = folder_panel(other, "neighbors")
     until(qtbot, lambda: "Choose a folder" in later.said.text())
