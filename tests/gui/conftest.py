@@ -60,7 +60,7 @@ def undressed(qapp: QApplication) -> Iterator[None]:
     yield
     if qapp.font() != font:
         qapp.setFont(font)
-    if qapp.styleSheet() != sheet:
+    if qapp.styleSheet() != sheet or qapp.property(SHEET) != given:
         qapp.setPalette(palette)
         qapp.setProperty(SHEET, given)
         qapp.setStyleSheet(sheet)
