@@ -241,7 +241,7 @@ class BatchRun:
         if self.json:
             self._print_json("skipped", self._shown(path))
         else:
-            print(f"{self._shown(path)}: there already", flush=True)
+            print(f"{self._shown(path)}: already there", flush=True)
 
     def _print_json(self, state: str, output: str, **others: Any) -> None:
         print(json.dumps({"state": state, "output": output, **others}), flush=True)

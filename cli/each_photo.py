@@ -110,4 +110,4 @@ def _tell_made(path: Path, options: Namespace) -> None:
     if getattr(options, "json", False):
         print(json.dumps({"state": "skipped", "output": str(path)}), flush=True)
     else:
-        print(f"{path}: there already", flush=True)
+        print(f"{path}: already there", flush=True)

@@ -126,9 +126,11 @@ class Network:
     def _cannot_take(self, size: tuple[int, int], layer: str = "") -> BadInput:
         side = self.card.input_size
         reach = f" as far as {layer}" if layer else ""
+        # What is no smaller than usual is refused for its shape, such as by windows of 7 positions.
+        other = "a larger one" if min(size) < side else "another size"
         return BadInput(
             f"{self.card.name} cannot take a picture of {size[1]}x{size[0]} pixels{reach}; "
-            f"use a larger one ({side}x{side} always works)"
+            f"use {other} ({side}x{side} always works)"
         )
 
     def resolve(self, name: str) -> str:

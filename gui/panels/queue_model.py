@@ -79,6 +79,6 @@ class QueueModel(QAbstractListModel):
             return self.tr("paused{0}").format(far if job.held else "")
         if job.state == "done":
             if job.figures.get("skipped"):
-                return self.tr("there already")
+                return self.tr("already there")
             return self.tr("done in {0} s").format(round(float(job.figures.get("seconds", 0)), 1))
         return self.tr("waiting")

@@ -348,6 +348,29 @@ def test_too_small_pictures() -> None:
     assert network.taps(picture(3, 7, 40), ["relu3_1"])["relu3_1"].shape == (1, 256, 1, 10)
 
 
+class Windows(nn.Module):
+    """Cuts its maps into windows of 7 x 7, as MaxViT does: other sides than multiples are refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        n, channels, height, width = x.shape
+        x = x.reshape(n, channels, height // 7, 7, width // 7, 7)
+        return x.amax((3, 5))
+
+
+def test_a_picture_of_the_wrong_shape_need_not_be_larger() -> None:
+    network = network_of(Windows().eval(), classes=0, name="windows")
+    for size, other in (((300, 224), "another size"), ((60, 80), "a larger one")):
+        wanted = f"{size[1]}x{size[0]} pixels; use {other} \\(224x224 always works"
+        with pytest.raises(BadInput, match=wanted):
+            network.calls(size)
+    assert "conv" in network.calls((224, 448))
+
+
 def test_logits() -> None:
     module = made("squeezenet1_1")
     network = network_of(module)
