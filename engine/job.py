@@ -13,6 +13,16 @@ from engine.errors import BadInput, Mention
 from engine.finish import Finish, Finisher
 from engine.image import Picture
 from engine.named_files import find_path, find_picture
+from engine.recipe_values import (
+    Source,
+    as_text,
+    as_whole,
+    change_of,
+    check_count,
+    reference_or_none,
+    reference_to,
+    technique_of,
+)
 from engine.reduced import open_for, side_needed
 from engine.settings import setting
 from engine.steering import STYLE_WEIGHTS, Changes, Steering
@@ -22,6 +32,7 @@ from engine.techniques import TECHNIQUES
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.checkpoint import Checkpoint
     from engine.networks.network import Network
 
 FORMAT = 2
@@ -31,8 +42,6 @@ MOST_STYLES, MOST_CHANGES = 256, 20_000
 """In a recipe; a run of so many styles would take weeks."""
 LARGEST = 2**31 - 1
 """Long side that any picture has, in pixels."""
-Source = str | Path | Picture
-"""An input picture: where it lies, or the picture itself."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +112,12 @@ class Job:
                 },
             },
             "inputs": {
-                "content": _reference(self.inputs.content),
-                "styles": [{**_known(p), "weight": weight} for p, weight in self.inputs.styles],
-                "guide": _reference(self.inputs.guide),
-                "start": _reference(self.inputs.start),
+                "content": reference_or_none(self.inputs.content),
+                "styles": [
+                    {**reference_to(p), "weight": weight} for p, weight in self.inputs.styles
+                ],
+                "guide": reference_or_none(self.inputs.guide),
+                "start": reference_or_none(self.inputs.start),
             },
             "network": self.network,
             "weights": None if self.weights is None else str(Path(self.weights).absolute()),
@@ -137,11 +148,11 @@ class Job:
         try:
             inputs, styles = recipe["inputs"], recipe["inputs"]["styles"]
             stop, changes = recipe.get("stop_after"), recipe.get("changes", ())
-            _few(styles, MOST_STYLES, "styles")
-            _few(changes, MOST_CHANGES, "changes")
+            check_count(styles, MOST_STYLES, "styles")
+            check_count(changes, MOST_CHANGES, "changes")
             weights = recipe["weights"]
-            technique = _technique(TECHNIQUES[command], recipe["settings"], folder)
-            size = settings.describe(cls)["size"].check(_whole(recipe["size"]))
+            technique = technique_of(TECHNIQUES[command], recipe["settings"], folder)
+            size = settings.describe(cls)["size"].check(as_whole(recipe["size"]))
             side = side_needed(technique, size)
 
             def found(name: str, square: bool = False) -> Picture | None:
@@ -156,67 +167,19 @@ class Job:
                     found("guide", square=True),
                     found("start", square=True),
                 ),
-                _text(recipe["network"]),
-                None if weights is None else find_path(_text(weights), folder),
+                as_text(recipe["network"]),
+                None if weights is None else find_path(as_text(weights), folder),
                 size,
-                _whole(recipe["seed"]),
-                _text(recipe["device"]),
-                _text(recipe["precision"]),
-                tuple(_change(TECHNIQUES[command], len(styles), c) for c in changes),
-                None if stop is None else _whole(stop),
+                as_whole(recipe["seed"]),
+                as_text(recipe["device"]),
+                as_text(recipe["precision"]),
+                tuple(change_of(TECHNIQUES[command], len(styles), c) for c in changes),
+                None if stop is None else as_whole(stop),
                 settings.make(Finish, recipe.get("finish", {})),
-                None if recipe.get("preprocessing") is None else _text(recipe["preprocessing"]),
+                None if recipe.get("preprocessing") is None else as_text(recipe["preprocessing"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadInput(f"the recipe is damaged ({error!r}): the job cannot be read") from error
-
-
-def _few(entries: Any, most: int, what: str) -> None:
-    if len(entries) > most:
-        raise BadInput(f"the recipe has {len(entries)} {what}; {most} are possible")
-
-
-def _technique(kind: type[Technique], values: Any, folder: Path | None) -> Technique:
-    """Return a recipe's technique; a folder that its settings name is found near `folder`."""
-    technique = settings.make(kind, values)
-    named = {name: find_path(text, folder) for name, text in settings.folders(technique).items()}
-    return replace(technique, **named)
-
-
-def _change(kind: type[Technique], styles: int, entry: Any) -> tuple[int, dict[str, Any]]:
-    iteration, values = entry
-    others = {name: value for name, value in values.items() if name != STYLE_WEIGHTS}
-    checked = settings.values(settings.make(kind, others))  # raises `BadInput` for no settings
-    own: dict[str, Any] = {n: checked[n] for n in (name.replace("-", "_") for name in others)}
-    if STYLE_WEIGHTS in values:
-        weights = [float(weight) for weight in values[STYLE_WEIGHTS]]
-        if len(weights) != styles or not all(w > 0 and math.isfinite(w) for w in weights):
-            raise ValueError(f"{STYLE_WEIGHTS} are {weights}, of {styles} styles")
-        own[STYLE_WEIGHTS] = weights
-    return _whole(iteration), own
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} should be text")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{value!r} should be a whole number")
-    return value
-
-
-def _known(source: Source) -> dict[str, Any]:
-    picture = source if isinstance(source, Picture) else open_for(source, 1)
-    if picture.path is None:
-        return {"path": None, "sha256": ""}
-    return {"path": str(picture.path.absolute()), "sha256": picture.sha256}
-
-
-def _reference(source: Source | None) -> dict[str, Any] | None:
-    return None if source is None else _known(source)
 
 
 def _side_of(size: int | None, content: Source | None) -> int:
@@ -311,7 +274,10 @@ def prepare(job: Job, network: "Network | None" = None) -> Task[Technique]:
 
 
 def run(
-    job: Job, network: "Network | None" = None, steering: Steering | None = None
+    job: Job,
+    network: "Network | None" = None,
+    steering: Steering | None = None,
+    checkpoint: "Checkpoint | None" = None,
 ) -> Generator[Frame, None, None]:
     """Yield a `Frame` per iteration. Closing the generator stops the work.
 
@@ -320,12 +286,20 @@ def run(
     and again. Raises `BadInput`, `WeightsMissing`, `OutOfMemory`
     with the size that would fit, and `Diverged` when numbers stop being finite: the last frame's
     picture is then the last good one.
+
+    With the `checkpoint` of a frame of the same job, as it was begun, the run goes on with the
+    iteration after it, bit for bit as if it had never been broken off.
     """
-    yield from frames_of(job, prepare(job, network), steering)
+    frames = frames_of(job, prepare(job, network), steering, checkpoint)
+    del checkpoint  # its memory is needed once only
+    yield from frames
 
 
 def frames_of(
-    job: Job, task: Task[Technique], steering: Steering | None = None
+    job: Job,
+    task: Task[Technique],
+    steering: Steering | None = None,
+    checkpoint: "Checkpoint | None" = None,
 ) -> Generator[Frame, None, None]:
     """Yield what `run` does, of a job that `prepare` has made ready, once."""
     from engine.colour import GRAY_NOTE
@@ -334,14 +308,31 @@ def frames_of(
 
     check_fits(task)
     finisher = Finisher(task.content)
-    changes = deque(job.changes)
     steering = steering or Steering()
-    if changes or job.stop_after is not None:
+    begun = 0 if checkpoint is None else checkpoint.iteration
+    changes = deque(change for change in job.changes if not begun or change[0] >= begun)
+    if job.changes or job.stop_after is not None:
         # Done again from its beginning, where the changes and the stop are counted from.
         task.technique = task.technique.from_the_start()
+    if begun and job.stop_after is not None and job.stop_after <= begun:
+        return
+
+    def steer(iteration: int) -> None:
+        while changes and changes[0][0] <= iteration:
+            steering.take(task, *changes.popleft())
+        steering.apply(task, iteration)
+
+    def go_on(iteration: int) -> None:
+        steering.applied[:] = task.changes
+        steer(iteration)
+
+    task.checkpoint, task.on_taken_up = checkpoint, go_on
+    del checkpoint
     try:
         with explained(task):
             for frame in task.technique.frames(task):
+                if frame.iteration <= begun:
+                    raise BadInput(f"{task.technique.title} cannot be continued: begin it anew")
                 if job.finish != Finish():
                     render = partial(_finished, frame, finisher, job.finish)
                     told = frame.note != GRAY_NOTE or job.finish.recolour == "none"
@@ -349,9 +340,7 @@ def frames_of(
                 yield frame
                 if frame.iteration == job.stop_after:
                     break
-                while changes and changes[0][0] <= frame.iteration:
-                    steering.take(task, *changes.popleft())
-                steering.apply(task, frame.iteration)
+                steer(frame.iteration)
     finally:
         release_memory(task.device)
 

@@ -78,4 +78,5 @@ class Steering:
         """Put values into the task, whose `iteration` is done, and note it."""
         if values:
             put(task, values)
+            task.changes.append((iteration, dict(values)))
             self.applied.append((iteration, dict(values)))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from engine.checkpoint import Checkpoint
     from engine.image import Picture
     from engine.networks.network import Network
 
@@ -41,6 +42,9 @@ class Frame:
     note: str | Message = ""
     """What a person should know of the run so far, in a sentence with what may help; of the last
     frame it is about the whole run."""
+    checkpoint: "Callable[[], Checkpoint] | None" = field(default=None, repr=False)
+    """Makes what the run can go on from after this iteration; asked for before the next frame is
+    drawn, as `picture` is. None: the run cannot go on."""
 
     @cached_property
     def picture(self) -> "Tensor":
@@ -263,6 +267,12 @@ class Task(Generic[AnyTechnique]):
     styles: "list[tuple[Picture, float]]" = field(default_factory=list)
     guide: "Picture | None" = None
     start: "Picture | None" = None
+    changes: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """Live settings changed so far: after which iteration, which values from then on."""
+    checkpoint: "Checkpoint | None" = None
+    """Where the run goes on from; None: it begins."""
+    on_taken_up: Callable[[int], None] = field(default=lambda iteration: None)
+    """Called when the run is where the checkpoint was made, after the iteration it names."""
 
     @property
     def device(self) -> "torch.device":

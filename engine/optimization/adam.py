@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from engine.checkpoint import State
+
 Closure = Callable[[Tensor], Tensor]
 """Maps the variable to its gradient."""
 
@@ -47,3 +49,15 @@ class Adam:
         other.mean = resize(self.mean)
         other.square = resize(self.square).clamp_min_(0)
         return other
+
+    def state(self) -> State:
+        """Return variable and moments, right until the next step."""
+        moved = {"mean": self.mean, "square": self.square} if self.steps else {}
+        return {"variable": self.variable, "steps": self.steps, **moved}
+
+    def take_up(self, state: State) -> None:
+        """Go on from a state with tensors of its own; the variable is another tensor then."""
+        self.variable, self.steps = state["variable"], state["steps"]
+        nothing = torch.zeros_like(self.variable)
+        self.mean = state["mean"] if self.steps else nothing
+        self.square = state["square"] if self.steps else nothing.clone()

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from engine.networks.network import Network
+from engine.run_state import RunState
 from engine.settings import setting
 from engine.task import Frame, Stage, Steps, Task, Technique, finite
 
@@ -44,6 +45,11 @@ class Fake(Technique):
         return {"layers": dict(network.card.dream_layers)}
 
 
+@dataclass
+class FakePicture:
+    picture: torch.Tensor
+
+
 class FakeSteps(Steps[Fake]):
     def stages(self, task: Task[Fake]) -> list[Stage]:
         sides = (*task.technique.sides, task.size)
@@ -53,13 +59,12 @@ class FakeSteps(Steps[Fake]):
         return [Stage((side, side), n) for side, n in zip(sides, counts, strict=True)]
 
     def frames(self, task: Task[Fake]) -> Iterator[Frame]:
-        done, first = 0, task.technique
-        for stage in self.stages(task):
-            picture = torch.full((3, *stage.size), first.offset)
-            first.set_up(task, stage.size, done)
-            for _ in range(stage.iterations):
-                done += 1
-                losses = finite(first.step(task, stage.size, done), done)
-                picture += task.technique.strength / 100
-                render = partial(torch.clone, picture)
-                yield Frame(done, first.iterations, losses, 0.0, "", render)
+        run = RunState(task, task.technique.iterations)
+        for _, stage in run.stages(self.stages(task)):
+            fake = FakePicture(torch.full((3, *stage.size), run.first.offset))
+            run.first.set_up(task, stage.size, run.done)
+            run.keep(fake=fake)
+            for done in run.steps():
+                losses = finite(run.first.step(task, stage.size, done), done)
+                fake.picture += task.technique.strength / 100
+                yield run.frame(losses, "", partial(torch.clone, fake.picture))

@@ -1,7 +1,6 @@
 """The steps of a feature inversion: one picture per layer and repeat, laid out as a sheet."""
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from engine.objectives.priors import alpha_norm, total_variation
 from engine.optimization.adam import Adam
 from engine.parameterization.scales import fit, resize_picture
 from engine.parameterization.sheet import sheet, sheet_size, tiles_of
+from engine.run_state import RunState
 from engine.settings import mention
 from engine.task import Frame, Labels, Stage, Steps, Task, finite, square_labels
 from engine.techniques.feature_inversion.settings import FeatureInversion
@@ -147,17 +147,19 @@ class _Inversion:
 
 def _frames(task: Task[FeatureInversion]) -> Iterator[Frame]:
     """Yield a frame per iteration; all pictures of the sheet move together."""
-    began = time.perf_counter()
-    first = task.technique
+    run = RunState(task, task.technique.iterations)
+    first = run.first
     plan = _plan(task)
     photo = _photo(task, plan).to(task.device)
     coverage = Coverage.of(_content(task))
     inversions = [_Inversion(task.network, layer, photo, coverage) for layer in plan.layers]
     tiles = [inversion for inversion in inversions for _ in range(plan.repeats)]
-    pictures = [_start(task, first.noise, plan.tile) for _ in tiles]
-    optimizers = [Adam(picture, first.learning_rate, BETAS) for picture in pictures]
+    starts = [_start(task, first.noise, plan.tile) for _ in tiles]
+    optimizers = [Adam(picture, first.learning_rate, BETAS) for picture in starts]
+    run.keep(optimizers=optimizers)
+    pictures = [optimizer.variable for optimizer in optimizers]
     label = f"{plan.tile[1]} x {plan.tile[0]}"
-    for done in range(1, first.iterations + 1):
+    for done in run.steps():
         settings = task.technique
         results = [i.gradient(x, settings) for i, x in zip(tiles, pictures, strict=True)]
         losses = _losses(plan, results, done)
@@ -169,10 +171,7 @@ def _frames(task: Task[FeatureInversion]) -> Iterator[Frame]:
                 optimizer.learning_rate = settings.learning_rate * left
                 optimizer.step(lambda _, found=gradient: found)  # type: ignore[misc]
                 picture.clamp_(0, 1)
-        yield Frame(
-            done, first.iterations, losses, time.perf_counter() - began, label,
-            partial(_render, pictures, plan.columns),
-        )  # fmt: skip
+        yield run.frame(losses, label, partial(_render, pictures, plan.columns))
 
 
 def _start(task: Task[FeatureInversion], contrast: float, size: tuple[int, int]) -> Tensor:
