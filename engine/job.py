@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -129,10 +129,16 @@ class Job:
         }
 
     @classmethod
-    def from_recipe(cls, recipe: Mapping[str, Any], folder: Path | None = None) -> "Job":
+    def from_recipe(
+        cls,
+        recipe: Mapping[str, Any],
+        folder: Path | None = None,
+        find: Callable[[Mapping[str, Any], Path | None, int, bool], Source] = find_picture,
+    ) -> "Job":
         """Return the job that `recipe` describes. Raises `BadInput`, also when a picture changed.
 
-        What the recipe names is looked for near `folder`, too: where the recipe lies.
+        What the recipe names is looked for near `folder`, too: where the recipe lies. `find` gives
+        the pictures, opened or by path, and takes what `find_picture` does.
         """
         version = recipe.get("format")
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -155,15 +161,15 @@ class Job:
             size = settings.describe(cls)["size"].check(as_whole(recipe["size"]))
             side = side_needed(technique, size)
 
-            def found(name: str, square: bool = False) -> Picture | None:
+            def found(name: str, square: bool = False) -> Source | None:
                 reference = inputs[name]
-                return None if reference is None else find_picture(reference, folder, side, square)
+                return None if reference is None else find(reference, folder, side, square)
 
             return cls(
                 technique,
                 Inputs(
                     found("content"),
-                    tuple((find_picture(s, folder, side), float(s["weight"])) for s in styles),
+                    tuple((find(s, folder, side, False), float(s["weight"])) for s in styles),
                     found("guide", square=True),
                     found("start", square=True),
                 ),

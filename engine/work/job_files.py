@@ -105,6 +105,14 @@ def technique_of(recipe: Mapping[str, Any]) -> Technique:
     return Job.from_recipe({**recipe, "inputs": _NONE, "changes": []}).technique
 
 
+def title_of(recipe: Mapping[str, Any]) -> str:
+    """Return what the job of a recipe is called; empty: of one that is damaged."""
+    try:
+        return _title(type(technique_of({**recipe, "size": 1})), recipe["inputs"])
+    except (BadInput, KeyError, TypeError, ValueError, AttributeError):
+        return ""
+
+
 def photos_in(folder: Path) -> list[Path]:
     """Return the pictures in a folder, not in those below; sorted. Raises `BadInput`: there is none."""
     found = [p for p in _files(folder) if p.suffix.lower() in SUFFIXES]

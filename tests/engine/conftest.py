@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import PareidoliaError
 
-OF_ONE_FRONT_DOOR = re.compile(r"(?<![\w-])--[a-z]|\bmain\.py\b|\bpareidolia [a-z]+ [a-z]")
+OF_ONE_FRONT_DOOR = re.compile(r"(?<![\w-])--[a-z]|\bmain\.py\b|(?<!\.)\bpareidolia [a-z]+ [a-z]")
 
 
 @pytest.fixture(autouse=True)

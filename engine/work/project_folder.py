@@ -1,0 +1,516 @@
+"""A project in use: a folder, in which everything is on the disk as soon as it is kept.
+
+`project.json` says what there is; beside it lie `inputs/<sha256>.<suffix>`, `results/<id>.png` (16
+bits), `thumbnails/<id>.jpg`, `moments/<id>/<iteration>.jpg` and `checkpoints/<id>.safetensors`. Each
+file is written beside its place, synced and renamed, and `project.json` last: whenever the program or
+the power goes, the folder is a whole project. Input pictures are copied by content, so that the
+project needs none of the places where they were.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadInput, PareidoliaError
+from engine.files import read_plain, replacing, split_frame
+from engine.image import Picture, open_picture, save_picture
+from engine.job import Inputs, Job, Source
+from engine.named_files import check_local, digest_of, find_same
+from engine.work.project_schema import (
+    DIGEST,
+    ID,
+    MAX_BYTES,
+    MOST_MOMENTS,
+    MOST_VARIANTS,
+    Project,
+    Variant,
+    from_json,
+    references,
+    to_values,
+)
+
+__all__ = ["Project", "ProjectFolder", "Variant"]
+
+LARGEST_INPUT = 4 * 2**30
+"""Bytes of a picture that is copied into a project."""
+LARGEST_SMALL = 8 * 2**20
+"""Bytes of a thumbnail."""
+LARGEST_CHECKPOINT = 64 * 2**30
+SUFFIXES = {"results": ".png", "thumbnails": ".jpg", "checkpoints": ".safetensors"}
+"""Folders with a file for each variant, and what its name ends in."""
+PARTS = ("inputs", "moments", *SUFFIXES)
+"""The folders in a project."""
+_SUFFIX = re.compile(r"\.[0-9a-z]{1,8}")
+_MOMENT = re.compile(r"([0-9]{1,10})\.jpg")
+PHOTO = "photo"
+log = logging.getLogger("pareidolia.project")
+
+
+class ProjectFolder:
+    """A project's folder. One for each folder in a program; its methods may be called by any thread.
+
+    All of them raise `BadInput` with a sentence when the folder cannot be read or written. Nothing
+    that was kept before is lost then.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Work on a folder that exists; it may be empty."""
+        self.path = path
+        self._lock = threading.RLock()
+        self._digests: dict[tuple[str, int, int], str] = {}
+        """Of files, by path, size and time of the last change."""
+
+    # -- what is there ---------------------------------------------------------------------
+
+    def read(self) -> Project:
+        """Return what the folder holds; of an empty one, an empty project."""
+        with self._lock:
+            project = self._said()
+            return replace(project, variants=tuple(self._with_files(v) for v in project.variants))
+
+    def job(self, id: str | None = None) -> Job:
+        """Return the present job, or that of a variant, with its pictures named by path.
+
+        A picture is named where it was if it is still the same there, else in this folder. One that is in
+        neither is looked for near the project's file, and is named where it was if that fails, too.
+        """
+        recipe = self.recipe(id)
+        by_photo = recipe.get("size") == PHOTO
+        job = Job.from_recipe({**recipe, "size": 1} if by_photo else recipe, self._near(), _by_path)
+        return replace(job, size=None) if by_photo else job
+
+    def recipe(self, id: str | None = None) -> dict[str, Any]:
+        """Return the recipe of the present job or of a variant, with pictures named as `job` does.
+
+        `Job.from_recipe` opens them and sees that they are still the same.
+        """
+        with self._lock:
+            project = self._said()
+            if id is not None:
+                kept = project.variant(id).recipe
+            elif project.job is not None:
+                kept = project.job
+            else:
+                raise BadInput(f"the project {self._shown(project)} has no job yet")
+            return _with_paths(kept, lambda reference: self._found(reference, project))
+
+    def result(self, id: str) -> Picture:
+        """Return the last picture of a variant."""
+        with self._reading("result of a variant"):
+            return open_picture(self._file("results", id))
+
+    def thumbnail(self, id: str) -> bytes | None:
+        """Return the small picture of a variant, a JPEG file; None: there is none."""
+        return self._bytes(self._file("thumbnails", id), LARGEST_SMALL)
+
+    def moments(self, id: str) -> dict[int, Path]:
+        """Return where the small pictures of a variant's timeline lie, JPEG files, by iteration."""
+        with self._reading("moments of a variant"):
+            folder = self._part("moments") / _checked(id)
+            return {number: folder / f"{number}.jpg" for number in _iterations(folder)}
+
+    def checkpoint(self, id: str) -> bytes | None:
+        """Return the checkpoint of a variant, as it was put; None: there is none."""
+        return self._bytes(self._file("checkpoints", id), LARGEST_CHECKPOINT)
+
+    # -- keeping ---------------------------------------------------------------------------
+
+    def recipe_of(self, job: Job) -> dict[str, Any]:
+        """Return the recipe of a job, and copy its pictures into this folder.
+
+        A picture that cannot be read is only named. One that never was a file is written here, in
+        16 bits.
+        """
+        with self._lock:
+            known = _paths_by_digest(self._said())
+
+            def one(source: Source | None) -> dict[str, Any] | None:
+                return None if source is None else self._taken_in(source, known)
+
+            i = job.inputs
+            inputs = {
+                "content": one(i.content),
+                "styles": [{**(one(p) or {}), "weight": weight} for p, weight in i.styles],
+                "guide": one(i.guide),
+                "start": one(i.start),
+            }
+            bare = replace(job, inputs=Inputs(), size=1 if job.size is None else job.size)
+            recipe = {**bare.recipe(), "inputs": inputs}
+            if job.size is None:
+                recipe["size"] = PHOTO
+            return dict(json.loads(json.dumps(recipe)))  # as it will be read again
+
+    def write_job(self, job: Job) -> None:
+        """Keep the present job, and its pictures."""
+        with self._lock:
+            recipe = self.recipe_of(job)
+            project = self._said()
+            if recipe != project.job:
+                self._write(replace(project, job=recipe, unsaved=True))
+
+    def write_window(self, values: Mapping[str, Any]) -> None:
+        """Keep what the window wants to find again: plain values."""
+        with self._lock:
+            project = self._said()
+            if values != project.window:
+                self._write(replace(project, window=dict(values)))
+
+    def saved_as(self, file: Path | None) -> None:
+        """Note that the project is now the same as its file; None: it has no file."""
+        with self._lock:
+            path = None if file is None else str(file.absolute())
+            self._write(replace(self._said(), file=path, unsaved=False))
+
+    def put(
+        self,
+        variant: Variant,
+        picture: Picture | None = None,
+        thumbnail: bytes | None = None,
+        moments: Mapping[int, bytes | None] | None = None,
+        checkpoint: bytes | None = None,
+    ) -> None:
+        """Keep a variant: a new one, or what has become of one that is there.
+
+        What is None stays as it is. A complete variant's old checkpoint is of no use and goes.
+
+        Args:
+            variant: what is said of it; its `when` is set to now if it is 0.
+            picture: its last picture, which gets the variant's recipe.
+            thumbnail: of it, a JPEG file.
+            moments: all moments of its timeline by iteration, JPEG files; one that is None is there
+                already, and those that are missing go.
+            checkpoint: where it can go on from.
+        """
+        id = _checked(variant.id)
+        with self._lock:
+            project = self._said()
+            there = {each.id for each in project.variants}
+            if id not in there and len(there) >= MOST_VARIANTS:
+                raise BadInput(f"a project keeps {MOST_VARIANTS} variants: delete some first")
+            if variant.parent is not None and variant.parent not in there - {id}:
+                raise BadInput(f"the project has no variant {variant.parent!r} to start from")
+            if moments is not None and len(moments) > MOST_MOMENTS:
+                raise BadInput(
+                    f"a variant keeps {MOST_MOMENTS} moments, and these are {len(moments)}"
+                )
+            variant = replace(
+                variant,
+                recipe=self.take_in(variant.recipe),
+                when=variant.when or time.time(),
+            )
+            if checkpoint is not None:
+                self._put("checkpoints", id, checkpoint)
+            if picture is not None:
+                with self._writing("results"):
+                    file = self._file("results", id)
+                    save_picture(picture, file, recipe=variant.recipe, bits=16)
+            if thumbnail is not None:
+                self._put("thumbnails", id, thumbnail)
+            if moments is not None:
+                self._put_moments(id, moments)
+            self._write(replace(project, variants=_with(project, variant), unsaved=True))
+            if variant.complete and checkpoint is None:
+                with suppress(OSError):
+                    self._file("checkpoints", id).unlink(missing_ok=True)
+
+    def remove(self, id: str) -> None:
+        """Delete a variant; those that were started from it hang on the one that it hung on."""
+        with self._lock:
+            project = self._said()
+            gone = project.variant(_checked(id))
+            left = tuple(
+                replace(each, parent=gone.parent, branched_at=gone.branched_at)
+                if each.parent == id
+                else each
+                for each in project.variants
+                if each.id != id
+            )
+            self._write(replace(project, variants=left, unsaved=True))
+            for part in SUFFIXES:
+                with suppress(OSError):
+                    self._file(part, id).unlink(missing_ok=True)
+            shutil.rmtree(self._part("moments") / id, ignore_errors=True)
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Keep other threads from changing anything meanwhile."""
+        with self._lock:
+            yield
+
+    # -- files -----------------------------------------------------------------------------
+
+    def _said(self) -> Project:
+        path = self.path / "project.json"
+        try:
+            return from_json(read_plain(path, MAX_BYTES), str(path))
+        except FileNotFoundError as error:
+            if not self.path.is_dir():
+                raise BadInput(f"the project's folder {self.path} is gone") from error
+            return Project()
+        except OSError as error:
+            raise BadInput(f"{path} cannot be read ({error.strerror})") from error
+
+    def write(self, project: Project) -> None:
+        """Keep what is said of the project as a whole; `put` and the others are for its parts."""
+        with self._lock:
+            self._write(project)
+
+    def _write(self, project: Project) -> None:
+        text = json.dumps(to_values(project), indent=1).encode()
+        if len(text) > MAX_BYTES:
+            raise BadInput(f"the project would say more than {MAX_BYTES >> 20} MiB of its variants")
+        with replacing(self.path / "project.json") as file:
+            file.write(text)
+
+    def _part(self, part: str) -> Path:
+        return self.path / part
+
+    def _file(self, part: str, id: str) -> Path:
+        return self._part(part) / f"{_checked(id)}{SUFFIXES[part]}"
+
+    def _put(self, part: str, id: str, data: bytes) -> None:
+        with self._writing(part), replacing(self._file(part, id)) as file:
+            file.write(data)
+
+    def _put_moments(self, id: str, moments: Mapping[int, bytes | None]) -> None:
+        with self._writing("moments"):
+            folder = self._part("moments") / id
+            folder.mkdir(exist_ok=True)
+            for number, data in moments.items():
+                if data is not None:
+                    with replacing(folder / f"{int(number)}.jpg") as file:
+                        file.write(data)
+            for number in _iterations(folder):
+                if number not in moments:
+                    (folder / f"{number}.jpg").unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self, part: str) -> Iterator[None]:
+        try:
+            self._part(part).mkdir(exist_ok=True)
+            yield
+        except OSError as error:
+            raise BadInput(
+                f"the project's folder {self.path} cannot be written ({_why(error)})"
+            ) from error
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except OSError as error:
+                raise BadInput(
+                    f"the {what} in {self.path} cannot be read ({_why(error)})"
+                ) from error
+
+    def _bytes(self, path: Path, limit: int) -> bytes | None:
+        with self._reading(path.parent.name):
+            try:
+                return read_plain(
+                    path, min(limit, path.stat().st_size)
+                )  # it takes the limit's memory
+            except FileNotFoundError:
+                return None
+
+    def _with_files(self, variant: Variant) -> Variant:
+        id = variant.id
+        return replace(
+            variant,
+            has_result=self._file("results", id).is_file(),
+            has_checkpoint=self._file("checkpoints", id).is_file(),
+            moments=tuple(_iterations(self._part("moments") / id)),
+        )
+
+    # -- input pictures --------------------------------------------------------------------
+
+    def _inside(self, digest: str) -> Path | None:
+        """Return where a picture lies in this folder."""
+        if not DIGEST.fullmatch(digest):
+            return None
+        alike = sorted(self._part("inputs").glob(f"{digest}*"))
+        return next((path for path in alike if path.is_file()), None)
+
+    def _taken_in(self, source: Source, known: Mapping[str, str]) -> dict[str, Any]:
+        """Copy a picture into this folder, if it can be read; return what a recipe says of it."""
+        if isinstance(source, Picture) and source.path is None:
+            return {"path": None, "sha256": self._put_picture(source)}
+        path = Path(source.path if isinstance(source, Picture) else source)  # type: ignore[arg-type]
+        digest = source.sha256 if isinstance(source, Picture) else self._digest(path)
+        file, number = split_frame(path.absolute())
+        if file.parent == self._part("inputs").absolute() and digest:
+            said = known.get(digest)  # where it was, for a recipe outlives this folder
+            return {"path": said, "sha256": digest}
+        self._copy_in(file, digest)
+        return {"path": f"{file}#{number}" if number else str(file), "sha256": digest}
+
+    def _copy_in(self, file: Path, digest: str) -> None:
+        if not digest or self._inside(digest) is not None:
+            return
+        suffix = file.suffix.lower() if _SUFFIX.fullmatch(file.suffix.lower()) else ""
+        hashed = hashlib.sha256()
+        try:
+            with (
+                self._writing("inputs"),
+                # A file that is being changed right now gets the name of what was copied.
+                replacing(lambda: self._part("inputs") / f"{hashed.hexdigest()}{suffix}") as copy,
+            ):
+                for block in _blocks(file):
+                    hashed.update(block)
+                    copy.write(block)
+        except _Unreadable as error:
+            log.warning("%s is not in the project: it cannot be read (%s)", file, error)
+
+    def _put_picture(self, picture: Picture) -> str:
+        with self._writing("inputs"):
+            made = save_picture(picture, self._part("inputs") / "new.png", bits=16)
+            digest = digest_of(str(made))
+            made.replace(made.with_name(f"{digest}.png"))
+        return digest
+
+    def _digest(self, path: Path) -> str:
+        """Return a file's SHA-256, which is computed once for each state of it; empty: unreadable."""
+        file, _ = split_frame(path)
+        try:
+            status = file.stat()
+        except (OSError, ValueError):
+            return ""
+        key = str(file.absolute()), status.st_size, status.st_mtime_ns
+        if key not in self._digests:
+            self._digests[key] = digest_of(str(file))
+        return self._digests[key]
+
+    def take_in(self, recipe: Mapping[str, Any]) -> dict[str, Any]:
+        """Copy the pictures that a recipe names, and that are still the same, into this folder.
+
+        Returns the recipe with every picture named where it was, outside of this folder.
+        """
+        with self._lock:
+            known = _paths_by_digest(self._said())
+
+            def named(reference: Mapping[str, Any]) -> str | None:
+                path, digest = reference.get("path"), reference.get("sha256", "")
+                if path is None:
+                    return None
+                file, _ = split_frame(path)
+                if file.parent == self._part("inputs").absolute():
+                    return known.get(digest)
+                if digest and self._inside(digest) is None and self._digest(file) == digest:
+                    self._copy_in(file, digest)
+                return str(path)
+
+            return _with_paths(recipe, named)
+
+    def _found(self, reference: Mapping[str, Any], project: Project) -> str | None:
+        """Return the path of a picture that a recipe names."""
+        path, digest = reference.get("path"), reference.get("sha256", "")
+        inside = self._inside(digest)
+        if inside is None:
+            return path if path is None else _same_or_itself(path, digest, self._near(project))
+        if path is not None:
+            with suppress(PareidoliaError):
+                if self._digest(Path(check_local(path))) == digest:
+                    return str(path)
+            number = re.search(r"#[0-9]{1,9}$", path)
+            return f"{inside}{number[0] if number else ''}"
+        return str(inside)
+
+    def _near(self, project: Project | None = None) -> Path | None:
+        """Return the folder of the project's file, near which its pictures may have moved."""
+        file = (project or self._said()).file
+        return None if file is None else Path(file).parent
+
+    def _shown(self, project: Project) -> str:
+        return project.file or str(self.path)
+
+
+class _Unreadable(Exception):
+    """A picture that cannot be copied: its drive is gone, say."""
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    try:
+        with file.open("rb") as source:
+            if os.fstat(source.fileno()).st_size > LARGEST_INPUT:
+                raise _Unreadable(f"it is larger than {LARGEST_INPUT >> 30} GiB")
+            while block := source.read(2**20):
+                yield block
+    except (OSError, ValueError) as error:
+        raise _Unreadable(error) from error
+
+
+def _with(project: Project, variant: Variant) -> tuple[Variant, ...]:
+    """Return a project's variants with a new or changed one."""
+    if any(each.id == variant.id for each in project.variants):
+        return tuple(variant if each.id == variant.id else each for each in project.variants)
+    return (*project.variants, variant)
+
+
+def _checked(id: str) -> str:
+    if not ID.fullmatch(id):
+        raise BadInput(f"{id!r} is not the id of a variant")
+    return id
+
+
+def _iterations(folder: Path) -> list[int]:
+    try:
+        names = [_MOMENT.fullmatch(path.name) for path in folder.iterdir()]
+    except OSError:
+        return []
+    return sorted(int(match[1]) for match in names if match)
+
+
+def _by_path(
+    reference: Mapping[str, Any], _folder: Path | None, _side: int, _square: bool
+) -> Source:
+    if reference["path"] is None:
+        raise BadInput(
+            "a picture of this project was never a file, and is not in it: open another one"
+        )
+    return str(reference["path"])
+
+
+def _same_or_itself(path: str, digest: str, folder: Path | None) -> str:
+    file, number = split_frame(path)
+    if Path(file).exists() or number is not None:
+        return check_local(path)
+    return find_same(path, digest, folder)
+
+
+def _with_paths(
+    recipe: Mapping[str, Any], named: Callable[[Mapping[str, Any]], str | None]
+) -> dict[str, Any]:
+    """Return a recipe with other paths of its pictures."""
+    inputs = recipe.get("inputs")
+    if inputs is None:
+        return dict(recipe)
+
+    def one(reference: Any) -> Any:
+        return None if reference is None else {**reference, "path": named(reference)}
+
+    styles = [one(style) for style in inputs.get("styles") or []]
+    others = {role: one(inputs.get(role)) for role in ("content", "guide", "start")}
+    return {**recipe, "inputs": {**inputs, **others, "styles": styles}}
+
+
+def _paths_by_digest(project: Project) -> dict[str, str]:
+    """Return where the pictures of a project were, by their content."""
+    recipes = [each.recipe for each in project.variants]
+    if project.job is not None:
+        recipes.append(project.job)
+    known = (reference for recipe in recipes for reference in references(recipe))
+    return {each["sha256"]: each["path"] for each in known if each["path"] and each["sha256"]}
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
