@@ -12,8 +12,9 @@ ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
+SOAK_ARGS ?=
 
-.PHONY: help run install test coverage bench chaos bench-gui screens networks-table formats-table docs docs-figures imports-drawing lint constraints clean
+.PHONY: help run install test coverage bench chaos soak bench-gui screens networks-table formats-table docs docs-figures imports-drawing lint constraints clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -54,6 +55,10 @@ bench: ## measure speed and memory
 chaos: ## kill a batch of pictures again and again, and see that nothing is lost
 	$(SETUP) --extra test
 	@$(VENV)/python -m tests.benchmarks.chaos $(CHAOS_ARGS)
+
+soak: ## use the window for half an hour, and see that memory, threads and files stay flat
+	$(SETUP) --extra test --qt
+	@QT_QPA_PLATFORM=$${QT_QPA_PLATFORM-offscreen} $(VENV)/python -m tests.benchmarks.soak $(SOAK_ARGS)
 
 bench-gui: ## measure how the window behaves during a run
 	$(SETUP) --extra test --qt
