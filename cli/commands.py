@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.batch_options import SUMMARY as BATCH_SUMMARY
 from cli.batch_options import parser as batch_parser
+from cli.finish import SUMMARY as FINISH_SUMMARY
 from cli.options import (
     Parser,
     add_batch_options,
@@ -32,6 +33,7 @@ HELP = {
     "inspect": "what is inside a network: filters, activations, patches, neighbors, "
     "a map of a folder",
     "recolour": "a finished picture with the photo's colours put back",
+    "finish": FINISH_SUMMARY,
     "networks": "the catalogue: list, show, download, import, verify",
     "render": "an exported picture again, from its own recipe",
     "batch": BATCH_SUMMARY,
@@ -54,6 +56,7 @@ def run(argv: Sequence[str]) -> int:
         "attribute": _attribute,
         "inspect": _inspect,
         "recolour": _recolour,
+        "finish": _finish,
         "render": _render,
         "batch": _batch,
         "demo": _demo,
@@ -216,6 +219,12 @@ def _render_folder(options: Any) -> int:
     return BatchRun(options, Sources(folders=(options.source,))).run(wanted)
 
 
+def _finish(argv: list[str]) -> int:
+    from cli import finish
+
+    return finish.run(argv)
+
+
 def _recolour(argv: list[str]) -> int:
     parser = Parser(prog=f"{program()} recolour", description=HELP["recolour"])
     parser.add_argument("picture", metavar="PICTURE", type=Path)
@@ -230,24 +239,12 @@ def _recolour(argv: list[str]) -> int:
         raise BadInput(f"--strength is {options.strength:g}; it must be 0 to 1")
     if not is_folder(options.picture):
         return _recolour_one(options)
-    from cli.each_photo import for_each
+    from cli.each_photo import for_each, of_same_name
 
     def content(picture: Path) -> dict[str, Path]:
-        return {"content": _of_same_name(options.content, picture)}
+        return {"content": of_same_name(options.content, picture)}
 
     return for_each(options, "picture", _recolour_one, content)
-
-
-def _of_same_name(content: Path, picture: Path) -> Path:
-    """Return the photo for a picture: the only one, or that of a folder that is called alike."""
-    if not is_folder(content):
-        return content
-    from engine.work.job_files import photos_in
-
-    alike = [photo for photo in photos_in(content) if photo.stem == picture.stem]
-    if len(alike) != 1:
-        raise BadInput(f"{content} holds {len(alike)} photos called {picture.stem}: one is needed")
-    return alike[0]
 
 
 def _recolour_one(options: Any) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from cli.batch import make_folder, queue_of
 from cli.guard import say
+from cli.options import is_folder
 from cli.wording import worded
 from engine.errors import BadInput, PareidoliaError
 from engine.files import read_json, read_plain, write_json
@@ -69,6 +70,19 @@ def for_each(
     if len(found) > 1 and codes:
         say(f"{len(codes)} of {len(found)} failed")
     return codes[0] if len(set(codes)) == 1 else int(bool(codes))
+
+
+def of_same_name(content: Path, picture: Path) -> Path:
+    """Return the photo for a picture: the only one, or that of a folder that is called alike.
+
+    Raises `BadInput` where there is none, or more than one.
+    """
+    if not is_folder(content):
+        return content
+    alike = [photo for photo in photos_in(content) if photo.stem == picture.stem]
+    if len(alike) != 1:
+        raise BadInput(f"{content} holds {len(alike)} photos called {picture.stem}: one is needed")
+    return alike[0]
 
 
 def _read(notes: Path) -> dict[str, Any]:

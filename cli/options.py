@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -91,7 +91,7 @@ def add_output_options(add: Callable[..., Any]) -> None:
     add(
         "--json",
         action="store_true",
-        help="print print print print figures as one line of JSON on standard output",
+        help="print figures as one line of JSON on standard output",
     )
 
 
@@ -184,10 +184,26 @@ def technique_parser(kind: type[Technique]) -> Parser:
     for entry in (*described.values(), *settings.describe(Finish).values()):
         if entry.group not in groups:
             groups[entry.group] = parser.add_argument_group(entry.group.lower() or "settings")
-        groups[entry.group].add_argument(
-            entry.option, dest=f"setting_{entry.name}", metavar=_metavar(entry), help=_help(entry)
-        )
+        add_setting(groups[entry.group], entry)
     return parser
+
+
+def add_setting(parser: Any, entry: settings.Setting) -> None:
+    """Add the option of a setting to a parser, or to a group of one."""
+    parser.add_argument(
+        entry.option, dest=f"setting_{entry.name}", metavar=_metavar(entry), help=_help(entry)
+    )
+
+
+def chosen_of(
+    described: Mapping[str, settings.Setting], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Return the settings that options were given for, parsed. Raises `BadInput`."""
+    return {
+        name: entry.parse(text)
+        for name, entry in described.items()
+        if (text := getattr(options, f"setting_{name}")) is not None
+    }
 
 
 def _metavar(entry: settings.Setting) -> str:
@@ -241,11 +257,7 @@ def read_job(kind: type[Technique], options: argparse.Namespace) -> "Job":
         getattr(options, "guide", None),
         getattr(options, "start_picture", None),
     )
-    finish = {
-        name: entry.parse(text)
-        for name, entry in settings.describe(Finish).items()
-        if (text := getattr(options, f"setting_{name}")) is not None
-    }
+    finish = chosen_of(settings.describe(Finish), options)
     return Job(
         settings.make(kind, chosen), inputs, options.network, options.weights, options.size,
         options.seed, options.device, options.precision, finish=Finish(**finish),

@@ -23,6 +23,8 @@ _BT709, _SMPTE170M, _LIMITED = 1, 6, 1
 
 Take = Callable[["Tensor"], None]
 """Takes the next frame, (3, H, W) in [0, 1]."""
+Change = Callable[["Tensor"], "Tensor"]
+"""Returns another frame of the same shape."""
 
 
 def check_film(path: Path) -> None:
@@ -115,6 +117,7 @@ def film(
 def assemble(
     pictures: Sequence[Path], path: Path, rate: float = 24.0,
     moved: Callable[[int], None] | None = None, cancelled: Callable[[], bool] = bool,
+    change: Change | None = None,
 ) -> Path:  # fmt: skip
     """Make a film of pictures in files, all of one size; return its path.
 
@@ -126,20 +129,21 @@ def assemble(
         rate: frames a second.
         moved: told how many frames are done.
         cancelled: asked before each frame whether to give up.
+        change: what is done to each frame before it is written.
 
     Raises `BadInput` as `film` does, and `Cancelled`; nothing is left then.
     """
     if not pictures:
         raise BadInput(f"{path} was not written: not a single frame was finished")
     if path.suffix:
-        _fill(path, pictures, rate, moved, cancelled)
+        _fill(path, pictures, rate, moved, cancelled, change)
         return path
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise BadInput(f"{path} exists and is not empty: name a new folder for the frames")
     try:
         with unfinished_folder(path.parent) as beside:
             frames = beside / "frames"  # with the usual permissions, unlike the one around it
-            _fill(frames, pictures, rate, moved, cancelled)
+            _fill(frames, pictures, rate, moved, cancelled, change)
             if path.exists():
                 path.rmdir()
             frames.rename(path)
@@ -150,13 +154,14 @@ def assemble(
 
 def _fill(
     path: Path, pictures: Sequence[Path], rate: float, moved: Callable[[int], None] | None,
-    cancelled: Callable[[], bool],
+    cancelled: Callable[[], bool], change: Change | None,
 ) -> None:  # fmt: skip
     with film(path, rate) as take:
         for done, picture in enumerate(pictures, 1):
             if cancelled():
                 raise Cancelled(f"{path} was not written")
-            take(open_picture(picture).tensor())
+            frame = open_picture(picture).tensor()
+            take(frame if change is None else change(frame))
             if moved is not None:
                 moved(done)
 

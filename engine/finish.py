@@ -1,11 +1,13 @@
-"""Finishing a result: colours restored or removed, the photo blended in.
+"""Finishing a result: colours restored or removed, the photo blended in, sharpened, grain.
 
 It takes no part in the run, so that it can be changed afterwards; a recipe holds it all the same.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from engine import settings
 from engine.settings import setting
 
 if TYPE_CHECKING:
@@ -31,6 +33,53 @@ class Finish:
         1.0, "Strength", "How much of the result to show; 0 is the photo.",
         low=0.0, high=1.0, step=0.05, group="Finish", live=True,
     )  # fmt: skip
+    blend: str = setting(
+        "oklab", "Blend in", "The colour space in which photo and result are mixed. oklab: as the "
+        "eye sees colours; rgb: as the file holds them.",
+        choices=("oklab", "rgb"), group="Finish", live=True,
+    )  # fmt: skip
+    sharpen: float = setting(
+        0.0, "Sharpen", "How much stronger edges become in lightness (unsharp mask); 0 leaves them "
+        "alone.", low=0.0, high=3.0, step=0.1, group="Finish", live=True,
+    )  # fmt: skip
+    sharpen_radius: float = setting(
+        0.2, "Sharpen radius", "How wide an edge is for Sharpen, in hundredths of the long side.",
+        low=0.02, high=2.0, step=0.05, unit="%", log=True, group="Finish", live=True,
+    )  # fmt: skip
+    grain: float = setting(
+        0.0, "Grain", "Grain as of film: how far it spreads lightness, which runs from 0 to 1; less "
+        "in the dark and in the light. 0 is none.",
+        low=0.0, high=0.2, step=0.005, group="Finish", live=True,
+    )  # fmt: skip
+    grain_size: float = setting(
+        0.1, "Grain size", "How coarse the grain is, in hundredths of the long side.",
+        low=0.02, high=1.0, step=0.02, unit="%", log=True, group="Finish", live=True,
+    )  # fmt: skip
+    grain_seed: int = setting(
+        0, "Grain seed", "Same seed, same grain.", low=0, high=2**31 - 1, group="Finish", live=True,
+    )  # fmt: skip
+
+
+FIRST = ("recolour", "recolour_strength", "strength")
+"""The settings that there were at first, when the photo was blended in in RGB."""
+
+
+def read_finish(values: Mapping[str, Any]) -> Finish:
+    """Return what a recipe says; where it names no space to blend in, that is RGB, as it then was.
+
+    Raises `BadInput`, TypeError or AttributeError for what is no finish.
+    """
+    finish = settings.make(Finish, values)
+    if "blend" not in values and finish.strength < 1:
+        return replace(finish, blend="rgb")
+    return finish
+
+
+def finish_values(finish: Finish) -> tuple[dict[str, Any], bool]:
+    """Return the values for a recipe, and whether they are those that there were at first."""
+    values = settings.values(finish)
+    first = {name: values[name] for name in FIRST}
+    return (first, True) if read_finish(first) == finish else (values, False)
 
 
 class Finisher:
@@ -64,22 +113,27 @@ class Finisher:
             result = colour.with_luminance_of(result, photo, strength)
         elif photo is not None and finish.recolour == "match":
             result = colour.match_colours(result, photo, strength, self._seen, self._seen)
-        if photo is not None and finish.strength < 1:
+        if photo is not None and finish.strength < 1 and finish.blend == "rgb":
             result = torch.lerp(photo, result, finish.strength)
-        return result[0].clamp(0, 1)
+            photo = None
+        return _retouched(result, photo, finish)[0].clamp(0, 1)
+
+    def fits(self, height: int, width: int) -> bool:
+        """Whether there is a photo, and a picture of this size has its shape."""
+        from engine.parameterization.scales import fit
+
+        if self._photo is None:
+            return False
+        wanted = fit((self._photo.height, self._photo.width), max(height, width))
+        return max(abs(wanted[0] - height), abs(wanted[1] - width)) <= 1
 
     def _like(self, picture: "Tensor") -> "Tensor | None":
         """Return the photo (1, 3, H, W) at a picture's size; None where the shapes differ."""
         import torch
 
-        from engine.parameterization.scales import fit
-
         height, width = picture.shape[-2:]
         photo = self._photo
-        if photo is None:
-            return None
-        wanted = fit((photo.height, photo.width), max(height, width))
-        if max(abs(wanted[0] - height), abs(wanted[1] - width)) > 1:
+        if photo is None or not self.fits(height, width):
             return None
         if self._resized is None or self._resized.shape != picture.shape:
             resized = photo.resized(size=(width, height))
@@ -87,6 +141,31 @@ class Finisher:
             if resized.alpha is not None and resized.see_through:
                 self._seen = torch.tensor(resized.alpha)[None, None]
         return self._resized
+
+
+def _retouched(result: "Tensor", photo: "Tensor | None", finish: Finish) -> "Tensor":
+    """Return a picture (1, 3, H, W) with what is done in OKLab; all else keeps its very numbers.
+
+    `photo`, of the same shape, is blended in.
+    """
+    import torch
+
+    from engine.lightness import from_oklab, grained, sharpened, to_oklab
+
+    if photo is not None and finish.strength == 0:
+        result = photo
+    blends = photo is not None and 0 < finish.strength < 1
+    if not (blends or finish.sharpen or finish.grain):
+        return result
+    lab = to_oklab(result)
+    if photo is not None and blends:
+        lab = torch.lerp(to_oklab(photo), lab, finish.strength)
+    hundredth = max(result.shape[-2:]) / 100
+    if finish.sharpen:
+        lab = sharpened(lab, finish.sharpen, finish.sharpen_radius * hundredth)
+    if finish.grain:
+        lab = grained(lab, finish.grain, finish.grain_size * hundredth, finish.grain_seed)
+    return from_oklab(lab)
 
 
 def as_made(picture: "Picture") -> "Tensor":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import settings
 from engine.errors import BadInput, Mention
-from engine.finish import Finish, Finisher
+from engine.finish import Finish, Finisher, finish_values, read_finish
 from engine.image import Picture
 from engine.named_files import find_path, find_picture
 from engine.recipe_values import (
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from engine.checkpoint import Checkpoint
     from engine.networks.network import Network
 
-FORMAT = 2
-"""Version of the recipe; readers refuse higher ones. What version 1 can say is written as that."""
+FORMAT = 3
+"""Version of the recipe; readers refuse higher ones. What a lower one can say is written as that:
+1 knows no finish and no preprocessing, 2 only the first settings of the finish."""
 
 MOST_STYLES, MOST_CHANGES = 256, 20_000
 """In a recipe; a run of so many styles would take weeks."""
@@ -97,12 +98,15 @@ class Job:
             steered["changes"] = [[iteration, dict(values)] for iteration, values in self.changes]
         if self.stop_after is not None:
             steered["stop_after"] = self.stop_after
+        version = 1
         if self.finish != Finish():
-            steered["finish"] = settings.values(self.finish)
+            steered["finish"], first = finish_values(self.finish)
+            version = 2 if first else 3
         if self.preprocessing is not None:
             steered["preprocessing"] = self.preprocessing
+            version = max(version, 2)
         return {
-            "format": FORMAT if self.finish != Finish() or self.preprocessing else 1,
+            "format": version,
             "technique": self.technique.command,
             "settings": {
                 **settings.values(self.technique),
@@ -181,7 +185,7 @@ class Job:
                 as_text(recipe["precision"]),
                 tuple(change_of(TECHNIQUES[command], len(styles), c) for c in changes),
                 None if stop is None else as_whole(stop),
-                settings.make(Finish, recipe.get("finish", {})),
+                read_finish(recipe.get("finish", {})),
                 None if recipe.get("preprocessing") is None else as_text(recipe["preprocessing"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

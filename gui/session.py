@@ -19,7 +19,7 @@ from PySide6.QtCore import QLockFile
 from engine import settings
 from engine.errors import BadInput
 from engine.files import read_plain, write_json
-from engine.finish import Finish
+from engine.finish import read_finish
 from engine.image import Picture
 from engine.job import Inputs, Job, Source
 from engine.named_files import check_local
@@ -262,7 +262,7 @@ def job_from_values(values: Mapping[str, Any]) -> Job:
         ),
         str(values["network"]),
         _path(values["weights"]),
-        finish=settings.make(Finish, values.get("finish", {})),
+        finish=read_finish(values.get("finish", {})),
         preprocessing=_path(values.get("preprocessing")),
         **own,
     )

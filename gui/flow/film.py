@@ -11,7 +11,9 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QDialog, QProgressDialog, QWidget
 
 from engine.errors import Cancelled, PareidoliaError
-from engine.film import assemble
+from engine.film import Change, assemble
+from engine.finish import Finish, Finisher
+from engine.image import Picture
 from gui.background import Background
 from gui.dialogs.file_dialogs import file_to_save
 from gui.dialogs.open_sources import apart
@@ -117,17 +119,26 @@ class FilmFlow(QObject):
         film_frames = film_frames or self.running.film_frames
         if not film_frames or self.progress is not None:
             return
-        files = film_frames.files()
+        files, change = film_frames.files(), self._change()
         self._cancelled = threading.Event()
         relay = self._relay = _FilmRelay(self)
         self.progress = self._bar(path, len(files))
         relay.moved.connect(self.progress.setValue)
         work = partial(
-            _assemble, film_frames, files, path, rate, relay.moved.emit, self._cancelled.is_set
-        )
+            _assemble, film_frames, files, path, rate, relay.moved.emit, self._cancelled.is_set,
+            change,
+        )  # fmt: skip
         failed = partial(self._on_failed, unsaved)
         self.background.submit(apart(path, work), self._on_saved, failed, keep=True)
         self._refresh()
+
+    def _change(self) -> Change | None:
+        """Return what finishes the frames as the canvas shows them; they are kept as made."""
+        finish, job = self.running.finish(), self.running.job
+        if finish == Finish() or job is None:
+            return None
+        content = job.inputs.content
+        return partial(Finisher(content if isinstance(content, Picture) else None), finish=finish)
 
     def _bar(self, path: Path, count: int) -> QProgressDialog:
         bar = QProgressDialog(
@@ -174,7 +185,7 @@ class FilmFlow(QObject):
 
 def _assemble(
     _film_frames: FilmFrames, files: list[Path], path: Path, rate: float, moved: Callable[[int], None],
-    cancelled: Callable[[], bool],
+    cancelled: Callable[[], bool], change: Change | None,
 ) -> Path:  # fmt: skip
     """Write the film; holding the reel keeps its files there until it is done."""
-    return assemble(files, path, rate, moved, cancelled)
+    return assemble(files, path, rate, moved, cancelled, change)

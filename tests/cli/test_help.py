@@ -13,7 +13,8 @@ from engine.techniques import TECHNIQUES
 from tests.cli.conftest import ROOT, Program
 
 COMMANDS = (
-    "style-transfer", "deep-dream", "recolour", "networks", "render", "demo", "attribute",
+    "style-transfer", "deep-dream", "recolour", "finish", "networks", "render", "demo",
+    "attribute",
 )  # fmt: skip
 
 IMPORTED = """

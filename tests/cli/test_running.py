@@ -231,6 +231,43 @@ def test_a_recoloured_picture_claims_no_recipe(
     assert refused.returncode == 2
 
 
+# -- finish ----------------------------------------------------------------------------------------
+
+
+def test_a_finished_picture_is_finished_anew(in_process: Program, folder: Path) -> None:
+    run = ("finish", "sea.png", "-o", "final.png")
+    made = in_process(*run, "--sharpen", "1", "--recolour", "gray")
+    assert (made.returncode, made.stdout) == (0, "final.png\n")
+    final, before = pixels(folder / "final.png"), pixels(folder / "sea.png")
+    assert np.ptp(final, axis=2).max() <= 1
+    assert final.std() > (before @ YIQ[0]).std(), "sharper"
+    noise(36, 48, 3, 8).save(folder / "alike.png")
+    run = ("finish", "alike.png", "--content", "photo.png", "--strength", "0", "-o", "final.png")
+    assert in_process(*run).returncode == 0
+    assert np.array_equal(pixels(folder / "final.png"), pixels(folder / "photo.png"))
+    assert read_recipe(folder / "final.png") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "nothing to do"),
+        (("--strength", "0.5"), "--content"),
+        (("--recolour", "match"), "--content"),
+        (("--recolour", "match", "--content", "photo.png"), "of the same shape"),
+        (("--grain", "2"), "--grain is"),
+        (("--grain", "0.1", "-o", "sea.png"), "one of the pictures to work from"),
+    ],
+)
+def test_what_cannot_be_finished_is_said(
+    in_process: Program, folder: Path, words: tuple[str, ...], sentence: str
+) -> None:
+    refused = in_process("finish", "sea.png", "-o", "never.png", *words)
+    assert refused.returncode == 2
+    assert sentence in refused.stderr
+    assert not (folder / "never.png").exists()
+
+
 # -- when it does not come to its end --------------------------------------------------------------
 
 

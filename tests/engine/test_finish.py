@@ -11,10 +11,12 @@ import torch
 from PIL import Image
 
 from cli import commands
+from engine import settings
 from engine.errors import BadInput
 from engine.finish import Finish, Finisher
 from engine.image import Picture, open_picture, read_recipe
 from engine.job import Inputs, Job, run
+from engine.lightness import to_oklab
 from engine.techniques.deep_dream import DeepDream
 
 YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
@@ -67,9 +69,44 @@ def test_gray_needs_no_photo(picture: torch.Tensor) -> None:
 
 def test_strength_is_how_much_of_the_result_there_is(photo: Picture, picture: torch.Tensor) -> None:
     for share in (0.0, 0.25):
-        found = Finisher(photo)(picture, Finish(strength=share)).numpy()
+        found = Finisher(photo)(picture, Finish(strength=share, blend="rgb")).numpy()
         expected = share * picture.numpy() + (1 - share) * photo.rgb.transpose(2, 0, 1)
         np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_strength_mixes_what_the_eye_sees(photo: Picture, picture: torch.Tensor) -> None:
+    found = Finisher(photo)(picture, Finish(strength=0.25))
+    parts = [to_oklab(each[None]) for each in (photo.tensor(), picture)]
+    np.testing.assert_allclose(to_oklab(found[None]), 0.75 * parts[0] + 0.25 * parts[1], atol=1e-5)
+    assert torch.equal(Finisher(photo)(picture, Finish(strength=0.0)), photo.tensor())
+
+
+def test_white_halfway_to_black_is_the_gray_that_looks_so() -> None:
+    """L = 0.5 is (0.5³) of the light, as sRGB encodes it: 0.3885."""
+    black = Picture(np.zeros((4, 4, 3), np.float32))
+    found = Finisher(black)(torch.ones(3, 4, 4), Finish(strength=0.5))
+    np.testing.assert_allclose(found, 1.055 * 0.125 ** (1 / 2.4) - 0.055, atol=1e-5)
+
+
+def test_sharpening_and_grain_need_no_photo(picture: torch.Tensor) -> None:
+    sharp = Finisher(None)(picture, Finish(sharpen=1.0, sharpen_radius=2.0))
+    assert float(sharp.std()) > 1.2 * float(picture.std())
+    grainy = Finisher(None)(picture, Finish(grain=0.1))
+    before, after = (to_oklab(each[None]) for each in (picture, grainy))
+    assert float((after - before)[:, 0].std()) == pytest.approx(0.1, rel=0.2)
+    assert not torch.equal(grainy, Finisher(None)(picture, Finish(grain=0.1, grain_seed=1)))
+
+
+def test_the_radius_grows_with_the_picture() -> None:
+    """An edge has a rim of the same share of the picture at any size."""
+    rims = []
+    for side in (200, 600):
+        edge = torch.full((3, side, side), 0.3)
+        edge[..., side // 2 :] = 0.6
+        sharp = Finisher(None)(edge, Finish(sharpen=1.0, sharpen_radius=1.0))
+        rims.append(float((sharp - edge).abs().mean()))
+    assert rims[0] == pytest.approx(rims[1], rel=0.1)
+    assert rims[0] > 1e-3
 
 
 def test_the_photo_is_taken_at_the_results_size(photo: Picture) -> None:
@@ -94,13 +131,34 @@ def job(tmp_path: Path) -> Job:
     return Job(technique, Inputs(str(path)), size=48, device="cpu", precision="fp32")
 
 
-def test_a_recipe_says_how_it_was_finished(job: Job) -> None:
+@pytest.mark.parametrize(
+    ("finish", "version"),
+    [
+        (Finish("match", 0.5, 0.25), 3),
+        (Finish("match", 0.5, 0.25, "rgb"), 2),
+        (Finish("gray"), 2),
+        (Finish("gray", blend="rgb"), 3),
+        (Finish(grain=0.05, grain_seed=7), 3),
+        (Finish(sharpen=1.0), 3),
+    ],
+)
+def test_a_recipe_says_how_it_was_finished(job: Job, finish: Finish, version: int) -> None:
     assert job.recipe()["format"] == 1
     assert "finish" not in job.recipe()
-    finish = Finish("match", 0.5, 0.25)
     recipe = json.loads(json.dumps(replace(job, finish=finish).recipe()))
-    assert recipe["format"] == 2, "an older version would make another picture of it"
+    assert recipe["format"] == version, "an older version would make another picture of it"
     assert Job.from_recipe(recipe).finish == finish
+
+
+def test_an_old_recipe_gives_the_same_bytes(
+    job: Job, photo: Picture, picture: torch.Tensor
+) -> None:
+    """Before there was a choice, the photo was blended in as `torch.lerp` has it, in RGB."""
+    old = {"recolour": "none", "recolour_strength": 1.0, "strength": 0.3}
+    finish = Job.from_recipe({**job.recipe(), "format": 2, "finish": old}).finish
+    expected = torch.lerp(photo.tensor(), picture, 0.3)
+    assert torch.equal(Finisher(photo)(picture, finish), expected)
+    assert replace(job, finish=finish).recipe()["finish"] == old
 
 
 @pytest.mark.parametrize(
@@ -123,10 +181,12 @@ def test_the_command_finishes_and_renders_it_again(job: Job, tmp_path: Path) -> 
     out, again = tmp_path / "out.png", tmp_path / "again.png"
     photo = str(job.inputs.content)
     words = ["deep-dream", photo, "--iterations", "1", "--octaves", "1", "--size", "48", "--quiet",
-             "--device", "cpu", "--recolour", "gray", "--strength", "0.5", "-o", str(out)]  # fmt: skip
+             "--device", "cpu", "--recolour", "gray", "--strength", "0.5", "--sharpen", "1",
+             "--grain", "0.05", "--grain-seed", "4", "-o", str(out)]  # fmt: skip
     assert commands.run(words) == 0
     recipe = read_recipe(out)
     assert recipe is not None
-    assert recipe["finish"] == {"recolour": "gray", "recolour_strength": 1.0, "strength": 0.5}
+    finish = Finish("gray", strength=0.5, sharpen=1.0, grain=0.05, grain_seed=4)
+    assert recipe["finish"] == settings.values(finish)
     assert commands.run(["render", str(out), "-o", str(again), "--quiet"]) == 0
     assert np.array_equal(open_picture(out).rgb, open_picture(again).rgb)

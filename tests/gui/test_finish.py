@@ -7,9 +7,11 @@ import numpy as np
 from pytestqt.qtbot import QtBot
 
 from cli import commands
+from engine import settings
 from engine.finish import Finish
 from engine.image import open_picture, read_recipe
 from engine.techniques import TECHNIQUES
+from engine.techniques.deep_dream import DeepDream
 from gui.main_window import MainWindow
 from gui.pixels import to_array
 from tests.gui.stories import CAT, click, until, until_idle
@@ -52,7 +54,7 @@ def test_colours_and_strength_are_live_after_the_run(
     assert np.array_equal(open_picture(path).rgb * 255, half)
     recipe = read_recipe(path)
     assert recipe is not None
-    assert recipe["finish"] == {"recolour": "luminance", "recolour_strength": 1.0, "strength": 0.5}
+    assert recipe["finish"] == settings.values(Finish("luminance", strength=0.5))
     assert commands.run(["render", str(path), "-o", str(again), "--quiet"]) == 0
     assert np.array_equal(open_picture(path).rgb, open_picture(again).rgb)
 
@@ -61,6 +63,39 @@ def test_colours_and_strength_are_live_after_the_run(
     until(qtbot, lambda: not window.running.finishing.busy)
     assert window.studio.job.finish == Finish()
     assert np.array_equal(shown(window), plain)
+
+
+def test_sharpening_and_grain_are_live_and_in_the_file(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    plain = shown(window)
+    finished(window, qtbot, "sharpen", 1.0)
+    seen = finished(window, qtbot, "grain", 0.05)
+    assert np.abs(seen - plain).mean() > 2
+    path, again = tmp_path / "made.png", tmp_path / "again.png"
+    window.files.write_picture(path)
+    until(qtbot, lambda: path.exists() and not window.background.busy)
+    assert np.array_equal(open_picture(path).rgb * 255, seen)
+    assert commands.run(["render", str(path), "-o", str(again), "--quiet"]) == 0
+    assert np.array_equal(open_picture(path).rgb, open_picture(again).rgb)
+
+
+def test_a_film_is_finished_as_the_canvas_shows_it(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    dream = DeepDream(frame_count=2, iterations=1, octaves=1)
+    window.studio.load(replace(window.studio.job, technique=dream))
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    gray = finished(window, qtbot, "recolour", "gray")
+    window.film_flow.write(tmp_path / "frames", 24.0)
+    until(qtbot, lambda: not window.background.busy)
+    frames = [open_picture(path).rgb * 255 for path in sorted((tmp_path / "frames").iterdir())]
+    assert len(frames) == 2
+    assert all(np.ptp(frame, axis=2).max() <= 1 for frame in frames)
+    assert np.abs(frames[-1] - gray).max() <= 1, "the last frame is the picture on the canvas"
 
 
 def test_an_earlier_moment_is_finished_too(window: MainWindow, qtbot: QtBot) -> None:
