@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -33,16 +34,16 @@ from engine.techniques.style_transfer import StyleTransfer
 from gui.main_window import MainWindow
 from gui.run.controller import State
 from gui.studio import SAMPLES
-from tests.benchmarks.inputs import ROOT, Absent, data_file
+from tests.benchmarks.inputs import ROOT, data_file
 from tests.benchmarks.opened import closed, opened, spin
-from tests.benchmarks.table import Row, at_most, render, write_json
+from tests.benchmarks.table import Absent, Row, at_most, render, write_json
 from tests.benchmarks.window import Lateness
 
 WARM_UP = 0.2
 """Share of the rounds in which caches fill and libraries are loaded."""
 MIB_PER_HOUR = 60.0
 SIZE = 96
-NEEDS = {
+NEEDS: dict[str, dict[str, Any]] = {
     "class-visualization": {"target": "panda"},
     "langevin": {"target": "panda"},
     "multifaceted": {"target": "panda", "folder": str(SAMPLES), "copies": 2},
