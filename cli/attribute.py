@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.attribution.heat import Heat
-    from engine.attribution.unit import Unit
+    from engine.attribution.unit_name import UnitName
     from engine.image import Picture
     from engine.looking import Answer
     from engine.networks.network import Network
@@ -90,7 +90,7 @@ def _one(options: Any, loaded: "dict[str, Network]") -> int:
 
 def _single(
     options: Any, photo: "Picture", networks: "Sequence[Network]"
-) -> "tuple[dict[str, Any], int | Unit]":
+) -> "tuple[dict[str, Any], int | UnitName]":
     """Write one map; return what --json says about it, and the target."""
     import torch
 
@@ -141,7 +141,7 @@ def _single(
         "caption": told_of,
     }
     about_it = {"method": method.command, "network": network.card.name, "layer": layer}
-    return {**names, **about_it, **numbers}, _target(found)
+    return {**names, **about_it, **numbers}, found.unit or found.target
 
 
 def _caption(heat: "Heat", names: dict[str, Any], layer: str, scale: str) -> str:
@@ -167,7 +167,7 @@ def _drawn(options: Any, photo: "Picture", values: "Tensor", heat: "Heat") -> "T
 
 def _figure(
     options: Any, photo: "Picture", networks: "Sequence[Network]"
-) -> "tuple[dict[str, Any], int | Unit]":
+) -> "tuple[dict[str, Any], int | UnitName]":
     """Write a figure of many maps; return what --json says about it, and the first target."""
     from engine.attribution.methods import without_rule
     from engine.files import write_npz
@@ -215,7 +215,8 @@ def _figure(
         "network": [n.card.name for n in networks],
         "largest": {key: float(abs(values).max()) for key, values in made.values.items()},
     }
-    return said, done.columns[0].question.target
+    first = done.columns[0].question.target
+    return said, first if isinstance(first, int) else first.name
 
 
 @contextmanager
@@ -255,21 +256,19 @@ def _check_companions(options: Any) -> None:
         raise BadInput("--companions is for classes: a unit has no probability; add --class")
 
 
-def _cut_out(options: Any, photo: "Picture", network: "Network", target: "int | Unit") -> str:
+def _cut_out(options: Any, photo: "Picture", network: "Network", target: "int | UnitName") -> str:
     """Write the mask of the object that the target's saliency points at."""
-    from engine.attribution.cut_out import enlarged, mask_picture, pointed_at
+    from engine.attribution.cut_out import enlarged, mask_picture
     from engine.image import save_picture
+    from engine.looking import Request, look
 
-    mask = pointed_at(network, photo, target).selected().mask
+    *_, found = look(network, photo.tensor(), Request(target, classes=False, pointed=True))
+    if found.error is not None:
+        raise found.error
+    assert found.pointed is not None
+    mask = found.pointed.selected().mask
     save_picture(mask_picture(enlarged(mask, photo.width, photo.height)), options.cut)
     return str(options.cut)
-
-
-def _target(found: "Answer") -> "int | Unit":
-    """Return what an answer is about."""
-    from engine.attribution.unit import Unit
-
-    return found.target if found.unit is None else Unit.named(found.unit)
 
 
 def _named(found: "Answer") -> dict[str, Any]:

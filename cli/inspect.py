@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cli.options import (
     Parser,
@@ -20,6 +20,7 @@ from engine.errors import BadInput
 
 if TYPE_CHECKING:
     from engine.image import Picture
+    from engine.inspection.progress import Progress
     from engine.networks.network import Network
     from engine.outputs import Sources
 
@@ -30,6 +31,7 @@ TILE = 96
 BRIGHTEST = 99.8
 """Percentile of activations that is white where all channels have one scale."""
 
+T = TypeVar("T")
 Found = tuple["Picture", dict[str, Any]]
 """A figure and what --json says about it."""
 
@@ -164,9 +166,11 @@ def _layer(network: "Network", side: int) -> str:
     return (rectified or fitting or calls[:1])[-1].name
 
 
-def _progress(options: Any) -> Callable[[int, int], None]:
-    """Return what shows the number of files read on standard error."""
+def _read_all(options: Any, steps: "Generator[Progress | None, None, T]") -> "T":
+    """Return what a reader finds, showing the number of files read on standard error."""
     from tqdm import tqdm
+
+    from engine.inspection.progress import finished
 
     bar = tqdm(unit=" pictures", disable=options.quiet, file=sys.stderr, leave=False)
 
@@ -176,7 +180,7 @@ def _progress(options: Any) -> Callable[[int, int], None]:
         if done >= total:
             bar.close()
 
-    return told
+    return finished(steps, told)
 
 
 def _filters(options: Any, network: "Network") -> Found:
@@ -244,9 +248,7 @@ def _patches(options: Any, network: "Network") -> Found:
             if not 0 <= channel < search.channels(layer):
                 last = search.channels(layer) - 1
                 raise BadInput(f"--channel is {channel}; {layer} has channels 0 to {last}")
-    told = _progress(options)
-    for progress in search.run():
-        told(progress.done, progress.total)
+    _read_all(options, search.run())
     lines: list[tuple[str, list[Tile]]] = []
     numbers: dict[str, dict[int, list[dict[str, Any]]]] = {}
     for layer in search.layers:
@@ -273,10 +275,10 @@ def _neighbors(options: Any, network: "Network") -> Found:
     from engine.inspection.neighbors import neighbors
 
     features = Features(network, options.layer[0] if options.layer else "")
-    found = neighbors(
+    found = _read_all(options, neighbors(
         features, options.source, picture_files(options.among), options.top or 8, options.metric,
-        folder=options.among, side=options.size, progress=_progress(options),
-    )  # fmt: skip
+        folder=options.among, side=options.size,
+    ))  # fmt: skip
 
     def line(near: list[Neighbor]) -> list[Tile]:
         first = Tile(thumbnail(options.source, TILE), options.source.stem)
@@ -295,20 +297,16 @@ def _neighbors(options: Any, network: "Network") -> Found:
 
 def _embedding(options: Any, network: "Network") -> Found:
     from engine.figure import Tile, contact_sheet
-    from engine.inspection.embedding import embedding, map_picture
+    from engine.inspection.embedding import embedding, map_picture, map_title
     from engine.inspection.features import Features
     from engine.inspection.folder import picture_files
 
     features = Features(network, options.layer[0] if options.layer else "")
-    found = embedding(
+    found = _read_all(options, embedding(
         features, picture_files(options.source), options.method, options.perplexity, options.seed,
-        folder=options.source, side=options.size, progress=_progress(options),
-    )  # fmt: skip
-    share = f"the first two principal components explain {found.explained[:2].sum():.0%}"
-    caption = f"PCA of {network.card.name}'s features: {share}" if options.method == "pca" else (
-        f"t-SNE of {network.card.name}'s features, perplexity {found.perplexity:g}; distances "
-        f"between clusters mean little; {share}"
-    )  # fmt: skip
+        folder=options.source, side=options.size,
+    ))  # fmt: skip
+    caption = map_title(found, options.method, f"{network.card.name}'s features")
     tile = Tile(map_picture(found.paths, found.positions), caption)
     figure = contact_sheet([tile])
     return figure, {

@@ -5,14 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from engine.attribution.heat import Heat
-from engine.attribution.methods import Question, attribute
-from engine.attribution.registry import find_method
 from engine.attribution.segmentation import Selection, grab_cut
-from engine.attribution.unit import Unit
 from engine.image import Picture
-from engine.networks.fitting import fitted
-from engine.networks.network import Network
 
 FOREGROUND, BACKGROUND = 0.95, 0.30
 """The quantiles that `grab_cut` begins with."""
@@ -30,21 +24,6 @@ class Pointed:
     def selected(self, foreground: float = FOREGROUND, background: float = BACKGROUND) -> Selection:
         """Return the object, in these pixels; arguments and errors as in `grab_cut`."""
         return grab_cut(self.pixels, self.saliency, foreground, background)
-
-
-def pointed_at(network: Network, photo: Picture, target: int | Unit) -> Pointed:
-    """Return what a class, or a unit named as in the layer tree, answers to in a photo.
-
-    Raises:
-        BadInput: the network has no such class or unit.
-    """
-    small = fitted(network, photo.tensor()[None])
-    x = network.prepare(small)
-    method = find_method("gradient")
-    values = attribute(method, network, x, Question(target))
-    assert values is not None  # nobody stops it
-    pixels = np.rint(small[0].permute(1, 2, 0).cpu().numpy() * np.float32(255)).astype(np.uint8)
-    return Pointed(pixels, Heat.of(method, values).values)
 
 
 def enlarged(mask: npt.NDArray[np.bool_], width: int, height: int) -> npt.NDArray[np.bool_]:

@@ -6,7 +6,7 @@ those that could not be.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from engine.errors import BadInput
 from engine.inspection.distances import Metric, Neighbors, distances, nearest
 from engine.inspection.features import Features
 from engine.inspection.folder import Batch, Mark, batches, mark
+from engine.inspection.progress import Progress
 from engine.inspection.vector_cache import CachedVectors, kept_file, load, save, weights_hash
 
 PIXEL_BYTES = 256 << 20
@@ -71,32 +72,21 @@ class Album:
         """Files that need not be read any more, also those that could not be."""
         return len(self.files) - len(self._unread)
 
-    def read(
-        self,
-        progress: Callable[[int, int], None] | None = None,
-        stopped: Callable[[], bool] | None = None,
-    ) -> bool:
-        """Read what has not been read yet; return False when `stopped()` before the end.
-
-        What was read is kept also then, and after an error.
-        """
-        if progress is not None and self.done:
-            progress(self.done, len(self.files))
+    def read(self) -> Generator[Progress, None, None]:
+        """Read what has not been read yet. What was read is kept also when this is closed, or fails."""
+        if self.done:
+            yield Progress(self.done, len(self.files))
         todo, due = self._unread, time.monotonic() + SAVE_EVERY
         try:
             for batch in batches(todo, self.seen_side):
-                if stopped is not None and stopped():
-                    return False
                 self._add(batch, todo)
-                if progress is not None:
-                    progress(self.done, len(self.files))
+                yield Progress(self.done, len(self.files))
                 if time.monotonic() > due and self._unread:
                     due = time.monotonic() + max(SAVE_EVERY, SHARE * self._save())
             self._put_in_order()
         finally:
             if self._unsaved:
                 self._save()
-        return True
 
     def _add(self, batch: Batch, files: Sequence[Path]) -> None:
         if batch.places:

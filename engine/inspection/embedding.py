@@ -6,19 +6,23 @@ The features of the last hidden layer, reduced by PCA, laid out by t-SNE (van de
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from engine.colour_map import Bytes
 from engine.errors import BadInput
+from engine.figure import Tile, contact_sheet
 from engine.files import replacing, write_npz
+from engine.image import Picture
 from engine.inspection.album import Album
 from engine.inspection.features import Features
 from engine.inspection.folder import thumbnail
-from engine.inspection.layout import Floats, Method, embed
+from engine.inspection.layout import Floats, Method, embed, embed_apart
+from engine.inspection.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +48,71 @@ def embedding(
     *,
     folder: Path | None = None,
     side: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> Embedding:
-    """Read pictures and lay them out, as `Album` and `embed`."""
+) -> Generator[Progress, None, Embedding]:
+    """Yield how much is read, return the pictures laid out, as `Album` and `embed`."""
     album = Album(features, files, folder, side=side)
-    album.read(progress)
+    yield from album.read()
     positions, explained, taken = embed(album.vectors(), method, perplexity, seed)
     return Embedding(album.paths, positions, explained, taken, album.unreadable)
+
+
+@dataclass(frozen=True, eq=False)
+class FolderMap:
+    """A folder's pictures on a map, ready to be shown and saved."""
+
+    folder: Path
+    method: Method
+    seed: int
+    embedding: Embedding
+    pixels: Bytes
+    """(N, s, s, 3)."""
+    labels: list[str]
+    """The sub-folder of each picture."""
+    network: str
+    features: str
+    """Which layer's output was laid out."""
+
+    @property
+    def title(self) -> str:
+        """What its figure shows."""
+        what = f"{self.network}'s features ({self.features})"
+        return map_title(self.embedding, self.method, what, f", seed {self.seed}")
+
+    def figure(self) -> Picture:
+        """Draw the map, thumbnails at their places. Raises `BadInput` where a file has gone."""
+        drawn = map_picture(self.embedding.paths, self.embedding.positions)
+        return contact_sheet([Tile(drawn, self.title)])
+
+
+def folder_map(
+    reading: Generator[Progress, None, Album], folder: Path, method: Method, perplexity: float,
+    seed: int,
+) -> Generator[Progress | None, None, FolderMap]:  # fmt: skip
+    """Yield how much of an album is read, return its pictures laid out by a process of its own.
+
+    Raises as the reading and `embed_apart`.
+    """
+    album = yield from reading
+    yield Progress(0, 0)  # how long the rest takes is not known
+    laid_out = yield from embed_apart(album.vectors(), method, perplexity, seed)
+    paths = list(album.paths)
+    embedding = Embedding(paths, *laid_out, dict(album.unreadable))
+    labels = [label_of(path, folder) for path in paths]
+    network = album.features.network.card.name
+    return FolderMap(
+        folder, method, seed, embedding, album.pixels(), labels, network, album.features.name
+    )
+
+
+def map_title(found: Embedding, method: Method, what: str, settings: str = "") -> str:
+    """Return what a map shows: of `what`, by t-SNE with more `settings` than its perplexity."""
+    share = f"the first two principal components explain {found.explained[:2].sum():.0%}"
+    if method == "pca":
+        return f"PCA of {what}: {share}"
+    return (
+        f"t-SNE of {what}, perplexity {found.perplexity:g}{settings}; distances between clusters "
+        f"mean little; {share}"
+    )
 
 
 def map_picture(

@@ -5,7 +5,7 @@ Imports no PyTorch, so that such a process begins at once.
 
 import multiprocessing
 import signal
-from collections.abc import Callable
+from collections.abc import Generator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,10 +65,8 @@ def embed_apart(
     method: Method = "tsne",
     perplexity: float = 30.0,
     seed: int = 0,
-    *,
-    stopped: Callable[[], bool],
-) -> Layout | None:
-    """As `embed`, in a process of its own, which ends when `stopped()`; then returns None.
+) -> Generator[None, None, Layout]:
+    """As `embed`, in a process of its own, which ends when this is closed on the way.
 
     t-SNE cannot be interrupted from within, and a decomposition keeps Python's lock, for which a
     window would wait.
@@ -90,8 +88,7 @@ def embed_apart(
         there.close()
         try:
             while not here.poll(POLL):
-                if stopped():
-                    return None
+                yield None
             answer: Layout | Exception = here.recv()
         except EOFError:
             raise OutOfMemory(

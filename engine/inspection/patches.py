@@ -21,6 +21,7 @@ from engine.files import write_npz
 from engine.image import from_tensor, open_picture
 from engine.inspection.activations import channels_of
 from engine.inspection.folder import BATCH, Batch, batches, fingerprint, picture_files
+from engine.inspection.progress import Progress
 from engine.inspection.receptive_field import Box, fields
 from engine.inspection.vector_cache import FORMAT, kept_file, make_room, used
 from engine.inspection.vector_cache import weights_hash as weights_hash
@@ -42,14 +43,6 @@ class Patch:
     """Row and column in the layer's map."""
     box: Box
     """What the unit sees, in the picture's pixels, within the square that the network saw."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Progress of the reading, in files."""
-
-    done: int
-    total: int
 
 
 @dataclass(frozen=True, eq=False)

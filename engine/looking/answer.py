@@ -14,6 +14,7 @@ from engine.looking.request import Request
 
 if TYPE_CHECKING:
     from engine.attribution.comparison import Column, Compared
+    from engine.attribution.cut_out import Pointed
     from engine.attribution.occluding import Occluded
 
 LARGEST = 192
@@ -152,6 +153,7 @@ class Answer:
     occluder: OccluderAnswer | None = None
     unit_field: UnitField | None = None
     channel: ChannelAnswer | None = None
+    pointed: "Pointed | None" = None
     error: PareidoliaError | None = None
     """Why a map, or everything when `top` is empty, is missing."""
     activations_error: PareidoliaError | None = None

@@ -6,12 +6,14 @@ from dataclasses import replace
 from traceback import clear_frames
 from typing import overload
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from engine.attribution.asked import Question
 from engine.attribution.class_activation import GradCamPass
 from engine.attribution.companions import Words, heats
+from engine.attribution.cut_out import Pointed
 from engine.attribution.heat import Heat
 from engine.attribution.methods import attribution_steps, layer_of, located, without_rule
 from engine.attribution.one_pass import Seen, one_pass, too_much
@@ -26,7 +28,7 @@ from engine.looking.channel import channel_answer
 from engine.looking.comparison import compared
 from engine.looking.memory import LookMemory
 from engine.looking.occluder import covered
-from engine.looking.request import ComparisonRequest, Request
+from engine.looking.request import POINTING, ComparisonRequest, Request
 from engine.looking.unit_field import unit_field
 from engine.networks.classes import find_class, probabilities
 from engine.networks.fitting import last_map, squeezed
@@ -130,6 +132,8 @@ class _Look:
                 answer = grown
                 if grown.unfinished:
                     yield grown
+        if request.pointed and POINTING in answer.maps:
+            answer = replace(answer, pointed=_pointed(small, answer.maps[POINTING]))
         yield replace(answer, unfinished=False)
 
     def _with_places(self, answer: Answer, picture: Tensor) -> Answer:
@@ -264,6 +268,12 @@ class _Look:
         if key not in self.memory.cam_layers:
             self.memory.cam_layers[key] = layer_of(self.network, x, about)
         return self.memory.cam_layers[key]
+
+
+def _pointed(picture: Tensor, heat: Heat) -> Pointed:
+    """Return a picture (1, 3, H, W) in bytes with the map that points at something in it."""
+    pixels = np.rint(picture[0].permute(1, 2, 0).cpu().numpy() * np.float32(255))
+    return Pointed(pixels.astype(np.uint8), heat.values)
 
 
 def _squeezed(network: Network, picture: Tensor, request: Request, size: Size) -> Size | None:

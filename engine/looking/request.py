@@ -8,6 +8,8 @@ from engine.attribution.unit_name import UnitName
 
 TOP = 5
 """Most likely classes that are told."""
+POINTING = "gradient"
+"""The method whose map an object is cut out by."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Request:
     """Where receptive fields are wanted."""
     channel: ChannelRequest | None = None
     """Whose map is wanted."""
+    pointed: bool = False
+    """Whether what the target's gradient points at is wanted, to be cut out."""
     long_side: int | None = None
     """Of the picture, in pixels, for the network; None: what it was made for."""
     top: int = TOP
@@ -86,7 +90,8 @@ class Request:
     @property
     def rows(self) -> tuple[Method, ...]:
         """The methods, those that take long last. Raises `BadInput` where there is no such."""
-        found = dict.fromkeys(find_method(name) for name in self.methods)
+        pointing = (POINTING,) if self.pointed else ()
+        found = dict.fromkeys(find_method(name) for name in (*self.methods, *pointing))
         return tuple(sorted(found, key=lambda method: (method.slow, not method.of_layer)))
 
     @property

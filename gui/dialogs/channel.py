@@ -21,7 +21,6 @@ from PySide6.QtWidgets import (
 
 from gui.background import Background
 from gui.dialogs.channel_ascent import MaximizedPart
-from gui.dialogs.channel_computation import Channel, write_figure
 from gui.dialogs.channel_parts import ChannelPart, GuidedPart, MapPart
 from gui.dialogs.channel_patches import PatchesPart
 from gui.dialogs.dialog_size import open_within
@@ -29,6 +28,7 @@ from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import SaveDialogOptions, Saver
 from gui.models.subject import Subject
 from gui.panels.folder_line import FolderChoice
+from gui.run.channel import Channel, write_figure
 from gui.run.networks import Networks
 
 ACROSS = 5

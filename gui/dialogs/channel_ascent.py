@@ -7,8 +7,8 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QPushButton
 
 from gui.background import Background
-from gui.dialogs.channel_computation import Captioned, Channel, maximized
 from gui.dialogs.channel_parts import ChannelPart, PictureView
+from gui.run.channel import Captioned, Channel, maximized
 from gui.run.networks import Networks
 
 KEPT = 64
@@ -50,7 +50,7 @@ class MaximizedPart(ChannelPart):
         if self.channel is not None:
             self.go.setEnabled(False)
             work = partial(maximized, self.channel, self.networks, self.device)
-            self.start_growing(work, self._on_made)
+            self.start(work, self._on_made)
 
     @Slot()
     def cancel(self) -> None:
@@ -64,9 +64,9 @@ class MaximizedPart(ChannelPart):
         """Show a state on the way."""
         self.view.set_picture(what)
 
-    def _on_made(self, image: QImage | None) -> None:
+    def _on_made(self, image: QImage) -> None:
         self.go.setEnabled(True)
-        if image is not None and self.channel is not None:
+        if self.channel is not None:
             self.made[self.channel] = image
             while len(self.made) > KEPT:
                 del self.made[next(iter(self.made))]

@@ -1,28 +1,18 @@
 """The parts of the channel window that look at the picture; each works in the background."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from PySide6.QtCore import QObject, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QWidget
 
+from engine.looking.answer import ChannelAnswer
 from gui.background import Background
-from gui.dialogs.channel_computation import (
-    Captioned,
-    Channel,
-    ChannelResponse,
-    Grown,
-    GuidedPatch,
-    blended,
-    guided,
-    look,
-)
-from gui.panels.inspection import InspectionPanel, ProgressReporter, Stopped
+from gui.panels.inspection import InspectionPanel
+from gui.pixels import to_image
+from gui.run.channel import Captioned, Channel, blended, guided, response
 from gui.run.networks import Networks
 
-Growing = Callable[[ProgressReporter, Stopped, Grown], Any]
 FRAME = QColor(255, 200, 0)
 
 
@@ -80,12 +70,6 @@ class PictureView(QWidget):
             painter.drawRect(inner.intersected(area.adjusted(1, 1, -1, -1)))
 
 
-class _ProgressRelay(QObject):
-    """Brings what grows from a worker to its part."""
-
-    came = Signal(int, object)
-
-
 class ChannelPart(InspectionPanel):
     """A title, what is shown, buttons, and below a sentence about it."""
 
@@ -105,8 +89,6 @@ class ChannelPart(InspectionPanel):
         self.head.addStretch(1)
         self.body.addLayout(self.head)
         self.channel: Channel | None = None
-        self._news = _ProgressRelay(self)
-        self._news.came.connect(self._on_news, Qt.ConnectionType.QueuedConnection)
 
     @property
     def title(self) -> str:
@@ -117,32 +99,9 @@ class ChannelPart(InspectionPanel):
     def title(self, text: str) -> None:
         self._heading.setText(text)
 
-    def start_growing(
-        self, work: Growing,
-        done: Callable[[Any], None],
-    ) -> None:  # fmt: skip
-        """As `start`; what `work` hands to its third argument goes to `grow`."""
-        emit = partial(self._news.came.emit, self._number + 1)
-        self.start(partial(_with_news, work, emit), done)
-
-    @Slot(int, object)
-    def _on_news(self, number: int, what: Any) -> None:
-        if number == self._number and self.busy:
-            self.grow(what)
-
-    def grow(self, what: Any) -> None:
-        """Show a state on the way."""
-
     def tiles(self) -> list[Captioned]:
         """Return what is shown, for a figure."""
         return []
-
-
-def _with_news(
-    work: Growing, emit: Grown,
-    report: ProgressReporter, stopped: Stopped,
-) -> Any:  # fmt: skip
-    return work(report, stopped, emit)
 
 
 class MapPart(ChannelPart):
@@ -161,34 +120,39 @@ class MapPart(ChannelPart):
         self.opacity.setValue(65)
         self.head.addWidget(self.opacity)
         self.body.addWidget(self.view, 1)
-        self.shown: ChannelResponse | None = None
+        self.shown: ChannelAnswer | None = None
+        self._heat: QImage | None = None
+        """The map in colours, a pixel for each unit; None where there is one unit only."""
 
     def show_channel(self, channel: Channel, image: QImage | None) -> None:
         """Work out where the channel answers."""
         self.channel = channel
         if image is None:
             self._give_up()
-            self._show(None)
-            self.say(self.tr("Open a picture to see where the channel responds."))
-            return
-        self.start(partial(_look, image, channel, self.networks), self._show)
-
-    def _show(self, found: ChannelResponse | None) -> None:
-        self.shown = found
-        if found is None:
+            self.shown = None
             self.view.set_picture(None)
-        else:
-            several = found.heat is not None
-            self.view.set_picture(found.picture, found.heat, found.box if several else None)
-            self.opacity.setEnabled(several)
-            self.say(self.caption(found))
+            self.say(self.tr("Open a picture to see where the channel responds."))
+            self.changed.emit()
+            return
+        self.start(partial(response, image, channel, self.networks), self._show)
+
+    def _show(self, answered: tuple[ChannelAnswer, QImage]) -> None:
+        found, picture = answered
+        several = found.colours is not None
+        self.shown = found
+        self._heat = None if found.colours is None else to_image(found.colours)
+        left, top, right, bottom = found.seen
+        box = QRectF(left, top, right - left, bottom - top) if several else None
+        self.view.set_picture(picture, self._heat, box)
+        self.opacity.setEnabled(several)
+        self.say(self.caption(found))
         self.changed.emit()
 
-    def caption(self, found: ChannelResponse) -> str:
+    def caption(self, found: ChannelAnswer) -> str:
         """Return the numbers in words."""
-        if found.heat is None:
+        if found.colours is None:
             return self.tr("answers {0:.3g}").format(found.peak)
-        height, width = found.size
+        height, width = found.values.shape
         if found.peak <= 0:
             return self.tr("no positive activation; {0}×{1} positions").format(width, height)
         said = self.tr("maximum {0:.3g} at row {1}, column {2} of {3}×{4}; mean {5:.3g}")
@@ -196,23 +160,17 @@ class MapPart(ChannelPart):
 
     def tiles(self) -> list[Captioned]:
         """Return the picture, and the map over it."""
-        found = self.shown
-        if found is None:
+        found, picture = self.shown, self.view.image
+        if found is None or picture is None:
             return []
-        if found.heat is None:
-            return [(found.picture, self.caption(found))]
-        over = blended(found.picture, found.heat, self.opacity.value() / 100)
-        return [(found.picture, ""), (over, self.caption(found))]
+        if self._heat is None:
+            return [(picture, self.caption(found))]
+        over = blended(picture, self._heat, self.opacity.value() / 100)
+        return [(picture, ""), (over, self.caption(found))]
 
     @Slot(int)
     def _on_opacity(self, percent: int) -> None:
         self.view.set_opacity(percent / 100)
-
-
-def _look(
-    image: QImage, channel: Channel, networks: Networks, _tell: ProgressReporter, _stopped: Stopped
-) -> ChannelResponse:
-    return look(image, channel, networks)
 
 
 class GuidedPart(ChannelPart):
@@ -227,41 +185,35 @@ class GuidedPart(ChannelPart):
         line.addWidget(self.patch)
         line.addWidget(self.gradient)
         self.body.addLayout(line, 1)
-        self.shown: GuidedPatch | None = None
 
     def show_channel(self, channel: Channel, image: QImage | None) -> None:
         """Go back from where the channel is highest."""
         self.channel = channel
         if image is None:
             self._give_up()
-            self._show(None)
+            self.patch.set_picture(None)
+            self.gradient.set_picture(None)
+            self.changed.emit()
             return
-        self.start(partial(_guided, image, channel, self.networks), self._show)
+        self.start(partial(guided, image, channel, self.networks), self._show)
 
-    def _show(self, found: GuidedPatch | None) -> None:
-        self.shown = found
-        self.patch.set_picture(found.patch if found else None)
-        self.gradient.set_picture(found.gradient if found else None)
-        if found is not None:
-            silent = self.tr(
-                "No unit of this channel is active in this picture, so there is nothing to explain."
-            )
-            told = self.tr("the receptive field of its strongest unit, and what activates it there")
-            self.say(silent if found.peak <= 0 else told)
+    def _show(self, answered: tuple[ChannelAnswer, QImage]) -> None:
+        found, patch = answered
+        assert found.guided is not None
+        self.patch.set_picture(patch)
+        self.gradient.set_picture(to_image(found.guided))
+        silent = self.tr(
+            "No unit of this channel is active in this picture, so there is nothing to explain."
+        )
+        told = self.tr("the receptive field of its strongest unit, and what activates it there")
+        self.say(silent if found.peak <= 0 else told)
         self.changed.emit()
 
     def tiles(self) -> list[Captioned]:
         """Return both pictures."""
-        found = self.shown
-        if found is None:
+        if self.patch.image is None or self.gradient.image is None:
             return []
         return [
-            (found.patch, self.tr("what the highest unit sees")),
-            (found.gradient, self.title),
+            (self.patch.image, self.tr("what the highest unit sees")),
+            (self.gradient.image, self.title),
         ]
-
-
-def _guided(
-    image: QImage, channel: Channel, networks: Networks, _tell: ProgressReporter, _stopped: Stopped
-) -> GuidedPatch:
-    return guided(image, channel, networks)

@@ -1,18 +1,17 @@
 """The part of the window about one channel that searches a folder for its maximal patches."""
 
-from functools import partial
-
 from PySide6.QtCore import Slot
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QPushButton
 
+from engine.inspection.patch_finder import FoundPatches, PatchFinder, ShownChannels
 from gui.background import Background
-from gui.dialogs.channel_computation import Captioned, Channel, Grown
 from gui.dialogs.channel_parts import ChannelPart
 from gui.panels.folder_line import FolderChoice, FolderLine
-from gui.panels.inspection import ProgressReporter, Stopped
 from gui.panels.tile_grid import GridTile, TileGrid
+from gui.run.channel import Captioned, Channel
+from gui.run.folders import FolderQuery
 from gui.run.networks import Networks
-from gui.run.patch_finder import FoundPatches, PatchFinder, ShownChannels
 
 
 class PatchesPart(ChannelPart):
@@ -30,8 +29,8 @@ class PatchesPart(ChannelPart):
         self.head.addWidget(FolderLine(folder), 1)
         self.head.addWidget(self.again)
         self.body.addWidget(self.grid, 1)
-        self.found: FoundPatches | None = None
-        self._finder: PatchFinder | None = None
+        self.found: FoundPatches[QImage] | None = None
+        self._finder: PatchFinder[QImage] | None = None
         self._asked: tuple[object, ...] = ()
         self.grid.chosen.connect(self._on_chosen)
         self.again.clicked.connect(self._on_folder)
@@ -49,12 +48,13 @@ class PatchesPart(ChannelPart):
         if self._finder is None or asked != self._asked:
             self._asked = asked
             self._show(None)
-            self._finder = PatchFinder(self.networks, *asked, rows)
-            self.start_growing(partial(_search, self._finder), self._on_found)
+            query = FolderQuery(self.networks, channel.network_key, folder)
+            self._finder = query.finder(channel.layer, rows)
+            self.start(self._finder.run, self._on_found)
         else:
             self._finder.rows = rows  # a search under way turns to it at its next look
             if not self.busy:
-                self.start(partial(_look, self._finder), self._on_found)
+                self.start(self._finder.run, self._on_found)
         self.again.hide()
 
     @Slot()
@@ -62,7 +62,6 @@ class PatchesPart(ChannelPart):
         """Stop; what was found stays, also for the next search."""
         if self.busy:
             super().cancel()
-            self._finder = None  # its thread may need a moment
             self.again.show()
 
     @Slot()
@@ -74,18 +73,16 @@ class PatchesPart(ChannelPart):
         self._finder = None
         super()._on_failed(error)
 
-    def grow(self, what: FoundPatches) -> None:
+    def grow(self, what: FoundPatches[QImage]) -> None:
         """Show the best so far."""
         self._show(what)
 
-    def _on_found(self, found: FoundPatches | None) -> None:
-        if found is None:
-            return
+    def _on_found(self, found: FoundPatches[QImage]) -> None:
         self._show(found)
         if self.channel is not None and found.rows.only != self.channel.number:
             self.show_channel(self.channel)  # turned to while the last patches were cut out
 
-    def _show(self, found: FoundPatches | None) -> None:
+    def _show(self, found: FoundPatches[QImage] | None) -> None:
         self.found = found
         patches = found.channels[0][1] if found else []
         tip = self.tr("{0}\nrow {1}, column {2}: {3:.4g}")
@@ -111,13 +108,3 @@ class PatchesPart(ChannelPart):
     @Slot(object)
     def _on_chosen(self, path: str) -> None:
         self.open_requested.emit(path)
-
-
-def _search(
-    finder: PatchFinder, report: ProgressReporter, stopped: Stopped, grown: Grown
-) -> FoundPatches | None:
-    return finder.run(grown, report, stopped)
-
-
-def _look(finder: PatchFinder, _tell: ProgressReporter, stopped: Stopped) -> FoundPatches | None:
-    return finder.look(stopped)

@@ -25,13 +25,14 @@ from PySide6.QtWidgets import (
 from engine.errors import BadInput, PareidoliaError
 from engine.files import write_npz
 from engine.image import save_picture
+from engine.looking import ComparisonAnswer
 from gui.background import Background
 from gui.canvas.figure_view import FigureView, zoom_buttons
 from gui.dialogs.compare_choices import CompareChoices
 from gui.dialogs.dialog_size import open_within
 from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import SaveDialogOptions, Saver
-from gui.run.comparison import ComparisonResult, Progress, comparison
+from gui.run.comparison import ComparisonResult, comparison
 from gui.run.latest import LatestOnly
 from gui.run.networks import NetworkKey, Networks
 from gui.wording import worded
@@ -194,8 +195,7 @@ class CompareDialog(QDialog):
         """Give up what is being computed."""
         if self._busy:
             self._busy = False
-            self._latest.given_up = True
-            self._latest.forget()
+            self._latest.cancel()
             self.said.setText(self.tr("Cancelled."))
         self._show_state()
 
@@ -214,20 +214,18 @@ class CompareDialog(QDialog):
             button.setEnabled(self.result_shown is not None)
         self.older.setVisible(self._stale and self.result_shown is not None)
 
-    def _on_progress(self, made: Progress) -> None:
-        count, total = made
-        self.progress.setRange(0, total)
-        self.progress.setValue(count)
+    def _on_progress(self, made: ComparisonAnswer) -> None:
+        self.progress.setRange(0, made.total)
+        self.progress.setValue(made.done)
 
-    def _on_done(self, made: ComparisonResult | Progress) -> None:
+    def _on_done(self, made: ComparisonResult) -> None:
         self._busy = False
-        if isinstance(made, ComparisonResult):  # else it was given up
-            self.result_shown, self._stale = made.compared, self._changed
-            self.view.show_levels(made.levels)
-            first, rest = made.refusals[:MOST_SAID], len(made.refusals) - MOST_SAID
-            more = [self.tr("… and {0} more").format(rest)] if rest > 0 else []
-            self.said.setText("\n".join((*first, *more)))
-            self.said.setToolTip("\n".join(made.refusals) if more else "")
+        self.result_shown, self._stale = made.compared, self._changed
+        self.view.show_levels(made.levels)
+        first, rest = made.refusals[:MOST_SAID], len(made.refusals) - MOST_SAID
+        more = [self.tr("… and {0} more").format(rest)] if rest > 0 else []
+        self.said.setText("\n".join((*first, *more)))
+        self.said.setToolTip("\n".join(made.refusals) if more else "")
         self._show_state()
 
     def _on_failed(self, error: BaseException) -> None:

@@ -19,7 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput, PareidoliaError
+from engine.looking.request import POINTING, Request
 from gui.background import Background
 from gui.canvas import decoration
 from gui.dialogs.dialog_size import open_within
@@ -27,17 +29,14 @@ from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import SaveDialogOptions, Saver
 from gui.pixels import picture_of, to_image
 from gui.run.latest import LatestOnly
-from gui.run.looking import PictureQuery
+from gui.run.looking import NetworkView, PictureQuery
 from gui.run.networks import Networks
 from gui.wording import worded
 
 if TYPE_CHECKING:
     from engine.attribution.cut_out import Pointed
     from engine.attribution.segmentation import Selection
-    from engine.attribution.unit_name import UnitName
 
-METHOD = "gradient"
-"""What `engine.attribution.cut_out` looks by."""
 DIMMED = 150
 """How opaque the dark is over what is not selected, of 255."""
 EDGE = QColor(255, 210, 60)
@@ -47,7 +46,7 @@ class CutOutDialog(QDialog):
     """Shows what is selected and writes it."""
 
     def __init__(
-        self, query: PictureQuery, path: str, target: "int | UnitName | None", networks: Networks,
+        self, query: PictureQuery, path: str, target: int | UnitName | None, networks: Networks,
         background: Background, parent: QWidget | None = None,
     ) -> None:  # fmt: skip
         """`path`: the file that the picture is from, for its full size; empty: the picture's own."""
@@ -107,8 +106,8 @@ class CutOutDialog(QDialog):
 
     def done(self, result: int) -> None:
         """Close; nothing comes back to a closed dialog."""
-        self._pointing.forget()
-        self._cutting.forget()
+        self._pointing.cancel()
+        self._cutting.cancel()
         super().done(result)
 
     def _tell_quantiles(self) -> None:
@@ -131,7 +130,7 @@ class CutOutDialog(QDialog):
         of_unit = not isinstance(target, str)
         words = self.tr("{0} of unit {1}") if of_unit else self.tr("{0} of class {1}")
         name = target if isinstance(target, str) else target.words
-        self.whose.setText(self.tr("Saliency: {0}").format(words.format(METHOD, name)))
+        self.whose.setText(self.tr("Saliency: {0}").format(words.format(POINTING, name)))
         self.setWindowTitle(self.tr("Cut out the object: {0}").format(name))
         self.view.show_picture(to_image(pointed.pixels))
         self._on_slider(0)
@@ -259,25 +258,15 @@ def _slider(name: str, value: int) -> QSlider:
 
 
 def _pointed(
-    networks: Networks, query: PictureQuery, target: "int | UnitName | None"
+    networks: Networks, query: PictureQuery, target: int | UnitName | None
 ) -> "tuple[Pointed, UnitName | str]":
     """Return what the target answers to, and the unit or the class's name; for a thread."""
-    from engine.attribution.cut_out import pointed_at
-    from engine.attribution.unit import Unit
-    from engine.attribution.unit_name import UnitName
-    from engine.device import choose_device
-
-    shared = networks.get(query.network, query.weights, query.preprocessing)
-    device = choose_device(query.device)
-    network = (shared.twin() if device.type == "cpu" else shared).at(device, shared.dtype)
-    photo = picture_of(query.image)
-    if isinstance(target, UnitName):
-        return pointed_at(network, photo, Unit.named(target)), target
-    if target is None:
-        from engine.networks.fitting import fitted
-
-        target = int(network.logits(fitted(network, photo.tensor()[None]))[0].argmax())
-    return pointed_at(network, photo, target), network.classes[target]
+    asked = Request(target, classes=False, pointed=True)
+    found = NetworkView(networks).one(query, asked)
+    if found.error is not None:
+        raise found.error
+    assert found.pointed is not None
+    return found.pointed, target if isinstance(target, UnitName) else found.target_name
 
 
 def _kept_apart(

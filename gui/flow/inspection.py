@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QSignalBlocker, Signal, Slot
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
+from engine.inspection.albums import Albums
 from gui.background import Background
 from gui.dialogs.channel import ChannelWindow
-from gui.dialogs.channel_computation import Channel
 from gui.flow.canvas_content import CanvasContent
 from gui.flow.input_pictures import InputPicturesFlow
 from gui.flow.layers import LayersFlow
@@ -23,7 +23,7 @@ from gui.panels.input_slot import InputKey
 from gui.panels.inspection import InspectionPanel
 from gui.panels.neighbors import NeighborsPanel
 from gui.panels.patches import PatchesPanel
-from gui.run.folder_albums import FolderAlbums
+from gui.run.channel import Channel
 from gui.run.networks import Networks, network_key_of
 from gui.studio import Studio
 
@@ -215,7 +215,7 @@ def panels(
     networks: Networks, background: Background, flow: InspectionFlow
 ) -> list[tuple[str, str, InspectionPanel]]:
     """Return (name, title, panel) of all tabs, in their order."""
-    folder, albums = flow.folder, FolderAlbums(networks)
+    folder, albums = flow.folder, Albums()
     embedding = EmbeddingPanel(networks, background, folder, albums)
     embedding.open_requested.connect(flow.show_saliency)
     return [

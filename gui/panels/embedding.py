@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,34 +20,47 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.image import save_picture
+from engine.inspection.albums import Albums
 from gui.background import Background
 from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import SaveDialogOptions, Saver
 from gui.panels.embedding_view import MapView, colour_of
 from gui.panels.folder_line import FolderChoice, FolderPanel
-from gui.run.folder_albums import FolderAlbums
-from gui.run.folder_map import FolderMap, FolderMapRequest, make_map, save_figure
-from gui.run.networks import Networks
+from gui.run.folders import laid_out
+from gui.run.networks import NetworkKey, Networks
 
 if TYPE_CHECKING:
+    from engine.inspection.embedding import FolderMap
     from engine.inspection.layout import Method
 
 LEGEND = 12
 """Labels that the legend names."""
 
 
+@dataclass(frozen=True)
+class EmbeddingSettings:
+    """What decides what the map is like."""
+
+    network_key: NetworkKey
+    folder: Path
+    method: "Method"
+    perplexity: float
+    seed: int
+
+
 class EmbeddingPanel(FolderPanel):
     """Lays a folder out by PCA or t-SNE of the last hidden layer."""
 
     def __init__(
-        self, networks: Networks, background: Background, folder: FolderChoice, albums: FolderAlbums,
+        self, networks: Networks, background: Background, folder: FolderChoice, albums: Albums,
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip
         super().__init__(networks, background, folder, parent)
         self.setObjectName("embeddingPanel")
         self._albums = albums
         self.map: FolderMap | None = None
-        self._asked: FolderMapRequest | None = None
+        self._asked: EmbeddingSettings | None = None
         self._saver = Saver(background)
         self._saver.written.connect(self._on_written)
         self._saver.failed.connect(self.say)
@@ -128,13 +142,13 @@ class EmbeddingPanel(FolderPanel):
         if self._map_settings() is None or self._map_settings() != self._asked:
             self.refresh()
 
-    def _map_settings(self) -> FolderMapRequest | None:
+    def _map_settings(self) -> EmbeddingSettings | None:
         subject, folder = self.subject, self.folder.path
         if subject is None or folder is None:
             return None
         method: Method = self.method_box.currentData()
         by_tsne = method == "tsne"  # else its settings change nothing
-        return FolderMapRequest(
+        return EmbeddingSettings(
             subject.network_key, folder, method,
             self.perplexity.value() if by_tsne else 0.0, self.seed.value() if by_tsne else 0,
         )  # fmt: skip
@@ -159,10 +173,10 @@ class EmbeddingPanel(FolderPanel):
 
     def look(self) -> None:
         """Read the folder, as far as it has not been, and lay it out."""
-        request = self._map_settings()
-        assert request is not None
-        self._asked = request
-        self.start(partial(make_map, self._albums, request), self._on_made)
+        asked = self._asked = self._map_settings()
+        assert asked is not None
+        settings = asked.method, asked.perplexity, asked.seed
+        self.start(partial(laid_out, self.query(), self._albums, *settings), self._on_made)
 
     def cancel(self) -> None:
         """Give up; what has been read stays known."""
@@ -178,9 +192,7 @@ class EmbeddingPanel(FolderPanel):
 
     # -- what was made --------------------------------------------------------------------
 
-    def _on_made(self, made: FolderMap | None) -> None:
-        if made is None:
-            return
+    def _on_made(self, made: "FolderMap") -> None:
         self.map = made
         order = [label for label, _ in Counter(made.labels).most_common()]
         number = {label: i for i, label in enumerate(order)}
@@ -205,10 +217,10 @@ class EmbeddingPanel(FolderPanel):
             parts.append(self.tr("and {0} more").format(more))
         self.legend.setText("&ensp; ".join(parts))
 
-    def _words(self, made: FolderMap) -> str:
+    def _words(self, made: "FolderMap") -> str:
         embedding = made.embedding
         share = [f"{value:.0%}" for value in embedding.explained[:2]]
-        if made.request.method == "pca":
+        if made.method == "pca":
             words = [self.tr(
                 "{0} pictures. The axes explain {1} and {2} of the variance ({3})."
             ).format(len(embedding.paths), *share, made.features)]  # fmt: skip
@@ -264,15 +276,15 @@ class EmbeddingPanel(FolderPanel):
         self.say(self.tr("Saved {0}").format(name))
 
 
-def _figure_writer(found: FolderMap, path: Path) -> Callable[[], Path]:
+def _figure_writer(found: "FolderMap", path: Path) -> Callable[[], Path]:
     target = path if path.suffix else path.with_suffix(".png")
-    return apart(target, partial(save_figure, found, target), found.request.folder)
+    return apart(target, lambda: save_picture(found.figure(), target), found.folder)
 
 
-def _numbers_writer(found: FolderMap, path: Path) -> Callable[[], Path]:
+def _numbers_writer(found: "FolderMap", path: Path) -> Callable[[], Path]:
     from engine.inspection.embedding import write_coordinates
 
-    return apart(path, partial(write_coordinates, path, found.request.folder, found.embedding))
+    return apart(path, partial(write_coordinates, path, found.folder, found.embedding))
 
 
 def _escaped(text: str) -> str:

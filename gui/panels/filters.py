@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFormLayout, QPushButton, QSpinBox, QWidget
 
 from gui.background import Background
 from gui.models.subject import LayerChoice
-from gui.panels.inspection import InspectionPanel, ProgressReporter, Stopped
+from gui.panels.inspection import InspectionPanel
 from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile, TileGrid
 from gui.panels.tile_rows import TileRow, TileRows
@@ -194,9 +194,7 @@ class FiltersPanel(InspectionPanel):
             self.channel_requested.emit(self.shown.layer, channel)
 
 
-def shown_filters(
-    networks: Networks, request: FiltersRequest, _tell: ProgressReporter, _stopped: Stopped
-) -> FilterPictures:
+def shown_filters(networks: Networks, request: FiltersRequest) -> FilterPictures:
     """Return a layer's filters as images. Raises `PareidoliaError`s. Not for the GUI thread."""
     from engine.image import to_bytes8
     from engine.inspection.filters import filters

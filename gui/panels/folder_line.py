@@ -6,12 +6,13 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
+from engine.inspection.progress import FolderNotRead
 from gui.background import Background
 from gui.dialogs.file_dialogs import folder_to_open
 from gui.panels.elided import ElidedLabel
 from gui.panels.inspection import InspectionPanel
+from gui.run.folders import FolderQuery
 from gui.run.networks import Networks
-from gui.run.progress import FolderNotRead
 from gui.window_settings import window_settings
 
 KEY = "inspected_folder"
@@ -130,9 +131,14 @@ class FolderPanel(InspectionPanel):
             super().cancel()
             self._show_again(self.tr("Go on"))
 
-    def may_read(self) -> bool:
-        """Only a folder that was asked for."""
-        return self.folder.wanted
+    def query(self) -> FolderQuery:
+        """Return what is to be read now: only a folder that was asked for."""
+        assert self.subject is not None
+        assert self.folder.path is not None
+        return FolderQuery(
+            self.networks, self.subject.network_key, self.folder.path, self.windowTitle(),
+            self.folder.wanted,
+        )  # fmt: skip
 
     def showEvent(self, event: QShowEvent) -> None:
         """Read what was only offered, if it has been asked for elsewhere."""

@@ -1,31 +1,22 @@
 """What the panels that look into a network share: their subject, and work in the background."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from engine.errors import PareidoliaError
-from gui.background import Background, BackgroundTask
+from engine.inspection.progress import Progress
+from gui.background import Background
 from gui.models.subject import Subject
+from gui.run.latest import LatestOnly, Work
 from gui.run.networks import Networks
-from gui.run.progress import ProgressReporter as ProgressReporter
 from gui.wording import worded
 
 PROGRESS_AFTER = 500
 """Milliseconds; shorter work shows no progress."""
-Stopped = Callable[[], bool]
-Work = Callable[[ProgressReporter, Stopped], Any]
-
-
-class _PanelRelay(QObject):
-    """Brings progress from a worker to the panel."""
-
-    told = Signal(int, int, int, str)
-    """Number of the work, done, total, and who has to end first, if anybody."""
 
 
 class InspectionPanel(QWidget):
@@ -46,13 +37,11 @@ class InspectionPanel(QWidget):
         super().__init__(parent)
         self.networks, self.background = networks, background
         self.subject: Subject | None = None
-        self._ticket: BackgroundTask | None = None
-        self._number = 0
+        self._latest = LatestOnly(background, self._on_done, self._on_failed, self, self._on_state)
+        self._done: Callable[[Any], None] | None = None
         self._stale = False
         self._waiting = False
         """Whether the panel says that another one has to end first."""
-        self._relay = _PanelRelay(self)
-        self._relay.told.connect(self._on_told, Qt.ConnectionType.QueuedConnection)
         self.body = QVBoxLayout()
         self.said = QLabel()
         self.said.setWordWrap(True)
@@ -105,30 +94,17 @@ class InspectionPanel(QWidget):
     @property
     def busy(self) -> bool:
         """Whether work is under way."""
-        return self._ticket is not None
-
-    def may_read(self) -> bool:
-        """Whether work may read a folder; else only what is known of it."""
-        return True
+        return self._latest.awaited
 
     def start(self, work: Work, done: Callable[[Any], None]) -> None:
-        """Do `work(tell, stopped)` behind the window, then `done(result)` here.
+        """Do `work()` behind the window, then `done(result)` here.
 
-        What was under way is given up. A `PareidoliaError` is shown as a sentence.
+        What was under way is given up. Of a generator's states, a `Progress` is shown as such and
+        others go to `grow`. A `PareidoliaError` is shown as a sentence.
         """
         self._give_up()
-        self._number += 1
-        tickets: list[BackgroundTask] = []
-
-        def stopped() -> bool:
-            return bool(tickets) and tickets[0].cancelled.is_set()
-
-        emit = partial(self._relay.told.emit, self._number)
-        report = ProgressReporter(emit, self.windowTitle(), self.may_read())
-        self._ticket = self.background.submit(
-            partial(work, report, stopped), partial(self._on_done, done), self._on_failed
-        )
-        tickets.append(self._ticket)
+        self._done = done
+        self._latest.ask(work)
         self.progress.setRange(0, 0)
         self._late.start()
         self._waiting = False
@@ -142,9 +118,7 @@ class InspectionPanel(QWidget):
             self.say(self.tr("Cancelled."))
 
     def _give_up(self) -> None:
-        if self._ticket is not None:
-            self._ticket.cancel()
-            self._ticket = None
+        self._latest.cancel()
         self._hide_progress()
 
     def say(self, text: str) -> None:
@@ -152,29 +126,32 @@ class InspectionPanel(QWidget):
         self.said.setText(text)
         self.said.setVisible(bool(text))
 
-    def _on_done(self, done: Callable[[Any], None], result: Any) -> None:
-        self._ticket = None
+    def _on_done(self, result: Any) -> None:
         self._hide_progress()
-        done(result)
+        assert self._done is not None
+        self._done(result)
 
     def _on_failed(self, error: BaseException) -> None:
-        self._ticket = None
         self._hide_progress()
         if not isinstance(error, PareidoliaError):
             raise error  # the last-resort dialog shows it
         self.say(worded(error))
 
-    @Slot(int, int, int, str)
-    def _on_told(self, number: int, count: int, total: int, waits_for: str) -> None:
-        if number == self._number and self.busy:
-            self.progress.setRange(0, total)
-            self.progress.setValue(count)
-            if waits_for and self.progress.isVisible():
-                self.say(self.tr("Waiting while “{0}” reads the folder.").format(waits_for))
-                self._waiting = True
-            elif self._waiting and not waits_for:
-                self.say("")
-                self._waiting = False
+    def grow(self, what: Any) -> None:
+        """Show a state on the way."""
+
+    def _on_state(self, state: Any) -> None:
+        if not isinstance(state, Progress):
+            self.grow(state)
+            return
+        self.progress.setRange(0, state.total)
+        self.progress.setValue(state.done)
+        if state.waits_for and self.progress.isVisible():
+            self.say(self.tr("Waiting while “{0}” reads the folder.").format(state.waits_for))
+            self._waiting = True
+        elif self._waiting and not state.waits_for:
+            self.say("")
+            self._waiting = False
 
     @Slot()
     def _show_progress(self) -> None:

@@ -7,23 +7,25 @@ from PySide6.QtCore import Slot
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QComboBox, QFormLayout, QWidget
 
+from engine.inspection.albums import Albums
 from gui.background import Background
 from gui.panels.folder_line import FolderChoice, FolderPanel
 from gui.panels.tile_grid import GridTile
 from gui.panels.tile_rows import TileRow, TileRows
-from gui.run.folder_albums import FolderAlbums
-from gui.run.folder_neighbors import NeighborsRequest, NeighborsResult, find_near
+from gui.pixels import to_image
+from gui.run.folders import nearest
 from gui.run.networks import Networks
 
 if TYPE_CHECKING:
     from engine.inspection.distances import Neighbor
+    from engine.inspection.neighbors import NearPictures
 
 
 class NeighborsPanel(FolderPanel):
     """Two rows: nearest in the network's feature space, nearest in pixel space."""
 
     def __init__(
-        self, networks: Networks, background: Background, folder: FolderChoice, albums: FolderAlbums,
+        self, networks: Networks, background: Background, folder: FolderChoice, albums: Albums,
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip
         super().__init__(networks, background, folder, parent)
@@ -39,7 +41,7 @@ class NeighborsPanel(FolderPanel):
         self.rows = TileRows()
         self.rows.setAccessibleName(self.tr("Neighbours"))
         self.body.addWidget(self.rows, 1)
-        self.near: NeighborsResult | None = None
+        self.near: NearPictures | None = None
         self._asked: tuple[object, ...] = ()
         self._pending = False
         self.metric_box.activated.connect(self._on_metric)
@@ -77,19 +79,15 @@ class NeighborsPanel(FolderPanel):
 
     def look(self) -> None:
         """Compare the picture on the canvas with the folder's."""
-        subject, folder, image = self.subject, self.folder.path, self._image()
-        assert subject is not None
-        assert folder is not None
+        image = self._image()
         self._pending = False
         if image is None:
             self.clear()
             self.say(self.tr("There is no picture on the canvas to compare."))
             return
         self._asked = self._wanted()
-        request = NeighborsRequest(
-            image, subject.network_key, folder, self.metric_box.currentData()
-        )
-        self.start(partial(find_near, self._albums, request), self._on_found)
+        metric = self.metric_box.currentData()
+        self.start(partial(nearest, self.query(), self._albums, image, metric), self._on_found)
 
     def cancel(self) -> None:
         """Give up; what has been read stays known."""
@@ -101,9 +99,7 @@ class NeighborsPanel(FolderPanel):
         self.near = None
         super()._on_failed(error)
 
-    def _on_found(self, near: NeighborsResult | None) -> None:
-        if near is None:
-            return
+    def _on_found(self, near: "NearPictures") -> None:
         self.near = near
         by_pixels = self.tr("pixel by pixel ({0} × {0})").format(near.side)
         self.rows.set_rows([
@@ -124,5 +120,6 @@ class NeighborsPanel(FolderPanel):
             name = each.path.parent.name if each.path.parent != folder else each.path.stem
             tip = f"{each.path}\n{each.distance:.4g}"
             caption = f"{name} {each.distance:.3g}"
-            tiles.append(GridTile(self.near.images[each.path], caption, tip, str(each.path)))
+            image = to_image(self.near.pixels[each.path])
+            tiles.append(GridTile(image, caption, tip, str(each.path)))
         return TileRow(heading, tuple(tiles))

@@ -2,28 +2,21 @@
 
 from functools import partial
 
-from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal, Slot
+from PySide6.QtCore import QSignalBlocker, Slot
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFormLayout, QPushButton, QSpinBox, QWidget
 
+from engine.inspection.patch_finder import FoundPatches, PatchFinder, ShownChannels
 from gui.background import Background
 from gui.models.subject import LayerChoice
 from gui.panels.folder_line import FolderChoice, FolderPanel
-from gui.panels.inspection import ProgressReporter, Stopped
 from gui.panels.layer_choice import LayerBox, narrow_box
 from gui.panels.tile_grid import GridTile
 from gui.panels.tile_rows import TileRow, TileRows
 from gui.run.networks import Networks
-from gui.run.patch_finder import FoundPatches, PatchFinder, ShownChannels
 
 ROWS = 12
 """Channels that are shown at first, and that each "more" adds."""
-
-
-class _PatchesRelay(QObject):
-    """Brings what has been found so far from the worker to the panel."""
-
-    grown = Signal(object, object)
-    """`PatchFinder`, `FoundPatches`."""
 
 
 class PatchesPanel(FolderPanel):
@@ -56,12 +49,10 @@ class PatchesPanel(FolderPanel):
         self.more.hide()
         self.body.addWidget(self.rows, 1)
         self.body.addWidget(self.more)
-        self.found: FoundPatches | None = None
-        self._finder: PatchFinder | None = None
+        self.found: FoundPatches[QImage] | None = None
+        self._finder: PatchFinder[QImage] | None = None
         self._asked: tuple[object, ...] = ()
         self._count = ROWS
-        self._growing = _PatchesRelay(self)
-        self._growing.grown.connect(self._on_grown, Qt.ConnectionType.QueuedConnection)
         self.layer_box.activated.connect(self._on_layer)
         self.order_box.activated.connect(self._on_rows)
         self.channel_box.valueChanged.connect(self._on_rows)
@@ -110,9 +101,8 @@ class PatchesPanel(FolderPanel):
 
     def look(self) -> None:
         """Search the folder for the chosen layer."""
-        subject, folder = self.subject, self.folder.path
+        subject, query = self.subject, self.query()
         assert subject is not None
-        assert folder is not None
         if self._wanted() != self._asked or self._finder is None:
             self._asked, self._count = self._wanted(), ROWS
             with QSignalBlocker(self.channel_box):
@@ -121,14 +111,9 @@ class PatchesPanel(FolderPanel):
                 (c.channels for c in subject.layers if c.name == self.layer_box.chosen()), 1
             )
             self.channel_box.setMaximum(max(0, (channels or 1) - 1))
-            self._finder = PatchFinder(
-                self.networks, subject.network_key, folder,
-                self.layer_box.chosen(), self._rows_wanted(),
-            )  # fmt: skip
-        finder = self._finder
-        finder.rows = self._rows_wanted()
-        publish = partial(self._growing.grown.emit, finder)
-        self.start(partial(finder.run, publish), self._on_found)
+            self._finder = query.finder(self.layer_box.chosen(), self._rows_wanted())
+        self._finder.rows = self._rows_wanted()
+        self.start(partial(self._finder.run, query.may_read), self._on_found)
 
     @Slot(int)
     def _on_rows(self, _value: int) -> None:
@@ -145,23 +130,20 @@ class PatchesPanel(FolderPanel):
             return
         self._finder.rows = self._rows_wanted()
         if not self.busy and self.found is not None:
-            self.start(partial(_look, self._finder), self._on_found)
+            self.start(self._finder.look, self._on_found)
 
     # -- what was found -------------------------------------------------------------------
 
-    @Slot(object, object)
-    def _on_grown(self, finder: PatchFinder, found: FoundPatches) -> None:
-        if finder is self._finder and self.busy:
-            self._show(found)
+    def grow(self, what: FoundPatches[QImage]) -> None:
+        """Show the best so far."""
+        self._show(what)
 
-    def _on_found(self, found: FoundPatches | None) -> None:
-        if found is None:
-            return
+    def _on_found(self, found: FoundPatches[QImage]) -> None:
         self._show(found)
         if found.rows != self._rows_wanted():
             self._show_other_rows()  # chosen while the last ones were cut out
 
-    def _show(self, found: FoundPatches) -> None:
+    def _show(self, found: FoundPatches[QImage]) -> None:
         self.found = found
         layer = self.layer_box.chosen()
         self.rows.set_rows([
@@ -180,7 +162,7 @@ class PatchesPanel(FolderPanel):
         self.more.setVisible(self.channel_box.value() < 0 and len(found.channels) < found.of)
         self.say(self._words(found))
 
-    def _words(self, found: FoundPatches) -> str:
+    def _words(self, found: FoundPatches[QImage]) -> str:
         if found.done == found.total and len(found.unreadable) == found.total:
             return self.tr("None of the pictures in {0} can be read.").format(self.folder.path)
         words = [self.tr("{0} of {1} pictures, {2} channels.").format(
@@ -196,10 +178,6 @@ class PatchesPanel(FolderPanel):
     @Slot(object)
     def _on_channel(self, channel: int) -> None:
         self.channel_requested.emit(self.layer_box.chosen(), channel)
-
-
-def _look(finder: PatchFinder, _tell: ProgressReporter, stopped: Stopped) -> FoundPatches | None:
-    return finder.look(stopped)
 
 
 def _has_channels(layer: LayerChoice) -> bool:

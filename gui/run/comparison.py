@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QImage
 
-from engine.looking import ComparisonRequest
+from engine.looking import ComparisonAnswer, ComparisonRequest
 from gui.pictures import image_of
 from gui.pixels import levels_of, picture_of
 from gui.run.networks import NetworkKey, Networks
@@ -38,14 +38,10 @@ class ComparisonResult:
     """Why some of the networks could not be asked about some of the targets."""
 
 
-Progress = tuple[int, int]
-"""Maps that are made, and to be made."""
-
-
 def comparison(
     query: ComparisonQuery, networks: Networks
-) -> Generator[Progress, None, ComparisonResult]:
-    """Yield progress, return the figure. Raises `PareidoliaError`s. Not for the GUI thread."""
+) -> Generator[ComparisonAnswer, None, ComparisonResult]:
+    """Yield how far it is, return the figure. Raises `PareidoliaError`s. Not for the GUI thread."""
     import engine
 
     named = query.networks[:1] if query.request.sanity else query.networks
@@ -53,7 +49,7 @@ def comparison(
     picture = picture_of(query.image).tensor()
     for answer in engine.look(loaded, picture, query.request):
         last = answer
-        yield answer.done, answer.total
+        yield answer
     assert last.compared is not None
     refusals = tuple(map(worded, last.refusals))
     return ComparisonResult(last.compared, levels_of(image_of(last.compared.figure)), refusals)

@@ -7,11 +7,11 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
-from gui.background import Background, Done, Failed
+from gui.background import Background, BackgroundTask, Done, Failed
 
 Work = Callable[[], Any]
-"""Returns its result; or is a generator function, which yields states on the way to it and returns
-it: between two states it may be closed."""
+"""Returns its result; or a generator, which yields states on the way to it and returns it: between two
+states it may be closed."""
 
 
 class LatestOnly(QObject):
@@ -32,6 +32,7 @@ class LatestOnly(QObject):
         self._background, self._done, self._failed = background, done, failed
         self._on_grown = grown
         self._waiting: Work | None = None
+        self._task: BackgroundTask | None = None
         self._under_way = False
         self._wanted = False
         self.given_up = False
@@ -43,6 +44,11 @@ class LatestOnly(QObject):
         """Whether anything is under way or waits."""
         return self._under_way
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a result is to be told."""
+        return self._waiting is not None or (self._under_way and self._wanted)
+
     def ask(self, work: Work) -> None:
         """Carry this out as soon as the piece under way has ended."""
         self._waiting = work
@@ -53,12 +59,19 @@ class LatestOnly(QObject):
         """Drop what waits, and the result of what is under way."""
         self._waiting, self._wanted = None, False
 
+    def cancel(self) -> None:
+        """Drop all, and have a generator under way end at its next state."""
+        self.given_up = True
+        self.forget()
+
     def _next(self) -> None:
         if self._waiting is not None:
             work, self._waiting = self._waiting, None
             self._under_way = self._wanted = True
-            self.given_up = False
-            self._background.submit(partial(self._carry_out, work), self._on_done, self._on_failed)
+            self.given_up, self._task = False, None
+            self._task = self._background.submit(
+                partial(self._carry_out, work), self._on_done, self._on_failed
+            )
 
     def _carry_out(self, work: Work) -> Any:
         """Return the result of work, in another thread."""
@@ -68,7 +81,7 @@ class LatestOnly(QObject):
     def _last_state(self, states: Generator[Any, None, Any]) -> Any:
         last = None
         with closing(states):
-            while not self.given_up:
+            while not (self.given_up or self._closing):
                 try:
                     state = next(states)
                 except StopIteration as end:
@@ -77,6 +90,11 @@ class LatestOnly(QObject):
                     last = state
                     self._grown.emit(state)
         return last
+
+    @property
+    def _closing(self) -> bool:
+        """Whether the window waits for all workers to end; any thread may read it."""
+        return self._task is not None and self._task.cancelled.is_set()
 
     @Slot(object)
     def _tell_growth(self, state: object) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from PySide6.QtCore import QPoint, QRectF, Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -26,16 +26,16 @@ from engine.networks.card import Card, Preprocessing
 from engine.networks.fitting import last_map
 from engine.networks.network import Network
 from gui.background import Background
-from gui.dialogs import channel_computation
 from gui.dialogs.channel import ChannelWindow
-from gui.dialogs.channel_computation import Channel, guided, look
 from gui.main_window import MainWindow
 from gui.models.subject import LayerChoice, Subject
 from gui.panels.activations import ActivationsPanel
 from gui.panels.folder_line import FolderChoice
 from gui.panels.inputs import InputKey
 from gui.pixels import to_array
+from gui.run import channel as channel_work
 from gui.run import maps as maps_module
+from gui.run.channel import Channel, guided, response
 from gui.run.controller import State
 from gui.run.map_answers import MapsAnswer, MapsRequest
 from gui.run.maps import MapsWorker
@@ -244,32 +244,36 @@ def test_activations_come_before_maps_that_take_long(qapp: object) -> None:
 
 def test_a_channel_on_a_picture_by_hand(qapp: object) -> None:
     image = two_colours()
-    found = look(image, Channel("hand", None, "relu", 1), NETWORKS)
-    assert (found.size, found.place) == ((SIDE, SIDE), (0, 4)), "the first of the green ones"
+    found, _ = response(image, Channel("hand", None, "relu", 1), NETWORKS)
+    assert (found.values.shape, found.place) == ((SIDE, SIDE), (0, 4)), (
+        "the first of the green ones"
+    )
     assert found.peak == pytest.approx(0.2)
     assert found.mean == pytest.approx(0.1)
-    assert found.box == QRectF(4 / SIDE, 0, 1 / SIDE, 1 / SIDE)
-    assert found.heat is not None
-    left, right = to_array(found.heat)[0, [0, -1], :3].tolist()
+    assert found.seen == (4 / SIDE, 0, 5 / SIDE, 1 / SIDE)
+    assert found.colours is not None
+    left, right = found.colours[0, [0, -1]].tolist()
     assert left == [68, 1, 84], "viridis from its lowest"
     assert right == [253, 231, 37], "to its highest colour"
-    unit = look(image, Channel("hand", None, "fc", 0), NETWORKS)
-    assert unit.heat is None
+    unit, _ = response(image, Channel("hand", None, "fc", 0), NETWORKS)
+    assert unit.colours is None
     assert unit.name == "red"
     assert unit.peak == pytest.approx(0.5)
-    assert unit.box == QRectF(0, 0, 1, 1)
+    assert unit.seen == (0, 0, 1, 1)
     with pytest.raises(BadInput, match="0 to 3"):
-        look(image, Channel("hand", None, "relu", 4), NETWORKS)
+        response(image, Channel("hand", None, "relu", 4), NETWORKS)
 
 
 def test_guided_backprop_starts_at_the_channels_maximum(qapp: object) -> None:
-    found = guided(two_colours(), Channel("hand", None, "relu", 1), NETWORKS)
-    assert (found.patch.width(), found.patch.height()) == (1, 1)
-    assert found.patch.pixelColor(0, 0) == QColor(0, 51, 0), "the one pixel that the unit sees"
-    assert found.gradient.pixelColor(0, 0) == QColor(128, 255, 128), "more green would raise it"
-    silent = guided(two_colours(), Channel("hand", None, "relu", 3), NETWORKS)
+    found, patch = guided(two_colours(), Channel("hand", None, "relu", 1), NETWORKS)
+    assert (patch.width(), patch.height()) == (1, 1)
+    assert patch.pixelColor(0, 0) == QColor(0, 51, 0), "the one pixel that the unit sees"
+    assert found.guided is not None
+    assert found.guided[0, 0].tolist() == [128, 255, 128], "more green would raise it"
+    silent, _ = guided(two_colours(), Channel("hand", None, "relu", 3), NETWORKS)
     assert silent.peak == 0
-    assert silent.gradient.pixelColor(0, 0) == QColor(128, 128, 128)
+    assert silent.guided is not None
+    assert silent.guided[0, 0].tolist() == [128, 128, 128]
 
 
 def test_guided_backprop_is_shown_in_the_pictures_colours(qapp: object) -> None:
@@ -279,9 +283,10 @@ def test_guided_backprop_is_shown_in_the_pictures_colours(qapp: object) -> None:
     networks.own["bgr"] = Network(module, card)
     image = two_colours()
     image.fill(QColor(0, 0, 255))
-    found = guided(image, Channel("bgr", None, "relu", 0), networks)
+    found, _ = guided(image, Channel("bgr", None, "relu", 0), networks)
     assert found.peak == pytest.approx(1.0), "its first channel is blue"
-    assert found.gradient.pixelColor(0, 0) == QColor(128, 128, 255)
+    assert found.guided is not None
+    assert found.guided[0, 0].tolist() == [128, 128, 255]
 
 
 @pytest.fixture
@@ -418,7 +423,7 @@ def test_bad_folders_are_said(channel_window: ChannelWindow, qtbot: QtBot, tmp_p
     until(qtbot, lambda: "no such thing" in window.on_picture.said.text())
 
 
-def fails(_tell: object, _stopped: object) -> None:
+def fails() -> None:
     raise BadInput("no such thing")
 
 
@@ -565,7 +570,7 @@ def test_the_grid_follows_a_run_at_its_leisure(window: MainWindow, qtbot: QtBot)
 def test_a_click_shows_the_channel_everywhere(
     window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channel_computation, "STEPS", 24)
+    monkeypatch.setattr(channel_work, "STEPS", 24)
     folder = tmp_path / "folder"
     folder.mkdir()
     for path in (CAT, MOSAIC):
@@ -584,8 +589,8 @@ def test_a_click_shows_the_channel_everywhere(
     until(qtbot, lambda: at_rest(opened) and opened.patches.found)
     assert opened.on_picture.shown is not None
     assert opened.on_picture.shown.peak == pytest.approx(float(grid.peaks[1]), rel=1e-5)
-    assert opened.guided.shown is not None
-    gradient = to_array(opened.guided.shown.gradient)[..., :3]
+    assert opened.guided.gradient.image is not None
+    gradient = to_array(opened.guided.gradient.image)[..., :3]
     assert gradient.std() > 1, "something drives it"
     assert opened.patches.grid.count() == 2
     best = opened.patches.found

@@ -16,6 +16,7 @@ from engine.errors import BadInput
 from engine.image import open_picture
 from engine.inspection import folder as reading
 from engine.inspection.layout import embed, embed_apart
+from engine.inspection.progress import finished
 from gui.main_window import MainWindow
 from gui.panels.embedding import EmbeddingPanel
 from gui.panels.filters import FiltersPanel
@@ -416,12 +417,14 @@ def test_cancel_ends_tsne_at_once_and_leaves_no_process(
 
 def test_a_process_of_its_own_answers_as_this_one_does() -> None:
     vectors = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
-    here, there = embed(vectors, "pca"), embed_apart(vectors, "pca", stopped=lambda: False)
-    assert there is not None
+    here, there = embed(vectors, "pca"), finished(embed_apart(vectors, "pca"), print)
     np.testing.assert_array_equal(here[0], there[0])
     with pytest.raises(BadInput, match="at least 3 pictures"):
-        embed_apart(vectors[:2], stopped=lambda: False)
-    assert embed_apart(vectors, stopped=lambda: True) is None
+        finished(embed_apart(vectors[:2]), print)
+    under_way = embed_apart(vectors)
+    next(under_way)
+    assert multiprocessing.active_children()
+    under_way.close()
     assert not multiprocessing.active_children()
 
 

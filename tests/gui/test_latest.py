@@ -111,6 +111,50 @@ def test_what_is_forgotten_is_not_told(background: Background, qtbot: QtBot) -> 
     assert (heard.states, heard.results) == ([], [])
 
 
+def test_what_is_cancelled_ends_before_the_next_begins(
+    background: Background, qtbot: QtBot
+) -> None:
+    heard, began, order = Heard(), threading.Event(), list[str]()
+
+    def long() -> Generator[None, None, str]:
+        try:
+            began.set()
+            while True:
+                yield None
+        finally:
+            order.append("ended")
+
+    latest = LatestOnly(background, heard.result, heard.errors.append)
+    latest.ask(long)
+    assert began.wait(5) and latest.awaited
+    latest.cancel()
+    assert latest.busy and not latest.awaited
+    latest.ask(lambda: order.append("next"))
+    assert latest.awaited
+    until(qtbot, lambda: not latest.busy)
+    assert order == ["ended", "next"] and heard.results == [None]
+
+
+def test_closing_the_window_ends_a_generator(background: Background, qtbot: QtBot) -> None:
+    heard, began, ended = Heard(), threading.Event(), threading.Event()
+
+    def long() -> Generator[None, None, None]:
+        try:
+            while True:
+                began.set()
+                yield None
+        finally:
+            ended.set()
+
+    latest = LatestOnly(background, heard.result, heard.errors.append)
+    latest.ask(long)
+    assert began.wait(5)
+    background.close()  # waits for its threads
+    assert ended.is_set()
+    qtbot.wait(20)
+    assert heard.results == []
+
+
 def test_an_error_on_the_way_is_told_once(background: Background, qtbot: QtBot) -> None:
     heard = Heard()
 

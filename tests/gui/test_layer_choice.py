@@ -8,7 +8,6 @@ from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
 from engine.errors import BadInput
-from gui.dialogs.channel_computation import Channel, look
 from gui.main_window import MainWindow
 from gui.models.subject import LayerChoice, Subject
 from gui.panels.activations import ActivationsPanel
@@ -16,6 +15,7 @@ from gui.panels.filters import FiltersPanel
 from gui.panels.layer_choice import LayerBox, usual_layer
 from gui.panels.patches import PatchesPanel
 from gui.run import cameras, sources
+from gui.run.channel import Channel, response
 from gui.run.networks import Networks
 from tests.gui.stories import until
 
@@ -174,6 +174,6 @@ def test_sentences_of_workers_are_translated(
         with pytest.raises(
             BadInput, match=r"^relu1_1 has no channel 32; it has 0 to 31$"
         ):  # the engine's
-            look(image, Channel("slim_vgg", None, "relu1_1", 32), Networks())
+            response(image, Channel("slim_vgg", None, "relu1_1", 32), Networks())
     finally:
         qapp.removeTranslator(words)

@@ -18,7 +18,6 @@ from engine.techniques.deep_dream import DeepDream
 from gui.main_window import MainWindow
 from gui.pictures import image_of, open_for_screen
 from gui.pixels import picture_of, to_array
-from gui.run.folder_neighbors import square_of
 from tests.gui.looks import as_seen
 from tests.gui.stories import until, until_idle
 
@@ -48,7 +47,6 @@ def test_maps_and_neighbours_look_at_what_is_visible(pair: list[Path], slim: Net
     assert one != other
     assert torch.equal(as_seen(one, slim), as_seen(other, slim))
     assert torch.equal(picture_of(one).tensor(), picture_of(other).tensor())
-    assert np.array_equal(square_of(one, 32), square_of(other, 32))
 
 
 def test_the_window_shows_a_network_what_the_command_line_does(pair: list[Path]) -> None:

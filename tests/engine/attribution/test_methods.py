@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from engine.attribution import Unit, deconvnet, guided_backprop, occlusion, saliency
 from engine.attribution.comparison import Column, _label, _Prepared, compare, sanity_check
-from engine.attribution.cut_out import enlarged, mask_picture, pointed_at, without_background
+from engine.attribution.cut_out import enlarged, mask_picture, without_background
 from engine.attribution.heat import Heat
 from engine.attribution.methods import Question, attribute, layer_of, located, without_rule
 from engine.attribution.registry import METHODS, find_method
@@ -16,6 +16,7 @@ from engine.attribution.tiles import Notes
 from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput
 from engine.image import Picture
+from engine.looking import Request, look
 from engine.networks.card import Card, Preprocessing
 from engine.networks.network import Network
 
@@ -397,7 +398,10 @@ def test_what_the_gradient_points_at_is_cut_out():
     weights = torch.full((40, 40), 0.01)
     weights[14:22, 20:28] = 1.0  # within the disc, not all of it
     network = named(Weighted(weights), classes=CLASSES[:2], side=40)
-    pointed = pointed_at(network, Picture(photo), 0)
+    request = Request(target=0, classes=False, pointed=True)
+    *_, answer = look(network, Picture(photo).tensor(), request)
+    pointed = answer.pointed
+    assert np.array_equal(pointed.pixels, np.rint(photo * 255))
     assert np.array_equal(pointed.saliency, weights.numpy())
     mask = pointed.selected().mask
     assert (mask & disc).sum() / (mask | disc).sum() > 0.9

@@ -12,6 +12,7 @@ from engine.inspection.embedding import embed, embedding, map_picture
 from engine.inspection.features import Features
 from engine.inspection.folder import picture_files
 from engine.inspection.neighbors import neighbors
+from engine.inspection.progress import finished
 from engine.networks.loading import load_network
 
 
@@ -41,7 +42,7 @@ def test_features_of_networks_without_a_linear_layer(data_folder):
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
 def test_neighbours_are_those_of_scikit_learn(network, folder, good, metric):
     files = picture_files(folder)
-    found = neighbors(Features(network), good[4], files, 5, metric, side=32)
+    found = finished(neighbors(Features(network), good[4], files, 5, metric, side=32), print)
     assert list(found.unreadable) == [folder / "05b.png"]
     pictures, features = by_hand(network, good)
     others = [i for i in range(len(good)) if i != 4]
@@ -55,7 +56,7 @@ def test_neighbours_are_those_of_scikit_learn(network, folder, good, metric):
 
 def test_a_folder_of_only_the_picture_itself_has_no_neighbours(network, good):
     with pytest.raises(BadInput, match="no picture to compare"):
-        neighbors(Features(network), good[0], [good[0]], side=32)
+        next(neighbors(Features(network), good[0], [good[0]], side=32))
 
 
 def test_pca_explains_what_the_singular_values_say():
@@ -81,10 +82,8 @@ def test_tsne_keeps_groups_together_and_depends_on_nothing_but_the_seed():
 
 def test_an_embedding_of_a_folder_leaves_out_what_cannot_be_read(network, folder, good):
     told = []
-    found = embedding(
-        Features(network), picture_files(folder), "pca", side=32,
-        progress=lambda done, total: told.append((done, total)),
-    )  # fmt: skip
+    steps = embedding(Features(network), picture_files(folder), "pca", side=32)
+    found = finished(steps, lambda *reached: told.append(reached))
     assert found.paths == good and found.positions.shape == (12, 2)
     assert list(found.unreadable) == [folder / "05b.png"]
     assert told[-1] == (13, 13)

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from engine.inspection.features import Features
 from engine.inspection.folder import picture_files, square_of
 from engine.inspection.neighbors import neighbors
 from engine.inspection.patches import PatchSearch
+from engine.inspection.progress import finished
 
 BROKEN = "05b.png"
 
@@ -41,8 +43,19 @@ def made(network, folder, side=32, layer=""):
 
 def read(network, folder, **chosen):
     found = made(network, folder, **chosen)
-    assert found.read()
+    list(found.read())
     return found
+
+
+def read_until(found, done):
+    """Break a reading off once so many files are done."""
+    with closing(found.read()) as steps:
+        next(step for step in steps if step.done >= done)
+
+
+def nearest(network, picture, files, folder):
+    steps = neighbors(Features(network), picture, files, 5, folder=folder, side=32)
+    return finished(steps, print)
 
 
 def cache_files(home, kind="features"):
@@ -52,7 +65,7 @@ def cache_files(home, kind="features"):
 def afresh(network, folder):
     """What a reading without any cache finds."""
     found = Album(Features(network), picture_files(folder), side=32)
-    found.read()
+    list(found.read())
     return found
 
 
@@ -70,7 +83,7 @@ def test_the_second_reading_opens_no_good_picture(network, folder, good, opened)
     second = made(network, folder)
     assert second.done == 12
     told = []
-    second.read(lambda done, total: told.append((done, total)))
+    finished(second.read(), lambda done, total: told.append((done, total)))
     assert opened == [BROKEN]  # it may be whole by now
     assert told == [(12, 13), (13, 13)]
     assert second.paths == good and list(second.unreadable) == [folder / BROKEN]
@@ -84,10 +97,10 @@ def test_the_second_reading_opens_no_good_picture(network, folder, good, opened)
 def test_neighbours_and_map_share_what_was_read(network, folder, good, opened):
     (folder / BROKEN).unlink()
     files = picture_files(folder)
-    before = neighbors(Features(network), good[4], files, 5, folder=folder, side=32)
+    before = nearest(network, good[4], files, folder)
     opened.clear()
-    mapped = embedding(Features(network), files, "pca", folder=folder, side=32)
-    assert neighbors(Features(network), good[4], files, 5, folder=folder, side=32) == before
+    mapped = finished(embedding(Features(network), files, "pca", folder=folder, side=32), print)
+    assert nearest(network, good[4], files, folder) == before
     assert not opened and mapped.paths == good
 
 
@@ -117,11 +130,11 @@ def test_a_reading_broken_off_goes_on_from_there(network, folder, opened, monkey
     plain = folders.batches
     monkeypatch.setattr(albums, "batches", lambda files, side: plain(files, side, 4))
     first = made(network, folder)
-    assert not first.read(stopped=lambda: first.done >= 8)
+    read_until(first, 8)
     opened.clear()
     second = made(network, folder)
     assert second.done == 8
-    assert second.read()
+    list(second.read())
     assert sorted(opened) == [path.name for path in second.files[8:]]
     same(second, afresh(network, folder))
 
@@ -136,11 +149,11 @@ def test_nothing_another_window_has_read_meanwhile_is_lost(network, folder, open
     # Since then one has changed, and one has gone.
     Image.new("RGB", (32, 32), (200, 30, 30)).save(folder / "08.png")
     (folder / "below" / "10.png").unlink()
-    assert not first.read(stopped=lambda: first.done >= 4)
+    read_until(first, 4)
     opened.clear()
     third = made(network, folder)
     assert third.done == 11
-    assert third.read()
+    list(third.read())
     assert opened == ["08.png"]
     same(third, afresh(network, folder))
     assert len(whole.paths) == 13
@@ -158,8 +171,8 @@ def test_what_two_windows_keep_at_two_sides_is_kept_at_the_smaller_one(
     with monkeypatch.context() as scarce:
         scarce.setattr(albums, "PIXEL_BYTES", 3 * 16 * 16 * 20)
         smaller = made(network, folder)
-        assert not smaller.read(stopped=lambda: smaller.done >= 8)
-    assert not larger.read(stopped=lambda: larger.done >= 4)
+        read_until(smaller, 8)
+    read_until(larger, 4)
     assert (larger.pixels().shape, smaller.pixels().shape) == ((4, 32, 32, 3), (8, 16, 16, 3))
     found = made(network, folder)
     assert (found.done, found.side) == (8, 16)
@@ -176,7 +189,7 @@ def test_an_error_on_the_way_loses_nothing(network, folder, opened, monkeypatch)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        made(network, folder).read(interrupt)
+        finished(made(network, folder).read(), interrupt)
     assert made(network, folder).done == 7  # of 8; one cannot be read
 
 
@@ -185,7 +198,8 @@ def test_what_was_read_on_the_way_is_saved_before_a_crash(network, folder, home,
     monkeypatch.setattr(albums, "batches", lambda files, side: plain(files, side, 4))
     monkeypatch.setattr(albums, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(albums, "SHARE", 0)
-    made(network, folder).read(lambda done, _: seen.append((done, len(cache_files(home)))))
+    steps = made(network, folder).read()
+    finished(steps, lambda done, _: seen.append((done, len(cache_files(home)))))
     assert seen == [(4, 0), (8, 1), (12, 1), (13, 1)]
 
 
@@ -291,5 +305,5 @@ def test_a_file_that_goes_between_listing_and_reading_is_told(network, folder, g
     files = picture_files(folder)
     good[2].unlink()
     found = Album(Features(network), files, folder, side=32)
-    found.read()
+    list(found.read())
     assert good[2] in found.unreadable and len(found.paths) == 11

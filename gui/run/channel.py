@@ -1,18 +1,17 @@
-"""What is computed about one channel in the background: on a picture, and by ascent."""
+"""What is worked out about one channel behind the window: on a picture, by ascent, as a figure."""
 
-import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from PySide6.QtCore import QRect, QRectF, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage, QPainter
 
+from engine.inspection.progress import Progress
 from engine.looking import ChannelRequest, Request
 from engine.looking.answer import ChannelAnswer, part_of
-from gui.panels.inspection import ProgressReporter, Stopped
 from gui.pixels import picture_of, to_image
 from gui.run.looking import NetworkView, PictureQuery
 from gui.run.networks import NetworkKey, Networks
@@ -25,9 +24,6 @@ NEWS_EVERY = 0.4
 """Seconds between two states of what grows."""
 FIGURE_TILE = 256
 """Long side of a figure's pictures, in pixels."""
-
-Grown = Callable[[Any], None]
-"""Takes a state on the way."""
 
 
 @dataclass(frozen=True)
@@ -48,54 +44,19 @@ class Channel:
         return self.network, self.weights, self.preprocessing
 
 
-@dataclass(frozen=True, eq=False)
-class ChannelResponse:
-    """A channel's response to a picture."""
-
-    picture: QImage
-    heat: QImage | None
-    """The map in colours, a pixel for each unit; None where there is one unit only."""
-    size: tuple[int, int]
-    """Height and width of the map."""
-    place: tuple[int, int]
-    """Row and column of the highest unit."""
-    peak: float
-    mean: float
-    box: QRectF
-    """Receptive field of the strongest unit; of a picture of width and height 1."""
-    name: str
-    """The class that the channel stands for, or empty."""
-
-
-@dataclass(frozen=True, eq=False)
-class GuidedPatch:
-    """Receptive field of the strongest unit, and what in it drives the unit."""
-
-    patch: QImage
-    gradient: QImage
-    """Guided backpropagation around gray, no change being gray."""
-    peak: float
-
-
 # -- on a picture -------------------------------------------------------------------------
 
 
-def look(image: QImage, channel: Channel, networks: Networks) -> ChannelResponse:
-    """Return where the channel answers. Raises `PareidoliaError`s, as all here."""
-    found = _answer(image, channel, networks, guided=False)
-    height, width = found.values.shape
-    return ChannelResponse(
-        shrunk(image, LARGEST), None if found.colours is None else to_image(found.colours),
-        (height, width), found.place, found.peak, found.mean, _box(found), found.name,
-    )  # fmt: skip
+def response(image: QImage, channel: Channel, networks: Networks) -> tuple[ChannelAnswer, QImage]:
+    """Return where the channel answers, and the picture. Raises `PareidoliaError`s, as all here."""
+    return _answer(image, channel, networks, guided=False), shrunk(image, LARGEST)
 
 
-def guided(image: QImage, channel: Channel, networks: Networks) -> GuidedPatch:
-    """Return what drives the channel where it is highest (Springenberg et al. 2015)."""
+def guided(image: QImage, channel: Channel, networks: Networks) -> tuple[ChannelAnswer, QImage]:
+    """Return what drives the channel where it is highest, and the part of the picture it sees there."""
     found = _answer(image, channel, networks, guided=True)
-    assert found.guided is not None
-    patch = image.copy(_part(_box(found), image.width(), image.height()))
-    return GuidedPatch(shrunk(patch, LARGEST), to_image(found.guided), found.peak)
+    left, top, right, bottom = part_of(found.seen, image.width(), image.height())
+    return found, shrunk(image.copy(left, top, right - left, bottom - top), LARGEST)
 
 
 def _answer(image: QImage, channel: Channel, networks: Networks, guided: bool) -> ChannelAnswer:
@@ -104,19 +65,6 @@ def _answer(image: QImage, channel: Channel, networks: Networks, guided: bool) -
     answer = NetworkView(networks).one(query, Request(classes=False, channel=asked))
     assert answer.channel is not None
     return answer.channel
-
-
-def _box(found: ChannelAnswer) -> QRectF:
-    left, top, right, bottom = found.seen
-    return QRectF(left, top, right - left, bottom - top)
-
-
-def _part(box: QRectF, width: int, height: int) -> QRect:
-    """Return the pixels of a part of a picture, at least one."""
-    left, top, right, bottom = part_of(
-        (box.left(), box.top(), box.right(), box.bottom()), width, height
-    )
-    return QRect(left, top, right - left, bottom - top)
 
 
 def shrunk(image: QImage, side: int) -> QImage:
@@ -131,14 +79,9 @@ def shrunk(image: QImage, side: int) -> QImage:
 
 
 def maximized(
-    channel: Channel,
-    networks: Networks,
-    device: str,
-    report: ProgressReporter,
-    stopped: Stopped,
-    grown: Grown,
-) -> QImage | None:
-    """Return a small picture that the channel answers to strongly; None when stopped."""
+    channel: Channel, networks: Networks, device: str
+) -> Generator[Progress | QImage, None, QImage]:
+    """Yield how far a small picture is that the channel answers to, and the picture; return it."""
     from engine.image import to_bytes8
     from engine.job import Job, run
     from engine.techniques.activation_maximization import ActivationMaximization
@@ -150,17 +93,13 @@ def maximized(
         technique, network=channel.network, weights=channel.weights, size=SIZE, device=device,
         precision="fp32", preprocessing=channel.preprocessing,
     )  # fmt: skip
-    network = networks.get(*channel.network_key).twin()
-    said, image = time.monotonic(), None
-    with contextlib.closing(run(job, network)) as frames:
+    said, image = time.monotonic(), QImage()
+    with closing(run(job, networks.get(*channel.network_key).twin())) as frames:
         for frame in frames:
-            if stopped():
-                return None
-            report(frame.iteration, frame.total)
-            last = frame.iteration == frame.total
-            if last or time.monotonic() - said > NEWS_EVERY:
+            yield Progress(frame.iteration, frame.total)
+            if frame.iteration == frame.total or time.monotonic() - said > NEWS_EVERY:
                 said, image = time.monotonic(), to_image(to_bytes8(frame.picture))
-                grown(image)
+                yield image
     return image
 
 
