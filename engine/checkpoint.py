@@ -69,6 +69,8 @@ def _packed(state: State, name: str, tensors: dict[str, Tensor]) -> State:
         raise TypeError(f"{name} is a {type(state).__name__}: no plain value and no tensor")
     tensor = state.detach()
     copy = tensor.to("cpu", copy=True, memory_format=torch.contiguous_format)
+    while name in tensors:  # a key may hold a dot
+        name += "_"
     tensors[name] = copy
     place: dict[str, Any] = {PLACE: name}
     if tensor.stride() != copy.stride() and _dense(tensor.shape, tensor.stride()):

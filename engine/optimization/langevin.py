@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.checkpoint import State
+
 Target = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Maps states (N, …) to the function f of each, (N,), and its gradient (N, …)."""
 Draw = Callable[..., Tensor]
@@ -97,6 +99,22 @@ class Langevin:
         """
         self.adapted += 1
         self.step *= math.exp((acceptance - wanted) * self.adapted ** (-1 / 3))
+
+    def state(self) -> State:
+        """Return states, step and last evaluation, right until the next step."""
+        here = None if self._here is None else list(self._here)
+        numbers = {"step": self.step, "temperature": self.temperature, "adapted": self.adapted}
+        return {"states": self.states, "here": here, **numbers}
+
+    def take_up(self, state: State) -> None:
+        """Go on from a state with tensors of its own; the states are another tensor then."""
+        self.states, self.step, self.temperature = (
+            state["states"],
+            state["step"],
+            state["temperature"],
+        )
+        self.adapted = state["adapted"]
+        self._here = None if state["here"] is None else (state["here"][0], state["here"][1])
 
     def _proposed(self, gradient: Tensor) -> Tensor:
         noise = self.draw(*self.states.shape).to(self.states)

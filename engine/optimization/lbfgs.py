@@ -23,6 +23,7 @@ from collections import deque
 import torch
 from torch import Tensor
 
+from engine.checkpoint import State
 from engine.optimization.adam import Closure
 
 FIRST_CHANGE = 1e-3
@@ -94,3 +95,15 @@ class LBFGS:
         shorter = 1 / (inverse * (change @ change))
         longer = inverse * (moved @ moved)
         return shorter * (longer / shorter) ** self.longer_steps
+
+    def state(self) -> State:
+        """Return variable, last step and pairs, right until the next step."""
+        last = [self.gradient, self.point]
+        return {"variable": self.variable, "last": last, "pairs": list(self.pairs)}
+
+    def take_up(self, state: State) -> None:
+        """Go on from a state with tensors of its own; the variable is another tensor then."""
+        self.variable = state["variable"]
+        self.gradient, self.point = state["last"]
+        self.pairs.clear()
+        self.pairs.extend((moved, change, inverse) for moved, change, inverse in state["pairs"])

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.checkpoint import State
+
 
 def pyramid(end: int, smallest: int, ratio: float = 2**0.5) -> list[int]:
     """Return long sides, ascending: end / ratio^i while at least min(smallest, end)."""
@@ -85,3 +87,11 @@ class Average:
         if self.total is None:
             raise ValueError("nothing has been averaged yet")
         return self.total / self.weight
+
+    def state(self) -> State:
+        """Return sum and weight, right until the next iterate."""
+        return {"total": self.total, "weight": self.weight}
+
+    def take_up(self, state: State) -> None:
+        """Go on from a state with tensors of its own."""
+        self.total, self.weight = state["total"], state["weight"]

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from engine.checkpoint import State
+
 MOST_TOLD = 6
 """Units of a layer, and layers, that are named one by one."""
 
@@ -23,6 +25,15 @@ class DeadUnits:
         if not self.done:
             self.answered |= answers
             self.done = bool(self.answered.all())
+
+    def state(self) -> State:
+        """Return which have, right until more are seen."""
+        return {"answered": self.answered}
+
+    def take_up(self, state: State) -> None:
+        """Go on from a state with a tensor of its own."""
+        self.answered = state["answered"]
+        self.done = bool(self.answered.all())
 
     def silent(self) -> list[int]:
         """Return the places of those that never answered."""

@@ -1,14 +1,8 @@
-"""Checkpoints as bytes: safetensors, with what they belong to; nothing in them is ever run.
-
-The plain values stand in the header's metadata as JSON. A check sum covers all of it: a run that went
-on from a single wrong bit would look right and be another.
-"""
+"""Checkpoints as files of a project or a queue: of which job they are, and with which weights."""
 
 import hashlib
 import json
-import math
 import platform
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +12,7 @@ import numpy as np
 
 from engine import settings
 from engine.checkpoint import Checkpoint
+from engine.checkpoint_bytes import bytes_of, from_bytes, to_bytes
 from engine.errors import BadInput
 from engine.image import Picture
 from engine.job import Job, opened
@@ -25,15 +20,8 @@ from engine.task import Task, Technique
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from engine.networks.network import Network
-
-FORMAT = 1
-"""Version of what stands in the file; readers refuse higher ones."""
-MOST_HEADER = 16 << 20
-"""Bytes; a run changed a thousand times takes a hundredth of it."""
-DAMAGED = "the checkpoint is damaged: begin the run anew"
 
 
 @dataclass(frozen=True)
@@ -41,12 +29,8 @@ class CheckpointFile:
     """A checkpoint out of a file, and what it belongs to."""
 
     checkpoint: Checkpoint
-    job: str
-    """Digest of what was to be made: see `digest_of_job`."""
-    weights: str
-    """Digest of the network's weights: see `digest_of_weights`."""
-    place: Mapping[str, str]
-    """What it was computed with, in words: see `place_of`."""
+    belongs: Mapping[str, Any]
+    """Digests of the job and of the network's weights, and where it was computed: see `place_of`."""
 
     def check(self, job: Job, task: Task[Technique]) -> str:
         """Return a sentence where the run will not go on bit for bit; "": it will.
@@ -58,20 +42,20 @@ class CheckpointFile:
 
         Raises `BadInput` where the checkpoint is that of another job, or of other weights.
         """
-        if self.job != digest_of_job(job):
+        if self.belongs.get("job") != digest_of_job(job):
             raise BadInput(
                 "the checkpoint is of another job: continue the one that it was made of, or begin anew"
             )
-        if self.weights != digest_of_weights(task.network):
+        if self.belongs.get("weights") != digest_of_weights(task.network):
             raise BadInput(
                 f"the checkpoint is of other weights of {task.network.card.name}: get them back, or "
                 "begin the run anew"
             )
-        here = place_of(task)
-        others = [name for name, was in self.place.items() if here.get(name, was) != was]
+        here, there = place_of(task), dict(self.belongs.get("place") or {})
+        others = [name for name in here if name in there and here[name] != there[name]]
         if not others:
             return ""
-        was, now = (" and ".join(place[name] for name in others) for place in (self.place, here))
+        was, now = (" and ".join(str(place[name]) for name in others) for place in (there, here))
         return (
             f"The run was begun with {was} and goes on with {now}: what comes may differ a little "
             "from a run without a break."
@@ -80,72 +64,17 @@ class CheckpointFile:
 
 def encode(checkpoint: Checkpoint, job: Job, task: Task[Technique]) -> bytes:
     """Return a checkpoint of `job`, which `prepare` has made `task` of, as the bytes of a file."""
-    from safetensors.torch import save
-
-    values = {
-        "iteration": checkpoint.iteration,
-        "seconds": checkpoint.seconds,
-        "numbers": checkpoint.numbers,
+    belongs = {
         "job": digest_of_job(job),
         "weights": digest_of_weights(task.network),
         "place": place_of(task),
     }
-    text = json.dumps(values)
-    tensors = dict(checkpoint.tensors)
-    metadata = {"format": str(FORMAT), "values": text, "sha256": _check_sum(text, tensors)}
-    return bytes(save(tensors, metadata))
+    return to_bytes(checkpoint, belongs)
 
 
 def decode(data: bytes) -> CheckpointFile:
     """Return what `encode` made bytes of. Raises `BadInput` for a damaged or newer one."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        (length,) = struct.unpack("<Q", data[:8])
-        if length > MOST_HEADER:
-            raise BadInput(DAMAGED)
-        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
-        version = int(metadata["format"])
-        if version > FORMAT:
-            raise BadInput(
-                f"the checkpoint has format {version}; this version reads up to {FORMAT}: update "
-                "Pareidolia"
-            )
-        tensors = load(data)
-        if _check_sum(metadata["values"], tensors) != metadata["sha256"]:
-            raise BadInput(DAMAGED)
-        return _checked(json.loads(metadata["values"]), tensors)
-    except (
-        struct.error, SafetensorError, ValueError, KeyError, TypeError, AttributeError,
-        RecursionError,
-    ) as error:  # fmt: skip
-        raise BadInput(DAMAGED) from error
-
-
-def _checked(values: dict[str, Any], tensors: dict[str, "Tensor"]) -> CheckpointFile:
-    iteration, seconds, place = values["iteration"], float(values["seconds"]), values["place"]
-    texts = [values["job"], values["weights"], *place.values()]
-    fits = type(iteration) is int and iteration > 0 and math.isfinite(seconds) and seconds >= 0
-    if not fits or not all(isinstance(text, str) for text in texts):
-        raise BadInput(DAMAGED)
-    checkpoint = Checkpoint(iteration, seconds, dict(values["numbers"]), tensors)
-    return CheckpointFile(checkpoint, values["job"], values["weights"], place)
-
-
-def _check_sum(text: str, tensors: Mapping[str, "Tensor"]) -> str:
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(_bytes_of(tensor))
-    return digest.hexdigest()
-
-
-def _bytes_of(tensor: "Tensor") -> memoryview:
-    import torch
-
-    return tensor.reshape(-1).view(torch.uint8).numpy().data
+    return CheckpointFile(*from_bytes(data))
 
 
 def digest_of_job(job: Job) -> str:
@@ -200,7 +129,7 @@ def digest_of_weights(network: "Network") -> str:
     for name in sorted(tensors):
         rounded = tensors[name].detach().to("cpu", torch.bfloat16)
         digest.update(f"\n{name} {list(rounded.shape)}\n".encode())
-        digest.update(_bytes_of(rounded))
+        digest.update(bytes_of(rounded))
     found = digest.hexdigest()
     _digests[network] = present, found
     return found

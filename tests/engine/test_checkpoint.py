@@ -57,6 +57,17 @@ def test_what_does_not_fill_its_memory_comes_back_by_value() -> None:
     assert torch.equal(back[0][1:], spread[1:])
 
 
+def test_names_with_dots_are_told_apart() -> None:
+    state = {
+        "a": {"b.c": torch.zeros(1)},
+        "a.b": {"c": torch.ones(1)},
+        "a.b.c": torch.full((1,), 2),
+    }
+    back = unpacked(*packed(state), "cpu")
+    found = [back["a"]["b.c"], back["a.b"]["c"], back["a.b.c"]]
+    assert [float(tensor) for tensor in found] == [0, 1, 2]
+
+
 def test_tensors_taken_up_are_no_longer_the_checkpoints() -> None:
     plain, tensors = packed({"x": torch.zeros(2)})
     unpacked(plain, tensors, "cpu")["x"] += 1

@@ -1,7 +1,7 @@
 """The steps of an attack, each checked after rounding; its figure, and what its file holds."""
 
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -11,6 +11,7 @@ from engine.figure import Tile
 from engine.figure import strip as composed
 from engine.image import Picture
 from engine.networks.fitting import fitting_size
+from engine.run_state import RunState
 from engine.task import Frame, Stage, Steps, Task, Verdict, finite
 from engine.techniques.adversarial.attack import Attack, ahead, rounded, size_of
 from engine.techniques.adversarial.settings import Adversarial
@@ -46,27 +47,36 @@ class AdversarialSteps(Steps[Adversarial]):
         return verdict(task, written)
 
 
+@dataclass
+class _Attacked:
+    """The picture of an attack."""
+
+    x: Tensor
+    fooled: bool = False
+
+
 @torch.no_grad()
 def _frames(task: Task[Adversarial], iterations: int) -> Iterator[Frame]:
     """Yield a frame per iteration; its picture and losses are those of the 8-bit picture."""
-    began = time.perf_counter()
+    run = RunState(task, iterations)
     attack = Attack(task)
-    x = attack.start(task.technique)
-    for done in range(1, iterations + 1):
+    attacked = _Attacked(attack.start(run.first))
+    run.keep(attacked=attacked)
+    if attacked.fooled:
+        return
+    for done in run.steps():
         settings = task.technique
-        gradient = attack.gradient(x, settings)
+        gradient = attack.gradient(attacked.x, settings)
         finite({"gradient": float(gradient.abs().sum())}, done)
-        x = attack.stepped(x, gradient, settings)
-        picture = rounded(x, attack.base, settings)
+        attacked.x = attack.stepped(attacked.x, gradient, settings)
+        picture = rounded(attacked.x, attack.base, settings)
         logits = attack.sight.logits(picture)
         losses = finite(attack.losses(picture, logits), done)
-        fooled = ahead(logits, attack.target, settings.margin)
-        last = done if fooled else iterations  # a run that ends early is complete
-        label = "fooled" if fooled else "not fooled yet" if done < last else "not fooled"
-        yield Frame(
-            done, last, losses, time.perf_counter() - began, label, partial(_render, picture)
-        )
-        if fooled:
+        attacked.fooled = ahead(logits, attack.target, settings.margin)
+        last = done if attacked.fooled else iterations  # a run that ends early is complete
+        label = "fooled" if attacked.fooled else "not fooled yet" if done < last else "not fooled"
+        yield run.frame(losses, label, partial(_render, picture), total=last)
+        if attacked.fooled:
             return
 
 

@@ -1,6 +1,5 @@
 """The steps of gradient ascent on pictures: views, objective, step, regularization."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -9,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from engine.checkpoint import State
 from engine.errors import BadInput, Mention
 from engine.objectives.priors import alpha_norm, total_variation
 from engine.objectives.relu_redirect import FIRST_STEPS, RedirectedReLU
@@ -17,6 +17,7 @@ from engine.parameterization import regularizers
 from engine.parameterization.fourier import Phase
 from engine.parameterization.sheet import sheet, sheet_size
 from engine.parameterization.transforms import Transforms, seen
+from engine.run_state import RunState
 from engine.task import Frame, Stage, Task, finite
 from engine.techniques.ascent.forms import Pixels, form_of, start_colour, variable_of
 from engine.techniques.ascent.settings import Ascent
@@ -82,19 +83,17 @@ def frames(
 
     The settings of a step are those of the task, or what `adjusted` makes of them.
     """
-    began = time.perf_counter()
-    first = task.technique
+    run = RunState(task, task.technique.iterations)
+    first = run.first
     climb = AscentRun(task, goal, side_of(goal.count, task), start)
+    run.keep(climb=climb)
     label = f"{climb.side} x {climb.side}"
     if goal.count > 1:
         label = f"{goal.count} pictures, {label}"
-    for i in range(1, first.iterations + 1):
+    for i in run.steps():
         done = (i - 1) / max(first.iterations - 1, 1)
         losses = climb.step(adjusted(done) if adjusted else task.technique, i)
-        yield Frame(
-            i, first.iterations, losses, time.perf_counter() - began, label + climb.restarted,
-            partial(_render, climb), note=climb.note,
-        )  # fmt: skip
+        yield run.frame(losses, label + climb.restarted, partial(_render, climb), note=climb.note)
 
 
 def _render(climb: "AscentRun") -> Tensor:
@@ -113,10 +112,10 @@ class AscentRun:
         self.input = task.network.card.input_size
         self.form = form_of(task, side)
         if start is None:
-            self.variable = self._fresh(goal.count)
+            variable = self._fresh(goal.count)
         else:
-            self.variable = variable_of(self.form, start.to(task.device))
-        self.adam = Adam(self.variable, settings.learning_rate)
+            variable = variable_of(self.form, start.to(task.device))
+        self.adam = Adam(variable, settings.learning_rate)
         self.values = torch.zeros(goal.count, device=task.device)
         """Each picture's objective before the last step."""
         self.redirected = 0 if settings.steady else FIRST_STEPS
@@ -141,22 +140,24 @@ class AscentRun:
         silent = self.watch.silent()
         return self.goal.silence(silent) if silent else ""
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
+    def state(self) -> State:
         """Return what `take_up` takes, until the next step."""
-        tensors = {"variable": self.variable, "mean": self.adam.mean, "square": self.adam.square}
-        tensors["ever"] = self.watch.answered
-        counts = {"steps": self.adam.steps, "redirected": self.redirected}
-        return {**tensors, "answered": self.answered}, {**counts, "restarts": self.restarts}
+        return {
+            "adam": self.adam.state(), "watch": self.watch.state(), "answered": self.answered,
+            "redirected": self.redirected, "restarts": self.restarts,
+        }  # fmt: skip
 
-    def take_up(self, tensors: dict[str, Tensor], counts: dict[str, int]) -> None:
+    def take_up(self, state: State) -> None:
         """Go on from where another climb towards the same goal was."""
-        self.variable.copy_(tensors["variable"])
-        self.adam.mean.copy_(tensors["mean"])
-        self.adam.square.copy_(tensors["square"])
-        self.answered.copy_(tensors["answered"])
-        self.watch.answered.copy_(tensors["ever"])
-        self.adam.steps, self.redirected = counts["steps"], counts["redirected"]
-        self.restarts = counts["restarts"]
+        self.adam.take_up(state["adam"])
+        self.watch.take_up(state["watch"])
+        self.answered = state["answered"]
+        self.redirected, self.restarts = state["redirected"], state["restarts"]
+
+    @property
+    def variable(self) -> Tensor:
+        """What describes the pictures, moved in place."""
+        return self.adam.variable
 
     def _fresh(self, count: int) -> Tensor:
         return self.form.start(count, self.task.noise)

@@ -1,8 +1,7 @@
 """The steps of a dream: octaves with carried detail, jitter, normalised ascent."""
 
 import math
-import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +19,7 @@ from engine.objectives.dream import (
 )
 from engine.parameterization.scales import fit, resize, resize_picture
 from engine.parameterization.smoothing import gaussian_blur
+from engine.run_state import RunState
 from engine.settings import mention
 from engine.task import Frame, Stage, Steps, Task, finite
 from engine.techniques.dead_units import DeadUnits, silence
@@ -162,53 +162,49 @@ class _Dream:
         return silence(channels, REMEDY)
 
 
+@dataclass
+class _DreamPicture:
+    """The picture that is dreamed of."""
+
+    x: Tensor | None = None
+    """At the present octave, (1, 3, H, W)."""
+    whole: Tensor | None = None
+    """What the present frame of a film began with, on the CPU; None: the photo."""
+
+
 def _frames(task: Task[DeepDream]) -> Iterator[Frame]:
     """Yield a frame per iteration, octave by octave, film frame by film frame."""
-    first = task.technique
-    clock = _Clock(time.perf_counter(), first.iterations * first.frame_count)
-    whole = _content(task).tensor()[None]
-    watches: dict[str, DeadUnits] = {}
-    for number in range(1, first.frame_count + 1):
-        x = yield from _dreamed(task, whole, number, clock, watches)
-        if number < first.frame_count:
-            whole = zoomed(x, first.zoom, first.rotation).cpu()
-
-
-@dataclass
-class _Clock:
-    began: float
-    total: int
-    done: int = 0
-
-
-def _dreamed(
-    task: Task[DeepDream], whole: Tensor, number: int, clock: _Clock, watches: dict[str, DeadUnits]
-) -> Generator[Frame, None, Tensor]:
-    """Dream of one picture through all octaves; return it at full size."""
-    first = task.technique
     plan = octave_stages(task)
+    run = RunState(task, task.technique.iterations * task.technique.frame_count)
+    first = run.first
+    photo = _content(task).tensor()[None]
+    picture = _DreamPicture()
+    watches: dict[str, DeadUnits] = {}
     detail: Tensor | None = None
-    for index, stage in enumerate(plan, 1):
-        base = resize_picture(whole, stage.size).to(task.device)
+    for index, stage in run.stages(plan * first.frame_count):
+        number, octave = divmod(index, len(plan))
         dream = _Dream(task, stage.size, watches)
-        x = base.clone() if detail is None else base + resize(detail, stage.size, "bilinear")
-        if first.clip:
-            x.clamp_(0, 1)
-        label = f"octave {index} of {len(plan)}, {stage.size[1]} x {stage.size[0]}"
+        run.keep(picture=picture, watches=list(watches.values()))
+        whole = photo if picture.whole is None else picture.whole.cpu()
+        base = resize_picture(whole, stage.size).to(task.device)
+        if picture.x is None:
+            x = base.clone() if detail is None else base + resize(detail, stage.size, "bilinear")
+            picture.x = x.clamp_(0, 1) if first.clip else x
+        x = picture.x
+        label = f"octave {octave + 1} of {len(plan)}, {stage.size[1]} x {stage.size[0]}"
         if first.frame_count > 1:
-            label = f"frame {number}, {label}"
-        for i in range(stage.iterations):
-            settings = task.technique
-            losses = _step(task, dream, x, settings, (i + 1) / stage.iterations, clock.done + 1)
-            clock.done += 1
-            finished = index == len(plan) and i + 1 == stage.iterations
-            yield Frame(
-                clock.done, clock.total, losses, time.perf_counter() - clock.began, label,
-                partial(_render, x), number if finished and first.frame_count > 1 else 0,
-                dream.note(),
+            label = f"frame {number + 1}, {label}"
+        for done in run.steps():
+            here = done - run.began_stage
+            losses = _step(task, dream, x, task.technique, here / stage.iterations, done)
+            finished = octave + 1 == len(plan) and here == stage.iterations
+            yield run.frame(
+                losses, label, partial(_render, x), note=dream.note(),
+                film=number + 1 if finished and first.frame_count > 1 else 0,
             )  # fmt: skip
-        detail = x - base
-    return x
+        picture.x, detail = None, x - base
+        if octave + 1 == len(plan) and number + 1 < first.frame_count:
+            picture.whole, detail = zoomed(x, first.zoom, first.rotation).cpu(), None
 
 
 @torch.no_grad()

@@ -3,22 +3,20 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from engine import places, settings
+from engine.checkpoint import Checkpoint
+from engine.checkpoint_bytes import from_bytes, to_bytes
 from engine.errors import BadInput
-from engine.files import write_npz
+from engine.files import replacing
 from engine.inspection.patches import weights_hash
 from engine.task import Task
 from engine.techniques.hierarchy.settings import Hierarchy
 
-FORMAT = 2
+FORMAT = 3
 """Increased when what is kept, or what a step does, changes: older runs are then not resumed."""
 MOST = 4
 """Broken-off runs that are kept, the newest."""
@@ -40,7 +38,7 @@ class HierarchyCheckpoint:
     def __init__(self, task: Task[Hierarchy]) -> None:
         """Look at `task` before anything is drawn from its generator."""
         self.folder = places.data_folder() / "cache"
-        self.file = self.folder / f"hierarchy-{_key(task)}.npz"
+        self.file = self.folder / f"hierarchy-{_key(task)}.safetensors"
         self._saved, self._took = time.monotonic(), 0.0
 
     def due(self, row_finished: bool) -> bool:
@@ -48,24 +46,24 @@ class HierarchyCheckpoint:
         wanted = SAVE_ROW if row_finished else max(SAVE_EVERY, SAVING_SHARE * self._took)
         return time.monotonic() - self._saved > wanted
 
-    def save(self, arrays: Mapping[str, npt.ArrayLike]) -> None:
-        """Keep `arrays` in place of what was kept; a full disk costs the next run time, not this."""
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep this one in place of the one before; a full disk costs the next run time, not this."""
         began = time.monotonic()
         with suppress(OSError, BadInput):
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_npz(self.file, arrays)
-            others = self.folder.glob("hierarchy-*.npz")
+            with replacing(self.file) as file:
+                file.write(to_bytes(checkpoint, {}))
+            others = self.folder.glob("hierarchy-*")
             for old in sorted(others, key=lambda p: p.stat().st_mtime)[:-MOST]:
                 old.unlink(missing_ok=True)
         self._saved = time.monotonic()
         self._took = self._saved - began
 
-    def load(self) -> dict[str, npt.NDArray[Any]] | None:
+    def load(self) -> Checkpoint | None:
         """Return what is kept, or None: nothing is, or it is damaged."""
         try:
-            with self.file.open("rb") as file, np.load(file) as kept:
-                return dict(kept)
-        except Exception:  # a damaged file fails in many ways, and is then worth nothing
+            return from_bytes(self.file.read_bytes())[0]
+        except (OSError, BadInput):
             return None
 
     def remove(self) -> None:

@@ -1,21 +1,18 @@
 """The steps of a hierarchy: layer by layer, all of a layer's channels at once."""
 
-import json
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from engine.checkpoint import State
 from engine.errors import BadInput, Mention
 from engine.figure import Tile, rows
 from engine.image import Picture
 from engine.objectives.relu_redirect import FIRST_STEPS
 from engine.parameterization.sheet import GRAY, sheet, sheet_size, tiles_of
+from engine.run_state import RunState
 from engine.settings import mention
 from engine.task import Frame, Labels, Stage, Steps, Task
 from engine.techniques.activation_maximization.steps import Units, parse_numbers, shape_of
@@ -80,43 +77,35 @@ def _numbers(units: Units) -> str:
 
 
 class _Progress:
-    """Where a run is: the row, the step in it, and the pictures so far; still to come are gray."""
+    """Where a run is: the row, its climb, and the pictures so far; still to come are gray."""
 
-    def __init__(self, task: Task[Hierarchy]) -> None:
-        self.task = task
-        self.each = task.technique.iterations
-        self.plan = plan = _plan(task)
-        self.total = len(plan.rows) * self.each
+    def __init__(self, task: Task[Hierarchy], plan: _HierarchyPlan) -> None:
+        self.task, self.plan = task, plan
         self.pictures = torch.full((len(plan.rows) * plan.columns, 3, plan.side, plan.side), GRAY)
-        self.done = 0
         self.losses: dict[str, float] = {}
         self.silent: dict[str, list[int]] = {}
         """Channels of finished rows that never answered, by layer."""
-        self._began = time.perf_counter()
-        self._begin(0)
 
-    def _begin(self, row: int) -> None:
+    def begin(self, row: int) -> None:
+        """Go on to the pictures of another row."""
         self.row = row
         self.climb = AscentRun(self.task, self.plan.rows[row], self.plan.side)
 
-    def step(self) -> None:
-        """Move the present row's pictures, or those of the next row if they are finished."""
-        if self.done and self.done % self.each == 0:
-            self._of_row().copy_(self.climb.pictures())
-            self.silent |= self._silent_here()
-            self._begin(self.row + 1)
-        self.losses = self.climb.step(self.task.technique, self.done % self.each + 1)
-        self.done += 1
+    def step(self, number: int) -> None:
+        """Move the row's pictures; `number` counts its steps."""
+        self.losses = self.climb.step(self.task.technique, number)
 
-    def frame(self) -> Frame:
+    def end(self) -> None:
+        """Keep the row's pictures as they are now, and what is to be said of them."""
+        self._of_row().copy_(self.climb.pictures())
+        self.silent |= self._silent_here()
+
+    def frame(self, run: RunState[Hierarchy]) -> Frame:
         """Return what is to be seen."""
         units, side, rows = self.plan.rows[self.row], self.plan.side, len(self.plan.rows)
         label = f"{units.layer} ({self.row + 1} of {rows}), {units.count} x {side} x {side}"
-        return Frame(
-            self.done, self.total, self.losses, time.perf_counter() - self._began,
-            label + self.climb.restarted, self._render,
-            note=silence(self.silent | self._silent_here(), REMEDY),
-        )  # fmt: skip
+        note = silence(self.silent | self._silent_here(), REMEDY)
+        return run.frame(self.losses, label + self.climb.restarted, self._render, note=note)
 
     def _silent_here(self) -> dict[str, list[int]]:
         units = self.plan.rows[self.row]
@@ -130,60 +119,58 @@ class _Progress:
         self._of_row().copy_(self.climb.pictures())
         return sheet(self.pictures, self.plan.columns, GAP)
 
-    def state(self) -> dict[str, npt.ArrayLike]:
-        """Return all that the rest of the run depends on."""
-        tensors, counts = self.climb.state()
-        seconds = time.perf_counter() - self._began
-        numbers = {
-            "done": self.done, "losses": self.losses, "seconds": seconds, "counts": counts,
+    def state(self) -> State:
+        """Return the rows that are finished, and how far the present one is."""
+        finished = self.pictures[: self.row * self.plan.columns]
+        return {
+            "pictures": finished, "climb": self.climb.state(), "losses": self.losses,
             "silent": self.silent,
         }  # fmt: skip
-        return {
-            "numbers": np.array(json.dumps(numbers)),
-            "pictures": self.pictures[: self.row * self.plan.columns].numpy(),
-            "generator": self.task.generator.get_state().numpy(),
-            **{f"climb_{name}": tensor.cpu().numpy() for name, tensor in tensors.items()},
-        }
 
-    def take_up(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Go on from where `state` was taken, of this same run."""
-        numbers = json.loads(str(state["numbers"]))
-        self.done, self.losses = numbers["done"], numbers["losses"]
-        self.silent = numbers["silent"]
-        self._began -= numbers["seconds"]
-        self._begin((self.done - 1) // self.each)
-        finished = torch.from_numpy(state["pictures"])
-        self.pictures[: len(finished)] = finished
-        names = {name: name.removeprefix("climb_") for name in state if name.startswith("climb_")}
-        tensors = {short: torch.from_numpy(state[name]) for name, short in names.items()}
-        self.climb.take_up(tensors, numbers["counts"])
-        self.task.generator.set_state(torch.from_numpy(state["generator"]))
+    def take_up(self, state: State) -> None:
+        """Go on from there, in the same row."""
+        self.pictures[: len(state["pictures"])] = state["pictures"].cpu()
+        self.climb.take_up(state["climb"])
+        self.losses, self.silent = state["losses"], state["silent"]
 
 
 def _frames(task: Task[Hierarchy]) -> Iterator[Frame]:
-    """Yield a frame per iteration; an interrupted run resumes with its next one."""
+    """Yield a frame per iteration; one that had been kept is yielded again, and is the first then."""
     as_begun = task.technique
     kept = HierarchyCheckpoint(task) if as_begun.resume else None
-    course = _Progress(task)
+    again = False
+    if kept is not None and task.checkpoint is None:
+        task.checkpoint = kept.load()
+        again = task.checkpoint is not None
+    plan = _plan(task)
+    stages = [Stage(plan.size, as_begun.iterations)] * len(plan.rows)
+    run = RunState(task, len(stages) * as_begun.iterations)
+    progress = _Progress(task, plan)
     unchanged = True
-    if kept is not None and (state := kept.load()) is not None:
-        course.take_up(state)
-        yield course.frame()
-    while course.done < course.total:
-        # What live settings have changed is no longer the run that the key stands for.
-        unchanged = unchanged and task.technique == as_begun
-        course.step()
-        if kept is not None:
-            if course.done == course.total:
-                kept.remove()
-            elif unchanged and kept.due(course.done % course.each == 0):
-                kept.save(course.state())
-        try:
-            yield course.frame()
-        except GeneratorExit:
-            if kept is not None and unchanged and course.done < course.total:
-                kept.save(course.state())
-            raise
+    for row, stage in run.stages(stages):
+        progress.begin(row)
+        run.keep(progress=progress)
+        if again:
+            again = False
+            yield progress.frame(run)
+        for done in run.steps():
+            # What live settings have changed is no longer the run that the key stands for.
+            unchanged = unchanged and not task.changes and task.technique == as_begun
+            progress.step(done - run.began_stage)
+            frame = progress.frame(run)
+            last = done == run.total
+            if kept is not None:
+                if last:
+                    kept.remove()
+                elif unchanged and kept.due(done - run.began_stage == stage.iterations):
+                    kept.save(run.checkpoint(done, frame.seconds))
+            try:
+                yield frame
+            except GeneratorExit:
+                if kept is not None and unchanged and not last:
+                    kept.save(run.checkpoint(done, frame.seconds))
+                raise
+        progress.end()
 
 
 def lines(task: Task[Hierarchy], picture: Tensor) -> list[tuple[str, list[Tile]]]:

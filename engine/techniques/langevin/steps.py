@@ -1,8 +1,8 @@
 """The steps of Langevin sampling: the log density of pictures of a class, and chains on it."""
 
 import math
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -14,6 +14,7 @@ from engine.networks.colours import mean_colour
 from engine.objectives.probability import gaussian_log_prior, log_probability, smooth_log_prior
 from engine.optimization.langevin import Langevin
 from engine.parameterization.sheet import sheet, sheet_size
+from engine.run_state import RunState
 from engine.settings import mention
 from engine.task import Frame, Stage, Steps, Task, finite
 from engine.techniques.langevin.settings import LangevinSampling
@@ -106,10 +107,20 @@ class _Density:
         return value.detach(), gradient
 
 
+@dataclass
+class _Chains:
+    """What has come of the chains besides their states."""
+
+    parts: dict[str, Tensor] = field(default_factory=dict)
+    """Of the log densities, where the chains are: (chains,) each."""
+    kept: list[Tensor] = field(default_factory=list)
+    """The samples whose turn has come."""
+
+
 def _frames(task: Task[LangevinSampling]) -> Iterator[Frame]:
     """Yield a frame per iteration; pictures of a sheet stop changing at their sample's turn."""
-    began = time.perf_counter()
-    first = task.technique
+    run = RunState(task, task.technique.iterations)
+    first = run.first
     corrected = first.sampler == "MALA"
     turns = kept_at(first)
     _check_stable(first)
@@ -118,11 +129,13 @@ def _frames(task: Task[LangevinSampling]) -> Iterator[Frame]:
     clouds = like_the_prior(task.noise(*shape), first.smoothing)
     x = (density.mean + first.start_noise * clouds).clamp_(0, 1)
     sampler = Langevin(x, task.noise, 1.0, corrected=corrected)
-    settings: LangevinSampling | None = None
+    chains = _Chains()
+    # Those of the last step, by which the density where the chains are is known.
+    settings = task.technique if run.continued else None
+    run.keep(sampler=sampler, chains=chains)
+    x = sampler.states
     burnt = round(first.iterations * first.burn_in)
-    parts: dict[str, Tensor] = {}
-    kept: list[Tensor] = []
-    for done in range(1, first.iterations + 1):
+    for done in run.steps():
         density.iteration = done
         if task.technique is not settings:  # at first, and when a person has changed it
             settings = task.technique
@@ -134,26 +147,22 @@ def _frames(task: Task[LangevinSampling]) -> Iterator[Frame]:
             sampler.temperature = settings.noise**2 / 2  # a step of length 1 has this noise
             if corrected:
                 sampler.refresh(density)
-                parts = density.parts
+                chains.parts = density.parts
         move = sampler.move(density)
         if first.clip and not corrected:
             x.clamp_(0, 1)
-        new = density.parts
-        parts = {
-            name: torch.where(move.accepted, new[name], p) for name, p in (parts or new).items()
-        }
-        losses = {name: float(part.mean()) for name, part in parts.items()}
+        before, new = chains.parts or density.parts, density.parts
+        chains.parts = {n: torch.where(move.accepted, new[n], part) for n, part in before.items()}
+        losses = {name: float(part.mean()) for name, part in chains.parts.items()}
         if corrected:
             losses["acceptance"] = float(move.acceptance.mean())
             losses["step"] = sampler.step
             if done <= burnt:
                 sampler.adapt(losses["acceptance"])
         if done in turns[:-1]:
-            kept.append(x.clone())
-        yield Frame(
-            done, first.iterations, losses, time.perf_counter() - began,
-            "burn-in" if done <= burnt else "sampling", partial(_render, x, kept, first),
-        )  # fmt: skip
+            chains.kept.append(x.clone())
+        stage = "burn-in" if done <= burnt else "sampling"
+        yield run.frame(losses, stage, partial(_render, x, chains.kept, first))
 
 
 def _render(x: Tensor, kept: list[Tensor], settings: LangevinSampling) -> Tensor:

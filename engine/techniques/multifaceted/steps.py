@@ -16,7 +16,7 @@ from engine.image_formats import SUFFIXES
 from engine.networks.classes import find_class
 from engine.networks.network import Network
 from engine.networks.square import middle_square
-from engine.parameterization.sheet import tiles_of
+from engine.parameterization.sheet import GRAY, tiles_of
 from engine.settings import mention
 from engine.task import Frame, Stage, Steps, Task
 from engine.techniques.ascent import steps as ascent_steps
@@ -159,7 +159,10 @@ class MultifacetedSteps(Steps[Multifaceted]):
         target = find_class(task.network, task.technique.target)
         goal = Logits(task.network, [target], task.technique.copies)
         side = side_of(goal.count, task)
-        start = torch.stack([facet.mean for facet in facets(task, side)])
+        if task.checkpoint is None:
+            start = torch.stack([facet.mean for facet in facets(task, side)])
+        else:  # which holds what they have become: the photos need not be there any more
+            start = torch.full((goal.count, 3, side, side), GRAY)
         yield from ascent_steps.frames(task, goal, start)
 
     def figure(self, task: Task[Multifaceted], picture: Tensor) -> Picture:

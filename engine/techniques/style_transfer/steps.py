@@ -1,15 +1,14 @@
 """The steps of a style transfer: targets, start, scales, and one gradient per iteration."""
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from engine import colour
-from engine.errors import BadInput, Message
+from engine.errors import BadInput
 from engine.image import Picture
 from engine.networks.network import Network
 from engine.networks.tapping import Visit
@@ -20,6 +19,7 @@ from engine.objectives.style import Statistics
 from engine.optimization.adam import Adam
 from engine.optimization.lbfgs import LBFGS
 from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture
+from engine.run_state import RunState
 from engine.settings import START_PICTURE, STYLES, mention
 from engine.task import Frame, Stage, Steps, Task, finite
 from engine.techniques.layer_weights import each_once
@@ -195,60 +195,64 @@ def deeper_counterpart(network: Network, name: str) -> str:
     return block[min(place, len(block) - 1)].name
 
 
+@dataclass
+class _Seen:
+    """What is known of the pictures from the first scale on."""
+
+    gray: bool = False
+
+
 class StyleTransferRun:
     """One run: holds the pictures of the present scale and yields frames."""
 
     def __init__(self, task: Task[StyleTransfer]) -> None:
         """Prepare what all scales share."""
         self.task = task
-        self.settings = task.technique
-        self.began = time.perf_counter()
+        self.plan = StyleTransferSteps().stages(task)
+        self.run = RunState(task, sum(stage.iterations for stage in self.plan))
+        self.settings = self.run.first
         self.content_picture = _content(task)
         self.coverage = Coverage.of(self.content_picture)
         self.style_coverages = [Coverage.of(picture) for picture, _ in task.styles]
 
     def frames(self) -> Iterator[Frame]:
         """Yield a frame per iteration, coarse to fine."""
-        plan = StyleTransferSteps().stages(self.task)
-        total = sum(stage.iterations for stage in plan)
-        done = 0
+        run = self.run
         optimizer: Adam | LBFGS | None = None
         average: Average | None = None
-        for stage in plan:
+        seen = _Seen()
+        for index, stage in run.stages(self.plan):
             content = self._scaled(self.content_picture, stage.size)
             styles = self._styles(stage.size, content)
-            if not done:
-                note = self._note(content, styles)
+            if not index:
+                seen.gray = self._is_gray(content, styles)
             previous = average.value() if average else None
-            variable = self._variable(previous, content, styles, stage.size)
+            start = self._variable(previous, content, styles, stage.size)
             objective = self._objective(content, styles)
             del styles
-            optimizer = self._optimizer(optimizer, variable)
+            optimizer = self._optimizer(optimizer, start)
             average = Average(self.settings.averaging)
+            run.keep(optimizer=optimizer, average=average, seen=seen)
+            variable = optimizer.variable
+            note = colour.GRAY_NOTE if seen.gray else ""
             label = f"{stage.size[1]} x {stage.size[0]}"
-            for _ in range(stage.iterations):
+            for done in run.steps():
                 settings = self.task.technique
                 optimizer.learning_rate = settings.learning_rate
                 objective.weigh([weight for _, weight in self.task.styles])
                 noted: dict[str, float] = {}
-                optimizer.step(partial(objective.gradient, settings, done + 1, noted))
+                optimizer.step(partial(objective.gradient, settings, done, noted))
                 if settings.clamp:
                     variable.clamp_(0, 1)
                 else:  # a step may overflow although loss and gradient were finite
-                    finite({"picture": float(variable.abs().sum())}, done + 1)
+                    finite({"picture": float(variable.abs().sum())}, done)
                 average.update(variable)
-                done += 1
-                yield Frame(
-                    done, total, noted, time.perf_counter() - self.began, label,
-                    partial(self._render, average, content), note=note,
-                )  # fmt: skip
+                yield run.frame(noted, label, partial(self._render, average, content), note=note)
 
-    def _note(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> str | Message:
-        """Return what would keep gray gray; "": nothing has to."""
-        if self.settings.colour != "style":
-            return ""
+    def _is_gray(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> bool:
+        """Return whether nothing keeps gray gray that is: it is to be said."""
         pictures = [content, *(style for style, _ in styles)]
-        return colour.GRAY_NOTE if all(colour.is_gray(picture) for picture in pictures) else ""
+        return self.settings.colour == "style" and all(map(colour.is_gray, pictures))
 
     def _objective(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> Objective:
         if self.settings.colour == "luminance":

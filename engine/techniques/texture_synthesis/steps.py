@@ -1,6 +1,5 @@
 """The steps of a texture synthesis: the sample's statistics at each scale, and one gradient each."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -24,6 +23,7 @@ from engine.parameterization.scales import (
     resize_torus,
 )
 from engine.parameterization.sheet import sheet, sheet_size
+from engine.run_state import RunState
 from engine.settings import mention
 from engine.task import Frame, Stage, Steps, Task
 from engine.techniques.style_matching import (
@@ -116,18 +116,17 @@ class _Texture:
         return picture.roll([int(shift) for shift in draws], (2, 3))
 
 
-def _by_network(task: Task[TextureSynthesis]) -> Iterator[Frame]:
+def _by_network(task: Task[TextureSynthesis], plan: list[Stage]) -> Iterator[Frame]:
     """Match statistics, coarse to fine; the pictures of a series move together."""
-    began = time.perf_counter()
-    first = task.technique
+    run = RunState(task, sum(stage.iterations for stage in plan))
+    first = run.first
+    sides = [side for side, _ in scales(task)]
     whole, coverage = sample_of(task).tensor()[None], Coverage.of(sample_of(task))
-    plan = scales(task)
-    total = sum(iterations for _, iterations in plan)
     each = [replace(first, depth=depth) for depth in depths(first, task.network)]
-    done = 0
     optimizer: Adam | None = None
     average: Average | None = None
-    for side, iterations in plan:
+    for index, _ in run.stages(plan):
+        side = sides[index]
         sample = resize_picture(whole, sample_size(task, side)).to(task.device)
         textures = [_Texture(task, one, sample, coverage) for one in each]
         if average is None:
@@ -143,18 +142,17 @@ def _by_network(task: Task[TextureSynthesis]) -> Iterator[Frame]:
             carry = partial(_resized, side=side, seamless=first.seamless)
             optimizer = optimizer.carry(variable, carry)
         average = Average(first.averaging)
+        run.keep(optimizer=optimizer, average=average)
+        variable = optimizer.variable
         label = f"{side} x {side}" if len(each) == 1 else f"{len(each)} depths, {side} x {side}"
-        for _ in range(iterations):
+        for done in run.steps():
             settings = task.technique
             optimizer.learning_rate = settings.learning_rate
             noted: dict[str, float] = {}
-            optimizer.step(partial(_gradients, textures, settings, done + 1, noted))
+            optimizer.step(partial(_gradients, textures, settings, done, noted))
             variable.clamp_(0, 1)
             average.update(variable)
-            done += 1
-            yield Frame(
-                done, total, noted, time.perf_counter() - began, label, partial(_mean, average)
-            )
+            yield run.frame(noted, label, partial(_mean, average))
 
 
 def _gradients(
@@ -203,27 +201,25 @@ def _mean(average: Average) -> Tensor:
 
 def _by_pixels(task: Task[TextureSynthesis], stage: Stage) -> Iterator[Frame]:
     """Put pixels of the sample where they fit; a frame whenever another row's worth is done."""
-    from engine.techniques.texture_synthesis.nonparametric import efros_leung, wei_levoy
+    from engine.techniques.texture_synthesis.efros_leung import efros_leung
+    from engine.techniques.texture_synthesis.wei_levoy import wei_levoy
 
-    began = time.perf_counter()
-    settings = task.technique
+    run = RunState(task, stage.iterations)
+    settings = run.first
     size = sample_size(task, task.size)
     sample = resize_picture(sample_of(task).tensor()[None], size)[0]
     side, generator = settings.neighbourhood, task.generator
     coverage = Coverage.of(sample_of(task))
     alpha = None if coverage is None else coverage.at(size).alpha[0, 0]
     if settings.method == "efros-leung":
-        steps = efros_leung(sample, stage.size, side, generator, settings.tolerance, alpha)
+        texture = efros_leung(sample, stage.size, side, generator, settings.tolerance, alpha)
     else:
-        steps = wei_levoy(sample, stage.size, side, settings.levels, generator, alpha)
-    rows = 0
-    for done, total, picture in steps:
-        for row in range(rows + 1, done * stage.iterations // total + 1):
-            rows = row
-            yield Frame(
-                row, stage.iterations, {}, time.perf_counter() - began, settings.method,
-                partial(torch.clone, picture),
-            )  # fmt: skip
+        texture = wei_levoy(sample, stage.size, side, settings.levels, generator, alpha)
+    run.keep(texture=texture)
+    for row in run.steps():
+        while texture.done * stage.iterations < row * texture.total:
+            texture.grow()
+        yield run.frame({}, settings.method, texture.picture)
 
 
 class TextureSynthesisSteps(Steps[TextureSynthesis]):
@@ -247,9 +243,8 @@ class TextureSynthesisSteps(Steps[TextureSynthesis]):
 
     def frames(self, task: Task[TextureSynthesis]) -> Iterator[Frame]:
         """Yield a frame per iteration. Needs a sample of the texture as its content."""
-        if task.technique.by_network:
-            return _by_network(task)
-        return _by_pixels(task, self.stages(task)[0])
+        plan = self.stages(task)
+        return _by_network(task, plan) if task.technique.by_network else _by_pixels(task, plan[0])
 
     def figure(self, task: Task[TextureSynthesis], picture: Tensor) -> Picture:
         """Return the sample beside the result: tiled, or depth by depth."""

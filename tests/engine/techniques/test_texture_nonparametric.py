@@ -6,8 +6,9 @@ import torch
 from scipy.ndimage import correlate1d
 
 from engine.errors import BadInput
+from engine.techniques.texture_synthesis.efros_leung import efros_leung
 from engine.techniques.texture_synthesis.neighbourhoods import TABLE_BYTES, Level, check_table
-from engine.techniques.texture_synthesis.nonparametric import efros_leung, wei_levoy
+from engine.techniques.texture_synthesis.wei_levoy import wei_levoy
 
 
 def seeded(seed=0):
@@ -18,8 +19,17 @@ def noise(height, width, seed=5):
     return torch.rand(3, height, width, generator=seeded(seed))
 
 
-def last(frames):
-    return list(frames)[-1][2]
+def growth(texture):
+    """Return pixels done, pixels in all and the picture, at first and after each step."""
+    found = [(texture.done, texture.total, texture.picture())]
+    while texture.done < texture.total:
+        texture.grow()
+        found.append((texture.done, texture.total, texture.picture()))
+    return found
+
+
+def last(texture):
+    return growth(texture)[-1][2]
 
 
 def pattern(values):
@@ -162,7 +172,7 @@ def test_a_tolerance_of_zero_copies_where_one_window_alone_fits():
 
 def test_the_seed_is_a_piece_of_the_sample_in_the_middle():
     sample = noise(12, 12)
-    done, total, first = next(efros_leung(sample, (15, 21), 5, seeded(9)))
+    done, total, first = growth(efros_leung(sample, (15, 21), 5, seeded(9)))[0]
     assert (done, total) == (9, 15 * 21)
     pieces = sample.unfold(1, 3, 1).unfold(2, 3, 1)
     assert (pieces == first[:, None, None, 6:9, 9:12]).all(-1).all(-1).all(0).any()
@@ -272,7 +282,7 @@ def test_the_search_is_exact_where_all_features_lie_in_a_few_dimensions():
 
 def test_levels_smaller_than_the_neighbourhood_are_left_out():
     sample = noise(24, 24)  # levels of 24, 12 and 6
-    deep = [f[1] for f in wei_levoy(sample, (16, 16), 7, 9, seeded())]
+    deep = [f[1] for f in growth(wei_levoy(sample, (16, 16), 7, 9, seeded()))]
     assert set(deep) == {16 * 16 + 8 * 8}
 
 
@@ -313,7 +323,7 @@ def test_a_picture_smaller_than_the_window(method, size):
 def test_progress_counts_up_to_all_and_keeps_what_it_gave(method):
     sample = noise(16, 16)
     frames, copies = [], []
-    for frame in method(sample, (12, 10)):
+    for frame in growth(method(sample, (12, 10))):
         frames.append(frame)
         copies.append(frame[2].clone())
     counts = [done for done, _, _ in frames]
