@@ -13,7 +13,9 @@ from cli.options import (
     Parser,
     add_batch_options,
     add_device,
+    add_export,
     add_output_options,
+    export_of,
     is_folder,
     read_job,
     split_known,
@@ -101,7 +103,7 @@ def version() -> str:
 def _technique(command: str, argv: list[str]) -> int:
     kind = TECHNIQUES[command]
     options = technique_parser(kind).parse_args(argv)
-    job = read_job(kind, options)
+    job, export = read_job(kind, options), export_of(options)
     if is_folder(getattr(options, "content", None)):
         return _technique_of_folder(job, options)
     from cli.running import finish, run_job  # numpy and Pillow: not for --help
@@ -113,7 +115,7 @@ def _technique(command: str, argv: list[str]) -> int:
         raise BadInput(f"--rate is {options.rate:g}; it must be 0.1 to 240 frames a second")
     code, figures = run_job(
         job, Path(options.output), quiet=options.quiet, bits=options.bits,
-        reel=Path(reel) if reel else None, rate=getattr(options, "rate", 24.0),
+        reel=Path(reel) if reel else None, rate=getattr(options, "rate", 24.0), export=export,
     )  # fmt: skip
     return finish(code, figures, options.json)
 
@@ -186,10 +188,12 @@ def _render(argv: list[str]) -> int:
     parser.add_argument("source", metavar="PROJECT_OR_PICTURE", type=Path)
     parser.add_argument("-o", "--output", metavar="OUT", required=True)
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8)
+    add_export(parser)
     add_device(parser.add_argument, "as before")
     add_batch_options(parser.add_argument)
     add_output_options(parser.add_argument)
     options = parser.parse_args(argv)
+    export = export_of(options)
     if is_folder(options.source):
         return _render_folder(options)
     from cli.running import finish, run_job
@@ -201,7 +205,7 @@ def _render(argv: list[str]) -> int:
         job = replace(job, device=options.device)
     code, figures = run_job(
         job, Path(options.output), quiet=options.quiet, bits=options.bits,
-        read=Sources((options.source,)),
+        read=Sources((options.source,)), export=export,
     )  # fmt: skip
     return finish(code, figures, options.json)
 

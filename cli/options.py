@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cli.wording import program
 from engine import settings
 from engine.errors import BadInput
+from engine.export import FILE, Export
 from engine.finish import Finish
 from engine.settings import START_PICTURE, STYLES
 from engine.task import Technique
@@ -55,6 +56,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         default=8,
         help="bits per colour, for png and tif (default: 8)",
     )
+    add_export(group)
     add_output_options(group.add_argument)
 
 
@@ -188,22 +190,41 @@ def technique_parser(kind: type[Technique]) -> Parser:
     return parser
 
 
-def add_setting(parser: Any, entry: settings.Setting) -> None:
+def add_setting(parser: Any, entry: settings.Setting, kind: str = "setting") -> None:
     """Add the option of a setting to a parser, or to a group of one."""
     parser.add_argument(
-        entry.option, dest=f"setting_{entry.name}", metavar=_metavar(entry), help=_help(entry)
+        entry.option, dest=f"{kind}_{entry.name}", metavar=_metavar(entry), help=_help(entry)
     )
 
 
 def chosen_of(
-    described: Mapping[str, settings.Setting], options: argparse.Namespace
+    described: Mapping[str, settings.Setting], options: argparse.Namespace, kind: str = "setting"
 ) -> dict[str, Any]:
     """Return the settings that options were given for, parsed. Raises `BadInput`."""
     return {
         name: entry.parse(text)
         for name, entry in described.items()
-        if (text := getattr(options, f"setting_{name}")) is not None
+        if (text := getattr(options, f"{kind}_{name}")) is not None
     }
+
+
+def add_export(parser: Any) -> None:
+    """Add the options that say how a picture becomes a file."""
+    for name in FILE:
+        add_setting(parser, settings.describe(Export)[name], "export")
+
+
+def export_of(options: argparse.Namespace) -> Export:
+    """Return how a picture becomes a file. Raises `BadInput`, also where many are to be made."""
+    described = {name: settings.describe(Export)[name] for name in FILE}
+    chosen = chosen_of(described, options, "export")
+    many = next((o for o in ("content", "source") if is_folder(getattr(options, o, None))), None)
+    if many and chosen:
+        first = described[next(iter(chosen))]
+        raise BadInput(
+            first.mention(), f" takes one picture, and {getattr(options, many)} is a folder"
+        )
+    return settings.make(Export, chosen)
 
 
 def _metavar(entry: settings.Setting) -> str:

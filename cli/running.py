@@ -12,6 +12,7 @@ from typing import IO, Any
 from cli.guard import INTERRUPTED
 from cli.interrupting import Ended, handled, let_go_of_terminal
 from cli.wording import worded
+from engine.export import Export
 from engine.image import Picture
 from engine.job import Job
 from engine.outputs import Sources
@@ -42,12 +43,13 @@ class Interrupt:
 
 def run_job(
     job: Job, output: Path, *, quiet: bool = False, bits: int = 8, reel: Path | None = None,
-    rate: float = 24.0, read: Sources | None = None,
+    rate: float = 24.0, read: Sources | None = None, export: Export | None = None,
 ) -> tuple[int, dict[str, Any]]:  # fmt: skip
     """Run `job`, write its picture to `output`; return the exit code and the figures.
 
     With `reel`, the frames of a film go there as well, `rate` a second. `read` is what is read
-    besides the job's own sources. What is kept of a run that ends early, `engine.work.making` says.
+    besides the job's own sources; `export` says how the picture is written. What is kept of a run
+    that ends early, `engine.work.making` says.
     """
     interrupt = Interrupt(quiet)
 
@@ -58,7 +60,7 @@ def run_job(
                 yield frame
 
     with handled(interrupt):
-        order = MakeRequest(job, output, bits, reel, rate, read or Sources())
+        order = MakeRequest(job, output, bits, reel, rate, read or Sources(), export or Export())
         made = make(order, lambda: interrupt.asked, shown)
     if made.frame is not None and made.frame.note:
         made.figures["note"] = worded(made.frame.note)

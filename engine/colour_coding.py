@@ -142,6 +142,13 @@ def whole_steps(samples: Floats) -> npt.NDArray[np.intp]:
     return whole
 
 
+def srgb_decoded(samples: Floats) -> Floats:
+    """Take sRGB's tone curve off: values in [0, 1] become linear."""
+    bent = ((samples + np.float32(0.055)) / np.float32(1.055)) ** np.float32(2.4)
+    linear: Floats = np.where(samples <= 0.04045, samples / np.float32(12.92), bent)
+    return linear
+
+
 def srgb_encoded(linear: Floats) -> Floats:
     """Apply the sRGB curve to linear light, clipped to [0, 1]."""
     linear = np.clip(linear, 0, 1)

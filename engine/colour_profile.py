@@ -23,6 +23,7 @@ from engine.colour_coding import (
     Conversion,
     conversion,
     from_code_points,
+    srgb_decoded,
     srgb_encoded,
     whole_steps,
 )
@@ -82,6 +83,32 @@ def converter(
     if profile and (found := _conversion(profile, channels, bits)):
         return found
     return (coding and conversion(coding, channels)) or _without_profile
+
+
+def from_srgb(samples: Floats, profile: bytes) -> Floats | None:
+    """Convert sRGB samples (H, W, 3) in [0, 1] to an RGB profile of curves and a matrix.
+
+    Returns None where the profile is of another kind. Colours outside of its range are clipped.
+    """
+    try:
+        parts = _curves_and_matrix(profile)
+    except (struct.error, KeyError, IndexError, ValueError):
+        return None
+    if parts is None:
+        return None
+    if profile == srgb_profile():
+        return samples
+    curves, matrix = parts
+    from_linear = np.linalg.inv(matrix.astype(np.float64)).T.astype(np.float32)
+    steps = np.linspace(0, 1, 65536)
+    rising = [np.maximum.accumulate(curve) for curve in curves]
+    result = np.empty_like(samples)
+    for top in range(0, len(samples), _ROWS_AT_ONCE):
+        rows = slice(top, top + _ROWS_AT_ONCE)
+        linear = srgb_decoded(samples[rows]) @ from_linear
+        for i, curve in enumerate(rising):
+            result[rows, :, i] = np.interp(linear[..., i], curve, steps)
+    return result
 
 
 @cache
@@ -161,7 +188,27 @@ def _formula(profile: bytes) -> Conversion | None:
     if profile[16:20] == b"GRAY":
         grey = _curve(tags[b"kTRC"])
         return lambda samples: srgb_encoded(grey[whole_steps(samples)])
-    if profile[16:20] != b"RGB ":
+    parts = _curves_and_matrix(profile)
+    if parts is None:
+        return None
+    curves, matrix = parts
+
+    def convert(samples: Floats) -> Floats:
+        places = whole_steps(samples)
+        linear = np.stack([curve[places[..., i]] for i, curve in enumerate(curves)], -1)
+        return srgb_encoded(linear @ matrix.T)
+
+    return convert
+
+
+def _curves_and_matrix(profile: bytes) -> tuple[list[Floats], Floats] | None:
+    """Return the tone curves of an RGB profile, and its linear colours in linear sRGB: (3, 3).
+
+    None if it is of another kind.
+    """
+    tags = _tags(profile)
+    tables = b"A2B0" in tags or b"A2B1" in tags
+    if profile[16:20] != b"RGB " or profile[20:24] != b"XYZ " or tables:
         return None
     curves = [_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC")]
     columns = [
@@ -171,13 +218,7 @@ def _formula(profile: bytes) -> Conversion | None:
     matrix = np.linalg.solve(_SRGB_TO_XYZ_D50, np.stack(columns, -1)).astype(np.float32)
     if np.abs(matrix - np.eye(3)).max() < 1e-3:  # sRGB's primaries, rounded some other way
         matrix = np.eye(3, dtype=np.float32)
-
-    def convert(samples: Floats) -> Floats:
-        places = whole_steps(samples)
-        linear = np.stack([curve[places[..., i]] for i, curve in enumerate(curves)], -1)
-        return srgb_encoded(linear @ matrix.T)
-
-    return convert
+    return curves, matrix
 
 
 def _curve(data: bytes) -> Floats:

@@ -68,6 +68,19 @@ def _check_codec(path: Path, codec: str) -> None:
         ) from None
 
 
+def read_note(path: Path) -> str:
+    """Return the comment that a video carries; empty: none. Raises `BadInput`: it is no video."""
+    try:
+        import av
+    except ImportError:
+        raise BadInput(f"{path} needs the package av to be read (pip install av)") from None
+    try:
+        with av.open(str(path)) as container:
+            return str(container.metadata.get("comment", ""))
+    except (av.FFmpegError, OSError) as error:
+        raise BadInput(f"{path} cannot be read as a video ({error.strerror})") from error
+
+
 def partial_film(path: Path) -> Path:
     """Return where a film goes that was stopped: frames of a folder are where they are."""
     if path.suffix.lower() not in CODECS:
@@ -77,7 +90,7 @@ def partial_film(path: Path) -> Path:
 
 @contextmanager
 def film(
-    path: Path | None, rate: float = 24.0, stopped: Callable[[], bool] = bool
+    path: Path | None, rate: float = 24.0, stopped: Callable[[], bool] = bool, note: str = ""
 ) -> Iterator[Take]:
     """Open a film: a video by its suffix (.mp4, .mkv, .webm), else a folder of PNG files.
 
@@ -88,6 +101,7 @@ def film(
         rate: frames a second.
         stopped: asked at the end whether there should have been more: then the video goes to
             `partial_film(path)`.
+        note: text that a video carries as its comment.
 
     Raises:
         BadInput: as `check_film`, or there was not a single frame, or writing failed.
@@ -105,6 +119,8 @@ def film(
     try:
         with replacing(lambda: partial_film(path) if stopped() else path) as file:
             with av.open(file, "w", format=CONTAINERS[suffix]) as container:
+                if note:
+                    container.metadata["comment"] = note
                 video = _Video(container, CODECS[suffix], rate)
                 yield video.add
                 video.finish()

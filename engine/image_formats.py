@@ -64,7 +64,7 @@ def formats_of(path: Path, head: bytes) -> tuple[str, ...]:
 
 def need_jxl(path: Path) -> None:
     """Load what reads and writes JPEG XL. Raises `BadInput` that says what to install."""
-    if not _has_jxl():
+    if not has_jxl():
         raise BadInput(f"{path} is a JPEG XL picture, which needs pillow-jxl-plugin ({EXTRA}).")
 
 
@@ -79,7 +79,8 @@ def _has_heif() -> bool:
 
 
 @cache
-def _has_jxl() -> bool:
+def has_jxl() -> bool:
+    """Whether JPEG XL can be read and written here."""
     try:
         import pillow_jxl  # noqa: F401  # registers itself
     except ImportError:

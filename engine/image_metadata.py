@@ -1,8 +1,8 @@
 """What a picture file contains besides pixels: the photo's EXIF and the recipe.
 
-The recipe is JSON. PNG carries it as text (an iTXt chunk named "pareidolia"), all other formats
-as the property `pareidolia:recipe` of an XMP packet. There a recipe too long for the 64 KiB segment
-of JPEG is "zlib:" and the base64 of its compressed JSON.
+The recipe is JSON. PNG carries it as text (an iTXt chunk named "pareidolia"), GIF as a comment, all
+other formats as the property `pareidolia:recipe` of an XMP packet. There a recipe too long for the
+64 KiB segment of JPEG is "zlib:" and the base64 of its compressed JSON.
 """
 
 import base64
@@ -24,6 +24,8 @@ from engine.image_headers import jxl_xmp
 
 RECIPE_KEY = "pareidolia"
 RECIPE_LIMIT = 16 * 2**20  # bytes of JSON; also guards the decompression of strangers' recipes
+GIF_MARK = b"pareidolia:"
+"""What the comment in a GIF begins with that holds a recipe."""
 # What fits into one segment of a JPEG beside the name of the segment (XMP part 3, 1.1.3).
 XMP_LIMIT = 65502
 EXIF_LIMIT = 65533
@@ -68,8 +70,8 @@ def described(text: str) -> bytes:
     return exif.tobytes()
 
 
-def upright_exif(source: Image.Exif, size: tuple[int, int]) -> bytes | None:
-    """Rewrite EXIF for an upright sRGB picture of a size (width, height), without thumbnail.
+def upright_exif(source: Image.Exif, size: tuple[int, int], srgb: bool = True) -> bytes | None:
+    """Rewrite EXIF for an upright picture of a size (width, height), in sRGB, without thumbnail.
 
     Returns:
         The EXIF block, beginning with "Exif" and two zeros; None where there is nothing to say or
@@ -88,11 +90,42 @@ def upright_exif(source: Image.Exif, size: tuple[int, int]) -> bytes | None:
         kept[Base.Orientation] = 1
         if photograph := kept.get(IFD.Exif):
             photograph.pop(IFD.Interop, None)  # it could still claim Adobe RGB
-            photograph[Base.ColorSpace] = 1  # sRGB
+            photograph[Base.ColorSpace] = 1 if srgb else 0xFFFF  # sRGB, or another one
             photograph[Base.ExifImageWidth], photograph[Base.ExifImageHeight] = size
         return kept.tobytes()
     except Exception:  # Pillow meets broken EXIF with errors of any type
         return None
+
+
+def kept_exif(block: bytes, location: bool, dpi: tuple[float, float] | None) -> bytes | None:
+    """Return an EXIF block, as `Picture.exif`, with what shall be kept of it; None: nothing is left.
+
+    Args:
+        block: as `upright_exif` gives it.
+        location: whether to keep where the photo was taken.
+        dpi: the pixels per inch that it shall name; None: none.
+    """
+    tags = exif_as_tags(block)
+    if not location:
+        tags.pop(IFD.GPSInfo, None)
+    kept = Image.Exif()
+    for tag, value in tags.items():
+        kept[tag] = value
+    return _with_dpi(kept, dpi).tobytes() if len(kept) or dpi else None
+
+
+def dpi_alone(dpi: tuple[float, float]) -> bytes:
+    """Return an EXIF block that says nothing but pixels per inch, across and down."""
+    return _with_dpi(Image.Exif(), dpi).tobytes()
+
+
+def _with_dpi(exif: Image.Exif, dpi: tuple[float, float] | None) -> Image.Exif:
+    for tag in (Base.XResolution, Base.YResolution, Base.ResolutionUnit):
+        exif.pop(tag, None)
+    if dpi is not None:
+        exif[Base.XResolution], exif[Base.YResolution] = dpi
+        exif[Base.ResolutionUnit] = 2  # inches
+    return exif
 
 
 def parsed_exif(block: bytes) -> Image.Exif:
@@ -163,6 +196,9 @@ def read_recipe(path: str | Path) -> dict[str, Any] | None:
         if image is None:
             return None
         text, packet = image.info.get(RECIPE_KEY), image.info.get("xmp")
+        note = image.info.get("comment") if image.format == "GIF" else None
+        if isinstance(note, bytes) and note.startswith(GIF_MARK):
+            text = note.removeprefix(GIF_MARK).decode("ascii", "replace")
         if text is None and packet is None and hasattr(image, "text"):
             text = image.text.get(RECIPE_KEY)  # decodes all of a PNG, for text after the pixels
         if image.format == "JXL":

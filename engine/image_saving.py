@@ -8,6 +8,7 @@ put together here, after PNG (third edition, W3C 2025) and TIFF 6.0.
 import struct
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from engine.image_formats import WRITTEN, need_jxl
 from engine.image_metadata import (
     RECIPE_KEY,
     XMP_LIMIT,
+    dpi_alone,
     exif_as_tags,
     exif_for_jpeg,
     parsed_exif,
@@ -49,6 +51,10 @@ def save_picture(
     recipe: Mapping[str, Any] | None = None,
     bits: int = 8,
     quality: int = 95,
+    subsampling: str = "4:4:4",
+    lossless: bool = False,
+    profile: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
 ) -> Path:
     """Save a picture as PNG, JPEG, WebP, TIFF, AVIF or JPEG XL, whichever the path ends in.
 
@@ -60,8 +66,12 @@ def save_picture(
         path: where to; the folder must exist.
         recipe: what `engine.image.read_recipe` shall find in the file: anything that JSON can hold.
         bits: 8 or, for PNG and TIFF, 16 bits per channel.
-        quality: 1 to 100, for JPEG and AVIF (always 4:4:4), WebP and JPEG XL; PNG and TIFF lose
-            nothing.
+        quality: 1 to 100, for JPEG, AVIF, WebP and JPEG XL; PNG and TIFF lose nothing.
+        subsampling: of colour in JPEG and AVIF: "4:4:4" (none) or "4:2:0".
+        lossless: whether WebP and JPEG XL keep every pixel; `quality` says nothing then.
+        profile: the ICC profile that the colours are in; None: sRGB; empty: the file gets none.
+            JPEG XL is sRGB always.
+        dpi: pixels per inch, across and down, that the file names; None: none but what EXIF says.
 
     Returns:
         The path that was written.
@@ -83,37 +93,57 @@ def save_picture(
         )
     text = None if recipe is None else recipe_json(recipe)
     size = picture.width, picture.height
-    exif = upright_exif(parsed_exif(picture.exif), size) if picture.exif else None
+    in_srgb = profile is None
+    profile = srgb_profile() if profile is None else profile
+    exif = upright_exif(parsed_exif(picture.exif), size, in_srgb) if picture.exif else None
+    parts = FileParts(exif, text, profile, dpi)
     with replacing(path) as file:
         if kind == "PNG":
-            _write_png(file, _integers(picture, bits), exif, text)
+            _write_png(file, _integers(picture, bits), parts)
         elif kind == "TIFF":
-            _write_tiff(file, _integers(picture, bits), exif, text)
-        elif kind == "WebP":
-            options = _present(exif=exif, xmp=recipe_xmp(text) if text is not None else None)
-            Image.fromarray(_integers(picture, 8)).save(
-                file, "WEBP", quality=quality, exact=True, icc_profile=srgb_profile(), **options
-            )
-        elif kind == "AVIF":
-            options = _present(exif=exif, xmp=recipe_xmp(text) if text is not None else None)
-            Image.fromarray(_integers(picture, 8)).save(
-                file, "AVIF", quality=quality, subsampling="4:4:4", icc_profile=srgb_profile(),
-                **options,
-            )  # fmt: skip
-        elif kind == "JPEG XL":  # sRGB without a profile: the format says so by itself
-            options = _present(exif=exif, xmp=recipe_xmp(text) if text is not None else None)
-            Image.fromarray(_integers(picture, 8)).save(
-                file, "JXL", quality=quality, use_container=True, **options
-            )
-        else:
+            _write_tiff(file, _integers(picture, bits), parts)
+        elif kind == "JPEG":
             packet = None if text is None else recipe_xmp(text, XMP_LIMIT)
             if text is not None and packet is None:
                 raise BadInput(f"{path} cannot hold a recipe this long: save as .png or .webp.")
-            options = _present(exif=exif and exif_for_jpeg(exif, size), xmp=packet)
-            Image.fromarray(_over_white(picture)).save(
-                file, "JPEG", quality=quality, subsampling=0, icc_profile=srgb_profile(), **options
+            options = _present(
+                exif=exif and exif_for_jpeg(exif, size), xmp=packet, icc_profile=profile, dpi=dpi
             )
+            Image.fromarray(_over_white(picture)).save(
+                file, "JPEG", quality=quality, subsampling=subsampling, **options
+            )
+        else:
+            if exif is None and dpi is not None:  # they have no other place for it
+                exif = dpi_alone(dpi)
+            options = _present(exif=exif, xmp=recipe_xmp(text) if text is not None else None)
+            image = Image.fromarray(_integers(picture, 8))
+            if kind == "JPEG XL":  # sRGB without a profile: the format says so by itself
+                image.save(
+                    file, "JXL", quality=quality, lossless=lossless, use_container=True, **options
+                )
+            elif kind == "WebP":
+                image.save(
+                    file, "WEBP", quality=quality, lossless=lossless, exact=True,
+                    icc_profile=profile or None, **options,
+                )  # fmt: skip
+            else:
+                image.save(
+                    file, "AVIF", quality=quality, subsampling=subsampling,
+                    icc_profile=profile or None, **options,
+                )  # fmt: skip
     return path
+
+
+@dataclass(frozen=True)
+class FileParts:
+    """What goes into a file beside the pixels."""
+
+    exif: bytes | None
+    recipe: str | None
+    """As JSON."""
+    profile: bytes
+    """Empty: none."""
+    dpi: tuple[float, float] | None
 
 
 def check_target(path: str | Path, bits: int = 8, long_side: int = 0) -> None:
@@ -157,7 +187,7 @@ def _format(path: Path, bits: int) -> str:
     return kind
 
 
-def _present(**options: bytes | None) -> dict[str, Any]:
+def _present(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value}
 
 
@@ -181,20 +211,24 @@ def _over_white(picture: "Picture") -> npt.NDArray[np.uint8]:
     return rounded
 
 
-def _write_png(file: IO[bytes], samples: Integers, exif: bytes | None, text: str | None) -> None:
+def _write_png(file: IO[bytes], samples: Integers, parts: FileParts) -> None:
+    exif, text, profile = parts.exif, parts.recipe, parts.profile
     if samples.dtype == np.uint8:
         notes = PngInfo()
         if text is not None:
             notes.add_itxt(RECIPE_KEY, text)
-        Image.fromarray(samples).save(
-            file, "PNG", pnginfo=notes, icc_profile=srgb_profile(), **_present(exif=exif)
-        )
+        options = _present(exif=exif, icc_profile=profile, dpi=parts.dpi)
+        Image.fromarray(samples).save(file, "PNG", pnginfo=notes, **options)
         return
     height, width, channels = samples.shape
     colour_type = 2 if channels == 3 else 6
     file.write(b"\x89PNG\r\n\x1a\n")
     _chunk(file, b"IHDR", struct.pack(">2I5B", width, height, 16, colour_type, 0, 0, 0))
-    _chunk(file, b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile()))
+    if profile:
+        name = b"sRGB" if profile == srgb_profile() else b"ICC Profile"
+        _chunk(file, b"iCCP", name + b"\0\0" + zlib.compress(profile))
+    if parts.dpi is not None:  # per metre
+        _chunk(file, b"pHYs", struct.pack(">2IB", *(round(d / 0.0254) for d in parts.dpi), 1))
     if exif:
         _chunk(file, b"eXIf", exif.removeprefix(b"Exif\0\0"))
     if text is not None:
@@ -232,13 +266,13 @@ def _paeth_filtered(samples: Integers, top: int, bottom: int) -> bytes:
     return filtered.tobytes()
 
 
-def _write_tiff(file: IO[bytes], samples: Integers, exif: bytes | None, text: str | None) -> None:
+def _write_tiff(file: IO[bytes], samples: Integers, parts: FileParts) -> None:
     height, width, channels = samples.shape
     rows = _rows_at_once(samples)
     strips = [_tiff_strip(samples[top : top + rows]) for top in range(0, height, rows)]
     lengths = [len(strip) for strip in strips]
     directory = ImageFileDirectory_v2()
-    for tag, value in (exif_as_tags(exif) if exif else {}).items():
+    for tag, value in (exif_as_tags(parts.exif) if parts.exif else {}).items():
         directory[tag] = value
     directory[256], directory[257] = width, height
     directory[258] = (samples.dtype.itemsize * 8,) * channels  # bits per sample
@@ -253,9 +287,13 @@ def _write_tiff(file: IO[bytes], samples: Integers, exif: bytes | None, text: st
     directory[317] = 2  # predictor: horizontal differences
     if channels == 4:
         directory[338] = 2  # alpha, colour not multiplied by it
-    if text is not None:
-        directory[700] = recipe_xmp(text)
-    directory[34675] = srgb_profile()
+    if parts.dpi is not None:
+        directory[282], directory[283] = parts.dpi
+        directory[296] = 2  # per inch
+    if parts.recipe is not None:
+        directory[700] = recipe_xmp(parts.recipe)
+    if parts.profile:
+        directory[34675] = parts.profile
     directory.save(file)
     file.writelines(strips)
 

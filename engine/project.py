@@ -1,10 +1,13 @@
 """Jobs in files: projects, and the recipes that exported pictures carry."""
 
 from pathlib import Path
+from typing import Any
 
 from engine.errors import BadInput
 from engine.files import read_json, read_plain, write_json
+from engine.film import CODECS, read_note
 from engine.image import Picture, read_recipe
+from engine.image_metadata import RECIPE_LIMIT
 from engine.job import Inputs, Job
 from engine.outputs import Sources, keep_apart
 from engine.settings import folders
@@ -19,7 +22,7 @@ def read_job(path: Path) -> Job:
     Raises `BadInput` that says what is wrong with the file or with a picture that it names.
     """
     if path.suffix.lower() != ".json":
-        recipe = read_recipe(path)
+        recipe = _of_film(path) if path.suffix.lower() in CODECS else read_recipe(path)
         if recipe is None:
             raise BadInput(f"{path} carries no recipe; only pictures that this program wrote do")
         return Job.from_recipe(recipe, path.parent)
@@ -31,6 +34,15 @@ def read_job(path: Path) -> Job:
     if not isinstance(recipe, dict):
         raise BadInput(f"{path} is not a project; a project is one JSON object")
     return Job.from_recipe(recipe, path.parent)
+
+
+def _of_film(path: Path) -> dict[str, Any] | None:
+    """Return the recipe in a video's comment, if that holds one."""
+    try:
+        recipe = read_json(read_note(path)[:RECIPE_LIMIT])
+    except (ValueError, RecursionError):
+        return None
+    return recipe if isinstance(recipe, dict) and "technique" in recipe else None
 
 
 def write_project(path: Path, job: Job) -> Path:

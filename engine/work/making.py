@@ -1,14 +1,16 @@
 """One job made into files: the picture with its recipe, and what belongs to it (film, figure)."""
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput, Mention, PareidoliaError
+from engine.export import Export
+from engine.export_files import export_picture
 from engine.files import check_writable
 from engine.film import Take, check_film, film, partial_film
-from engine.image import from_tensor, open_picture, save_picture
+from engine.image import Picture, from_tensor, open_picture, save_picture
 from engine.image_saving import check_target
 from engine.job import Job, carried, frames_of, opened, prepare
 from engine.outputs import Output, Sources, keep_apart
@@ -37,6 +39,8 @@ class MakeRequest:
     """Frames a second."""
     read: Sources = field(default_factory=Sources)
     """What is read besides the job's own sources."""
+    export: Export = Export()  # noqa: RUF009 - it cannot be changed
+    """How the picture is written, but for its bits."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePictu
         if drawn.failure is not None:
             raise drawn.failure
         return MadePicture(job, None, drawn.stopped, {})
-    path = _save(job, frame, partial(order.output) if drawn.stopped else order.output, order.bits)
+    export = replace(order.export, bits=str(order.bits))
+    path = _save(job, frame, partial(order.output) if drawn.stopped else order.output, export)
     figures = _figures(job, frame, path)
     if order.reel is not None and drawn.filmed:
         figures["film"] = str(partial_film(order.reel) if drawn.stopped else order.reel)
@@ -191,10 +196,11 @@ def figure(output: Path) -> Path:
     return output.with_name(f"{output.stem}.figure{output.suffix}")
 
 
-def _save(job: Job, frame: Frame, path: Path, bits: int) -> Path:
-    return save_picture(
-        from_tensor(frame.picture, carried(job)), path, recipe=job.recipe(), bits=bits
-    )
+def _save(job: Job, frame: Frame, path: Path, export: Export) -> Path:
+    content = job.inputs.content
+    photo = content.path if isinstance(content, Picture) else None
+    picture = from_tensor(frame.picture, carried(job))
+    return export_picture(picture, path, export, job.recipe(), photo)
 
 
 def _figures(job: Job, frame: Frame, path: Path) -> dict[str, Any]:
