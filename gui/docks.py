@@ -60,9 +60,10 @@ class Docks(QObject):
         for before, after in pairwise(TOGETHER):
             window.tabifyDockWidget(docks[before], docks[after])
         window.splitDockWidget(docks["timeline"], docks["losses"], Qt.Orientation.Horizontal)
-        window.tabifyDockWidget(docks["timeline"], docks["results"])
-        window.tabifyDockWidget(docks["results"], docks["queue"])
+        window.tabifyDockWidget(docks["network"], docks["variants"])
+        window.tabifyDockWidget(docks["timeline"], docks["queue"])
         window.tabifyDockWidget(docks["losses"], docks["log"])
+        docks["network"].raise_()
         docks[TOGETHER[0]].raise_()
         docks["timeline"].raise_()
         docks["losses"].raise_()

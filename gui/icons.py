@@ -22,6 +22,13 @@ def icon(name: str, palette: QPalette) -> QIcon:
     return made
 
 
+def untinted(pixmap: QPixmap) -> QIcon:
+    """Return a picture as an icon that looks the same in a selected row."""
+    made = QIcon(pixmap)
+    made.addPixmap(pixmap, QIcon.Mode.Selected)
+    return made
+
+
 def _drawn(name: str, colour: str) -> QPixmap:
     text = (FOLDER / f"{name}.svg").read_text("utf-8").replace("currentColor", colour)
     renderer = QSvgRenderer(QByteArray(text.encode()))

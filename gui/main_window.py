@@ -41,12 +41,15 @@ from gui.flow.occluder import OccluderFlow
 from gui.flow.options import OptionsFlow
 from gui.flow.overlays import OverlayFlow
 from gui.flow.pointer import PointerFlow
+from gui.flow.project import ProjectFlow
 from gui.flow.queue import QueueFlow
-from gui.flow.results import ResultsFlow
+from gui.flow.recent import RecentFilesFlow
+from gui.flow.recovery import RecoveryFlow
 from gui.flow.running import RunFlow
 from gui.flow.session_restore import SessionRestore
 from gui.flow.show_original import ShowOriginalFlow
 from gui.flow.status import StatusFlow
+from gui.flow.variants import VariantsFlow
 from gui.garbage import Garbage
 from gui.job_bar import JobBar
 from gui.panels.editors import commit_typed
@@ -59,15 +62,17 @@ from gui.panels.losses import LossPanel
 from gui.panels.network_tree import NetworkTreePanel
 from gui.panels.notice import Notice
 from gui.panels.queue import QueuePanel
-from gui.panels.results import ResultsPanel
 from gui.panels.run_bar import RunBar
 from gui.panels.settings_form import SettingsForm
 from gui.panels.timeline import TimelinePanel
+from gui.panels.variants import VariantsPanel
 from gui.pictures import Pictures
 from gui.run.controller import RunController, State
 from gui.run.maps import MapsController
 from gui.run.networks import Networks
+from gui.run.project_writer import ProjectWriter
 from gui.run.queue import QueueController
+from gui.run.variants import Variants
 from gui.session import Session
 from gui.studio import Studio
 from gui.window_settings import window_settings
@@ -80,7 +85,7 @@ PRESENTED = 160
 """Per cent of the usual size of text, for an audience."""
 TITLE_BAR = 32
 """Pixels of a screen's height that the frame around a window may take."""
-LAYOUT_VERSION = 6
+LAYOUT_VERSION = 7
 
 
 def first_size(screen: QSize) -> QSize:
@@ -96,7 +101,6 @@ class MainWindow(QMainWindow):
         """`set_theme` gives the program a theme and returns whether it is dark."""
         super().__init__()
         self.setObjectName("mainWindow")
-        self.setWindowTitle("Pareidolia")
         self.setDockNestingEnabled(True)
         self.setAnimated(False)  # tabs that move along would be left where they were
         self.session = session
@@ -123,6 +127,8 @@ class MainWindow(QMainWindow):
         self.pictures = Pictures(self.background, self)
         memory = self.session.preferences.history_mib << 20
         self.controller = RunController(self.networks, memory, self)
+        self.project_writer = ProjectWriter(self.background, self)
+        self.variants = Variants(self.background, self.project_writer, self)
         self.queue = QueueController(self.controller.turn, self)
         self.maps = MapsController(self.networks, self)
 
@@ -149,7 +155,7 @@ class MainWindow(QMainWindow):
         self.inspect.setDocumentMode(True)
         self.lesson = LessonPanel()
         self.timeline = TimelinePanel()
-        self.results_panel = ResultsPanel()
+        self.variants_panel = VariantsPanel()
         self.queue_panel = QueuePanel()
         self.losses = LossPanel()
         self.log = LogPanel()
@@ -159,12 +165,12 @@ class MainWindow(QMainWindow):
         for name, title, area, widget in (
             ("inputs", self.tr("Pictures"), Docks.LEFT, self.inputs),
             ("network", self.tr("Network"), Docks.LEFT, self.tree),
+            ("variants", self.tr("Variants"), Docks.LEFT, self.variants_panel),
             ("settings", self.tr("Settings"), Docks.RIGHT, self.explained_form),
             ("sight", self.tr("What it sees"), Docks.RIGHT, self.live_maps),
             ("inspect", self.tr("Inspect"), Docks.RIGHT, self.inspect),
             ("lesson", self.tr("Lesson"), Docks.RIGHT, self.lesson),
             ("timeline", self.tr("Timeline"), Docks.BOTTOM, self.timeline),
-            ("results", self.tr("Results"), Docks.BOTTOM, self.results_panel),
             ("queue", self.tr("Queue"), Docks.BOTTOM, self.queue_panel),
             ("losses", self.tr("Losses"), Docks.BOTTOM, self.losses),
             ("log", self.tr("Log"), Docks.BOTTOM, self.log),
@@ -199,12 +205,14 @@ class MainWindow(QMainWindow):
         )
         self.running = RunFlow(
             self.studio, self.controller, self.canvas_content, self.run_bar, self.losses, self.timeline,
-            self.background, self,
+            self.variants, self.background, self,
         )  # fmt: skip
         self.files = FilesFlow(
             self.studio, self.session, self.running, self.canvas_content, self.background, self
         )
-        self.results_flow = ResultsFlow(self)
+        self.project = ProjectFlow(self)
+        self.recovery = RecoveryFlow(self)
+        self.recent_files = RecentFilesFlow(self)
         self.queue_flow = QueueFlow(self.studio, self.queue, self.queue_panel, self)
         self.gray = GrayFlow(self.studio, self.pictures, self.notice, self)
         self.film_flow = FilmFlow(self.running, self.files, self.background, self)
@@ -240,6 +248,7 @@ class MainWindow(QMainWindow):
         self.full_screen = FullScreen(self)
         self.help_flow = HelpFlow(self)
         self.menus = MenusFlow(self)
+        self.variants_flow = VariantsFlow(self)
         self.actions_table = Actions(self, self.menus.handlers())
         self.menus.bind(self.actions_table)
         self.show_original = ShowOriginalFlow(self.canvas, self.actions_table["original"], self)
@@ -248,11 +257,13 @@ class MainWindow(QMainWindow):
         self.film_flow.bind(self.actions_table["save_film"])
         self.figures.bind(self.actions_table["show_figure"])
         self.overlays.bind(self.actions_table["save_overlay"])
-        self.results_flow.failed.connect(self.status.warn)
         self.queue_flow.said.connect(self.status.say)
         self.queue_flow.failed.connect(self.status.warn)
         self.queue_flow.titled.connect(self.docks["queue"].setWindowTitle)
-        for flow in (self.film_flow, self.figures, self.overlays):
+        for flow in (
+            self.film_flow, self.figures, self.overlays, self.project, self.recovery,
+            self.variants_flow,
+        ):  # fmt: skip
             flow.said.connect(self.status.say)
             flow.failed.connect(self.status.warn)
         self.running.notes_changed.connect(self.form.set_notes)
@@ -267,7 +278,7 @@ class MainWindow(QMainWindow):
         self.tree.layer_selected.connect(self.inspection.on_layer)
         self.inputs.show_requested.connect(self.canvas_content.show_input)
         self.canvas.dropped.connect(self.input_pictures.drop)
-        self.input_pictures.project_dropped.connect(self.files.open_path)
+        self.input_pictures.project_dropped.connect(self.project.open_path)
         self.input_pictures.lesson_dropped.connect(self.lessons.document.open_path)
         self.input_pictures.weights_dropped.connect(self.dialogs.import_weights)
         self.input_pictures.folder_dropped.connect(self.inspection.take_folder)
@@ -369,6 +380,7 @@ class MainWindow(QMainWindow):
             self.canvas.viewport().removeEventFilter(self)
             QTimer.singleShot(0, self.layers.begin)
             QTimer.singleShot(0, self.queue_flow.begin)
+            QTimer.singleShot(0, self.recovery.begin)
         return super().eventFilter(watched, event)
 
     def hideEvent(self, event: QHideEvent) -> None:
@@ -384,11 +396,15 @@ class MainWindow(QMainWindow):
                 break
             above.close()
         self.lessons.document.put_aside()
+        self.project.put_aside()
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop the run first; the window goes when its iteration has ended."""
         if not self._closing and not self.lessons.document.may_leave(self.close):
+            event.ignore()
+            return
+        if not self._closing and not self.project.may_leave(self.close):
             event.ignore()
             return
         if not self._closing:
@@ -399,6 +415,11 @@ class MainWindow(QMainWindow):
         if self.controller.active:
             self.controller.stop()
             self.status.say(self.tr("Finishing the iteration, then closing…"))
+            event.ignore()
+            return
+        if not self.project.close():
+            self.status.say(self.tr("Writing, then closing…"))
+            QTimer.singleShot(AGAIN_MS, self.close)
             event.ignore()
             return
         self.live.close()

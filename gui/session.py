@@ -21,9 +21,10 @@ from engine.errors import BadInput
 from engine.files import read_plain, write_json
 from engine.finish import read_finish
 from engine.image import Picture
-from engine.job import Inputs, Job, Source
+from engine.job import Inputs, Job
 from engine.named_files import check_local
 from engine.places import data_folder
+from engine.recipe_values import Source
 from engine.settings import setting
 from engine.task import Technique
 from engine.techniques import TECHNIQUES
@@ -60,6 +61,10 @@ class Preferences:
     history_mib: int = setting(
         256, "History", "Memory for the moments that the timeline keeps of a run.",
         low=16, high=65536, unit="MiB", log=True, group="Run",
+    )  # fmt: skip
+    pictures_in_projects: bool = setting(
+        True, "Pictures inside", "Put the photos and paintings into the project's file, so that it can "
+        "be opened on another computer.", group="Projects",
     )  # fmt: skip
 
 

@@ -45,6 +45,8 @@ class Studio(QObject):
 
     changed = Signal(object, object)
     """Job before, job after."""
+    filled = Signal(object, object)
+    """The same, of a change that is nobody's edit; `changed` has been emitted."""
 
     def __init__(
         self, job: Job | None = None, parent: QObject | None = None,
@@ -140,7 +142,9 @@ class Studio(QObject):
         """Name a class or folder where the technique needs one and has none; no edit of a person's."""
         technique = filled(self.technique, values)
         if technique != self.technique:
-            self._set(replace(self._job, technique=technique))
+            before = self._job
+            self._set(replace(before, technique=technique))
+            self.filled.emit(before, self._job)
 
     def apply_preset(self, name: str, values: Mapping[str, Any]) -> None:
         """Take a preset: its settings, and the defaults for all that it does not name.

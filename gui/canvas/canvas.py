@@ -53,7 +53,7 @@ class Canvas(ToolView):
         self._grip: float | None = None  # from the pointer to the divider while it is dragged
         self._focus_by_key = False
         self.caption = Caption(self.viewport())
-        self._hint = self.tr("Drop a photo here, or press Ctrl+O")
+        self._hint = self.tr("Drop a photo here, or press Ctrl+I")
         self._description = ""
         self._names: tuple[str, str] | None = None
         self._labels: tuple[decoration.Labelled, ...] = ()

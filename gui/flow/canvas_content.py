@@ -105,7 +105,7 @@ class CanvasContent(QObject):
     def _show_hint(self) -> None:
         """Say on the empty canvas what is to be done next."""
         if "content" in self._studio.technique.inputs:
-            self._canvas.set_hint(self.tr("Drop a photo here, or press Ctrl+O"))
+            self._canvas.set_hint(self.tr("Drop a photo here, or press Ctrl+I"))
         else:
             lacks = missing(self._studio.job)
             self._canvas.set_hint(lacks or self.tr("Press Run (F5) to make a picture"))

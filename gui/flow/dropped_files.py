@@ -11,6 +11,7 @@ from engine.image_formats import SUFFIXES as PICTURES
 from engine.lesson import SUFFIX as LESSON
 from engine.networks.weights import SUFFIXES as WEIGHTS
 from engine.task import Technique
+from engine.work.project_file import ENDING
 
 
 @dataclass
@@ -41,7 +42,7 @@ def belongings(paths: Sequence[str], technique: Technique, places: int | None) -
         name, suffix = path.name, path.suffix.lower()
         if path.is_dir():
             _only_one(found, "folder", text)
-        elif suffix == ".json":
+        elif suffix in (ENDING, ".json"):
             _only_one(found, "project", text)
         elif suffix == LESSON:
             _only_one(found, "lesson", text)

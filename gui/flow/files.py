@@ -1,11 +1,11 @@
-"""Pictures and projects to and from files, read and written in the background."""
+"""Pictures to and from files, with the jobs that made them, read and written in the background."""
 
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QImage
@@ -13,25 +13,22 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from engine.errors import BadInput, PareidoliaError
 from engine.image import Picture, save_picture
-from engine.image_formats import WRITTEN
 from engine.image_saving import check_target
 from engine.job import Job
-from engine.project import check_apart, read_job, write_project
+from engine.project import check_apart, read_job
 from gui.background import Background
-from gui.dialogs.file_dialogs import file_to_open, file_to_save
+from gui.dialogs.file_dialogs import file_to_save
 from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import Unsaved, offer_again
-from gui.flow.canvas_content import CanvasContent
+from gui.flow.canvas_content import CanvasContent, CanvasPicture
 from gui.flow.input_pictures import kept
 from gui.flow.result_files import made_figure, written_and_told
 from gui.flow.running import RunFlow
 from gui.panels.editors import commit_typed
+from gui.run.variants import VariantEntry
 from gui.session import Session, with_paths
 from gui.studio import Studio
 from gui.wording import worded
-
-if TYPE_CHECKING:
-    pass
 
 FIGURES = "PNG (*.png);;JPEG (*.jpg);;WebP (*.webp);;TIFF (*.tif);;AVIF (*.avif);;JPEG XL (*.jxl)"
 PICTURES = f"{FIGURES};;PNG, 16 bit (*.png)"
@@ -39,7 +36,7 @@ log = logging.getLogger("pareidolia.files")
 
 
 class FilesFlow(QObject):
-    """Save, open, copy, branch."""
+    """Save, copy and use pictures; open recipes."""
 
     said = Signal(str)
     """A sentence about what was done."""
@@ -166,9 +163,20 @@ class FilesFlow(QObject):
         if current is None or not {"start", "content"} & set(self.studio.technique.inputs):
             self.said.emit(self.tr("This technique does not start from a picture."))
             return
-        self.background.submit(partial(kept, current.image), self._on_branch, self._on_failed)
+        done = partial(self._on_branch, self._made_by(current))
+        self.background.submit(partial(_kept, current.image), done, self._on_failed)
 
-    def _on_branch(self, path: str) -> None:
+    def _made_by(self, current: CanvasPicture) -> tuple[VariantEntry, int] | None:
+        """Return the variant and the iteration of a picture on the canvas, if it is of a run."""
+        record = self.running.record
+        if current.kind not in ("frame", "moment") or record is None or record.entry is None:
+            return None
+        return record.entry, current.iteration
+
+    def _on_branch(self, made: tuple[VariantEntry, int] | None, found: tuple[str, str]) -> None:
+        path, digest = found
+        if made is not None:
+            self.running.branching.note(digest, *made)
         technique = self.studio.technique
         if "start" in technique.inputs:
             changed = technique.begun_with_picture()
@@ -177,67 +185,41 @@ class FilesFlow(QObject):
         else:
             self.studio.set_inputs(self.tr("Use as start"), content=path)
         self.said.emit(self.tr("The next run starts from this picture."))
+        if made is not None:
+            text = self.tr("The next run starts from this picture, as a variant of {0}.")
+            self.said.emit(text.format(made[0].name))
 
     def use_image(self, role: str, image: QImage) -> None:
         """Let the picture on the canvas be the content, a style or the guide."""
-        self.background.submit(partial(kept, image), partial(self._on_use, role), self._on_failed)
+        current = self.canvas_content.current
+        made = None if current is None or current.image is not image else self._made_by(current)
+        done = partial(self._on_use, role, made)
+        self.background.submit(partial(_kept, image), done, self._on_failed)
 
-    def _on_use(self, role: str, path: str) -> None:
+    def _on_use(
+        self, role: str, made: tuple[VariantEntry, int] | None, found: tuple[str, str]
+    ) -> None:  # fmt: skip
+        path, digest = found
+        if made is not None and role == "content":
+            self.running.branching.note(digest, *made)
         if role == "style":
             styles = (*self.studio.job.inputs.styles, (path, 1.0))
             self.studio.set_inputs(self.tr("Use as style"), styles=styles)
         else:
             self.studio.set_inputs(self.tr("Use as {0}").format(role), **{role: path})
 
-    # -- projects -------------------------------------------------------------------------
+    # -- jobs in files --------------------------------------------------------------------
 
-    @Slot()
-    def save_project(self) -> None:
-        """Ask where to, then write everything set up here as a project."""
-        commit_typed()
-        self._ask_project(self.studio.job, self.suggestion(".json"))
+    def read_recipe(self, path: Path) -> None:
+        """Set everything up as a recipe says, of a picture or on its own (.json).
 
-    def _ask_project(self, job: Job, name: str) -> None:
-        title, kinds = self.tr("Save project"), self.tr("Projects (*.json)")
-        check = partial(_check_apart, job)
-        answer = file_to_save(self.window, "project", title, name, kinds, check)
-        if answer is not None:
-            again = partial(self._ask_project, job, str(answer[0]))
-            unsaved = partial(offer_again, self.window, title, again=again)
-            self._write_project(job, answer[0], unsaved)
-
-    def write_project(self, path: Path) -> None:
-        """Write the job as a project that `render` and this window read."""
-        self._write_project(self.studio.job, path)
-
-    def _write_project(self, job: Job, path: Path, unsaved: Unsaved | None = None) -> None:
-        if not self._is_an_input(path, job):
-            work = apart(path, partial(write_project, path, job))
-            failed = partial(self._on_unsaved, unsaved)
-            self.background.submit(work, self._on_saved, failed, keep=True)
-
-    @Slot()
-    def open_project(self) -> None:
-        """Ask for a project, or a picture that carries its recipe."""
-        filters = self.tr("Projects and pictures {0}").format(
-            f"(*.json {' '.join(f'*{suffix}' for suffix in WRITTEN)})"
-        )
-        path = file_to_open(self.window, "project", self.tr("Open project"), filters)
-        if path is not None:
-            self.read_project(path)
-
-    @Slot(str)
-    def open_path(self, path: str) -> None:
-        """Open a project by its path."""
-        self.read_project(Path(path))
-
-    def read_project(self, path: Path) -> None:
-        """Set everything up as a project says; nothing is lost when it cannot be read."""
+        It can be undone, and nothing is lost when it cannot be read.
+        """
         self.background.submit(
-            partial(read_job, path), partial(self._on_project, path), self._on_failed
+            partial(read_job, path), partial(self._on_recipe, path), self._on_failed
         )
 
-    def _on_project(self, path: Path, job: Job) -> None:
+    def _on_recipe(self, path: Path, job: Job) -> None:
         self.session.remember_file(str(path))
         self.studio.open(self.tr("Open {0}").format(path.name), with_paths(job))
         if path.suffix.lower() != ".json":
@@ -266,6 +248,12 @@ class FilesFlow(QObject):
             self.failed.emit(worded(error))
         else:
             raise error
+
+
+def _kept(image: QImage) -> tuple[str, str]:
+    """Write an image into the program's own folder; return its path and its check sum."""
+    path = kept(image)
+    return path, hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _bits(chosen: str) -> int:

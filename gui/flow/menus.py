@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, Slot
@@ -31,9 +30,12 @@ class MenusFlow(QObject):
         """Return what carries out each action."""
         w = self.window
         return {
+            "new": w.project.new,
+            "open": w.project.open,
+            "save": w.project.save,
+            "save_as": w.project.save_as,
             "open_content": w.input_pictures.choose_content,
             "add_style": w.input_pictures.choose_style,
-            "open_project": w.files.open_project,
             "camera": w.live.camera,
             "play_film": w.live.choose_film,
             "freeze": w.live.freeze,
@@ -42,7 +44,6 @@ class MenusFlow(QObject):
             "save_figure": w.files.save_figure,
             "save_overlay": w.overlays.save,
             "save_film": w.film_flow.save,
-            "save_project": w.files.save_project,
             "preferences": w.dialogs.preferences,
             "quit": w.close,
             "undo": w.studio.undo_stack.undo,
@@ -53,13 +54,14 @@ class MenusFlow(QObject):
             "save_preset": w.dialogs.save_preset,
             "delete_preset": w.dialogs.delete_preset,
             "run": w.running.start,
+            "continue": w.variants_flow.go_on,
             "pause": w.running.pause,
             "step": w.running.step,
             "stop": w.controller.stop,
             "queue_job": w.queue_flow.add_job,
             "queue_photos": w.queue_flow.add_photos,
             "branch": w.files.branch,
-            "larger": w.results_flow.larger_shown,
+            "larger": w.variants_flow.larger_shown,
             "fit": w.canvas.fit,
             "actual_size": w.canvas.actual_size,
             "zoom_in": w.canvas.zoom_in,
@@ -117,9 +119,7 @@ class MenusFlow(QObject):
         view.addSeparator()
         view.addMenu(docks)
         file_menu = next(iter(actions.menus.values()))
-        self.recent_menu = QMenu(self.tr("Open &recent"), w)
-        self.recent_menu.aboutToShow.connect(self._fill_recent)
-        file_menu.insertMenu(actions["save_picture"], self.recent_menu)
+        file_menu.insertMenu(actions["save"], w.recent_files.menu)
         self._on_state(w.controller.state)
         self._on_live(w.live.active)
         self._on_showing()
@@ -136,6 +136,11 @@ class MenusFlow(QObject):
         self.actions["step"].setEnabled(state in (State.IDLE, State.RUNNING, State.PAUSED))
         self.actions["stop"].setEnabled(active and state is not State.STOPPING)
         self._on_showing()
+
+    def show_continue(self, possible: bool) -> None:
+        """Let a stopped run be continued, or not."""
+        if self.actions is not None:
+            self.actions["continue"].setEnabled(possible)
 
     @Slot()
     def _on_showing(self) -> None:
@@ -214,23 +219,6 @@ class MenusFlow(QObject):
         names = [n for n, d in described.items() if d.names_layers or d.names_channels]
         automatic = {name: described[name].default for name in names}
         w.studio.set_settings(self.tr("Use suggested layers"), automatic)
-
-    @Slot()
-    def _fill_recent(self) -> None:
-        self.recent_menu.clear()
-        for path in self.window.session.recent:
-            action = self.recent_menu.addAction(Path(path).name.replace("&", "&&"))
-            action.setToolTip(path)
-            action.triggered.connect(partial(self.open_recent, path))
-        if not self.window.session.recent:
-            self.recent_menu.addAction(self.tr("nothing yet")).setEnabled(False)
-
-    def open_recent(self, path: str, _checked: bool = False) -> None:
-        """Open a recent project, or take a recent picture as the photo."""
-        if path.lower().endswith(".json"):
-            self.window.files.read_project(Path(path))
-        else:
-            self.window.input_pictures.drop([path])
 
     @Slot(str)
     def _on_weights_missing(self, sentence: str) -> None:

@@ -12,7 +12,7 @@ from engine.image import Picture, open_picture, save_picture
 from engine.job import Job, carried, prepare
 from engine.reduced import open_for, side_needed
 from gui.flow.finish import finished_picture
-from gui.run.results import is_reference
+from gui.run.referenced import is_reference
 from gui.run.worker import RunResult
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from engine.image import Picture
 from engine.job import Job
 from engine.steering import STYLE_WEIGHTS
 from gui.background import Background
+from gui.flow.branching import Branching
 from gui.flow.canvas_content import CanvasContent
 from gui.flow.finish import FinishFlow
 from gui.flow.readiness import missing, same_pictures, waiting, wanted
@@ -26,7 +27,7 @@ from gui.run.controller import RunController, State
 from gui.run.history import Moment
 from gui.run.mailbox import Point, PreviewImage
 from gui.run.pace import words
-from gui.run.results import Results
+from gui.run.variants import VariantEntry, Variants
 from gui.run.worker import RunResult
 from gui.session import path_of
 from gui.studio import Studio
@@ -58,10 +59,12 @@ class RunFlow(ShownRun):
     """A setting that has to be filled in before the run."""
     finished = Signal()
     """A run has ended and left its result."""
+    turned = Signal()
+    """The pictures of another run are those on the canvas."""
 
     def __init__(
         self, studio: Studio, controller: RunController, canvas_content: CanvasContent, bar: RunBar,
-        losses: LossPanel, timeline: TimelinePanel, background: Background,
+        losses: LossPanel, timeline: TimelinePanel, variants: Variants, background: Background,
         parent: QObject | None = None,
     ) -> None:  # fmt: skip
         super().__init__(canvas_content, parent)
@@ -70,9 +73,11 @@ class RunFlow(ShownRun):
         self._coming: RunRecord | None = None
         """A run that has not shown anything yet: until then the last one stays."""
         self._last: RunRecord | None = None
-        """The run that is under way or was the last one: that of the timeline."""
+        """The run of the timeline: the one under way, or the last that was made or shown."""
+        self._made: RunRecord | None = None
+        """The run whose moments are in the controller's history."""
         self._sentence = ""
-        self.results = Results(background, self)
+        self.variants, self.branching = variants, Branching(self)
         self.finishing = FinishFlow(studio, canvas_content, background, self.finisher_of, self)
         canvas_content.finishing = self.finishing
         self.forecasts = True
@@ -90,6 +95,7 @@ class RunFlow(ShownRun):
         controller.points.connect(self._on_points)
         controller.history_changed.connect(self._on_history)
         controller.steered.connect(self._on_steered)
+        controller.kept.connect(self._on_kept)
         controller.ended.connect(self._on_ended)
         controller.failed.connect(self._on_failed)
         controller.forecast_made.connect(self._on_forecast)
@@ -120,6 +126,17 @@ class RunFlow(ShownRun):
         if not self.controller.active:
             self._begin(job)
             self.controller.start(job)
+
+    def go_on(
+        self, entry: VariantEntry, job: Job, checkpoint: bytes, moments: list[Moment]
+    ) -> None:
+        """Continue the run of a variant from a checkpoint, with the moments of its timeline so far."""
+        if self.controller.active:
+            return
+        same = self._made is not None and self._made.entry is entry
+        moments = self.controller.history.moments() if same else moments
+        self._begin(job, entry, clear=not same)
+        self.controller.start(job, checkpoint=checkpoint, moments=moments)
 
     def _lacks(self) -> bool:
         """Whether something is missing; then it is said, and a setting is asked for in its place."""
@@ -159,12 +176,15 @@ class RunFlow(ShownRun):
         """Return how results are finished now."""
         return self.studio.job.finish
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: Job, entry: VariantEntry | None = None, clear: bool = True) -> None:
         if self.controller.active:
             return
         self._forecast_timer.stop()
-        self._coming, self._sentence = RunRecord(job), ""
-        self.losses.clear()
+        self._coming, self._sentence = RunRecord(job, entry=entry), ""
+        if entry is not None:
+            self._coming.changes = [c for c in job.changes if c[0] < entry.iteration]
+        if clear:
+            self.losses.clear()
         self.notes_changed.emit({})
         log.info("%s, %s", job.technique.title, job.network)
 
@@ -186,9 +206,13 @@ class RunFlow(ShownRun):
             self._coming.job = job
             self._coming.film_frames = self.controller.film_frames
             self._coming.labels = self.controller.labels
+            self._coming.total = sum(stage.iterations for stage in plan)
             content = job.inputs.content
             self._coming.finisher = Finisher(content if isinstance(content, Picture) else None)
         self.bar.begin(sum(stage.iterations for stage in plan), device)
+        if self.controller.note:
+            self.said.emit(self.controller.note)
+            log.warning("%s", self.controller.note)
         done = 1
         for stage in plan if 1 < len(plan) <= MARKED_SCALES else []:
             self.losses.mark_scale(done, f"{stage.size[1]}x{stage.size[0]}")
@@ -197,22 +221,39 @@ class RunFlow(ShownRun):
     @Slot(object)
     def _on_shown(self, shown: PreviewImage) -> None:
         self._arrive()
+        record = self._last
+        if record is not None and record.entry is not None and record.entry.thumbnail.isNull():
+            self.variants.show_first(record.entry, shown.image)
         if self.timeline.is_live() and self.record is self._last:
             self.canvas_content.show_frame(shown)
 
     def _arrive(self) -> None:
         """Let the new run take the place of the last one: it has something to show."""
         if self._coming is not None:
-            self._last, self._coming = self._coming, None
-            self._turn_to(self._last)
-            self.timeline.clear()
-            for iteration, values in self._last.changes:
-                for text in self._in_short(values):
-                    self.timeline.mark_change(iteration, text)
+            record, self._coming = self._coming, None
+            if record.entry is None:
+                branched = self.branching.of(record.job)
+                record.entry = self.variants.begin(
+                    record.job, record.total, record.labels, self.finish(), branched
+                )
+            else:
+                self.variants.begin_again(record.entry)
+            self._made = record
+            self._follow(record)
+
+    def _follow(self, record: RunRecord) -> None:
+        """Let a run's moments be those of the timeline, and its pictures those on the canvas."""
+        self._last = record
+        self._turn_to(record)
+        self.timeline.clear()
+        for iteration, values in record.changes:
+            for text in self._in_short(values):
+                self.timeline.mark_change(iteration, text)
 
     def _turn_to(self, record: RunRecord) -> None:
         """Let a run's pictures be those on the canvas."""
         self.record = record
+        self.turned.emit()
         self.canvas_content.run_content = path_of(record.job.inputs.content)
         self.canvas_content.run_labels = record.labels
 
@@ -227,17 +268,56 @@ class RunFlow(ShownRun):
         self.show_moment(moment)
 
     def take_up(self, record: RunRecord, image: QImage) -> None:
-        """Show a result of an earlier run; a run that is under way goes on.
+        """Show the result of a run, and its timeline; a run that is under way goes on with its own.
 
         `image` is that of the result before it is finished.
         """
+        if self._made is not None and self._made.entry is record.entry and self._made.result:
+            record = self._made  # it knows more
         result = record.result
         assert result is not None
-        self._turn_to(record)
-        if record.kept is not None:
-            self.studio.edit(self.tr("Show result {0}").format(record.kept.number),
-                             finish=record.kept.finish)  # fmt: skip
+        if self.controller.active:
+            self._turn_to(record)
+        else:
+            self._follow(record)
+            self._show_history()
+        if record.entry is not None:
+            self.studio.edit(self.tr("Show {0}").format(record.entry.name),
+                             finish=record.entry.finish)  # fmt: skip
         self.canvas_content.show_result(image, result)
+
+    def follow(self) -> None:
+        """Show the run under way again."""
+        if self._made is not None and self._coming is None:
+            self._follow(self._made)
+            self._show_history()
+            self._on_live()
+
+    def let_go(self) -> None:
+        """Show the photo: the variant whose pictures were on the canvas is no more."""
+        if self._last is self.record:
+            self._last = None
+            self.timeline.clear()
+        self.record = None
+        self.canvas_content.show_content()
+        self.turned.emit()
+
+    def forget(self) -> None:
+        """Show no run any more: another project is there."""
+        self.record = self._last = self._made = None
+        self.controller.history.clear()
+        self.timeline.clear()
+        self.losses.clear()
+        self.bar.finish("")
+        self.canvas_content.run_content, self.canvas_content.run_labels = None, None
+        self.canvas_content.show_content()
+        self.turned.emit()
+
+    def moments_by_variant(self) -> dict[str, list[Moment]]:
+        """Return the moments that are in memory, by the id of their variant."""
+        if self._made is None or self._made.entry is None:
+            return {}
+        return {self._made.entry.id: self.controller.history.moments()}
 
     @Slot(list)
     def _on_points(self, points: list[Point]) -> None:
@@ -251,9 +331,17 @@ class RunFlow(ShownRun):
     @Slot()
     def _show_history(self) -> None:
         self._history_timer.stop()
-        moments = self.controller.history.moments()
+        moments = self.moments()
         if moments and self._coming is None:
             self.timeline.set_moments(moments)
+
+    def moments(self) -> list[Moment]:
+        """Return the moments of the timeline's run."""
+        if self._last is None:
+            return []
+        if self._last.moments is not None:
+            return self._last.moments
+        return self.controller.history.moments()
 
     @Slot()
     def _show_pace(self) -> None:
@@ -262,10 +350,12 @@ class RunFlow(ShownRun):
         job = self.controller.job
         memory = peak_memory(choose_device(job.device)) if job else 0
         self.bar.show_pace(self.controller.state, self.controller.pace, memory)
+        if self._coming is None and self._made is not None and self._made.entry is not None:
+            self.variants.show_reached(self._made.entry, self.controller.pace.iteration)
 
     @Slot(int, object)
     def _on_steered(self, iteration: int, values: Mapping[str, Any]) -> None:
-        record = self._coming or self._last
+        record = self._coming or self._made
         if record is not None:
             record.changes.append((iteration, values))
         for text in self._in_short(values):
@@ -285,6 +375,16 @@ class RunFlow(ShownRun):
         return texts
 
     @Slot(object)
+    def _on_kept(self, result: RunResult | None) -> None:
+        if result is None:
+            return
+        self._arrive()
+        if self._made is not None and self._made.entry is not None:
+            moments = self.controller.history.moments()
+            written = self.controller.schedule.written
+            self.variants.keep(self._made.entry, result, moments, written)
+
+    @Slot(object)
     def _on_ended(self, result: RunResult | None) -> None:
         self.notes_changed.emit({})
         if result is None:
@@ -292,10 +392,14 @@ class RunFlow(ShownRun):
             self.bar.finish(self._sentence or self.tr("stopped; there is no picture yet"))
             return
         self._arrive()
-        if self._last is not None:
-            self._last.result = result
-            self._last.kept = self.results.add(result, self._last.labels, self.finish())
-            if self.record is self._last and self.finish() != Finish():
+        record = self._made
+        if record is not None and record.entry is not None:
+            record.result = replace(result, checkpoint=None)  # that is for the file alone
+            if self.record is record:  # else it is finished as it was when another was shown
+                record.entry.finish = self.finish()
+            self.variants.end(record.entry)
+            self.variants.keep(record.entry, result, self.controller.history.moments())
+            if self.record is record and self.finish() != Finish():
                 self.finishing.refresh()
         self._show_history()
         end = self.tr("done") if result.complete else self.tr("stopped")
@@ -323,7 +427,7 @@ class RunFlow(ShownRun):
 
     @Slot()
     def _on_live(self) -> None:
-        moments = self.controller.history.moments()
+        moments = self.moments()
         if moments:
             self.show_moment(moments[-1])
 
@@ -331,8 +435,8 @@ class RunFlow(ShownRun):
 
     @Slot(object, object)
     def _on_job(self, before: Job, after: Job) -> None:
-        if self.record is not None and self.record.kept is not None:
-            self.results.finish(self.record.kept, after.finish)
+        if self.record is not None and self.record.entry is not None:
+            self.variants.finish(self.record.entry, after.finish)
         running = self.controller.job
         if running is None:
             if replace(before, finish=after.finish) != after:

@@ -13,7 +13,8 @@ from engine.task import Labels
 from gui.flow.canvas_content import CanvasContent
 from gui.pixels import picture_of
 from gui.run.film_frames import FilmFrames
-from gui.run.results import StoredResult
+from gui.run.history import Moment
+from gui.run.variants import VariantEntry
 from gui.run.worker import RunResult
 from gui.session import path_of
 
@@ -28,8 +29,11 @@ class RunRecord:
     film_frames: FilmFrames | None = None
     labels: Labels | None = None
     finisher: Finisher | None = None
-    kept: StoredResult | None = None
-    """Its place among the results of this session."""
+    entry: VariantEntry | None = None
+    """The variant that it makes, or has made."""
+    moments: list[Moment] | None = None
+    """Of its timeline, as they were read; None: they are in the controller's history."""
+    total: int = 0
 
 
 class ShownRun(QObject):

@@ -19,7 +19,7 @@ _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 PANELS = {
     "canvas": "canvas", "inputs": "pictures", "network": "network", "settings": "settings",
     "sight": "what-it-sees", "inspect": "inspect", "lesson": "lesson", "timeline": "timeline",
-    "results": "results", "queue": "queue", "losses": "losses", "log": "log",
+    "variants": "variants", "queue": "queue", "losses": "losses", "log": "log",
 }  # fmt: skip
 """Headings of the page about the window, by dock."""
 

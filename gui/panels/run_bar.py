@@ -13,6 +13,7 @@ class RunBar(QWidget):
     """The line under the canvas."""
 
     run_requested = Signal()
+    continue_requested = Signal()
     pause_requested = Signal(bool)
     step_requested = Signal()
     stop_requested = Signal()
@@ -20,6 +21,7 @@ class RunBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.run = self._button("runButton", "run", self.tr("Run"))
+        self.go_on = self._button("continueButton", "continue", self.tr("Continue"))
         self.pause = self._button("pauseButton", "pause", self.tr("Pause"))
         self.pause.setCheckable(True)
         self.step = self._button("stepButton", "step", self.tr("Step"))
@@ -38,12 +40,13 @@ class RunBar(QWidget):
         self.details.setAccessibleName(self.tr("Speed, memory, device"))
         line = QHBoxLayout(self)
         line.setContentsMargins(6, 4, 6, 4)
-        for button in (self.run, self.pause, self.step, self.stop):
+        for button in (self.run, self.go_on, self.pause, self.step, self.stop):
             line.addWidget(button)
         line.addWidget(self.progress, 2)
         line.addWidget(self.eta, 5)
         line.addWidget(self.details, 5)
         self.run.clicked.connect(self.run_requested)
+        self.go_on.clicked.connect(self.continue_requested)
         self.pause.clicked.connect(self.pause_requested)
         self.step.clicked.connect(self.step_requested)
         self.stop.clicked.connect(self.stop_requested)
@@ -62,7 +65,10 @@ class RunBar(QWidget):
 
     def refresh_icons(self) -> None:
         """Draw the icons anew, in the colours of another theme."""
-        buttons = {"run": self.run, "pause": self.pause, "step": self.step, "stop": self.stop}
+        buttons = {
+            "run": self.run, "continue": self.go_on, "pause": self.pause, "step": self.step,
+            "stop": self.stop,
+        }  # fmt: skip
         for name, button in buttons.items():
             button.setIcon(icon(name, self.palette()))
 
@@ -85,6 +91,12 @@ class RunBar(QWidget):
             self.say(self.tr("stopping after this iteration…"))
         elif state is State.IDLE and self.progress.maximum() == 0:
             self.progress.setRange(0, 1)
+
+    def show_continue(self, iteration: int, why_not: str) -> None:
+        """Offer to continue a run that was stopped after `iteration`, or say why that cannot be."""
+        self.go_on.setEnabled(not why_not)
+        offer = self.tr("Continue after iteration {0}").format(iteration)
+        self.go_on.setToolTip(why_not or offer)
 
     def begin(self, total: int, device: str) -> None:
         """Show a run that has just begun."""

@@ -13,7 +13,8 @@ from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 from engine.job import Job
 from engine.task import Labels, Technique
 from gui.run.film_frames import FilmFrames
-from gui.run.history import History
+from gui.run.history import History, Moment
+from gui.run.keeping import EVERY, KeepSchedule
 from gui.run.mailbox import Mailbox
 from gui.run.networks import Networks
 from gui.run.pace import Pace
@@ -53,6 +54,8 @@ class RunController(QObject):
     history_changed = Signal()
     steered = Signal(int, object)
     """Iteration, and which live settings have taken effect with it."""
+    kept = Signal(object)
+    """`RunResult` of what the run under way has made so far: to be written; None: nothing yet."""
     ended = Signal(object)
     """`RunResult`, or None when there is no picture."""
     failed = Signal(str, str)
@@ -71,6 +74,10 @@ class RunController(QObject):
         self.history = History(history_bytes)
         self.pace = Pace()
         self.threads = 0
+        self.keep_every = EVERY
+        """Seconds from one keeping of the run to the next, at least."""
+        self.schedule = KeepSchedule(self.keep_every)
+        """Of the run under way, or of the last one."""
         self._mailbox = Mailbox()
         self._number = 0
         self._request: RunRequest | None = None
@@ -87,6 +94,7 @@ class RunController(QObject):
         self._worker.news.connect(self._on_news)
         self._worker.begun.connect(self._on_begun)
         self._worker.steered.connect(self._on_steered)
+        self._worker.kept.connect(self._on_kept)
         self._worker.ended.connect(self._on_ended)
         self._worker.failed.connect(self._on_failed)
         self._worker.forecast_made.connect(self._on_forecast)
@@ -109,6 +117,11 @@ class RunController(QObject):
         return self._request.job if self._request else None
 
     @property
+    def note(self) -> str:
+        """What a person should know of the run under way, if it is continued."""
+        return self._request.note if self._request else ""
+
+    @property
     def film_frames(self) -> FilmFrames | None:
         """The film of the run under way."""
         return self._request.film_frames if self._request else None
@@ -118,19 +131,29 @@ class RunController(QObject):
         """What the pictures of the sheet of the run under way are; None: there is one, unnamed."""
         return self._request.labels if self._request else None
 
-    def start(self, job: Job, *, paused: bool = False) -> None:
+    def start(
+        self, job: Job, *, paused: bool = False, checkpoint: bytes | None = None,
+        moments: Sequence[Moment] = (),
+    ) -> None:  # fmt: skip
         """Begin a run; `paused` holds it before its first iteration. Ignored while one is active.
 
-        Changes and a stop that the job brings along from its recipe are done again.
+        Changes and a stop that the job brings along from its recipe are done again. With a
+        `checkpoint` that such a run has left, it is continued from there; `moments` are those of the
+        timeline so far.
         """
         if self.active:
             return
         self.cancel_forecast()
         self._mailbox.take()
         self.history.clear()
+        for moment in moments:
+            self.history.add(moment)
         self.pace = Pace()
         self._number += 1
-        self._request = RunRequest(self._number, job, self.threads)
+        self.schedule = KeepSchedule(self.keep_every)
+        self._request = RunRequest(
+            self._number, job, self.threads, schedule=self.schedule, checkpoint=checkpoint
+        )
         if paused:
             self._request.control.pause(True)
             self._request.control.step()
@@ -165,6 +188,12 @@ class RunController(QObject):
         if self._request and self.active:
             self._request.control.stop()
             self._set_state(State.STOPPING)
+
+    def keep(self) -> None:
+        """Have the run under way kept after its present iteration: `kept` tells, or `ended`."""
+        if self._request and self.active:
+            self._request.schedule.ask()
+            self._request.control.nudge()
 
     def steer(self, technique: Technique, before: Technique | None = None) -> None:
         """Let a changed technique's live settings take effect at the next iteration.
@@ -237,6 +266,11 @@ class RunController(QObject):
     def _on_failed(self, run: int, sentence: str, details: str) -> None:
         if run == self._number:
             self.failed.emit(sentence, details)
+
+    @Slot(int, object)
+    def _on_kept(self, run: int, result: RunResult | None) -> None:
+        if run == self._number:
+            self.kept.emit(result)
 
     @Slot(int, object)
     def _on_ended(self, run: int, result: RunResult | None) -> None:

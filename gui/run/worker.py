@@ -6,8 +6,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,19 +20,19 @@ from engine.finish import Finish
 from engine.image import Picture, from_tensor, to_bytes8
 from engine.job import Job, carried, frames_of, opened, prepare
 from engine.steering import Steering
-from engine.task import Frame, Labels
+from engine.task import Frame, Labels, Stage, Task, Technique
 from gui.garbage import collect_soon
 from gui.pixels import Bytes, to_image
 from gui.run.film_frames import FilmFrames
 from gui.run.history import History, Moment
+from gui.run.keeping import KeepSchedule
 from gui.run.mailbox import Mailbox, PreviewImage
 from gui.run.networks import Networks
 from gui.run.turn import Turn
 from gui.wording import worded
 
 if TYPE_CHECKING:
-    from engine.steering import Steering
-from engine.task import Stage
+    from engine.checkpoint import Checkpoint
 
 NICENESS = 5
 """The window goes first when both want the same core."""
@@ -76,11 +77,22 @@ class RunControl:
         """Whether the run waits for the window now."""
         return self._paused and not self._steps and not self.stopped
 
-    def wait(self) -> None:
-        """Return when the next iteration may begin (called by the worker)."""
+    def nudge(self) -> None:
+        """Let a held run look again whether it is to be kept."""
         with self._condition:
-            began = time.perf_counter()
-            self._condition.wait_for(lambda: not self.held)
+            self._condition.notify_all()
+
+    def wait(self, on_hold: Callable[[], object], wanted: Callable[[], bool]) -> None:
+        """Return when the next iteration may begin (called by the worker).
+
+        `on_hold` is called before it has to wait, and again, after a `nudge`, where it is `wanted`.
+        """
+        began = time.perf_counter()
+        while self.held:
+            on_hold()
+            with self._condition:
+                self._condition.wait_for(lambda: not self.held or wanted())
+        with self._condition:
             self.waited += time.perf_counter() - began
             self._steps = max(0, self._steps - 1)
 
@@ -99,6 +111,12 @@ class RunRequest:
     """Takes the frames that finish one of a film."""
     labels: Labels | None = None
     """What the pictures of the sheet are; known once the run has begun."""
+    schedule: KeepSchedule = field(default_factory=KeepSchedule)
+    """Says when the run is kept on the way."""
+    checkpoint: bytes | None = None
+    """Where to go on, as it was kept; None: from the beginning."""
+    note: str = ""
+    """What a person should know of a run that is continued; known once it has begun."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +134,8 @@ class RunResult:
     complete: bool
     note: str | Message = ""
     """What a person should know of the run: `Frame.note`."""
+    checkpoint: bytes | None = None
+    """What the run can be continued from; None: it is complete, or cannot be continued."""
 
 
 class EngineWorker(QObject):
@@ -127,6 +147,8 @@ class EngineWorker(QObject):
     """Run, its stages, device and precision in words, the job as it is computed."""
     steered = Signal(int, int, object)
     """Run, iteration, the live settings that have taken effect."""
+    kept = Signal(int, object)
+    """Run, `RunResult` of what it has made so far: to be written; None: nothing, and it was asked."""
     ended = Signal(int, object)
     """Run, `RunResult` or None."""
     failed = Signal(int, str, str)
@@ -176,17 +198,25 @@ class EngineWorker(QObject):
         task = prepare(job, network)
         plan = task.technique.stages(task)
         request.labels = task.technique.labels(task)
+        checkpoint = _checkpoint_of(request, job, task)
+        go_on = 0 if checkpoint is None else checkpoint.iteration
+        drawn.before = 0.0 if checkpoint is None else checkpoint.seconds
         self.begun.emit(request.number, plan, f"{device.type}, {job.precision}", job)
-        drawn.job, drawn.began = job, began
+        drawn.job, drawn.task, drawn.began = job, task, began
         try:
             # As they are made: how they are finished can be changed as long as they are shown.
             plain = replace(job, finish=Finish())
-            with contextlib.closing(frames_of(plain, task, request.steering)) as frames:
+            keep = partial(self._keep, request, drawn)
+            frames = frames_of(plain, task, request.steering, checkpoint)
+            del checkpoint
+            with contextlib.closing(frames):
                 applied = 0
-                for frame in _watched(frames, request.control):
+                for frame in _watched(frames, request, partial(keep, held=True)):
                     drawn.frame = frame
                     while applied < len(request.steering.applied):
-                        self.steered.emit(request.number, *request.steering.applied[applied])
+                        iteration, values = request.steering.applied[applied]
+                        if iteration >= go_on:
+                            self.steered.emit(request.number, iteration, values)
                         applied += 1
                     last = request.control.stopped or frame.iteration in (
                         frame.total,
@@ -195,15 +225,34 @@ class EngineWorker(QObject):
                     self._publish(request, drawn, plan, last)
                     if last:
                         break
+                    keep()
                 if drawn.frame is None:
                     return None
-                return drawn.result(request, drawn.frame.iteration == drawn.frame.total)
+                complete = drawn.frame.iteration == drawn.frame.total
+                left = None if complete else drawn.checkpoint()
+                return replace(drawn.result(request, complete), checkpoint=left)
         finally:
+            drawn.task = None
             del network, task
             release_memory(device)
 
+    def _keep(self, request: RunRequest, drawn: "_LastFrame", held: bool = False) -> None:
+        """Hand out what the run has made so far, if that is due; between two frames."""
+        frame, asked = drawn.frame, request.schedule.asked
+        if not request.schedule.due(held):
+            return
+        request.schedule.taken()
+        if frame is not None and (asked or frame.iteration != drawn.kept):
+            drawn.kept = frame.iteration
+            result = replace(drawn.result(request, False), checkpoint=drawn.checkpoint())
+            self.kept.emit(request.number, result)
+            return
+        request.schedule.written()
+        if asked:
+            self.kept.emit(request.number, None)
+
     def _publish(
-        self, request: RunRequest, drawn: "_LastFrame", plan: "list[Stage]", last: bool
+        self, request: RunRequest, drawn: "_LastFrame", plan: list[Stage], last: bool
     ) -> None:
         """Leave the numbers, and the picture where somebody wants it."""
         frame = drawn.frame
@@ -263,8 +312,13 @@ class _LastFrame:
     """The newest frame of a run, for whichever way it ends."""
 
     job: Job | None = None
+    task: Task[Technique] | None = None
     frame: Frame | None = None
     began: float = 0.0
+    before: float = 0.0
+    """Seconds that the run had taken when it was stopped before."""
+    kept: int = 0
+    """The iteration that was handed out to be kept."""
     _alpha: Bytes | None = None
 
     def image(self) -> QImage:
@@ -282,6 +336,20 @@ class _LastFrame:
             self._alpha = np.rint(resized.alpha * np.float32(255)).astype(np.uint8)
         return to_image(np.dstack((pixels, self._alpha)))
 
+    def checkpoint(self) -> bytes | None:
+        """Return what the run can be continued from after the frame; None: it cannot."""
+        assert self.job is not None
+        assert self.frame is not None
+        assert self.task is not None
+        if self.frame.checkpoint is None:
+            return None
+        from engine.work.checkpoint_file import encode
+
+        try:
+            return encode(self.frame.checkpoint(), self.job, self.task)
+        except ValueError:  # the run has come to an end after this frame
+            return None
+
     def result(self, request: RunRequest, complete: bool) -> RunResult:
         assert self.job is not None
         assert self.frame is not None
@@ -289,7 +357,7 @@ class _LastFrame:
         stop = None if complete else self.frame.iteration
         job = replace(self.job, changes=tuple(request.steering.applied), stop_after=stop)
         frame = self.frame
-        seconds = time.perf_counter() - self.began - request.control.waited
+        seconds = self.before + time.perf_counter() - self.began - request.control.waited
         return RunResult(
             request.number,
             job,
@@ -302,10 +370,26 @@ class _LastFrame:
         )
 
 
-def _watched(frames: Iterator[Frame], control: RunControl) -> Iterator[Frame]:
-    """Yield frames, holding before each while the run is paused."""
+def _checkpoint_of(
+    request: RunRequest, job: Job, task: Task[Technique]
+) -> "Checkpoint | None":  # fmt: skip
+    """Return where a run goes on. Raises `BadInput` where it is that of another one."""
+    if request.checkpoint is None:
+        return None
+    from engine.work.checkpoint_file import decode
+
+    kept, request.checkpoint = decode(request.checkpoint), None
+    request.note = kept.check(job, task)
+    return kept.checkpoint
+
+
+def _watched(
+    frames: Iterator[Frame], request: RunRequest, on_hold: Callable[[], object]
+) -> Iterator[Frame]:
+    """Yield frames, holding before each while the run is paused; `on_hold` is called before that."""
+    control, schedule = request.control, request.schedule
     while True:
-        control.wait()
+        control.wait(on_hold, lambda: schedule.asked)
         frame = None if control.stopped else next(frames, None)
         if frame is None:
             return

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine.job import Inputs, Job
@@ -36,7 +36,12 @@ def opened_window(qtbot: QtBot, session: Session | None = None) -> MainWindow:
 
 
 def closed(qtbot: QtBot, window: MainWindow) -> None:
+    """Close the window; what is unsaved is given up."""
     window.close()
+    for box in window.findChildren(QMessageBox, "projectUnsaved"):
+        if box.isVisible():
+            discard = box.button(QMessageBox.StandardButton.Discard)
+            qtbot.mouseClick(discard, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=WAIT)
     assert window.controller._thread.isFinished()
     assert not window.maps._latest.busy or not window.maps._background._pool._threads

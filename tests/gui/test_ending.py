@@ -119,7 +119,7 @@ def test_odd_files_do_not_hold_the_start_up(own_folders: Path, tmp_path: Path) -
     what = f"""
 from pathlib import Path
 window.lessons.document.reopen(Path({str(tmp_path / "x.pareidolia-lesson")!r}))
-window.files.read_project(Path({str(own_folders / "window.ini")!r}).with_name("pipe.json"))
+window.files.read_recipe(Path({str(own_folders / "window.ini")!r}).with_name("pipe.json"))
 """
     os.mkfifo(own_folders / "pipe.json")
     with started(own_folders, what) as process:

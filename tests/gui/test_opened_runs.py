@@ -65,7 +65,7 @@ def test_a_steered_picture_is_opened_and_made_again_bit_for_bit(
     rendered = tmp_path / "rendered.png"
     assert commands.run(["render", str(path), "-o", str(rendered), "--quiet"]) == 0
     window.studio.set_setting("iterations", 3)  # something else is set up meanwhile
-    window.files.read_project(path)
+    window.files.read_recipe(path)
     until(
         qtbot,
         lambda: window.canvas_content.current and window.canvas_content.current.path == str(path),
@@ -89,7 +89,7 @@ def test_without_its_change_the_picture_is_another(
 ) -> None:
     """What an edit of the opened job ends."""
     path = steered_picture(window, qtbot, tmp_path / "made.png")
-    window.files.read_project(path)
+    window.files.read_recipe(path)
     until(qtbot, lambda: window.studio.job.changes)
     window.studio.set_setting("seed", 1)
     assert window.studio.job.changes == ()
@@ -112,7 +112,7 @@ def test_the_opened_picture_is_shown_beside_its_photo(
     path = tmp_path / "somewhere else.png"
     shutil.move(made, path)
     window.studio.set_technique("class-visualization")
-    window.files.read_project(path)
+    window.files.read_recipe(path)
     until(
         qtbot,
         lambda: window.canvas_content.current and window.canvas_content.current.path == str(path),

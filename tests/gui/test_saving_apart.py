@@ -50,7 +50,7 @@ def film(window: MainWindow, path: Path) -> None:
 
 
 def project(window: MainWindow, path: Path) -> None:
-    window.files.write_project(path)
+    window.project.write(path)
 
 
 @pytest.mark.parametrize("write", [page, lesson, film, project])
@@ -59,7 +59,7 @@ def test_a_photo_is_not_written_over(
 ) -> None:
     before = photo.read_bytes()
     said: list[str] = []
-    for flow in (window.lessons.document, window.film_flow, window.files):
+    for flow in (window.lessons.document, window.film_flow, window.files, window.project):
         flow.failed.connect(said.append)
     for path in (photo, photo.with_name("link.jpg")):
         write(window, path)

@@ -63,7 +63,7 @@ def test_a_run_is_shown_as_see_through_as_its_file_will_be(
     until(qtbot, lambda: window.canvas_content.content() is not None)
     window.running.start()
     until_idle(qtbot, window)
-    until(qtbot, lambda: window.running.results.entries)
+    until(qtbot, lambda: window.variants.entries)
     path = tmp_path / "made.png"
     window.files.write_picture(path)
     until(qtbot, lambda: path.exists() and not window.background.busy)

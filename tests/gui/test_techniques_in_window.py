@@ -458,7 +458,7 @@ def test_a_picture_made_here_opens_again_as_project(
     until(qtbot, lambda: not window.background.busy)
     assert read_job(tmp_path / "pizza.png").technique == technique
     window.studio.set_technique("deep-dream")
-    window.files.read_project(tmp_path / "pizza.png")
+    window.files.read_recipe(tmp_path / "pizza.png")
     until(qtbot, lambda: window.studio.technique == technique)
 
 

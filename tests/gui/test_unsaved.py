@@ -66,7 +66,7 @@ def press(qtbot: QtBot, box: QMessageBox, words: str) -> None:
 
 
 def project(window: MainWindow) -> None:
-    window.files.save_project()
+    window.project.save_as()
 
 
 def lesson(window: MainWindow) -> None:
@@ -85,7 +85,7 @@ def film(window: MainWindow) -> None:
 
 @pytest.mark.parametrize(
     ("ask", "suffix"),
-    [(project, ".json"), (lesson, ".pareidolia-lesson"), (page, ".html"), (film, ".mp4")],
+    [(project, ".pareidolia"), (lesson, ".pareidolia-lesson"), (page, ".html"), (film, ".mp4")],
 )
 def test_a_folder_that_goes_is_told_and_another_place_can_be_chosen(
     window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Answers,
@@ -142,9 +142,9 @@ def test_giving_up_asks_for_nothing(
 ) -> None:
     until(qtbot, lambda: not window.background.busy)
     (tmp_path / "stick").mkdir()
-    begun = answer(tmp_path / "stick" / "a.json")
+    begun = answer(tmp_path / "stick" / "a.pareidolia")
     with held(window.background):
-        window.files.save_project()
+        window.project.save_as()
         shutil.rmtree(tmp_path / "stick")
     press(qtbot, box_of(qtbot, window), "Cancel")
     until(qtbot, lambda: window.findChild(QMessageBox, "unsavedDialog") is None)

@@ -1,6 +1,5 @@
 """User stories, from the first start to the next one, through the real window and engine."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from engine.image import open_picture, read_recipe
 from engine.job import Job
+from engine.project import write_project
 from engine.techniques.deep_dream import DeepDream
 from gui import session as sessions
 from gui.main_window import MainWindow
@@ -342,23 +342,20 @@ def test_a_class_is_found_by_name_or_number(window: MainWindow, qtbot: QtBot) ->
         assert box.currentText().casefold() == (wanted or before).casefold()
 
 
-def test_a_project_is_saved_and_opened(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_recipe_is_opened_and_dropped(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     window.studio.set_setting("tv_weight", 4.5)
-    path = tmp_path / "work.json"
-    window.files.write_project(path)
-    until(qtbot, lambda: path.exists() and not window.background.busy)
+    path = write_project(tmp_path / "work.json", window.studio.job)
     wanted = window.studio.job
-    assert json.loads(path.read_text())["settings"]["tv_weight"] == 4.5
     window.studio.set_setting("tv_weight", 1.0)
     window.studio.set_inputs("", content=MOSAIC)
-    window.files.read_project(path)
+    window.project.open_path(str(path))
     until(qtbot, lambda: window.studio.job == wanted)
     window.studio.set_setting("tv_weight", 1.0)
     drop_on(window.canvas.viewport(), [str(path)])
     until(qtbot, lambda: window.studio.job == wanted)
     path.write_text("{")
     with qtbot.waitSignal(window.files.failed):
-        window.files.read_project(path)
+        window.files.read_recipe(path)
     assert window.studio.job == wanted
 
 

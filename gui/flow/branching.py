@@ -1,0 +1,52 @@
+"""Which variant a run was started from: the one whose picture it begins with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PySide6.QtCore import QObject
+
+from engine.image import Picture
+from engine.job import Job
+from gui.run.variants import VariantEntry
+
+MOST = 1000
+
+
+class Branching(QObject):
+    """Knows of pictures that were taken from variants, by the check sum of their file."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._taken: dict[str, tuple[str, int]] = {}
+        self._entries: Sequence[VariantEntry] = ()
+
+    def watch(self, entries: Sequence[VariantEntry]) -> None:
+        """Know these variants from now on."""
+        self._entries = entries
+
+    def note(self, digest: str, entry: VariantEntry, iteration: int) -> None:
+        """Note that a file holds what a variant was after an iteration."""
+        self._taken[digest] = entry.id, iteration
+
+    def of(self, job: Job) -> tuple[VariantEntry, int] | None:
+        """Return the variant, and its iteration, that a job with opened pictures begins with."""
+        for source in (job.inputs.start, job.inputs.content):
+            found = self._taken.get(source.sha256) if isinstance(source, Picture) else None
+            if found is not None:
+                entry = next((e for e in self._entries if e.id == found[0]), None)
+                return None if entry is None else (entry, found[1])
+        return None
+
+    def to_values(self) -> dict[str, Any]:
+        """Return what is known as plain values, for the project."""
+        there = {entry.id for entry in self._entries}
+        kept = [(d, taken) for d, taken in self._taken.items() if taken[0] in there][-MOST:]
+        return {digest: list(taken) for digest, taken in kept}
+
+    def from_values(self, values: Any) -> None:
+        """Know what such values say, and nothing else; what is none is left out."""
+        self._taken = {}
+        if isinstance(values, Mapping):
+            for digest, taken in values.items():
+                if isinstance(taken, list) and len(taken) == 2 and isinstance(taken[1], int):
+                    self._taken[str(digest)] = str(taken[0]), taken[1]

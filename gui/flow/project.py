@@ -1,0 +1,435 @@
+"""The project: new, opened, saved; nothing unsaved is thrown away unasked."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtWidgets import QMessageBox
+
+from engine.errors import PareidoliaError
+from engine.image_formats import WRITTEN
+from engine.job import Job
+from engine.work.project_file import ENDING
+from engine.work.project_folder import ProjectFolder
+from gui.dialogs.file_dialogs import file_to_open, file_to_save
+from gui.dialogs.open_sources import apart
+from gui.dialogs.saving import Unsaved, offer_again
+from gui.flow.project_state import (
+    BRANCHED,
+    LABELS,
+    SHOWN,
+    OpenedProject,
+    ProjectState,
+    opened_file,
+    save_apart,
+    save_project,
+    unwritten,
+    write_state,
+)
+from gui.panels.editors import commit_typed
+from gui.run.controller import State
+from gui.studio import first_job
+from gui.wording import worded
+
+if TYPE_CHECKING:
+    from gui.main_window import MainWindow
+
+LATER_MS = 2000
+"""From a change to its writing; what comes in between goes along."""
+SHOWN_MS = 10_000
+"""After which a project has been shown without crashing the program."""
+log = logging.getLogger("pareidolia.project")
+Then = Callable[[], object]
+
+
+class ProjectFlow(QObject):
+    """Knows the project's file, and whether that holds all that there is."""
+
+    said = Signal(str)
+    failed = Signal(str)
+    changed = Signal()
+    """Another project is there, or the file holds all there is, or no longer does."""
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__(window)
+        self.window = window
+        self.studio, self.running, self.controller = (
+            window.studio,
+            window.running,
+            window.controller,
+        )
+        self.variants, self.writer = window.variants, window.project_writer
+        self.path: Path | None = None
+        """The project's file, where it has one."""
+        self._saved_job = self.studio.job
+        self._edits = self._saved_edits = 0
+        """Counts changes of variants."""
+        self._box: QMessageBox | None = None
+        self._decided = False
+        """Whether what is unsaved has been given up, or is to be found by the next start."""
+        self._put_aside = False
+        self._failing = ""
+        self._timer = _timer(self, LATER_MS, self.write_job)
+        self._shown_timer = _timer(self, SHOWN_MS, self._on_shown_for_a_while)
+        self.studio.changed.connect(self._on_job)
+        self.studio.filled.connect(self._on_filled)
+        self.variants.edited.connect(self._on_edited)
+        self._show()
+
+    # -- saved or not ---------------------------------------------------------------------
+
+    @property
+    def modified(self) -> bool:
+        """Whether there is anything that the project's file does not hold."""
+        return self._edits != self._saved_edits or self.studio.job != self._saved_job
+
+    @property
+    def name(self) -> str:
+        """What the project is called."""
+        return self.path.stem if self.path is not None else self.tr("Untitled")
+
+    def _show(self) -> None:
+        name = self.name.replace("[*]", "[*][*]")
+        self.window.setWindowTitle(f"{name}[*] — Pareidolia")
+        self.window.setWindowModified(self.modified)
+        self.changed.emit()
+
+    @Slot(object, object)
+    def _on_job(self, _before: Job, _after: Job) -> None:
+        self.window.setWindowModified(self.modified)
+        self._write_soon()
+
+    @Slot(object, object)
+    def _on_filled(self, before: Job, after: Job) -> None:
+        """What the program fills in by itself is no change of a person's."""
+        if self._saved_job == before:
+            self._saved_job = after
+            self.window.setWindowModified(self.modified)
+
+    @Slot()
+    def _on_edited(self) -> None:
+        self._edits += 1
+        self.window.setWindowModified(True)
+        self._write_soon()
+
+    def _write_soon(self) -> None:
+        if not self._timer.isActive() and not self._decided:
+            self._timer.start()
+
+    @Slot()
+    def write_job(self) -> None:
+        """Keep what is set up where the next start finds it after a crash."""
+        self._timer.stop()
+        if self.modified:
+            work = partial(write_state, self._state(with_pictures=False))
+            self.writer.submit(work, self._on_job_written, self._on_job_failed, key="job")
+
+    def _on_job_written(self, _nothing: None) -> None:
+        self._failing = ""
+
+    def _on_job_failed(self, error: BaseException) -> None:
+        if not isinstance(error, (PareidoliaError, OSError)):
+            raise error
+        if worded(error) != self._failing:  # once is enough
+            self._failing = worded(error)
+            text = self.tr("Your work cannot be kept against a crash: {0}")
+            self.failed.emit(text.format(self._failing))
+
+    def _state(self, with_pictures: bool = True) -> ProjectState:
+        record = self.running.record
+        entries = self.variants.entries
+        sheets = {
+            e.id: [e.labels.columns, *e.labels.texts] for e in entries if e.labels is not None
+        }
+        window = {
+            SHOWN: record.entry.id if record is not None and record.entry is not None else None,
+            BRANCHED: self.running.branching.to_values(),
+            LABELS: sheets,
+        }
+        left = unwritten(entries, self.running.moments_by_variant()) if with_pictures else []
+        return ProjectState(self.studio.job, window, left)
+
+    # -- new, open ------------------------------------------------------------------------
+
+    @Slot()
+    def new(self) -> None:
+        """Begin another project."""
+        if self.may_leave(self.new):
+            self._when_settled(partial(self._take, None))
+
+    @Slot()
+    def open(self) -> None:
+        """Ask for a project, or a picture or file that carries a recipe."""
+        filters = self.tr("Projects and pictures {0}").format(
+            f"(*{ENDING} *.json {' '.join(f'*{suffix}' for suffix in WRITTEN)})"
+        )
+        path = file_to_open(self.window, "project", self.tr("Open"), filters)
+        if path is not None:
+            self.open_path(str(path))
+
+    @Slot(str)
+    def open_path(self, path: str) -> None:
+        """Open a project in place of the present one; a recipe is taken into the present one."""
+        if Path(path).suffix.lower() != ENDING:
+            self.window.files.read_recipe(Path(path))
+        elif self.may_leave(partial(self.open_path, path)):
+            work = partial(opened_file, Path(path))
+            self.window.background.submit(work, self._on_opened, self._on_not_opened)
+
+    def _on_opened(self, opened: OpenedProject) -> None:
+        path = opened.project.file
+        self._when_settled(partial(self._take, opened))
+        if path is not None:
+            self.window.session.remember_file(path)
+            self.said.emit(self.tr("Opened {0}").format(path))
+
+    def _on_not_opened(self, error: BaseException) -> None:
+        self._decided = False  # what is there stays
+        self._on_failed(error)
+
+    def restore(self, opened: OpenedProject) -> None:
+        """Take up work that was left by a program that crashed."""
+        self._when_settled(partial(self._take, opened))
+
+    def _take(self, opened: OpenedProject | None) -> None:
+        """Show another project in place of the present one, which has been saved or given up."""
+        self._timer.stop()
+        before = self.writer.change_slot(None if opened is None else opened.slot)
+        if before is not None:
+            self.window.background.submit(before.discard, None, self._on_failed, keep=True)
+        entries = [] if opened is None else opened.entries
+        self.variants.show(entries)
+        project = None if opened is None else opened.project
+        job = first_job() if opened is None else opened.job
+        if job is None:
+            job = entries[-1].job if entries else first_job()
+        self.running.branching.from_values({} if project is None else project.window.get(BRANCHED))
+        self.running.forget()
+        self.studio.load(job)
+        self._timer.stop()
+        file = None if project is None else project.file
+        self.path = None if file is None else Path(file)
+        self._decided, self._saved_job, self._saved_edits = False, self.studio.job, self._edits
+        if project is not None:
+            self._edits += project.unsaved
+            shown = next((e for e in entries if e.id == project.window.get(SHOWN)), None)
+            last = shown or max(entries, key=lambda entry: entry.when, default=None)
+            if last is not None:
+                self.window.variants_flow.show(last)
+            self._shown_timer.start()
+        for problem in [] if opened is None else opened.problems:
+            self.failed.emit(problem)
+        self._show()
+
+    @Slot()
+    def _on_shown_for_a_while(self) -> None:
+        slot = self.writer.slot
+        if slot is not None:
+            self.window.background.submit(slot.shown, None, self._on_failed)
+
+    # -- save -----------------------------------------------------------------------------
+
+    @Slot()
+    def save(self) -> None:
+        """Write the project's file; ask where to if it has none."""
+        self._save(None)
+
+    @Slot()
+    def save_as(self) -> None:
+        """Ask where to, then write the project's file."""
+        commit_typed()
+        self._ask(None, self._suggestion())
+
+    def _save(self, then: Then | None) -> None:
+        commit_typed()
+        if self.path is None:
+            self._ask(then, self._suggestion())
+        else:
+            self.write(self.path, then)
+
+    def _suggestion(self) -> str:
+        if self.path is not None:
+            return str(self.path)
+        return self.window.files.suggestion(ENDING)
+
+    def _ask(self, then: Then | None, name: str) -> None:
+        title, kinds = self.tr("Save project"), self.tr("Projects {0}").format(f"(*{ENDING})")
+        answer = file_to_save(self.window, "project", title, name, kinds, own=self.path)
+        if answer is not None:
+            self.write(answer[0], then)
+
+    def write(self, path: Path, then: Then | None = None) -> None:
+        """Write the project into a file, with what a run under way has made; then do what follows."""
+        self._when_kept(partial(self._write, path, then))
+
+    def _when_kept(self, act: Then) -> None:
+        """Do something when what a run under way has made by now is among what is written."""
+        if self.controller.state in (State.IDLE, State.PREPARING):
+            act()
+            return
+        once = _Once(act, self)
+        self.controller.kept.connect(once.act)
+        self.controller.ended.connect(once.act)
+        self.controller.keep()
+
+    def _write(self, path: Path, then: Then | None) -> None:
+        self.variants.write_edits()
+        self._timer.stop()
+        state, edits = self._state(), self._edits
+        inside = self.window.session.preferences.pictures_in_projects
+        written = partial(self._on_written, state, edits, then)
+        unsaved = partial(
+            offer_again, self.window, self.tr("Save project"),
+            again=partial(self._ask, then, str(path)),
+        )  # fmt: skip
+        failed = partial(self._on_not_written, path, state, inside, written, unsaved)
+        check = apart(path, _nothing, own=self.path)  # now: it asks windows what they read
+        self.writer.submit(partial(_checked, check, path, state, inside), written, failed)
+
+    def _on_not_written(
+        self, path: Path, state: ProjectState, inside: bool, written: Callable[[Path], None],
+        unsaved: Unsaved, error: BaseException,
+    ) -> None:  # fmt: skip
+        """Try without the project's folder: it may be that which cannot be written."""
+        if not isinstance(error, (PareidoliaError, OSError)):
+            raise error
+        log.warning("%s", worded(error))
+        work = apart(
+            path, partial(save_apart, path, state, inside, self.writer.folder), own=self.path
+        )
+        failed = partial(self._on_unsaved, unsaved)
+        self.window.background.submit(work, written, failed, keep=True)
+
+    def _on_written(self, state: ProjectState, edits: int, then: Then | None, path: Path) -> None:
+        self.path, self._saved_job, self._saved_edits = path, state.job, edits
+        self.window.session.remember_file(str(path))
+        log.info("saved %s", path)
+        self._show()
+        self.said.emit(self.tr("Saved {0}").format(path))
+        if then is not None:
+            then()
+
+    def _on_unsaved(self, unsaved: Unsaved, error: BaseException) -> None:
+        self._on_failed(error)
+        unsaved(worded(error))
+
+    def _on_failed(self, error: BaseException) -> None:
+        if not isinstance(error, (PareidoliaError, OSError)):
+            raise error
+        self.failed.emit(worded(error))
+
+    # -- leaving --------------------------------------------------------------------------
+
+    def may_leave(self, then: Then) -> bool:
+        """Return whether nothing would be lost; otherwise ask, and call `then` after the answer."""
+        commit_typed()
+        if self._decided or not (self.modified or self.controller.active):
+            return True
+        if self._box is None:
+            kinds = QMessageBox.StandardButton
+            box = QMessageBox(
+                QMessageBox.Icon.Question, self.tr("Project"),
+                self.tr("{0} has unsaved changes.").format(self.name),
+                kinds.Save | kinds.Discard | kinds.Cancel, self.window,
+            )  # fmt: skip
+            if self.controller.active:
+                box.setInformativeText(
+                    self.tr(
+                        "The run is stopped. If you save, it can be continued later from where it is."
+                    )
+                )
+            box.setObjectName("projectUnsaved")
+            box.setDefaultButton(kinds.Save)
+            box.finished.connect(partial(self._on_decision, then))
+            self._box = box
+            box.open()
+        return False
+
+    def _on_decision(self, then: Then, button: int) -> None:
+        box, self._box = self._box, None
+        assert box is not None
+        box.deleteLater()
+        if button == QMessageBox.StandardButton.Discard:
+            self._when_stopped(partial(self._leave, then))
+        elif button == QMessageBox.StandardButton.Save:
+            self._when_stopped(partial(self._save, partial(self._leave, then)))
+
+    def _leave(self, then: Then) -> None:
+        self._decided = True
+        self._timer.stop()
+        then()
+
+    def _when_stopped(self, act: Then) -> None:
+        """Do something when no run is under way any more."""
+        if not self.controller.active:
+            act()
+            return
+        self.controller.ended.connect(_Once(act, self).act)
+        self.controller.stop()
+
+    def _when_settled(self, act: Then) -> None:
+        """Do something when nothing is being written any more."""
+        if not self.writer.busy:
+            act()
+        else:
+            self.writer.settled.connect(_Once(act, self).act)
+
+    def put_aside(self) -> None:
+        """Leave what is unsaved to the next start, for an end that leaves no time for questions."""
+        if self._box is not None:
+            self._box.reject()
+        self._put_aside = not self._decided and (self.modified or self.controller.active)
+        if self._put_aside:
+            self.write_job()
+        self._decided = True
+
+    def close(self) -> bool:
+        """Let go of the project's folder, when no run is under way; False: ask again a little later."""
+        if self._put_aside:
+            self.variants.write_edits()
+        if self.writer.busy:
+            return False
+        self._timer.stop()
+        self._shown_timer.stop()
+        slot = self.writer.change_slot(None)
+        if slot is not None:
+            end = slot.release if self._put_aside else slot.discard
+            self.window.background.submit(end, None, self._on_failed, keep=True)
+        return True
+
+
+def _nothing() -> None:
+    """A file is about to be written."""
+
+
+def _checked(
+    check: Callable[[], None], path: Path, state: ProjectState, inside: bool, folder: ProjectFolder
+) -> Path:  # fmt: skip
+    check()
+    return save_project(path, state, inside, folder)
+
+
+class _Once(QObject):
+    """Does something at the first of some signals."""
+
+    def __init__(self, act: Then, parent: QObject) -> None:
+        super().__init__(parent)
+        self._act: Then | None = act
+
+    @Slot()
+    def act(self) -> None:
+        act, self._act = self._act, None
+        if act is not None:
+            self.deleteLater()
+            act()
+
+
+def _timer(parent: QObject, interval: int, act: Callable[[], object]) -> QTimer:
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(interval)
+    timer.timeout.connect(act)
+    return timer

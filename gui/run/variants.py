@@ -1,0 +1,441 @@
+"""The variants of a project: what each run has made, and all that is needed to do more with it."""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import QBuffer, QCoreApplication, QIODevice, QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QImage, QImageWriter, QPainter
+
+from engine import settings
+from engine.errors import BadInput, PareidoliaError
+from engine.finish import Finish, Finisher, as_made
+from engine.image import Picture, from_tensor
+from engine.job import FORMAT, Job
+from engine.task import Labels
+from engine.work.project_folder import ProjectFolder
+from engine.work.project_schema import LONGEST_NAME, LONGEST_NOTE, Variant
+from gui.background import Background
+from gui.pictures import image_of
+from gui.run.history import Moment
+from gui.run.project_writer import ProjectWriter
+from gui.run.referenced import opened_again, photo_of, referenced
+from gui.run.scratch import has_room
+from gui.run.worker import RunResult
+from gui.wording import worded
+
+THUMBNAIL = 192
+"""Long side in pixels."""
+MOMENT = 1024
+"""Long side of the moments that are kept in files, at most."""
+QUALITY = 92
+EDITS_MS = 500
+"""From a change of what is said of a variant to its writing; what comes in between goes along."""
+
+
+@dataclass(eq=False)
+class VariantEntry:
+    """A variant as the window shows it."""
+
+    name: str
+    job: Job
+    """As its recipe has it; of its pictures there are paths and check sums only."""
+    total: int
+    labels: Labels | None
+    finish: Finish
+    """How it is finished; follows what a person changes while it is shown."""
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    parent: "VariantEntry | None" = None
+    branched_at: int = 0
+    """After which iteration of the parent."""
+    iteration: int = 0
+    seconds: float = 0.0
+    complete: bool = False
+    note: str = ""
+    starred: bool = False
+    when: float = field(default_factory=time.time)
+    size: tuple[int, int] = (0, 0)
+    """Width and height; 0: not known before it is read."""
+    thumbnail: QImage = field(default_factory=QImage)
+    """As the result is finished; null until it is made."""
+    small: "VariantThumbnail | None" = None
+    """What the thumbnail is made of."""
+    running: bool = False
+    reached: int = 0
+    """How far the run is, where that is further than what is kept of it."""
+    has_checkpoint: bool = False
+    """Whether the run can be continued from where it is."""
+    in_folder: bool = False
+    """Whether the project's folder holds the picture."""
+    unwritten: RunResult | None = None
+    """The picture, as long as the folder does not hold it."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """Of the job, as it is written; how it is finished is put in then."""
+    written_moments: frozenset[int] = frozenset()
+    """Iterations whose moments the folder holds."""
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there is a picture to show."""
+        return self.in_folder or self.unwritten is not None
+
+
+@dataclass(frozen=True, eq=False)
+class VariantThumbnail:
+    """A result and the photo that it was made of, as small as a thumbnail, not finished."""
+
+    picture: Picture
+    photo: Picture | None
+
+    def finished(self, finish: Finish) -> QImage:
+        """Return the thumbnail of the result finished in this way."""
+        picture = self.picture
+        if finish != Finish():
+            finished = Finisher(self.photo)(as_made(picture), finish)
+            picture = replace(picture, rgb=from_tensor(finished).rgb)
+        return image_of(picture)
+
+
+class Variants(QObject):
+    """Keeps every variant of the project in its folder; lives in the GUI thread."""
+
+    changed = Signal()
+    """One came, or was deleted."""
+    redrawn = Signal(object)
+    """What is known of a `VariantEntry` has changed."""
+    edited = Signal()
+    """There is something that the project's file does not hold."""
+    failed = Signal(str)
+
+    def __init__(
+        self, background: Background, writer: ProjectWriter, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.entries: list[VariantEntry] = []
+        """In the order in which they were begun: parents come before their children."""
+        self._background, self._writer = background, writer
+        self._count = 0
+        self._failing = ""
+        """What went wrong when something was last written; said once."""
+        self._stale: list[VariantEntry] = []
+        """Those that want a new thumbnail; the first one's is being made."""
+        self._changed: list[VariantEntry] = []
+        """Those of which something is to be written that is no picture."""
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(EDITS_MS)
+        self._timer.timeout.connect(self.write_edits)
+
+    # -- runs -----------------------------------------------------------------------------
+
+    def begin(
+        self, job: Job, total: int, labels: Labels | None, finish: Finish,
+        branched: tuple[VariantEntry, int] | None = None,
+    ) -> VariantEntry:  # fmt: skip
+        """Add the variant of a run that has something to show.
+
+        `branched`: the variant, and its iteration, that the run began with.
+        """
+        self._count += 1
+        parent, at = branched or (None, 0)
+        entry = VariantEntry(
+            f"{self._count}. {job.technique.title}", referenced(job), total, labels, finish,
+            parent=parent, branched_at=at, running=True,
+        )  # fmt: skip
+        self.entries.append(entry)
+        self.changed.emit()
+        self.edited.emit()
+        return entry
+
+    def begin_again(self, entry: VariantEntry) -> None:
+        """Note that the variant's run is being continued."""
+        entry.running = True
+        self.redrawn.emit(entry)
+
+    def show_first(self, entry: VariantEntry, image: QImage) -> None:
+        """Let a variant that has no thumbnail yet have that of an image."""
+        aspect, fast = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.FastTransformation
+        entry.thumbnail = image.scaled(THUMBNAIL, THUMBNAIL, aspect, fast)
+        self.redrawn.emit(entry)
+
+    def show_reached(self, entry: VariantEntry, iteration: int) -> None:
+        """Tell how far the variant's run is."""
+        if entry.running and entry.reached != iteration:
+            entry.reached = iteration
+            self.redrawn.emit(entry)
+
+    def keep(
+        self, entry: VariantEntry, result: RunResult, moments: Sequence[Moment] = (),
+        written: Callable[[], object] | None = None,
+    ) -> None:  # fmt: skip
+        """Keep what a run has made so far, or at its end; it is written behind the window.
+
+        `written` is called when that has come to an end, whether or not it went well.
+        """
+        entry.job, entry.recipe = referenced(result.job), result.job.recipe()
+        entry.iteration, entry.total = result.iteration, result.total
+        entry.seconds, entry.complete = result.seconds, result.complete
+        entry.size = result.picture.width, result.picture.height
+        entry.when, entry.unwritten = time.time(), result
+        self.redrawn.emit(entry)
+        self.edited.emit()
+        self._write(entry, moments, written)
+
+    def _write(
+        self, entry: VariantEntry, moments: Sequence[Moment], written: Callable[[], object] | None
+    ) -> None:
+        result, finish = entry.unwritten, entry.finish
+        assert result is not None
+        variant, thumbnails = variant_of(entry, finish), partial(_thumbnails, result, finish)
+        pictures: list[tuple[VariantThumbnail, QImage]] = []
+
+        def work(folder: ProjectFolder) -> frozenset[int]:
+            small, thumbnail = thumbnails()
+            pictures.append((small, thumbnail))
+            # It may have been named or hung elsewhere since.
+            return put_variant(folder, said_of(entry, variant), result, moments, thumbnail)
+
+        def done(there: frozenset[int] | None) -> None:
+            if pictures:
+                entry.small, entry.thumbnail = pictures[0]
+            if there is not None:
+                entry.in_folder, entry.written_moments = True, there
+                entry.has_checkpoint = result.checkpoint is not None
+                if entry.unwritten is result:
+                    entry.unwritten = None
+                self._failing = ""
+            self.redrawn.emit(entry)
+            now, entry.finish = entry.finish, finish
+            self.finish(entry, now)  # if it was changed while the file was written
+            if written is not None:
+                written()
+
+        def failed(error: BaseException) -> None:
+            done(None)
+            self._fail(
+                self.tr("{0} cannot be kept on the disk: {1}").format(entry.name, "{0}"), error
+            )
+
+        self._writer.submit(work, done, failed, key=f"picture {entry.id}")
+
+    def end(self, entry: VariantEntry) -> None:
+        """Note that the variant's run is over."""
+        entry.running = False
+        self.redrawn.emit(entry)
+
+    # -- what a person says of them -------------------------------------------------------
+
+    def finish(self, entry: VariantEntry, finish: Finish) -> None:
+        """Let a result be finished in another way; its thumbnail follows behind the window."""
+        changed, entry.finish = entry.finish != finish, finish
+        if changed and entry.small is not None and entry not in self._stale[1:]:
+            self._stale.append(entry)
+            if len(self._stale) == 1:
+                self._redraw()
+
+    def rename(self, entry: VariantEntry, name: str) -> None:
+        """Call a variant something else."""
+        entry.name = name[:LONGEST_NAME]
+        self._edit(entry)
+
+    def write_note(self, entry: VariantEntry, note: str) -> None:
+        """Note something down about a variant."""
+        entry.note = note[:LONGEST_NOTE]
+        self._edit(entry)
+
+    def star(self, entry: VariantEntry, on: bool) -> None:
+        """Give a variant a star, or take it away."""
+        entry.starred = on
+        self._edit(entry)
+
+    def _edit(self, entry: VariantEntry) -> None:
+        self.redrawn.emit(entry)
+        self.edited.emit()
+        if entry not in self._changed:
+            self._changed.append(entry)
+        self._timer.start()
+
+    def write_edits(self) -> None:
+        """Write now what has been said of variants."""
+        self._timer.stop()
+        for entry in self._changed:
+            if entry.in_folder:  # else it goes along with the picture
+                variant = variant_of(entry, entry.finish)
+                thumbnail = QImage(entry.thumbnail)
+                work = partial(_said, variant, thumbnail)
+                failed = partial(self._fail, self.tr("The change cannot be kept on the disk: {0}"))
+                self._writer.submit(work, None, failed, key=f"said {entry.id}")
+        self._changed.clear()
+
+    def remove(self, entries: Sequence[VariantEntry]) -> None:
+        """Delete variants; those that were started from them hang on what these hung on."""
+        for entry in entries:
+            for child in self.entries:
+                if child.parent is entry:
+                    child.parent, child.branched_at = entry.parent, entry.branched_at
+            self.entries.remove(entry)
+            if entry in self._changed:
+                self._changed.remove(entry)
+            failed = partial(self._fail, self.tr("The variant cannot be deleted: {0}"))
+            self._writer.submit(partial(_removed, entry.id), None, failed)
+        self.changed.emit()
+        self.edited.emit()
+
+    def show(self, entries: Sequence[VariantEntry]) -> None:
+        """Have these, of another project, in place of the present ones."""
+        self._timer.stop()
+        self._changed.clear()
+        self._stale = self._stale[:1]  # whose thumbnail is being made
+        self.entries = list(entries)
+        self._count, self._failing = len(self.entries), ""
+        self.changed.emit()
+
+    # -- thumbnails, failures -------------------------------------------------------------
+
+    def _redraw(self) -> None:
+        entry = self._stale[0]
+        assert entry.small is not None
+        work = partial(entry.small.finished, entry.finish)
+        self._background.submit(work, partial(self._on_redrawn, entry))
+
+    def _on_redrawn(self, entry: VariantEntry, thumbnail: QImage) -> None:
+        entry.thumbnail = thumbnail
+        self._stale.pop(0)
+        if entry in self.entries:
+            self._edit(entry)
+        if self._stale:
+            self._redraw()
+
+    def _fail(self, sentence: str, error: BaseException) -> None:
+        if not isinstance(error, (PareidoliaError, OSError)):
+            raise error
+        words = sentence.format(worded(error))
+        if words != self._failing:
+            self._failing = words
+            self.failed.emit(words)
+
+
+def variant_of(entry: VariantEntry, finish: Finish) -> Variant:
+    """Return what a project says of a variant."""
+    recipe = {name: value for name, value in entry.recipe.items() if name != "finish"}
+    if finish != Finish():
+        recipe |= {"finish": settings.values(finish), "format": FORMAT}
+    parent = None if entry.parent is None else entry.parent.id
+    return Variant(
+        entry.id, recipe, parent, entry.branched_at, entry.name, entry.note, entry.starred,
+        entry.iteration, entry.total, entry.seconds, entry.complete, entry.when,
+    )  # fmt: skip
+
+
+def said_of(entry: VariantEntry, variant: Variant) -> Variant:
+    """Return a variant with what a person says of it now."""
+    return replace(
+        variant, name=entry.name, note=entry.note, starred=entry.starred,
+        parent=None if entry.parent is None else entry.parent.id, branched_at=entry.branched_at,
+    )  # fmt: skip
+
+
+def entry_of(variant: Variant, job: Job, thumbnail: bytes | None) -> VariantEntry:
+    """Return a variant of an opened project, as yet without its parent."""
+    image = QImage.fromData(thumbnail) if thumbnail else QImage()
+    return VariantEntry(
+        variant.name or job.technique.title, job, variant.total, None, job.finish, variant.id,
+        branched_at=variant.branched_at, iteration=variant.iteration, seconds=variant.seconds,
+        complete=variant.complete, note=variant.note, starred=variant.starred, when=variant.when,
+        thumbnail=image, has_checkpoint=variant.has_checkpoint, in_folder=variant.has_result,
+        recipe=variant.recipe, written_moments=frozenset(variant.moments),
+    )  # fmt: skip
+
+
+def read(entry: VariantEntry, folder: ProjectFolder | None) -> RunResult:
+    """Return a variant's picture and job, its pictures opened as far as they are still there.
+
+    Raises `BadInput` where its file is gone.
+    """
+    if entry.unwritten is not None:
+        return replace(entry.unwritten, run=0)
+    if folder is None:
+        raise BadInput(f"{entry.name} no longer exists")
+    try:
+        picture = folder.result(entry.id)
+        job = opened_again(folder.job(entry.id))
+    except BadInput as error:
+        raise BadInput(f"{entry.name} cannot be shown: {error}") from error
+    return RunResult(
+        0,
+        job,
+        replace(picture, path=None),
+        entry.iteration,
+        entry.total,
+        entry.seconds,
+        entry.complete,
+    )
+
+
+def _thumbnails(result: RunResult, finish: Finish) -> tuple[VariantThumbnail, QImage]:
+    """Return what a thumbnail is made of, and the thumbnail."""
+    photo = photo_of(result)
+    small = VariantThumbnail(_small(result.picture), None if photo is None else _small(photo))
+    return small, small.finished(finish)
+
+
+def put_variant(
+    folder: ProjectFolder, variant: Variant, result: RunResult, moments: Sequence[Moment],
+    thumbnail: QImage | None = None,
+) -> frozenset[int]:  # fmt: skip
+    """Write a variant; return the iterations whose moments are there. Raises `BadInput`."""
+    if thumbnail is None:
+        thumbnail = _thumbnails(result, result.job.finish)[1]
+    if variant.parent not in {each.id for each in folder.read().variants}:
+        variant = replace(variant, parent=None)  # that one could not be written
+    if not has_room(folder.path):
+        raise BadInput(
+            QCoreApplication.translate("Variants", "there is not enough disk space in {0}").format(
+                folder.path
+            )
+        )
+    there = frozenset(folder.moments(variant.id))
+    images = {
+        moment.iteration: None if moment.iteration in there else jpeg(moment.image, MOMENT)
+        for moment in moments
+    }
+    folder.put(
+        variant, result.picture, jpeg(thumbnail), images if moments else None, result.checkpoint
+    )
+    return frozenset(images) if moments else there
+
+
+def _said(variant: Variant, thumbnail: QImage, folder: ProjectFolder) -> None:
+    folder.put(variant, thumbnail=None if thumbnail.isNull() else jpeg(thumbnail))
+
+
+def _removed(id: str, folder: ProjectFolder) -> None:
+    if any(each.id == id for each in folder.read().variants):
+        folder.remove(id)
+
+
+def _small(picture: Picture) -> Picture:
+    return picture.resized(long_side=THUMBNAIL, enlarge=False)
+
+
+def jpeg(image: QImage, side: int = THUMBNAIL) -> bytes:
+    """Return an image as JPEG file of at most so many pixels a side, on white where transparent."""
+    if max(image.width(), image.height()) > side:
+        aspect, how = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+        image = image.scaled(side, side, aspect, how)
+    if image.hasAlphaChannel():
+        whole = QImage(image.size(), QImage.Format.Format_RGB32)
+        whole.fill(QColor("white"))
+        painter = QPainter(whole)
+        painter.drawImage(0, 0, image)
+        painter.end()
+        image = whole
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    writer = QImageWriter(buffer, b"JPEG")
+    writer.setQuality(QUALITY)
+    writer.write(image)
+    return bytes(buffer.data().data())
