@@ -12,12 +12,13 @@ from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from cli.cluster_options import read_address
 from cli.guard import log_error, say
 from cli.interrupting import Ended, end, handled
 from cli.running import Interrupt, progress_stream
-from cli.wording import worded
+from cli.wording import program, worded
 from engine.errors import BadInput, PareidoliaError
 from engine.image_formats import WRITTEN
 from engine.outputs import Sources, keep_apart
@@ -27,6 +28,9 @@ from engine.work.naming import named
 from engine.work.queue import NewJob, Queue, QueuedJob
 from engine.work.queue_file import delete
 from engine.work.worker import Worker
+
+if TYPE_CHECKING:
+    from engine.work.cluster.address import SchedulerAddress
 
 GLANCE_SECONDS = 0.1
 """Between two looks at what the workers have done."""
@@ -55,6 +59,12 @@ class BatchRun:
         self.workers, self.retries = options.workers, options.retry
         self.quiet, self.json = options.quiet, options.json
         self.read = read
+        self.scheduler: SchedulerAddress | None = None
+        """Whose workers make the pictures; None: this machine."""
+        if getattr(options, "scheduler", None):
+            self.scheduler = read_address(options.scheduler, options)
+            if self.workers != 1:
+                raise BadInput("--workers counts processes here; those of a scheduler are its own")
         self.codes: list[int] = []
         """What each failed job would have ended with."""
         self.count = self.skipped = self.done = 0
@@ -75,6 +85,8 @@ class BatchRun:
                 try:
                     with queue.owned():
                         self._fill(queue, wanted)
+                        if self.scheduler is not None:
+                            return self._work_elsewhere(queue, self.scheduler)
                         return self._work(queue, path)
                 finally:
                     empty = all(job.state == "done" for job in queue.entries())
@@ -152,6 +164,43 @@ class BatchRun:
             finally:
                 _end_all(children)
         self._tell(queue.entries(), None)
+        return self._summed_up(interrupt)
+
+    def _work_elsewhere(self, queue: Queue, scheduler: "SchedulerAddress") -> int:
+        """Have the jobs made by the workers of a scheduler."""
+        from engine.work.cluster.connection import Connection
+        from engine.work.cluster.run import ClusterRun, topic_of
+
+        interrupt = Interrupt(self.quiet, "stopping; Ctrl-C again stops at once")
+        left, told_alone = 0, False
+        with (
+            handled(interrupt),
+            self._bar() as bar,
+            Connection(scheduler, topic_of(queue.path)) as connection,
+            queue.claimant() as claimant,
+            ClusterRun(
+                queue, claimant, connection, retries=self.retries, worded=worded,
+                explained=_explained,
+            ) as work,
+        ):  # fmt: skip
+            more = True
+            while more and not interrupt.asked:
+                more = work.step()
+                if not work.workers and not told_alone and not self.quiet:
+                    told_alone = True
+                    say(
+                        f"no worker has come to {scheduler.address} yet: start one with "
+                        f"{program()} worker {scheduler.address}"
+                    )
+                began = time.monotonic()
+                self._tell(queue.entries(), bar)
+                took = time.monotonic() - began
+                connection.wait(max(2 * GLANCE_SECONDS, 10 * took) if more else 0)
+            if interrupt.asked:
+                left = work.leave()
+        self._tell(queue.entries(), None)
+        if left and not self.quiet:
+            say(f"{left} more go on at the workers: the same command fetches them")
         return self._summed_up(interrupt)
 
     def _start(self, children: list[BaseProcess], jobs: list[QueuedJob], path: Path) -> None:

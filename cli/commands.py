@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.batch_options import SUMMARY as BATCH_SUMMARY
 from cli.batch_options import parser as batch_parser
+from cli.cluster_options import WORKER_SUMMARY, worker_parser
 from cli.finish import SUMMARY as FINISH_SUMMARY
 from cli.options import (
     Parser,
@@ -39,6 +40,7 @@ HELP = {
     "networks": "the catalogue: list, show, download, import, verify",
     "render": "an exported picture again, from its own recipe",
     "batch": BATCH_SUMMARY,
+    "worker": WORKER_SUMMARY,
     "demo": "one style transfer and one DeepDream from the sample pictures",
 }
 
@@ -61,6 +63,7 @@ def run(argv: Sequence[str]) -> int:
         "finish": _finish,
         "render": _render,
         "batch": _batch,
+        "worker": _worker,
         "demo": _demo,
     }
     return actions[command](rest) if command in actions else _technique(command, rest)
@@ -144,6 +147,13 @@ def _batch(argv: list[str]) -> int:
     from cli import batch
 
     return batch.run(options)
+
+
+def _worker(argv: list[str]) -> int:
+    options = worker_parser().parse_args(argv)
+    from cli import worker
+
+    return worker.run(options)
 
 
 def _forecast(job: "Job", as_json: bool) -> int:

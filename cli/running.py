@@ -23,8 +23,11 @@ from engine.work.making import Frames, MakeRequest, make
 class Interrupt:
     """The first signal stops after this iteration, the second at once."""
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(
+        self, quiet: bool, said: str = "stopping after this iteration; Ctrl-C again stops at once"
+    ) -> None:
         self.asked = False
+        self.said = said
         self.quiet = quiet
         self.exit_code = INTERRUPTED
 
@@ -37,7 +40,7 @@ class Interrupt:
         if not self.quiet:
             with suppress(OSError):  # the terminal may have gone
                 # Not `print`: the bar may be in the middle of printing.
-                os.write(2, b"\nstopping after this iteration; Ctrl-C again stops at once\n")
+                os.write(2, f"\n{self.said}\n".encode())
         let_go_of_terminal(number)
 
 

@@ -161,7 +161,7 @@ def imported(folder: str) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("engine", ("video", "formats", "timm", "onnx", "keras")),
+        ("engine", ("video", "formats", "timm", "onnx", "keras", "cluster")),
         ("gui", ("video",)),
         ("main.py", ()),
         ("tools", ("test",)),
@@ -194,7 +194,7 @@ def test_bad_releases_of_pyside6_are_left_out() -> None:
 
 def test_constraints_pin_what_the_project_asks_for() -> None:
     pins = constraints()
-    for requirement in requirements("test", "docs", "video", "formats"):
+    for requirement in requirements("test", "docs", "video", "formats", "cluster"):
         assert pins[canonicalize_name(requirement.name)] in requirement.specifier
     assert pins["torch"].replace(".", "").isdigit(), "not a local build such as 2.15.0+cpu"
 

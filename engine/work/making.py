@@ -41,6 +41,8 @@ class MakeRequest:
     """What is read besides the job's own sources."""
     export: Export = Export()  # noqa: RUF009 - it cannot be changed
     """How the picture is written, but for its bits."""
+    recipe: Callable[[Job], dict[str, Any]] = Job.recipe
+    """What the picture carries, of the opened job."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,10 @@ def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePictu
             raise drawn.failure
         return MadePicture(job, None, drawn.stopped, {})
     export = replace(order.export, bits=str(order.bits))
-    path = _save(job, frame, partial(order.output) if drawn.stopped else order.output, export)
+    path = _save(
+        job, frame, partial(order.output) if drawn.stopped else order.output, export,
+        order.recipe(job),
+    )  # fmt: skip
     figures = _figures(job, frame, path)
     if order.reel is not None and drawn.filmed:
         figures["film"] = str(partial_film(order.reel) if drawn.stopped else order.reel)
@@ -196,11 +201,11 @@ def figure(output: Path) -> Path:
     return output.with_name(f"{output.stem}.figure{output.suffix}")
 
 
-def _save(job: Job, frame: Frame, path: Path, export: Export) -> Path:
+def _save(job: Job, frame: Frame, path: Path, export: Export, recipe: dict[str, Any]) -> Path:
     content = job.inputs.content
     photo = content.path if isinstance(content, Picture) else None
     picture = from_tensor(frame.picture, carried(job))
-    return export_picture(picture, path, export, job.recipe(), photo)
+    return export_picture(picture, path, export, recipe, photo)
 
 
 def _figures(job: Job, frame: Frame, path: Path) -> dict[str, Any]:

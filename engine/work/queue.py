@@ -140,6 +140,27 @@ class Queue:
         with self._reading() as database:
             return {row["key"]: row["id"] for row in database.execute("SELECT id, key FROM jobs")}
 
+    def keys_sent(self) -> list[str]:
+        """Return under which keys a cluster may know jobs of this queue."""
+        with self._reading() as database:
+            return [
+                row["sent"] for row in database.execute("SELECT sent FROM jobs WHERE sent <> ''")
+            ]
+
+    def key_sent(self, number: int) -> str:
+        """Return under which key a cluster may know a job; empty: it was never sent."""
+        with self._reading() as database:
+            row = database.execute("SELECT sent FROM jobs WHERE id = ?", (number,)).fetchone()
+        return "" if row is None else str(row["sent"])
+
+    def waits(self) -> bool:
+        """Whether any job waits."""
+        with self._reading() as database:
+            return (
+                database.execute("SELECT 1 FROM jobs WHERE state = 'waiting' LIMIT 1").fetchone()
+                is not None
+            )
+
     def recipe(self, number: int) -> dict[str, Any]:
         """Return a job's recipe. Raises `BadInput` when it is not there any more."""
         with self._reading() as database:
@@ -263,6 +284,12 @@ class Queue:
             ).fetchone()
         return "" if row is None else str(row["state"])
 
+    def states(self, claimant: str) -> dict[int, str]:
+        """Return the states of all jobs claimed under a name, by number."""
+        with self._reading() as database:
+            rows = database.execute("SELECT id, state FROM jobs WHERE claim = ?", (claimant,))
+            return {row["id"]: row["state"] for row in rows}
+
     def finish(
         self, job: QueuedJob, claimant: str, figures: Mapping[str, Any],
         thumbnail: bytes | None = None,
@@ -270,7 +297,7 @@ class Queue:
         """Say that a claimed job is done."""
         with self._changing() as database:
             database.execute(
-                "UPDATE jobs SET state = 'done', claim = NULL, figures = ?, iteration = total,"
+                "UPDATE jobs SET state = 'done', claim = NULL, sent = '', figures = ?, iteration = total,"
                 " thumbnail = coalesce(?, thumbnail), drawn = drawn + 1 WHERE id = ? AND claim = ?",
                 (json.dumps(figures), thumbnail, job.id, claimant),
             )
@@ -282,7 +309,8 @@ class Queue:
         again = job.attempts <= retries
         with self._changing() as database:
             database.execute(
-                "UPDATE jobs SET state = ?, claim = NULL, sentence = ?, exit_code = ?, place = CASE"
+                "UPDATE jobs SET state = ?, claim = NULL, sent = '', sentence = ?, exit_code = ?,"
+                " place = CASE"
                 " WHEN ? THEN (SELECT max(place) + 1 FROM jobs) ELSE place END"
                 " WHERE id = ? AND claim = ?",
                 (
@@ -290,6 +318,22 @@ class Queue:
                     claimant,
                 ),
             )  # fmt: skip
+
+    def sent(self, job: QueuedJob, claimant: str, key: str) -> None:
+        """Remember under which key a claimed job is given to a cluster; empty: it is not any more."""
+        with self._changing() as database:
+            database.execute(
+                "UPDATE jobs SET sent = ? WHERE id = ? AND claim = ?", (key, job.id, claimant)
+            )
+
+    def died(self, job: QueuedJob, claimant: str) -> int:
+        """Count that a worker of a cluster died during a claimed job; return how many have."""
+        with self._changing() as database:
+            database.execute(
+                "UPDATE jobs SET deaths = deaths + 1 WHERE id = ? AND claim = ?", (job.id, claimant)
+            )
+            row = database.execute("SELECT deaths FROM jobs WHERE id = ?", (job.id,)).fetchone()
+        return 0 if row is None else int(row["deaths"])
 
     def release(self, job: QueuedJob, claimant: str) -> None:
         """Give a claimed job back: it waits again, or stays paused. The attempt does not count."""
@@ -321,8 +365,10 @@ class Queue:
         living = self._living()
         for (claim,) in claimed:
             if claim not in living:
+                # A program that only sent a job away did not die of it.
                 database.execute(
-                    "UPDATE jobs SET deaths = deaths + 1, attempts = attempts - 1, claim = NULL,"
+                    "UPDATE jobs SET deaths = deaths + (sent = ''), attempts = attempts - 1,"
+                    " claim = NULL,"
                     " state = CASE WHEN state = 'running' THEN 'waiting' ELSE state END"
                     " WHERE claim = ?",
                     (claim,),

@@ -14,8 +14,8 @@ from engine.errors import BadInput
 
 APPLICATION = 0x50444C51
 """In the file's header: whose database it is ("PDLQ")."""
-VERSION = 1
-"""Of the tables; a file with another one is set aside."""
+VERSION = 2
+"""Of the tables; an older file is brought up to it, a newer one is set aside."""
 PATIENCE = 20.0
 """Seconds to wait while another process writes: a write takes milliseconds."""
 SIBLINGS = ("", "-wal", "-shm")
@@ -41,12 +41,15 @@ CREATE TABLE jobs (
     exit_code INTEGER NOT NULL DEFAULT 0,
     figures TEXT NOT NULL DEFAULT '{}',
     thumbnail BLOB,
-    drawn INTEGER NOT NULL DEFAULT 0
+    drawn INTEGER NOT NULL DEFAULT 0,
+    sent TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX by_state ON jobs (state, place);
 CREATE INDEX by_key ON jobs (key);
 CREATE TABLE owner (claim TEXT NOT NULL);
 """
+FROM_1 = "ALTER TABLE jobs ADD COLUMN sent TEXT NOT NULL DEFAULT ''"
+"""What a file of version 1 lacks: the key under which a cluster knows a job, empty for none."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -151,10 +154,19 @@ def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA synchronous = FULL")  # what was added outlives a power cut
     database.execute("PRAGMA trusted_schema = OFF")  # the file may come from anybody
     (version,) = database.execute("PRAGMA user_version").fetchone()
-    if not version:
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    if not version or (version < VERSION and application == APPLICATION):
         database.execute("BEGIN IMMEDIATE")
         try:
             (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            (before,) = database.execute("PRAGMA user_version").fetchone()
+            if before == 1 and tables:  # still: another process may have been quicker
+                if not database.execute(
+                    "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'jobs'"
+                ).fetchone():
+                    raise sqlite3.DatabaseError("it holds no jobs")
+                database.execute(FROM_1)
+                database.execute(f"PRAGMA user_version = {VERSION}")
             if not tables:
                 for statement in TABLES.split(";"):
                     database.execute(statement)

@@ -14,7 +14,7 @@ from tests.cli.conftest import ROOT, Program
 
 COMMANDS = (
     "style-transfer", "deep-dream", "recolour", "finish", "networks", "render", "demo",
-    "attribute",
+    "attribute", "batch", "worker",
 )  # fmt: skip
 
 IMPORTED = """
@@ -24,7 +24,7 @@ for words in sys.stdin.read().splitlines():
     sys.argv = ["main.py", *words.split()]
     with contextlib.redirect_stdout(io.StringIO()) as text:
         code = main.main()
-    heavy = {"torch", "torchvision", "numpy", "PIL", "tqdm", "PySide6"} & set(sys.modules)
+    heavy = {"torch", "torchvision", "numpy", "PIL", "tqdm", "PySide6", "dask"} & set(sys.modules)
     print(f"{words}: {code}, {len(text.getvalue()) > 100}, {sorted(heavy)}")
 """
 

@@ -6,11 +6,13 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from engine.errors import BadInput
+from engine.files import unfinished
 from engine.work.queue import MOST_DEATHS, NewJob, Queue
 from tests.cli.conftest import ROOT
 
@@ -255,3 +257,35 @@ def test_a_place_that_cannot_be_written(path: Path) -> None:
     (path / "file").write_text("x")
     with pytest.raises(BadInput, match="cannot be opened"):
         Queue(path / "file" / "queue.sqlite", check=True)
+
+
+def test_a_queue_of_the_former_version_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "queue.sqlite"
+    with Queue(path) as queue:
+        queue.add(new("a"))
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("ALTER TABLE jobs DROP COLUMN sent")
+        database.execute("PRAGMA user_version = 1")
+        database.commit()
+    with Queue(path, check=True) as queue, queue.claimant() as claimant:
+        assert queue.said == ""
+        taken = queue.claim(claimant)
+        assert taken is not None
+        queue.sent(taken, claimant, "key")
+        assert queue.keys_sent() == ["key"]
+
+
+def test_a_program_that_ends_takes_no_job_along_that_it_had_sent_away(tmp_path: Path) -> None:
+    with Queue(tmp_path / "queue.sqlite") as queue:
+        queue.add(new("a", "b"))
+        for _ in range(MOST_DEATHS):
+            with unfinished(tmp_path / "queue.sqlite") as (living, _file):
+                here, away = queue.claim(living.name), queue.claim(living.name)
+                assert here is not None and away is not None
+                queue.sent(away, living.name, "key")
+            queue.expire()
+        assert [entry.state for entry in queue.entries()] == ["failed", "waiting"]
+        with queue.claimant() as claimant:
+            taken = queue.claim(claimant)
+            assert taken is not None
+            assert [queue.died(taken, claimant) for _ in range(3)] == [1, 2, 3]
