@@ -108,11 +108,12 @@ def fitted(network: "Network", picture: "Tensor", long_side: int | None = None) 
 def last_map(network: "Network", size: tuple[int, int] | None = None) -> str:
     """Return the last layer whose output is a map of more than one position.
 
-    Of a vision transformer's maps, which are tokens, the last whose patches matter to the classes.
+    Of a vision transformer's maps, which are tokens, the last whose patches matter to the classes,
+    before they are projected to queries, keys and values.
     `size` is the picture's (height, width). Raises `BadInput` when there is no such layer.
     """
     for call in reversed(list(network.calls(size).values())):
-        matters = call.seen_later or call.layout.grid is None
+        matters = call.layout.grid is None or (call.seen_later and call.kind != "Linear")
         if len(call.shape) == 4 and min(call.shape[2:]) > 1 and matters:
             return call.name
     raise BadInput(f"{network.card.name} has no layer with a map for this picture")

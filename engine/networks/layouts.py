@@ -25,6 +25,10 @@ FIRST = ("n", "c", "h", "w")
 LAST = ("n", "h", "w", "c")
 TOKENS = ("n", "t", "c")
 TURNED = ("n", "c", "t")
+SPLIT = {FIRST: ("n", "c", "h", "y", "w", "x"), LAST: ("n", "h", "y", "w", "x", "c")}
+"""Maps cut into rectangles: h and w count these, y and x the places in one."""
+MERGED = {"hy": "h", "wx": "w"}
+"""What the four become again; beside channels, in whatever order, they are channels."""
 
 TAKES_CHANNELS_SECOND = {
     torch.conv2d,
@@ -267,12 +271,36 @@ def _reshaped(known: Layout, given: Tensor, made: Tensor) -> _SharedLayout:
         if made.shape[at] == rows * columns and made.shape[3 - at] == given.shape[at * 2 - 3]:
             axes = TURNED if at == 2 else TOKENS
             return _SharedLayout(Layout(axes, (rows, columns)))
+    if given.dim() == 4 and made.dim() == 6 and known.axes in SPLIT:
+        merged = _merged(SPLIT[known.axes], made.shape, given.shape)
+        return _SharedLayout(Layout(SPLIT[known.axes] if merged == known.axes else None))
+    if given.dim() == 6 and made.dim() == 4 and known.axes is not None:
+        return _SharedLayout(Layout(_merged(known.axes, given.shape, made.shape)))
     if given.dim() == 3 and made.dim() == 4 and known.grid and not known.before:
         if known.axes == TOKENS and tuple(made.shape[1:3]) == known.grid:
             return _SharedLayout(Layout(LAST))
         if known.axes == TURNED and tuple(made.shape[2:]) == known.grid:
             return _SharedLayout(Layout(FIRST))
     return _SharedLayout()
+
+
+def _merged(
+    axes: tuple[str, ...], given: Sequence[int], made: Sequence[int]
+) -> tuple[str, ...] | None:
+    """Return the axes of maps into which six are merged, of lengths as `given`; None for no maps."""
+    rest = list(zip(axes, given, strict=True))
+    merged = []
+    for length in made:
+        names, part = "", 1
+        while rest and (not names or part < length):
+            axis, more = rest.pop(0)
+            names, part = names + axis, part * more
+        if part != length:
+            return None
+        merged.append(
+            "c" if "c" in names and set(names) <= set("cyx") else MERGED.get(names, names)
+        )
+    return tuple(merged) if not rest and sorted(merged) == sorted(FIRST) else None
 
 
 def _joined(

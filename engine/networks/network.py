@@ -35,7 +35,9 @@ class Network:
     ) -> None:
         """Take `module` over: eval mode, no gradients, channels last."""
         self.module = module.eval().requires_grad_(False)
-        self.module.to(memory_format=torch.channels_last)
+        for tensor in (*module.parameters(), *module.buffers()):
+            if tensor.dim() == 4:  # `Module.to` also wants it of five dimensions, and fails
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
         self.card = card
         self.classes = tuple(classes)
         self.aliases = {**vgg_names(module), **(aliases or {})}
@@ -128,10 +130,20 @@ class Network:
         reach = f" as far as {layer}" if layer else ""
         # What is no smaller than usual is refused for its shape, such as by windows of 7 positions.
         other = "a larger one" if min(size) < side else "another size"
+        advice = f"use {other} ({side}x{side} always works)"
+        if self._traced((2 * side, 2 * side))[1]:
+            advice = f"it takes nothing but {side}x{side}"
         return BadInput(
-            f"{self.card.name} cannot take a picture of {size[1]}x{size[0]} pixels{reach}; "
-            f"use {other} ({side}x{side} always works)"
+            f"{self.card.name} cannot take a picture of {size[1]}x{size[0]} pixels{reach}; {advice}"
         )
+
+    def reaches(self, names: Iterable[str], size: tuple[int, int]) -> bool:
+        """Tell whether a picture of `size` (height, width) gets as far as the layers `names`.
+
+        Raises `BadInput` for unknown names.
+        """
+        calls, _ = self._traced(size)
+        return all(self.resolve(name) in calls for name in names)
 
     def resolve(self, name: str) -> str:
         """Return the dotted module name for `name` (itself, or the literature's name for it).

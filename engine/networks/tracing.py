@@ -107,6 +107,8 @@ class _Trace(TorchFunctionMode):
     numbers: int = 0
     joints: int = 0
     """How often positions have met."""
+    flattened: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
+    """Vectors into which several axes were reshaped: a linear layer joins what stood there."""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -130,14 +132,19 @@ class _Trace(TorchFunctionMode):
         after = _Reach()
         for tensor in given:
             after = after.united(self.reach[tensor])
+        flattened = given[0] in self.flattened
         if joins_positions(func, given):
-            self.joints += 1
+            # A linear layer that sees one token of many joins none.
+            self.joints += func is not F.linear or flattened
             after = _Reach((WHOLE, WHOLE), after.jump)
         elif func in WINDOWS:
             after = after.through(*_window(func, args, kwargs))
         known = {t.untyped_storage()._cdata for t in given}
         for tensor in tensors_in(result):
             self.reach[tensor] = after
+            merged = tensor.dim() == 2 and tensor.shape[-1:] != given[0].shape[-1:]
+            if (merged and func in RESHAPING) or (flattened and func is not F.linear):
+                self.flattened[tensor] = True
             self.layouts.follow(func, args, kwargs, given[0], tensor, given[1:])
             count = self._count(func, tensor, given)
             if tensor.untyped_storage()._cdata not in known:
@@ -262,6 +269,7 @@ def trace(
 ) -> tuple[list[Call], Exception | None]:
     """Return the module calls for one (channels, *size) picture, in order of completion.
 
+    Calls that give nothing of the picture are left out.
     `ghost` comes from `without_memory`. Where the network refuses a picture of this size, the calls
     before that, and what it raised. Also inside `torch.inference_mode`.
     """
@@ -310,9 +318,10 @@ def _trace(ghost: nn.Module, batch: Tensor) -> tuple[list[Call], Exception | Non
             refused = error  # of having no picture, and there is another batch to try
     calls = []
     for name, kind, tensor, version, reach, numbers, joints in seen:
+        if reach is None:  # nothing of the picture, such as sizes that a network computes
+            continue
         layout = mode.layouts.of(tensor)
-        side = reach.side if reach else None
         shape = mode.shape(tensor, layout)
         changed, later = tensor._version != version, joints < mode.joints
-        calls.append(Call(name, kind, shape, side, changed, numbers, layout, later))
+        calls.append(Call(name, kind, shape, reach.side, changed, numbers, layout, later))
     return calls, refused

@@ -1,6 +1,7 @@
 """Coarse to fine: the sizes of a pyramid, and how tensors go from one to the next."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -16,6 +17,16 @@ def pyramid(end: int, smallest: int, ratio: float = 2**0.5) -> list[int]:
         sides.append(round(side))
         side /= ratio
     return sides[::-1]
+
+
+def usable(sides: list[int], taken: Callable[[int], bool]) -> list[int]:
+    """Return those of ascending sides for which `taken` says yes, and the last.
+
+    What takes the smallest is not asked about the others.
+    """
+    if len(sides) < 2 or taken(sides[0]):
+        return sides
+    return [*(side for side in sides[1:-1] if taken(side)), sides[-1]]
 
 
 def fit(size: tuple[int, int], long_side: int, least: int = 1) -> tuple[int, int]:

@@ -145,6 +145,8 @@ def spread(model: nn.Module, x: Tensor, seen: Tensor | None = None) -> None:
         model(torch.cat([x, x.flip(3)]))
         model.eval()
         last = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
+        if not last.weight.any():  # torchvision's vision transformers begin so
+            nn.init.normal_(last.weight)
         scores = model(x if seen is None else seen)
         last.weight.mul_(4 / float(scores.std().clamp_min(1e-12)))
 

@@ -2,15 +2,16 @@
 
 Each network gets random weights (seeded), which tell nothing about pictures but all about shapes.
 Every technique runs two iterations at its default layers, every attribution method is asked for a
-map. Small networks come first, each in a process of its own, which gives back its memory and may
-take `--minutes`; what it has not done by then stands in the table as not tried. Writes
-docs/networks.md; what was found before is kept in out/networks.json, so that a run that was broken
-off goes on. Ends with 1 where one neither worked nor said in a sentence why not.
+map; a network that takes nothing but squares gets a square photo. Small networks come first, each
+in a process of its own, which gives back its memory and may take `--minutes`; what it has not done
+by then stands in the table as not tried. Writes docs/networks.md after each; what stands there
+already is kept unless its network is named, so that a run that was broken off goes on. Ends with 1
+where one neither worked nor said in a sentence why not.
 """
 
 import argparse
-import json
 import multiprocessing
+import re
 import resource
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision import models
 
 import engine
@@ -40,7 +41,6 @@ from tests.benchmarks.inputs import ROOT
 
 PHOTO = str(ROOT / "resources/pictures/cat.jpg")
 PAINTING = str(ROOT / "resources/pictures/brush_strokes.jpg")
-KEPT = ROOT / "out" / "networks.json"
 PAGE = ROOT / "docs" / "networks.md"
 CLASSES = 10
 NEEDS = {
@@ -64,7 +64,8 @@ SMALL = 64
 """Side in pixels where the network takes it, else what it was made for."""
 
 Found = dict[str, str]
-"""By command or method: "" where it worked, else what was said."""
+"""By command or method: "" where it worked, else what was said; and by `DATE` when that was."""
+DATE = "date"
 
 
 def weights(name: str, folder: Path) -> Path:
@@ -77,13 +78,16 @@ def weights(name: str, folder: Path) -> Path:
     return file
 
 
-def side_for(network: Network) -> int:
-    """Return the smaller of the two sides that the network takes."""
-    try:
-        network.calls((SMALL // 2, SMALL))  # the photo's shape, about
-    except BadInput:
-        return network.card.input_size
-    return SMALL
+def picture_for(network: Network, folder: Path) -> tuple[str, int]:
+    """Return the photo and its long side in pixels: the first of three kinds that it takes."""
+    usual = network.card.input_size
+    for side in (SMALL, usual):
+        try:
+            network.calls((side // 2, side))  # the photo's shape, about
+        except BadInput:
+            continue
+        return PHOTO, side
+    return str(folder / "square.png"), usual
 
 
 def outcome(work: Callable[[], object]) -> str:
@@ -114,14 +118,15 @@ def tries(name: str, folder: Path) -> Iterator[tuple[str, str]]:
         network = engine.load_network(name, file)
     finally:
         file.unlink()
-    side = side_for(network)
+    photo, side = picture_for(network, folder)
     short = ("--iterations", "2", "--precision", "fp32", "--device", "cpu")
     for technique in TECHNIQUES:
         more = ("--folder", str(folder / "photos")) if technique == "multifaceted" else ()
         size = ("--size", str(4 * side if technique == "hierarchy" else side))  # a sheet
-        options = (*NEEDS[technique], *more, *short, *size)
+        needs = (photo if option == PHOTO else option for option in NEEDS[technique])
+        options = (*needs, *more, *short, *size)
         yield technique, outcome(partial(draw, technique, network, options))
-    x = network.prepare(fitted(network, open_picture(PHOTO).tensor()[None], side))
+    x = network.prepare(fitted(network, open_picture(photo).tensor()[None], side))
     question = Question(3, window=side // 2)
     for method in METHODS:
         yield method, outcome(partial(attribute, find_method(method), network, x, question))
@@ -156,7 +161,19 @@ def tried(name: str, folder: Path, minutes: float) -> tuple[Found, int]:
         rest = f"FAULT: the process ended with {child.exitcode}"
     child.kill()
     child.join()
-    return {column: found.get(column, rest) for column in COLUMNS}, memory
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    return {**{column: found.get(column, rest) for column in COLUMNS}, DATE: date}, memory
+
+
+def read_page(text: str) -> dict[str, Found]:
+    """Return the table of a page that `page` made; a number becomes what it stands for."""
+    said = {"✓": "", **dict(re.findall(r"^(\d+)\. (.+)$", text, re.MULTILINE))}
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    columns = rows[0][1:] if rows else []
+    return {
+        name: {c: said.get(cell, cell) for c, cell in zip(columns, cells, strict=True)}
+        for name, *cells in rows[1:]
+    }
 
 
 def page(table: dict[str, Found]) -> str:
@@ -169,7 +186,7 @@ def page(table: dict[str, Found]) -> str:
         return str(notes.setdefault(said.replace(name, "the network"), len(notes) + 1))
 
     rows = [
-        f"| {name} | " + " | ".join(cell(found[c], name) for c in COLUMNS) + " |"
+        f"| {name} | " + " | ".join(cell(found[c], name) for c in COLUMNS) + f" | {found[DATE]} |"
         for name, found in sorted(table.items())
     ]
     left = sorted(torchvision_table()["models"].keys() - table.keys())
@@ -180,12 +197,13 @@ def page(table: dict[str, Found]) -> str:
             f"{len(table)} of torchvision's {len(torchvision_table()['models'])} classifiers, with",
             "random weights: each technique for two iterations at its default layers, each",
             "attribution method asked for a map. ✓: it made its picture. A number: what it said",
-            "instead, below the table.",
+            "instead, below the table. Networks that take nothing but squares had a square photo.",
             "",
-            f"Made by `make networks-table` with torch {torch.__version__.split('+')[0]}.",
+            f"Made by `make networks-table` with torch {torch.__version__.split('+')[0]}: each row on",
+            "the date at its end, since a network that has one is tried again only when it is named.",
             "",
-            "| network | " + " | ".join(COLUMNS) + " |",
-            "|---" * (len(COLUMNS) + 1) + "|",
+            "| network | " + " | ".join((*COLUMNS, DATE)) + " |",
+            "|---" * (len(COLUMNS) + 2) + "|",
             *rows,
             "",
             *(f"{number}. {said}" for said, number in notes.items()),
@@ -196,39 +214,37 @@ def page(table: dict[str, Found]) -> str:
 
 
 def photos(folder: Path) -> None:
-    """Put a few pictures into a folder, for the technique that reads one."""
-    folder.mkdir()
-    with Image.open(PHOTO) as image:
-        for turn in range(4):
-            image.convert("RGB").rotate(90 * turn).save(folder / f"{turn}.png")
+    """Put the photo as a square into a folder, and a few more into one in it, which is searched."""
+    (folder / "photos").mkdir()
+    with Image.open(PHOTO) as opened:
+        image = opened.convert("RGB")
+    ImageOps.fit(image, (image.height, image.height)).save(folder / "square.png")
+    for turn in range(4):
+        image.rotate(90 * turn).save(folder / "photos" / f"{turn}.png")
 
 
 def main() -> int:
     """Fill what is missing of the table, write the page; return 1 where something went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.networks")
-    parser.add_argument("names", nargs="*", help="only these networks (default: all)")
+    parser.add_argument("names", nargs="*", help="these again (default: what the page lacks)")
     parser.add_argument("--minutes", type=float, default=20, help="most for one network (20)")
     given = parser.parse_args()
     every = torchvision_table()["models"]
-    wanted = sorted(given.names or every, key=lambda name: every[name]["mib"])
-    table: dict[str, Found] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    KEPT.parent.mkdir(exist_ok=True)
+    table = read_page(PAGE.read_text("utf-8")) if PAGE.exists() else {}
+    whole = [name for name, found in table.items() if found.keys() == {*COLUMNS, DATE}]
+    wanted = given.names or [name for name in every if name not in whole]
     with tempfile.TemporaryDirectory() as made:
-        photos(Path(made) / "photos")
-        for name in wanted:
-            if name in table:
-                continue
+        photos(Path(made))
+        for name in sorted(wanted, key=lambda name: every[name]["mib"]):
             began = time.monotonic()
             table[name], memory = tried(name, Path(made), given.minutes)
-            KEPT.write_text(json.dumps(table, indent=1))
-            worked = sum(not said for said in table[name].values())
+            PAGE.write_text(page(table), "utf-8")
+            worked = sum(not table[name][column] for column in COLUMNS)
             print(
-                f"{name}: {worked} of {len(table[name])}, {time.monotonic() - began:.0f} s, "
+                f"{name}: {worked} of {len(COLUMNS)}, {time.monotonic() - began:.0f} s, "
                 f"{memory or '?'} MiB",
                 flush=True,
             )
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page(table), "utf-8")
     faults = [
         f"{n}, {c}: {said}"
         for n, found in table.items()

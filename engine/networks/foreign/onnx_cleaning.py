@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.networks.foreign.onnx_weights import Weights
+from engine.networks.foreign.onnx_weights import REAL, Weights
 
 Array = Any
 
@@ -73,6 +73,8 @@ class _Cleaning:
     """Values that turned out to be other values."""
     weights: Weights
     nodes: list[Any] = field(default_factory=list)
+    sizes: set[str] = field(default_factory=set)
+    """Values that are computed from the sizes of others: whole numbers."""
     quantized: int = 0
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Values that are quantized: the least and largest that they can have."""
@@ -93,11 +95,15 @@ class _Cleaning:
             QUANTIZED[kind](self, node)
         elif inputs and all(name in self.constants for name in inputs if name):
             self._fold(node, opset)
-        elif kind == "Cast" and _attribute(node, "to", 1) in (1, 10, 11, 16):
+        elif kind == "Cast" and _attribute(node, "to", 1) in REAL and inputs[0] not in self.sizes:
             self.names[output] = inputs[0]
         else:
             if node.domain not in ("", "ai.onnx"):
                 raise UnsupportedOnnxNode(f"the operation {node.domain}.{kind}")
+            real = kind == "Cast" and _attribute(node, "to", 1) in REAL
+            known = all(name in self.sizes or name in self.constants for name in inputs if name)
+            if kind == "Shape" or (known and inputs and not real):
+                self.sizes.update(node.output)
             self.nodes.append(node)
 
     def _fold(self, node: Any, opset: int) -> None:

@@ -25,6 +25,7 @@ from engine.networks.foreign.onnx_layers import (
     ChannelsLast,
     FirstOutput,
     PickOutput,
+    Reshaped,
     WithConstants,
     linear,
     own,
@@ -53,7 +54,6 @@ def build(
     """
     nodes = _needed(made)
     for node in nodes:
-        _free_the_batch(node, made)
         if node.op_type == "BatchNormalization":
             _only_inference(node)
     steps: list[GraphNode] = []
@@ -138,6 +138,8 @@ def _steps(
         module = WithConstants(operation, [made.constants.get(n) for n in names], release)
     first = "picture/channels_last" if channels_last else made.source
     keys = tuple(first if n == made.source else n for n in moving)
+    if isinstance(module, Reshaped):
+        keys = (*keys, made.source)
     name = layer_name(node)
     several = any(isinstance(m, MULTIOUTPUT_LAYERS) for m in inside)
     if len(node.output) == 1:
@@ -162,19 +164,6 @@ def _only_inference(node: Any) -> None:
     node.attribute.extend(kept)
 
 
-def _free_the_batch(node: Any, made: Clean) -> None:
-    """Let a reshape keep the batch as it is, where the exporter wrote the 1 of its example."""
-    if node.op_type != "Reshape" or len(node.input) < 2 or node.input[1] not in made.constants:
-        return
-    shape = np.array(made.constants[node.input[1]])
-    if shape.size > 1 and shape[0] == 1 and all(shape):
-        del node.attribute[:]  # `allowzero`: there are none
-        name = f"{node.output[0]}/shape"
-        shape[0] = 0
-        made.constants[name] = shape
-        node.input[1] = name
-
-
 def layer_name(node: Any) -> str:
     """Return what to call a node: as the exporter does, without its path marks."""
     scopes = next((p.value for p in node.metadata_props if p.key.endswith("name_scopes")), "")
@@ -185,7 +174,7 @@ def layer_name(node: Any) -> str:
             path = [str(s) for s in ast.literal_eval(scopes)]
         except (ValueError, SyntaxError):
             path = []
-        if len(path) > 1:
+        if len(path) > 1 and not path[-2].startswith("_empty_nn_module"):  # no module's
             own = path[-2] or path[-1]
             return own.replace(".", "/")
     name = node.name or f"{node.op_type}_{node.output[0]}"

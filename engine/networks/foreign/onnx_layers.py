@@ -4,13 +4,16 @@ Weights are copied once, from where they lie in their file.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine.networks.contents import nothing
 from engine.networks.foreign import layers
+from engine.networks.foreign.onnx_weights import REAL
 from engine.networks.formats.mapped import copied
 
 Array = Any
@@ -29,11 +32,29 @@ def taken(values: Array, release: Release) -> Tensor:
 
 
 class Sizes(nn.Module):
-    """The sizes of a tensor, as numbers on the CPU wherever the tensor is."""
+    """The sizes of a tensor, or some of them, as numbers on the CPU wherever the tensor is."""
+
+    def __init__(self, start: int = 0, end: int | None = None) -> None:
+        super().__init__()
+        self.part = slice(start, end)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (dimensions,) as int64."""
-        return torch.tensor(tuple(x.shape))
+        return torch.tensor(tuple(x.shape)[self.part], dtype=torch.int64)
+
+
+class Real(nn.Module):
+    """Whole numbers, which stay on the CPU, as real ones, which are where the network is."""
+
+    here: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("here", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the same numbers."""
+        return x.to(self.here)
 
 
 class Joined(nn.Module):
@@ -49,7 +70,7 @@ class Joined(nn.Module):
 
 
 class Sliced(nn.Module):
-    """A slice of a tensor between indices that may be computed; only with positive steps."""
+    """A slice of a tensor between indices that may be computed, in either direction."""
 
     def forward(
         self, x: Tensor, starts: Any, ends: Any, axes: Any = None, steps: Any = None
@@ -59,7 +80,12 @@ class Sliced(nn.Module):
         strides = [1] * len(starts) if steps is None else [int(n) for n in steps]
         parts = [slice(None)] * x.dim()
         for axis, start, end, step in zip(along, starts, ends, strides, strict=True):
-            parts[axis] = slice(int(start), int(end), step)
+            first, behind, _ = slice(int(start), int(end), step).indices(x.shape[axis])
+            if step > 0:
+                parts[axis] = slice(first, behind, step)
+            else:  # which PyTorch has no slices for
+                places = torch.arange(first, behind, step, device=x.device)
+                x = x.index_select(axis, places)
         return x[tuple(parts)]
 
 
@@ -73,6 +99,48 @@ class Gathered(nn.Module):
     def forward(self, x: Tensor, places: Tensor) -> Tensor:
         """Return the parts, in the shape of `places`."""
         return x[(slice(None),) * (self.axis % x.dim()) + (places.long(),)]
+
+
+class Reshaped(nn.Module):
+    """Another shape, in whose beginning the 1 of the exporter's example becomes the batch."""
+
+    def __init__(self, shape: Sequence[int], zeros_copy: bool) -> None:
+        """`zeros_copy`: 0 stands for the length that the tensor has there."""
+        super().__init__()
+        self.shape, self.zeros_copy = tuple(shape), zeros_copy
+
+    def forward(self, x: Tensor, picture: Tensor) -> Tensor:
+        """Return the same numbers in the new shape; `picture` is what the network was given."""
+        shape = list(self.shape)
+        if self.zeros_copy:
+            shape = [n or x.shape[place] for place, n in enumerate(shape)]
+        if len(shape) > 1 and shape[0] == 1 and len(x) == len(picture):
+            shape[0] = len(picture)
+            if -1 in shape[1:] and not len(picture):  # of nothing, PyTorch cannot tell the rest
+                rest = prod(x.shape[1:]) // -prod(shape[1:])
+                shape = [rest if n == -1 else n for n in shape]
+        return x.reshape(shape)
+
+
+class Filled(nn.Module):
+    """A tensor full of one number, in a shape that is computed."""
+
+    def __init__(self, value: Array) -> None:
+        super().__init__()
+        self.value = WithConstants(nn.Identity(), [np.reshape(value, -1)[:1]], nothing)
+
+    def forward(self, shape: Tensor) -> Tensor:
+        """Return the tensor: whole numbers on the CPU, real ones where the module is."""
+        filled: Tensor = self.value().expand(tuple(int(n) for n in shape))
+        return filled
+
+
+class Counted(nn.Module):
+    """Whole numbers from a start to below an end, on the CPU."""
+
+    def forward(self, start: Any, end: Any, step: Any) -> Tensor:
+        """Return them."""
+        return torch.arange(int(start), int(end), int(step))
 
 
 class WithConstants(nn.Module):
@@ -89,7 +157,7 @@ class WithConstants(nn.Module):
         self._whole: list[Tensor | None] = []
         self._real: list[str] = []
         for place, value in enumerate(constants):
-            real = value is not None and np.asarray(value).dtype.kind == "f"
+            real = _is_real(value)
             whole = None if real or value is None else torch.from_numpy(np.array(value))
             self._real.append(f"constant_{place}" if real else "")
             self._whole.append(whole)
@@ -157,19 +225,37 @@ class Scores(nn.Module):
         return x.flatten(1)
 
 
+def _is_real(values: Any) -> bool:
+    return values is not None and np.asarray(values).dtype.kind == "f"
+
+
 def own(node: Any, constants: Mapping[str, Array], release: Release) -> nn.Module | None:
     """Return our module for operations that are ours, else None."""
+    from onnx import numpy_helper
+
     kind = node.op_type
     attributes = {a.name: a for a in node.attribute}
     moving = [n for n in node.input if n and n not in constants]
     if kind in ("Conv", "Gemm", "MatMul") and moving:
         return _weighted(node, constants, release)
+    if kind == "LayerNormalization" and len(node.output) == 1:
+        return _layer_norm(node, constants, attributes, release)
     if kind == "Relu":
         return nn.ReLU()
-    if kind == "Shape" and not attributes:
-        return Sizes()
-    steps = constants.get(node.input[4]) if len(node.input) > 4 else None
-    if kind == "Slice" and len(node.input) > 2 and (steps is None or np.min(steps) > 0):
+    if kind == "Shape":
+        return Sizes(*(attributes[word].i for word in ("start", "end") if word in attributes))
+    if kind == "Cast" and attributes["to"].i in REAL:
+        return Real()
+    if kind == "Reshape" and len(node.input) > 1 and node.input[1] in constants:
+        shape = np.asarray(constants[node.input[1]]).tolist()
+        del node.input[1:]
+        return Reshaped(shape, not ("allowzero" in attributes and attributes["allowzero"].i))
+    if kind == "ConstantOfShape":
+        filling = attributes.get("value")
+        return Filled(np.float32(0) if filling is None else numpy_helper.to_array(filling.t))
+    if kind == "Range" and not any(_is_real(constants.get(n)) for n in node.input):
+        return Counted()
+    if kind == "Slice" and len(node.input) > 2:
         return Sliced()
     if kind == "Gather":
         return Gathered(attributes["axis"].i if "axis" in attributes else 0)
@@ -252,6 +338,24 @@ def _convolution(node: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
     if bias is not None:
         made.bias = nn.Parameter(bias, False)
     return made if before is None else nn.Sequential(before, made)
+
+
+def _layer_norm(
+    node: Any, constants: Mapping[str, Array], attributes: Any, release: Release
+) -> nn.Module | None:
+    """Return PyTorch's own norm of the last axis, if its numbers are constant."""
+    last = "axis" not in attributes or attributes["axis"].i == -1
+    picture, *names = (name for name in node.input if name)
+    if not last or picture in constants or not constants.keys() >= set(names):
+        return None
+    weight, *bias = (taken(constants[name], release) for name in names)
+    del node.input[1:]
+    eps = attributes["epsilon"].f if "epsilon" in attributes else 1e-5
+    made = nn.LayerNorm(weight.shape, eps, bias=bool(bias), device="meta")
+    made.weight = nn.Parameter(weight, False)
+    if bias:
+        made.bias = nn.Parameter(bias[0], False)
+    return made
 
 
 def _max_pool(attributes: Any) -> nn.Module | None:

@@ -24,6 +24,8 @@ KINDS = {
     12: "<u4", 13: "<u8",
 }  # fmt: skip
 """Types of numbers that lie in the file as NumPy has them in memory."""
+REAL = (1, 10, 11, 16)
+"""Types of real numbers: of 32, 16 and 64 bits, and bfloat16."""
 LARGE = 1 << 12
 """Bytes from which a weight stays in its file."""
 PIECE = 16 << 20

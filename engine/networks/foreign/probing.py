@@ -21,7 +21,7 @@ def channels_of(network: "nn.Module") -> int:
 def given_by(network: "nn.Module", size: int, path: Path) -> "Tensor":
     """Return what comes out for one picture of `size` pixels a side, without its numbers.
 
-    Found on a copy without memory. Raises `BadInput` where the network does not take such pictures.
+    Found on a copy without memory. Raises `BadInput` where the network fails on such a picture.
     """
     import torch
 
@@ -34,7 +34,8 @@ def given_by(network: "nn.Module", size: int, path: Path) -> "Tensor":
             given = ghost(torch.empty(1, channels, size, size, device="meta"))
         except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
             raise BadInput(
-                f"{path} holds a network that does not take pictures of {size}x{size} pixels"
+                f"{path} holds a network that fails on a picture of {size}x{size} pixels; "
+                "it cannot be used here"
             ) from error
     if not isinstance(given, torch.Tensor):
         raise BadInput(f"{path} holds a network with more than one output")
@@ -62,16 +63,30 @@ def classes_of(network: "nn.Module", size: int, path: Path) -> int:
     return given.shape[1] if given.dim() == 2 else 0
 
 
-PLAIN = ("Conv", "BatchNorm", "Pad", "Pool", "Dropout", "Identity", "Linear", "Norm", "Same")
+PLAIN = (
+    "Conv", "BatchNorm", "Pad", "Pool", "Dropout", "Identity", "Linear", "Norm", "Same", "Transpose",
+    "Reshape", "Slice", "Gather", "ChannelsLast",
+)  # fmt: skip
 """Kinds of layers that stand between stages."""
+SUMS = ("Combine", "Add")
+"""Kinds of layers that end the blocks of a network which attends."""
 
 
 def stages(network: "nn.Module", size: int) -> Sequence[str]:
-    """Return layers worth tapping, by depth: maps behind activations, sums and whole blocks."""
+    """Return layers worth tapping, by depth: maps behind activations, sums and whole blocks.
+
+    In a network of another program's that attends, those are the sums alone.
+    """
+    from engine.networks.foreign.graph import Graph
     from engine.networks.tracing import trace, without_memory
 
     calls, _ = trace(without_memory(network), (size, size), channels_of(network))
     maps = [c for c in calls if len(c.shape) == 4 and min(c.shape[2:]) > 1 and c.shape[1] > 3]
     maps = [c for c in maps if "#" not in c.name]
+    if isinstance(network, Graph):
+        maps = [c for c in maps if "." not in c.name]  # their parts
+        sums = [c.name for c in maps if c.kind in SUMS]
+        if sums and any(c.kind == "Softmax" and len(c.shape) > 2 for c in calls):
+            return sums
     chosen = [c.name for c in maps if not any(word in c.kind for word in PLAIN)]
     return chosen or [c.name for c in maps]

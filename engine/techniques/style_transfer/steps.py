@@ -1,6 +1,6 @@
 """The steps of a style transfer: targets, start, scales, and one gradient per iteration."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,7 +18,7 @@ from engine.objectives.priors import smoothness
 from engine.objectives.style import Statistics
 from engine.optimization.adam import Adam
 from engine.optimization.lbfgs import LBFGS
-from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture
+from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture, usable
 from engine.run_state import RunState
 from engine.settings import START_PICTURE, STYLES, mention
 from engine.task import Frame, Stage, Steps, Task, finite
@@ -34,9 +34,16 @@ from engine.techniques.style_settings import usual_weights
 from engine.techniques.style_transfer.settings import StyleTransfer
 
 
-def scales(settings: StyleTransfer, size: int) -> list[tuple[int, int]]:
-    """Return the long side and the iterations, at least one, of each scale of a run at `size`."""
+def scales(
+    settings: StyleTransfer, size: int, taken: Callable[[int], bool] | None = None
+) -> list[tuple[int, int]]:
+    """Return the long side and the iterations, at least one, of each scale of a run at `size`.
+
+    Long sides for which `taken` says no are left out, but for the last.
+    """
     sides = pyramid(size, settings.smallest_scale)[-settings.iterations :]
+    if taken is not None:
+        sides = usable(sides, taken)
     counts = shared_out(settings.iterations, len(sides), settings.first_share)
     return list(zip(sides, counts, strict=True))
 
@@ -344,7 +351,10 @@ class StyleTransferSteps(Steps[StyleTransfer]):
         """Share the iterations out over the scales."""
         content = _content(task)
         size = (content.height, content.width)
-        return [Stage(fit(size, side), n) for side, n in scales(task.technique, task.size)]
+        technique, network = task.technique, task.network
+        layers = [*style_layers(technique, network), *content_layers(technique, network)]
+        plan = scales(technique, task.size, lambda s: network.reaches(layers, fit(size, s)))
+        return [Stage(fit(size, side), n) for side, n in plan]
 
     def frames(self, task: Task[StyleTransfer]) -> Iterator[Frame]:
         """Yield a frame per iteration. Needs a content picture and at least one style."""

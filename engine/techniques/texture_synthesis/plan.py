@@ -5,7 +5,7 @@ import math
 from engine.errors import BadInput, Mention
 from engine.image import Picture
 from engine.networks.network import Network
-from engine.parameterization.scales import fit, pyramid
+from engine.parameterization.scales import fit, pyramid, usable
 from engine.settings import mention
 from engine.task import Task
 from engine.techniques.layer_weights import each_once
@@ -22,13 +22,20 @@ LEAST_SIDE = 32
 def scales(task: Task[TextureSynthesis]) -> list[tuple[int, int]]:
     """Return the sides of each picture, ascending, with their iterations.
 
-    They begin as small as the sample can be made.
+    They begin as small as the sample can be made, and leave out what the network does not take.
     """
     settings = task.technique
     end = side_of(task)
     shrunk = min(sample_size(task, end)) / settings.smallest_scale
     smallest = end if shrunk <= 1 else round(end / shrunk)
     sides = pyramid(end, smallest)[-settings.iterations :]
+    layers = style_layers(settings, task.network)
+
+    def taken(side: int) -> bool:
+        sizes = (side, side), sample_size(task, side)
+        return all(task.network.reaches(layers, size) for size in sizes)
+
+    sides = usable(sides, taken)
     counts = shared_out(settings.iterations, len(sides), settings.first_share)
     return list(zip(sides, counts, strict=True))
 

@@ -5,10 +5,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision import models
+from torchvision.models.vision_transformer import VisionTransformer
 
 from engine.attribution import grad_cam, saliency
 from engine.attribution.unit import Unit
 from engine.networks.card import Card, Preprocessing
+from engine.networks.fitting import last_map
 from engine.networks.layouts import FIRST, LAST
 from engine.networks.network import Network
 from engine.networks.tracing import trace, without_memory
@@ -119,6 +121,19 @@ def test_grad_cam_of_a_vision_transformer_weighs_its_patches() -> None:
     torch.testing.assert_close(found, patches.unflatten(1, (7, 7)))
 
 
+def test_the_last_map_of_a_vision_transformer_is_one_that_matters() -> None:
+    """Behind the last attention the classes see one token alone: patches have no gradient there."""
+    torch.manual_seed(0)
+    module = VisionTransformer(32, 8, 2, 2, 16, 16, num_classes=7)
+    nn.init.normal_(module.heads.head.weight)
+    net, x = network(module, 32), torch.rand(1, 3, 32, 32)
+    found = {}
+    for layer in ("encoder", last_map(net)):
+        found[layer] = grad_cam(net.module, net.prepare(x), 3, layer, relu=False)
+    assert list(found) == ["encoder", "encoder.layers.encoder_layer_1.ln_1"]
+    assert [bool(heat.abs().max() > 0) for heat in found.values()] == [False, True]
+
+
 def test_every_channel_of_swin_can_be_asked_and_has_a_place() -> None:
     net = swin()
     x = torch.rand(1, 3, 64, 64)
@@ -189,3 +204,56 @@ def test_what_is_added_to_a_map_lies_as_it_does() -> None:
     calls, _ = trace(without_memory(Added().eval()), (8, 6))
     found = {call.name: call for call in calls}
     assert (found["other"].layout.axes, found["other"].shape) == (LAST, (1, 4, 4, 3))
+
+
+class Merging(nn.Module):
+    """Makes channels of every 2 x 2 places by six axes, as timm's Swin does, or the other way round."""
+
+    def __init__(self, last: bool) -> None:
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(3, 4, 1), last
+        self.merged, self.head = nn.Identity(), nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        n, c, h, w = x.shape
+        if self.last:
+            x = x.permute(0, 2, 3, 1).reshape(n, h // 2, 2, w // 2, 2, c)
+            x = x.permute(0, 1, 3, 4, 2, 5).reshape(n, h // 2, w // 2, 4 * c)
+        else:
+            x = x.reshape(n, c, h // 2, 2, w // 2, 2)
+            x = x.permute(0, 1, 3, 5, 2, 4).reshape(n, 4 * c, h // 2, w // 2)
+        return self.head(self.merged(x))
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_maps_whose_places_become_channels_stay_maps(last: bool) -> None:
+    torch.manual_seed(0)
+    net = network(Merging(last))
+    picture = torch.rand(1, 3, 8, 12)
+    tap = net.taps(picture, ["merged"])["merged"]
+    kept = net.taps(picture, ["conv"])["conv"]
+    assert tap.shape == (1, 16, 4, 6)
+    # At every place the same numbers, whatever their order.
+    wanted = F.pixel_unshuffle(kept, 2)
+    torch.testing.assert_close(tap.sort(1).values, wanted.sort(1).values)
+    assert net.calls((8, 12))["merged"].layout.axes == (LAST if last else FIRST)
+
+
+def test_windows_are_no_maps_until_they_are_put_together() -> None:
+    class Windows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.cut, self.whole = nn.Conv2d(3, 4, 1), nn.Identity(), nn.Identity()
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.conv(x).permute(0, 2, 3, 1)
+            n, h, w, c = x.shape
+            x = x.reshape(n, h // 4, 4, w // 4, 4, c).permute(0, 1, 3, 2, 4, 5)
+            x = self.cut(x).permute(0, 1, 3, 2, 4, 5)
+            return self.whole(x.reshape(n, h, w, c))
+
+    calls = network(Windows()).calls((8, 12))
+    assert calls["cut"].shape == (1, 2, 3, 4, 4, 4)
+    assert calls["whole"].shape == (1, 4, 8, 12)
+    assert calls["whole"].layout.axes == LAST

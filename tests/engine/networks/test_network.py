@@ -371,6 +371,35 @@ def test_a_picture_of_the_wrong_shape_need_not_be_larger() -> None:
     assert "conv" in network.calls((224, 448))
 
 
+class OneSize(nn.Module):
+    """Takes pictures of 48 x 48 pixels alone, and keeps a tensor of five axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.head = (
+            nn.Conv2d(3, 4, 3, 2),
+            nn.ReLU(),
+            nn.Linear(4 * 23 * 23, 7),
+        )
+        self.register_buffer("five", torch.ones(1, 4, 1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.relu(self.conv(x)) * self.five[..., 0]
+        return self.head(maps.flatten(1))
+
+
+def test_a_network_of_one_size_says_so() -> None:
+    network = network_of(OneSize().eval(), classes=7, name="one", input_size=48)
+    with pytest.raises(BadInput, match=r"64x48 pixels; it takes nothing but 48x48$"):
+        network.calls((48, 64))
+    assert network.reaches(["conv", "relu"], (40, 40))
+    assert not network.reaches(["conv", "head"], (40, 40))
+    assert network.reaches(["head"], (48, 48))
+    with pytest.raises(BadInput, match="no layer 'pool'"):
+        network.reaches(["pool"], (48, 48))
+    assert network.module.conv.weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_logits() -> None:
     module = made("squeezenet1_1")
     network = network_of(module)

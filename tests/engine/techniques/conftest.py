@@ -49,6 +49,28 @@ def tiny():
 
 
 @pytest.fixture(scope="session")
+def one_size():
+    """A random network that takes 64 x 64 pixels alone, as a vision transformer does."""
+
+    class OneSize(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.relu, self.last = nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.ReLU()
+            self.places = nn.Parameter(torch.randn(1, 8, 64, 64))
+
+        def forward(self, x):
+            return self.last(self.relu(self.conv(x)) + self.places).mean((2, 3))
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        card = Card(
+            name="one", title="Of one size", architecture="one", input_size=64,
+            content_layers={"last": 1.0}, style_layers={"relu": 1.0, "last": 1.0},
+        )  # fmt: skip
+        return Network(OneSize(), card)
+
+
+@pytest.fixture(scope="session")
 def vgg19(data_folder):
     return engine.load_network("vgg19", weights=data_folder / "weights")
 

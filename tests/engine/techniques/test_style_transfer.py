@@ -180,6 +180,17 @@ def test_scales_and_their_shares(style_task):
     assert [s.iterations for s in plan] == [2, 1, 1, 1, 1]
 
 
+def test_scales_that_the_network_refuses_are_left_out(style_task, one_size, noise_picture):
+    settings = StyleTransfer(iterations=6, smallest_scale=16)
+    content, style = noise_picture(64, 64, seed=1), noise_picture(64, 64, seed=2)
+    task = style_task(
+        settings, size=64, network=one_size, content=content, styles=[(style, 1.0)]
+    )  # fmt: skip
+    assert [stage.size for stage in settings.stages(task)] == [(64, 64)]
+    frames = list(settings.frames(task))
+    assert len(frames) == 6 and frames[-1].losses["total"] < frames[0].losses["total"]
+
+
 @given(
     iterations=st.integers(1, 2000),
     share=st.floats(0.1, 20),
@@ -187,10 +198,10 @@ def test_scales_and_their_shares(style_task):
     smallest=st.integers(16, 4096),
 )
 @settings(max_examples=200, deadline=None)
-def test_the_plan_takes_as_many_iterations_as_asked_for(iterations, share, size, smallest):
+def test_the_plan_takes_as_many_iterations_as_asked_for(tiny, iterations, share, size, smallest):
     rgb = np.zeros((30, 50, 3), np.float32)
     settings = StyleTransfer(iterations=iterations, first_share=share, smallest_scale=smallest)
-    task = Task(settings, None, size, torch.Generator(), Picture(rgb), [(Picture(rgb), 1.0)])
+    task = Task(settings, tiny, size, torch.Generator(), Picture(rgb), [(Picture(rgb), 1.0)])
     plan = settings.stages(task)
     assert sum(stage.iterations for stage in plan) == iterations
     assert all(stage.iterations >= 1 for stage in plan)

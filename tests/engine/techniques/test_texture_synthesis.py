@@ -134,6 +134,13 @@ def test_depth_takes_the_first_layers(tiny, texture_task):
 # ---------------------------------------------------------------- scales
 
 
+def test_scales_that_the_network_refuses_are_left_out(texture_task, one_size, noise_picture):
+    settings = TextureSynthesis(iterations=4, smallest_scale=16)
+    run = texture_task(settings, size=64, network=one_size, content=noise_picture(64, 64))
+    assert [stage.size for stage in settings.stages(run)] == [(64, 64)]
+    assert [frame.stage for frame in settings.frames(run)] == ["64 x 64"] * 4
+
+
 def test_the_scales_end_with_a_square_and_begin_with_a_sample_large_enough(texture_task):
     settings = TextureSynthesis(iterations=100, smallest_scale=32)
     run = texture_task(settings, size=160)  # the sample has 40 pixels, the result four times that
