@@ -74,7 +74,7 @@ networks-table: ## try every technique and method on all of torchvision's classi
 
 formats-table: ## compare networks from other programs' files with those programs: docs/formats.md
 	$(SETUP) --extra test
-	@$(VENV)/python -m tests.benchmarks.formats
+	@$(VENV)/python -m tests.benchmarks.formats $(BENCH_ARGS)
 
 docs: ## build the guide as a website into build/docs; every link and anchor must lead somewhere
 	$(SETUP) --extra docs

