@@ -52,11 +52,11 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16
     if name != "auto":
         raise BadInput(Mention("precision"), f" is {name!r}; it must be auto, fp32 or bf16")
-    return torch.bfloat16 if _bf16_is_faster(device.type) else torch.float32
+    return torch.bfloat16 if bf16_is_faster(device.type) else torch.float32
 
 
 @lru_cache
-def _bf16_is_faster(device_type: str) -> bool:
+def bf16_is_faster(device_type: str) -> bool:
     """Measure a convolution in both precisions: having the instructions does not make it so.
 
     Without them (x86 up to AVX2) it is slower for sure, by so much that measuring would take longer
@@ -65,7 +65,7 @@ def _bf16_is_faster(device_type: str) -> bool:
     if device_type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     x86 = platform.machine().lower() in ("x86_64", "amd64")
-    if device_type != "cpu" or (x86 and not _has_avx512()):
+    if device_type != "cpu" or (x86 and not has_avx512()):
         return False
     x = torch.rand(1, 64, 128, 128).to(memory_format=torch.channels_last)
     weight = torch.rand(64, 64, 3, 3).to(memory_format=torch.channels_last)
@@ -83,7 +83,8 @@ def _bf16_is_faster(device_type: str) -> bool:
     return best[torch.bfloat16] < 0.9 * best[torch.float32]
 
 
-def _has_avx512() -> bool:
+def has_avx512() -> bool:
+    """Return whether PyTorch computes by AVX-512 here."""
     return torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 

@@ -53,7 +53,7 @@ def formats_of(path: Path, head: bytes) -> tuple[str, ...]:
             raise BadInput(f"{path} is an AVIF picture, which needs Pillow 11.3 or newer.")
         return ("AVIF",)
     if known & _HEIF:
-        if not _has_heif():
+        if not has_heif():
             raise BadInput(f"{path} is a HEIC picture, which needs pillow-heif ({EXTRA}).")
         return ("HEIF",)
     if head.startswith((JXL_BARE, JXL_BOX)):
@@ -69,7 +69,8 @@ def need_jxl(path: Path) -> None:
 
 
 @cache
-def _has_heif() -> bool:
+def has_heif() -> bool:
+    """Return whether HEIC can be read, and have Pillow read it."""
     try:
         import pillow_heif
     except ImportError:

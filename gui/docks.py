@@ -43,6 +43,11 @@ class Docks(QObject):
         self._settled.timeout.connect(self._on_settled)
         window.installEventFilter(self)
 
+    @property
+    def moving(self) -> bool:
+        """Whether docks still take their places after the window was resized."""
+        return self._resized.isActive() or self._settled.isActive()
+
     def add(self, name: str, title: str, area: Qt.DockWidgetArea, widget: QWidget) -> None:
         """Put a widget into a dock of its own."""
         dock = QDockWidget(title, self.window)

@@ -134,7 +134,7 @@ def comparison_steps(
     long_side: int | None = None,
 ) -> Iterator[ComparisonStep]:
     """Yield what `compare` does, step by step; closing the generator stops the work."""
-    prepared = [_Prepared.of(column, picture, long_side) for column in columns]
+    prepared = [Prepared.of(column, picture, long_side) for column in columns]
     look = Look(prepared[0].picture[0].cpu(), colours, over)
     lines: list[tuple[str, Sequence[Tile]]] = []
     raw: dict[str, Floats] = {}
@@ -184,7 +184,7 @@ def comparison_steps(
             ]  # fmt: skip
             found[number] = around_gray(values, max(alike))
             captions[number] += f"\n{scale_around_gray(values, max(alike))}"
-        lines.append((_label(method, prepared), look.row(found, captions, sharing)))
+        lines.append((row_label(method, prepared), look.row(found, captions, sharing)))
         if beside:
             lines += look.companion_rows(chances, labels, captions, one_scale)
     if not raw:
@@ -195,7 +195,9 @@ def comparison_steps(
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
+    """A column's picture as its network sees it, and what is known of the target before any map."""
+
     column: Column
     picture: Tensor
     x: Tensor
@@ -205,7 +207,8 @@ class _Prepared:
     """Why the network has no such unit."""
 
     @classmethod
-    def of(cls, column: Column, picture: Tensor, long_side: int | None = None) -> "_Prepared":
+    def of(cls, column: Column, picture: Tensor, long_side: int | None = None) -> "Prepared":
+        """Look at a picture (1, 3, H, W); a unit's place and the CAM layer are settled here."""
         network = column.network
         small = fitted(network, picture, long_side)
         x, question = network.prepare(small), column.question
@@ -233,12 +236,14 @@ class _Prepared:
 
     @property
     def name(self) -> str:
+        """The target's: a class's, or a unit's with its place."""
         target = self.column.question.target
         if isinstance(target, Unit):
             return UnitName(target.layer, target.channel, target.position).words
         return self.column.network.classes[target]
 
     def caption(self, method: Method, with_network: bool) -> str:
+        """Return what stands below a map: target, answer, the CAM layer and the network."""
         of_unit = isinstance(self.column.question.target, Unit)
         said = (
             f"{self.name}: {self.answer:.4g}" if of_unit else f"{self.name} {percent(self.answer)}"
@@ -259,7 +264,7 @@ def _layer(network: Network, x: Tensor, question: Question) -> str:
         return ""
 
 
-def _label(method: Method, prepared: Sequence[_Prepared]) -> str:
+def row_label(method: Method, prepared: Sequence[Prepared]) -> str:
     """Return what stands beside a row: the method, and what it has no rule for."""
     plain = [
         name for each in prepared for name in without_rule(method, each.column.network, each.x)
@@ -269,7 +274,7 @@ def _label(method: Method, prepared: Sequence[_Prepared]) -> str:
     return f"{method.title} (no rule for {', '.join(dict.fromkeys(plain))})"
 
 
-def _told_apart(method: Method, prepared: Sequence[_Prepared]) -> list[str]:
+def _told_apart(method: Method, prepared: Sequence[Prepared]) -> list[str]:
     """Return a name for each column's map, of what differs between them; equal maps share one."""
     columns, looks = [each.column for each in prepared], method.takes_layer
     layers = [column.question.layer if looks else "" for column in columns]
@@ -314,7 +319,7 @@ def sanity_steps(
     long_side: int | None = None,
 ) -> Iterator[ComparisonStep]:
     """Yield what `sanity_check` does, step by step; closing the generator stops the work."""
-    prepared = [_Prepared.of(column, picture, long_side) for column in columns]
+    prepared = [Prepared.of(column, picture, long_side) for column in columns]
     for each in prepared:
         if each.problem:
             raise BadInput(each.problem)
@@ -344,7 +349,7 @@ def sanity_steps(
             except PareidoliaError as error:
                 tiles = [look.tile(notes.take(method.title, str(error)), "", None)]
             done += SHOWN_LAYERS + 1
-            label = _label(method, [each])
+            label = row_label(method, [each])
             with_networks = len({one.column.network for one in prepared}) > 1
             about = each.caption(method, with_networks)
             lines.append((f"{label}\n{about}" if len(prepared) > 1 else label, tiles))
@@ -376,7 +381,7 @@ def _why_0(method: Method) -> str:
     return f"{method.title} {why}."
 
 
-def _randomised(method: Method, about: _Prepared) -> Iterator[Randomised | None]:
+def _randomised(method: Method, about: Prepared) -> Iterator[Randomised | None]:
     """Give the maps that a row shows: the trained network's, and `SHOWN_LAYERS` others.
 
     None comes between two steps of a map.

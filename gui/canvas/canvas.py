@@ -43,10 +43,10 @@ class Canvas(ToolView):
         self.setObjectName("canvas")
         self.setAccessibleName(self.tr("Picture"))
         self._image: QImage | None = None
-        self._picture, self._original = CanvasLayer(0), CanvasLayer(1)
+        self._picture, self.original = CanvasLayer(0), CanvasLayer(1)
         self._overlays: dict[str, CanvasLayer] = {}
         self.scene().addItem(self._picture)
-        self.scene().addItem(self._original)
+        self.scene().addItem(self.original)
         self._compare = False
         self._showing_original = False
         self._divider = 0.5
@@ -55,7 +55,7 @@ class Canvas(ToolView):
         self.caption = Caption(self.viewport())
         self._hint = self.tr("Drop a photo here, or press Ctrl+I")
         self._description = ""
-        self._names: tuple[str, str] | None = None
+        self.compare_names: tuple[str, str] | None = None
         self._labels: tuple[decoration.Labelled, ...] = ()
         self._arrange()
 
@@ -77,7 +77,7 @@ class Canvas(ToolView):
         if image is not None and image.isNull():
             image = None
         self._image = image
-        self._picture.set_image(image, self._original)
+        self._picture.set_image(image, self.original)
         if image is None:
             size = QSize()
         elif size is None or size.isEmpty():
@@ -90,7 +90,7 @@ class Canvas(ToolView):
 
     def set_original(self, image: QImage | None) -> None:
         """Set the photo for before/after; may come before or after the picture."""
-        self._original.set_image(image, self._picture)
+        self.original.set_image(image, self._picture)
         self._arrange()
 
     def set_overlay(self, key: str, image: QImage | None, opacity: float = 0.6) -> None:
@@ -138,15 +138,15 @@ class Canvas(ToolView):
         self._arrange()
 
     def _layers(self) -> list[CanvasLayer]:
-        return [self._picture, self._original, *self._overlays.values()]
+        return [self._picture, self.original, *self._overlays.values()]
 
     def _arrange(self) -> None:
         """Show of each layer what is to be seen now."""
         whole, split = self._whole_original(), self._comparing()
         border = self._divider if split else 0.0
         self._picture.setVisible(not whole)
-        self._original.setVisible(whole or split)
-        self._original.set_span(0.0, 1.0 if whole else border)
+        self.original.setVisible(whole or split)
+        self.original.set_span(0.0, 1.0 if whole else border)
         for layer in (self._picture, *self._overlays.values()):
             layer.set_span(border, 1.0)
         for layer in self._overlays.values():
@@ -172,8 +172,8 @@ class Canvas(ToolView):
 
     def set_compare_names(self, names: tuple[str, str] | None) -> None:
         """Say what is compared, left and right of the divider; None: before and after."""
-        if names != self._names:
-            self._names = names
+        if names != self.compare_names:
+            self.compare_names = names
             self.viewport().update()
 
     def divider(self) -> float:
@@ -193,10 +193,10 @@ class Canvas(ToolView):
         self._arrange()
 
     def _whole_original(self) -> bool:
-        return self._showing_original and self._original.has_image() and self._image is not None
+        return self._showing_original and self.original.has_image() and self._image is not None
 
     def _comparing(self) -> bool:
-        both = self._original.has_image() and self._image is not None
+        both = self.original.has_image() and self._image is not None
         return self._compare and both and not self._showing_original
 
     def _picture_rect(self) -> QRectF:
@@ -291,7 +291,7 @@ class Canvas(ToolView):
     def drawBackground(self, painter: QPainter, rect: QRectF | QRect) -> None:
         """Put squares of a constant size behind what is transparent."""
         super().drawBackground(painter, rect)
-        if self._picture.has_alpha() or (self._original.isVisible() and self._original.has_alpha()):
+        if self._picture.has_alpha() or (self.original.isVisible() and self.original.has_alpha()):
             painter.save()
             painter.resetTransform()
             decoration.draw_checkerboard(painter, self._picture_rect(), self.viewport().rect())
@@ -313,7 +313,7 @@ class Canvas(ToolView):
             if self._comparing():
                 seen = self._picture_rect().intersected(QRectF(visible))
                 decoration.draw_divider(painter, self._divider_x(), seen.top(), seen.bottom())
-                before, after = self._names or (self.tr("Before"), self.tr("After"))
+                before, after = self.compare_names or (self.tr("Before"), self.tr("After"))
                 decoration.draw_label(painter, before, visible, right=False)
                 decoration.draw_label(painter, after, visible, right=True)
             if self._drag_over:

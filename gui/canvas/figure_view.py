@@ -50,7 +50,7 @@ class FigureView(ZoomView):
 
 class _Levels(CanvasLayer):
     def set_levels(self, levels: Sequence[QImage]) -> None:
-        self._levels = [QPixmap.fromImage(level) for level in levels]
+        self.levels = [QPixmap.fromImage(level) for level in levels]
         self.update()
 
 

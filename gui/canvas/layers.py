@@ -30,7 +30,7 @@ class CanvasLayer(QGraphicsItem):
     def __init__(self, height: float = 0.0) -> None:
         super().__init__()
         self.setZValue(height)
-        self._levels: list[QPixmap] = []
+        self.levels: list[QPixmap] = []
         self._key = 0
         """Of the image that the levels are of, by which another layer knows the same one."""
         self._rect = QRectF()
@@ -43,11 +43,11 @@ class CanvasLayer(QGraphicsItem):
         large photo takes longer than a frame.
         """
         if image is None or image.isNull():
-            self._levels, self._key = [], 0
+            self.levels, self._key = [], 0
         elif other is not None and other._key == image.cacheKey():
-            self._levels, self._key = other._levels, other._key
+            self.levels, self._key = other.levels, other._key
         elif self._key != image.cacheKey():
-            self._levels, self._key = [_prepared(image)], image.cacheKey()
+            self.levels, self._key = [_prepared(image)], image.cacheKey()
         self.update()
 
     def set_size(self, size: QSize) -> None:
@@ -63,11 +63,11 @@ class CanvasLayer(QGraphicsItem):
 
     def has_image(self) -> bool:
         """Whether there is anything to show."""
-        return bool(self._levels)
+        return bool(self.levels)
 
     def has_alpha(self) -> bool:
         """Whether something may shine through."""
-        return self.has_image() and self._levels[0].hasAlphaChannel()
+        return self.has_image() and self.levels[0].hasAlphaChannel()
 
     def boundingRect(self) -> QRectF:
         """Return the whole rectangle, whatever part of it is shown."""
@@ -77,7 +77,7 @@ class CanvasLayer(QGraphicsItem):
         self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:
         """Paint smooth or in visible pixels as the zoom demands."""
-        if not self._levels or self._rect.isEmpty():
+        if not self.levels or self._rect.isEmpty():
             return
         zoom = painter.deviceTransform().m11()
         pixmap = self._level(zoom)
@@ -96,20 +96,20 @@ class CanvasLayer(QGraphicsItem):
 
         Qt's smoothing looks at four pixels: it leaves holes and moiré in what is shown below 50 %.
         """
-        first = self._levels[0]
+        first = self.levels[0]
         shrink = min(first.width() / self._rect.width(), first.height() / self._rect.height())
         shrink /= zoom
         number = 0
         while shrink >= 2 and max(first.width(), first.height()) >> number > 1:
             shrink /= 2
             number += 1
-            if number == len(self._levels):
-                last = self._levels[-1]
-                self._levels.append(
+            if number == len(self.levels):
+                last = self.levels[-1]
+                self.levels.append(
                     last.scaled(
                         _shrunk(last.size(), 2),
                         Qt.AspectRatioMode.IgnoreAspectRatio,
                         Qt.TransformationMode.SmoothTransformation,
                     )
                 )
-        return self._levels[number]
+        return self.levels[number]

@@ -101,6 +101,11 @@ class ChannelWindow(QDialog):
         """All parts, in reading order."""
         return self.on_picture, self.patches, self.maximized, self.guided
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being worked out, or another picture waits to be looked at."""
+        return self._settled.isActive() or any(part.busy for part in self.parts)
+
     def _lay_out(self) -> None:
         head = QHBoxLayout()
         head.addWidget(self.name, 1)

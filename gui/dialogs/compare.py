@@ -62,7 +62,7 @@ class CompareDialog(QDialog):
         self._latest = LatestOnly(
             background, self._on_done, self._on_failed, self, self._on_progress
         )
-        self._busy = False
+        self.busy = False
         self._saver = Saver(background)
         self._saver.written.connect(self._on_written)
         self.result_shown: Compared | None = None
@@ -179,7 +179,7 @@ class CompareDialog(QDialog):
             self._show_state()
             return
         self.cancel()
-        self._busy = True
+        self.busy = True
         self._latest.ask(partial(comparison, query, self._networks))
         self.said.setText("")
         self._show_state()
@@ -193,8 +193,8 @@ class CompareDialog(QDialog):
     @Slot()
     def cancel(self) -> None:
         """Give up what is being computed."""
-        if self._busy:
-            self._busy = False
+        if self.busy:
+            self.busy = False
             self._latest.cancel()
             self.said.setText(self.tr("Cancelled."))
         self._show_state()
@@ -205,7 +205,7 @@ class CompareDialog(QDialog):
         super().done(result)
 
     def _show_state(self) -> None:
-        busy = self._busy
+        busy = self.busy
         self.go.setEnabled(not busy)
         self.check.setEnabled(not busy)
         self.stop.setVisible(busy)
@@ -219,7 +219,7 @@ class CompareDialog(QDialog):
         self.progress.setValue(made.done)
 
     def _on_done(self, made: ComparisonResult) -> None:
-        self._busy = False
+        self.busy = False
         self.result_shown, self._stale = made.compared, self._changed
         self.view.show_levels(made.levels)
         first, rest = made.refusals[:MOST_SAID], len(made.refusals) - MOST_SAID
@@ -229,7 +229,7 @@ class CompareDialog(QDialog):
         self._show_state()
 
     def _on_failed(self, error: BaseException) -> None:
-        self._busy = False
+        self.busy = False
         self._show_state()
         if not isinstance(error, PareidoliaError):
             raise error

@@ -110,6 +110,11 @@ class CutOutDialog(QDialog):
         self._cutting.cancel()
         super().done(result)
 
+    @property
+    def busy(self) -> bool:
+        """Whether the object is being looked for or cut out."""
+        return self._pointing.busy or self._cutting.busy
+
     def _tell_quantiles(self) -> None:
         self.foreground_text.setText(
             self.tr("Object: saliency above quantile {0:.2f}").format(self.foreground.value() / 100)

@@ -52,7 +52,7 @@ class CanvasContent(QObject):
         self.run_labels: Labels | None = None
         """What the pictures of the run's sheet are."""
         self._size: QSize | None = None
-        self._original: str | None = None
+        self.original: str | None = None
         self._wants_content = False
         self._wanted_input = ""
         self._before_live: tuple[CanvasPicture | None, QSize, str | None] = (None, QSize(), None)
@@ -112,7 +112,7 @@ class CanvasContent(QObject):
 
     def _compare_with(self, path: str | None) -> None:
         """Take a photo as the one before; it may still have to be opened."""
-        self._original = path
+        self.original = path
         self._canvas.set_compare_names(None)
         opened = self._pictures.get(path) if path else None
         self._canvas.set_original(opened.image if opened and not opened.problem else None)
@@ -121,7 +121,7 @@ class CanvasContent(QObject):
         """Show the newest picture of the run."""
         height, width = shown.size
         self._wants_content = False
-        if self._original != self.run_content:
+        if self.original != self.run_content:
             self._compare_with(self.run_content)
         self._size = QSize(width, height)
         self._put_made(CanvasPicture("frame", shown.image, shown.iteration, raw=shown.image))
@@ -129,14 +129,14 @@ class CanvasContent(QObject):
     def show_result(self, image: QImage, result: RunResult) -> None:
         """Show the result of a run that is not the one of the timeline."""
         self._wants_content = False
-        if self._original != self.run_content:
+        if self.original != self.run_content:
             self._compare_with(self.run_content)
         self._size = QSize(result.picture.width, result.picture.height)
         self._put_made(CanvasPicture("frame", image, result.iteration, raw=image))
 
     def compare_with_image(self, image: QImage, names: tuple[str, str]) -> None:
         """Let an image be the one before, until another run or picture is shown."""
-        self._original = None
+        self.original = None
         self._canvas.set_original(image)
         self._canvas.set_compare_names(names)
         self._canvas.set_compare(True)
@@ -144,7 +144,7 @@ class CanvasContent(QObject):
     def show_moment(self, moment: Moment) -> None:
         """Show a moment of the run's history."""
         self._wants_content = False
-        if self._original != self.run_content:
+        if self.original != self.run_content:
             self._compare_with(self.run_content)
         self._put_made(CanvasPicture("moment", moment.image, moment.iteration, raw=moment.image))
 
@@ -177,7 +177,7 @@ class CanvasContent(QObject):
     def show_live(self, image: QImage, name: str) -> None:
         """Show the newest picture of a camera or film."""
         if self.current is None or self.current.kind != "live":
-            self._before_live = self.current, self._canvas.logical_size(), self._original
+            self._before_live = self.current, self._canvas.logical_size(), self.original
             self._wants_content, self._wanted_input = False, ""
             self._compare_with(None)
         self._put(CanvasPicture("live", image, path=name), image.size())
@@ -220,7 +220,7 @@ class CanvasContent(QObject):
 
     @Slot(str)
     def _on_arrived(self, path: str) -> None:
-        if path == self._original:
+        if path == self.original:
             self._compare_with(path)
         content = path_of(self._studio.job.inputs.content)
         if path == content and not self.run_active:

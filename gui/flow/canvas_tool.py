@@ -67,6 +67,11 @@ class CanvasToolFlow(QObject):
         """Whether the tool is in use."""
         return self._action is not None and self._action.isChecked()
 
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is being worked out."""
+        return self._newest.busy
+
     def take_tool(self, on: bool) -> None:
         """Give the canvas the tool and the keys, or take it away."""
         if on:

@@ -38,8 +38,8 @@ class CarryOverFlow(QObject):
             if isinstance(value, str) and value:
                 studio.last.setdefault(picks, value)
         studio.changed.connect(self._on_job)
-        layers.loaded.connect(self._look)
-        pictures.arrived.connect(self._look)
+        layers.loaded.connect(self.look)
+        pictures.arrived.connect(self.look)
 
     def remember(self) -> None:
         """Write down what was last in use, for the next start."""
@@ -49,10 +49,10 @@ class CarryOverFlow(QObject):
     @Slot(object, object)
     def _on_job(self, before: Job, after: Job) -> None:
         if type(before.technique) is not type(after.technique) or before.inputs != after.inputs:
-            self._look()
+            self.look()
 
     @Slot()
-    def _look(self) -> None:
+    def look(self) -> None:
         """Find out what the photo shows, where a class is needed and none was ever named."""
         here, path = self.layers.here, path_of(self.studio.job.inputs.content)
         if here is None or not here.network.classes or path is None:

@@ -43,7 +43,7 @@ class LiveFlow(QObject):
         self._source: FrameSource | None = None
         self.film: Path | None = None
         """The file that is being played."""
-        self._leaving: list[FrameSource] = []
+        self.leaving: list[FrameSource] = []
         """Stopped sources whose threads are about to end."""
         self._seen = False
         """Whether a picture of the source has been on the canvas."""
@@ -147,7 +147,7 @@ class LiveFlow(QObject):
     def close(self) -> None:
         """End, and wait for all threads."""
         self._leave()
-        for source in list(self._leaving):
+        for source in list(self.leaving):
             source.wait()
 
     def _leave(self) -> None:
@@ -159,7 +159,7 @@ class LiveFlow(QObject):
         self._tick.stop()
         self._counter.stop()
         self.label.hide()
-        self._leaving.append(source)
+        self.leaving.append(source)
         source.stop()
         self.maps.live = False
         self.changed.emit(False)
@@ -198,8 +198,8 @@ class LiveFlow(QObject):
 
     @Slot()
     def _on_ended(self) -> None:
-        for source in [s for s in self._leaving if not s.running]:
-            self._leaving.remove(source)
+        for source in [s for s in self.leaving if not s.running]:
+            self.leaving.remove(source)
             source.deleteLater()
 
     @Slot(object)

@@ -48,14 +48,14 @@ class LiveMapsFlow(QObject):
         self.answer: MapsAnswer | None = None
         """What is shown."""
         self._newest: MapsRequest | None = None
-        self._open = False
+        self.awaited = False
         """Whether the newest question has no whole answer yet."""
         self._captions: dict[str, str] = {}
         self._words = LiveMapsText(self)
-        self._patience = QTimer(self)
-        self._patience.setSingleShot(True)
-        self._patience.setInterval(PATIENCE)
-        self._patience.timeout.connect(self._tell)
+        self.patience = QTimer(self)
+        self.patience.setSingleShot(True)
+        self.patience.setInterval(PATIENCE)
+        self.patience.timeout.connect(self._tell)
         panel.changed.connect(self.refresh)
         panel.recoloured.connect(self._show_map)
         panel.opacity_changed.connect(canvas.set_overlay_opacity)
@@ -138,9 +138,9 @@ class LiveMapsFlow(QObject):
             nameless,
         )  # fmt: skip
         self._drop_what_is_over(question)
-        if looked and not self._open:
-            self._patience.start()
-        self._newest, self._open = question, looked
+        if looked and not self.awaited:
+            self.patience.start()
+        self._newest, self.awaited = question, looked
         self.maps.ask(question)
 
     # -- what is no longer true -----------------------------------------------------------
@@ -172,7 +172,7 @@ class LiveMapsFlow(QObject):
     def _tell(self) -> None:
         """Say what is shown, what is missing, and what is under way for a while."""
         asked, progress = self._newest, ""
-        slow = self._open and not self._patience.isActive()
+        slow = self.awaited and not self.patience.isActive()
         if asked is not None and slow and (not self._moving or self.answer is None):
             progress = self._words.progress(asked, self.answer)
         problem = self.panel.target.problem
@@ -195,8 +195,8 @@ class LiveMapsFlow(QObject):
         if not self._fits(answer, now):
             return
         if not answer.unfinished and (asked is now or self._moving):
-            self._open = False
-            self._patience.stop()
+            self.awaited = False
+            self.patience.stop()
         if not answer.top and answer.activation is None:
             self.answer = None
             for kind in KINDS:
@@ -263,8 +263,8 @@ class LiveMapsFlow(QObject):
     def _forget(self) -> None:
         """Wait for no answer any more."""
         self.maps.forget()
-        self._open = False
-        self._patience.stop()
+        self.awaited = False
+        self.patience.stop()
 
     def _clear(self) -> None:
         """Take away what was said of another picture or network."""

@@ -40,7 +40,7 @@ class PointerFlow(CanvasToolFlow):
         bar.insertPermanentWidget(0, self.value)
         self.seen: UnitField | None = None
         """The receptive field that is shown."""
-        self._at: QPointF | None = None
+        self.at: QPointF | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(EVERY_MS)
@@ -78,13 +78,13 @@ class PointerFlow(CanvasToolFlow):
 
     @Slot(int, int)
     def _on_hover(self, x: int, y: int) -> None:
-        self._at = QPointF(x + 0.5, y + 0.5)
+        self.at = QPointF(x + 0.5, y + 0.5)
         self._tell_values()
         self.renew()
 
     @Slot()
     def _on_left(self) -> None:
-        self._at = None
+        self.at = None
         self.value.clear()
 
     @Slot(object)
@@ -98,15 +98,15 @@ class PointerFlow(CanvasToolFlow):
     @Slot()
     def renew(self) -> None:
         """Ask for the field under the pointer, in a moment."""
-        if self.on and self._at is not None and not self._timer.isActive():
+        if self.on and self.at is not None and not self._timer.isActive():
             self._timer.start()
 
     def _shares(self) -> tuple[float, float] | None:
         """Return where the pointer is in parts of the picture's width and height."""
         size = self.canvas.logical_size()
-        if self._at is None or size.isEmpty():
+        if self.at is None or size.isEmpty():
             return None
-        return self._at.x() / size.width(), self._at.y() / size.height()
+        return self.at.x() / size.width(), self.at.y() / size.height()
 
     # -- values ---------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
         self._names: Sequence[str] = ()
         self._colours: list[QColor] = []
         self._fitting = False
-        self._places: list[Place] = []
+        self.places: list[Place] = []
         self._thumbnails = Thumbnails(self._pixels)
         self._pressed: QPointF | None = None
         self._current = -1
@@ -112,7 +112,7 @@ class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
 
     def shown_thumbnails(self) -> list[int]:
         """Return the numbers of the pictures whose thumbnails are drawn."""
-        return [number for number, _ in self._places]
+        return [number for number, _ in self.places]
 
     def on_screen(self, positions: Floats) -> npt.NDArray[np.float64]:
         """Return where positions (N, 2) are, in pixels of the scene."""
@@ -129,9 +129,9 @@ class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
         """Choose whose thumbnails there is room for: none hides another's middle."""
         if self._fitting:
             return  # `fit` comes here by itself when it has chosen the range
-        self._places = []
+        self.places = []
         if self.thumbnails and len(self._positions) and self.isVisible():
-            self._places = arranged(
+            self.places = arranged(
                 self._positions, self.on_screen(self._positions), self._box.sceneBoundingRect(),
                 self._box.viewPixelSize()[0],
             )  # fmt: skip
@@ -139,7 +139,7 @@ class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
 
     @Slot()
     def _make_more(self) -> None:
-        if self._thumbnails.make_some(self._places, self.devicePixelRatioF()):
+        if self._thumbnails.make_some(self.places, self.devicePixelRatioF()):
             self.viewport().update()
 
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
@@ -148,7 +148,7 @@ class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
         painter.save()
         painter.setClipRect(self._box.sceneBoundingRect())
         missing = False
-        for number, place in self._places:
+        for number, place in self.places:
             pixmap = self._thumbnails.get((number, place))
             if pixmap is None:
                 missing = True
@@ -166,14 +166,14 @@ class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
             self._later.start()
 
     def _half_of(self, number: int) -> float:
-        return next((p.width() / 2 for n, p in self._places if n == number), 0.0)
+        return next((p.width() / 2 for n, p in self.places if n == number), 0.0)
 
     # -- mouse, keys ----------------------------------------------------------------------
 
     def at(self, point: QPointF) -> int:
         """Return the number of the picture at a point of the viewport; -1: none."""
         scene = self.mapToScene(point.toPoint())
-        for number, place in reversed(self._places):
+        for number, place in reversed(self.places):
             if place.contains(scene):
                 return number
         if not len(self._positions):

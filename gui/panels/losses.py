@@ -48,8 +48,8 @@ class LossPanel(QWidget):
         super().__init__(parent)
         self._steps = Series()
         self._series: dict[str, Series] = {}
-        self._curves: dict[str, pg.PlotCurveItem] = {}
-        self._marks: list[tuple[int, str, pg.InfiniteLine]] = []
+        self.curves: dict[str, pg.PlotCurveItem] = {}
+        self.marks: list[tuple[int, str, pg.InfiniteLine]] = []
         self._cursor: float | None = None
         self._following = True
         self._fitting = False
@@ -63,14 +63,14 @@ class LossPanel(QWidget):
         self._plot.setObjectName("lossPlot")
         self._plot.setAccessibleName(self.tr("Losses"))
         self._view = self._plot.getViewBox()
-        self._line = pg.InfiniteLine(angle=90)
-        self._line.setZValue(10)
-        self._plot.addItem(self._line, ignoreBounds=True)
+        self.pointer_line = pg.InfiniteLine(angle=90)
+        self.pointer_line.setZValue(10)
+        self._plot.addItem(self.pointer_line, ignoreBounds=True)
 
-        self._empty = QLabel(self)
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setWordWrap(True)
-        self._empty.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.hint = QLabel(self)
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.hint.setWordWrap(True)
+        self.hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._log = QCheckBox(self.tr("Log"), self)
         self._log.setToolTip(
             self.tr("Logarithmic scale; symmetric about zero where values can be negative")
@@ -79,14 +79,14 @@ class LossPanel(QWidget):
         self._fit = QToolButton(self)
         self._fit.setText(self.tr("Fit"))
         self._fit.setToolTip(self.tr("Show the whole run and follow it (0 or a double click)"))
-        self._legend = LossLegend(TOTAL, self._fit, self)
+        self.legend = LossLegend(TOTAL, self._fit, self)
         self._readout = QLabel(self)
         self._readout.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
         above = QGridLayout()
         above.addWidget(self._plot, 0, 0)
-        above.addWidget(self._empty, 0, 0)
-        above.addWidget(self._legend, 0, 1)
+        above.addWidget(self.hint, 0, 0)
+        above.addWidget(self.legend, 0, 1)
         below = QHBoxLayout()
         below.addWidget(self._readout, 1)
         for widget in (self._log, self._fit):
@@ -99,7 +99,7 @@ class LossPanel(QWidget):
 
         self._log.toggled.connect(self._change_scale)
         self._fit.clicked.connect(self._follow)
-        self._legend.switched.connect(self._redraw)
+        self.legend.switched.connect(self._redraw)
         self._plot.pointed.connect(self._point)
         self._plot.asked.connect(self._act)
         self._view.sigRangeChangedManually.connect(self._stay)
@@ -108,13 +108,13 @@ class LossPanel(QWidget):
 
     def clear(self) -> None:
         """Forget the run."""
-        for curve in self._curves.values():
+        for curve in self.curves.values():
             self._plot.removeItem(curve)
-        for _, _, line in self._marks:
+        for _, _, line in self.marks:
             self._plot.take_mark(line)
-        self._legend.clear()
+        self.legend.clear()
         self._steps, self._cursor = Series(), None
-        for kept in (self._series, self._curves, self._marks):
+        for kept in (self._series, self.curves, self.marks):
             kept.clear()
         self._tell()
         self._follow()
@@ -155,14 +155,14 @@ class LossPanel(QWidget):
         self._theme = DARK if dark else LIGHT
         back, front = self._theme
         self._plot.setBackground(back)
-        self._empty.setStyleSheet(f"color: {front}; background: transparent")
+        self.hint.setStyleSheet(f"color: {front}; background: transparent")
         for side in ("left", "bottom"):
             self._plot.getAxis(side).setPen(front)
             self._plot.getAxis(side).setTextPen(front)
-        self._line.setPen(pg.mkPen(front))
+        self.pointer_line.setPen(pg.mkPen(front))
         for term in self._series:
             self._paint(term)
-        for _, _, line in self._marks:
+        for _, _, line in self.marks:
             paint_mark(line, *self._theme)
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
@@ -172,12 +172,12 @@ class LossPanel(QWidget):
 
     def _add_term(self, term: str) -> None:
         self._series[term] = Series()
-        self._curves[term] = pg.PlotCurveItem(connect="finite")
-        self._curves[term].setZValue(1 if term == TOTAL else 0)
-        self._plot.addItem(self._curves[term], ignoreBounds=True)
-        self._legend.add(term)
+        self.curves[term] = pg.PlotCurveItem(connect="finite")
+        self.curves[term].setZValue(1 if term == TOTAL else 0)
+        self._plot.addItem(self.curves[term], ignoreBounds=True)
+        self.legend.add(term)
         self._paint(term)
-        self._legend.arrange()
+        self.legend.arrange()
 
     def _paint(self, term: str) -> None:
         """Give a term's curve and legend entry their colour, width and dashes."""
@@ -186,13 +186,13 @@ class LossPanel(QWidget):
         colour = self._theme[1] if term == TOTAL else COLOURS[n % len(COLOURS)]
         dash = DASHES[n // len(COLOURS) % len(DASHES)]
         pen = pg.mkPen(colour, width=2 if term == TOTAL else 1, style=dash)
-        self._curves[term].setPen(pen)
-        self._legend.paint(term, colour, 4 if term == TOTAL else 3, dash)
+        self.curves[term].setPen(pen)
+        self.legend.paint(term, colour, 4 if term == TOTAL else 3, dash)
 
     def _mark(self, iteration: int, text: str, style: Qt.PenStyle, height: float) -> None:
         line = self._plot.add_mark(iteration, text, style, height)
         paint_mark(line, *self._theme)
-        self._marks.append((iteration, text, line))
+        self.marks.append((iteration, text, line))
 
     # ------------------------------------------------------------ what is in view
 
@@ -217,7 +217,7 @@ class LossPanel(QWidget):
         if not self.isVisible():
             return
         log = self._log.isChecked()
-        shown = self._legend.terms()
+        shown = self.legend.terms()
         if log:
             self._rescale([self._series[term].values(False) for term in shown])
         ends = ends_of([self._series[term].values(log) for term in shown], log)
@@ -230,8 +230,8 @@ class LossPanel(QWidget):
             )
             self._fitting = False
         self._draw_curves()
-        self._empty.setText("" if self._steps.count else self.tr("No run yet"))
-        self._empty.setVisible(ends is None)
+        self.hint.setText("" if self._steps.count else self.tr("No run yet"))
+        self.hint.setVisible(ends is None)
 
     def _rescale(self, columns: list[Floats]) -> None:
         """Give every value that is shown a place: also zero and what is below it."""
@@ -250,8 +250,8 @@ class LossPanel(QWidget):
         if self._fitting or not self.isVisible():
             return  # `_redraw` comes here by itself when it has chosen the range
         (low, high), _ = self._view.viewRange()
-        shown = self._legend.terms()
-        for term, curve in self._curves.items():
+        shown = self.legend.terms()
+        for term, curve in self.curves.items():
             on = term in shown
             curve.setVisible(on)
             if on:
@@ -294,8 +294,8 @@ class LossPanel(QWidget):
         steps = self._steps.iterations
         last = float(steps[-1]) if len(steps) else None
         at = last if self._cursor is None else self._cursor
-        self._line.setVisible(self._cursor is not None)
-        self._line.setValue(at or 0)
+        self.pointer_line.setVisible(self._cursor is not None)
+        self.pointer_line.setValue(at or 0)
         if at is None or last is None:
             self._readout.setText("")
             self._plot.setAccessibleDescription(self.tr("No run yet"))
@@ -303,7 +303,7 @@ class LossPanel(QWidget):
         said = self.tr("{0} at iteration {1}").format(", ".join(self._values(last)), round(last))
         self._plot.setAccessibleDescription(said)
         pixel = self._view.viewPixelSize()[0] if self._cursor is not None else -1
-        marks = [m[1] for m in self._marks if abs(m[0] - at) <= NEAR * pixel]
+        marks = [m[1] for m in self.marks if abs(m[0] - at) <= NEAR * pixel]
         words = [self.tr("Iteration {0}").format(round(at)), *self._values(at), *marks]
         self._readout.setText(" · ".join(words))
         self._readout.setToolTip("\n".join(words))

@@ -56,12 +56,12 @@ class NetworkTreePanel(QWidget):
         self._message = self.tr("No network is loaded.")
         self._open_before: list[str] = []
 
-        self._search = QLineEdit(self)
-        self._search.setPlaceholderText(self.tr("Search layers"))
-        self._search.setAccessibleName(self.tr("Search layers by name or kind"))
-        self._search.setClearButtonEnabled(True)
-        self._search.textChanged.connect(self._apply_filter)
-        self._search.returnPressed.connect(self._enter_tree)
+        self.search = QLineEdit(self)
+        self.search.setPlaceholderText(self.tr("Search layers"))
+        self.search.setAccessibleName(self.tr("Search layers by name or kind"))
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self._apply_filter)
+        self.search.returnPressed.connect(self._enter_tree)
         self._key = QToolButton(self)
         self._key.setText(self.tr("Key layers"))
         self._key.setToolTip(self.tr("Show only the layers worth trying first"))
@@ -92,7 +92,7 @@ class NetworkTreePanel(QWidget):
         )
 
         line = QHBoxLayout()
-        line.addWidget(self._search, 1)
+        line.addWidget(self.search, 1)
         line.addWidget(self._key)
         box = QVBoxLayout(self)
         box.setContentsMargins(6, 4, 6, 4)
@@ -159,7 +159,7 @@ class NetworkTreePanel(QWidget):
             return
         if not self._filter.mapFromSource(source).isValid():
             self._key.setChecked(False)
-            self._search.clear()
+            self.search.clear()
         if channel is not None:
             self.model.fetchMore(source)
             picked = self.model.index(channel, 0, source)
@@ -171,8 +171,8 @@ class NetworkTreePanel(QWidget):
     @Slot()
     def focus_search(self) -> None:
         """Put the cursor into the search line."""
-        self._search.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self._search.selectAll()
+        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.search.selectAll()
 
     # -- filter and what is unfolded ------------------------------------------------------
 
@@ -182,7 +182,7 @@ class NetworkTreePanel(QWidget):
         if not was_active:
             self._open_before = self._unfolded()
         only = frozenset(self._offered) if self._key.isChecked() else None
-        self._filter.search(self._search.text(), only)
+        self._filter.search(self.search.text(), only)
         if self._filter.active:
             found = (self.model.layer(index) for index in self.model.indexes())
             self._unfold_to(layer.name for layer in found if self._filter.matches(layer))

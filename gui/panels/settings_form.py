@@ -55,7 +55,7 @@ class SettingsForm(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
-        self._rows: dict[str, _Row] = {}
+        self.rows: dict[str, _Row] = {}
         self._groups: dict[str, CollapsibleGroup] = {}
         self._folded: dict[str, bool] = {}
         self._shape: tuple[Setting, ...] = ()
@@ -80,7 +80,7 @@ class SettingsForm(QScrollArea):
         if shape not in self._pages:
             self._pages[shape] = self._built(shape)
         self._shape = shape
-        page, self._rows, self._groups = self._pages[shape]
+        page, self.rows, self._groups = self._pages[shape]
         for title, group in self._groups.items():
             if title in self._folded:
                 group.set_open(not self._folded[title])
@@ -98,7 +98,7 @@ class SettingsForm(QScrollArea):
         page = self.widget()
         if page is None:
             return
-        for row in self._rows.values():
+        for row in self.rows.values():
             row.measure()
         self.setMinimumWidth(
             page.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
@@ -149,21 +149,21 @@ class SettingsForm(QScrollArea):
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Show values; nothing is emitted."""
         for name, value in values.items():
-            if name in self._rows:
-                self._rows[name].set_value(value)
+            if name in self.rows:
+                self.rows[name].set_value(value)
         self._show_headings()
 
     def set_notes(self, notes: Mapping[str, str]) -> None:
         """Show a word beside settings by name ("next run"); others show none."""
         self._notes = notes
-        for name, row in self._rows.items():
+        for name, row in self.rows.items():
             row.set_note(notes.get(name, ""))
         self._show_headings()
 
     def _show_headings(self) -> None:
         """Say on the heading of a folded group what would be seen in it."""
         for title, group in self._groups.items():
-            rows = [row for row in self._rows.values() if row.entry.group == title]
+            rows = [row for row in self.rows.values() if row.entry.group == title]
             marks = sorted({row.note for row in rows if row.note})
             changed = sum(row.changed for row in rows)
             if changed:
@@ -173,7 +173,7 @@ class SettingsForm(QScrollArea):
     def set_choices(self, choices: Mapping[str, Sequence[str]]) -> None:
         """Offer names (keys "class", "layer", "network") where they are asked for."""
         self._choices = {**self._choices, **choices}
-        for row in self._rows.values():
+        for row in self.rows.values():
             if isinstance(row.editor, PickEditor):
                 kind = "layer" if row.entry.picks == "layers" else row.entry.picks
                 row.editor.set_choices(self._choices.get(kind, ()))
@@ -181,19 +181,19 @@ class SettingsForm(QScrollArea):
     def set_suggestions(self, suggestions: Mapping[str, str]) -> None:
         """Say what settings that are left empty mean, by name."""
         self._suggestions = suggestions
-        for name, row in self._rows.items():
+        for name, row in self.rows.items():
             if isinstance(row.editor, TextEditor) and name in suggestions:
                 row.editor.set_suggestion(suggestions[name])
 
     def set_totals(self, totals: Mapping[str, str]) -> None:
         """Say below settings, by name, what they come to in all."""
         self._totals = totals
-        for name, row in self._rows.items():
+        for name, row in self.rows.items():
             row.set_total(totals.get(name, ""))
 
     def editor(self, name: str) -> Editor:
         """Return the editor of a setting."""
-        return self._rows[name].editor
+        return self.rows[name].editor
 
     def folded(self) -> list[str]:
         """Return the titles of the groups that are folded away."""
@@ -253,17 +253,17 @@ class SettingsForm(QScrollArea):
     def _on_edited(self, name: str, value: Any) -> None:
         if self._leaving:
             return
-        self._rows[name].show_changed()
+        self.rows[name].show_changed()
         self.edited.emit(name, value)
 
     def _on_reset(self, entry: Setting, _checked: bool = False) -> None:
-        self._rows[entry.name].set_value(entry.default)
+        self.rows[entry.name].set_value(entry.default)
         self.edited.emit(entry.name, entry.default)
 
     @Slot(str)
     def ask_for(self, name: str) -> None:
         """Put the cursor into the field of a setting."""
-        row = self._rows.get(name)
+        row = self.rows.get(name)
         if row is None:
             return
         self._groups[row.entry.group].set_open(True)
@@ -273,7 +273,7 @@ class SettingsForm(QScrollArea):
     @Slot()
     def focus_first(self) -> None:
         """Put the cursor into the first field."""
-        for row in self._rows.values():
+        for row in self.rows.values():
             row.editor.setFocus(Qt.FocusReason.ShortcutFocusReason)
             return
 

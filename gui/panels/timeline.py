@@ -40,7 +40,7 @@ class TimelineStrip(QWidget):
         self._moments: Sequence[Moment] = ()
         self._chosen = -1
         self._marks: list[tuple[int, str]] = []
-        self._thumbnails: dict[tuple[int, int], QPixmap] = {}
+        self.thumbnails: dict[tuple[int, int], QPixmap] = {}
         self._scaled_for = (0, 0.0)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         self.setMinimumHeight(2 * self.fontMetrics().height())
@@ -54,7 +54,7 @@ class TimelineStrip(QWidget):
         """Show these; thumbnails of those shown before are kept."""
         self._moments, self._chosen = moments, chosen
         kept = {_key(m) for m in moments}
-        self._thumbnails = {k: p for k, p in self._thumbnails.items() if k in kept}
+        self.thumbnails = {k: p for k, p in self.thumbnails.items() if k in kept}
         self.update()
 
     def show_marks(self, marks: Sequence[tuple[int, str]]) -> None:
@@ -142,9 +142,9 @@ class TimelineStrip(QWidget):
     def _thumbnail(self, moment: Moment, room: QSize) -> QPixmap:
         ratio = self.devicePixelRatioF()
         if self._scaled_for != (room.height(), ratio):
-            self._thumbnails.clear()
+            self.thumbnails.clear()
             self._scaled_for = (room.height(), ratio)
-        found = self._thumbnails.get(_key(moment))
+        found = self.thumbnails.get(_key(moment))
         if found is None:
             found = QPixmap.fromImage(
                 moment.image.scaled(
@@ -154,7 +154,7 @@ class TimelineStrip(QWidget):
                 )
             )
             found.setDevicePixelRatio(ratio)
-            self._thumbnails[_key(moment)] = found
+            self.thumbnails[_key(moment)] = found
         return found
 
 

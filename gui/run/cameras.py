@@ -54,19 +54,19 @@ class SinkSource(FrameSource):
         from PySide6.QtMultimedia import QVideoSink
 
         super().__init__(name, parent)
-        self._sink = QVideoSink(self)
+        self.sink = QVideoSink(self)
         self._converter = _Converter(self._box)
         self._converter.moveToThread(self._thread)
         self._converter.ready.connect(self.frame_ready)
         # Directly, on whatever thread it comes: a queue would grow where converting is slower.
-        self._sink.videoFrameChanged.connect(
+        self.sink.videoFrameChanged.connect(
             self._converter.offer, Qt.ConnectionType.DirectConnection
         )
 
     def stop(self) -> None:
         """End after the picture that is being converted."""
         if not self._stopped:
-            self._sink.videoFrameChanged.disconnect(self._converter.offer)
+            self.sink.videoFrameChanged.disconnect(self._converter.offer)
         super().stop()
 
 
@@ -119,7 +119,7 @@ class CameraSource(SinkSource):
             self._camera.setCameraFormat(best)
         self._session = QMediaCaptureSession(self)
         self._session.setCamera(self._camera)
-        self._session.setVideoSink(self._sink)
+        self._session.setVideoSink(self.sink)
         self._camera.errorOccurred.connect(self._on_error)
 
     def start(self) -> None:
@@ -147,7 +147,7 @@ class PlayerSource(SinkSource):
         super().__init__(path.name, parent)
         self.path = path
         self._player = QMediaPlayer(self)
-        self._player.setVideoSink(self._sink)
+        self._player.setVideoSink(self.sink)
         self._player.setLoops(int(QMediaPlayer.Loops.Infinite.value))
         self._player.errorOccurred.connect(self._on_error)
         self._player.mediaStatusChanged.connect(self._on_status)

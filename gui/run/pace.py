@@ -76,12 +76,13 @@ class Pace:
         if len(self._seen) < 2 or not self._ends:
             return None
         (first, a), (last, b) = self._seen[0], self._seen[-1]
-        spent = self._cost(a, b)
+        spent = self.cost(a, b)
         if spent <= 0 or last <= first:
             return None
-        return self._cost(b, self.total) * (last - first) / spent
+        return self.cost(b, self.total) * (last - first) / spent
 
-    def _cost(self, begin: int, end: int) -> int:
+    def cost(self, begin: int, end: int) -> int:
+        """Return the pixels of all iterations after `begin` up to `end`."""
         return self._cost_until(end) - self._cost_until(begin)
 
     def _cost_until(self, iteration: int) -> int:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cli.commands import run
-from engine.device import _has_avx512
+from engine.device import has_avx512
 from engine.techniques import TECHNIQUES
 from tests.card import PretendCard, pretended
 from tests.cli.conftest import draw_pictures
@@ -100,7 +100,7 @@ def test_pictures(card: PretendCard, folder: Path, wanted: tuple[str, ...], capf
 @pytest.mark.parametrize("wanted", PRESETS, ids=" ".join)
 def test_presets(card: PretendCard, folder: Path, wanted: tuple[str, ...], capfd) -> None:
     # The processor behind the card may need ten times as long in bf16; techniques run in it above.
-    whole = () if _has_avx512() else ("--precision", "fp32")
+    whole = () if has_avx512() else ("--precision", "fp32")
     makes_a_picture(card, folder, (*wanted, *whole), capfd)
 
 

@@ -49,19 +49,19 @@ def test_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.choose_precision("fp32", CPU) == torch.float32
     assert device.choose_precision("bf16", CPU) == torch.bfloat16
     for faster, dtype in [(True, torch.bfloat16), (False, torch.float32)]:
-        monkeypatch.setattr(device, "_bf16_is_faster", lambda _type, faster=faster: faster)
+        monkeypatch.setattr(device, "bf16_is_faster", lambda _type, faster=faster: faster)
         assert device.choose_precision("auto", CPU) == dtype
         assert device.name_of(dtype) == {True: "bf16", False: "fp32"}[faster]
     assert device.name_of(torch.float64) == "torch.float64"
 
 
 def test_bf16_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    device._bf16_is_faster.cache_clear()
-    first = device._bf16_is_faster("cpu")
+    device.bf16_is_faster.cache_clear()
+    first = device.bf16_is_faster("cpu")
     assert isinstance(first, bool)
     monkeypatch.setattr("time.perf_counter", lambda: pytest.fail("measured again"))
-    assert device._bf16_is_faster("cpu") is first
-    assert device._bf16_is_faster("mps") is False
+    assert device.bf16_is_faster("cpu") is first
+    assert device.bf16_is_faster("mps") is False
 
 
 @pytest.mark.parametrize(("half", "faster"), [(1.0, True), (1.9, False), (3.0, False)])
@@ -74,10 +74,10 @@ def test_other_work_meanwhile_does_not_decide_the_precision(monkeypatch, half, f
         clock[0] += seconds * (4 if calls[0] in busy else 1)
         calls[0] += 1
 
-    monkeypatch.setattr(device, "_has_avx512", lambda: True)
+    monkeypatch.setattr(device, "has_avx512", lambda: True)
     monkeypatch.setattr(device.F, "conv2d", convolution)
     monkeypatch.setattr(device.time, "perf_counter", lambda: clock[0])
-    assert device._bf16_is_faster.__wrapped__("cpu") is faster
+    assert device.bf16_is_faster.__wrapped__("cpu") is faster
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "AMD64"])
@@ -85,7 +85,7 @@ def test_without_its_instructions_bf16_is_not_even_measured(monkeypatch, machine
     monkeypatch.setattr(device.platform, "machine", lambda: machine)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     monkeypatch.setattr(device.F, "conv2d", lambda *_a, **_k: pytest.fail("measured"))
-    assert device._bf16_is_faster.__wrapped__("cpu") is False
+    assert device.bf16_is_faster.__wrapped__("cpu") is False
 
 
 def test_available_memory_is_what_the_system_says() -> None:

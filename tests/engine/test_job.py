@@ -108,7 +108,7 @@ def test_a_recipe_leads_to_its_pictures_from_everywhere(
 def test_an_opened_job_knows_its_precision(style_job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which one is faster is measured, and may come out otherwise when the recipe is rendered."""
     for faster, name in [(True, "bf16"), (False, "fp32")]:
-        monkeypatch.setattr("engine.device._bf16_is_faster", lambda _type, f=faster: f)
+        monkeypatch.setattr("engine.device.bf16_is_faster", lambda _type, f=faster: f)
         assert opened(replace(style_job, precision="auto")).recipe()["precision"] == name
 
 

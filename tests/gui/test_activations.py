@@ -320,7 +320,7 @@ def subject(image: QImage | None, network: str = "hand") -> Subject:
 
 
 def at_rest(window: ChannelWindow) -> bool:
-    return not window._settled.isActive() and not any(part.busy for part in window.parts)
+    return not window.busy
 
 
 def test_next_and_previous_channel(channel_window: ChannelWindow, qtbot: QtBot, reds: Path) -> None:
@@ -367,7 +367,7 @@ def test_the_picture_is_followed_once_it_stays(channel_window: ChannelWindow, qt
     other = two_colours()
     other.fill(QColor(0, 255, 0))
     window.follow(subject(other, "bare"))
-    assert not window._settled.isActive(), "another network's picture is none of its business"
+    assert not window.busy, "another network's picture is none of its business"
     running = [True]
     window._held = lambda: running[0]
     window.follow(subject(other))

@@ -103,9 +103,9 @@ def test_a_class_that_another_network_knows_is_not_taken_along(
     window: MainWindow, qtbot: QtBot
 ) -> None:
     window.studio.last["class"] = "no such thing"
-    window.carry_over._look()
+    window.carry_over.look()
     window.studio.set_technique("langevin")
-    window.carry_over._look()
+    window.carry_over.look()
     until(qtbot, lambda: window.studio.technique.target)  # type: ignore[attr-defined]
     assert window.studio.technique.target != "no such thing"  # type: ignore[attr-defined]
     for box in window.findChildren(QWidget, "errorBox"):

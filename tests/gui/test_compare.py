@@ -363,7 +363,7 @@ def test_a_figure_is_marked_as_soon_as_something_else_is_chosen(
     choices.classes.setText("pizza")
     dialog.start()
     qtbot.keyClicks(choices.classes, ", unicorn")  # while it is being made
-    until(qtbot, lambda: not dialog._busy)
+    until(qtbot, lambda: not dialog.busy)
     assert dialog.older.isVisible()
     dialog.close()
 

@@ -68,7 +68,7 @@ def dialog(qtbot: QtBot, networks: Networks) -> Iterator[CompareDialog]:
 def compare(qtbot: QtBot, dialog: CompareDialog) -> dict[str, np.ndarray]:
     dialog.result_shown = None
     qtbot.mouseClick(dialog.go, Qt.MouseButton.LeftButton)
-    until(qtbot, lambda: not dialog._busy)
+    until(qtbot, lambda: not dialog.busy)
     assert dialog.result_shown is not None, dialog.said.text()
     return dialog.result_shown.values
 
@@ -214,7 +214,7 @@ def test_what_is_no_unit_of_any_network_is_said_and_nothing_is_lost(
     dialog.choices.units.setText(units)
     qtbot.mouseClick(dialog.go, Qt.MouseButton.LeftButton)
     until(qtbot, lambda: words in dialog.said.text())
-    assert not dialog._busy
+    assert not dialog.busy
     assert dialog.result_shown is before
     assert dialog.view.has_image()
     assert dialog.choices.units.text() == units

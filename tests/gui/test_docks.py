@@ -19,7 +19,7 @@ def height(window: MainWindow) -> int:
 def resized(qtbot: QtBot, window: MainWindow, width: int, tall: int) -> None:
     docks = window.layout_of_docks
     window.resize(width, tall)
-    until(qtbot, lambda: not docks._resized.isActive() and not docks._settled.isActive())
+    until(qtbot, lambda: not docks.moving)
 
 
 def test_a_low_window_gives_its_height_to_the_canvas(window: MainWindow, qtbot: QtBot) -> None:
@@ -58,6 +58,6 @@ def test_a_height_that_a_person_has_set_stays(window: MainWindow, qtbot: QtBot) 
 def test_the_layout_is_reset_within_the_window(window: MainWindow, qtbot: QtBot) -> None:
     resized(qtbot, window, 900, 620)
     window.reset_layout()
-    until(qtbot, lambda: not window.layout_of_docks._settled.isActive())
+    until(qtbot, lambda: not window.layout_of_docks.moving)
     qtbot.wait(50)
     assert (window.width(), window.height()) == (900, 620)

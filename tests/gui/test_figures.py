@@ -44,7 +44,7 @@ def test_a_large_figure_is_halved_before_it_is_shown(qtbot: QtBot) -> None:
     shown = to_array(view.viewport().grab().toImage())
     middle = shown[90:130, 60:160, :3].astype(int)
     assert middle.min() > 110 < 145 > middle.max(), "black and white pixels by turns are gray"
-    assert len(view._layer._levels) == len(levels), "nothing was scaled to paint it"
+    assert len(view._layer.levels) == len(levels), "nothing was scaled to paint it"
 
 
 def test_a_transparent_figure_stays_so(qapp: QApplication) -> None:

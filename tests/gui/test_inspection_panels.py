@@ -528,7 +528,7 @@ def test_a_label_below_the_folder_and_thumbnails_grow_with_the_zoom(
     assert isinstance(panel, EmbeddingPanel)
     choose(window, pictures)
     until(qtbot, lambda: panel.map is not None)
-    whole = panel.view._places
+    whole = panel.view.places
     panel.thumbnails.setChecked(False)
     assert not panel.view.shown_thumbnails()
     panel.thumbnails.setChecked(True)
@@ -536,9 +536,9 @@ def test_a_label_below_the_folder_and_thumbnails_grow_with_the_zoom(
     centre = panel.map.embedding.positions[0]  # type: ignore[union-attr]
     panel.view.getViewBox().scaleBy((0.1, 0.1), center=QPointF(*map(float, centre)))
     assert 0 in panel.view.shown_thumbnails()
-    assert panel.view._places[0][1].width() > whole[0][1].width()
+    assert panel.view.places[0][1].width() > whole[0][1].width()
     qtbot.keyClick(panel.view, Qt.Key.Key_0)
-    assert [n for n, _ in panel.view._places] == [n for n, _ in whole]
+    assert [n for n, _ in panel.view.places] == [n for n, _ in whole]
     qtbot.keyClick(panel.view, Qt.Key.Key_Right)
     with qtbot.waitSignal(panel.view.chosen):
         qtbot.keyClick(panel.view, Qt.Key.Key_Return)

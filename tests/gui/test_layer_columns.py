@@ -64,9 +64,9 @@ def test_columns_are_as_wide_as_qt_would_make_them(panel: NetworkTreePanel) -> N
     panel.select("features.6.squeeze", 3)  # channels have a box before their names
     assert "channel 3" in names(panel)
     fits(panel)
-    panel._search.setText("relu")
+    panel.search.setText("relu")
     fits(panel)
-    panel._search.setText("none is called so")
+    panel.search.setText("none is called so")
     QApplication.processEvents()
     assert not names(panel)
 

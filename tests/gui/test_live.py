@@ -371,7 +371,7 @@ def test_classes_and_maps_follow_a_film(window: MainWindow, qtbot: QtBot, two_ph
     assert window.canvas_content.current.kind == "content"
     assert not window.live.label.isVisible()
     assert not window.actions_table["freeze"].isEnabled()
-    until(qtbot, lambda: not window.live._leaving)
+    until(qtbot, lambda: not window.live.leaving)
 
 
 @needs_av
@@ -463,7 +463,7 @@ def test_another_picture_hiding_and_closing_end_the_film(
     window.live.play_film(path)
     window.live.play_film(path)  # another takes its place
     until(qtbot, playing)
-    until(qtbot, lambda: not window.live._leaving)
+    until(qtbot, lambda: not window.live.leaving)
     source = window.live._source
     assert source is not None
     thread = source._thread
@@ -568,7 +568,7 @@ def test_frames_of_a_sink_are_made_into_images_elsewhere(
     for value in range(0, 250, 10):
         image = QImage(2560, 1440, QImage.Format.Format_RGB32)
         image.fill(QColor(value, 0, 0))
-        source._sink.setVideoFrame(QVideoFrame(image))
+        source.sink.setVideoFrame(QVideoFrame(image))
         qtbot.wait(1)
     qtbot.waitUntil(lambda: heard.ready == 1, timeout=WAIT)
     newest: list[QImage] = []
@@ -583,7 +583,7 @@ def test_frames_of_a_sink_are_made_into_images_elsewhere(
     assert newest[-1].size() == QSize(1280, 720)
     assert newest[-1].format() == QImage.Format.Format_RGB32
     source.stop()
-    source._sink.setVideoFrame(QVideoFrame(image))
+    source.sink.setVideoFrame(QVideoFrame(image))
     qtbot.waitUntil(lambda: heard.ended == 1, timeout=WAIT)
     assert source.take() is None
 

@@ -52,7 +52,9 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[MapsRequest]]:
 def gradient_on(window: MainWindow, qtbot: QtBot) -> None:
     window.live_maps.saliency.method.setCurrentText("gradient")
     window.live_maps.saliency.setChecked(True)
-    until(qtbot, lambda: "saliency" in window.canvas.overlays() and not window.live_maps_flow._open)
+    until(
+        qtbot, lambda: "saliency" in window.canvas.overlays() and not window.live_maps_flow.awaited
+    )
 
 
 def other_photo(window: MainWindow, qtbot: QtBot) -> None:
@@ -98,14 +100,14 @@ def test_what_is_quick_is_answered_without_a_word(
     live_maps: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window, said = live_maps, list[str]()
-    window.live_maps_flow._patience.setInterval(600_000)
+    window.live_maps_flow.patience.setInterval(600_000)
     say = LiveMapsPanel.say
     monkeypatch.setattr(
         LiveMapsPanel, "say", lambda self, text, *more: (said.append(text), say(self, text, *more))
     )
     gradient_on(window, qtbot)
     other_photo(window, qtbot)
-    until(qtbot, lambda: not window.live_maps_flow._open)
+    until(qtbot, lambda: not window.live_maps_flow.awaited)
     assert said
     assert not any("…" in text for text in said)
     assert 250 <= flow_module.PATIENCE <= 400
@@ -165,7 +167,7 @@ def test_where_pictures_come_by_themselves_the_last_map_stays(
     setattr(window.maps, moving, True)
     image = QImage(64, 48, QImage.Format.Format_RGB32)
     image.fill(QColor(90, 140, 30))
-    window.live_maps_flow._patience.setInterval(0)
+    window.live_maps_flow.patience.setInterval(0)
     window.canvas_content.show_live(image, "a film")
     QTest.qWait(20)
     assert asked[-1].image.cacheKey() == image.cacheKey()
@@ -220,7 +222,7 @@ def test_an_occlusion_tells_its_progress_and_is_given_up(
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert not panel.saliency.isChecked()
     assert window.canvas.overlays() == []
-    until(qtbot, lambda: not window.maps.busy and not window.live_maps_flow._open)
+    until(qtbot, lambda: not window.maps.busy and not window.live_maps_flow.awaited)
     assert max(shares) < 1, "it was given up"
     assert not button.isVisible()
     assert panel.said.text().startswith(f"{name}: ")
@@ -246,7 +248,7 @@ def test_without_a_unit_there_is_no_map_and_the_line_asks(
     QTest.keyClick(panel.target.kind, Qt.Key.Key_Down)
     assert panel.target.of_unit
     assert window.canvas.overlays() == []
-    until(qtbot, lambda: not window.live_maps_flow._open)
+    until(qtbot, lambda: not window.live_maps_flow.awaited)
     assert window.canvas.overlays() == []
     assert panel.said.text() == (
         "Which unit? Type one, for example relu4_2:17, or click a channel under Inspect."
@@ -258,7 +260,7 @@ def test_without_a_unit_there_is_no_map_and_the_line_asks(
         QTest.keyClick(panel.target.line, Qt.Key.Key_Return)
         word = text.split(":")[text[0] != "n"]
         until(
-            qtbot, lambda word=word: word in panel.said.text() and not window.live_maps_flow._open
+            qtbot, lambda word=word: word in panel.said.text() and not window.live_maps_flow.awaited
         )
         assert window.canvas.overlays() == []
         assert len(panel.top.rows()) == 5
@@ -281,14 +283,14 @@ def test_a_click_on_a_class_turns_from_the_unit_to_it(
     window, panel = live_maps, live_maps.live_maps
     panel.choose_class(panel.top.rows()[0][0][0])  # current in the box, and hidden then
     panel.target.set_unit("relu3_1:5")
-    until(qtbot, lambda: not window.live_maps_flow._open and panel.top.rows())
+    until(qtbot, lambda: not window.live_maps_flow.awaited and panel.top.rows())
     number = panel.top.rows()[row][0][0]
     height = panel.top.height() // 5
     place = QPoint(5, row * height + height // 2)
     QTest.mouseClick(panel.top, Qt.MouseButton.LeftButton, pos=place)
     assert not panel.target.of_unit
     assert panel.target.line.text() == "relu3_1:5", "kept for the way back"
-    until(qtbot, lambda: not window.live_maps_flow._open)
+    until(qtbot, lambda: not window.live_maps_flow.awaited)
     answer = window.live_maps_flow.answer
     assert answer is not None
     assert (answer.target, answer.activation) == (number, None)
@@ -408,7 +410,7 @@ def test_to_ask_the_maps_about_a_channel_brings_them_into_view(
     message = window.statusBar().currentMessage()
     assert "channel 5 of relu3_1" in message
     assert ("Saliency" in message) is not on
-    until(qtbot, lambda: window.canvas.overlays() and not window.live_maps_flow._open)
+    until(qtbot, lambda: window.canvas.overlays() and not window.live_maps_flow.awaited)
     assert window.live_maps_flow.answer is not None
     assert window.live_maps_flow.answer.activation is not None
 
@@ -446,7 +448,7 @@ def test_the_caption_tells_method_target_size_and_range(
     panel.occlusion.set_values(COARSE, "probability")
     panel.saliency.method.setCurrentText("occlusion")
     panel.changed.emit()
-    until(qtbot, lambda: caption.text() and not window.live_maps_flow._open)
+    until(qtbot, lambda: caption.text() and not window.live_maps_flow.awaited)
     answer = window.live_maps_flow.answer
     assert answer is not None
     top = percent(float(np.nanmax(answer.occlusion["probability"].values)))
@@ -454,7 +456,7 @@ def test_the_caption_tells_method_target_size_and_range(
     QTest.keyClick(panel.occlusion.shown, Qt.Key.Key_Up)
     assert caption.text().startswith(f"occlusion, drop of the logit of {name} ({share}): −")
     panel.target.set_unit("relu3_1:5:2,3")
-    until(qtbot, lambda: caption.text() and not window.live_maps_flow._open)
+    until(qtbot, lambda: caption.text() and not window.live_maps_flow.awaited)
     start = "occlusion, drop of the activation of relu3_1 channel 5 at 2, 3 ("
     assert caption.text().startswith(start)
     panel.saliency.setChecked(False)

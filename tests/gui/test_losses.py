@@ -36,7 +36,7 @@ def box(panel: LossPanel, name: str) -> QCheckBox:
 
 
 def drawn(panel: LossPanel, term: str) -> tuple[np.ndarray, np.ndarray]:
-    return panel._curves[term].getData()
+    return panel.curves[term].getData()
 
 
 def run(count: int, start: int = 1) -> list[tuple[int, dict[str, float]]]:
@@ -64,7 +64,7 @@ def test_before_the_first_run_it_says_so(panel: LossPanel) -> None:
     assert "No run yet" not in words(panel)
     panel.clear()
     assert "No run yet" in words(panel)
-    assert not panel._curves
+    assert not panel.curves
 
 
 def test_the_legend_is_empty_before_the_first_run(qtbot: QtBot) -> None:
@@ -72,7 +72,7 @@ def test_the_legend_is_empty_before_the_first_run(qtbot: QtBot) -> None:
     qtbot.addWidget(panel)
     panel.resize(400, 300)
     panel.show()  # nothing has gone round the event loop: what was to go later is still there
-    legend = panel._legend
+    legend = panel.legend
     shot = panel.grab(legend.geometry()).toImage()
     colours = {shot.pixel(x, y) for x in range(shot.width()) for y in range(shot.height())}
     assert len(colours) == 1, "something is drawn in the legend"
@@ -85,14 +85,14 @@ def test_the_legend_is_empty_before_the_first_run(qtbot: QtBot) -> None:
 
 def test_the_legend_grows_with_the_font(panel: LossPanel, qtbot: QtBot) -> None:
     panel.add([(1, {"total": 1.0, "style_relu1_1_and_more": 2.0})])
-    before = panel._legend.width()
+    before = panel.legend.width()
     font = panel.font()
     font.setPointSizeF(1.6 * font.pointSizeF())
     panel.setFont(font)
-    assert panel._legend.width() > 1.3 * before
+    assert panel.legend.width() > 1.3 * before
     for name in ("total", "style relu1 1 and more"):
         term = box(panel, name)
-        assert term.sizeHint().width() <= panel._legend.viewport().width()
+        assert term.sizeHint().width() <= panel.legend.viewport().width()
 
 
 def test_values_are_drawn_as_logarithms_or_as_they_are(panel: LossPanel, qtbot: QtBot) -> None:
@@ -138,7 +138,7 @@ def test_a_term_that_is_zero_squeezes_no_other(panel: LossPanel) -> None:
 def test_only_values_below_zero_are_drawn(panel: LossPanel) -> None:
     panel.add([(i, {"objective": -float(i)}) for i in range(1, 5)])
     assert words(panel).strip() != "" and np.isfinite(drawn(panel, "objective")[1]).all()
-    assert not panel._empty.isVisible()
+    assert not panel.hint.isVisible()
     box(panel, "Log").click()
     low, high = view(panel)[1]
     assert low <= -4 and high >= -1
@@ -158,10 +158,10 @@ def test_legend_hides_a_curve_and_its_range_by_keyboard(panel: LossPanel, qtbot:
     panel.add([(i, {"style": 1e6, "total": 1.0 + i}) for i in range(9)])
     assert view(panel)[1][1] >= 6
     qtbot.keyClick(box(panel, "style"), Qt.Key.Key_Space)
-    assert not panel._curves["style"].isVisible()
+    assert not panel.curves["style"].isVisible()
     assert view(panel)[1][1] < 2
     qtbot.keyClick(box(panel, "style"), Qt.Key.Key_Space)
-    assert panel._curves["style"].isVisible()
+    assert panel.curves["style"].isVisible()
 
 
 def test_total_is_first_and_thickest(panel: LossPanel) -> None:
@@ -170,7 +170,7 @@ def test_total_is_first_and_thickest(panel: LossPanel) -> None:
     QApplication.processEvents()
     places = {n: box(panel, n).geometry() for n in ("total", "content", "style")}
     assert min(places, key=lambda n: (places[n].y(), places[n].x())) == "total"
-    widths = {t: c.opts["pen"].widthF() for t, c in panel._curves.items()}
+    widths = {t: c.opts["pen"].widthF() for t, c in panel.curves.items()}
     assert widths["total"] > max(widths["content"], widths["style"])
 
 
@@ -186,7 +186,7 @@ def test_the_legend_can_be_made_narrow_again(panel: LossPanel) -> None:
 
 def test_all_of_many_terms_can_be_told_apart(panel: LossPanel) -> None:
     panel.add([(1, {f"term {n}": 1.0 for n in range(12)})])
-    pens = [c.opts["pen"] for c in panel._curves.values()]
+    pens = [c.opts["pen"] for c in panel.curves.values()]
     assert len({(p.color().name(), p.style()) for p in pens}) == 12
 
 
@@ -208,7 +208,7 @@ def test_the_theme_reaches_what_is_drawn(panel: LossPanel) -> None:
     panel.mark_scale(25, "256 x 192")
     for dark, (back, front) in ((True, DARK), (False, LIGHT)):
         panel.set_dark(dark)
-        assert panel._curves["total"].opts["pen"].color() == QColor(front)
+        assert panel.curves["total"].opts["pen"].color() == QColor(front)
         picture = plot(panel).grab().toImage()
         assert picture.pixelColor(picture.width() - 3, 6) == QColor(back)
 
@@ -245,11 +245,11 @@ def test_keys_move_the_cursor(panel: LossPanel, qtbot: QtBot) -> None:
     for key, at in (("Left", 30), ("Left", 20), ("Left", 10), ("Left", 10), ("Right", 20)):
         qtbot.keyClick(plot(panel), getattr(Qt.Key, f"Key_{key}"))
         assert f"Iteration {at} · total {at}" in words(panel)
-    assert panel._line.isVisible() and panel._line.value() == 20
+    assert panel.pointer_line.isVisible() and panel.pointer_line.value() == 20
     panel.add([(40, {"total": 40.0})])
     assert "Iteration 20" in words(panel)
     qtbot.keyClick(plot(panel), Qt.Key.Key_Escape)
-    assert "Iteration 40" in words(panel) and not panel._line.isVisible()
+    assert "Iteration 40" in words(panel) and not panel.pointer_line.isVisible()
 
 
 def test_the_mouse_moves_the_cursor(panel: LossPanel, qtbot: QtBot) -> None:
@@ -274,16 +274,16 @@ def test_marks_are_lines_and_said_where_the_cursor_is(panel: LossPanel, qtbot: Q
     panel.add(run(100))
     panel.mark_scale(1, "128 x 96")
     panel.mark_change(60, "style {weight} 1000")
-    styles = {text: line.pen.style() for _, text, line in panel._marks}
+    styles = {text: line.pen.style() for _, text, line in panel.marks}
     assert len(set(styles.values())) == 2 and styles["128 x 96"] == Qt.PenStyle.DotLine
-    assert panel._marks[1][2].toolTip() == "style {weight} 1000"
-    assert panel._marks[1][2].label.toPlainText().startswith("style {weight}")
+    assert panel.marks[1][2].toolTip() == "style {weight} 1000"
+    assert panel.marks[1][2].label.toPlainText().startswith("style {weight}")
     qtbot.keyClick(plot(panel), Qt.Key.Key_Home)
     assert "128 x 96" in words(panel) and "weight" not in words(panel)
     panel._point(60)
     assert "style {weight} 1000" in words(panel)
     panel.clear()
-    assert not panel._marks
+    assert not panel.marks
 
 
 def test_screen_readers_are_told_the_last_values(panel: LossPanel) -> None:
@@ -305,7 +305,7 @@ def test_a_hidden_panel_draws_only_when_shown(panel: LossPanel, qtbot: QtBot) ->
 def test_one_call_is_one_redraw(panel: LossPanel) -> None:
     changes: list[object] = []
     panel.add(run(5))
-    panel._curves["total"].sigPlotChanged.connect(changes.append)
+    panel.curves["total"].sigPlotChanged.connect(changes.append)
     panel.add(run(500, 6))
     assert len(changes) == 1
 

@@ -118,7 +118,7 @@ def test_the_note_tells_of_the_unit_and_the_classes_stay(window: MainWindow, qtb
     answer, flow = window.live_maps_flow.answer, window.occluder_flow
     assert answer is not None
     window.actions_table["occluder"].setChecked(True)
-    until(qtbot, lambda: flow.covered is not None and not flow._newest.busy)
+    until(qtbot, lambda: flow.covered is not None and not flow.busy)
     assert flow.covered is not None
     assert flow.covered.target_name == answer.target_name
     assert flow.covered.answers[0] == pytest.approx(answer.activation, rel=1e-4)
@@ -127,7 +127,7 @@ def test_the_note_tells_of_the_unit_and_the_classes_stay(window: MainWindow, qtb
     height, width = flow.covered.size
     # One unit of relu3_1 stands for 4 px; the square goes over its middle.
     flow._move_to((4 * column + 2) / width, (4 * row + 2) / height)
-    until(qtbot, lambda: flow.covered is not None and not flow._newest.busy)
+    until(qtbot, lambda: flow.covered is not None and not flow.busy)
     before, now = flow.covered.answers
     assert now < 0.9 * before
     note = window.canvas.note()
@@ -148,7 +148,7 @@ def test_a_wrong_unit_is_said_and_the_square_stays(window: MainWindow, qtbot: Qt
     window.live_maps.target.set_unit("relu3_1:5")
     until(qtbot, lambda: canvas.note().startswith("relu3_1 channel 5 at "))
     window.actions_table["occluder"].setChecked(False)
-    until(qtbot, lambda: not flow._newest.busy)
+    until(qtbot, lambda: not flow.busy)
 
 
 def test_a_network_without_classes_is_asked_query_units(

@@ -326,7 +326,7 @@ def test_the_pointer_says_the_probability_and_the_class(occluded: MainWindow, qt
     QTest.mouseMove(window.canvas.viewport(), place(window, 0.3, 0.3))
     QTest.mouseMove(window.canvas.viewport(), place(window, 0.7, 0.4))
     assert label.text().startswith("occlusion ")
-    answer, at = window.live_maps_flow.answer, window.pointer_flow._at
+    answer, at = window.live_maps_flow.answer, window.pointer_flow.at
     assert answer is not None and at is not None
     size = window.canvas.logical_size()
     said = {}

@@ -79,7 +79,7 @@ def test_a_steered_picture_is_opened_and_made_again_bit_for_bit(
     again_recipe = read_recipe(again)
     assert again_recipe is not None
     assert again_recipe["changes"] == recipe["changes"]
-    marks = {text for _, text, _ in window.losses._marks}
+    marks = {text for _, text, _ in window.losses.marks}
     assert {"Style 30.0", "Styles 1 : 5"} <= marks
     assert "Styles 1 : 5" in window.timeline._said
 
@@ -117,8 +117,8 @@ def test_the_opened_picture_is_shown_beside_its_photo(
         qtbot,
         lambda: window.canvas_content.current and window.canvas_content.current.path == str(path),
     )
-    until(qtbot, lambda: window.canvas._original.has_image())
-    assert window.canvas_content._original == path_of(window.studio.job.inputs.content)
+    until(qtbot, lambda: window.canvas.original.has_image())
+    assert window.canvas_content.original == path_of(window.studio.job.inputs.content)
     shown = window.canvas.picture()
     assert shown is not None
     colour = shown.pixelColor(20, 20)

@@ -183,7 +183,7 @@ def test_values_are_told_while_a_map_is_shown(window: MainWindow, qtbot: QtBot) 
     assert answer.grad_cam is not None
     assert answer.grid is not None
     # 64 x 43 px on the canvas; the map's rows and columns are in the network's size.
-    at = window.pointer_flow._at
+    at = window.pointer_flow.at
     assert at is not None
     logical = window.canvas.logical_size()
     x, y = at.x() / logical.width(), at.y() / logical.height()
@@ -206,7 +206,7 @@ def test_the_receptive_field_follows_the_pointer(window: MainWindow, qtbot: QtBo
     canvas, flow = window.canvas, window.pointer_flow
     QTest.mouseMove(canvas.viewport(), place(window, 0.2, 0.2))
     QTest.mouseMove(canvas.viewport(), place(window, 0.5, 0.5))
-    until(qtbot, lambda: flow.seen is not None and not flow._newest.busy)
+    until(qtbot, lambda: flow.seen is not None and not flow.busy)
     first = flow.seen
     assert first is not None
     marks = canvas.marks()
@@ -216,14 +216,14 @@ def test_the_receptive_field_follows_the_pointer(window: MainWindow, qtbot: QtBo
     box = marks[THEORETICAL].rect
     assert box.width() == pytest.approx(24 * logical.width() / first.size[1])
     assert box.height() == pytest.approx(24 * logical.height() / first.size[0])
-    assert flow._at is not None
-    assert box.contains(flow._at)
+    assert flow.at is not None
+    assert box.contains(flow.at)
     assert marks[THEORETICAL].rect.contains(marks[EFFECTIVE].rect)
     assert canvas.note().startswith("relu3_1 at ")
     assert "theoretical 24 px, effective" in canvas.note()
     assert "To choose another layer, select it in the network tree." in canvas.note()
     QTest.mouseMove(canvas.viewport(), place(window, 0.8, 0.3))
-    until(qtbot, lambda: flow.seen is not first and not flow._newest.busy)
+    until(qtbot, lambda: flow.seen is not first and not flow.busy)
     assert flow.seen is not None
     assert flow.seen.unit[1] > first.unit[1]
     assert flow.seen.unit[0] < first.unit[0]
@@ -242,7 +242,7 @@ def test_the_occluder_follows_pointer_wheel_and_keys(window: MainWindow, qtbot: 
     assert all(change is None for _, change in before)
     window.live_maps.occluder.setChecked(True)
     assert actions["occluder"].isChecked()
-    until(qtbot, lambda: flow.covered is not None and not flow._newest.busy)
+    until(qtbot, lambda: flow.covered is not None and not flow.busy)
     view, left = canvas.viewport(), Qt.MouseButton.LeftButton
     QTest.mousePress(view, left, pos=place(window, 0.3, 0.3))
     QTest.mouseMove(view, place(window, 0.6, 0.4))
@@ -253,7 +253,7 @@ def test_the_occluder_follows_pointer_wheel_and_keys(window: MainWindow, qtbot: 
     assert square.center().x() / size.width() == pytest.approx(0.7, abs=0.02)
     assert square.center().y() / size.height() == pytest.approx(0.6, abs=0.02)
     assert square.width() == square.height() == pytest.approx(0.25 * size.height())
-    until(qtbot, lambda: not flow._newest.busy)
+    until(qtbot, lambda: not flow.busy)
     found = flow.covered
     assert found is not None
     box = QRectF(
@@ -287,7 +287,7 @@ def test_the_occluder_follows_pointer_wheel_and_keys(window: MainWindow, qtbot: 
     assert not actions["occluder"].isChecked()
     assert not canvas.marks()
     assert window.live_maps.top.rows() == before
-    until(qtbot, lambda: not flow._newest.busy)
+    until(qtbot, lambda: not flow.busy)
     assert not canvas.marks(), "a late answer brings nothing back"
 
 
@@ -395,11 +395,11 @@ def test_the_object_is_cut_out_and_written(
     assert dialog.windowTitle() == f"Cut out the object: {name}"
     first = dialog.selection
     dialog.foreground.setValue(60)
-    until(qtbot, lambda: dialog.selection is not first and not dialog._cutting.busy)
+    until(qtbot, lambda: dialog.selection is not first and not dialog.busy)
     assert dialog.selection.mask.sum() != first.mask.sum()
     dialog.backdrop.setValue(80)
     assert dialog.foreground.value() == 81
-    until(qtbot, lambda: not dialog._cutting.busy)
+    until(qtbot, lambda: not dialog.busy)
     folder = tmp_path_factory.mktemp("cut")
     dialog.write(folder / "mask.png", mask=True)
     dialog.write(folder / "cut.png", mask=False)

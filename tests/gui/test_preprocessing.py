@@ -92,7 +92,7 @@ def test_in_the_window(window: MainWindow, qtbot: QtBot) -> None:
     before = window.live_maps_flow.answer
     window.studio.edit("Prepare otherwise", preprocessing=OWN)
     assert window.live_maps_flow.answer is None, "what is shown is no longer true"
-    until(qtbot, lambda: window.live_maps_flow.answer and not window.live_maps_flow._open)
+    until(qtbot, lambda: window.live_maps_flow.answer and not window.live_maps_flow.awaited)
     answer = window.live_maps_flow.answer
     assert before is not None
     assert answer is not None

@@ -75,14 +75,14 @@ def test_a_page_that_is_left_takes_nothing_with_it_and_brings_nothing_back(
         qtbot.keyClicks(editor.box, text)
         form.set_notes({"count": "next run"})
         form.describe(settings.describe(Other))
-        assert "next run" in form._rows["count"].label.text()
+        assert "next run" in form.rows["count"].label.text()
         form.set_values({"count": 11})
         form.set_notes({})
         form.describe(first)
         form.set_values(settings.values(Sample()))
     assert (edits, refused) == ([], [])
     assert form.editor("count").value() == 5
-    assert form._rows["count"].label.text() == "Count"
+    assert form.rows["count"].label.text() == "Count"
     form.describe(settings.describe(Other))
     assert form.editor("count").value() == 11
 
@@ -226,7 +226,7 @@ def test_setting_values_emits_nothing(form: SettingsForm, edits: list[Any]) -> N
 def test_what_differs_from_the_default_is_marked_and_reset(
     form: SettingsForm, edits: list[Any], qtbot: QtBot
 ) -> None:
-    row = form._rows["count"]
+    row = form.rows["count"]
     assert not row.reset.isVisible()
     assert not row.label.font().bold()
     form.set_values({"count": 9})
@@ -239,9 +239,9 @@ def test_what_differs_from_the_default_is_marked_and_reset(
 
 def test_notes_stand_beside_their_settings_and_go(form: SettingsForm) -> None:
     form.set_notes({"count": "next run"})
-    assert form._rows["count"].label.text() == "Count (next run)"
+    assert form.rows["count"].label.text() == "Count (next run)"
     form.set_notes({})
-    assert form._rows["count"].label.text() == "Count"
+    assert form.rows["count"].label.text() == "Count"
 
 
 def test_groups_fold_and_stay_folded_for_another_technique(form: SettingsForm) -> None:

@@ -41,12 +41,12 @@ def test_a_photo_that_is_also_the_original_is_prepared_once(qtbot: QtBot) -> Non
     canvas.show()
     photo = filled("#ff0000")
     canvas.set_original(photo)
-    prepared = canvas._original._levels[0].cacheKey()
+    prepared = canvas.original.levels[0].cacheKey()
     canvas.set_picture(photo)
     canvas.set_original(photo)
     canvas.set_picture(QImage(photo))
-    assert canvas._picture._levels[0].cacheKey() == prepared
-    assert canvas._original._levels[0].cacheKey() == prepared
+    assert canvas._picture.levels[0].cacheKey() == prepared
+    assert canvas.original.levels[0].cacheKey() == prepared
     assert middle(canvas) == "#ff0000"
 
     canvas.set_picture(filled("#00ff00"))

@@ -429,12 +429,12 @@ def test_a_long_film_has_a_time_and_no_marks(window: MainWindow, qtbot: QtBot) -
     pace.plan([Stage((64, 64), 1), Stage((128, 128), 2)] * 50_000)
     # 64 x 64 and 128 x 128 pixels, each iteration as if it had 64 x 64 more.
     small, large = 2 * 64 * 64, 5 * 64 * 64
-    assert pace._cost(0, 3) == small + 2 * large
-    assert pace._cost(2, 5) == large + small + large
-    assert pace._cost(0, pace.total) == 50_000 * (small + 2 * large)
+    assert pace.cost(0, 3) == small + 2 * large
+    assert pace.cost(2, 5) == large + small + large
+    assert pace.cost(0, pace.total) == 50_000 * (small + 2 * large)
     window.studio.load(film_job(60, iterations=1))
     run(window, qtbot)
-    assert window.losses._marks == []
+    assert window.losses.marks == []
 
 
 def test_no_tab_bar_is_left_over_the_picture(window: MainWindow, qtbot: QtBot) -> None:

@@ -207,11 +207,11 @@ def test_thumbnails_are_made_once(panel: TimelinePanel) -> None:
     kept = moments(4)
     panel.set_moments(kept)
     panel.grab()
-    before = dict(strip(panel)._thumbnails)
+    before = dict(strip(panel).thumbnails)
     assert len(before) == 4
     panel.set_moments([*kept[1:], moment(99)])
     panel.grab()
-    after = strip(panel)._thumbnails
+    after = strip(panel).thumbnails
     assert len(after) == 4  # the one that was thinned out is forgotten
     assert sum(after.get(key) is made for key, made in before.items()) == 3
 

@@ -84,8 +84,8 @@ def test_pause_change_the_style_weight_resume_stop(window: MainWindow, qtbot: Qt
     assert weight.slider is not None
     weight.slider.setValue(weight.slider.value() + 100)
     window.studio.set_setting("optimizer", "lbfgs")
-    assert "next run" in window.form._rows["optimizer"].label.text()
-    assert window.form._rows["style_weight"].label.text() == "Style"
+    assert "next run" in window.form.rows["optimizer"].label.text()
+    assert window.form.rows["style_weight"].label.text() == "Style"
     click(qtbot, window, "pauseButton")
     until(qtbot, lambda: window.running.changes)
     click(qtbot, window, "stopButton")
@@ -95,7 +95,7 @@ def test_pause_change_the_style_weight_resume_stop(window: MainWindow, qtbot: Qt
     assert not result.complete
     ((_, values),) = result.job.changes
     assert values == {"style_weight": weight.value()}
-    assert window.form._rows["optimizer"].label.text() == "Optimizer"
+    assert window.form.rows["optimizer"].label.text() == "Optimizer"
 
 
 def test_look_back_compare_and_branch(window: MainWindow, qtbot: QtBot) -> None:
@@ -578,11 +578,11 @@ def test_a_new_photo_is_shown_after_a_run_and_compared_with_its_own_result(
         qtbot,
         lambda: window.canvas_content.current and window.canvas_content.current.path == str(photo),
     )
-    assert window.canvas_content._original == str(photo)
+    assert window.canvas_content.original == str(photo)
     window.timeline.findChild(QSlider, "timelineSlider").setValue(1)  # type: ignore[union-attr]
     assert window.canvas_content.current is not None
     assert window.canvas_content.current.kind == "moment"
-    assert window.canvas_content._original == CAT, "the moments are of the cat"
+    assert window.canvas_content.original == CAT, "the moments are of the cat"
 
 
 def test_another_network_is_not_asked_for_the_layers_of_the_last(window: MainWindow) -> None:

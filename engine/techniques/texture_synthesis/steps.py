@@ -48,7 +48,7 @@ START_CONTRAST = 0.27
 """Standard deviation of the noise before it gets the sample's colours; any would do."""
 
 
-class _Texture:
+class TextureLoss:
     """The losses of one picture at one scale, and their gradient."""
 
     def __init__(
@@ -86,12 +86,13 @@ class _Texture:
         picture: Tensor,
     ) -> Tensor:
         """Return the gradient of the total; the terms go into `noted`. Raises `Diverged`."""
-        terms = partial(self._terms, settings=settings)
+        terms = partial(self.terms, settings=settings)
         return gradient_of_total(terms, picture, iteration, noted)
 
-    def _terms(self, picture: Tensor, settings: TextureSynthesis) -> dict[str, Tensor]:
+    def terms(self, picture: Tensor, settings: TextureSynthesis) -> dict[str, Tensor]:
+        """Return the terms of the loss of a picture (1, 3, H, W), and their total."""
         if self.seamless:
-            picture = self._turned(picture)
+            picture = self.turned(picture)
         values: dict[str, Tensor] = {}
 
         def visit(name: str, features: Tensor) -> Tensor:
@@ -106,7 +107,7 @@ class _Texture:
         terms["total"] = terms["style"] + terms["variation"]
         return terms
 
-    def _turned(self, picture: Tensor) -> Tensor:
+    def turned(self, picture: Tensor) -> Tensor:
         """Return the picture shifted around its torus, by other numbers each time.
 
         Pools leave out the last row of an odd number: without this, always beside the seam.
@@ -128,18 +129,18 @@ def _by_network(task: Task[TextureSynthesis], plan: list[Stage]) -> Iterator[Fra
     for index, _ in run.stages(plan):
         side = sides[index]
         sample = resize_picture(whole, sample_size(task, side)).to(task.device)
-        textures = [_Texture(task, one, sample, coverage) for one in each]
+        textures = [TextureLoss(task, one, sample, coverage) for one in each]
         if average is None:
             noise = 0.5 + START_CONTRAST * task.noise(1, 3, side, side)
             seen = None if coverage is None else coverage.weights(sample)
             variable = colour.match_colours(noise, sample, target_seen=seen)
             variable = variable.repeat(len(each), 1, 1, 1)
         else:
-            variable = _enlarged(average.value(), side, first.seamless)
+            variable = enlarged(average.value(), side, first.seamless)
         if optimizer is None:
             optimizer = Adam(variable, first.learning_rate, BETAS)
         else:
-            carry = partial(_resized, side=side, seamless=first.seamless)
+            carry = partial(resized, side=side, seamless=first.seamless)
             optimizer = optimizer.carry(variable, carry)
         average = Average(first.averaging)
         run.keep(optimizer=optimizer, average=average)
@@ -156,7 +157,7 @@ def _by_network(task: Task[TextureSynthesis], plan: list[Stage]) -> Iterator[Fra
 
 
 def _gradients(
-    textures: list[_Texture],
+    textures: list[TextureLoss],
     settings: TextureSynthesis,
     iteration: int,
     noted: dict[str, float],
@@ -179,13 +180,13 @@ def _gradients(
     return torch.cat(gradients)
 
 
-def _enlarged(pictures: Tensor, side: int, seamless: bool) -> Tensor:
+def enlarged(pictures: Tensor, side: int, seamless: bool) -> Tensor:
     """Return square pictures at the next scale; of seamless ones the borders still meet."""
     size = (side, side)
     return (resize_torus(pictures, size) if seamless else resize(pictures, size)).clamp(0, 1)
 
 
-def _resized(x: Tensor, side: int, seamless: bool) -> Tensor:
+def resized(x: Tensor, side: int, seamless: bool) -> Tensor:
     """Return an optimizer's square moments (N, 3, H, W) at the next scale, never overshooting."""
     if not seamless:
         return resize(x, (side, side), "bilinear")

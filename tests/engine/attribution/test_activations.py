@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torchvision import models
 
 from engine.attribution import deconvnet, plain_activations, saliency
+from tests.engine.hooks import hooks_of_all
 
 MODULES = (
     nn.CELU(), nn.ELU(), nn.GELU(), nn.GELU("tanh"), nn.Hardshrink(), nn.Hardsigmoid(),
@@ -155,7 +156,7 @@ def test_the_model_is_left_as_it_was(pictures: Tensor) -> None:
         assert plain_activations(model, pictures) == ("GELU",)
     assert model[0].num_batches_tracked == 0
     assert all(m.training for m in model.modules())
-    assert not torch.overrides._get_current_function_mode_stack()
+    assert not hooks_of_all()
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit")

@@ -9,6 +9,7 @@ from engine import attribution
 from engine.attribution.gradient import smooth_grad
 from engine.attribution.occluding import occlusion_steps
 from tests.engine.attribution.conftest import Net
+from tests.engine.hooks import hooks_of
 
 PICTURES = 200
 MOST_BYTES = 16 * 2**20
@@ -48,5 +49,5 @@ def test_memory_and_model_are_as_before_after_two_hundred_pictures() -> None:
         look(model, torch.rand(1, 3, 96, 96, generator=generator))
     assert tensors() == before
     assert psutil.Process().memory_info().rss - bytes_before < MOST_BYTES
-    assert all(not module._forward_hooks for module in model.modules())
+    assert not hooks_of(model)
     assert all(parameter.grad is None for parameter in model.parameters())

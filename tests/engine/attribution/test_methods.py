@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from engine.attribution import Unit, deconvnet, guided_backprop, occlusion, saliency
-from engine.attribution.comparison import Column, _label, _Prepared, compare, sanity_check
+from engine.attribution.comparison import Column, Prepared, compare, row_label, sanity_check
 from engine.attribution.cut_out import enlarged, mask_picture, without_background
 from engine.attribution.heat import Heat
 from engine.attribution.methods import Question, attribute, layer_of, located, without_rule
@@ -19,6 +19,7 @@ from engine.image import Picture
 from engine.looking import Request, look
 from engine.networks.card import Card, Preprocessing
 from engine.networks.network import Network
+from tests.engine.hooks import hooks_of
 
 RGB = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 BGR = Preprocessing("BGR", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -161,7 +162,7 @@ def test_smooth_grad_can_be_stopped_between_its_copies(make_net, x):
     assert attribute(find_method("smoothgrad"), network, x, Question(1), stopped=stopped) is None
     assert len(asked_so_far) == 3
     assert not any(p.requires_grad for p in network.module.parameters())
-    assert not network.module._forward_hooks
+    assert not hooks_of(network.module)
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m.command != "cam"], ids=str)
@@ -227,10 +228,10 @@ def test_activations_without_a_rule_are_named(make_net, x):
         assert without_rule(find_method(name), network, x) == ("GELU", "SiLU")
     assert without_rule(find_method("gradient"), network, x) == ()
     assert without_rule(find_method("guided-backprop"), named(make_net()), x) == ()
-    prepared = [_Prepared.of(Column(network, Question(0)), torch.rand(1, 3, *SIZE))] * 2
-    told = _label(find_method("deconvnet"), prepared)
+    prepared = [Prepared.of(Column(network, Question(0)), torch.rand(1, 3, *SIZE))] * 2
+    told = row_label(find_method("deconvnet"), prepared)
     assert told == "deconvnet (no rule for GELU, SiLU)"
-    assert _label(find_method("gradient"), prepared) == "gradient"
+    assert row_label(find_method("gradient"), prepared) == "gradient"
 
 
 # -- figures ----------------------------------------------------------------------------------
@@ -303,7 +304,7 @@ def test_networks_whose_inputs_have_other_units_keep_scales_of_their_own(make_ne
 
 def test_a_caption_tells_the_unit_its_place_and_its_activation(make_net, x):
     network, picture = named(make_net(), classes=()), torch.rand(1, 3, *SIZE)
-    prepared = _Prepared.of(Column(network, Question(Unit("relu1", 3))), picture)
+    prepared = Prepared.of(Column(network, Question(Unit("relu1", 3))), picture)
     values = F.relu(F.conv2d(prepared.x, make_net().conv1.weight, make_net().conv1.bias, padding=1))
     row, column = divmod(int(values[0, 3].argmax()), values.shape[3])
     caption = prepared.caption(find_method("gradient"), False)

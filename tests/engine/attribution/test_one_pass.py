@@ -8,7 +8,6 @@ import torch
 from captum.attr import LayerGradCam
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.modules import module as torch_module
 
 from engine.attribution.class_activation import GradCamPass, grad_cam
 from engine.attribution.methods import Question, attribute
@@ -18,6 +17,7 @@ from engine.errors import BadInput, OutOfMemory
 from engine.networks.card import Card, Preprocessing
 from engine.networks.loading import load_network
 from engine.networks.network import Network
+from tests.engine.hooks import hooks_of, hooks_of_all
 
 GRAD_CAM = find_method("grad-cam")
 PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -33,11 +33,6 @@ def counted(module):
     runs = []
     module.register_forward_pre_hook(lambda *_: runs.append(1))
     return runs
-
-
-def hooks_of(module):
-    found = [h for m in module.modules() for h in (m._forward_hooks, m._forward_pre_hooks)]
-    return sum(map(len, (*found, torch_module._global_forward_hooks)))
 
 
 def by_hand(network, picture, kept, layer, target):
@@ -274,10 +269,10 @@ def test_after_an_error_nothing_is_left_on_the_network(pictures, cam_layer):
     network.calls((12, 10))
     network.module.broken = "broken"
     network.module.conv.training = True
-    before = hooks_of(network.module)
+    before = hooks_of(network.module) + hooks_of_all()
     with pytest.raises(RuntimeError, match="broken"):
         one_pass(network, pictures[:1], ["conv"], cam_layer)
-    assert hooks_of(network.module) == before
+    assert hooks_of(network.module) + hooks_of_all() == before
     assert network.module.conv.training
     assert not network.module.training
     assert not any(p.requires_grad for p in network.module.parameters())

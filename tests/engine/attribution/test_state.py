@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules import module as torch_module
 
 from engine.attribution import (
     cam,
@@ -22,6 +21,7 @@ from engine.attribution import (
     saliency,
     smooth_grad,
 )
+from tests.engine.hooks import hooks_of, hooks_of_all
 
 Method = Callable[..., Tensor]
 
@@ -56,15 +56,11 @@ def net(make_net: Callable[..., nn.Module]) -> nn.Module:
 @pytest.fixture(autouse=True)
 def no_global_hook_left() -> Iterator[None]:
     yield
-    assert not torch_module._global_forward_hooks
-    assert not torch.overrides._get_current_function_mode_stack()
+    assert not hooks_of_all()
 
 
 def state_of(model: nn.Module) -> list[object]:
-    modules = [
-        (name, id(m), m.training, len(m._forward_hooks), len(m._backward_hooks))
-        for name, m in model.named_modules()
-    ]
+    modules = [(name, id(m), m.training, hooks_of(m)) for name, m in model.named_modules()]
     parameters = [
         (name, id(p), p.requires_grad, p.grad is None, p._version, p.detach().clone().tolist())
         for name, p in model.named_parameters()

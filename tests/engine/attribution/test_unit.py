@@ -7,7 +7,6 @@ import torch
 from captum.attr import NeuronDeconvolution, NeuronGradient, NeuronGuidedBackprop
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules import module as torch_module
 from torch.utils.checkpoint import checkpoint
 
 from engine.attribution import (
@@ -24,6 +23,7 @@ from engine.attribution import (
     smooth_grad,
 )
 from tests.engine.attribution.near import TOLERANCE, assert_near
+from tests.engine.hooks import hooks_of, hooks_of_all
 
 Method = Callable[..., Tensor]
 Make = Callable[..., nn.Module]
@@ -60,8 +60,7 @@ def method(request: pytest.FixtureRequest) -> Method:
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
     yield
-    assert not torch_module._global_forward_hooks
-    assert not torch.overrides._get_current_function_mode_stack()
+    assert not hooks_of_all()
 
 
 # -- by hand ----------------------------------------------------------------------------------
@@ -272,7 +271,7 @@ def test_the_model_is_left_as_it_was(make_net: Make, pictures: Tensor, method: M
     net.fc.eval()
 
     def state() -> list[object]:
-        modules = [(id(m), m.training, len(m._forward_hooks)) for m in net.modules()]
+        modules = [(id(m), m.training, hooks_of(m)) for m in net.modules()]
         tensors = [(p._version, p.requires_grad, p.grad) for p in net.parameters()]
         return [modules, tensors]
 

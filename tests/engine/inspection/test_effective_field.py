@@ -11,6 +11,7 @@ from engine.errors import BadInput
 from engine.inspection.effective_field import effective_field
 from engine.networks.card import Card, Preprocessing
 from engine.networks.network import Network
+from tests.engine.hooks import hooks_of
 
 PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
@@ -176,7 +177,7 @@ def test_vectors_see_everything():
 def test_the_network_and_the_picture_stay(network):
     rgb = torch.rand(3, 32, 32)
     before = rgb.clone()
-    hooks = [len(m._forward_hooks) for m in network.module.modules()]
+    hooks = hooks_of(network.module)
     with torch.inference_mode():
         inside = effective_field(network.twin(), rgb, "conv3_1", 1, (2, 2))
     outside = effective_field(network, rgb, "conv3_1", 1, (2, 2))
@@ -184,7 +185,7 @@ def test_the_network_and_the_picture_stay(network):
     assert inside.box == outside.box
     assert torch.equal(rgb, before)
     assert not outside.map.requires_grad
-    assert [len(m._forward_hooks) for m in network.module.modules()] == hooks
+    assert hooks_of(network.module) == hooks
     assert all(p.grad is None for p in network.module.parameters())
 
 

@@ -14,6 +14,7 @@ from engine.inspection.folder import picture_files
 from engine.inspection.neighbors import neighbors
 from engine.inspection.progress import finished
 from engine.networks.loading import load_network
+from tests.engine.hooks import hooks_of
 
 
 def by_hand(network, paths):
@@ -27,7 +28,7 @@ def test_features_are_what_goes_into_the_last_linear_layer(network, good):
     features = Features(network)
     assert features.name == "input of classifier"
     torch.testing.assert_close(features(pictures), expected)
-    assert not network.module.classifier._forward_pre_hooks
+    assert not hooks_of(network.module)
     maps = network.taps(pictures, ["relu3_1"])["relu3_1"]
     torch.testing.assert_close(Features(network, "relu3_1")(pictures), maps.mean((2, 3)))
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 from captum.attr import LayerGradCam, Occlusion
 from torch import Tensor, nn
-from torch.nn.modules import module as torch_module
 
 import engine
 from engine.attribution.class_activation import GradCamPass
@@ -31,6 +30,7 @@ from engine.looking import (
 from engine.networks.card import Card, Preprocessing
 from engine.networks.network import Network
 from tests.cli.conftest import ROOT
+from tests.engine.hooks import hooks_of_all
 
 PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 SIDE = 16
@@ -148,14 +148,14 @@ def test_closing_ends_the_work(network: Network, picture: Tensor, method: str) -
 def test_closing_frees_the_graph_and_leaves_modes_and_hooks(
     network: Network, picture: Tensor
 ) -> None:
-    hooks = len(torch_module._global_forward_hooks)
+    hooks, before = hooks_of_all(), passes()
     answers = look(network, picture, Request(methods=("grad-cam", "smoothgrad")))
     next(answers)
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
-    assert passes() == 1, "the pass that Grad-CAM needs is there"
+    assert passes() == before + 1, "the pass that Grad-CAM needs is there"
     answers.close()  # type: ignore[attr-defined]
-    assert passes() == 0
-    assert len(torch_module._global_forward_hooks) == hooks
+    assert passes() == before
+    assert hooks_of_all() == hooks
     assert not network.module.training
     assert all(parameter.grad is None for parameter in network.module.parameters())
 

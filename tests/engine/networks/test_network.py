@@ -20,6 +20,7 @@ from engine.networks.card import BYTES, CAFFE_BVLC, CAFFE_VGG, IMAGENET, Card, P
 from engine.networks.loading import load_network
 from engine.networks.network import Network
 from engine.networks.vgg_names import vgg_names
+from tests.engine.hooks import hooks_of
 
 PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
@@ -209,35 +210,31 @@ def test_parameters_never_get_gradients(resnet: Network) -> None:
 # -- hooks -----------------------------------------------------------------------------------------
 
 
-def hooks(module: nn.Module) -> int:
-    return sum(len(m._forward_hooks) for m in module.modules())
-
-
 def test_hooks_are_gone_afterwards_also_after_errors(
     resnet: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = picture(1, 3, 48, 48)
     resnet.taps(x, ["layer1", "layer1.0.relu#2"])
-    assert hooks(resnet.module) == 0
+    assert hooks_of(resnet.module) == 0
 
     def broken(_x: Tensor) -> Tensor:
-        assert hooks(resnet.module) == 1
+        assert hooks_of(resnet.module) == 1
         raise ZeroDivisionError
 
     monkeypatch.setattr(resnet.module.layer2, "forward", broken)
     with pytest.raises(ZeroDivisionError):
         resnet.taps(x, ["layer4"])
-    assert hooks(resnet.module) == 0
+    assert hooks_of(resnet.module) == 0
     with pytest.raises(BadInput):
         resnet.taps(x, ["layer1", "layer9"])
-    assert hooks(resnet.module) == 0
+    assert hooks_of(resnet.module) == 0
 
 
 def test_hooks_of_others_stay(resnet: Network) -> None:
     seen: list[int] = []
     handle = resnet.module.get_submodule("layer1").register_forward_hook(lambda *_: seen.append(1))
     resnet.taps(picture(1, 3, 48, 48), ["layer2"])
-    assert (seen, hooks(resnet.module)) == ([1], 1)
+    assert (seen, hooks_of(resnet.module)) == ([1], 1)
     handle.remove()
 
 
@@ -283,7 +280,7 @@ def test_threads_do_not_disturb_each_other() -> None:
     for name, tensor in quiet["max"].items():
         assert torch.equal(meanwhile[name], tensor)
     assert torch.equal(found["2"], quiet["average"]["2"])
-    assert (hooks(network.module), hooks(other.module)) == (0, 0)
+    assert (hooks_of(network.module), hooks_of(other.module)) == (0, 0)
 
 
 # -- pictures --------------------------------------------------------------------------------------

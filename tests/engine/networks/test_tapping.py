@@ -10,6 +10,7 @@ from torch import nn
 from engine.errors import BadInput
 from engine.networks.card import Card, Preprocessing
 from engine.networks.network import Network
+from tests.engine.hooks import hooks_of
 
 SIZE = (8, 6)
 PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -34,10 +35,6 @@ def picture():
     return torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(2))
 
 
-def hooks(module):
-    return sum(len(m._forward_hooks) for m in module.modules())
-
-
 @torch.no_grad()
 def test_a_whole_run_gives_the_activations_on_its_way(network, picture):
     layers = network.module
@@ -52,7 +49,7 @@ def test_a_whole_run_gives_the_activations_on_its_way(network, picture):
     assert torch.equal(kept["1#2"], second.relu())
     assert torch.equal(kept["6"], logits)
     assert first.min() < 0
-    assert hooks(layers) == 0
+    assert hooks_of(layers) == 0
 
 
 @torch.no_grad()
@@ -84,7 +81,7 @@ def test_runs_of_other_threads_are_not_kept_and_errors_leave_no_hook(network, pi
         thread.join()
         assert kept == {}
         raise ZeroDivisionError
-    assert hooks(network.module) == 0
+    assert hooks_of(network.module) == 0
 
 
 @torch.no_grad()
@@ -103,7 +100,7 @@ def test_a_visitor_sees_layers_in_order_and_says_what_goes_on(network, picture):
     # The first layer's output is overwritten by a ReLU in place: nothing else can go on there.
     assert torch.equal(seen["1"], first.relu())
     torch.testing.assert_close(seen["2"], layers[2](10 * first.relu()))
-    assert hooks(layers) == 0
+    assert hooks_of(layers) == 0
 
 
 @torch.no_grad()
@@ -138,7 +135,7 @@ def test_a_visitor_that_fails_leaves_no_hook(network, picture):
 
     with pytest.raises(ZeroDivisionError):
         network.visit(picture, ["1"], visit)
-    assert hooks(network.module) == 0
+    assert hooks_of(network.module) == 0
     with pytest.raises(BadInput, match="no layer 'nothing'"):
         network.visit(picture, ["nothing"], visit)
     network.visit(picture, [], visit)

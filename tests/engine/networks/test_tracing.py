@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torchvision import models
 
 from engine.networks.tracing import Call, _trace, trace, without_memory
+from tests.engine.hooks import hooks_of
 
 INCEPTION = {"aux_logits": False, "init_weights": False}
 
@@ -235,7 +236,7 @@ def test_the_network_itself_is_left_alone() -> None:
     assert all(t.untyped_storage().nbytes() <= 8 for t in tensors)
     trace(ghost, (64, 64))
     trace(ghost, (1, 1))
-    assert not any(m._forward_hooks for m in (*ghost.modules(), *module.modules()))
+    assert not hooks_of(ghost) + hooks_of(module)
     after = module.state_dict()
     assert all(torch.equal(after[n], t) for n, t in before.items())
 

@@ -17,6 +17,7 @@ from engine.settings import make
 from engine.task import Task
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.deep_dream.steps import parse_channels, zoomed
+from tests.engine.hooks import hooks_of
 
 PLAIN = DeepDream(
     iterations=1, octaves=1, jitter=0, smoothing=0.0, clip=False, step_size=1.5,
@@ -417,7 +418,7 @@ def test_closing_stops_the_work(task):
         assert len(runs) == 3
     finally:
         handle.remove()
-    assert not any(m._forward_hooks for m in dream.network.module.modules())
+    assert not hooks_of(dream.network.module)
 
 
 def test_every_preset_runs(task):

@@ -22,6 +22,7 @@ from engine.techniques.style_transfer.steps import (
     deeper_counterpart,
     style_layers,
 )
+from tests.engine.hooks import hooks_of
 
 ONE_SCALE = StyleTransfer(
     start="content",
@@ -47,7 +48,7 @@ def tensor(picture):
 
 
 def hooks(network):
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.module.modules())
+    return hooks_of(network.module)
 
 
 # ---------------------------------------------------------------- the loss, by other means

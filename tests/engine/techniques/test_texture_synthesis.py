@@ -18,10 +18,11 @@ from engine.techniques.texture_synthesis import TextureSynthesis
 from engine.techniques.texture_synthesis.figure import shown
 from engine.techniques.texture_synthesis.plan import sample_size, side_of, style_layers
 from engine.techniques.texture_synthesis.steps import (
-    _enlarged,
-    _resized,
-    _Texture,
+    TextureLoss,
+    enlarged,
+    resized,
 )
+from tests.engine.hooks import hooks_of
 
 SHORT = TextureSynthesis(iterations=3, smallest_scale=4096, averaging=0.0)
 
@@ -60,7 +61,7 @@ def test_the_loss_is_gatys_on_a_torus(texture_task, tiny):
     settings = replace(SHORT, method="gram", tv_weight=0.5, style_layers={"relu1_1": 3.0})
     run = texture_task(settings, size=32)
     sample = run.content.tensor()[None]
-    texture = _Texture(run, settings, sample, None)
+    texture = TextureLoss(run, settings, sample, None)
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(8))
     noted: dict[str, float] = {}
     texture.gradient(settings, 1, noted, x)
@@ -84,14 +85,14 @@ def test_all_places_of_a_seamless_picture_are_alike(method, texture_task):
         SHORT, method=method, tv_weight=0.0, style_layers={"relu2_2": 1, "relu3_2": 1}
     )
     run = texture_task(settings, size=64)
-    texture = _Texture(run, settings, run.content.tensor()[None], None)
-    texture._turned = lambda picture: picture
+    texture = TextureLoss(run, settings, run.content.tensor()[None], None)
+    texture.turned = lambda picture: picture
     x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(8))
     plain = texture.gradient(settings, 1, {}, x)
     moved = texture.gradient(settings, 1, {}, x.roll((16, 48), (2, 3))).roll((-16, -48), (2, 3))
     torch.testing.assert_close(moved, plain, rtol=1e-3, atol=float(plain.abs().max()) * 1e-3)
     edged = replace(settings, seamless=False)
-    other = _Texture(run, edged, run.content.tensor()[None], None)
+    other = TextureLoss(run, edged, run.content.tensor()[None], None)
     plain = other.gradient(edged, 1, {}, x)
     moved = other.gradient(edged, 1, {}, x.roll((16, 48), (2, 3))).roll((-16, -48), (2, 3))
     assert (moved - plain).abs().max() > 0.1 * plain.abs().max()
@@ -101,14 +102,14 @@ def test_all_places_of_a_seamless_picture_are_alike(method, texture_task):
 def test_the_gradient_by_differences(seamless, texture_task, tiny):
     settings = replace(SHORT, seamless=seamless, style_layers={"relu1_1": 2.0, "relu2_1": 1.0})
     run = texture_task(settings, network=tiny.at("cpu", torch.float64), size=8)
-    texture = _Texture(run, settings, run.content.tensor()[None].double(), None)
-    texture._turned = lambda picture: picture.roll((3, 2), (2, 3))
+    texture = TextureLoss(run, settings, run.content.tensor()[None].double(), None)
+    texture.turned = lambda picture: picture.roll((3, 2), (2, 3))
     x = torch.rand(1, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(8))
     gradient = texture.gradient(settings, 1, {}, x)
 
     def total(y):
         with torch.no_grad():
-            return float(texture._terms(y, settings)["total"])
+            return float(texture.terms(y, settings)["total"])
 
     for place in [(0, 0, 0, 0), (0, 1, 3, 4), (0, 2, 7, 7)]:
         step = torch.zeros_like(x)
@@ -165,7 +166,7 @@ def test_the_sample_keeps_its_size_and_shrinks_with_the_result(texture_task):
     assert sample_size(larger, 160) == (80, 80)
 
 
-@pytest.mark.parametrize("grow", [_enlarged, _resized])
+@pytest.mark.parametrize("grow", [enlarged, resized])
 @pytest.mark.parametrize(("side", "moved", "becomes"), [(24, 2, 3), (20, 4, 5), (32, 5, 10)])
 def test_a_seamless_picture_grows_alike_everywhere(grow, side, moved, becomes):
     x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(6))
@@ -183,9 +184,9 @@ def test_a_seamless_picture_grows_alike_everywhere(grow, side, moved, becomes):
 
 def test_moments_of_a_seamless_picture_grow_as_others_do_inside():
     x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(6))
-    middle = _resized(x, 24, True)[..., 8:-8, 8:-8]
-    torch.testing.assert_close(middle, _resized(x, 24, False)[..., 8:-8, 8:-8])
-    assert float(_resized(x, 24, True).min()) >= float(x.min())
+    middle = resized(x, 24, True)[..., 8:-8, 8:-8]
+    torch.testing.assert_close(middle, resized(x, 24, False)[..., 8:-8, 8:-8])
+    assert float(resized(x, 24, True).min()) >= float(x.min())
 
 
 def test_no_line_of_an_enlarged_seamless_picture_is_sharper_than_another():
@@ -197,8 +198,8 @@ def test_no_line_of_an_enlarged_seamless_picture_is_sharper_than_another():
         steps = (grown - grown.roll(1, 3)).square().mean((0, 1, 2)).sqrt()
         return steps / steps.mean()
 
-    assert lines(_enlarged(x, 57, True)).sub(1).abs().max() < 0.04
-    cubic = lines(_enlarged(x, 57, False))[1:]
+    assert lines(enlarged(x, 57, True)).sub(1).abs().max() < 0.04
+    cubic = lines(enlarged(x, 57, False))[1:]
     assert cubic.std() > 0.1
 
 
@@ -361,7 +362,7 @@ def test_a_real_texture_grows_and_tiles(slim_vgg, data_folder):
     assert after < 0.3 * before
     _, _, edged = run(replace(settings, seamless=False))
     assert seam(picture) < 1.6 < seam(edged)
-    assert not first._forward_hooks
+    assert not hooks_of(first)
 
 
 def test_real_borders_are_as_smooth_as_the_inside(slim_vgg, data_folder):
