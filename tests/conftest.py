@@ -1,9 +1,13 @@
 """What all tests share."""
 
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.download_server import DownloadServer
 
 # Before torch is imported: its threads would else spin while they wait for each other, which makes
 # runs many times slower where another program uses the same cores.
@@ -26,3 +30,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PAREIDOLIA_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("PAREIDOLIA_NETWORKS", raising=False)
     return tmp_path / "home" / "networks"
+
+
+@pytest.fixture
+def server() -> Iterator[DownloadServer]:
+    """Something to download from, on this machine."""
+    made = DownloadServer()
+    thread = threading.Thread(target=made.serve_forever, args=(0.05,))
+    thread.start()
+    yield made
+    made.released.set()
+    made.shutdown()
+    thread.join()
+    made.server_close()

@@ -1,9 +1,7 @@
 import hashlib
 import json
 import re
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import safetensors.torch
@@ -38,55 +36,10 @@ HALF = 1_300_000
 NAMES = ("squeezenet1_1", "alexnet")
 
 
-class Server(ThreadingHTTPServer):
-    """Serves `CONTENT`; of the paths in `held` only the first `HALF` until `released`."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.held = set()
-        self.released = threading.Event()
-        self.requests = []
-
-    def handle_error(self, request, client_address):
-        pass  # clients that hang up are part of the tests
-
-
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        server = self.server
-        server.requests.append((self.path, self.headers.get("Range")))
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(asked[1]) if asked else 0
-        self.send_response(206 if start else 200)
-        if start:
-            end = len(CONTENT) - 1
-            self.send_header("Content-Range", f"bytes {start}-{end}/{len(CONTENT)}")
-        self.send_header("Content-Length", str(len(CONTENT) - start))
-        self.send_header("ETag", '"v1"')
-        self.end_headers()
-        if self.path in server.held:
-            self.wfile.write(CONTENT[start:HALF])
-            self.wfile.flush()
-            server.released.wait(20)
-            start = max(start, HALF)
-        self.wfile.write(CONTENT[start:])
-
-
 @pytest.fixture
-def server():
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def server(server):
+    server.content = CONTENT
+    return server
 
 
 @pytest.fixture
@@ -182,7 +135,7 @@ def files(folder):
 
 def held_at_half(qtbot, dialog, server, name="squeezenet1_1"):
     """Start a download and let it come to the half."""
-    server.held.add(f"/{name}")
+    server.held[f"/{name}"] = HALF
     dialog.select(name)
     press(qtbot, dialog, "downloadButton")
     qtbot.waitUntil(lambda: state(dialog, name) == "downloading 43 %")
@@ -354,7 +307,8 @@ def test_pause_and_resume(qtbot, published, dialog, server, home):
     assert HALF <= size < len(CONTENT)
     with qtbot.waitSignal(dialog.changed):
         press(qtbot, dialog, "holdButton")
-    assert server.requests[-1] == ("/squeezenet1_1", f"bytes={size}-")
+    assert server.paths[-1] == "/squeezenet1_1"
+    assert server.requests[-1]["Range"] == f"bytes={size}-"
     assert (home / "squeezenet1_1.pth").read_bytes() == CONTENT
 
 
@@ -376,7 +330,7 @@ def test_downloads_queue(qtbot, published, dialog, server, home):
     dialog.select("alexnet")
     press(qtbot, dialog, "downloadButton")
     assert state(dialog, "alexnet") == "waiting"
-    assert [path for path, _ in server.requests] == ["/squeezenet1_1"]
+    assert server.paths == ["/squeezenet1_1"]
     dialog.select("squeezenet1_1")
     press(qtbot, dialog, "holdButton")  # the next one does not wait for the held connection to end
     qtbot.waitUntil(lambda: state(dialog, "alexnet") == "here")

@@ -1,9 +1,7 @@
 import hashlib
-import re
 import threading
 import time
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -11,87 +9,14 @@ from engine.errors import BadInput, DownloadCancelled, DownloadFailed
 from engine.networks import catalogue, checksums
 from engine.networks import download as download_module
 from engine.networks.download import download
-
-CONTENT = hashlib.shake_256(b"weights").digest(1_500_000)
-
-
-class Server(ThreadingHTTPServer):
-    """Serves `CONTENT`, as badly as told."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content = CONTENT
-        self.etag = '"v1"'
-        self.ranges = True
-        self.cuts = []  # bytes to send before closing, one per request
-        self.stall_at = None
-        self.statuses = []  # errors to answer with, one per request
-        self.length = None  # to say instead of the true one; "": none
-        self.lie = 0  # added to Content-Range's start
-        self.requests = []
-        self.released = threading.Event()
-
-    def handle_error(self, request, client_address):
-        pass  # clients that hang up are part of the tests
-
-
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        server = self.server
-        server.requests.append(dict(self.headers))
-        if server.statuses:
-            self.send_error(server.statuses.pop(0))
-            return
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        fresh = self.headers.get("If-Range", server.etag) == server.etag
-        size = len(server.content)
-        start = int(asked[1]) if asked and server.ranges and fresh else 0
-        if asked and server.ranges and fresh and start >= size:
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{size}")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(206 if start else 200)
-        if start:
-            first = start + server.lie
-            self.send_header("Content-Range", f"bytes {first}-{size - 1}/{size}")
-        if server.length != "":
-            self.send_header("Content-Length", server.length or str(size - start))
-        if server.etag:
-            self.send_header("ETag", server.etag)
-        self.end_headers()
-        end = start + server.cuts.pop(0) if server.cuts else size
-        if server.stall_at is not None:
-            self.wfile.write(server.content[start : server.stall_at])
-            self.wfile.flush()
-            server.released.wait(20)
-            return
-        self.wfile.write(server.content[start:end])
-
-
-@pytest.fixture
-def server():
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+from tests.download_server import CONTENT, DownloadServer
 
 
 @pytest.fixture
 def card(server, home):
     return replace(
         catalogue.built_in("squeezenet1_1"),
-        url=f"http://127.0.0.1:{server.server_port}/squeezenet1_1-b8a52dc0.pth",
+        url=server.url("/squeezenet1_1-b8a52dc0.pth"),
         sha256=hashlib.sha256(CONTENT).hexdigest(),
     )
 
@@ -249,10 +174,10 @@ def test_file_not_found(server, card, home):
 
 
 def test_nobody_listens(server, card):
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
-        port = other.server_port
+    with DownloadServer() as other:
+        nowhere = other.url("/x.pth")
     with pytest.raises(DownloadFailed, match=r"127\.0\.0\.1.*refused"):
-        download(replace(card, url=f"http://127.0.0.1:{port}/x.pth"), timeout=2)
+        download(replace(card, url=nowhere), timeout=2)
 
 
 def test_cancelling_keeps_what_came(server, card, home):
