@@ -307,11 +307,7 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch):
     good = open_picture(tmp_path / "a.png")
     for module in ("pillow_heif", "pillow_jxl", "tifffile"):
         monkeypatch.setitem(sys.modules, module, None)
-<<<<<<< HEAD
     for cached in (image_formats.has_heif, image_formats.has_jxl):
-=======
-    for cached in (image_formats.has_heif, image_formats.has_jxl):
->>>>>>> 604ec98 (Tests reach for public names: hooks are counted in one place, and what a test waits for has a name)
         cached.cache_clear()
     try:
         for name, package in [
@@ -322,9 +318,5 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch):
         with pytest.raises(BadInput, match="pillow-jxl-plugin"):
             save_picture(good, tmp_path / "b.jxl")
     finally:
-<<<<<<< HEAD
         for cached in (image_formats.has_heif, image_formats.has_jxl):
-=======
-        for cached in (image_formats.has_heif, image_formats.has_jxl):
->>>>>>> 604ec98 (Tests reach for public names: hooks are counted in one place, and what a test waits for has a name)
             cached.cache_clear()

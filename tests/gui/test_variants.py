@@ -192,12 +192,12 @@ def test_two_results_are_compared(
     press(window, "Compare")
     until(qtbot, lambda: window.canvas.compare())
     assert np.array_equal(shown(window), two[1])
-    before = window.canvas._original
+    before = window.canvas.original
     assert before.has_image()
-    assert window.canvas._names == ("1. Style transfer", "2. Style transfer")
+    assert window.canvas.compare_names == ("1. Style transfer", "2. Style transfer")
     window.canvas.grab()
     window.canvas_content.show_content()
-    assert window.canvas._names is None, "the photo is what is compared with again"
+    assert window.canvas.compare_names is None, "the photo is what is compared with again"
 
 
 def test_each_result_keeps_how_it_was_finished(
