@@ -71,10 +71,10 @@ class VariantsPanel(QWidget):
             self.tr("Compare"), self.tr("Two selected variants (Ctrl+click), side by side")
         )
         self._delete = self._button(self.tr("Delete"), self.tr("Delete the selected variants"))
-        self._more = self._button(self.tr("More"), self.tr("What else can be done with a variant"))
-        self.menu = QMenu(self._more)
-        self._more.setMenu(self.menu)
-        self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._more = self._button(
+            self.tr("More ▾"), self.tr("What else can be done with a variant")
+        )
+        self.menu = QMenu(self._more)  # not the button's own: it would hold up who presses it
         self._make_menu()
         line = QHBoxLayout()
         for button in (self._compare, self._delete, self._more):
@@ -94,6 +94,7 @@ class VariantsPanel(QWidget):
         self.note.editingFinished.connect(self._on_noted)
         self._compare.clicked.connect(self._on_compare)
         self._delete.clicked.connect(self._on_delete)
+        self._more.clicked.connect(self._on_more)
         self._on_selection()
 
     def _button(self, text: str, tip: str) -> QToolButton:
@@ -278,6 +279,10 @@ class VariantsPanel(QWidget):
         self.note.setEnabled(one is not None)
         if not self.note.hasFocus() or one is None:
             self.note.setText("" if one is None else one.note)
+
+    @Slot()
+    def _on_more(self) -> None:
+        self.menu.popup(self._more.mapToGlobal(self._more.rect().bottomLeft()))
 
     @Slot(QPoint)
     def _on_menu(self, where: QPoint) -> None:

@@ -10,11 +10,10 @@ from typing import Any
 from PySide6.QtCore import QBuffer, QCoreApplication, QIODevice, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QImage, QImageWriter, QPainter
 
-from engine import settings
 from engine.errors import BadInput, PareidoliaError
-from engine.finish import Finish, Finisher, as_made
+from engine.finish import Finish, Finisher, as_made, finish_values
 from engine.image import Picture, from_tensor
-from engine.job import FORMAT, Job
+from engine.job import Job
 from engine.task import Labels
 from engine.work.project_folder import ProjectFolder
 from engine.work.project_schema import LONGEST_NAME, LONGEST_NOTE, Variant
@@ -322,7 +321,9 @@ def variant_of(entry: VariantEntry, finish: Finish) -> Variant:
     """Return what a project says of a variant."""
     recipe = {name: value for name, value in entry.recipe.items() if name != "finish"}
     if finish != Finish():
-        recipe |= {"finish": settings.values(finish), "format": FORMAT}
+        values, first = finish_values(finish)
+        version = max(int(recipe.get("format", 1)), 2 if first else 3)  # as `Job.recipe` has it
+        recipe |= {"finish": values, "format": version}
     parent = None if entry.parent is None else entry.parent.id
     return Variant(
         entry.id, recipe, parent, entry.branched_at, entry.name, entry.note, entry.starred,

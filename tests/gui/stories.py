@@ -37,17 +37,22 @@ def opened_window(qtbot: QtBot, session: Session | None = None) -> MainWindow:
 
 def closed(qtbot: QtBot, window: MainWindow) -> None:
     """Close the window; what is unsaved is given up."""
-    window.close()
-    for box in window.findChildren(QMessageBox, "projectUnsaved"):
-        if box.isVisible():
-            discard = box.button(QMessageBox.StandardButton.Discard)
-            qtbot.mouseClick(discard, Qt.MouseButton.LeftButton)
+    close_and_discard(qtbot, window)
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=WAIT)
     assert window.controller._thread.isFinished()
     assert not window.maps._latest.busy or not window.maps._background._pool._threads
     assert not window.background.busy
     window.deleteLater()
     QApplication.sendPostedEvents(window, 52)
+
+
+def close_and_discard(qtbot: QtBot, window: MainWindow) -> None:
+    """Close the window, and give up what is unsaved."""
+    window.close()
+    for box in window.findChildren(QMessageBox, "projectUnsaved"):
+        if box.isVisible():
+            discard = box.button(QMessageBox.StandardButton.Discard)
+            qtbot.mouseClick(discard, Qt.MouseButton.LeftButton)
 
 
 def click(qtbot: QtBot, window: MainWindow, name: str) -> None:

@@ -24,7 +24,7 @@ from gui.pixels import to_array
 from gui.run import cameras as cameras_module
 from gui.run.cameras import best_format
 from gui.run.sources import LONG_SIDE, FrameSource, VideoSource, film_source, fitted
-from tests.gui.stories import CAT, MOSAIC, WAIT, until, until_idle
+from tests.gui.stories import CAT, MOSAIC, WAIT, close_and_discard, until, until_idle
 
 RED, BLUE = (0.9, 0.1, 0.1), (0.1, 0.1, 0.9)
 needs_av = pytest.mark.skipif(
@@ -467,8 +467,8 @@ def test_another_picture_hiding_and_closing_end_the_film(
     source = window.live._source
     assert source is not None
     thread = source._thread
-    window.close()
-    assert thread.isFinished()
+    close_and_discard(qtbot, window)
+    until(qtbot, thread.isFinished)
     window.show()  # for the fixture, which closes it
 
 
