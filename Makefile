@@ -14,7 +14,7 @@ BENCH_ARGS ?=
 CHAOS_ARGS ?=
 SOAK_ARGS ?=
 
-.PHONY: help run install test coverage bench chaos soak bench-gui screens networks-table formats-table docs docs-figures imports-drawing lint constraints clean
+.PHONY: help run install test coverage bench chaos soak bench-cluster bench-gui screens networks-table formats-table docs docs-figures imports-drawing lint constraints clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -59,6 +59,10 @@ chaos: ## kill a batch of pictures again and again, and see that nothing is lost
 soak: ## use the window for half an hour, and see that memory, threads and files stay flat
 	$(SETUP) --extra test --qt
 	@QT_QPA_PLATFORM=$${QT_QPA_PLATFORM-offscreen} $(VENV)/python -m tests.benchmarks.soak $(SOAK_ARGS)
+
+bench-cluster: ## measure what a cluster adds to a job, with 1, 2 and 4 workers on this machine
+	$(SETUP) --extra test
+	@OMP_NUM_THREADS=1 $(VENV)/python -m tests.benchmarks.cluster $(BENCH_ARGS)
 
 bench-gui: ## measure how the window behaves during a run
 	$(SETUP) --extra test --qt

@@ -44,5 +44,6 @@ def _labels() -> Mapping[str, str]:
 
     described = {**settings.describe(Job), **settings.describe(Finish)}
     others = {"network": "Network", "weights": "Weights", "name": "Name",
-              "architecture": "Architecture"}  # fmt: skip
+              "architecture": "Architecture", "tls_ca": "Authority", "tls_cert": "Certificate",
+              "insecure": "Do without TLS"}  # fmt: skip
     return {**others, **{name: entry.label for name, entry in described.items()}}

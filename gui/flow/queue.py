@@ -8,7 +8,10 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog
 
 from engine.image_formats import SUFFIXES
+from engine.work.cluster.address import SchedulerAddress
+from engine.work.cluster.run import WorkerState
 from engine.work.job_files import wanted_of_job, wanted_of_sets
+from gui.dialogs.cluster import ClusterDialog, keep_address, kept_address
 from gui.dialogs.file_dialogs import folder_to_open, last_folder, remember_folder
 from gui.flow.readiness import missing
 from gui.panels.editors import commit_typed
@@ -47,6 +50,9 @@ class QueueFlow(QObject):
         panel.removed.connect(queue.remove)
         panel.arranged.connect(queue.arrange)
         panel.opened.connect(self._on_opened)
+        panel.workers_requested.connect(self.choose_workers)
+        queue.workers_seen.connect(self._on_workers)
+        queue.stopped.connect(self._on_stopped)
         queue.listed.connect(self._on_listed)
         queue.added.connect(self._on_added)
         queue.failed.connect(self._on_failed)
@@ -54,6 +60,7 @@ class QueueFlow(QObject):
     @Slot()
     def begin(self) -> None:
         """Show what an earlier sitting has left, and go on with it."""
+        self._use(kept_address())
         self.queue.begin()
 
     # -- what a person asks for -----------------------------------------------------------
@@ -115,6 +122,51 @@ class QueueFlow(QObject):
         self.folder = folder
         window_settings().setValue(KEY, str(folder))
         self.panel.show_folder(str(folder))
+
+    @Slot()
+    def choose_workers(self) -> None:
+        """Ask who makes the pictures: this computer, or the workers of a scheduler."""
+        dialog = ClusterDialog(self.queue.scheduler, self.panel)
+        if dialog.exec():
+            self.take_scheduler(dialog.where)
+        dialog.deleteLater()
+
+    def take_scheduler(self, where: SchedulerAddress | None) -> None:
+        """Have pictures made there, also after the next start; None: on this computer."""
+        keep_address(where)
+        if self.queue.held:  # perhaps since the former one does not answer
+            self.panel.hold.setChecked(False)
+        self._use(where)
+
+    def _use(self, where: SchedulerAddress | None) -> None:
+        self.panel.show_workers(None if where is None else [self._connecting(where)])
+        self.queue.set_scheduler(where)
+
+    def _connecting(self, where: SchedulerAddress) -> str:
+        return self.tr("Connecting to {0}…").format(where.address)
+
+    @Slot(object)
+    def _on_workers(self, workers: list[WorkerState]) -> None:
+        where = self.queue.scheduler
+        if where is None:
+            return
+        lines = [self._line(worker) for worker in workers]
+        self.panel.show_workers(
+            lines or [self.tr("No worker has come to {0} yet.").format(where.address)]
+        )
+
+    @Slot(str)
+    def _on_stopped(self, sentence: str) -> None:
+        if self.queue.scheduler is not None:
+            self.panel.show_workers([sentence])
+
+    def _line(self, worker: WorkerState) -> str:
+        """Return who it is and, below, what it does: how far it is first, as there is little room."""
+        doing = worker.title or self.tr("idle")
+        if worker.title and worker.total:
+            far = self.tr("{0} of {1}").format(worker.iteration, worker.total)
+            doing = f"{far}: {worker.title}"
+        return f"{worker.name}\n{doing}"
 
     @Slot(object)
     def _on_opened(self, path: Path) -> None:

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QListView,
+    QListWidget,
     QPushButton,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -67,6 +68,8 @@ class QueuePanel(QWidget):
     """Add a folder of photos."""
     folder_requested = Signal()
     """Let the pictures go elsewhere."""
+    workers_requested = Signal()
+    """Have the pictures made elsewhere."""
     held = Signal(bool)
     """Hold the whole queue, or let it go on."""
     paused = Signal(list)
@@ -129,10 +132,24 @@ class QueuePanel(QWidget):
         self.choose = tell(
             "queueFolderButton", self.tr("Folder…"), self.tr("Where the finished pictures go")
         )
+        self.elsewhere = tell(
+            "queueWorkersButton", self.tr("Workers…"),
+            self.tr("Make the pictures on this computer, or on others"),
+        )  # fmt: skip
+        self.workers = QListWidget(self)
+        self.workers.setObjectName("queueWorkers")
+        self.workers.setAccessibleName(self.tr("Workers, and what each does"))
+        self.workers.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.workers.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.workers.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.workers.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.workers.setMinimumHeight(2 * self.fontMetrics().height())
+        self.workers.hide()
         self._lay_out()
         self.add.clicked.connect(self.job_requested)
         self.photos.clicked.connect(self.photos_requested)
         self.choose.clicked.connect(self.folder_requested)
+        self.elsewhere.clicked.connect(self.workers_requested)
         self.hold.toggled.connect(self.held)
         self.pause.clicked.connect(self._on_pause)
         self.resume.clicked.connect(self._on_resume)
@@ -165,6 +182,7 @@ class QueuePanel(QWidget):
         line.addStretch(1)
         line.addWidget(self.folder, 2)
         line.addWidget(self.choose)
+        line.addWidget(self.elsewhere)
         side = QGridLayout()
         side.setSpacing(2)
         # Two rows, no more: with large text the window has to fit a small screen.
@@ -174,7 +192,8 @@ class QueuePanel(QWidget):
                 side.addWidget(each, row, column)
         side.setRowStretch(2, 1)
         middle = QHBoxLayout()
-        middle.addWidget(self.list, 1)
+        middle.addWidget(self.list, 3)
+        middle.addWidget(self.workers, 2)
         middle.addLayout(side)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(4, 2, 4, 2)
@@ -191,6 +210,20 @@ class QueuePanel(QWidget):
         """Show where the pictures go."""
         self.folder.setText(folder)
         self.folder.setToolTip(folder)
+
+    def show_workers(self, lines: Sequence[str] | None) -> None:
+        """Show who makes pictures elsewhere, a line each; None: they are made on this computer."""
+        self.workers.setVisible(lines is not None)
+        lines = lines or ()
+        while self.workers.count() > len(lines):
+            self.workers.takeItem(self.workers.count() - 1)
+        for row, text in enumerate(lines):
+            if row == self.workers.count():
+                self.workers.addItem(text)
+            item = self.workers.item(row)
+            if item.text() != text:
+                item.setText(text)
+            item.setToolTip(text)
 
     def selected(self) -> list[QueuedJob]:
         """Return the selected jobs, in order."""

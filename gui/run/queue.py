@@ -19,6 +19,7 @@ from PySide6.QtGui import QImage
 from engine.errors import BadInput, PareidoliaError
 from engine.outputs import Sources, keep_apart
 from engine.places import data_folder
+from engine.work.cluster.address import SchedulerAddress
 from engine.work.job_files import Wanted
 from engine.work.naming import named
 from engine.work.queue import NewJob, Queue, QueuedJob
@@ -33,6 +34,10 @@ THUMBNAIL_SECONDS = 2.0
 """Between two small pictures of a running job."""
 LIST_MS = 200
 """The list is read again at most so often."""
+STEP_SECONDS = 0.2
+"""Between two looks at what a cluster has done."""
+IDLE_SECONDS = 0.5
+"""Between two looks whether there is anything for it to do."""
 
 
 @dataclass
@@ -65,10 +70,16 @@ class _QueueWorker(QObject):
     changed = Signal()
     ended = Signal()
     failed = Signal(str)
+    seen = Signal(object)
+    """Who makes pictures elsewhere: a list of `WorkerState`."""
 
     def __init__(self, path: Path, turn: Turn) -> None:
         super().__init__()
         self.path, self.turn = path, turn
+        self.scheduler: SchedulerAddress | None = None
+        """Whose workers make the pictures; set from another thread."""
+        self.held = False
+        """Whether a cluster gets no more jobs; set from another thread."""
 
     @Slot()
     def work(self) -> None:
@@ -78,14 +89,10 @@ class _QueueWorker(QObject):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS + 1)
         sentence = ""
         try:
-            with Queue(self.path) as queue, queue.owned(), queue.claimant() as claimant:
-                worker = Worker(
-                    queue, claimant, asked=lambda: self.turn.closing, wait=self.turn.pass_on,
-                    worded=worded, explained=_explained, thumbnails=THUMBNAIL_SECONDS,
-                    changed=lambda _job: self.changed.emit(),
-                )  # fmt: skip
-                while worker.make_one():
-                    collect_soon()
+            if self.scheduler is not None:
+                self._work_elsewhere(self.scheduler)
+            else:
+                self._work_here()
         except PareidoliaError as error:
             sentence = worded(error)
         except Exception as error:
@@ -97,6 +104,62 @@ class _QueueWorker(QObject):
         collect_soon()
         self.ended.emit()
 
+    def _work_here(self) -> None:
+        with Queue(self.path) as queue, queue.owned(), queue.claimant() as claimant:
+            worker = Worker(
+                queue, claimant, asked=self._leaves_here, wait=self.turn.pass_on,
+                worded=worded, explained=_explained, thumbnails=THUMBNAIL_SECONDS,
+                changed=lambda _job: self.changed.emit(),
+            )  # fmt: skip
+            while worker.make_one():
+                collect_soon()
+
+    def _leaves_here(self) -> bool:
+        return self.turn.closing or self.scheduler is not None
+
+    def _work_elsewhere(self, where: SchedulerAddress) -> None:
+        """Have the jobs made by a cluster, and look who is there, until something else is wanted."""
+        from engine.work.cluster.connection import Connection
+        from engine.work.cluster.run import ClusterRun, WorkerState, topic_of
+
+        def leaves() -> bool:
+            return self.turn.closing or self.scheduler is not where
+
+        with Connection(where, topic_of(self.path)) as connection:
+            while not leaves():
+                if not connection.lost():
+                    there = connection.workers()
+                    self.seen.emit([WorkerState(w.name, w.device, "", 0, 0) for w in there])
+                if self.held or not self._waits():
+                    connection.wait(IDLE_SECONDS)
+                    continue
+                with (
+                    Queue(self.path) as queue,
+                    queue.owned(),
+                    queue.claimant() as claimant,
+                    ClusterRun(
+                        queue, claimant, connection, worded=worded, explained=_explained,
+                        changed=lambda _job: self.changed.emit(),
+                    ) as run,
+                ):  # fmt: skip
+                    while run.step() and not leaves():
+                        self.seen.emit(run.working())
+                        run.holding = self.held
+                        if self.held and not run.busy:
+                            break
+                        connection.wait(STEP_SECONDS)
+                    if leaves() and not connection.lost():
+                        run.leave()
+                self.changed.emit()
+                collect_soon()
+
+    def _waits(self) -> bool:
+        if not self.path.exists():
+            return False
+        with Queue(self.path) as queue:
+            queue.expire()
+            return queue.waits()
+
 
 class QueueController(QObject):
     """Jobs that wait, and the thread that makes them while the window's own run is idle."""
@@ -107,6 +170,10 @@ class QueueController(QObject):
     """`Addition`."""
     failed = Signal(str)
     """One sentence."""
+    stopped = Signal(str)
+    """Why nothing more is made until a person lets the queue go on."""
+    workers_seen = Signal(object)
+    """Who makes pictures elsewhere: a list of `WorkerState`."""
 
     _work_asked = Signal()
 
@@ -115,6 +182,8 @@ class QueueController(QObject):
         self.path, self.turn = queue_file(), turn
         self.held = False
         """Whether nothing is to be begun: the whole queue is paused."""
+        self.scheduler: SchedulerAddress | None = None
+        """Whose workers make the pictures; None: this computer."""
         self._background = Background(self, threads=1)  # one: in the order that was asked for
         self._thread: QThread | None = None
         self._worker: _QueueWorker | None = None
@@ -130,11 +199,23 @@ class QueueController(QObject):
         """Show what an earlier sitting has left, and go on with it."""
         if self.path.exists():
             self._submit(partial(_checked, self.path))
+        elif self.scheduler is not None:
+            self._work()
+
+    def set_scheduler(self, scheduler: SchedulerAddress | None) -> None:
+        """Have pictures made by the workers of a scheduler, or on this computer, from now on."""
+        self.scheduler = scheduler
+        if self._worker is not None:
+            self._worker.scheduler = scheduler
+        if not self._working:
+            self._list()
+            if scheduler is not None and not self.held and not self._closing:
+                self._work()
 
     @property
     def busy(self) -> bool:
         """Whether the queue is being worked off, or a change of it is under way."""
-        return self._working or self._background.busy
+        return (self._working and self.scheduler is None) or self._background.busy
 
     # -- what a person asks for -----------------------------------------------------------
 
@@ -169,8 +250,12 @@ class QueueController(QObject):
         """Hold all after the present iteration, or let it go on."""
         self.held = on
         self.turn.hold(on)
+        if self._worker is not None:
+            self._worker.held = on
         if not on:
             self._list()
+            if self.scheduler is not None and not self._working and not self._closing:
+                self._work()
 
     def close(self, patience_ms: int) -> bool:
         """End the thread after the present iteration; False: it has not ended yet, ask again."""
@@ -224,7 +309,10 @@ class QueueController(QObject):
             self._worker.changed.connect(self._on_changed)
             self._worker.ended.connect(self._on_ended)
             self._worker.failed.connect(self._on_work_failed)
+            self._worker.seen.connect(self.workers_seen)
             self._thread.start()
+        assert self._worker is not None
+        self._worker.scheduler, self._worker.held = self.scheduler, self.held
         self._working = True
         self._work_asked.emit()
 
@@ -237,11 +325,17 @@ class QueueController(QObject):
     def _on_ended(self) -> None:
         self._working = False
         self._on_changed()
+        # Another scheduler may have been set meanwhile, where nothing waits.
+        if self.scheduler is not None and not self.held and not self._closing:
+            self._work()
 
     @Slot(str)
     def _on_work_failed(self, sentence: str) -> None:
         self.held = True  # until a person lets it go on
         self.turn.hold(True)
+        if self._worker is not None:
+            self._worker.held = True
+        self.stopped.emit(sentence)
         self.failed.emit(sentence)
 
     def _on_failed(self, error: BaseException) -> None:

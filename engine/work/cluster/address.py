@@ -102,8 +102,8 @@ def scheduler_address(
     elif not given.local and not insecure:
         raise BadInput(
             f"{given.address} would be used without protection, and whoever reaches a scheduler can"
-            " run programs on its workers: use tls:// with certificates, or in a network where you"
-            " trust everybody ",
+            " run programs on its workers: use tls:// with certificates; where you trust everybody in"
+            " the network, there is also ",
             Mention("insecure"),
         )
     return given
