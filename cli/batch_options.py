@@ -12,9 +12,9 @@ SUMMARY = "many jobs, one after another or in parallel; resumes where it was int
 def parser() -> Parser:
     """Return the parser of the command `batch`."""
     made = Parser(prog=f"{program()} batch", description=SUMMARY)
-    made.add_argument("jobs", metavar="JOBS.json|FOLDER", type=Path, nargs="*",
-        help="a list of jobs, a project, an exported picture, or a folder of "
-        "these; none: whatever is unfinished for this output folder")  # fmt: skip
+    made.add_argument("jobs", metavar="JOBS.json|PROJECT|FOLDER", type=Path, nargs="*",
+        help="a list of jobs, a project (its starred variants, or else its job), an exported picture, "
+        "or a folder of these; none: whatever is unfinished for this output folder")  # fmt: skip
     made.add_argument("-o", "--output", metavar="FOLDER", required=True,
         help="where the pictures go; created if missing")  # fmt: skip
     add_batch_options(made.add_argument)

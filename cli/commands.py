@@ -23,6 +23,7 @@ from cli.options import (
     technique_parser,
     tell,
 )
+from cli.project_options import RESUME, add_variant, resume_parser
 from cli.wording import program
 from engine.errors import BadInput
 from engine.techniques import TECHNIQUES
@@ -38,7 +39,8 @@ HELP = {
     "recolour": "a finished picture with the photo's colours put back",
     "finish": FINISH_SUMMARY,
     "networks": "the catalogue: list, show, download, import, verify",
-    "render": "an exported picture again, from its own recipe",
+    "render": "the job of a project or of an exported picture again: the same picture",
+    "resume": RESUME,
     "batch": BATCH_SUMMARY,
     "worker": WORKER_SUMMARY,
     "demo": "one style transfer and one DeepDream from the sample pictures",
@@ -62,6 +64,7 @@ def run(argv: Sequence[str]) -> int:
         "recolour": _recolour,
         "finish": _finish,
         "render": _render,
+        "resume": _resume,
         "batch": _batch,
         "worker": _worker,
         "demo": _demo,
@@ -116,10 +119,15 @@ def _technique(command: str, argv: list[str]) -> int:
     reel = getattr(options, "film", None)
     if reel and not 0.1 <= options.rate <= 240:
         raise BadInput(f"--rate is {options.rate:g}; it must be 0.1 to 240 frames a second")
-    code, figures = run_job(
-        job, Path(options.output), quiet=options.quiet, bits=options.bits,
-        reel=Path(reel) if reel else None, rate=getattr(options, "rate", 24.0), export=export,
-    )  # fmt: skip
+    film = {"reel": Path(reel) if reel else None, "rate": getattr(options, "rate", 24.0)}
+    about = {"quiet": options.quiet, "bits": options.bits, **film, "export": export}
+    if options.project is None:
+        return finish(*run_job(job, Path(options.output), **about), options.json)
+    from cli.projects import kept_in, tell_kept
+
+    with kept_in(options.project, job) as keeper:
+        code, figures = run_job(job, Path(options.output), keep=keeper, **about)
+    tell_kept(keeper, options.project, bool(figures) and code != 0)
     return finish(code, figures, options.json)
 
 
@@ -128,6 +136,7 @@ def _technique_of_folder(job: "Job", options: Any) -> int:
     for given, name in (
         (options.forecast, "--forecast"),
         (getattr(options, "film", None), "--film"),
+        (options.project, "--project"),
     ):
         if given:
             raise BadInput(f"{name} takes one photo, and {options.content} is a folder")
@@ -197,6 +206,7 @@ def _render(argv: list[str]) -> int:
     parser = Parser(prog=f"{program()} render", description=HELP["render"])
     parser.add_argument("source", metavar="PROJECT_OR_PICTURE", type=Path)
     parser.add_argument("-o", "--output", metavar="OUT", required=True)
+    add_variant(parser, "its present job")
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8)
     add_export(parser)
     add_device(parser.add_argument, "as before")
@@ -206,11 +216,11 @@ def _render(argv: list[str]) -> int:
     export = export_of(options)
     if is_folder(options.source):
         return _render_folder(options)
+    from cli.projects import job_in
     from cli.running import finish, run_job
     from engine.outputs import Sources
-    from engine.project import read_job as read_project
 
-    job = read_project(options.source)
+    job = job_in(options.source, options.variant)
     if options.device:
         job = replace(job, device=options.device)
     code, figures = run_job(
@@ -218,6 +228,13 @@ def _render(argv: list[str]) -> int:
         read=Sources((options.source,)), export=export,
     )  # fmt: skip
     return finish(code, figures, options.json)
+
+
+def _resume(argv: list[str]) -> int:
+    options = resume_parser().parse_args(argv)
+    from cli.projects import resume  # numpy and Pillow: not for --help
+
+    return resume(options)
 
 
 def _render_folder(options: Any) -> int:

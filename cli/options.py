@@ -48,6 +48,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="auto (bf16 where it is faster), fp32 or bf16 (default: auto)")  # fmt: skip
     add("--preset", metavar="NAME", help="start from these settings")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting by its name")
+    add("--project", type=Path, metavar="FILE.pareidolia",
+        help="keep the run in this project as well, while it goes: resume goes on with it")  # fmt: skip
     add("--forecast", action="store_true", help="only estimate the time and memory of the run")
     add(
         "--bits",

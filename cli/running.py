@@ -17,7 +17,7 @@ from engine.image import Picture
 from engine.job import Job
 from engine.outputs import Sources
 from engine.task import Frame
-from engine.work.making import Frames, MakeRequest, make
+from engine.work.making import Frames, Keep, MakeRequest, make
 
 
 class Interrupt:
@@ -47,12 +47,13 @@ class Interrupt:
 def run_job(
     job: Job, output: Path, *, quiet: bool = False, bits: int = 8, reel: Path | None = None,
     rate: float = 24.0, read: Sources | None = None, export: Export | None = None,
+    checkpoint: bytes | None = None, keep: Keep | None = None,
 ) -> tuple[int, dict[str, Any]]:  # fmt: skip
     """Run `job`, write its picture to `output`; return the exit code and the figures.
 
     With `reel`, the frames of a film go there as well, `rate` a second. `read` is what is read
     besides the job's own sources; `export` says how the picture is written. What is kept of a run
-    that ends early, `engine.work.making` says.
+    that ends early, `engine.work.making` says, which is also given `checkpoint` and `keep`.
     """
     interrupt = Interrupt(quiet)
 
@@ -63,10 +64,23 @@ def run_job(
                 yield frame
 
     with handled(interrupt):
-        order = MakeRequest(job, output, bits, reel, rate, read or Sources(), export or Export())
+        order = MakeRequest(
+            job,
+            output,
+            bits,
+            reel,
+            rate,
+            read or Sources(),
+            export or Export(),
+            checkpoint=checkpoint,
+            keep=keep,
+        )
         made = make(order, lambda: interrupt.asked, shown)
+    notes = [made.continued] if made.continued else []
     if made.frame is not None and made.frame.note:
-        made.figures["note"] = worded(made.frame.note)
+        notes.append(worded(made.frame.note))
+    if notes and made.figures:
+        made.figures["note"] = " ".join(notes)
     ended_early = made.stopped or made.frame is None
     return (interrupt.exit_code if ended_early else 0), made.figures
 

@@ -12,6 +12,8 @@ from engine.job import Inputs, Job
 from engine.outputs import Sources, keep_apart
 from engine.settings import folders
 
+ENDING = ".pareidolia"
+"""Of a project file; the ones of old, with a job and nothing else, end in .json."""
 MAX_BYTES = 64 * 2**20
 """Of a project's file."""
 

@@ -15,7 +15,7 @@ from engine.image import read_recipe
 from engine.image_formats import SUFFIXES, WRITTEN
 from engine.job import FORMAT, MOST_CHANGES, MOST_STYLES, Job
 from engine.named_files import check_local, digest_of, find_same
-from engine.project import MAX_BYTES
+from engine.project import ENDING, MAX_BYTES
 from engine.reduced import open_for
 from engine.task import Technique
 
@@ -26,6 +26,8 @@ KEYS = frozenset(
      "precision", "changes", "stop_after", "finish", "preprocessing", "preset", "output", "bits")
 )  # fmt: skip
 """What an entry of a list may hold."""
+PROJECTS = (".json", ENDING)
+"""What lists of jobs and projects end in."""
 INPUTS = ("content", "styles", "guide", "start")
 _NONE: dict[str, Any] = {"content": None, "styles": [], "guide": None, "start": None}
 
@@ -68,7 +70,7 @@ class DescribedJob:
         """Return the recipe of a job, whose own pictures do not count but those of `inputs`."""
         size = job.size
         if size is None:
-            size = _long_side(inputs["content"])
+            size = long_side(inputs["content"])
         bare = replace(job, size=size, inputs=type(job.inputs)())
         return {**bare.recipe(), "inputs": dict(inputs)}
 
@@ -144,23 +146,30 @@ def wanted_of_photos(job: Job, folder: Path, suffix: str = ".png", bits: int = 8
 def wanted_of_file(path: Path) -> list[Wanted]:
     """Return the jobs in a list, a project, a picture with a recipe, or a folder of them.
 
+    Of a project file (.pareidolia) these are its starred variants, or else its present job.
+
     Raises `BadInput` that says which entry of which file is wrong, and how.
     """
     if path.is_dir():
-        jobs = [p for p in _files(path) if p.suffix.lower() == ".json" or _has_recipe(p)]
+        jobs = [p for p in _files(path) if p.suffix.lower() in PROJECTS or _has_recipe(p)]
         if not jobs:
             raise BadInput(
-                f"{path} holds no jobs: neither lists and projects (.json) nor pictures that this"
-                " program made; for photos give a technique, as in style-transfer FOLDER"
+                f"{path} holds no jobs: neither projects ({ENDING}), nor lists of jobs (.json), nor"
+                " pictures that this program made; for photos give a technique, as in style-transfer"
+                " FOLDER"
             )
         return [wanted for each in jobs for wanted in wanted_of_file(each)]
+    if path.suffix.lower() == ENDING:
+        from engine.work.project_jobs import wanted_of_project  # which takes its entries from here
+
+        return wanted_of_project(path)
     described = DescribedJob()
     if path.suffix.lower() in SUFFIXES:
         recipe = read_recipe(path)
         if recipe is None:
             raise BadInput(
                 f"{path} carries no recipe: a batch takes lists of jobs, "
-                "projects (.json) and exported pictures"
+                f"projects ({ENDING}) and exported pictures"
             )
         return [_wanted(recipe, path.parent, described, path.stem)]
     try:
@@ -180,6 +189,11 @@ def wanted_of_file(path: Path) -> list[Wanted]:
         _in(path, number, lambda entry=entry: _wanted(entry, path.parent, described, ""))  # type: ignore[misc]
         for number, entry in enumerate(found, 1)
     ]
+
+
+def wanted_of_recipe(path: Path, recipe: Mapping[str, Any], name: str) -> Wanted:
+    """Return the job of a recipe that a file holds, under a name. Raises `BadInput`."""
+    return _in(path, None, lambda: _wanted(dict(recipe), path.parent, DescribedJob(), name))
 
 
 def _in(path: Path, number: int | None, read: Callable[[], Wanted]) -> Wanted:
@@ -271,7 +285,7 @@ def _wanted(entry: Any, folder: Path, described: DescribedJob, name: str) -> Wan
         raise BadInput(f"its changes should be a list of at most {MOST_CHANGES}")
     recipe = described.recipe(job, inputs)
     if size == "photo":
-        recipe["size"] = _long_side(inputs["content"])
+        recipe["size"] = long_side(inputs["content"])
     if changes:
         recipe["changes"] = changes
     stem, suffix = _output(entry.get("output"))
@@ -378,7 +392,11 @@ def _name(command: str, inputs: Mapping[str, Any]) -> str:
     return "_".join(part for part in (photo, made_by) if part)[:120]
 
 
-def _long_side(reference: Mapping[str, Any] | None) -> int:
+def long_side(reference: Mapping[str, Any] | None) -> int:
+    """Return the long side of a picture that a recipe names; 512 if it cannot be opened.
+
+    Raises `BadInput` where there should be one and is none.
+    """
     if reference is None:
         raise BadInput(
             Mention("size", value="photo"),

@@ -16,7 +16,7 @@ from engine.job import Job, carried, frames_of, opened, prepare
 from engine.outputs import Output, Sources, keep_apart
 from engine.project import sources
 from engine.settings import describe
-from engine.task import Frame
+from engine.task import Frame, Task, Technique
 
 if TYPE_CHECKING:
     from engine.networks.network import Network
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Frames = Generator[Frame, None, None]
 Told = Callable[[Job, Frames], Frames]
 """Passes the frames of an opened job on, and may show them or wait between them."""
+Keep = Callable[[Job, Task[Technique], Frame, bool], None]
+"""May keep an opened job's run as it is after a frame; the last is whether it ends there."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class MakeRequest:
     """How the picture is written, but for its bits."""
     recipe: Callable[[Job], dict[str, Any]] = Job.recipe
     """What the picture carries, of the opened job."""
+    checkpoint: bytes | None = field(default=None, repr=False)
+    """Where the job's run is to be continued, as `engine.work.checkpoint_file` encodes it."""
+    keep: Keep | None = None
+    """Is given each frame."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class MadePicture:
     """Whether there should have been more; what there is has `.partial` in its name."""
     figures: dict[str, Any]
     """In numbers, for JSON; empty without a frame."""
+    continued: str = ""
+    """In which way a run that was continued may differ from one without a break; mostly in none."""
 
 
 def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePicture:
@@ -72,13 +80,13 @@ def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePictu
         told: is given the frames, and gives them on.
     """
     check_outputs(order)
-    drawn = _Drawing(opened(order.job), asked)
-    drawn.draw(order, told)
+    drawn = _Drawing(order, asked)
+    drawn.draw(told)
     job, frame = drawn.job, drawn.frame
     if frame is None:
         if drawn.failure is not None:
             raise drawn.failure
-        return MadePicture(job, None, drawn.stopped, {})
+        return MadePicture(job, None, drawn.stopped, {}, drawn.continued)
     export = replace(order.export, bits=str(order.bits))
     path = _save(
         job, frame, partial(order.output) if drawn.stopped else order.output, export,
@@ -98,17 +106,20 @@ def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePictu
         raise type(failed)(failed, f" ({kept}: {path})") from failed
     if failed is not None:
         raise failed
-    return MadePicture(job, frame, drawn.stopped, figures)
+    return MadePicture(job, frame, drawn.stopped, figures, drawn.continued)
 
 
 class _Drawing:
     """A run as far as it got."""
 
-    def __init__(self, job: Job, asked: Callable[[], bool]) -> None:
-        self.job, self.asked = job, asked
+    def __init__(self, order: MakeRequest, asked: Callable[[], bool]) -> None:
+        self.order, self.asked = order, asked
+        self.job = opened(order.job)
+        self.continued = ""
         self.frame: Frame | None = None
         """The last."""
         self.network: Network | None = None
+        self.task: Task[Technique] | None = None
         self.filmed = 0
         """How many frames of the film are there."""
         self.failure: Exception | None = None
@@ -120,10 +131,9 @@ class _Drawing:
         complete = self.frame is not None and self.frame.iteration >= self.frame.total
         return not complete and (self.failure is not None or self.asked())
 
-    def draw(
-        self, order: MakeRequest, told: Told
-    ) -> None:  # fmt: skip
+    def draw(self, told: Told) -> None:
         """Run to the end, or until something comes in the way."""
+        order = self.order
         frames = self._frames()
         shown = told(self.job, frames)
         try:
@@ -135,11 +145,21 @@ class _Drawing:
         finally:
             shown.close()
             frames.close()
+        if order.checkpoint is not None and self.task is not None and self.frame is not None:
+            # What was changed before the break may be in the checkpoint only.
+            self.job = steered(self.job, self.task, self.frame)
 
     def _frames(self) -> Frames:
-        task = prepare(self.job)
+        task = self.task = prepare(self.job)
         self.network = task.network
-        yield from frames_of(self.job, task)
+        if self.order.checkpoint is None:
+            yield from frames_of(self.job, task)
+            return
+        from engine.work.checkpoint_file import decode
+
+        file = decode(self.order.checkpoint)
+        self.continued = file.check(self.job, task)
+        yield from frames_of(self.job, task, checkpoint=file.checkpoint)
 
     def _draw(self, frames: Iterator[Frame], take: Take) -> None:
         try:
@@ -151,10 +171,20 @@ class _Drawing:
                         self.filmed += 1
                     except BadInput as error:  # the picture can still be finished
                         self.film_failure = error
-                if self.asked():
+                ends = self.asked()
+                if self.order.keep is not None and self.task is not None:
+                    last = ends or frame.iteration in (frame.total, self.job.stop_after)
+                    self.order.keep(self.job, self.task, frame, last)
+                if ends:
                     break
         except Exception as error:  # raised when what there is has been saved
             self.failure = error
+
+
+def steered(job: Job, task: Task[Technique], frame: Frame) -> Job:
+    """Return the job with all changes to it: those that took effect, and those after `frame`."""
+    to_come = (change for change in job.changes if change[0] >= frame.iteration)
+    return replace(job, changes=(*task.changes, *to_come))
 
 
 def check_outputs(order: MakeRequest) -> None:

@@ -13,7 +13,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,16 +26,16 @@ from engine.files import read_plain, replacing
 from engine.image import read_recipe
 from engine.image_decoding import opened
 from engine.image_formats import SUFFIXES
+from engine.project import ENDING
 from engine.work.project_folder import (
     LARGEST_CHECKPOINT,
-    LARGEST_INPUT,
     LARGEST_SMALL,
     PARTS,
     ProjectFolder,
 )
+from engine.work.project_inputs import LARGEST_INPUT
 from engine.work.project_schema import MAX_BYTES, Project, from_json, references, to_values
 
-ENDING = ".pareidolia"
 MOST_MEMBERS = 100_000
 LARGEST_DIRECTORY = 16 * 2**20
 """Bytes of the archive's table of contents, all of which is read at once."""
@@ -76,8 +76,7 @@ def pack(folder: ProjectFolder, path: Path, inputs_inside: bool = True) -> Path:
     Raises:
         BadInput: it cannot be written; an existing file then stays what it was.
     """
-    if path.suffix.lower() != ENDING:
-        raise BadInput(f"{path} could not be opened again: end a project's name in {ENDING}")
+    check_ending(path)
     with folder.unchanged():
         project = folder.read()
         names = sorted(_names(folder, project, inputs_inside))
@@ -101,11 +100,22 @@ def pack(folder: ProjectFolder, path: Path, inputs_inside: bool = True) -> Path:
     return path
 
 
-def unpack(path: Path, folder: ProjectFolder) -> Project:
+def check_ending(path: Path) -> None:
+    """Refuse, by `BadInput`, a project file whose name does not say that it is one."""
+    if path.suffix.lower() != ENDING:
+        raise BadInput(f"{path} could not be opened again: end a project's name in {ENDING}")
+
+
+def unpack(path: Path, folder: ProjectFolder, parts: Collection[str] = PARTS) -> Project:
     """Open a project file in an empty folder; return what is in it.
 
     Besides .pareidolia it takes what the program wrote before there was that: projects in .json, and
     pictures with recipes. They become a project of one job.
+
+    Args:
+        path: the file.
+        folder: where it goes.
+        parts: what is wanted of it, by the names of its folders.
 
     Raises:
         BadInput: it is no project, damaged, of a newer version or meant to do harm, or there is no
@@ -118,9 +128,9 @@ def unpack(path: Path, folder: ProjectFolder) -> Project:
                 f"{folder.path} holds a project already ({there[0]}): choose another folder"
             )
         try:
-            if _is_zip(path):
+            if is_project(path):
                 with _archive(path) as archive:
-                    _unpack(path, archive, folder)
+                    _unpack(path, archive, folder, parts)
             else:
                 _take_job(path, folder)
             return folder.read()
@@ -138,7 +148,7 @@ def read_thumbnail(path: Path) -> bytes | None:
     None: it has none, or cannot be read.
     """
     try:
-        if not _is_zip(path):
+        if not is_project(path):
             return None
         with _archive(path) as archive:
             members = _members(path, archive)
@@ -186,7 +196,8 @@ def _files(folder: Path) -> list[Path]:
 # -- what comes out ------------------------------------------------------------------------
 
 
-def _is_zip(path: Path) -> bool:
+def is_project(path: Path) -> bool:
+    """Whether a file is a packed project, or should be by its name. Raises `BadInput`: no file."""
     try:
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "does not exist"
@@ -274,16 +285,19 @@ def _project(path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.Zi
         return from_json(file.read(MAX_BYTES), str(path))
 
 
-def _unpack(path: Path, archive: zipfile.ZipFile, folder: ProjectFolder) -> None:
+def _unpack(
+    path: Path, archive: zipfile.ZipFile, folder: ProjectFolder, parts: Collection[str]
+) -> None:
     members = _members(path, archive)
     project = _project(path, archive, members)
     wanted = {each["sha256"] for each in _pictures(project)} | {
         each.id for each in project.variants
     }
     chosen = [
-        info for name, info in members.items()
-        if name != "project.json" and name.split("/")[1].split(".")[0] in wanted
-    ]  # fmt: skip
+        info
+        for name, info in members.items()
+        if name.split("/")[0] in parts and name.split("/")[1].split(".")[0] in wanted
+    ]
     _check_room(path, folder.path, sum(info.file_size for info in chosen))
     for info in chosen:
         target = folder.path / info.filename

@@ -7,27 +7,25 @@ the power goes, the folder is a whole project. Input pictures are copied by cont
 project needs none of the places where they were.
 """
 
-import hashlib
 import json
-import logging
-import os
 import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BadInput, PareidoliaError
+from engine.errors import BadInput
 from engine.files import read_plain, replacing, split_frame
 from engine.image import Picture, open_picture, save_picture
-from engine.job import Inputs, Job, Source
-from engine.named_files import check_local, digest_of, find_same
+from engine.job import Inputs, Job
+from engine.recipe_values import Source
+from engine.work.job_files import long_side
+from engine.work.project_inputs import ProjectInputs, paths_by_digest, with_paths
 from engine.work.project_schema import (
-    DIGEST,
     ID,
     MAX_BYTES,
     MOST_MOMENTS,
@@ -35,14 +33,11 @@ from engine.work.project_schema import (
     Project,
     Variant,
     from_json,
-    references,
     to_values,
 )
 
 __all__ = ["Project", "ProjectFolder", "Variant"]
 
-LARGEST_INPUT = 4 * 2**30
-"""Bytes of a picture that is copied into a project."""
 LARGEST_SMALL = 8 * 2**20
 """Bytes of a thumbnail."""
 LARGEST_CHECKPOINT = 64 * 2**30
@@ -50,10 +45,8 @@ SUFFIXES = {"results": ".png", "thumbnails": ".jpg", "checkpoints": ".safetensor
 """Folders with a file for each variant, and what its name ends in."""
 PARTS = ("inputs", "moments", *SUFFIXES)
 """The folders in a project."""
-_SUFFIX = re.compile(r"\.[0-9a-z]{1,8}")
 _MOMENT = re.compile(r"([0-9]{1,10})\.jpg")
 PHOTO = "photo"
-log = logging.getLogger("pareidolia.project")
 
 
 class ProjectFolder:
@@ -67,8 +60,7 @@ class ProjectFolder:
         """Work on a folder that exists; it may be empty."""
         self.path = path
         self._lock = threading.RLock()
-        self._digests: dict[tuple[str, int, int], str] = {}
-        """Of files, by path, size and time of the last change."""
+        self._inputs = ProjectInputs(path / "inputs")
 
     # -- what is there ---------------------------------------------------------------------
 
@@ -101,8 +93,34 @@ class ProjectFolder:
             elif project.job is not None:
                 kept = project.job
             else:
-                raise BadInput(f"the project {self._shown(project)} has no job yet")
-            return _with_paths(kept, lambda reference: self._found(reference, project))
+                raise BadInput(f"the project {project.file or self.path} has no job yet")
+            near = self._near(project)
+            return with_paths(kept, lambda reference: self._inputs.found(reference, near))
+
+    def opened_job(self, id: str | None = None) -> Job:
+        """Return the same job with its pictures opened, which needs this folder no more.
+
+        Raises `BadInput`, too, when a picture is in none of these places or is another one now.
+        """
+        with self._lock:
+            recipe, project = self.recipe(id), self._said()
+            known = paths_by_digest(project)
+            if recipe.get("size") == PHOTO:
+                recipe["size"] = long_side(recipe["inputs"]["content"])
+            job = Job.from_recipe(recipe, self._near(project))
+
+        def named(source: Source | None) -> Source | None:
+            if isinstance(source, Picture) and source.path is not None:
+                file, _ = split_frame(source.path)
+                if self._inputs.is_inside(file):
+                    was = known.get(source.sha256)
+                    return replace(source, path=None if was is None else Path(was))
+            return source
+
+        i = job.inputs
+        styles = tuple((named(style) or style, weight) for style, weight in i.styles)
+        inputs = Inputs(named(i.content), styles, named(i.guide), named(i.start))
+        return replace(job, inputs=inputs)
 
     def result(self, id: str) -> Picture:
         """Return the last picture of a variant."""
@@ -131,11 +149,11 @@ class ProjectFolder:
         A picture that cannot be read is only named. One that never was a file is written here, in
         16 bits.
         """
-        with self._lock:
-            known = _paths_by_digest(self._said())
+        with self._lock, self._writing("inputs"):
+            known = paths_by_digest(self._said())
 
             def one(source: Source | None) -> dict[str, Any] | None:
-                return None if source is None else self._taken_in(source, known)
+                return None if source is None else self._inputs.take_in(source, known)
 
             i = job.inputs
             inputs = {
@@ -149,6 +167,14 @@ class ProjectFolder:
             if job.size is None:
                 recipe["size"] = PHOTO
             return dict(json.loads(json.dumps(recipe)))  # as it will be read again
+
+    def take_in(self, recipe: Mapping[str, Any]) -> dict[str, Any]:
+        """Copy the pictures that a recipe names, and that are still the same, into this folder.
+
+        Returns the recipe with every picture named where it was, outside of this folder.
+        """
+        with self._lock, self._writing("inputs"):
+            return self._inputs.named_outside(recipe, paths_by_digest(self._said()))
 
     def write_job(self, job: Job) -> None:
         """Keep the present job, and its pictures."""
@@ -297,7 +323,8 @@ class ProjectFolder:
     @contextmanager
     def _writing(self, part: str) -> Iterator[None]:
         try:
-            self._part(part).mkdir(exist_ok=True)
+            if part != "inputs":  # it is made for the first of them
+                self._part(part).mkdir(exist_ok=True)
             yield
         except OSError as error:
             raise BadInput(
@@ -332,121 +359,10 @@ class ProjectFolder:
             moments=tuple(_iterations(self._part("moments") / id)),
         )
 
-    # -- input pictures --------------------------------------------------------------------
-
-    def _inside(self, digest: str) -> Path | None:
-        """Return where a picture lies in this folder."""
-        if not DIGEST.fullmatch(digest):
-            return None
-        alike = sorted(self._part("inputs").glob(f"{digest}*"))
-        return next((path for path in alike if path.is_file()), None)
-
-    def _taken_in(self, source: Source, known: Mapping[str, str]) -> dict[str, Any]:
-        """Copy a picture into this folder, if it can be read; return what a recipe says of it."""
-        if isinstance(source, Picture) and source.path is None:
-            return {"path": None, "sha256": self._put_picture(source)}
-        path = Path(source.path if isinstance(source, Picture) else source)  # type: ignore[arg-type]
-        digest = source.sha256 if isinstance(source, Picture) else self._digest(path)
-        file, number = split_frame(path.absolute())
-        if file.parent == self._part("inputs").absolute() and digest:
-            said = known.get(digest)  # where it was, for a recipe outlives this folder
-            return {"path": said, "sha256": digest}
-        self._copy_in(file, digest)
-        return {"path": f"{file}#{number}" if number else str(file), "sha256": digest}
-
-    def _copy_in(self, file: Path, digest: str) -> None:
-        if not digest or self._inside(digest) is not None:
-            return
-        suffix = file.suffix.lower() if _SUFFIX.fullmatch(file.suffix.lower()) else ""
-        hashed = hashlib.sha256()
-        try:
-            with (
-                self._writing("inputs"),
-                # A file that is being changed right now gets the name of what was copied.
-                replacing(lambda: self._part("inputs") / f"{hashed.hexdigest()}{suffix}") as copy,
-            ):
-                for block in _blocks(file):
-                    hashed.update(block)
-                    copy.write(block)
-        except _Unreadable as error:
-            log.warning("%s is not in the project: it cannot be read (%s)", file, error)
-
-    def _put_picture(self, picture: Picture) -> str:
-        with self._writing("inputs"):
-            made = save_picture(picture, self._part("inputs") / "new.png", bits=16)
-            digest = digest_of(str(made))
-            made.replace(made.with_name(f"{digest}.png"))
-        return digest
-
-    def _digest(self, path: Path) -> str:
-        """Return a file's SHA-256, which is computed once for each state of it; empty: unreadable."""
-        file, _ = split_frame(path)
-        try:
-            status = file.stat()
-        except (OSError, ValueError):
-            return ""
-        key = str(file.absolute()), status.st_size, status.st_mtime_ns
-        if key not in self._digests:
-            self._digests[key] = digest_of(str(file))
-        return self._digests[key]
-
-    def take_in(self, recipe: Mapping[str, Any]) -> dict[str, Any]:
-        """Copy the pictures that a recipe names, and that are still the same, into this folder.
-
-        Returns the recipe with every picture named where it was, outside of this folder.
-        """
-        with self._lock:
-            known = _paths_by_digest(self._said())
-
-            def named(reference: Mapping[str, Any]) -> str | None:
-                path, digest = reference.get("path"), reference.get("sha256", "")
-                if path is None:
-                    return None
-                file, _ = split_frame(path)
-                if file.parent == self._part("inputs").absolute():
-                    return known.get(digest)
-                if digest and self._inside(digest) is None and self._digest(file) == digest:
-                    self._copy_in(file, digest)
-                return str(path)
-
-            return _with_paths(recipe, named)
-
-    def _found(self, reference: Mapping[str, Any], project: Project) -> str | None:
-        """Return the path of a picture that a recipe names."""
-        path, digest = reference.get("path"), reference.get("sha256", "")
-        inside = self._inside(digest)
-        if inside is None:
-            return path if path is None else _same_or_itself(path, digest, self._near(project))
-        if path is not None:
-            with suppress(PareidoliaError):
-                if self._digest(Path(check_local(path))) == digest:
-                    return str(path)
-            number = re.search(r"#[0-9]{1,9}$", path)
-            return f"{inside}{number[0] if number else ''}"
-        return str(inside)
-
     def _near(self, project: Project | None = None) -> Path | None:
         """Return the folder of the project's file, near which its pictures may have moved."""
         file = (project or self._said()).file
         return None if file is None else Path(file).parent
-
-    def _shown(self, project: Project) -> str:
-        return project.file or str(self.path)
-
-
-class _Unreadable(Exception):
-    """A picture that cannot be copied: its drive is gone, say."""
-
-
-def _blocks(file: Path) -> Iterator[bytes]:
-    try:
-        with file.open("rb") as source:
-            if os.fstat(source.fileno()).st_size > LARGEST_INPUT:
-                raise _Unreadable(f"it is larger than {LARGEST_INPUT >> 30} GiB")
-            while block := source.read(2**20):
-                yield block
-    except (OSError, ValueError) as error:
-        raise _Unreadable(error) from error
 
 
 def _with(project: Project, variant: Variant) -> tuple[Variant, ...]:
@@ -478,38 +394,6 @@ def _by_path(
             "a picture of this project was never a file, and is not in it: open another one"
         )
     return str(reference["path"])
-
-
-def _same_or_itself(path: str, digest: str, folder: Path | None) -> str:
-    file, number = split_frame(path)
-    if Path(file).exists() or number is not None:
-        return check_local(path)
-    return find_same(path, digest, folder)
-
-
-def _with_paths(
-    recipe: Mapping[str, Any], named: Callable[[Mapping[str, Any]], str | None]
-) -> dict[str, Any]:
-    """Return a recipe with other paths of its pictures."""
-    inputs = recipe.get("inputs")
-    if inputs is None:
-        return dict(recipe)
-
-    def one(reference: Any) -> Any:
-        return None if reference is None else {**reference, "path": named(reference)}
-
-    styles = [one(style) for style in inputs.get("styles") or []]
-    others = {role: one(inputs.get(role)) for role in ("content", "guide", "start")}
-    return {**recipe, "inputs": {**inputs, **others, "styles": styles}}
-
-
-def _paths_by_digest(project: Project) -> dict[str, str]:
-    """Return where the pictures of a project were, by their content."""
-    recipes = [each.recipe for each in project.variants]
-    if project.job is not None:
-        recipes.append(project.job)
-    known = (reference for recipe in recipes for reference in references(recipe))
-    return {each["sha256"]: each["path"] for each in known if each["path"] and each["sha256"]}
 
 
 def _why(error: OSError) -> str:

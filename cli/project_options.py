@@ -1,0 +1,29 @@
+"""The options that are about projects."""
+
+from pathlib import Path
+
+from cli.options import Parser, add_export, add_output_options
+from cli.wording import program
+
+RESUME = "a run that was broken off, from its project: as if it had never been"
+
+
+def resume_parser() -> Parser:
+    """Return the parser of the command `resume`."""
+    parser = Parser(prog=f"{program()} resume", description=RESUME)
+    add = parser.add_argument
+    add("project", metavar="PROJECT", type=Path, help="a project file (.pareidolia)")
+    add("-o", "--output", metavar="OUT", type=Path,
+        help="picture to write as well (default: it is only kept in the project)")  # fmt: skip
+    add_variant(parser, "the run that was kept last of those that are not finished")
+    add("--bits", type=int, choices=(8, 16), default=8,
+        help="bits per colour of OUT, for png and tif (default: 8)")  # fmt: skip
+    add_export(parser)
+    add_output_options(add)
+    return parser
+
+
+def add_variant(parser: Parser, default: str) -> None:
+    """Add --variant; `default` says in words what happens without it."""
+    parser.add_argument("--variant", metavar="NAME",
+        help=f"which variant of a project, by its name or id (default: {default})")  # fmt: skip

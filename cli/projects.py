@@ -1,0 +1,136 @@
+"""Projects on the command line: a run kept in one, one continued, and the jobs in it."""
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cli.guard import say
+from cli.options import export_of
+from cli.running import finish, run_job
+from cli.wording import program, worded
+from engine.errors import BadInput, PareidoliaError
+from engine.files import check_writable, unfinished_folder
+from engine.job import Job
+from engine.outputs import Sources
+from engine.project import read_job
+from engine.work.keeping import RunKeeper
+from engine.work.project_file import check_ending, is_project, unpack
+from engine.work.project_folder import ProjectFolder, Variant
+from engine.work.project_schema import Project, variant_called
+
+
+def resume(options: Any) -> int:
+    """Carry out the command `resume`; return the exit code. Raises `PareidoliaError`s."""
+    path: Path = options.project
+    with _opened(path, options.output is not None) as (folder, file):
+        variant = _unfinished(folder.read(), path, options.variant)
+        job = replace(folder.opened_job(variant.id), stop_after=None)
+        keeper = RunKeeper(folder, variant, file)
+        output = options.output or folder.path / "result.png"
+        code, figures = run_job(
+            job, output, quiet=options.quiet, bits=options.bits if options.output else 16,
+            read=Sources((path,)), export=export_of(options),
+            checkpoint=folder.checkpoint(variant.id), keep=keeper,
+        )  # fmt: skip
+    if options.output is None and figures:
+        figures["output"] = str(path)
+    tell_kept(keeper, path, bool(figures) and code != 0)
+    if keeper.problem is not None and options.output is None:
+        code = code or BadInput.exit_code
+    return finish(code, figures, options.json)
+
+
+@contextmanager
+def kept_in(path: Path, job: Job) -> Iterator[RunKeeper]:
+    """Give what keeps a run of `job` in a project file, which is made or gets another variant."""
+    check_ending(path)
+    check_writable(path)
+    with _working_folder(path.absolute().parent) as made:
+        folder = ProjectFolder(made)
+        if path.exists():
+            unpack(path, folder)
+        folder.write_job(job)
+        yield RunKeeper(folder, Variant(secrets.token_hex(4), {}), path)
+
+
+def tell_kept(keeper: RunKeeper, path: Path, stopped: bool) -> None:
+    """Say where a run that was stopped can be continued, or why it cannot."""
+    if keeper.problem is not None:
+        say(f"the run is not kept in {path}: {worded(keeper.problem)}")
+    elif stopped:
+        say(f"continue it with: {program()} resume {path}")
+
+
+def job_in(path: Path, name: str | None) -> Job:
+    """Return the job in a project or a picture's recipe, or of a variant, with its pictures opened."""
+    if not is_project(path):
+        if name is not None:
+            raise BadInput(f"--variant is for project files (.pareidolia), and {path} is none")
+        return read_job(path)
+    with tempfile.TemporaryDirectory(prefix="pareidolia-") as made:
+        folder = ProjectFolder(Path(made))
+        project = unpack(path, folder, ("inputs",))
+        return folder.opened_job(None if name is None else variant_called(project, name).id)
+
+
+@contextmanager
+def _opened(path: Path, elsewhere: bool) -> Iterator[tuple[ProjectFolder, Path | None]]:
+    """Open a project to be changed; give its folder, and its file if that can be written.
+
+    `elsewhere`: whether the picture is also written to another place, so that the file need not be.
+    """
+    if not is_project(path):
+        raise BadInput(f"{path} is no project file (.pareidolia): only these keep what a run needs")
+    try:
+        check_writable(path)
+    except PareidoliaError as error:
+        if not elsewhere:
+            raise BadInput(error, "; or give -o, and the project stays as it is") from error
+        say(f"{path} cannot be written: it stays as it is")
+        with tempfile.TemporaryDirectory(prefix="pareidolia-") as made:
+            folder = ProjectFolder(Path(made))
+            unpack(path, folder)
+            yield folder, None
+        return
+    with _working_folder(path.absolute().parent) as made:
+        folder = ProjectFolder(made)
+        unpack(path, folder)
+        yield folder, path
+
+
+@contextmanager
+def _working_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder beside a project: on its disk there is room, and the next start tidies it up."""
+    try:
+        with unfinished_folder(parent) as made:
+            yield made
+    except OSError as error:
+        raise BadInput(f"{parent} cannot be written ({error.strerror})") from error
+
+
+def _unfinished(project: Project, path: Path, name: str | None) -> Variant:
+    """Return the variant to continue. Raises `BadInput` that says why there is none."""
+    if name is not None:
+        variant = variant_called(project, name)
+        if variant.complete:
+            raise BadInput(
+                f"the variant {name!r} of {path} is finished: there is nothing to continue"
+            )
+        if not variant.has_checkpoint:
+            raise BadInput(
+                f"the variant {name!r} of {path} has no checkpoint: make it anew with render --variant"
+            )
+        return variant
+    if not project.variants:
+        raise BadInput(f"no run was begun in {path} yet: make its job with render")
+    open_ones = [each for each in project.variants if not each.complete]
+    if not open_ones:
+        raise BadInput(f"all runs in {path} are finished: there is nothing to continue")
+    resumable = [each for each in open_ones if each.has_checkpoint]
+    if not resumable:
+        raise BadInput(f"no run in {path} has a checkpoint: make it anew with render --variant")
+    return max(resumable, key=lambda each: each.when)
