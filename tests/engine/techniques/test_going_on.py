@@ -75,15 +75,14 @@ def test_style_transfer_steered(tiny: Network, two_styles: Inputs) -> None:
         6: lambda s: s.weigh([1.0, 1.0]),
         7: lambda s: s.change(replace(STYLE, style_weight=0.5, tv_weight=3.0)),
     }
-    for colour in ("style", "match"):
-        technique = replace(STYLE, colour=colour)
-        check_goes_on(job(technique, two_styles), tiny, range(1, 8), wishes)
+    technique = replace(STYLE, colour="match")
+    check_goes_on(job(technique, two_styles), tiny, (2, 3, 4, 5, 7), wishes)
     changes = (
         (1, {"style_weights": [1.0, 3.0], "learning_rate": 0.2}), (4, {"tv_weight": 0.0}),
         (6, {"colour_strength": 0.25}),
     )  # fmt: skip
     technique = replace(STYLE, colour="match", colour_strength=0.75)
-    check_goes_on(job(technique, two_styles, changes=changes), tiny, ENDS)
+    check_goes_on(job(technique, two_styles, changes=changes), tiny, (1, 4, 6))
 
 
 def test_style_transfer_of_what_is_not_opaque(
@@ -91,7 +90,7 @@ def test_style_transfer_of_what_is_not_opaque(
 ) -> None:
     alpha = torch.linspace(0, 1, 48).expand(32, 48).contiguous().numpy()
     photo = Picture(noise_picture(32, 48, seed=1).rgb, alpha)
-    check_goes_on(job(STYLE, replace(two_styles, content=photo)), tiny, ENDS)
+    check_goes_on(job(STYLE, replace(two_styles, content=photo)), tiny, (4, 6))
 
 
 def test_style_transfer_of_gray_says_so_all_the_way(tiny: Network, noise_picture: Noise) -> None:
@@ -99,7 +98,7 @@ def test_style_transfer_of_gray_says_so_all_the_way(tiny: Network, noise_picture
         picture = noise_picture(32, 48, seed=seed)
         return Picture(picture.rgb.mean(2, keepdims=True).repeat(3, 2))
 
-    whole = check_goes_on(job(STYLE, Inputs(gray(1), ((gray(2), 1.0),))), tiny, ENDS)
+    whole = check_goes_on(job(STYLE, Inputs(gray(1), ((gray(2), 1.0),))), tiny, (1, 4, 7))
     assert all(frame.note for frame, _ in whole)
 
 
@@ -140,7 +139,7 @@ def test_texture_synthesis_without_a_network(
     alpha[:4, 5:] = 0
     picture = Picture(noise_picture(20, 24, seed=3).rgb, None if opaque else alpha.numpy())
     technique = TextureSynthesis(method=method, neighbourhood=5, levels=3, sample_size=24)
-    check_goes_on(job(technique, Inputs(picture), size=16), tiny, range(1, 16))
+    check_goes_on(job(technique, Inputs(picture), size=16), tiny, range(1, 16, 2))
 
 
 # -- DeepDream -------------------------------------------------------------------------------------
@@ -224,12 +223,12 @@ def named(tiny: Network) -> Network:
 
 @pytest.mark.parametrize("settings", WAYS, ids=lambda ways: " ".join(map(str, ways.values())))
 def test_class_visualization(named: Network, settings: dict[str, Any]) -> None:
-    technique = ClassVisualization(target="b, d", iterations=6, copies=2, diversity=1.0, **settings)
+    technique = ClassVisualization(target="b, d", iterations=4, copies=2, diversity=1.0, **settings)
     wishes = {
         2: lambda s: s.change(replace(technique, jitter=3)),
-        4: lambda s: s.change(replace(technique, learning_rate=technique.learning_rate / 2)),
+        3: lambda s: s.change(replace(technique, learning_rate=technique.learning_rate / 2)),
     }
-    check_goes_on(job(technique, Inputs(), size=32), named, (1, 2, 3, 5), wishes)
+    check_goes_on(job(technique, Inputs(), size=24), named, (1, 2, 3), wishes)
 
 
 @pytest.mark.parametrize("start", ["mean", "picture"])
@@ -261,7 +260,7 @@ def test_units_that_stay_off_begin_again_as_they_would_have(tiny: Network) -> No
     technique = ActivationMaximization(
         layer="relu1_1", channel="3, 5", iterations=PATIENCE * 2 + 2, closest=1.0
     )
-    afters = (10, PATIENCE - 1, PATIENCE, PATIENCE + 1, PATIENCE * 2)
+    afters = (PATIENCE - 1, PATIENCE, PATIENCE * 2)
     whole = check_goes_on(job(technique, Inputs(), size=16), network, afters)
     assert whole[-1][0].stage.endswith("1 from other noise")
     assert all("channel 5 of relu1_1" in str(frame.note) for frame, _ in whole)
@@ -277,7 +276,7 @@ def test_multifaceted_without_its_photos(
         save_picture(noise_picture(24, 24, seed=seed), folder / f"{seed}.png")
     technique = Multifaceted(target="b", folder=str(folder), copies=2, iterations=5, **settings)
     wanted = job(technique, Inputs(), size=32)
-    whole, kept, _ = drawn(wanted, named, afters=(1, 3, 4))
+    whole, kept, _ = drawn(wanted, named, afters=(1, 3))
     shutil.rmtree(folder)
     for after, data in kept.items():
         assert not differences(drawn(wanted, named, past=data)[0], whole[after:])
@@ -292,7 +291,7 @@ ROWS = Hierarchy(layer="relu1_1, relu2_1, relu3_1", units="2", iterations=4)
 def test_hierarchy(tiny: Network, home: Path, settings: dict[str, Any]) -> None:
     technique = replace(ROWS, **settings, resume=False)
     wishes = {6: lambda s: s.change(replace(technique, jitter=3))}
-    check_goes_on(job(technique, Inputs(), size=3 * 18 - 2), tiny, (1, 4, 5, 8, 11), wishes)
+    check_goes_on(job(technique, Inputs(), size=3 * 18 - 2), tiny, (1, 4, 5, 8), wishes)
 
 
 def test_a_checkpoint_goes_before_what_a_hierarchy_keeps(tiny: Network, home: Path) -> None:
@@ -332,7 +331,7 @@ def test_langevin(named: Network, sampler: str) -> None:
         3: lambda s: s.change(replace(technique, noise=0.02)),
         7: lambda s: s.change(replace(technique, prior_step=0.0003, noise=0.02)),
     }
-    afters = (1, 3, 4, 5, 6, 8, 9)
+    afters = (1, 3, 5, 8)
     whole = check_goes_on(job(technique, Inputs(), size=32), named, afters, wishes)
     if sampler == "MALA":
         taken = [frame.losses["acceptance"] for frame, _ in whole]
