@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject
 
 from engine.image import Picture
 from engine.job import Job
-from gui.run.variants import VariantEntry
+from gui.run.variant_entry import VariantEntry
 
 MOST = 1000
 

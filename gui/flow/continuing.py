@@ -8,7 +8,7 @@ from PySide6.QtCore import QCoreApplication
 from engine import settings
 from engine.job import Inputs, Job
 from engine.steering import STYLE_WEIGHTS
-from gui.run.variants import VariantEntry
+from gui.run.variant_entry import VariantEntry
 from gui.session import path_of
 from gui.wording import in_words
 

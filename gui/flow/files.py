@@ -25,7 +25,7 @@ from gui.flow.input_pictures import kept
 from gui.flow.result_files import made_figure, written_and_told
 from gui.flow.running import RunFlow
 from gui.panels.editors import commit_typed
-from gui.run.variants import VariantEntry
+from gui.run.variant_entry import VariantEntry
 from gui.session import Session, with_paths
 from gui.studio import Studio
 from gui.wording import worded

@@ -16,7 +16,8 @@ from engine.work.project_folder import ProjectFolder
 from engine.work.project_schema import Project, Variant
 from engine.work.recovery import LeftOver, Slot, claim, new_slot
 from gui.run.history import Moment
-from gui.run.variants import VariantEntry, entry_of, put_variant, variant_of
+from gui.run.variant_entry import VariantEntry, entry_of, variant_of
+from gui.run.variants import put_variant
 from gui.run.worker import RunResult
 from gui.session import with_paths
 

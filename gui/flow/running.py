@@ -27,7 +27,8 @@ from gui.run.controller import RunController, State
 from gui.run.history import Moment
 from gui.run.mailbox import Point, PreviewImage
 from gui.run.pace import words
-from gui.run.variants import VariantEntry, Variants
+from gui.run.variant_entry import VariantEntry
+from gui.run.variants import Variants
 from gui.run.worker import RunResult
 from gui.session import path_of
 from gui.studio import Studio
@@ -135,8 +136,9 @@ class RunFlow(ShownRun):
             return
         same = self._made is not None and self._made.entry is entry
         moments = self.controller.history.moments() if same else moments
+        film = self._made.film_frames if same and self._made is not None else None
         self._begin(job, entry, clear=not same)
-        self.controller.start(job, checkpoint=checkpoint, moments=moments)
+        self.controller.start(job, checkpoint=checkpoint, moments=moments, film_frames=film)
 
     def _lacks(self) -> bool:
         """Whether something is missing; then it is said, and a setting is asked for in its place."""

@@ -14,7 +14,7 @@ from gui.flow.canvas_content import CanvasContent
 from gui.pixels import picture_of
 from gui.run.film_frames import FilmFrames
 from gui.run.history import Moment
-from gui.run.variants import VariantEntry
+from gui.run.variant_entry import VariantEntry
 from gui.run.worker import RunResult
 from gui.session import path_of
 

@@ -24,7 +24,8 @@ from gui.flow.shown_run import RunRecord
 from gui.pictures import image_of
 from gui.run.history import Moment
 from gui.run.referenced import photo_of
-from gui.run.variants import VariantEntry, read
+from gui.run.variant_entry import VariantEntry
+from gui.run.variants import read
 from gui.session import with_paths
 from gui.wording import worded
 

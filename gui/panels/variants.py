@@ -32,7 +32,7 @@ from PySide6.QtWidgets import (
 
 from gui.icons import untinted
 from gui.run.pace import words
-from gui.run.variants import VariantEntry
+from gui.run.variant_entry import VariantEntry
 
 ENTRY = Qt.ItemDataRole.UserRole
 NAME, STAR = 0, 1

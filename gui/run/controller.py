@@ -133,13 +133,13 @@ class RunController(QObject):
 
     def start(
         self, job: Job, *, paused: bool = False, checkpoint: bytes | None = None,
-        moments: Sequence[Moment] = (),
+        moments: Sequence[Moment] = (), film_frames: FilmFrames | None = None,
     ) -> None:  # fmt: skip
         """Begin a run; `paused` holds it before its first iteration. Ignored while one is active.
 
         Changes and a stop that the job brings along from its recipe are done again. With a
         `checkpoint` that such a run has left, it is continued from there; `moments` are those of the
-        timeline so far.
+        timeline and `film_frames` those of its film so far.
         """
         if self.active:
             return
@@ -152,8 +152,9 @@ class RunController(QObject):
         self._number += 1
         self.schedule = KeepSchedule(self.keep_every)
         self._request = RunRequest(
-            self._number, job, self.threads, schedule=self.schedule, checkpoint=checkpoint
-        )
+            self._number, job, self.threads, schedule=self.schedule, checkpoint=checkpoint,
+            film_frames=FilmFrames() if film_frames is None else film_frames,
+        )  # fmt: skip
         if paused:
             self._request.control.pause(True)
             self._request.control.step()

@@ -16,7 +16,7 @@ from engine.image import open_picture
 from engine.job import run
 from engine.work.recovery import left_over
 from gui.main_window import MainWindow
-from gui.run.variants import VariantEntry
+from gui.run.variant_entry import VariantEntry
 from gui.session import Session, path_of
 from gui.studio import first_job
 from tests.gui.stories import CAT, click, closed, opened_window, quick_job, until, until_idle

@@ -23,7 +23,7 @@ from engine.job import Job, run
 from gui.dialogs.enlarge import EnlargeDialog
 from gui.main_window import MainWindow
 from gui.pixels import to_array
-from gui.run.variants import VariantEntry
+from gui.run.variant_entry import VariantEntry
 from tests.gui.stories import CAT, click, until, until_idle
 
 Pixels = np.ndarray
