@@ -52,9 +52,10 @@ bench: ## measure speed and memory
 	$(SETUP) --extra test
 	@$(VENV)/python -m tests.benchmarks $(BENCH_ARGS)
 
-chaos: ## kill a batch of pictures again and again, and see that nothing is lost
-	$(SETUP) --extra test
+chaos: ## kill a batch and the window 200 times in all, and see that nothing is lost (CHAOS_ARGS="--kills 10": of each)
+	$(SETUP) --extra test --qt
 	@$(VENV)/python -m tests.benchmarks.chaos $(CHAOS_ARGS)
+	@QT_QPA_PLATFORM=$${QT_QPA_PLATFORM-offscreen} $(VENV)/python -m tests.benchmarks.chaos_window $(CHAOS_ARGS)
 
 soak: ## use the window for half an hour, and see that memory, threads and files stay flat
 	$(SETUP) --extra test --qt

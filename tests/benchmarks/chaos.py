@@ -29,7 +29,7 @@ PATIENCE = 600.0
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.chaos", description=__doc__)
-    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--photos", type=int, default=10)
     parser.add_argument("--seed", type=int, default=16)
     return parser.parse_args()
@@ -67,7 +67,7 @@ class Chaos:
                 (self.folder / "out" / name).unlink()
                 del self.finished[name]
         process = self.start()
-        time.sleep(self.chance.uniform(0.2, 30))
+        time.sleep(self.chance.uniform(0.2, 12))
         kind = self.chance.choice(("all", "front", "worker"))
         children = [
             child
