@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
-from engine.errors import Diverged, Mention, Message
+from engine.errors import Message
 
 if TYPE_CHECKING:
     import torch
@@ -83,22 +83,6 @@ class Stage:
     size: tuple[int, int]
     """Height, width."""
     iterations: int
-
-
-def finite(numbers: dict[str, float], iteration: int) -> dict[str, float]:
-    """Return `numbers` if all are finite; called before the picture is touched.
-
-    Raises `Diverged` otherwise: the frame before is then still right.
-    """
-    for name, value in numbers.items():
-        if not math.isfinite(value):
-            raise Diverged(
-                f"the {name} became {value} at iteration {iteration}; the picture before it is kept. "
-                "A smaller learning rate or weight, or ",
-                Mention("precision", value="fp32"),
-                ", would help",
-            )
-    return numbers
 
 
 @dataclass(frozen=True)

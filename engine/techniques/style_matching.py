@@ -6,9 +6,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from engine.finite import finite
 from engine.objectives.coverage import Coverage
 from engine.objectives.style import GramLoss, Statistics, WassersteinLoss
-from engine.task import finite
 
 Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Takes a layer's activations; returns them, for what comes after, and their scalar loss."""

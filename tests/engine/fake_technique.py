@@ -7,10 +7,11 @@ from typing import ClassVar
 
 import torch
 
+from engine.finite import finite
 from engine.networks.network import Network
 from engine.run_state import RunState
 from engine.settings import setting
-from engine.task import Frame, Stage, Steps, Task, Technique, finite
+from engine.task import Frame, Stage, Steps, Task, Technique
 
 Step = Callable[[Task, tuple[int, int], int], dict[str, float]]
 """Takes the task, the stage's size and the iteration; gives the losses."""

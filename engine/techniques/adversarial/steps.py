@@ -9,10 +9,11 @@ from torch import Tensor
 
 from engine.figure import Tile
 from engine.figure import strip as composed
+from engine.finite import finite
 from engine.image import Picture
 from engine.networks.fitting import fitting_size
 from engine.run_state import RunState
-from engine.task import Frame, Stage, Steps, Task, Verdict, finite
+from engine.task import Frame, Stage, Steps, Task, Verdict
 from engine.techniques.adversarial.attack import Attack, ahead, rounded, size_of
 from engine.techniques.adversarial.settings import Adversarial
 from engine.techniques.adversarial.strip import strip, title

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engine.checkpoint import State
 from engine.errors import BadInput, Mention
+from engine.finite import finite
 from engine.objectives.priors import alpha_norm, total_variation
 from engine.objectives.relu_redirect import FIRST_STEPS, RedirectedReLU
 from engine.optimization.adam import Adam
@@ -18,7 +19,7 @@ from engine.parameterization.fourier import Phase
 from engine.parameterization.sheet import sheet, sheet_size
 from engine.parameterization.transforms import Transforms, seen
 from engine.run_state import RunState
-from engine.task import Frame, Stage, Task, finite
+from engine.task import Frame, Stage, Task
 from engine.techniques.ascent.forms import Pixels, form_of, start_colour, variable_of
 from engine.techniques.ascent.settings import Ascent
 from engine.techniques.dead_units import DeadUnits

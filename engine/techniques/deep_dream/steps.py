@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.errors import BadInput
+from engine.finite import finite
 from engine.image import Picture
 from engine.objectives.coverage import Coverage
 from engine.objectives.dream import (
@@ -21,7 +22,7 @@ from engine.parameterization.scales import fit, resize, resize_picture
 from engine.parameterization.smoothing import gaussian_blur
 from engine.run_state import RunState
 from engine.settings import mention
-from engine.task import Frame, Stage, Steps, Task, finite
+from engine.task import Frame, Stage, Steps, Task
 from engine.techniques.dead_units import DeadUnits, silence
 from engine.techniques.deep_dream.settings import DeepDream
 from engine.techniques.layer_weights import each_once

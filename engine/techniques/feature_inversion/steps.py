@@ -11,6 +11,7 @@ from torch import Tensor
 from engine.errors import BadInput, Mention
 from engine.figure import Tile, contact_sheet
 from engine.figure import rows as composed
+from engine.finite import finite
 from engine.image import Picture
 from engine.networks.network import Network
 from engine.objectives.content import ContentLoss
@@ -21,7 +22,7 @@ from engine.parameterization.scales import fit, resize_picture
 from engine.parameterization.sheet import sheet, sheet_size, tiles_of
 from engine.run_state import RunState
 from engine.settings import mention
-from engine.task import Frame, Labels, Stage, Steps, Task, finite, square_labels
+from engine.task import Frame, Labels, Stage, Steps, Task, square_labels
 from engine.techniques.feature_inversion.settings import FeatureInversion
 
 GRAY = 0.5

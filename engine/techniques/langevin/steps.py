@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import BadInput
+from engine.finite import finite
 from engine.networks.classes import find_class
 from engine.networks.colours import mean_colour
 from engine.objectives.probability import gaussian_log_prior, log_probability, smooth_log_prior
@@ -16,7 +17,7 @@ from engine.optimization.langevin import Langevin
 from engine.parameterization.sheet import sheet, sheet_size
 from engine.run_state import RunState
 from engine.settings import mention
-from engine.task import Frame, Stage, Steps, Task, finite
+from engine.task import Frame, Stage, Steps, Task
 from engine.techniques.langevin.settings import LangevinSampling
 
 STIFFEST = 16.0

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from engine import colour
 from engine.errors import BadInput
+from engine.finite import finite
 from engine.image import Picture
 from engine.networks.network import Network
 from engine.networks.tapping import Visit
@@ -21,7 +22,7 @@ from engine.optimization.lbfgs import LBFGS
 from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture, usable
 from engine.run_state import RunState
 from engine.settings import START_PICTURE, STYLES, mention
-from engine.task import Frame, Stage, Steps, Task, finite
+from engine.task import Frame, Stage, Steps, Task
 from engine.techniques.layer_weights import each_once
 from engine.techniques.style_matching import (
     Loss,
