@@ -24,8 +24,9 @@ from typing import Any
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from engine.image import open_picture
+from engine.project import ENDING
 from engine.work.checkpoint_file import decode
-from engine.work.project_file import ENDING, unpack
+from engine.work.project_file import unpack
 from engine.work.project_folder import ProjectFolder
 from engine.work.recovery import left_over
 from tests.benchmarks.inputs import ROOT
@@ -137,8 +138,10 @@ def use(folder: Path, seed: int, acts: int) -> None:
     spin(lambda: window.layers.here is not None)
     if offered:
         spin(lambda: window.recovery.dialog is not None)
-        window.recovery.dialog.list.setCurrentRow(0)  # one that crashed before is not chosen yet
-        buttons = window.recovery.dialog.findChildren(QPushButton)
+        dialog = window.recovery.dialog
+        assert dialog is not None
+        dialog.list.setCurrentRow(0)  # one that crashed before is not chosen yet
+        buttons = dialog.findChildren(QPushButton)
         next(each for each in buttons if each.text().replace("&", "") == "Restore").click()
         settled()
     say(began=seed)
