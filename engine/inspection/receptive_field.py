@@ -19,13 +19,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from engine.errors import BadInput
 from engine.networks.call_hooks import tensors_in, watching
 from engine.networks.network import Network
-from engine.networks.tracing import (
-    POOLS,
-    joins_positions,
-    pair,
-    stand_ins,
-    without_memory,
-)
+from engine.networks.reach import joins_positions, pair
+from engine.networks.tracing import POOLS, stand_ins, without_memory
 
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels; the last two are one beyond."""

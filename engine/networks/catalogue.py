@@ -13,7 +13,7 @@ from engine.networks.architectures.names import INCEPTION
 from engine.networks.card import CAFFE_BVLC, HALF, IMAGENET, Card, Preprocessing
 from engine.networks.families import family
 from engine.networks.fingerprints import torchvision_table
-from engine.networks.foreign import opening
+from engine.networks.foreign import by_name
 
 DEFAULT = "slim_vgg"
 FEATURED = ("slim_vgg", "vgg19", "vgg16", "googlenet_bvlc", "squeezenet1_1")
@@ -62,8 +62,8 @@ def card(name: str) -> Card:
         return read_card(file)
     if name in built_in_names():
         return built_in(name)
-    if opening.is_foreign(name):
-        return opening.card(name)
+    if by_name.is_foreign(name):
+        return by_name.card(name)
     near = get_close_matches(name, names(), n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else Remedy("list")
     raise BadInput(f"no network is called {name!r}; ", hint)

@@ -16,6 +16,7 @@ from engine.networks.contents import Contents
 from engine.networks.describing import description, readable, unknown
 from engine.networks.fingerprints import torchvision_table
 from engine.networks.foreign import opening
+from engine.networks.foreign.by_name import is_foreign
 from engine.networks.foreign.network import Foreign
 from engine.networks.identify import Identified, identify
 from engine.networks.preparing import choose, known_preprocessing
@@ -87,7 +88,7 @@ def read(
     """
     card = catalogue.card(name)
     path = weight_files.find(card, weights)
-    foreign = card.architecture if opening.is_foreign(card.architecture) else ""
+    foreign = card.architecture if is_foreign(card.architecture) else ""
     strange = opening.open_foreign(path, foreign)
     if strange is not None:
         return path, _foreign_card(path, card, strange, weights is not None, preprocessing), strange

@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from engine.networks.tracing import pair
+from engine.networks.reach import pair
 
 aten = torch.ops.aten
 

@@ -3,12 +3,10 @@
 The copy gets a batch of no pictures: shapes, in-place changes and refusals are real, and nothing is
 computed. (On the meta device a batch of one would do the same, but PyTorch finds shapes there in
 Python, and imports its compiler and sympy for that: two seconds at every start. It is asked only
-where a network refuses: some cannot tell "too small" from "no picture at all".) Receptive fields
-follow Araujo, Norris, Sim 2019 ("Computing Receptive Fields of Convolutional Neural
-Networks"): a window of k (dilated) pixels at stride s adds (k - 1) * jump, then jump *= s.
+where a network refuses: some cannot tell "too small" from "no picture at all".)
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -22,29 +20,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from engine.networks.call_hooks import tensors_in, unwatched_copy, watching
-from engine.networks.layouts import MIXING, RESHAPING, Layout, Layouts
+from engine.networks.layout import Layout
+from engine.networks.layouts import RESHAPING, Layouts
+from engine.networks.reach import WHOLE, WINDOWS, Reach, joins_positions, window
 
 POOLS = (torch.max_pool2d, F.max_pool2d)
-WINDOWS = {
-    torch.conv2d: 3,  # position of `stride`; kernel comes from the weight
-    torch.max_pool2d: 2,
-    F.max_pool2d: 2,
-    F.avg_pool2d: 2,
-    F.lp_pool2d: 3,
-}
-EVERYTHING = {
-    F.adaptive_avg_pool2d,
-    F.adaptive_max_pool2d,
-    F.instance_norm,
-    F.multi_head_attention_forward,
-    Tensor.mean,
-    torch.mean,
-}
 COPYING = {Tensor.contiguous, Tensor.flatten, Tensor.reshape, torch.flatten, torch.reshape}
 """What copies a tensor whose numbers do not lie in order; PyTorch does not where there are none."""
-WHOLE = 10**9
-"""Receptive field of a layer that sees the whole picture whatever its size."""
-
 EACH_ITS_OWN = (RuntimeError, AssertionError, ValueError)
 """What networks raise where a picture is too small or has another size than theirs."""
 
@@ -71,30 +53,6 @@ class Call:
     patches do not matter to its classes, which look at another token."""
 
 
-@dataclass(frozen=True)
-class _Reach:
-    """What a unit sees: side of the window and distance to the next unit's, (vertical, across)."""
-
-    size: tuple[int, int] = (1, 1)
-    jump: tuple[int, int] = (1, 1)
-
-    def through(self, kernel: Iterable[int], stride: Iterable[int]) -> "_Reach":
-        """Return the reach after a window of `kernel` (dilated) pixels at `stride`."""
-        size = [n + (k - 1) * j for n, k, j in zip(self.size, kernel, self.jump, strict=True)]
-        jump = [s * j for s, j in zip(stride, self.jump, strict=True)]
-        return _Reach((size[0], size[1]), (jump[0], jump[1]))
-
-    def united(self, other: "_Reach") -> "_Reach":
-        """Return the larger of both in each direction."""
-        a, b = self, other
-        size = (max(a.size[0], b.size[0]), max(a.size[1], b.size[1]))
-        return _Reach(size, (max(a.jump[0], b.jump[0]), max(a.jump[1], b.jump[1])))
-
-    @property
-    def side(self) -> int | None:
-        return max(self.size) if max(self.size) < WHOLE else None
-
-
 @dataclass
 class _Trace(TorchFunctionMode):
     """Carries the receptive field of every tensor along while a network runs."""
@@ -113,8 +71,8 @@ class _Trace(TorchFunctionMode):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def of(self, tensor: Tensor) -> _Reach | None:
-        found: _Reach | None = self.reach.get(tensor)
+    def of(self, tensor: Tensor) -> Reach | None:
+        found: Reach | None = self.reach.get(tensor)
         return found
 
     def __torch_function__(
@@ -129,16 +87,16 @@ class _Trace(TorchFunctionMode):
         given = [t for t in tensors_in((args, kwargs)) if self.of(t) is not None]
         if not given:
             return result
-        after = _Reach()
+        after = Reach()
         for tensor in given:
             after = after.united(self.reach[tensor])
         flattened = given[0] in self.flattened
         if joins_positions(func, given):
             # A linear layer that sees one token of many joins none.
             self.joints += func is not F.linear or flattened
-            after = _Reach((WHOLE, WHOLE), after.jump)
+            after = Reach((WHOLE, WHOLE), after.jump)
         elif func in WINDOWS:
-            after = after.through(*_window(func, args, kwargs))
+            after = after.through(*window(func, args, kwargs))
         known = {t.untyped_storage()._cdata for t in given}
         for tensor in tensors_in(result):
             self.reach[tensor] = after
@@ -196,41 +154,6 @@ def _contiguous(tensor: Tensor) -> bool:
 def _inner(tensor: Tensor) -> int:
     """Return the product of the dimensions that are not 0."""
     return prod(length for length in tensor.shape if length)
-
-
-def joins_positions(func: Any, given: Sequence[Tensor]) -> bool:
-    """Return whether a unit of what `func` makes sees all positions of what comes from the picture.
-
-    Products of two such tensors are attention. (Within windows it joins those alone; these count as
-    everything too.) A linear layer joins positions only after flattening; else channels, as a 1x1
-    convolution.
-    """
-    if func in MIXING:
-        return len(given) > 1
-    return func in EVERYTHING or (func is F.linear and given[0].dim() == 2)
-
-
-def _window(
-    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the dilated kernel and the stride of a convolution or pooling call."""
-    at = WINDOWS[func]
-    if func is torch.conv2d:
-        kernel = pair((args[1] if len(args) > 1 else kwargs["weight"]).shape[-2:])
-        stride = args[at] if len(args) > at else kwargs.get("stride", 1)
-        dilation = args[5] if len(args) > 5 else kwargs.get("dilation", 1)
-    else:
-        kernel = pair(args[at - 1] if len(args) >= at else kwargs["kernel_size"])
-        stride = (args[at] if len(args) > at else kwargs.get("stride")) or kernel
-        dilation = kwargs.get("dilation", 1)
-    vertical, across = pair(dilation)
-    return ((kernel[0] - 1) * vertical + 1, (kernel[1] - 1) * across + 1), pair(stride)
-
-
-def pair(value: int | Iterable[int]) -> tuple[int, int]:
-    """Return what PyTorch makes of one number or two: (vertical, across)."""
-    both = (value, value) if isinstance(value, int) else tuple(value)
-    return int(both[0]), int(both[-1])
 
 
 def without_memory(module: nn.Module, device: str = "cpu") -> nn.Module:
@@ -295,14 +218,14 @@ def known_layouts(module: nn.Module) -> dict[str, Layout] | None:
 
 
 def _trace(ghost: nn.Module, batch: Tensor) -> tuple[list[Call], Exception | None]:
-    seen: list[tuple[str, str, Tensor, int, _Reach | None, int, int]] = []
+    seen: list[tuple[str, str, Tensor, int, Reach | None, int, int]] = []
     mode = _Trace()
 
     def note(name: str, module: nn.Module, output: Tensor) -> None:
         kind, version = type(module).__name__, output._version
         seen.append((name, kind, output, version, mode.of(output), mode.numbers, mode.joints))
 
-    mode.reach[batch] = _Reach()
+    mode.reach[batch] = Reach()
     mode.layouts.begin(batch)
     refused: Exception | None = None
     with mode, watching(ghost, [n for n, _ in ghost.named_modules() if n], note):

@@ -54,7 +54,7 @@ def read(path: Path) -> Foreign:
     needs("h5py", "keras", path)
     import h5py
 
-    from engine.networks.foreign.keras_layers import UnsupportedKerasLayer
+    from engine.networks.foreign.unsupported import UnsupportedLayer
     from engine.networks.formats.archive import Archive, stream
     from engine.networks.formats.mapped import Mapped
 
@@ -69,7 +69,7 @@ def read(path: Path) -> Foreign:
             if text is not None:
                 return _described(_json(text), file["model_weights"], False, path)
             return _by_names(file, path)
-    except UnsupportedKerasLayer as error:
+    except UnsupportedLayer as error:
         raise BadInput(f"{path} is a Keras model with {error}; it cannot be used") from error
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError,
             zipfile.BadZipFile) as error:  # fmt: skip

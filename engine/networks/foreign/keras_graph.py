@@ -11,8 +11,9 @@ from torch import nn
 from engine.networks.foreign import keras_layers as kl
 from engine.networks.foreign import layers
 from engine.networks.foreign.graph import Graph, GraphNode, in_order
-from engine.networks.foreign.keras_layers import UnsupportedKerasLayer
+from engine.networks.foreign.keras_activations import activation_name
 from engine.networks.foreign.keras_store import Store, places
+from engine.networks.foreign.unsupported import UnsupportedLayer
 
 Entry = Mapping[str, Any]
 
@@ -41,7 +42,7 @@ class Findings:
 
 
 def build(entries: Sequence[Entry], store: Store, output: str, findings: Findings) -> Graph:
-    """Return the network of these layers; `output` names the last one. Raises `UnsupportedKerasLayer`."""
+    """Return the network of these layers; `output` names the last one. Raises `UnsupportedLayer`."""
     steps: list[GraphNode] = []
     source = ""
     made: dict[str, nn.Module] = {}
@@ -51,7 +52,7 @@ def build(entries: Sequence[Entry], store: Store, output: str, findings: Finding
         findings.names.append(name)
         if kind == "InputLayer":
             if source:
-                raise UnsupportedKerasLayer("more than one input")
+                raise UnsupportedLayer("more than one input")
             source = f"{name}#0"
             continue
         for number, (inputs, constants) in enumerate(_calls(entry)):
@@ -62,11 +63,11 @@ def build(entries: Sequence[Entry], store: Store, output: str, findings: Finding
                 keys = keys[:1] if constants else keys
             steps.append(GraphNode(f"{name}#{number}", name, made[name], keys))
     if not source:
-        raise UnsupportedKerasLayer("no input layer")
+        raise UnsupportedLayer("no input layer")
     try:
         return Graph(in_order(steps, source), source, output)
     except KeyError as error:
-        raise UnsupportedKerasLayer(f"a layer {error} that is not there") from None
+        raise UnsupportedLayer(f"a layer {error} that is not there") from None
 
 
 def name_of(entry: Entry) -> str:
@@ -87,17 +88,17 @@ def chained(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def model(entry: Entry) -> tuple[list[Entry], str]:
-    """Return layers and output (a key) of a model's description. Raises `UnsupportedKerasLayer`."""
+    """Return layers and output (a key) of a model's description. Raises `UnsupportedLayer`."""
     kind, config = str(entry["class_name"]), entry["config"]
     if kind not in MODELS or (isinstance(config, Mapping) and "layers" not in config):
-        raise UnsupportedKerasLayer(f"a model of the class {kind}, which is a program of its own")
+        raise UnsupportedLayer(f"a model of the class {kind}, which is a program of its own")
     listed = config["layers"] if isinstance(config, Mapping) else config
     if kind == "Sequential":
         entries = chained(listed)
         return entries, f"{name_of(entries[-1])}#0"
     outputs = list(_histories(config["output_layers"]))
     if len(outputs) != 1:
-        raise UnsupportedKerasLayer("more than one output")
+        raise UnsupportedLayer("more than one output")
     return list(listed), outputs[0]
 
 
@@ -111,12 +112,12 @@ def last_activation(entries: Sequence[Entry], output: str) -> tuple[list[Entry],
     kind, config = str(entry["class_name"]), dict(entry["config"])
     ends = {"softmax", "sigmoid"}
     if kind in ("Softmax", "Activation"):
-        ending = "softmax" if kind == "Softmax" else kl.activation_name(config.get("activation"))
+        ending = "softmax" if kind == "Softmax" else activation_name(config.get("activation"))
         if ending in ends:
             ((inputs, _),) = list(_calls(entry))
             return list(entries), inputs[0], ending
     elif kind in ("Dense", "Conv2D"):
-        ending = kl.activation_name(config.get("activation"))
+        ending = activation_name(config.get("activation"))
         if ending in ends:
             changed = {**entry, "config": {**config, "activation": "linear"}}
             return [changed if e is entry else e for e in entries], output, ending
@@ -149,7 +150,7 @@ def _module(
         inner, output = model(entry)
         return build(inner, store.below(name, kind, place), output, findings)
     if kind in kl.CODE:
-        raise UnsupportedKerasLayer(f"the layer {name}, a {kind}: a program, which is not run")
+        raise UnsupportedLayer(f"the layer {name}, a {kind}: a program, which is not run")
     if kind == "TFOpLambda":
         kind = str(config.get("function", ""))
     if constants and kind in ARITHMETIC:
@@ -167,14 +168,14 @@ def _module(
     arrays = store.arrays(name, kind, config, place)
     try:
         return kl.layer(kind, config, arrays, findings.channels_last)
-    except UnsupportedKerasLayer as error:
-        raise UnsupportedKerasLayer(f"{error} ({name})") from None
+    except UnsupportedLayer as error:
+        raise UnsupportedLayer(f"{error} ({name})") from None
 
 
 def _arithmetic(kind: str, constant: Any) -> nn.Module:
     values = np.asarray(constant, "f8")
     if values.size not in (1, 3):
-        raise UnsupportedKerasLayer("arithmetic with a picture of numbers")
+        raise UnsupportedLayer("arithmetic with a picture of numbers")
     numbers = torch.from_numpy(values.reshape(-1))
     one, zero = torch.ones(1), torch.zeros(1)
     if kind in ("multiply", "divide"):
@@ -189,7 +190,7 @@ def _item(wanted: Any) -> nn.Module:
     step = last.get("step", last.get("config", {}).get("step")) if isinstance(last, Mapping) else 0
     if step == -1:
         return layers.ReverseChannels()
-    raise UnsupportedKerasLayer("a part cut out of a tensor")
+    raise UnsupportedLayer("a part cut out of a tensor")
 
 
 # -- inputs of layers -------------------------------------------------------------------------------

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from engine.networks.foreign import layers
+from engine.networks.foreign.keras_activations import activation, activation_name
 from engine.networks.foreign.keras_store import Arrays
+from engine.networks.foreign.unsupported import UnsupportedLayer
 
 Config = Mapping[str, Any]
 
@@ -24,40 +26,9 @@ NOTHING_TO_DO = {
 CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer"}
 """Layers that are programs."""
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "relu6": nn.ReLU6,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "silu": nn.SiLU,
-    "swish": nn.SiLU,
-    "gelu": nn.GELU,
-    "softplus": nn.Softplus,
-    "softsign": nn.Softsign,
-    "exponential": lambda: _Exponential(),
-    "hard_sigmoid": nn.Hardsigmoid,
-    "hard_silu": nn.Hardswish,
-    "hard_swish": nn.Hardswish,
-    "leaky_relu": lambda: nn.LeakyReLU(0.2),
-    "mish": nn.Mish,
-    "softmax": lambda: nn.Softmax(1),
-    "log_softmax": lambda: nn.LogSoftmax(1),
-}
-
-
-class _Exponential(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x.exp()
-
-
-class UnsupportedKerasLayer(Exception):
-    """A layer or setting without a counterpart here; the message names it."""
-
 
 def layer(kind: str, config: Config, arrays: Arrays, channels_last: bool) -> nn.Module:
-    """Return the module for a layer of class `kind`. Raises `UnsupportedKerasLayer`.
+    """Return the module for a layer of class `kind`. Raises `UnsupportedLayer`.
 
     `channels_last` says how the Keras model counts axes; the module takes (N, C, H, W) always.
     """
@@ -65,7 +36,7 @@ def layer(kind: str, config: Config, arrays: Arrays, channels_last: bool) -> nn.
         return nn.Identity()
     made = MAKERS.get(kind)
     if made is None:
-        raise UnsupportedKerasLayer(f"a layer of the class {kind}")
+        raise UnsupportedLayer(f"a layer of the class {kind}")
     module = made(config, arrays, channels_last)
     name = activation_name(config.get("activation"))
     if kind in ("Activation", "Softmax") or name == "linear":
@@ -77,24 +48,6 @@ def _part(module: nn.Module) -> str:
     return "conv" if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Sequential)) else "dense"
 
 
-def activation_name(value: Any) -> str:
-    """Return the name of an activation, as settings give it in several ways."""
-    if isinstance(value, Mapping):
-        inner = value.get("config")
-        value = inner.get("name") if isinstance(inner, Mapping) else inner or value["class_name"]
-        value = value or "linear"
-    return str(value or "linear").lower()
-
-
-def activation(name: str) -> nn.Module:
-    """Return the activation called `name`. Raises `UnsupportedKerasLayer`."""
-    if name == "linear":
-        return nn.Identity()
-    if name not in ACTIVATIONS:
-        raise UnsupportedKerasLayer(f"the activation {name}")
-    return ACTIVATIONS[name]()
-
-
 def _tensor(array: "np.ndarray[Any, Any]", *axes: int) -> nn.Parameter:
     turned = array.transpose(axes) if axes else array
     return nn.Parameter(torch.from_numpy(np.ascontiguousarray(turned)).float(), False)
@@ -102,7 +55,7 @@ def _tensor(array: "np.ndarray[Any, Any]", *axes: int) -> nn.Parameter:
 
 def _need(arrays: Arrays, role: str) -> "np.ndarray[Any, Any]":
     if role not in arrays:
-        raise UnsupportedKerasLayer(f"a layer whose {role} is missing from the file")
+        raise UnsupportedLayer(f"a layer whose {role} is missing from the file")
     return arrays[role]
 
 
@@ -140,7 +93,7 @@ def _depth_weight(kernel: "np.ndarray[Any, Any]") -> nn.Parameter:
 def _kernel(weight: nn.Parameter, config: Config, arrays: Arrays, groups: int) -> nn.Module:
     padding = config.get("padding", "valid")
     if padding not in ("same", "valid"):
-        raise UnsupportedKerasLayer(f"a convolution with the padding {padding}")
+        raise UnsupportedLayer(f"a convolution with the padding {padding}")
     kernel = (weight.shape[2], weight.shape[3])
     stride, dilation = _two(config.get("strides", 1)), _two(config.get("dilation_rate", 1))
     kind = nn.Conv2d
@@ -168,7 +121,7 @@ def _dense(_config: Config, arrays: Arrays, _last: bool) -> nn.Module:
 
 def _batch_norm(config: Config, arrays: Arrays, last: bool) -> nn.Module:
     if axis(config.get("axis", -1), last) != 1:
-        raise UnsupportedKerasLayer(f"a batch norm over the axis {config.get('axis')}")
+        raise UnsupportedLayer(f"a batch norm over the axis {config.get('axis')}")
     mean = _need(arrays, "moving_mean")
     module = nn.BatchNorm2d(len(mean), eps=float(config.get("epsilon", 1e-3)), device="meta")
     ones, zeros = np.ones_like(mean), np.zeros_like(mean)
@@ -231,7 +184,7 @@ def _combine(kind: str) -> "Callable[[Config, Arrays, bool], nn.Module]":
 
 def _concatenate(config: Config, _arrays: Arrays, last: bool) -> nn.Module:
     if axis(config.get("axis", -1), last) != 1:
-        raise UnsupportedKerasLayer(f"maps joined along the axis {config.get('axis')}")
+        raise UnsupportedLayer(f"maps joined along the axis {config.get('axis')}")
     return layers.Concat()
 
 
@@ -264,7 +217,7 @@ def _borders(value: Any) -> tuple[tuple[int, int], tuple[int, int]]:
 def _upsampling(config: Config, _arrays: Arrays, _last: bool) -> nn.Module:
     mode = config.get("interpolation", "nearest")
     if mode not in ("nearest", "bilinear"):
-        raise UnsupportedKerasLayer(f"upsampling by {mode}")
+        raise UnsupportedLayer(f"upsampling by {mode}")
     scale = tuple(float(n) for n in _two(config.get("size", 2)))
     return nn.Upsample(scale_factor=scale, mode=mode)
 
@@ -276,11 +229,11 @@ def _rescaling(config: Config, _arrays: Arrays, _last: bool) -> nn.Module:
 
 def _normalization(config: Config, arrays: Arrays, last: bool) -> nn.Module:
     if axis(config.get("axis", -1) or -1, last) != 1:
-        raise UnsupportedKerasLayer("a normalization of places instead of channels")
+        raise UnsupportedLayer("a normalization of places instead of channels")
     mean = arrays.get("mean", _plain(config.get("mean")))
     variance = arrays.get("variance", _plain(config.get("variance")))
     if mean is None or variance is None:
-        raise UnsupportedKerasLayer("a normalization without its mean and variance")
+        raise UnsupportedLayer("a normalization without its mean and variance")
     std = np.maximum(np.sqrt(np.asarray(variance, "f8").reshape(-1)), 1e-7)
     centre = np.asarray(mean, "f8").reshape(-1)
     scale, shift = (std, centre) if config.get("invert") else (1 / std, -centre / std)

@@ -43,9 +43,10 @@ def read(path: Path) -> Foreign:
     import warnings
 
     from engine.networks.foreign import onnx_graph
-    from engine.networks.foreign.onnx_cleaning import UnsupportedOnnxNode, clean
+    from engine.networks.foreign.onnx_cleaning import clean
     from engine.networks.foreign.onnx_weights import load
     from engine.networks.foreign.probing import takes_several
+    from engine.networks.foreign.unsupported import UnsupportedLayer
 
     model, weights = load(path)
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
@@ -57,7 +58,7 @@ def read(path: Path) -> Foreign:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the library, about what exporters do
             network = onnx_graph.build(made, opset, last, weights.release)
-    except UnsupportedOnnxNode as error:
+    except UnsupportedLayer as error:
         raise BadInput(f"{path} is an ONNX network with {error}; it cannot be used") from error
     except (KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError) as error:
         raise BadInput(f"{path} is an ONNX network that contradicts itself: {error}") from error
@@ -108,7 +109,7 @@ def _input_shape(model: Any) -> tuple[int, ...]:
 def _with_scores(network: "Graph", size: int, path: Path) -> "tuple[Graph, int]":
     """Return the network so that it ends in (N, classes), if it ends in scores at all."""
     from engine.networks.foreign.graph import Graph, GraphNode
-    from engine.networks.foreign.onnx_layers import Scores
+    from engine.networks.foreign.onnx_modules import Scores
     from engine.networks.foreign.probing import classes_of, given_by
 
     given = given_by(network, size, path)

@@ -20,17 +20,17 @@ from torch.overrides import TorchFunctionMode
 
 from engine.networks.contents import nothing
 from engine.networks.foreign.graph import Graph, GraphNode
-from engine.networks.foreign.onnx_cleaning import Clean, UnsupportedOnnxNode
-from engine.networks.foreign.onnx_layers import (
+from engine.networks.foreign.onnx_cleaning import Clean
+from engine.networks.foreign.onnx_layers import linear, own
+from engine.networks.foreign.onnx_modules import (
     ChannelsLast,
     FirstOutput,
     PickOutput,
     Reshaped,
     WithConstants,
-    linear,
-    own,
     taken,
 )
+from engine.networks.foreign.unsupported import UnsupportedLayer
 
 
 class _Unfilled(TorchFunctionMode):
@@ -49,7 +49,7 @@ def build(
 ) -> Graph:
     """Return the network of a clean graph, with copies of its weights.
 
-    `release` is called whenever what was read is no longer needed. Raises `UnsupportedOnnxNode` for
+    `release` is called whenever what was read is no longer needed. Raises `UnsupportedLayer` for
     operations that have no counterpart.
     """
     nodes = _needed(made)
@@ -67,7 +67,7 @@ def build(
                 ours = own(node, made.constants, release)
                 operations.append(_theirs(node, made, opset) if ours is None else ours)
     except (NotImplementedError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise UnsupportedOnnxNode(f"an operation that cannot be built ({error})") from error
+        raise UnsupportedLayer(f"an operation that cannot be built ({error})") from error
     for node, operation in _with_biases(nodes, operations, made):
         steps += _steps(node, operation, made, channels_last, release)
     return Graph(steps, source, made.output)
@@ -128,7 +128,7 @@ def _steps(
     from onnx2pytorch.constants import MULTIOUTPUT_LAYERS, STANDARD_LAYERS
 
     if isinstance(operation, functools.partial) or not isinstance(operation, nn.Module):
-        raise UnsupportedOnnxNode(f"the operation {node.op_type}")
+        raise UnsupportedLayer(f"the operation {node.op_type}")
     inside = list(operation.modules())
     standard = any(isinstance(m, STANDARD_LAYERS) for m in inside)
     names = [n for n in node.input if n]
@@ -159,7 +159,7 @@ def _only_inference(node: Any) -> None:
     """Take off what the library does not know and inference does not need."""
     kept = [a for a in node.attribute if a.name in ("epsilon", "momentum")]
     if any(a.name == "training_mode" and a.i for a in node.attribute):
-        raise UnsupportedOnnxNode("a batch norm in training mode")
+        raise UnsupportedLayer("a batch norm in training mode")
     del node.attribute[:]
     node.attribute.extend(kept)
 

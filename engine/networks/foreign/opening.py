@@ -1,4 +1,4 @@
-"""Networks described by their own file or by a name in another library: from the file to a card."""
+"""Networks described by their own file or by another library: from the file to a card."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -6,31 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput
+from engine.networks import catalogue
 from engine.networks.card import Card, Preprocessing
+from engine.networks.fingerprints import torchvision_table
 from engine.networks.foreign import caffe, keras, onnx, timm
+from engine.networks.foreign.by_name import FORMATS, TIMM
 from engine.networks.foreign.network import Foreign
 
 if TYPE_CHECKING:
     from engine.networks.identify import Identified
-
-FORMATS = {
-    "keras": "the network in a Keras file",
-    "onnx": "the network in an ONNX file",
-    "caffe": "the network in a Caffe model",
-}
-"""Names that mean whatever a file of that format describes."""
-SUFFIXES = (".onnx", ".h5", ".hdf5", ".keras")
-
-
-def is_foreign(architecture: str) -> bool:
-    """Tell whether a card's architecture is described outside of this program."""
-    return architecture in FORMATS or architecture.startswith(timm.PREFIX)
-
-
-def card(architecture: str) -> Card:
-    """Return the card of a foreign architecture before anything is known of its weights."""
-    title = FORMATS.get(architecture) or f"{architecture.removeprefix(timm.PREFIX)} (timm)"
-    return Card(name=architecture, title=title, architecture=architecture)
 
 
 def open_foreign(path: Path, architecture: str = "") -> Foreign | None:
@@ -40,7 +24,7 @@ def open_foreign(path: Path, architecture: str = "") -> Foreign | None:
     without "timm/"), or nothing. Raises `BadInput` for damaged files, for networks that cannot be
     built, and where a library is missing.
     """
-    asked = architecture.removeprefix(timm.PREFIX)
+    asked = architecture.removeprefix(TIMM)
     start = _start(path)
     if keras.is_keras(path, start):
         return keras.read(path)
@@ -48,7 +32,7 @@ def open_foreign(path: Path, architecture: str = "") -> Foreign | None:
         return onnx.read(path)
     if path.suffix.lower() == ".caffemodel":
         return None if _ours(path) else caffe.read(path)
-    if architecture.startswith(timm.PREFIX) or (asked and not _built_in(asked)):
+    if architecture.startswith(TIMM) or (asked and not _built_in(asked)):
         if asked in FORMATS:
             raise BadInput(f"{path} is not of the kind {asked!r}")
         return timm.read(path, asked, *_tensors(path))
@@ -89,8 +73,6 @@ def _start(path: Path) -> bytes:
 
 
 def _built_in(name: str) -> bool:
-    from engine.networks import catalogue
-
     return name in catalogue.built_in_names() or name == "transformer_net"
 
 
@@ -124,8 +106,6 @@ def described(
     base: Card, found: Foreign, preprocessing: tuple[Preprocessing, str] | None = None
 ) -> Card:
     """Return `base` with what is known of the network: layers, classes, preprocessing."""
-    from engine.networks.catalogue import with_stages
-    from engine.networks.fingerprints import torchvision_table
     from engine.networks.foreign.probing import channels_of, stages
 
     prepared, reason = preprocessing or (found.preprocessing, found.reason)
@@ -146,8 +126,6 @@ def described(
         interpolation=found.interpolation,
     )
     if found.stands_for:
-        from engine.networks import catalogue
-
         own = catalogue.built_in(found.stands_for)
         return replace(
             made,
@@ -157,7 +135,7 @@ def described(
             dream_layers=own.dream_layers,
         )
     depths = stages(found.module, found.input_size)
-    return with_stages(made, depths) if depths else made
+    return catalogue.with_stages(made, depths) if depths else made
 
 
 def description(found: Foreign, made: Card) -> str:

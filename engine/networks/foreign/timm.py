@@ -15,6 +15,7 @@ from engine.errors import BadInput, Mention
 from engine.networks.card import IMAGENET, Preprocessing
 from engine.networks.contents import nothing
 from engine.networks.fingerprints import IGNORED
+from engine.networks.foreign.by_name import TIMM
 from engine.networks.foreign.configuration import Configuration, beside, from_timm
 from engine.networks.foreign.extras import needs
 from engine.networks.foreign.network import Foreign
@@ -23,8 +24,6 @@ from engine.networks.formats.mapped import copied
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-PREFIX = "timm/"
-"""What stands before a name of timm's where it is a network's name here."""
 
 SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt", ".tar")
 
@@ -96,7 +95,7 @@ def read(
     size = (found.input_size if found and found.input_size else own.input_size) or 224
     labels = found.classes if found and len(found.classes) == classes else ()
     return Foreign(
-        f"{PREFIX}{name}",
+        f"{TIMM}{name}",
         f"{base} (timm)",
         network,
         preprocessing,

@@ -11,7 +11,7 @@ from engine.attribution import grad_cam, saliency
 from engine.attribution.unit import Unit
 from engine.networks.card import Card, Preprocessing
 from engine.networks.fitting import last_map
-from engine.networks.layouts import FIRST, LAST
+from engine.networks.layout import FIRST, LAST
 from engine.networks.network import Network
 from engine.networks.tracing import trace, without_memory
 from engine.objectives import gram_matrix

@@ -1,0 +1,60 @@
+"""How a layer's output lies in memory, and how it is spoken of: maps always as (N, C, H, W)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+FIRST = ("n", "c", "h", "w")
+LAST = ("n", "h", "w", "c")
+TOKENS = ("n", "t", "c")
+TURNED = ("n", "c", "t")
+SPLIT = {FIRST: ("n", "c", "h", "y", "w", "x"), LAST: ("n", "h", "y", "w", "x", "c")}
+"""Maps cut into rectangles: h and w count these, y and x the places in one."""
+MERGED = {"hy": "h", "wx": "w"}
+"""What the four become again; beside channels, in whatever order, they are channels."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a layer's output lies in memory's order of axes."""
+
+    axes: tuple[str, ...] | None = None
+    """`FIRST`, `LAST`, `TOKENS` or another order of them; None where it could not be told."""
+    grid: tuple[int, int] | None = None
+    """Of tokens: the rows and columns of patches that they stand for."""
+    before: int = 0
+    """Of tokens: how many stand before those of the patches (a class token)."""
+
+    def spoken(self, output: Tensor) -> Tensor:
+        """Return `output` as it is spoken of: maps, and tokens of patches, as (N, C, H, W).
+
+        Other tokens stay (N, T, C); four axes that are no map (tokens in windows) become that.
+        """
+        if output.dim() == 3 and self.grid is not None and self.axes in (TOKENS, TURNED):
+            height, width = self.grid
+            tokens = output if self.axes == TOKENS else output.mT
+            patches = tokens[:, self.before : self.before + height * width]
+            return patches.mT.unflatten(2, self.grid)
+        if output.dim() != 4 or self.axes == FIRST:
+            return output
+        if self.axes is None:
+            return output.flatten(1, 2)
+        return output.permute([self.axes.index(axis) for axis in FIRST])
+
+    def unspoken(self, spoken: Tensor, output: Tensor) -> Tensor:
+        """Return what became of `spoken(output)` in the form of `output`.
+
+        Tokens that stand for no patch are taken from there.
+        """
+        if output.dim() == 3 and self.grid is not None and self.axes in (TOKENS, TURNED):
+            tokens = output if self.axes == TOKENS else output.mT
+            patches = spoken.flatten(2).mT
+            behind = self.before + patches.shape[1]
+            tokens = torch.cat([tokens[:, : self.before], patches, tokens[:, behind:]], 1)
+            return tokens if self.axes == TOKENS else tokens.mT
+        if output.dim() != 4 or self.axes == FIRST:
+            return spoken
+        if self.axes is None:
+            return spoken.view_as(output)
+        return spoken.permute([FIRST.index(axis) for axis in self.axes])
