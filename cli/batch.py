@@ -36,6 +36,8 @@ GLANCE_SECONDS = 0.1
 """Between two looks at what the workers have done."""
 MOST_DEATHS = 6
 """So many workers may die one after the other, without a job ending, before the batch gives up."""
+ALONE_SECONDS = 5.0
+"""Without a worker, before a person is told how to start one."""
 GRACE_SECONDS = 10.0
 """For workers to end after the second request."""
 
@@ -172,7 +174,7 @@ class BatchRun:
         from engine.work.cluster.run import ClusterRun, topic_of
 
         interrupt = Interrupt(self.quiet, "stopping; Ctrl-C again stops at once")
-        left, told_alone = 0, False
+        left, alone_since = 0, time.monotonic()
         with (
             handled(interrupt),
             self._bar() as bar,
@@ -186,10 +188,11 @@ class BatchRun:
             more = True
             while more and not interrupt.asked:
                 more = work.step()
-                if not work.workers and not told_alone and not self.quiet:
-                    told_alone = True
+                alone_since = time.monotonic() if work.workers else alone_since
+                if time.monotonic() - alone_since > ALONE_SECONDS and not self.quiet:
+                    alone_since = float("inf")  # until there is somebody again
                     say(
-                        f"no worker has come to {scheduler.address} yet: start one with "
+                        f"there is no worker at {scheduler.address}: start one with "
                         f"{program()} worker {scheduler.address}"
                     )
                 began = time.monotonic()

@@ -26,11 +26,7 @@ def run(options: Any) -> int:
     where = read_address(options.address, options)
     from engine.work.cluster.offering import offer
 
-    def ready(devices: list[str]) -> None:
-        if not options.quiet:
-            say(f"making pictures for {where.address} ({', '.join(devices)}); Ctrl-C ends it")
-
     ending = _Ending()
     with handled(ending):
-        offer(where, ready, lambda: bool(ending.number))
+        offer(where, (lambda _: None) if options.quiet else say, lambda: bool(ending.number))
     return 128 + ending.number if ending.number else 0

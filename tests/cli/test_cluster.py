@@ -16,7 +16,7 @@ import torch
 from engine.job import Inputs, Job
 from engine.networks.architectures.slim_vgg import slim_vgg
 from engine.techniques.deep_dream import DeepDream
-from engine.work.cluster import connection
+from engine.work.cluster import connection, offering
 from engine.work.cluster.address import scheduler_address
 from engine.work.cluster.connection import Connection
 from engine.work.cluster.run import ClusterRun, topic_of
@@ -273,6 +273,7 @@ def test_nobody_answers(
     in_process: Program, folder: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(offering, "CONNECT_SECONDS", 0.5)
     write_jobs(folder, dream("photos/0.png", 2))
     done = in_process("batch", "jobs.json", "-o", "out", "--scheduler", "tcp://127.0.0.1:9")
     assert done.returncode == 2

@@ -9,8 +9,8 @@ import operator
 import pkgutil
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,7 @@ from engine.work.cluster.address import SchedulerAddress, check_dask, quiet_dask
 from engine.work.cluster.networks import SentNetwork, parts_of
 
 CONNECT_SECONDS = 10.0
-"""To a scheduler that answers; a dead one is given up then."""
-GIVE_UP_SECONDS = 60.0
-"""Without a scheduler, before work that was under way is given up."""
+"""For a scheduler to answer, at first and whenever it is gone; then it is given up."""
 LOOK_SECONDS = 1.0
 """Between two looks at who works there."""
 FETCH_SECONDS = 20.0
@@ -72,7 +70,7 @@ class Connection:
         self._deaths: list[str] = []
         self._lock = threading.Lock()
         self._workers: list[ClusterWorker] = []
-        self._looked = self._lost_at = 0.0
+        self._looked = 0.0
         try:
             self._client = Client(
                 where.address, security=security, timeout=CONNECT_SECONDS, set_as_default=False,
@@ -99,17 +97,12 @@ class Connection:
 
     def lost(self) -> bool:
         """Whether there is no connection just now. Raises `SchedulerLost` when that lasts too long."""
-        if self._client.status == "running":
-            self._lost_at = 0.0
-            return False
-        now = time.monotonic()
-        self._lost_at = self._lost_at or now
-        if self._client.status == "closed" or now - self._lost_at > GIVE_UP_SECONDS:
+        if self._client.status == "closed":
             raise SchedulerLost(
                 f"the scheduler at {self.where.address} does not answer any more: when it does,"
                 " start again to go on"
             )
-        return True
+        return bool(self._client.status != "running")
 
     def wait(self, seconds: float) -> None:
         """Wait until something has happened, at most so long."""
@@ -168,15 +161,15 @@ class Connection:
     # -- jobs -----------------------------------------------------------------------------
 
     def published(self) -> set[str]:
-        """Return the keys of our jobs that the scheduler holds."""
-        return {
-            str(name) for name in self._client.list_datasets() if str(name).startswith(self.topic)
-        }
+        """Return the keys of our jobs that the scheduler holds. Raises `ConnectionError`."""
+        with _asking():
+            names = map(str, self._client.list_datasets())
+        return {name for name in names if name.startswith(self.topic)}
 
     def send(
         self, jobs: Mapping[str, tuple[bytes, str]], preferred: Mapping[str, str]
     ) -> dict[str, Any]:
-        """Send jobs; return their futures.
+        """Send jobs; return their futures. Raises `ConnectionError`.
 
         Args:
             jobs: bytes and device, by key.
@@ -185,27 +178,31 @@ class Connection:
         from dask.task_spec import Task
 
         futures = {}
-        for key, (data, device) in jobs.items():
-            resources = {DEVICE: 1}
-            if device in ("cuda", "mps"):
-                resources[f"{DEVICE}-{device}"] = 1
-            rather: dict[str, Any] = {}
-            if key in preferred:
-                rather = {"workers": [preferred[key]], "allow_other_workers": True}
-            # The name is looked up on the worker: the scheduler would have to import a function.
-            futures[key] = self._watched(
-                self._client.submit(
+        with _asking():
+            for key, (data, device) in jobs.items():
+                resources = {DEVICE: 1}
+                if device in ("cuda", "mps"):
+                    resources[f"{DEVICE}-{device}"] = 1
+                rather: dict[str, Any] = {}
+                if key in preferred:
+                    rather = {"workers": [preferred[key]], "allow_other_workers": True}
+                # The name is looked up on the worker: the scheduler would have to import a function.
+                future = self._client.submit(
                     operator.call, Task(None, pkgutil.resolve_name, on_worker.MAKE), data,
                     key=key, resources=resources, pure=False, **rather,
-                )
-            )  # fmt: skip
-        if futures:
-            self._client.publish_dataset(**futures, override=True)
+                )  # fmt: skip
+                futures[key] = self._watched(future)
+            if futures:
+                self._client.publish_dataset(**futures, override=True)
         return futures
 
     def adopt(self, key: str) -> Any:
-        """Return the future of a job that the scheduler holds; None: it holds it no more."""
-        found = self._client.get_dataset(key, default=None)
+        """Return the future of a job that the scheduler holds; None: it holds it no more.
+
+        Raises `ConnectionError`.
+        """
+        with _asking():
+            found = self._client.get_dataset(key, default=None)
         return None if found is None else self._watched(found)
 
     def _watched(self, future: Any) -> Any:
@@ -258,6 +255,15 @@ class Connection:
         said = "".join(map(str, answers.values()))
         if said:
             raise PareidoliaError(f"{sent.file} could not be sent to a worker: {said}")
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Turn whatever Dask raises when it cannot reach its scheduler into `ConnectionError`."""
+    try:
+        yield
+    except Exception as error:
+        raise ConnectionError(f"the scheduler does not answer ({error!r})") from error
 
 
 def _worker(address: str, known: Mapping[str, Any]) -> ClusterWorker:

@@ -15,6 +15,8 @@ from engine.work.cluster.address import SchedulerAddress, check_dask, quiet_dask
 from engine.work.cluster.connection import CONNECT_SECONDS, DEVICE
 from engine.work.cluster.networks import store
 
+AGAIN_SECONDS = 1.0
+"""For each try to reach a scheduler that has gone, and between two of them."""
 GRACE_SECONDS = 5.0
 """For a process to end by itself."""
 
@@ -41,43 +43,56 @@ def _may_have_gpu() -> bool:
     return True
 
 
-def offer(
-    where: SchedulerAddress, ready: Callable[[list[str]], None], ended: Callable[[], bool]
-) -> None:
-    """Make pictures for a scheduler until `ended` says so; `ready` is told what is offered.
+def offer(where: SchedulerAddress, said: Callable[[str], None], ended: Callable[[], bool]) -> None:
+    """Make pictures for a scheduler until `ended` says so, also when it ends and comes back.
 
-    Raises `BadInput`, and `PareidoliaError` when no scheduler answers.
+    Args:
+        where: the scheduler.
+        said: is told in a sentence what is offered, and when the scheduler has gone.
+        ended: asked often.
+
+    Raises:
+        BadInput: Dask or a file for TLS is missing.
+        PareidoliaError: no scheduler answers in the beginning.
     """
     check_dask()
     quiet_dask()
-    asyncio.run(_offer(where, ready, ended))
+    asyncio.run(_offer(where, said, ended))
 
 
 async def _offer(
-    where: SchedulerAddress, ready: Callable[[list[str]], None], ended: Callable[[], bool]
+    where: SchedulerAddress, said: Callable[[str], None], ended: Callable[[], bool]
 ) -> None:
-    from distributed.comm.core import connect
-
     security = where.security()
-    try:
-        comm = await connect(
-            where.address, timeout=CONNECT_SECONDS, **security.get_connection_args("worker")
-        )
-        await comm.close()
-    except Exception as error:
+    if not await _answers(where, security, CONNECT_SECONDS):
         raise PareidoliaError(
             f"no scheduler answers at {where.address}: start one there (dask scheduler), or check the"
             " address and the certificates"
-        ) from error
+        )
     store().mkdir(parents=True, exist_ok=True)
     offered = devices()
-    async with AsyncExitStack() as stack:
-        nannies = [await _begun(stack, where, security, device) for device in offered]
-        ready(offered)
-        while not ended():
-            if any(nanny.status.name in ("closed", "failed") for nanny in nannies):
-                raise PareidoliaError(f"the scheduler at {where.address} has ended")
-            await asyncio.sleep(0.1)
+    while not ended():
+        async with AsyncExitStack() as stack:
+            nannies = [await _begun(stack, where, security, device) for device in offered]
+            said(f"making pictures for {where.address} ({', '.join(offered)}); Ctrl-C ends it")
+            while not ended() and not any(n.status.name in ("closed", "failed") for n in nannies):
+                await asyncio.sleep(0.1)
+        if not ended():
+            said(f"the scheduler at {where.address} has ended: waiting for it")
+        while not ended() and not await _answers(where, security, AGAIN_SECONDS):
+            await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def _answers(where: SchedulerAddress, security: Any, seconds: float) -> bool:
+    from distributed.comm.core import connect
+
+    arguments = security.get_connection_args("worker")
+    try:
+        comm = await connect(where.address, timeout=seconds, **arguments)
+        await comm.close()
+    except Exception:  # Dask's, tornado's and the system's own ways
+        return False
+    return True
 
 
 async def _begun(stack: AsyncExitStack, where: SchedulerAddress, security: Any, device: str) -> Any:

@@ -134,6 +134,12 @@ class ClusterRun:
         """
         if self.connection.lost():
             return True
+        try:
+            return self._step()
+        except ConnectionError:
+            return True  # lost just now: what was under way is looked for when it is there again
+
+    def _step(self) -> bool:
         self.workers = self.connection.workers()
         self._bury()
         self._look()
@@ -167,18 +173,26 @@ class ClusterRun:
         """Send as much as there is room for; return whether jobs still wait."""
         batch: dict[str, tuple[bytes, str]] = {}
         chosen: dict[str, _Sent] = {}
-        for _ in range(self._room()):
-            job = self._claimed()
-            if job is None:
-                break
-            try:
-                self._prepare(job, batch, chosen)
-            except PareidoliaError as error:
-                self._fail(job, error, error.exit_code)
-            self.changed(job)
-        for key, future in self.connection.send(batch, {}).items():
-            chosen[key].future = future
-            self._sent[key] = chosen[key]
+        try:
+            for _ in range(self._room()):
+                job = self._claimed()
+                if job is None:
+                    break
+                try:
+                    self._prepare(job, batch, chosen)
+                except PareidoliaError as error:
+                    self._fail(job, error, error.exit_code)
+                except ConnectionError:
+                    self.queue.release(job, self.claimant)
+                    raise
+                self.changed(job)
+            for key, future in self.connection.send(batch, {}).items():
+                chosen[key].future = future
+                self._sent[key] = chosen[key]
+        except ConnectionError:
+            for sent in chosen.values():
+                self.queue.release(sent.job, self.claimant)
+            raise
         return self.queue.waits()
 
     def _claimed(self) -> QueuedJob | None:
@@ -238,7 +252,11 @@ class ClusterRun:
         key = f"{self.connection.topic}-{secrets.token_hex(8)}"
         self.queue.sent(sent.job, self.claimant, key)
         preferred = {key: near} if any(w.address == near for w in self.workers) else {}
-        futures = self.connection.send({key: (data, sent.recipe["device"])}, preferred)
+        try:
+            futures = self.connection.send({key: (data, sent.recipe["device"])}, preferred)
+        except ConnectionError:
+            self.queue.release(sent.job, self.claimant)
+            raise
         self._sent[key] = _Sent(sent.job, sent.recipe, key, futures[key], sent.losses)
 
     # -- looking --------------------------------------------------------------------------
@@ -314,7 +332,11 @@ class ClusterRun:
         """Send a job again whose result there will never be, unless that happens too often."""
         sent.losses += 1
         if sent.future.status in ("cancelled", "lost"):  # perhaps with the connection only
-            again = self.connection.adopt(sent.key)
+            try:
+                again = self.connection.adopt(sent.key)
+            except ConnectionError:
+                self.queue.release(sent.job, self.claimant)
+                raise
             if again is not None:
                 self._sent[sent.key] = replace(sent, future=again)
                 return
