@@ -1,5 +1,6 @@
 """The door: no arguments open the window; a sub-command runs the same engine without a screen."""
 
+import gc
 import os
 import sys
 
@@ -28,6 +29,8 @@ def _chosen() -> int:
 
     argv = sys.argv[1:]
     if argv:
+        if not {"-h", "--help"}.isdisjoint(argv):
+            gc.disable()  # it ends sooner than there is anything to collect
         return run(argv)
     if not has_display():
         return without_a_command()

@@ -64,8 +64,8 @@ class Job:
     network: str = "slim_vgg"
     weights: str | None = None
     size: int | None = setting(
-        512, "Size", "Long side of the result, or of each of its pictures where there is one per class "
-        "or channel. photo: as large as the photo.",
+        512, "Size", "Long side of the result; of class visualization, activation maximization and "
+        "Langevin sampling, of each of its pictures. photo: as large as the photo.",
         low=1, high=65536, step=64, unit="px", log=True, group="Output", by_itself="photo",
     )  # fmt: skip
     seed: int = setting(

@@ -140,7 +140,8 @@ def feature_inversion(work: Path) -> Path:
 
 def langevin(work: Path) -> Path:
     """Four chains of one class."""
-    return make(work, "langevin", "--class", "sunflower", "--chains", 4, "--size", 96)
+    options = ("--class", "sunflower", "--prior-step", 0.0001, "--chains", 4, "--size", 96)
+    return make(work, "langevin", *options)
 
 
 def adversarial(work: Path) -> Path:

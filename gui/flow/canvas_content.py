@@ -53,6 +53,8 @@ class CanvasContent(QObject):
         """What the pictures of the run's sheet are."""
         self._size: QSize | None = None
         self.original: str | None = None
+        self._divided = False
+        """Whether before and after were compared before two results were."""
         self._wants_content = False
         self._wanted_input = ""
         self._before_live: tuple[CanvasPicture | None, QSize, str | None] = (None, QSize(), None)
@@ -110,9 +112,16 @@ class CanvasContent(QObject):
             lacks = missing(self._studio.job)
             self._canvas.set_hint(lacks or self.tr("Press Run (F5) to make a picture"))
 
+    def _compare_with_content(self) -> None:
+        """Take the run's own photo as the one before, unless it is that already."""
+        if self.original != self.run_content or self._canvas.compare_names is not None:
+            self._compare_with(self.run_content)
+
     def _compare_with(self, path: str | None) -> None:
         """Take a photo as the one before; it may still have to be opened."""
         self.original = path
+        if self._canvas.compare_names is not None:  # so does the divider end that came with them
+            self._canvas.set_compare(self._divided)
         self._canvas.set_compare_names(None)
         opened = self._pictures.get(path) if path else None
         self._canvas.set_original(opened.image if opened and not opened.problem else None)
@@ -121,21 +130,21 @@ class CanvasContent(QObject):
         """Show the newest picture of the run."""
         height, width = shown.size
         self._wants_content = False
-        if self.original != self.run_content:
-            self._compare_with(self.run_content)
+        self._compare_with_content()
         self._size = QSize(width, height)
         self._put_made(CanvasPicture("frame", shown.image, shown.iteration, raw=shown.image))
 
     def show_result(self, image: QImage, result: RunResult) -> None:
         """Show the result of a run that is not the one of the timeline."""
         self._wants_content = False
-        if self.original != self.run_content:
-            self._compare_with(self.run_content)
+        self._compare_with_content()
         self._size = QSize(result.picture.width, result.picture.height)
         self._put_made(CanvasPicture("frame", image, result.iteration, raw=image))
 
     def compare_with_image(self, image: QImage, names: tuple[str, str]) -> None:
         """Let an image be the one before, until another run or picture is shown."""
+        if self._canvas.compare_names is None:
+            self._divided = self._canvas.compare()
         self.original = None
         self._canvas.set_original(image)
         self._canvas.set_compare_names(names)
@@ -144,8 +153,7 @@ class CanvasContent(QObject):
     def show_moment(self, moment: Moment) -> None:
         """Show a moment of the run's history."""
         self._wants_content = False
-        if self.original != self.run_content:
-            self._compare_with(self.run_content)
+        self._compare_with_content()
         self._put_made(CanvasPicture("moment", moment.image, moment.iteration, raw=moment.image))
 
     def _put_made(self, canvas_picture: CanvasPicture) -> None:

@@ -96,6 +96,7 @@ class DialogsFlow(QObject):
     def preferences(self) -> None:
         """Edit and apply the preferences."""
         dialog = PreferencesDialog(self.window.session.preferences, self.window)
+        self.window.help_flow.serve(dialog, "window.md#preferences")
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self.window.session.preferences = dialog.preferences
             self.window.apply_preferences()
@@ -134,6 +135,7 @@ class DialogsFlow(QObject):
         """Open the command palette and do what is taken from it."""
         w = self.window
         palette = CommandPalette(commands_in(w), w)
+        w.help_flow.serve(palette, "window.md#shortcuts")
         middle = w.mapToGlobal(QPoint((w.width() - palette.width()) // 2, 80))
         palette.move(middle)
         palette.exec()
@@ -146,6 +148,7 @@ class DialogsFlow(QObject):
     def shortcuts(self) -> None:
         """Show all shortcuts."""
         sheet = ShortcutSheet(self.window)
+        self.window.help_flow.serve(sheet, "window.md#shortcuts")
         sheet.exec()
         sheet.deleteLater()
 

@@ -4,8 +4,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Slot
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QDockWidget, QWidget
+from PySide6.QtGui import QAction, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QDockWidget,
+    QWidget,
+)
 
 from engine.errors import BadInput
 from gui.help import pages
@@ -30,6 +37,18 @@ class HelpFlow(QObject):
     def bind(self, action: QAction) -> None:
         """Let F1 work in dialogs that lie beside the window, too."""
         action.setShortcutContext(Qt.ShortcutContext.ApplicationShortcut)
+
+    def serve(self, dialog: QDialog, place: str) -> None:
+        """Let F1 open a place of the guide over a dialog that holds the rest of the program up."""
+
+        def show() -> None:
+            guide = dialog.findChild(HelpWindow) or HelpWindow(dialog)
+            guide.show()
+            guide.show_place(place)
+
+        from gui.dialogs.help import HelpWindow
+
+        QShortcut(QKeySequence(Qt.Key.Key_F1), dialog).activated.connect(show)
 
     @Slot()
     def here(self) -> None:

@@ -140,8 +140,10 @@ class LiveMapsFlow(QObject):
         self._drop_what_is_over(question)
         if looked and not self.awaited:
             self.patience.start()
-        self._newest, self.awaited = question, looked
+        before, self._newest, self.awaited = self._newest, question, looked
         self.maps.ask(question)
+        if before is not None and before.request.methods != methods:
+            self._tell()  # at once, though what is under way takes until its next step to end
 
     # -- what is no longer true -----------------------------------------------------------
 

@@ -279,6 +279,24 @@ def paint_mark(line: pg.InfiniteLine, back: str, front: str) -> None:
     line.label.fill = pg.mkBrush(fill)
 
 
+def thin_labels(lines: list[pg.InfiniteLine], low: float, high: float, width: float) -> None:
+    """Hide the names of marks that would lie over the name before, of marks named at one height.
+
+    Args:
+        lines: from left to right.
+        low: the first iteration in view.
+        high: the last one.
+        width: of the view, in pixels.
+    """
+    ends: dict[float, float] = {}
+    for line in lines:
+        place, height = (line.value() - low) / max(high - low, 1e-9) * width, line.label.orthoPos
+        free = bool(place >= ends.get(height, -math.inf))
+        line.label.setVisible(free)
+        if free:
+            ends[height] = place + line.label.boundingRect().width()
+
+
 def moved(key: Qt.Key, at: int, page: int, last: int) -> int:
     """Return the place, 0 to `last`, to which a key moves the cursor from `at`."""
     wanted = {

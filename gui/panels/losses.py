@@ -27,6 +27,7 @@ from gui.panels.loss_plot import (
     linear_part,
     moved,
     paint_mark,
+    thin_labels,
 )
 
 LIGHT = ("#ffffff", "#202020")
@@ -257,6 +258,7 @@ class LossPanel(QWidget):
             if on:
                 pixels, log = int(self._view.width()), self._log.isChecked()
                 curve.setData(*self._series[term].thinned(low, high, pixels, log))
+        thin_labels([line for _, _, line in self.marks], low, high, self._view.width())
 
     # ------------------------------------------------------------ the cursor
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QImage, QTextBlock, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QApplication, QCheckBox, QWidget
 from pytestqt.qtbot import QtBot
@@ -191,3 +191,20 @@ def test_a_link_to_a_page_that_is_not_there_says_so(guide: HelpWindow) -> None:
 def test_the_guide_is_where_the_program_is() -> None:
     assert (pages.DOCS / "figures").is_dir()
     assert Path(pages.DOCS).is_absolute()
+
+
+def test_f1_in_a_modal_dialog_opens_the_guide_over_it(window: MainWindow, qtbot: QtBot) -> None:
+    found: list[str] = []
+
+    def look() -> None:
+        dialog = QApplication.activeModalWidget()
+        assert dialog is not None
+        qtbot.keyClick(dialog, Qt.Key.Key_F1)
+        guide = dialog.findChild(HelpWindow)
+        if guide is not None and guide.isVisible():
+            found.append(guide.browser.toPlainText())
+        dialog.close()
+
+    QTimer.singleShot(200, look)
+    window.dialogs.preferences()
+    assert found and "how many processor threads" in found[0]

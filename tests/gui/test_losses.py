@@ -9,6 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from gui.panels.loss_plot import LogAxis, Series
 from gui.panels.losses import COLOURS, DARK, LIGHT, LossPanel
+from tests.gui.stories import until
 
 
 @pytest.fixture
@@ -366,3 +367,17 @@ def test_labels_of_a_symmetric_scale_are_right(
     np.testing.assert_allclose(
         np.sign(values) * np.log10(1 + np.abs(values) / linear), shown, atol=1e-4
     )
+
+
+def test_names_of_scales_never_lie_over_each_other(panel: LossPanel, qtbot: QtBot) -> None:
+    panel.add([(i, {"total": 1.0 / i}) for i in range(1, 101)])
+    for iteration in (1, 3, 50, 52):
+        panel.mark_scale(iteration, "256 × 192")
+    panel.mark_change(2, "style 3")
+    panel.resize(900, 300)
+    panel.resize(480, 160)
+    QApplication.processEvents()
+    panel.add([(101, {"total": 0.01})])
+    until(qtbot, lambda: not panel.marks[1][2].label.isVisible())
+    seen = [line.label.isVisible() for _, _, line in panel.marks]
+    assert seen == [True, False, True, False, True], "what was changed is named further down"

@@ -198,6 +198,7 @@ def test_two_results_are_compared(
     window.canvas.grab()
     window.canvas_content.show_content()
     assert window.canvas.compare_names is None, "the photo is what is compared with again"
+    assert not window.canvas.compare(), "the divider went with what it divided"
 
 
 def test_each_result_keeps_how_it_was_finished(
