@@ -13,8 +13,9 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
 SOAK_ARGS ?=
+FUZZ_ARGS ?=
 
-.PHONY: help run install test coverage bench chaos soak bench-cluster bench-gui screens networks-table formats-table docs docs-figures imports-drawing lint constraints clean
+.PHONY: help run install test coverage bench chaos fuzz soak bench-cluster bench-gui screens networks-table formats-table docs docs-figures imports-drawing lint constraints clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -56,6 +57,10 @@ chaos: ## kill a batch and the window 200 times in all, and see that nothing is 
 	$(SETUP) --extra test --qt
 	@$(VENV)/python -m tests.benchmarks.chaos $(CHAOS_ARGS)
 	@QT_QPA_PLATFORM=$${QT_QPA_PLATFORM-offscreen} $(VENV)/python -m tests.benchmarks.chaos_window $(CHAOS_ARGS)
+
+fuzz: ## open 3,000 damaged projects, sessions, recipes and queues each (FUZZ_ARGS="--count 200")
+	$(SETUP) --extra test --qt
+	@OMP_NUM_THREADS=1 $(VENV)/python -m tests.fuzzing $(FUZZ_ARGS)
 
 soak: ## use the window for half an hour, and see that memory, threads and files stay flat
 	$(SETUP) --extra test --qt

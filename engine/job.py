@@ -146,7 +146,7 @@ class Job:
         """
         version = recipe.get("format")
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-            raise BadInput(f"the recipe is damaged: its format is {version!r}, not {FORMAT}")
+            raise BadInput(f"the recipe is damaged: its format is {_short(version)}, not {FORMAT}")
         if version > FORMAT:
             raise BadInput(
                 f"the recipe has format {version}; this version reads up to {FORMAT}: "
@@ -154,7 +154,9 @@ class Job:
             )
         command = recipe.get("technique")
         if not isinstance(command, str) or command not in TECHNIQUES:
-            raise BadInput(f"the recipe is for {command!r}; there are {', '.join(TECHNIQUES)}")
+            raise BadInput(
+                f"the recipe is for {_short(command)}; there are {', '.join(TECHNIQUES)}"
+            )
         try:
             inputs, styles = recipe["inputs"], recipe["inputs"]["styles"]
             stop, changes = recipe.get("stop_after"), recipe.get("changes", ())
@@ -189,7 +191,15 @@ class Job:
                 None if recipe.get("preprocessing") is None else as_text(recipe["preprocessing"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise BadInput(f"the recipe is damaged ({error!r}): the job cannot be read") from error
+            raise BadInput(
+                f"the recipe is damaged ({_short(error)}): the job cannot be read"
+            ) from error
+
+
+def _short(value: Any) -> str:
+    """Return a value of a recipe, or what is wrong with one, as a sentence can hold it."""
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:100]}…"
 
 
 def _side_of(size: int | None, content: Source | None) -> int:

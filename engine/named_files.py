@@ -19,6 +19,8 @@ from engine.reduced import open_for
 
 _ELSEWHERE = re.compile(r"[\\/]{2}|[A-Za-z][A-Za-z0-9+.-]+:[\\/]{2}")
 _DEVICES = ("/dev/", "/proc/", "/sys/")
+LONGEST = 4096
+"""Letters of a path (Linux, PATH_MAX; other systems allow fewer)."""
 DEPTH = 3
 """How many folders up, and how many parts of a path, a file that moved is looked for."""
 
@@ -26,8 +28,13 @@ DEPTH = 3
 def check_local(path: str) -> str:
     """Return a path that lies on this machine's disks, as far as it tells.
 
-    Raises `BadInput` for one on another machine (a UNC path, an address) or of a device.
+    Raises `BadInput` for one on another machine (a UNC path, an address), of a device, or so long that
+    there is no such file.
     """
+    if len(path) > LONGEST:
+        raise BadInput(
+            f"a path of {len(path)} letters is named, {path[:60]!r} and so on; no file has so long a one"
+        )
     plain = os.path.normpath(path.strip()) + "/"
     device = plain.startswith(_DEVICES)
     if sys.platform == "win32":

@@ -167,7 +167,11 @@ class Queue:
             row = database.execute("SELECT recipe FROM jobs WHERE id = ?", (number,)).fetchone()
         if row is None:
             raise BadInput("the job was removed from the queue")
-        recipe: dict[str, Any] = json.loads(row["recipe"])
+        recipe = _object(row["recipe"])
+        if recipe is None:
+            raise BadInput(
+                "the recipe of this job in the queue is damaged: remove the job, and add it anew"
+            )
         return recipe
 
     def thumbnail(self, number: int) -> bytes | None:
@@ -404,7 +408,7 @@ class Queue:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
             yield self._database
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise BadInput(f"the queue {self.path} cannot be used ({error})") from error
 
 
@@ -420,10 +424,23 @@ def _storable(text: str) -> str:
 
 
 def _queued(row: sqlite3.Row) -> QueuedJob:
+    try:
+        output = Path(os.fsdecode(row["output"]))
+    except TypeError as error:
+        raise BadInput("the queue is damaged: a job's picture has no path") from error
     return QueuedJob(
-        id=row["id"], title=row["title"], output=Path(os.fsdecode(row["output"])), bits=row["bits"],
+        id=row["id"], title=row["title"], output=output, bits=row["bits"],
         open_precision=bool(row["open_precision"]), state=row["state"],
         held=row["claim"] is not None, attempts=row["attempts"], iteration=row["iteration"],
         total=row["total"], sentence=row["sentence"], exit_code=row["exit_code"],
-        figures=json.loads(row["figures"]), drawn=row["drawn"],
+        figures=_object(row["figures"]) or {}, drawn=row["drawn"],
     )  # fmt: skip
+
+
+def _object(text: Any) -> dict[str, Any] | None:
+    """Return the object that a column holds as JSON; None: its bytes are damaged."""
+    try:
+        values = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None

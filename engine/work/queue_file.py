@@ -71,6 +71,9 @@ def connect(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:  # not damaged: locked, read-only, a full disk
         database.close()
         raise BadInput(f"the queue {path} cannot be opened ({reason(error)})") from error
+    except UnicodeDecodeError as error:  # sqlite3 cannot even say what is wrong with its tables
+        database.close()
+        raise sqlite3.DatabaseError("it is damaged") from error
     except BaseException:
         database.close()
         raise
@@ -97,7 +100,7 @@ def checked(path: Path) -> tuple[sqlite3.Connection, str]:
         try:
             (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
             database.execute("SELECT count(*) FROM jobs").fetchone()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             found = reason(error)
         if found == "ok":
             return database, said

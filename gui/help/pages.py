@@ -44,7 +44,7 @@ def page(name: str) -> str:
 def names() -> list[str]:
     """Return the paths of all pages below `DOCS`, in the order of reading."""
     order = [
-        HOME, "first-steps.md", "artists.md", "instructors.md", "window.md",
+        HOME, "first-steps.md", "artists.md", "instructors.md", "window.md", "projects.md",
         "techniques/index.md", *map(place_of_technique, [*TECHNIQUES, *OF_ALL]),
         "methods/index.md", *(place_of_method(method.command) for method in METHODS), "inspection.md",
     ]  # fmt: skip

@@ -500,3 +500,11 @@ def test_damaged_changes_are_refused(network: Network, changes: object) -> None:
     recipe = {**Job(DeepDream()).recipe(), "changes": changes}
     with pytest.raises(BadInput):
         Job.from_recipe(recipe)
+
+
+@pytest.mark.parametrize("place", ["format", "technique", "network", "seed", "device"])
+def test_a_damaged_recipe_of_any_length_is_refused_in_a_short_sentence(place: str) -> None:
+    recipe = {**Job(DeepDream()).recipe(), place: ["x" * 20_000]}
+    with pytest.raises(BadInput) as caught:
+        Job.from_recipe(recipe)
+    assert len(str(caught.value)) < 600

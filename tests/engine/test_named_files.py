@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine import named_files
 from engine.errors import BadInput
 from engine.job import MOST_CHANGES, Inputs, Job
 from engine.named_files import check_local, find_path, nearby
@@ -175,3 +176,9 @@ def test_as_many_changes_as_a_long_run_has(project: Path) -> None:
     changes = [[i, {"tv-weight": float(i)}] for i in range(MOST_CHANGES)]
     job = read_job(edited(project, changes=changes))
     assert job.changes[-1] == (MOST_CHANGES - 1, {"tv_weight": float(MOST_CHANGES - 1)})
+
+
+def test_a_path_that_no_file_can_have_is_refused_in_a_short_sentence() -> None:
+    with pytest.raises(BadInput, match="5000 letters") as caught:
+        named_files.check_local("x" * 5000)
+    assert len(str(caught.value)) < 200

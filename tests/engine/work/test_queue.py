@@ -289,3 +289,28 @@ def test_a_program_that_ends_takes_no_job_along_that_it_had_sent_away(tmp_path: 
             taken = queue.claim(claimant)
             assert taken is not None
             assert [queue.died(taken, claimant) for _ in range(3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", "[" * 100_000])
+def test_a_damaged_recipe_in_a_queue_gets_a_sentence(path: Path, text: str) -> None:
+    with Queue(path) as queue:
+        (number,) = queue.add(new("a"))
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE jobs SET recipe = ?, figures = ?", (text, text))
+        database.commit()
+    with Queue(path, check=True) as queue:
+        assert [entry.figures for entry in queue.entries()] == [{}]
+        with pytest.raises(BadInput, match="recipe of this job in the queue is damaged"):
+            queue.recipe(number)
+
+
+def test_a_queue_whose_tables_are_no_text_is_set_aside(path: Path) -> None:
+    with Queue(path) as queue:
+        queue.add(new("a"))
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"CREATE TABLE jobs", b"CREATE TABLE \xffobs", 1))
+    with Queue(path, check=True) as queue:
+        assert "set aside" in queue.said
+        assert queue.entries() == []
