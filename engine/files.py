@@ -256,7 +256,10 @@ def split_frame(path: str | Path) -> tuple[Path, int | None]:
 def write_json(path: Path, values: Any) -> Path:
     """Write plain values as JSON (UTF-8); return the path. Raises what `replacing` raises."""
     with replacing(path) as file:
-        file.write(json.dumps(values, ensure_ascii=False, indent=1).encode())
+        # A name in another encoding has what UTF-8 has no place for; it is read again as it was.
+        file.write(
+            json.dumps(values, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")
+        )
     return path
 
 

@@ -11,7 +11,14 @@ import pytest
 
 from engine import files
 from engine.errors import BadInput
-from engine.files import read_plain, replacing, sweep, unfinished_folder
+from engine.files import (
+    read_json,
+    read_plain,
+    replacing,
+    sweep,
+    unfinished_folder,
+    write_json,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITER = """
@@ -130,3 +137,9 @@ def test_only_plain_files_are_read_and_written(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="larger"):
         read_plain(tmp_path / "text", 100)
     assert read_plain(tmp_path / "text", 101) == b"x" * 101
+
+
+def test_the_name_of_a_file_in_another_encoding_is_written_and_read(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    path = write_json(tmp_path / "values.json", {"recent": [name]})
+    assert read_json(path.read_bytes()) == {"recent": [name]}
