@@ -163,7 +163,7 @@ def _made_for(card: Card) -> str:
 def _all_layers(card: Card) -> list[dict[str, Any]]:
     """Every layer in order, for a picture of the size that the network was made for."""
     from engine.networks.building import build
-    from engine.networks.foreign.opening import is_foreign
+    from engine.networks.foreign.by_name import is_foreign
     from engine.networks.loading import aliases, load_network
     from engine.networks.network import Network
 
