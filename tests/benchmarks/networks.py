@@ -208,7 +208,7 @@ def page(table: dict[str, Found]) -> str:
             "",
             *(f"{number}. {said}" for said, number in notes.items()),
             "",
-            *([f"Not tried yet: {', '.join(left)}.", ""] if left else []),
+            *([f"Not tried yet, for want of time: {', '.join(left)}.", ""] if left else []),
         ]
     )
 
