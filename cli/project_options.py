@@ -5,7 +5,7 @@ from pathlib import Path
 from cli.options import Parser, add_export, add_output_options
 from cli.wording import program
 
-RESUME = "a run that was broken off, from its project: as if it had never been"
+RESUME = "a broken-off run, from its project: the same picture as if it had never stopped"
 
 
 def resume_parser() -> Parser:

@@ -121,6 +121,8 @@ def _progress(quiet: bool, job: Job) -> Iterator[Callable[[Frame], None]]:
         def show(frame: Frame) -> None:
             if not bar.n and not quiet:
                 shown.write("".join(f"{line}\n" for line in about(job)))
+                # Steps of an earlier run, which this one continues, took none of this one's time.
+                bar.initial = bar.n = frame.iteration - 1
             bar.total = frame.total
             main = frame.losses.get("total", frame.losses.get("objective"))
             number = "" if main is None else f", {main:.4g}"
