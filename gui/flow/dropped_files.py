@@ -10,8 +10,8 @@ from engine import settings
 from engine.image_formats import SUFFIXES as PICTURES
 from engine.lesson import SUFFIX as LESSON
 from engine.networks.weights import SUFFIXES as WEIGHTS
+from engine.project import ENDING
 from engine.task import Technique
-from engine.work.project_file import ENDING
 
 
 @dataclass

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QMessageBox
 from engine.errors import PareidoliaError
 from engine.image_formats import WRITTEN
 from engine.job import Job
-from engine.work.project_file import ENDING
+from engine.project import ENDING
 from engine.work.project_folder import ProjectFolder
 from gui.dialogs.file_dialogs import file_to_open, file_to_save
 from gui.dialogs.open_sources import apart

@@ -8,7 +8,8 @@ from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtGui import QAction, QIcon, QImage, QPixmap
 from PySide6.QtWidgets import QMenu
 
-from engine.work.project_file import ENDING, read_thumbnail
+from engine.project import ENDING
+from engine.work.project_file import read_thumbnail
 from gui.pictures import open_for_screen
 
 if TYPE_CHECKING:
