@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from cli.wording import program
+from cli.guard import say
+from cli.wording import program, worded
 from engine import settings
 from engine.errors import BadInput
 from engine.export import FILE, Export
 from engine.finish import Finish
+from engine.preset_file import ENDING, read_preset
 from engine.settings import START_PICTURE, STYLES
 from engine.task import Technique
 
@@ -46,7 +48,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add_device(add, "auto")
     add("--precision", default="auto", metavar="PRECISION",
         help="auto (bf16 where it is faster), fp32 or bf16 (default: auto)")  # fmt: skip
-    add("--preset", metavar="NAME", help="start from these settings")
+    add("--preset", metavar="NAME",
+        help="start from these settings: a preset's name, or a file saved as one (.preset)")  # fmt: skip
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting by its name")
     add("--project", type=Path, metavar="FILE.pareidolia",
         help="keep the run in this project as well, while it goes: resume goes on with it")  # fmt: skip
@@ -252,7 +255,7 @@ def read_job(kind: type[Technique], options: argparse.Namespace) -> "Job":
     from engine.job import Inputs, Job
 
     described = settings.describe(kind)
-    chosen = dict(preset(kind, options.preset)) if options.preset else {}
+    chosen = preset(kind, options.preset) if options.preset else {}
     named: set[str] = set()
     for pair in options.set:
         key, equals, text = pair.partition("=")
@@ -288,11 +291,25 @@ def read_job(kind: type[Technique], options: argparse.Namespace) -> "Job":
 
 
 def preset(kind: type[Technique], name: str) -> dict[str, Any]:
-    """Return the settings of a preset by its name, however it is capitalised."""
+    """Return the settings of a preset by its name, however it is capitalised, or of a file."""
+    if Path(name).suffix.lower() == ENDING:
+        return _shared_preset(kind, Path(name))
     wanted = {known.casefold(): values for known, values in kind.presets.items()}
     if name.casefold() not in wanted:
         raise BadInput(f"--preset {name!r} does not exist; there are {', '.join(kind.presets)}")
-    return wanted[name.casefold()]
+    return dict(wanted[name.casefold()])
+
+
+def _shared_preset(kind: type[Technique], path: Path) -> dict[str, Any]:
+    """Return the settings of a preset's file; say what is read in another way than it stands there."""
+    from engine.techniques import TECHNIQUES
+
+    found = read_preset(path, TECHNIQUES)
+    if found.technique != kind.command:
+        raise BadInput(f"--preset {path} is for {found.technique}; this is {kind.command}")
+    for note in found.notes:
+        say(f"{path}: {worded(note)}")
+    return dict(found.values)
 
 
 def parse_style(text: str) -> tuple[str, float]:

@@ -59,6 +59,8 @@ class Setting:
     another network, or a folder."""
     required: bool = False
     """Whether nothing can run while the text is empty."""
+    formerly: tuple[str, ...] = ()
+    """Names that it had in earlier versions: recipes and presets may have them still."""
 
     @property
     def option(self) -> str:
@@ -272,9 +274,11 @@ def _kind(hint: Any) -> tuple[str, bool]:
 def make(kind: type[T], values: Mapping[str, Any]) -> T:
     """Return a technique of class `kind` with checked `values`. Raises `BadInput` for unknown names."""
     known = describe(kind)
+    former = {old: name for name, entry in known.items() for old in entry.formerly}
     checked = {}
     for name, value in values.items():
         key = name.replace("-", "_")
+        key = former.get(key, key)
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"

@@ -41,6 +41,7 @@ from gui.flow.occluder import OccluderFlow
 from gui.flow.options import OptionsFlow
 from gui.flow.overlays import OverlayFlow
 from gui.flow.pointer import PointerFlow
+from gui.flow.presets import PresetsFlow
 from gui.flow.project import ProjectFlow
 from gui.flow.queue import QueueFlow
 from gui.flow.recent import RecentFilesFlow
@@ -245,6 +246,7 @@ class MainWindow(QMainWindow):
             self.live_maps_flow, self.networks, self.background, self.canvas, self
         )
         self.dialogs = DialogsFlow(self)
+        self.presets = PresetsFlow(self)
         self.full_screen = FullScreen(self)
         self.help_flow = HelpFlow(self)
         self.menus = MenusFlow(self)
@@ -262,7 +264,7 @@ class MainWindow(QMainWindow):
         self.queue_flow.titled.connect(self.docks["queue"].setWindowTitle)
         for flow in (
             self.film_flow, self.figures, self.overlays, self.project, self.recovery,
-            self.variants_flow,
+            self.variants_flow, self.presets,
         ):  # fmt: skip
             flow.said.connect(self.status.say)
             flow.failed.connect(self.status.warn)
@@ -280,6 +282,7 @@ class MainWindow(QMainWindow):
         self.canvas.dropped.connect(self.input_pictures.drop)
         self.input_pictures.project_dropped.connect(self.project.open_path)
         self.input_pictures.lesson_dropped.connect(self.lessons.document.open_path)
+        self.input_pictures.preset_dropped.connect(self.presets.read)
         self.input_pictures.weights_dropped.connect(self.dialogs.import_weights)
         self.input_pictures.folder_dropped.connect(self.inspection.take_folder)
         self.canvas.image_dropped.connect(self.input_pictures.drop_image)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QObject, QPoint, Qt, Slot
-from PySide6.QtWidgets import QDialog, QInputDialog, QMessageBox
+from PySide6.QtWidgets import QDialog, QMessageBox
 
 from engine.techniques import TECHNIQUES
 from gui.dialogs.commands import Command, CommandPalette, ShortcutSheet, commands_of
@@ -102,33 +102,6 @@ class DialogsFlow(QObject):
             self.window.apply_preferences()
             self.window.autosave.keep()
         dialog.deleteLater()
-
-    @Slot()
-    def save_preset(self) -> None:
-        """Ask for a name and keep the settings under it."""
-        title, label = self.tr("Save as preset"), self.tr("Name")
-        name, good = QInputDialog.getText(self.window, title, label)
-        name = name.strip()
-        if not good or not name:
-            return
-        if name in self.window.studio.technique.presets:
-            self.window.status.warn(
-                self.tr("{0} is a built-in preset: choose another name.").format(name)
-            )
-            return
-        self.window.options.save_preset(name)
-
-    @Slot()
-    def delete_preset(self) -> None:
-        """Ask which of the person's own presets to forget."""
-        names = self.window.options.own_presets()
-        if not names:
-            self.window.status.say(self.tr("You have no presets of your own."))
-            return
-        title, label = self.tr("Delete preset"), self.tr("Preset")
-        name, good = QInputDialog.getItem(self.window, title, label, names, 0, False)
-        if good:
-            self.window.options.delete_preset(name)
 
     @Slot()
     def palette(self) -> None:

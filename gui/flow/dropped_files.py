@@ -10,6 +10,7 @@ from engine import settings
 from engine.image_formats import SUFFIXES as PICTURES
 from engine.lesson import SUFFIX as LESSON
 from engine.networks.weights import SUFFIXES as WEIGHTS
+from engine.preset_file import ENDING as PRESET
 from engine.project import ENDING
 from engine.task import Technique
 
@@ -22,6 +23,7 @@ class DroppedFiles:
     """In the order of their places: the photo, then styles."""
     project: str | None = None
     lesson: str | None = None
+    preset: str | None = None
     weights: str | None = None
     folder: str | None = None
     refused: list[str] = field(default_factory=list)
@@ -46,10 +48,12 @@ def belongings(paths: Sequence[str], technique: Technique, places: int | None) -
             _only_one(found, "project", text)
         elif suffix == LESSON:
             _only_one(found, "lesson", text)
+        elif suffix == PRESET:
+            _only_one(found, "preset", text)
         elif suffix in WEIGHTS:
             _only_one(found, "weights", text)
         elif suffix and suffix not in PICTURES:
-            words = _words("{0} is not a picture, project, lesson, weight file or folder.")
+            words = _words("{0} is not a picture, project, lesson, preset, weight file or folder.")
             found.refused.append(words.format(name))
         elif places is not None and len(found.pictures) >= places:
             words = _words("{0} was ignored: {1} takes only one picture here.")

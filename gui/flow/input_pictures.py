@@ -40,6 +40,7 @@ class InputPicturesFlow(QObject):
     """A sentence about a picture that has come in."""
     project_dropped = Signal(str)
     lesson_dropped = Signal(str)
+    preset_dropped = Signal(str)
     weights_dropped = Signal(str)
     folder_dropped = Signal(str)
     """A folder that is no setting of the technique."""
@@ -150,8 +151,8 @@ class InputPicturesFlow(QObject):
     def drop(self, paths: list[str]) -> None:
         """Take dropped files: the first picture is the photo to work on, the others are styles.
 
-        Projects, lessons, weights and folders go where they belong; the rest is refused in words,
-        and what was there stays.
+        Projects, lessons, presets, weights and folders go where they belong; the rest is refused in
+        words, and what was there stays.
         """
         several = "styles" in self.studio.technique.inputs
         found = belongings(paths, self.studio.technique, None if several else 1)
@@ -173,6 +174,8 @@ class InputPicturesFlow(QObject):
             self.project_dropped.emit(found.project)
         if found.lesson is not None:
             self.lesson_dropped.emit(found.lesson)
+        if found.preset is not None:
+            self.preset_dropped.emit(found.preset)
         if found.weights is not None:
             self.weights_dropped.emit(found.weights)
         if found.folder is not None:

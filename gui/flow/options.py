@@ -1,5 +1,6 @@
 """The settings form, the technique box and the presets, kept in step with the job."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from PySide6.QtWidgets import QComboBox
 from engine import settings
 from engine.finish import Finish
 from engine.job import Job
+from engine.preset_file import Preset
 from engine.settings import Setting
 from engine.techniques import TECHNIQUES
 from gui.panels.settings_form import SettingsForm
@@ -67,6 +69,30 @@ class OptionsFlow(QObject):
         self.session.presets.get(self.studio.technique.command, {}).pop(name, None)
         self.show_presets()
         self.presets_changed.emit()
+
+    def rename_preset(self, old: str, new: str) -> None:
+        """Give one of the person's own presets another name; it keeps its place."""
+        own = self.session.presets.get(self.studio.technique.command, {})
+        renamed = {new if name == old else name: values for name, values in own.items()}
+        self.session.presets[self.studio.technique.command] = renamed
+        self.show_presets()
+        self.presets_changed.emit()
+
+    def take_preset(self, preset: Preset) -> str:
+        """Put a preset among the person's own, and apply it if it is of this technique.
+
+        Returns its name, with a number behind it where there was another preset of that name.
+        """
+        own = self.session.presets.setdefault(preset.technique, {})
+        values, taken = dict(preset.values), {*own, *TECHNIQUES[preset.technique].presets}
+        names = (f"{preset.name} {n}" if n > 1 else preset.name for n in itertools.count(1))
+        name = next(n for n in names if n not in taken or own.get(n) == values)
+        own[name] = values
+        if preset.technique == self.studio.technique.command:
+            self.apply_preset(name)
+        self.show_presets()
+        self.presets_changed.emit()
+        return name
 
     def own_presets(self) -> list[str]:
         """Return the names of the person's own presets for the technique."""

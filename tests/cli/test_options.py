@@ -10,6 +10,7 @@ from cli.options import parse_style, preset, read_job, split_known, technique_pa
 from cli.wording import worded
 from engine.errors import BadInput
 from engine.job import Job
+from engine.preset_file import Preset, write_preset
 from engine.techniques import TECHNIQUES
 from engine.techniques.style_transfer import StyleTransfer
 
@@ -186,3 +187,18 @@ def test_commands_that_do_not_exist() -> None:
 def test_paths_with_a_null_character() -> None:
     assert parse_style("a\0b:2") == ("a\0b", 2.0)
     assert os.sep
+
+
+def test_a_presets_file_is_taken_and_what_it_says_otherwise_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "soft.preset"
+    write_preset(path, Preset("Soft", "style-transfer", {"tv_weight": 7.0}), TECHNIQUES)
+    path.write_text(path.read_text().replace('"tv_weight"', '"sparkle": 1, "tv_weight"'))
+    technique: Any = style("--preset", str(path), "--iterations", "9").technique
+    assert (technique.tv_weight, technique.iterations) == (7.0, 9)
+    said = capsys.readouterr().err
+    assert said == f"pareidolia: {path}: Style transfer has no setting 'sparkle': it was left out\n"
+    write_preset(path, Preset("Deep", "deep-dream", {}), TECHNIQUES)
+    with pytest.raises(BadInput, match="is for deep-dream; this is style-transfer"):
+        style("--preset", str(path))

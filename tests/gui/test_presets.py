@@ -1,0 +1,112 @@
+"""A person's own presets in the window: named, renamed, shared and taken from files."""
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QComboBox, QFileDialog, QInputDialog
+from pytestqt.qtbot import QtBot
+
+from engine.preset_file import ENDING, Preset, read_preset, write_preset
+from engine.techniques import TECHNIQUES
+from gui.main_window import MainWindow
+from tests.gui.stories import until
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(QInputDialog, "getText", staticmethod(lambda *_: (text, True)))
+
+
+def chosen(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(QInputDialog, "getItem", staticmethod(lambda *_: (name, True)))
+
+
+def own(window: MainWindow) -> list[str]:
+    return window.options.own_presets()
+
+
+@pytest.fixture
+def with_own(window: MainWindow) -> MainWindow:
+    window.studio.set_setting("tv_weight", 4.0)
+    window.options.save_preset("mine")
+    return window
+
+
+def test_a_preset_is_renamed_in_its_place(
+    with_own: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_own.studio.set_setting("tv_weight", 5.0)
+    with_own.options.save_preset("other")
+    chosen(monkeypatch, "mine")
+    typed(monkeypatch, "  soft \n look ")
+    with_own.actions_table["rename_preset"].trigger()
+    assert own(with_own) == ["soft look", "other"]
+    typed(monkeypatch, "other")
+    chosen(monkeypatch, "soft look")
+    with_own.actions_table["rename_preset"].trigger()
+    assert own(with_own) == ["soft look", "other"], "another one keeps its name"
+    assert "other already" in with_own.statusBar().currentMessage()
+    typed(monkeypatch, "Best")
+    with_own.actions_table["rename_preset"].trigger()
+    assert "built-in" in with_own.statusBar().currentMessage()
+
+
+def test_a_preset_is_shared_and_taken_by_another_person(
+    with_own: MainWindow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window, path = with_own, tmp_path / f"mine{ENDING}"
+    chosen(monkeypatch, "mine")
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", staticmethod(lambda *_: (str(path), f"Presets (*{ENDING})"))
+    )
+    window.actions_table["share_preset"].trigger()
+    until(qtbot, path.exists)
+    assert read_preset(path, TECHNIQUES).values["tv_weight"] == 4.0
+
+    window.options.delete_preset("mine")
+    window.actions_table["reset_settings"].trigger()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", staticmethod(lambda *_: (str(path), "")))
+    window.actions_table["import_preset"].trigger()
+    until(qtbot, lambda: own(window) == ["mine"])
+    assert window.studio.technique.tv_weight == 4.0  # type: ignore[attr-defined]
+    box = window.findChild(QComboBox, "presetBox")
+    assert box is not None and box.currentText() == "mine"
+
+
+def test_a_dropped_preset_of_another_technique_waits_there_and_says_what_was_left_out(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / f"dream{ENDING}"
+    write_preset(path, Preset("Waves", "deep-dream", {"octaves": 7}), TECHNIQUES)
+    path.write_text(path.read_text().replace('"octaves"', '"sparkle": 1, "octaves"'))
+    before = window.studio.job
+    window.input_pictures.drop([str(path)])
+    until(qtbot, lambda: "deep-dream" in window.session.presets)
+    assert window.studio.job == before
+    assert window.session.presets["deep-dream"] == {"Waves": {"octaves": 7}}
+    said = window.statusBar().currentMessage()
+    assert said.startswith("Preset Waves is among those of DeepDream now. DeepDream has no setting")
+
+
+def test_two_presets_of_one_name_are_both_kept(
+    with_own: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / f"mine{ENDING}"
+    for weight in (8.0, 4.0):  # another one, and the same again
+        values = {**with_own.session.presets["style-transfer"]["mine"], "tv_weight": weight}
+        write_preset(path, Preset("mine", "style-transfer", values), TECHNIQUES)
+        with_own.presets.read(str(path))
+        until(
+            qtbot,
+            lambda weight=weight: with_own.studio.technique.tv_weight == weight,  # type: ignore[attr-defined, misc]
+        )
+    assert own(with_own) == ["mine", "mine 2"]
+
+
+def test_a_file_that_is_none_is_said_to_be_none(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / f"mine{ENDING}"
+    path.write_text("{}")
+    window.presets.read(str(path))
+    until(qtbot, lambda: "is not a preset" in window.statusBar().currentMessage())
+    assert not own(window)
