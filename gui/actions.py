@@ -46,6 +46,8 @@ TABLE = (
     ActionSpec(FILE, "stop_live", _("Stop camera or vi&deo"), "Ctrl+Alt+E"),
     ActionSpec(FILE),
     ActionSpec(FILE, "save_picture", _("Save p&icture…"), "Ctrl+E", _("The picture on the canvas")),
+    ActionSpec(FILE, "export", _("&Export…"), "Ctrl+Shift+E",
+         _("The picture in any format, beside its photo, or how it came about as a film")),
     ActionSpec(FILE, "save_figure", _("Save &figure…"), "", _("The result with captions and details")),
     ActionSpec(FILE, "save_overlay", _("Save map over p&hoto…"), "",
          _("The map laid over the photo in grey, at the photo's full size")),

@@ -24,6 +24,7 @@ from gui.flow.autosave import Autosave
 from gui.flow.canvas_content import CanvasContent
 from gui.flow.carry_over import CarryOverFlow
 from gui.flow.dialogs import DialogsFlow
+from gui.flow.export import ExportFlow
 from gui.flow.figures import FigureFlow
 from gui.flow.files import FilesFlow
 from gui.flow.film import FilmFlow
@@ -247,6 +248,7 @@ class MainWindow(QMainWindow):
         )
         self.dialogs = DialogsFlow(self)
         self.presets = PresetsFlow(self)
+        self.export_flow = ExportFlow(self)
         self.full_screen = FullScreen(self)
         self.help_flow = HelpFlow(self)
         self.menus = MenusFlow(self)
@@ -264,7 +266,7 @@ class MainWindow(QMainWindow):
         self.queue_flow.titled.connect(self.docks["queue"].setWindowTitle)
         for flow in (
             self.film_flow, self.figures, self.overlays, self.project, self.recovery,
-            self.variants_flow, self.presets,
+            self.variants_flow, self.presets, self.export_flow,
         ):  # fmt: skip
             flow.said.connect(self.status.say)
             flow.failed.connect(self.status.warn)

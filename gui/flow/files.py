@@ -56,7 +56,7 @@ class FilesFlow(QObject):
     def save_picture(self) -> None:
         """Ask where to, then write the picture on the canvas with the recipe that made it."""
         commit_typed()
-        ready = self._ready()  # now: a run goes on under the dialog
+        ready = self.ready()  # now: a run goes on under the dialog
         if ready is None:
             self.said.emit(self.tr("There is no result to save yet: press Run."))
             return
@@ -78,11 +78,11 @@ class FilesFlow(QObject):
 
     def write_picture(self, path: Path, bits: int = 8) -> None:
         """Write the picture on the canvas."""
-        ready = self._ready()
+        ready = self.ready()
         if ready is not None:
             self._write(ready, path, bits)
 
-    def _ready(self) -> tuple[Picture, Job] | None:
+    def ready(self) -> tuple[Picture, Job] | None:
         """Return the picture on the canvas and the job that makes it."""
         current, picture = self.canvas_content.current, self.running.picture()
         if current is None or picture is None:

@@ -1,14 +1,13 @@
 """Films: the frames of a run, saved as a video or a folder."""
 
 import logging
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QDialog, QProgressDialog, QWidget
+from PySide6.QtWidgets import QDialog, QWidget
 
 from engine.errors import Cancelled, PareidoliaError
 from engine.film import Change, assemble
@@ -16,6 +15,7 @@ from engine.finish import Finish, Finisher
 from engine.image import Picture
 from gui.background import Background
 from gui.dialogs.file_dialogs import file_to_save
+from gui.dialogs.film_progress import FilmProgress
 from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import Unsaved, offer_again
 from gui.flow.files import FilesFlow
@@ -23,15 +23,7 @@ from gui.flow.running import RunFlow
 from gui.run.film_frames import FilmFrames
 from gui.wording import worded
 
-PATIENCE_MS = 500
-"""A film that is written sooner needs no bar."""
 log = logging.getLogger("pareidolia.films")
-
-
-class _FilmRelay(QObject):
-    """Brings progress from the worker to the window."""
-
-    moved = Signal(int)
 
 
 class FilmFlow(QObject):
@@ -46,12 +38,10 @@ class FilmFlow(QObject):
         super().__init__(window)
         self.running, self.files = running, files
         self.background, self.window = background, window
-        self.progress: QProgressDialog | None = None
+        self.progress: FilmProgress | None = None
         """Of the film that is being written."""
         self._film_frames: FilmFrames | None = None
         self._action: QAction | None = None
-        self._cancelled = threading.Event()
-        self._relay = _FilmRelay(self)
         running.controller.points.connect(self._refresh)
         running.finished.connect(self._on_finished)
 
@@ -120,13 +110,11 @@ class FilmFlow(QObject):
         if not film_frames or self.progress is not None:
             return
         files, change = film_frames.files(), self._change()
-        self._cancelled = threading.Event()
-        relay = self._relay = _FilmRelay(self)
-        self.progress = self._bar(path, len(files))
-        relay.moved.connect(self.progress.setValue)
+        title, text = self.tr("Save film"), self.tr("Writing {0}").format(path.name)
+        self.progress = progress = FilmProgress(title, text, len(files), self.window)
         work = partial(
-            _assemble, film_frames, files, path, rate, relay.moved.emit, self._cancelled.is_set,
-            change,
+            _assemble, film_frames, files, path, rate, progress.moved.emit,
+            progress.cancelled.is_set, change,
         )  # fmt: skip
         failed = partial(self._on_failed, unsaved)
         self.background.submit(apart(path, work), self._on_saved, failed, keep=True)
@@ -140,29 +128,9 @@ class FilmFlow(QObject):
         content = job.inputs.content
         return partial(Finisher(content if isinstance(content, Picture) else None), finish=finish)
 
-    def _bar(self, path: Path, count: int) -> QProgressDialog:
-        bar = QProgressDialog(
-            self.tr("Writing {0}").format(path.name), self.tr("Cancel"), 0, count, self.window
-        )
-        bar.setObjectName("filmProgress")
-        bar.setWindowTitle(self.tr("Save film"))
-        bar.setMinimumDuration(PATIENCE_MS)
-        bar.setAutoReset(False)
-        bar.setAutoClose(False)
-        bar.setValue(0)
-        bar.canceled.connect(self._on_cancel)
-        return bar
-
-    @Slot()
-    def _on_cancel(self) -> None:
-        self._cancelled.set()
-
     def _end(self) -> None:
-        self._relay.deleteLater()
         if self.progress is not None:
-            self.progress.canceled.disconnect(self._on_cancel)  # closing it is no wish
-            self.progress.close()
-            self.progress.deleteLater()
+            self.progress.end()
             self.progress = None
         self._refresh()
 

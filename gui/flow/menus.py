@@ -41,6 +41,7 @@ class MenusFlow(QObject):
             "freeze": w.live.freeze,
             "stop_live": w.live.stop,
             "save_picture": w.files.save_picture,
+            "export": w.export_flow.export,
             "save_figure": w.files.save_figure,
             "save_overlay": w.overlays.save,
             "save_film": w.film_flow.save,
@@ -151,6 +152,7 @@ class MenusFlow(QObject):
         current = self.window.canvas_content.current
         made = current is not None and current.kind in ("frame", "moment")
         self.actions["save_picture"].setEnabled(made)
+        self.actions["export"].setEnabled(made)
         takes = {"start", "content"} & set(self.window.studio.technique.inputs)
         self.actions["branch"].setEnabled(made and bool(takes))
         result = self.window.running.result
@@ -241,7 +243,7 @@ class MenusFlow(QObject):
         assert self.actions is not None
         w = self.window
         menu = QMenu(w)
-        names = ("copy", "save_picture", "save_overlay")
+        names = ("copy", "save_picture", "export", "save_overlay")
         menu.addActions([self.actions[name] for name in names])
         current = w.canvas_content.current
         if current is not None:

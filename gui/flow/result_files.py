@@ -19,12 +19,19 @@ if TYPE_CHECKING:
     from engine.networks.network import Network
 
 
-def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> Path:
-    """Write a picture with its recipe; a moment taken from the screen gets the photo's EXIF."""
+def photo_for(picture: Picture, job: Job) -> Picture | None:
+    """Return the photo of a job, large enough for a picture that was made of it, if it is there.
+
+    Raises `BadInput` where its file cannot be read any more.
+    """
     content = job.inputs.content
     if isinstance(content, str):
         content = open_for(content, side_needed(job.technique, max(picture.width, picture.height)))
-    photo = content if isinstance(content, Picture) and not is_reference(content) else None
+    return content if isinstance(content, Picture) and not is_reference(content) else None
+
+
+def complete(picture: Picture, photo: Picture | None, job: Job) -> Picture:
+    """Return a picture as it is finished; a moment taken from the screen gets the photo's EXIF."""
     picture = finished_picture(picture, photo, job.finish)
     like = carried(replace(job, inputs=replace(job.inputs, content=photo)))
     if like is not None and picture.exif is None and picture.alpha is None:
@@ -32,6 +39,12 @@ def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> 
         if like.alpha is not None:
             alpha = like.resized(size=(picture.width, picture.height)).alpha
         picture = replace(picture, exif=like.exif, alpha=alpha)
+    return picture
+
+
+def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> Path:
+    """Write a picture as it is finished, with its recipe."""
+    picture = complete(picture, photo_for(picture, job), job)
     return save_picture(picture, path, recipe=job.recipe(), bits=bits)
 
 
