@@ -19,7 +19,10 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from engine.lesson import Lesson
+from gui.dialogs.cluster import ClusterDialog
 from gui.dialogs.commands import CommandPalette, ShortcutSheet
+from gui.dialogs.export import ExportDialog
+from gui.dialogs.film import FilmDialog
 from gui.dialogs.preferences import PreferencesDialog
 from gui.main_window import MainWindow
 from gui.run.controller import State
@@ -43,7 +46,9 @@ def unanswered(*_args: Any, **_named: Any) -> tuple[str, str]:
 
 
 def test_two_thousand_random_actions(window: MainWindow, qtbot: QtBot, monkeypatch: Any) -> None:
-    for dialog in (PreferencesDialog, ShortcutSheet, CommandPalette):
+    for dialog in (
+        PreferencesDialog, ShortcutSheet, CommandPalette, ClusterDialog, ExportDialog, FilmDialog,
+    ):  # fmt: skip
         monkeypatch.setattr(dialog, "exec", lambda self: 0)
     monkeypatch.setattr(QFileDialog, "getOpenFileName", staticmethod(unanswered))
     monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(unanswered))
