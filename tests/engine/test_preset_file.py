@@ -43,7 +43,7 @@ def test_a_preset_goes_into_a_file_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_ones_own_is_not_shared(tmp_path: Path) -> None:
-    preset = Preset("Pandas", "multifaceted", {"folder": "/home/me/pandas", "copies": 3})
+    preset = Preset("Pandas", "multifaceted", {"folder": "pandas", "copies": 3})
     path = write_preset(tmp_path / f"a{ENDING}", preset, TECHNIQUES)
     assert read_preset(path, TECHNIQUES).values == {"copies": 3}
     found = read_preset(
