@@ -41,7 +41,7 @@ STYLE = ("style-transfer", "photo.png", "--style", "sea.png")
         (["deep-dream", "notes.txt", "-o", "x.png"], "notes.txt"),
         (["deep-dream", ".", "-o", "x.png"], "."),
         (["render", "photo.png", "-o", "x.png"], "photo.png carries no recipe"),
-        (["render", "missing.json", "-o", "x.png"], "missing.json cannot be read as a project (No"),
+        (["render", "missing.json", "-o", "x.png"], "missing.json does not exist: give the path of a"),
     ],
 )  # fmt: skip
 def test_refused_in_one_line(program: Program, arguments: list[str], words: str) -> None:
