@@ -24,7 +24,7 @@ NEEDS = {
     "feature-inversion": ("photo.png",),
     "langevin": CLASS,
     "adversarial": ("photo.png", *CLASS),
-    "hierarchy": ("--units", "2", "--size", "80"),
+    "hierarchy": ("--units", "2", "--size", "80", "--layer", "relu1_1,relu2_1"),
     "multifaceted": (*CLASS, "--folder", "small", "--nearest", "1", "--facets", "2"),
 }
 MORE = (

@@ -252,9 +252,9 @@ def test_the_dialog_asks_how_and_the_film_can_be_given_up(
     )
     window.film_flow.write(tmp_path / "given up", 24.0)
     assert not window.actions_table["save_film"].isEnabled()
-    bar = window.film_flow.progress
-    assert bar is not None
-    bar.canceled.emit()
+    progress = window.film_flow.progress
+    assert progress is not None
+    progress.bar.canceled.emit()
     until(qtbot, lambda: not window.background.busy)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["film.webm", "home"]
     assert window.actions_table["save_film"].isEnabled()
