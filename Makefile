@@ -37,7 +37,8 @@ install: ## set up .venv with everything, and the command .venv/bin/pareidolia
 
 # All of them by several processes of one thread each: most tests are too small for PyTorch's threads.
 # Were a process that crashes replaced, the others might wait for it without end.
-ALL_TESTS := -n logical --maxprocesses 4 --dist loadfile --max-worker-restart 0
+# The slow ones are run by PYTEST_ARGS="-m slow": all together take longer than anybody waits.
+ALL_TESTS := -m "not slow" -n logical --maxprocesses 4 --dist loadfile --max-worker-restart 0
 test: ## run the tests (PYTEST_ARGS="-k gram -x" to choose)
 	$(SETUP) --extra test --extra video --extra docs --qt
 	@export QT_QPA_PLATFORM=offscreen $(if $(strip $(PYTEST_ARGS)),,OMP_NUM_THREADS=1); \

@@ -97,6 +97,7 @@ def test_pictures(card: PretendCard, folder: Path, wanted: tuple[str, ...], capf
 
 
 @pytest.mark.parametrize("card", ["cuda"], indirect=True)
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", PRESETS, ids=" ".join)
 def test_presets(card: PretendCard, folder: Path, wanted: tuple[str, ...], capfd) -> None:
     # The processor behind the card may need ten times as long in bf16; techniques run in it above.

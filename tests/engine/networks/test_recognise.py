@@ -60,6 +60,7 @@ def test_every_torchvision_network_is_recognised(name):
     assert not without.complete and without.num_classes == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_torchvision_network_takes_its_tensors(name):
     """Strict loading of all names and shapes, with the classifier and without."""
