@@ -265,7 +265,7 @@ def repacked(chance: random.Random, data: bytes) -> bytes:
     if what == 0:
         odd = (
             "../outside.txt",
-            "/tmp/x",
+            "/x.txt",
             "inputs/x.py",
             "thumbnails/v9.jpg",
             "project.json",

@@ -26,11 +26,10 @@ from gui.dialogs.file_dialogs import file_to_save
 from gui.dialogs.film_progress import FilmProgress
 from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import offer_again
-from gui.flow.result_files import complete, photo_for
+from gui.flow.result_files import complete, photo_file, photo_for
 from gui.panels.editors import commit_typed
 from gui.pixels import picture_of
 from gui.run.history import Moment
-from gui.session import path_of
 from gui.window_settings import window_settings
 from gui.wording import worded
 
@@ -116,8 +115,10 @@ class ExportFlow(QObject):
         else:
             work = partial(picture_file, wanted, export, path)
 
+        film = export.what == "timeline"
+
         def failed(error: BaseException) -> None:
-            self._end()
+            self._end(film)
             if isinstance(error, Cancelled):
                 self.said.emit(self.tr("No film was written."))
                 return
@@ -127,15 +128,18 @@ class ExportFlow(QObject):
             again = partial(self._ask, wanted, export, str(path))
             offer_again(self.window, self.tr("Export picture"), worded(error), again=again)
 
-        self.background.submit(apart(path, work), self._on_written, failed, keep=True)
+        written = partial(self._on_written, film)
+        self.background.submit(apart(path, work), written, failed, keep=True)
 
-    def _on_written(self, path: Path) -> None:
-        self._end()
+    def _on_written(self, film: bool, path: Path) -> None:
+        self._end(film)
         log.info("exported %s", path)
         self.said.emit(self.tr("Exported {0}").format(path))
 
-    def _end(self) -> None:
-        if self.progress is not None:
+    def _end(self, film: bool) -> None:
+        if (
+            film and self.progress is not None
+        ):  # a picture may be done while a film is being written
             self.progress.end()
             self.progress = None
 
@@ -157,9 +161,7 @@ def picture_file(wanted: ToExport, export: Export, path: Path) -> Path:
         if photo is None:
             raise BadInput(f"{path} was not written: the photo is no longer there.")
         picture = pair(photo, picture, export.gap)
-    source = path_of(wanted.job.inputs.content)
-    recipe = wanted.job.recipe()
-    return export_picture(picture, path, export, recipe, None if source is None else Path(source))
+    return export_picture(picture, path, export, wanted.job.recipe(), photo_file(wanted.job))
 
 
 def film_of(

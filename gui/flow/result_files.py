@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication
 
 from engine.errors import BadInput, PareidoliaError
-from engine.image import Picture, open_picture, save_picture
+from engine.export import Export
+from engine.export_files import export_picture
+from engine.image import Picture, open_picture
 from engine.job import Job, carried, prepare
 from engine.reduced import open_for, side_needed
 from gui.flow.finish import finished_picture
@@ -43,9 +45,16 @@ def complete(picture: Picture, photo: Picture | None, job: Job) -> Picture:
 
 
 def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> Path:
-    """Write a picture as it is finished, with its recipe."""
+    """Write a picture as it is finished, with its recipe; what is kept of the photo is as usual."""
     picture = complete(picture, photo_for(picture, job), job)
-    return save_picture(picture, path, recipe=job.recipe(), bits=bits)
+    return export_picture(picture, path, Export(bits=str(bits)), job.recipe(), photo_file(job))
+
+
+def photo_file(job: Job) -> Path | None:
+    """Return where the photo of a job lies."""
+    content = job.inputs.content
+    path = content.path if isinstance(content, Picture) else content
+    return None if path is None else Path(path)
 
 
 def written_and_told(picture: Picture, path: Path, job: Job, bits: int) -> tuple[Path, str]:

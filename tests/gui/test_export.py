@@ -1,8 +1,10 @@
 """Exports from the window: what is asked for is in the file, and is asked for again next time."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from PIL import Image, JpegImagePlugin
 from PySide6.QtWidgets import QDialog, QFileDialog
 from pytestqt.qtbot import QtBot
 
+from engine.animation import write_timeline
 from engine.export import Export
 from engine.finish import Finish
 from engine.image import open_picture, read_recipe
@@ -116,3 +119,43 @@ def test_choices_that_are_not_here_are_left(made: MainWindow) -> None:
     dialog = ExportDialog(replace(Export(), what="timeline"), few, made)
     assert (dialog.export.what, dialog.export.film) == ("picture", "gif")
     dialog.deleteLater()
+
+
+def test_a_picture_that_is_done_first_leaves_the_films_bar(
+    made: MainWindow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, qtbot: QtBot
+) -> None:
+    go = threading.Event()
+
+    def late(*given: Any) -> Path:
+        assert go.wait(60)
+        return write_timeline(*given)
+
+    monkeypatch.setattr("gui.flow.export.write_timeline", late)
+    film, picture = tmp_path / "a.gif", tmp_path / "a.png"
+    made.export_flow.write(wanted_of(made), Export(what="timeline", film="gif"), film)
+    with qtbot.waitSignal(made.export_flow.said, timeout=60_000):
+        made.export_flow.write(wanted_of(made), Export(), picture)
+    assert picture.exists() and made.export_flow.progress is not None
+    go.set()
+    until(qtbot, lambda: film.exists() and made.export_flow.progress is None)
+
+
+def test_save_picture_keeps_no_place_where_the_photo_was_taken(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    photo, exif = tmp_path / "photo.jpg", Image.Exif()
+    exif[0x010F] = "Maker"
+    exif.get_ifd(0x8825)[1] = "N"
+    exif.get_ifd(0x8825)[2] = (48.0, 12.0, 30.0)
+    Image.new("RGB", (48, 40), "teal").save(photo, exif=exif.tobytes())
+    with Image.open(photo) as image:
+        assert dict(image.getexif().get_ifd(0x8825)), "the photo says where"
+    window.studio.set_inputs("", content=str(photo))
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    path = tmp_path / "saved.jpg"
+    window.files.write_picture(path)
+    until(qtbot, lambda: path.exists() and not window.background.busy)
+    with Image.open(path) as image:
+        assert image.getexif()[0x010F] == "Maker"
+        assert not dict(image.getexif().get_ifd(0x8825))

@@ -207,7 +207,7 @@ def without(name: str) -> Callable[[Members], None]:
 CHANGES = {
     "climbs out": (added("../evil.txt"), "holds '../evil.txt'"),
     "climbs out of a part": (added("inputs/../../evil.txt"), "as no project does"),
-    "absolute": (added("/tmp/evil.txt"), "as no project does"),
+    "absolute": (added("/evil.txt"), "as no project does"),
     "on a drive": (added("C:\\evil.txt"), "as no project does"),
     "unknown": (added("inputs/script.py"), "as no project does"),
     "link": (
