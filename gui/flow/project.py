@@ -187,8 +187,13 @@ class ProjectFlow(QObject):
             self.said.emit(self.tr("Opened {0}").format(path))
 
     def _on_not_opened(self, error: BaseException) -> None:
-        self._decided = False  # what is there stays
+        self.stay()
         self._on_failed(error)
+
+    def stay(self) -> None:
+        """Note that nothing takes this project's place: it is kept, and asked about, as before."""
+        self._decided = False
+        self._write_soon()
 
     def restore(self, opened: OpenedProject) -> None:
         """Take up work that was left by a program that crashed."""

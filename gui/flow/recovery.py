@@ -57,7 +57,7 @@ class RecoveryFlow(QObject):
         """Take up work in place of what is in the window."""
         if self.window.project.may_leave(partial(self.restore, work)):
             done = partial(self._on_claimed, work)
-            self.window.background.submit(partial(claimed, work.left), done, self._on_failed)
+            self.window.background.submit(partial(claimed, work.left), done, self._on_not_claimed)
 
     def _on_claimed(self, work: LeftWork, opened: OpenedProject) -> None:
         self.window.project.restore(opened)
@@ -66,6 +66,10 @@ class RecoveryFlow(QObject):
             self.tr("Restored {0}: {1}").format(name, work.making or self.tr("settings"))
         )
         log.info("restored %s", work.left.path)
+
+    def _on_not_claimed(self, error: BaseException) -> None:
+        self.window.project.stay()
+        self._on_failed(error)
 
     @Slot(list)
     def throw_away(self, works: list[LeftWork]) -> None:

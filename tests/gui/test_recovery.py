@@ -1,5 +1,6 @@
 """What a crash has left is offered at the next start, and taken up as it was."""
 
+import shutil
 import signal
 import sys
 import threading
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QPushButton
+from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from engine.image import open_picture
@@ -26,6 +27,7 @@ from gui.session import Session
 from tests.gui.stories import click, closed, opened_window, quick_job, until, until_idle
 from tests.gui.test_ending import started
 from tests.gui.test_ending import until as until_there
+from tests.gui.test_project import decide, question
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no signals to another process")
 RUNNING = """
@@ -126,6 +128,31 @@ def test_what_is_put_off_is_offered_again_and_what_is_discarded_is_not(
     settled(next_start, qtbot)
     assert not crashed.exists()
     assert look() == []
+
+
+def test_work_that_is_gone_when_it_is_restored_costs_nothing_of_what_is_there(
+    own_folders: Path, qtbot: QtBot
+) -> None:
+    slot = new_slot()
+    slot.folder.write_job(quick_job())
+    slot.release()
+    window = opened_window(qtbot)
+    try:
+        dialog = dialog_of(window, qtbot)
+        window.studio.set_setting("seed", 5)
+        shutil.rmtree(slot.path)
+        press(dialog, qtbot, "Restore")
+        decide(window, qtbot, QMessageBox.StandardButton.Discard)
+        until(qtbot, lambda: window.statusBar().currentMessage() != "")
+        settled(window, qtbot)
+        assert window.studio.job.seed == 5
+        assert window.isWindowModified()
+        window.close()
+        assert question(window, qtbot).isVisible(), "it asks before that is thrown away"
+        decide(window, qtbot, QMessageBox.StandardButton.Cancel)
+        assert window.isVisible()
+    finally:
+        closed(qtbot, window)
 
 
 def test_two_windows_on_one_home_leave_each_other_alone(own_folders: Path, qtbot: QtBot) -> None:
