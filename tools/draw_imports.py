@@ -21,6 +21,7 @@ ROWS = (
     ("engine.work",),
     ("engine.job", "engine.training"),
     ("engine.techniques", "engine.looking"),
+    ("engine.stylization",),
     (
         "engine.objectives", "engine.parameterization", "engine.optimization",
         "engine.attribution", "engine.inspection",
