@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QDialog, QMessageBox
 from engine.techniques import TECHNIQUES
 from gui.dialogs.commands import Command, CommandPalette, ShortcutSheet, commands_of
 from gui.dialogs.preferences import PreferencesDialog
+from gui.flow.help import bind_help
 from gui.wording import in_words
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class DialogsFlow(QObject):
     def preferences(self) -> None:
         """Edit and apply the preferences."""
         dialog = PreferencesDialog(self.window.session.preferences, self.window)
-        self.window.help_flow.serve(dialog, "window.md#preferences")
+        bind_help(dialog, "window.md#preferences")
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self.window.session.preferences = dialog.preferences
             self.window.apply_preferences()
@@ -108,7 +109,7 @@ class DialogsFlow(QObject):
         """Open the command palette and do what is taken from it."""
         w = self.window
         palette = CommandPalette(commands_in(w), w)
-        w.help_flow.serve(palette, "window.md#shortcuts")
+        bind_help(palette, "window.md#shortcuts")
         middle = w.mapToGlobal(QPoint((w.width() - palette.width()) // 2, 80))
         palette.move(middle)
         palette.exec()
@@ -121,7 +122,7 @@ class DialogsFlow(QObject):
     def shortcuts(self) -> None:
         """Show all shortcuts."""
         sheet = ShortcutSheet(self.window)
-        self.window.help_flow.serve(sheet, "window.md#shortcuts")
+        bind_help(sheet, "window.md#shortcuts")
         sheet.exec()
         sheet.deleteLater()
 

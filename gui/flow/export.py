@@ -26,6 +26,7 @@ from gui.dialogs.file_dialogs import file_to_save
 from gui.dialogs.film_progress import FilmProgress
 from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import offer_again
+from gui.flow.help import bind_help
 from gui.flow.result_files import complete, photo_file, photo_for
 from gui.panels.editors import commit_typed
 from gui.pixels import picture_of
@@ -71,7 +72,7 @@ class ExportFlow(QObject):
             return
         wanted = ToExport(*ready, tuple(self.window.running.moments()))
         dialog = self.dialog_for(wanted)
-        self.window.help_flow.serve(dialog, "window.md#export")
+        bind_help(dialog, "window.md#export")
         accepted, export = dialog.exec() == QDialog.DialogCode.Accepted, dialog.export
         dialog.deleteLater()
         if accepted:

@@ -19,6 +19,7 @@ from gui.dialogs.film_progress import FilmProgress
 from gui.dialogs.open_sources import apart
 from gui.dialogs.saving import Unsaved, offer_again
 from gui.flow.files import FilesFlow
+from gui.flow.help import bind_help
 from gui.flow.running import RunFlow
 from gui.run.film_frames import FilmFrames
 from gui.wording import worded
@@ -83,6 +84,7 @@ class FilmFlow(QObject):
         if not film_frames:
             return
         dialog = FilmDialog(film_frames, self.window)
+        bind_help(dialog, "window.md#films")
         accepted = dialog.exec() == QDialog.DialogCode.Accepted
         suffix, rate = dialog.suffix, dialog.rate.value()
         dialog.deleteLater()

@@ -38,18 +38,6 @@ class HelpFlow(QObject):
         """Let F1 work in dialogs that lie beside the window, too."""
         action.setShortcutContext(Qt.ShortcutContext.ApplicationShortcut)
 
-    def serve(self, dialog: QDialog, place: str) -> None:
-        """Let F1 open a place of the guide over a dialog that holds the rest of the program up."""
-
-        def show() -> None:
-            guide = dialog.findChild(HelpWindow) or HelpWindow(dialog)
-            guide.show()
-            guide.show_place(place)
-
-        from gui.dialogs.help import HelpWindow
-
-        QShortcut(QKeySequence(Qt.Key.Key_F1), dialog).activated.connect(show)
-
     @Slot()
     def here(self) -> None:
         """Show what explains the widget with the focus."""
@@ -104,6 +92,19 @@ class HelpFlow(QObject):
             if isinstance(widget, QDockWidget):
                 return pages.place_of_panel(widget.objectName().removeprefix("dock_"))
         return None
+
+
+def bind_help(dialog: QDialog, place: str) -> None:
+    """Let F1 open a place of the guide over a dialog that holds the rest of the program up."""
+
+    def show() -> None:
+        from gui.dialogs.help import HelpWindow
+
+        guide = dialog.findChild(HelpWindow) or HelpWindow(dialog)
+        guide.show()
+        guide.show_place(place)
+
+    QShortcut(QKeySequence(Qt.Key.Key_F1), dialog).activated.connect(show)
 
 
 def _method_in(line: list[QWidget]) -> str | None:

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
-from PySide6.QtWidgets import QInputDialog, QLineEdit
+from PySide6.QtWidgets import QInputDialog
 
 from engine.errors import PareidoliaError
 from engine.preset_file import ENDING, LONGEST_NAME, Preset, read_preset, write_preset
 from engine.techniques import TECHNIQUES
 from gui.dialogs.file_dialogs import file_to_open, file_to_save
 from gui.dialogs.saving import offer_again
+from gui.flow.help import bind_help
 from gui.panels.editors import commit_typed
 from gui.wording import worded
 
@@ -121,14 +122,14 @@ class PresetsFlow(QObject):
 
     def _ask_name(self, title: str, text: str = "") -> str:
         """Return the name that was typed, one that can be used; "": none."""
-        usual = QLineEdit.EchoMode.Normal
-        name, good = QInputDialog.getText(self.window, title, self.tr("Name"), usual, text)
-        name = " ".join(name.split())[:LONGEST_NAME]
-        if good and name in self.window.studio.technique.presets:
+        dialog = self._question(title, self.tr("Name"))
+        dialog.setTextValue(text)
+        name = " ".join(_answer(dialog).split())[:LONGEST_NAME]
+        if name in self.window.studio.technique.presets:
             words = self.tr("{0} is a built-in preset: choose another name.")
             self.failed.emit(words.format(name))
             return ""
-        return name if good else ""
+        return name
 
     def _ask_which(self, title: str) -> str:
         """Return one of the person's own presets of the technique; "": none."""
@@ -138,5 +139,21 @@ class PresetsFlow(QObject):
             return ""
         now = self.options.presets.currentText()
         at = names.index(now) if now in names else 0
-        name, good = QInputDialog.getItem(self.window, title, self.tr("Preset"), names, at, False)
-        return name if good else ""
+        dialog = self._question(title, self.tr("Preset"))
+        dialog.setComboBoxItems(names)
+        dialog.setTextValue(names[at])
+        return _answer(dialog)
+
+    def _question(self, title: str, label: str) -> QInputDialog:
+        dialog = QInputDialog(self.window)
+        dialog.setWindowTitle(title)
+        dialog.setLabelText(label)
+        bind_help(dialog, "window.md#presets")
+        return dialog
+
+
+def _answer(dialog: QInputDialog) -> str:
+    """Ask; return what was typed or chosen, "" where nothing was."""
+    accepted = dialog.exec() == QInputDialog.DialogCode.Accepted
+    dialog.deleteLater()
+    return dialog.textValue() if accepted else ""

@@ -13,6 +13,7 @@ from engine.work.cluster.run import WorkerState
 from engine.work.job_files import wanted_of_job, wanted_of_sets
 from gui.dialogs.cluster import ClusterDialog, keep_address, kept_address
 from gui.dialogs.file_dialogs import folder_to_open, last_folder, remember_folder
+from gui.flow.help import bind_help
 from gui.flow.readiness import missing
 from gui.panels.editors import commit_typed
 from gui.panels.queue import QueuePanel
@@ -127,6 +128,7 @@ class QueueFlow(QObject):
     def choose_workers(self) -> None:
         """Ask who makes the pictures: this computer, or the workers of a scheduler."""
         dialog = ClusterDialog(self.queue.scheduler, self.panel)
+        bind_help(dialog, "batch.md#on-many-machines")
         if dialog.exec():
             self.take_scheduler(dialog.where)
         dialog.deleteLater()

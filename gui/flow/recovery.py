@@ -12,6 +12,7 @@ from engine.techniques import TECHNIQUES
 from engine.work.project_folder import ProjectFolder
 from engine.work.recovery import discard, left_over
 from gui.dialogs.recovery import LeftWork, RecoveryDialog
+from gui.flow.help import bind_help
 from gui.flow.project_state import OpenedProject, claimed
 from gui.wording import worded
 
@@ -46,6 +47,7 @@ class RecoveryFlow(QObject):
         dialog.discarded.connect(self.throw_away)
         dialog.finished.connect(self._on_closed)
         self.dialog = dialog
+        bind_help(dialog, "window.md#after-a-crash")
         dialog.open()
 
     @Slot()

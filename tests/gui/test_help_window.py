@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QImage, QTextBlock, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QApplication, QCheckBox, QWidget
@@ -16,6 +17,7 @@ from engine.techniques import TECHNIQUES
 from gui.dialogs.help import HelpWindow
 from gui.help import pages
 from gui.main_window import MainWindow
+from gui.run.film_frames import FilmFrames
 
 
 def blocks(browser: QTextDocument) -> list[QTextBlock]:
@@ -193,18 +195,35 @@ def test_the_guide_is_where_the_program_is() -> None:
     assert Path(pages.DOCS).is_absolute()
 
 
-def test_f1_in_a_modal_dialog_opens_the_guide_over_it(window: MainWindow, qtbot: QtBot) -> None:
+@pytest.mark.parametrize(
+    ("dialog", "place"),
+    [
+        ("preferences", "window.md#preferences"),
+        ("shortcuts", "window.md#shortcuts"),
+        ("save_preset", "window.md#presets"),
+        ("save_film", "window.md#films"),
+    ],
+)
+def test_f1_in_a_modal_dialog_opens_the_guide_over_it(
+    dialog: str, place: str, window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = FilmFrames()
+    film.add(torch.zeros(3, 8, 8))
+    monkeypatch.setattr(type(window.running), "film_frames", film)
     found: list[str] = []
 
     def look() -> None:
-        dialog = QApplication.activeModalWidget()
-        assert dialog is not None
-        qtbot.keyClick(dialog, Qt.Key.Key_F1)
-        guide = dialog.findChild(HelpWindow)
+        shown = QApplication.activeModalWidget()
+        assert shown is not None
+        qtbot.keyClick(shown, Qt.Key.Key_F1)
+        guide = shown.findChild(HelpWindow)
         if guide is not None and guide.isVisible():
-            found.append(guide.browser.toPlainText())
-        dialog.close()
+            found.append(guide.browser.source().toString())
+            assert place.partition("#")[2] in anchors(guide.browser.document())
+        shown.close()
 
-    QTimer.singleShot(200, look)
-    window.dialogs.preferences()
-    assert found and "how many processor threads" in found[0]
+    QTimer.singleShot(100, look)
+    action = window.actions_table[dialog]
+    action.setEnabled(True)
+    action.trigger()
+    assert found and found[0].endswith(f"docs/{place}")

@@ -53,7 +53,7 @@ def test_two_thousand_random_actions(window: MainWindow, qtbot: QtBot, monkeypat
     monkeypatch.setattr(QFileDialog, "getOpenFileName", staticmethod(unanswered))
     monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(unanswered))
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *a: ""))
-    monkeypatch.setattr(QInputDialog, "getText", staticmethod(lambda *a: ("mine", True)))
+    monkeypatch.setattr(QInputDialog, "exec", lambda self: self.setTextValue("mine") or 1)
     monkeypatch.setattr(QInputDialog, "getItem", staticmethod(lambda *a: ("mine", True)))
     for action in window.actions_table.by_name.values():
         if action.objectName() in NEVER:

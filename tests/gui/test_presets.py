@@ -12,12 +12,17 @@ from gui.main_window import MainWindow
 from tests.gui.stories import until
 
 
-def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(QInputDialog, "getText", staticmethod(lambda *_: (text, True)))
+@pytest.fixture(autouse=True)
+def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What a person types or chooses, by the label of the question."""
+    given: dict[str, str] = {}
 
+    def answer(dialog: QInputDialog) -> int:
+        dialog.setTextValue(given[dialog.labelText()])
+        return QInputDialog.DialogCode.Accepted.value
 
-def chosen(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(QInputDialog, "getItem", staticmethod(lambda *_: (name, True)))
+    monkeypatch.setattr(QInputDialog, "exec", answer)
+    return given
 
 
 def own(window: MainWindow) -> list[str]:
@@ -31,30 +36,29 @@ def with_own(window: MainWindow) -> MainWindow:
     return window
 
 
-def test_a_preset_is_renamed_in_its_place(
-    with_own: MainWindow, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_preset_is_renamed_in_its_place(with_own: MainWindow, answers: dict[str, str]) -> None:
     with_own.studio.set_setting("tv_weight", 5.0)
     with_own.options.save_preset("other")
-    chosen(monkeypatch, "mine")
-    typed(monkeypatch, "  soft \n look ")
+    answers["Preset"] = "mine"
+    answers["Name"] = "  soft \n look "
     with_own.actions_table["rename_preset"].trigger()
     assert own(with_own) == ["soft look", "other"]
-    typed(monkeypatch, "other")
-    chosen(monkeypatch, "soft look")
+    answers["Name"] = "other"
+    answers["Preset"] = "soft look"
     with_own.actions_table["rename_preset"].trigger()
     assert own(with_own) == ["soft look", "other"], "another one keeps its name"
     assert "other already" in with_own.statusBar().currentMessage()
-    typed(monkeypatch, "Best")
+    answers["Name"] = "Best"
     with_own.actions_table["rename_preset"].trigger()
     assert "built-in" in with_own.statusBar().currentMessage()
 
 
 def test_a_preset_is_shared_and_taken_by_another_person(
-    with_own: MainWindow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, qtbot: QtBot
-) -> None:
+    with_own: MainWindow, answers: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    qtbot: QtBot,
+) -> None:  # fmt: skip
     window, path = with_own, tmp_path / f"mine{ENDING}"
-    chosen(monkeypatch, "mine")
+    answers["Preset"] = "mine"
     monkeypatch.setattr(
         QFileDialog, "getSaveFileName", staticmethod(lambda *_: (str(path), f"Presets (*{ENDING})"))
     )
