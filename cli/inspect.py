@@ -28,8 +28,6 @@ KINDS = ("filters", "activations", "patches", "neighbors", "embedding")
 SUMMARY = "what is inside a network: filters, activations, patches, neighbors, a map of a folder"
 TILE = 96
 """Long side of a figure's small pictures, in pixels."""
-BRIGHTEST = 99.8
-"""Percentile of activations that is white where all channels have one scale."""
 
 T = TypeVar("T")
 Found = tuple["Picture", dict[str, Any]]
@@ -205,8 +203,6 @@ def _filters(options: Any, network: "Network") -> Found:
 
 
 def _activations(options: Any, network: "Network") -> Found:
-    import numpy as np
-
     from engine.figure import Tile, strip
     from engine.image import open_picture
     from engine.inspection.activations import activations, tiles, top_channels
@@ -222,11 +218,7 @@ def _activations(options: Any, network: "Network") -> Found:
     maps = activations(network, picture.to(network.device), layer)
     strongest = top_channels(maps, options.top or len(maps))
     chosen = [channel for channel, _ in strongest] if options.top else list(range(len(maps)))
-    shown = maps[chosen]
-    if not options.each:  # a few very strong answers would leave the rest dark
-        limit = float(np.percentile(shown.abs().numpy(), BRIGHTEST)) or float(shown.abs().max())
-        shown = shown.clamp(-limit, limit)
-    sheet = grid(enlarged(tiles(shown, not options.each), TILE), gap=2)
+    sheet = grid(enlarged(tiles(maps[chosen], not options.each), TILE), gap=2)
     count = f"{len(chosen)} strongest of" if options.top else "all"
     caption = f"{layer}: {count} {len(maps)} channels, {maps.shape[2]}x{maps.shape[1]}"
     small = photo.resized(max(sheet.shape[1] // 3, 128)).tensor()

@@ -5,9 +5,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from engine.colour_map import display_range
 from engine.errors import BadInput
 from engine.inspection.tiling import above_black, around_gray
 from engine.networks.network import Network
+
+BRIGHTEST = 99.8
+"""Percentile of activations that is white where all channels have one scale: a few very strong
+answers would leave the rest dark."""
 
 
 def activations(network: Network, picture: Tensor, layer: str) -> Tensor:
@@ -34,8 +39,12 @@ def tiles(maps: Tensor, together: bool = True) -> Tensor:
     """Return maps (C, h, w) in [0, 1] for display.
 
     Zero is black where no activation is negative (behind a ReLU), else gray. `together` gives all
-    channels one scale; else each has its own, which shows weak ones as bright as strong ones.
+    channels one scale; else each has its own, which shows weak ones as bright as strong ones. NaN
+    counts as 0.
     """
+    maps = maps.nan_to_num()
+    if together:
+        maps = maps.clamp(*display_range(maps, BRIGHTEST))
     return around_gray(maps, together) if bool((maps < 0).any()) else above_black(maps, together)
 
 

@@ -4,16 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from engine.colour_map import display_range
 from engine.inspection.activations import channels_of
 from engine.inspection.activations import tiles as as_tiles
 from engine.looking.answer import LARGEST, ActivationGrid, Bytes, Size
 from engine.looking.request import ActivationsRequest
 from engine.networks.fitting import last_map
 from engine.networks.network import Network
-
-BRIGHTEST = 99.8
-"""Percentile of activations that is white where all channels have one scale."""
 
 
 def requested_layer(network: Network, size: Size, request: ActivationsRequest) -> str:
@@ -45,10 +41,6 @@ def activation_grid(
 
 def tiles(maps: Tensor, together: bool) -> Bytes:
     """Return maps (C, h, w) as gray tiles, zero black; gray where the layer goes below zero."""
-    maps = maps.nan_to_num()
-    if together:  # a few very strong answers would leave the rest dark
-        low, high = display_range(maps, BRIGHTEST)
-        maps = maps.clamp(low, high)
     shown = as_tiles(maps, together)
     longest = max(shown.shape[1:])
     if longest > LARGEST:
