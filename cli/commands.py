@@ -26,13 +26,13 @@ from cli.options import (
 from cli.project_options import RESUME, add_variant, resume_parser
 from cli.wording import program
 from engine.errors import BadInput
-from engine.techniques import TECHNIQUES
+from engine.techniques import ROWS, TECHNIQUES
 
 if TYPE_CHECKING:
     from engine.job import Job
 
 HELP = {
-    **{command: kind.summary for command, kind in TECHNIQUES.items()},
+    **{command: row.summary for command, row in ROWS.items()},
     "attribute": "a heat map: what in a photo supports a class",
     "inspect": "what is inside a network: filters, activations, patches, neighbors, "
     "a map of a folder",

@@ -12,13 +12,12 @@ from engine import settings
 from engine.errors import BadInput
 from engine.export import FILE, Export
 from engine.finish import Finish
-from engine.preset_file import ENDING, read_preset
 from engine.settings import START_PICTURE, STYLES
-from engine.task import Technique
 
 if TYPE_CHECKING:
     from engine.image import Picture
     from engine.job import Job
+    from engine.task import Technique
 
 
 class Parser(argparse.ArgumentParser):
@@ -156,7 +155,7 @@ def is_folder(text: str | Path | None) -> bool:
         return False
 
 
-def technique_parser(kind: type[Technique]) -> Parser:
+def technique_parser(kind: "type[Technique]") -> Parser:
     """Return the parser of one technique's command, every setting an option."""
     parser = Parser(
         prog=f"{program()} {kind.command}",
@@ -250,7 +249,7 @@ def _help(entry: settings.Setting) -> str:
     return text.replace("%", "%%")
 
 
-def read_job(kind: type[Technique], options: argparse.Namespace) -> "Job":
+def read_job(kind: "type[Technique]", options: argparse.Namespace) -> "Job":
     """Return the job that the options describe: preset, then --set, then the options themselves."""
     from engine.job import Inputs, Job
 
@@ -290,8 +289,10 @@ def read_job(kind: type[Technique], options: argparse.Namespace) -> "Job":
     )  # fmt: skip
 
 
-def preset(kind: type[Technique], name: str) -> dict[str, Any]:
+def preset(kind: "type[Technique]", name: str) -> dict[str, Any]:
     """Return the settings of a preset by its name, however it is capitalised, or of a file."""
+    from engine.preset_file import ENDING  # not for --help
+
     if Path(name).suffix.lower() == ENDING:
         return _shared_preset(kind, Path(name))
     wanted = {known.casefold(): values for known, values in kind.presets.items()}
@@ -300,8 +301,9 @@ def preset(kind: type[Technique], name: str) -> dict[str, Any]:
     return dict(wanted[name.casefold()])
 
 
-def _shared_preset(kind: type[Technique], path: Path) -> dict[str, Any]:
+def _shared_preset(kind: "type[Technique]", path: Path) -> dict[str, Any]:
     """Return the settings of a preset's file; say what is read in another way than it stands there."""
+    from engine.preset_file import read_preset
     from engine.techniques import TECHNIQUES
 
     found = read_preset(path, TECHNIQUES)

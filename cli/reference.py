@@ -16,7 +16,7 @@ from engine import settings
 from engine.attribution.registry import METHODS, find_method
 from engine.finish import Finish
 from engine.job import Job
-from engine.techniques import TECHNIQUES
+from engine.techniques import ROWS, TECHNIQUES
 
 OF_ALL: dict[str, type] = {"output": Job, "finish": Finish}
 """Settings that every technique has, by their page."""
@@ -114,8 +114,8 @@ def _list(words: list[str]) -> str:
     """Return a list of links to the pages of all techniques, or of all methods."""
     if words == ["techniques"]:
         return "\n".join(
-            f"- [{kind.title}]({command}.md): {kind.summary}."
-            for command, kind in TECHNIQUES.items()
+            f"- [{TECHNIQUES[command].title}]({command}.md): {row.summary}."
+            for command, row in ROWS.items()
         )
     return "\n".join(f"- [{m.title}]({m.command}.md): {m.help}." for m in METHODS)
 

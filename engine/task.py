@@ -89,7 +89,7 @@ class Stage:
 class Technique(ABC):
     """What can be done with a network: a subclass's fields are its settings.
 
-    A subclass says what it must (command, title, summary, steps, `iterations`, `at_one_size`), and of
+    A subclass says what it must (command, title, steps, `iterations`, `at_one_size`), and of
     the rest what it has. How a run goes is in its `Steps`, which are imported when they are first
     needed: they bring PyTorch, the settings do not.
     """
@@ -97,8 +97,6 @@ class Technique(ABC):
     command: ClassVar[str]
     """Its name on the command line and in recipes."""
     title: ClassVar[str]
-    summary: ClassVar[str]
-    """What it makes of what, in a line."""
     steps: ClassVar[str]
     """Where its `Steps` are, as "module:class"."""
     presets: ClassVar[dict[str, dict[str, Any]]] = {}

@@ -1,27 +1,69 @@
 """One folder per technique: its settings, and how it runs. Importing this does not import torch."""
 
-from engine.task import Technique
-from engine.techniques.activation_maximization import ActivationMaximization
-from engine.techniques.adversarial import Adversarial
-from engine.techniques.class_visualization import ClassVisualization
-from engine.techniques.deep_dream import DeepDream
-from engine.techniques.feature_inversion import FeatureInversion
-from engine.techniques.hierarchy import Hierarchy
-from engine.techniques.langevin import LangevinSampling
-from engine.techniques.multifaceted import Multifaceted
-from engine.techniques.style_transfer import StyleTransfer
-from engine.techniques.texture_synthesis import TextureSynthesis
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
 
-_KINDS: tuple[type[Technique], ...] = (
-    StyleTransfer,
-    TextureSynthesis,
-    DeepDream,
-    ClassVisualization,
-    ActivationMaximization,
-    FeatureInversion,
-    LangevinSampling,
-    Adversarial,
-    Hierarchy,
-    Multifaceted,
-)
-TECHNIQUES: dict[str, type[Technique]] = {kind.command: kind for kind in _KINDS}
+if TYPE_CHECKING:
+    from engine.task import Technique
+
+
+class Row(NamedTuple):
+    """What can be told of a technique without importing it."""
+
+    kind: str
+    """The class of its settings, which its folder exports; that is called as the command is."""
+    summary: str
+    """What it makes of what, in a line."""
+
+
+ROWS: dict[str, Row] = {
+    "style-transfer": Row(
+        "StyleTransfer",
+        "a photo repainted in the style of one or several paintings",
+    ),
+    "texture-synthesis": Row("TextureSynthesis", "a bigger picture of the same texture"),
+    "deep-dream": Row("DeepDream", "a photo in which the network sees more of what it sees"),
+    "class-visualization": Row("ClassVisualization", "what a class looks like to the network"),
+    "activation-maximization": Row(
+        "ActivationMaximization",
+        "what a layer, channel, neuron or direction looks for",
+    ),
+    "feature-inversion": Row(
+        "FeatureInversion",
+        "the picture that a layer's features remember of a photo",
+    ),
+    "langevin": Row("LangevinSampling", "random pictures that the network takes for a class"),
+    "adversarial": Row(
+        "Adversarial", "a photo changed so slightly that only the network is fooled"
+    ),
+    "hierarchy": Row("Hierarchy", "what channels look for, layer by layer"),
+    "multifaceted": Row(
+        "Multifaceted",
+        "the different facets of a class, started from averages of its photos",
+    ),
+}
+"""The techniques by their command, in the order in which they are listed."""
+
+
+class _Techniques(Mapping[str, "type[Technique]"]):
+    """Imports the settings of a technique when they are asked for: a command needs those of one."""
+
+    def __getitem__(self, command: str) -> "type[Technique]":
+        name = ROWS[command].kind
+        folder = import_module(f"{__name__}.{command.replace('-', '_')}")
+        kind: type[Technique] = getattr(folder, name)
+        return kind
+
+    def __contains__(self, command: object) -> bool:
+        return command in ROWS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ROWS)
+
+    def __len__(self) -> int:
+        return len(ROWS)
+
+
+TECHNIQUES: Mapping[str, "type[Technique]"] = _Techniques()
+"""The settings of each technique, a class, by its command."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication, QObject, QPoint, Qt, Slot
 from PySide6.QtWidgets import QDialog, QMessageBox
 
-from engine.techniques import TECHNIQUES
+from engine.techniques import ROWS, TECHNIQUES
 from gui.dialogs.commands import Command, CommandPalette, ShortcutSheet, commands_of
 from gui.dialogs.preferences import PreferencesDialog
 from gui.flow.help import bind_help
@@ -155,7 +155,7 @@ def commands_in(w: "MainWindow") -> list[Command]:
     for command, kind in TECHNIQUES.items():
         act = partial(w.studio.set_technique, command)
         text = words("Technique: {0}", kind.title)
-        found.append(Command(text, "", act, kind.summary))
+        found.append(Command(text, "", act, ROWS[command].summary))
     for name, entry in w.options.described().items():
         label = f"{in_words(entry.group)} › {in_words(entry.label)}" if entry.group else entry.label
         text, more = words("Setting: {0}", label), in_words(entry.help)

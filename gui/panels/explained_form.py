@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.settings import Setting
 from engine.task import Technique
+from engine.techniques import ROWS
 from gui.panels.settings_form import SettingsForm
 from gui.wording import in_words
 
@@ -40,7 +41,7 @@ class ExplainedForm(QWidget):
 
     def show_technique(self, technique: Technique) -> None:
         """Say in a sentence what a technique does."""
-        self.about.setText(sentence_of(technique))
+        self.about.setText(sentence_of(technique.command))
         self._explain(None)
 
     @Slot(object)
@@ -54,9 +55,9 @@ class ExplainedForm(QWidget):
         self.explanation.setText(text)
 
 
-def sentence_of(technique: Technique | type[Technique]) -> str:
+def sentence_of(command: str) -> str:
     """Return what a technique makes of what, as a sentence."""
-    words = in_words(technique.summary)
+    words = in_words(ROWS[command].summary)
     return f"{words[:1].upper()}{words[1:]}."
 
 

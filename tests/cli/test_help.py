@@ -39,6 +39,37 @@ def test_help_waits_for_no_library() -> None:
     assert done.stdout.splitlines() == [f"{words}: 0, True, []" for words in asked], done.stderr
 
 
+ENGINE_IMPORTED = """
+import sys
+import main
+sys.argv = ["main.py", *sys.argv[1:]]
+main.main()
+print(*sorted(name for name in sys.modules if name.startswith("engine.")), file=sys.stderr)
+"""
+
+
+def engine_imported(*words: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", ENGINE_IMPORTED, *words],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stderr.split())
+
+
+def test_help_imports_no_technique_but_its_own() -> None:
+    """Each has a class of many fields, which takes milliseconds to make: ten of them are felt."""
+    work = {"engine.job", "engine.files", "engine.preset_file", "engine.checkpoint"}
+    overview = engine_imported("--help")
+    assert overview & {*work, "engine.task"} == set()
+    assert {name for name in overview if name.startswith("engine.techniques.")} == set()
+    own = engine_imported("deep-dream", "--help")
+    assert own & work == set()
+    assert {name for name in own if name.startswith("engine.techniques.")} == {
+        "engine.techniques.deep_dream",
+        "engine.techniques.deep_dream.settings",
+    }
+
+
 def test_the_overview_names_every_command(program: Program) -> None:
     done = program("--help")
     assert (done.returncode, done.stderr) == (0, "")

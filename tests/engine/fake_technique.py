@@ -27,7 +27,6 @@ class Fake(Technique):
 
     command: ClassVar[str] = "fake"
     title: ClassVar[str] = "Fake"
-    summary: ClassVar[str] = "a gray picture, brighter and brighter"
     steps: ClassVar[str] = "tests.engine.fake_technique:FakeSteps"
 
     iterations: int = setting(4, "Iterations", "Total number of steps.", low=1, high=1000)

@@ -20,8 +20,9 @@ from tests.cli.conftest import noise
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 
-@pytest.mark.parametrize("kind", TECHNIQUES.values(), ids=TECHNIQUES)
-def test_what_it_has_is_what_it_declares(kind: type[Technique]) -> None:
+@pytest.mark.parametrize(("command", "kind"), TECHNIQUES.items(), ids=TECHNIQUES)
+def test_what_it_has_is_what_it_declares(command: str, kind: type[Technique]) -> None:
+    assert kind.command == command
     steps = pkgutil.resolve_name(kind.steps)
     assert issubclass(steps, Steps)
     for name, declared in (

@@ -185,7 +185,7 @@ def test_every_technique_and_every_setting_is_explained_in_a_sentence() -> None:
     from gui.panels.explained_form import explanation, sentence_of
 
     for kind in TECHNIQUES.values():
-        words = sentence_of(kind)
+        words = sentence_of(kind.command)
         assert words[0].isupper() and words.endswith(".") and len(words.split()) >= 5, words
         for entry in settings.describe(kind).values():
             assert len(explanation(entry)) > 10, entry.name

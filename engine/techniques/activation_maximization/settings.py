@@ -49,7 +49,6 @@ class ActivationMaximization(Start, _Unit):
 
     command: ClassVar[str] = "activation-maximization"
     title: ClassVar[str] = "Activation maximization"
-    summary: ClassVar[str] = "what a layer, channel, neuron or direction looks for"
     steps: ClassVar[str] = (
         "engine.techniques.activation_maximization.steps:ActivationMaximizationSteps"
     )

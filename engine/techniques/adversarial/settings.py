@@ -15,7 +15,6 @@ class Adversarial(Technique):
 
     command: ClassVar[str] = "adversarial"
     title: ClassVar[str] = "Adversarial example"
-    summary: ClassVar[str] = "a photo changed so slightly that only the network is fooled"
     steps: ClassVar[str] = "engine.techniques.adversarial.steps:AdversarialSteps"
     exact: ClassVar[bool] = True
     repaints: ClassVar[bool] = True

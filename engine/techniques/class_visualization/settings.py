@@ -48,7 +48,6 @@ class ClassVisualization(_Own, Start, _Target):
 
     command: ClassVar[str] = "class-visualization"
     title: ClassVar[str] = "Class visualization"
-    summary: ClassVar[str] = "what a class looks like to the network"
     steps: ClassVar[str] = "engine.techniques.class_visualization.steps:ClassVisualizationSteps"
     has_figure: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("start",)

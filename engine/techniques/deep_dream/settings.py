@@ -18,7 +18,6 @@ class DeepDream(Technique):
 
     command: ClassVar[str] = "deep-dream"
     title: ClassVar[str] = "DeepDream"
-    summary: ClassVar[str] = "a photo in which the network sees more of what it sees"
     steps: ClassVar[str] = "engine.techniques.deep_dream.steps:DeepDreamSteps"
     repaints: ClassVar[bool] = True
     film: ClassVar[str] = "frame_count"

@@ -21,7 +21,6 @@ class FeatureInversion(Technique):
 
     command: ClassVar[str] = "feature-inversion"
     title: ClassVar[str] = "Feature inversion"
-    summary: ClassVar[str] = "the picture that a layer's features remember of a photo"
     steps: ClassVar[str] = "engine.techniques.feature_inversion.steps:FeatureInversionSteps"
     exact: ClassVar[bool] = True
     has_figure: ClassVar[bool] = True

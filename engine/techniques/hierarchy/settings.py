@@ -38,7 +38,6 @@ class Hierarchy(Ascent, _Rows):
 
     command: ClassVar[str] = "hierarchy"
     title: ClassVar[str] = "Hierarchy of features"
-    summary: ClassVar[str] = "what channels look for, layer by layer"
     steps: ClassVar[str] = "engine.techniques.hierarchy.steps:HierarchySteps"
     has_figure: ClassVar[bool] = True
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS

@@ -15,7 +15,6 @@ class LangevinSampling(Technique):
 
     command: ClassVar[str] = "langevin"
     title: ClassVar[str] = "Langevin sampling"
-    summary: ClassVar[str] = "random pictures that the network takes for a class"
     steps: ClassVar[str] = "engine.techniques.langevin.steps:LangevinSamplingSteps"
     exact: ClassVar[bool] = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {

@@ -46,7 +46,6 @@ class Multifaceted(Ascent, _Photos):
 
     command: ClassVar[str] = "multifaceted"
     title: ClassVar[str] = "Multifaceted visualization"
-    summary: ClassVar[str] = "the different facets of a class, started from averages of its photos"
     steps: ClassVar[str] = "engine.techniques.multifaceted.steps:MultifacetedSteps"
     has_figure: ClassVar[bool] = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {

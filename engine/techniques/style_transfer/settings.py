@@ -36,7 +36,6 @@ class StyleTransfer(Technique):
 
     command: ClassVar[str] = "style-transfer"
     title: ClassVar[str] = "Style transfer"
-    summary: ClassVar[str] = "a photo repainted in the style of one or several paintings"
     steps: ClassVar[str] = "engine.techniques.style_transfer.steps:StyleTransferSteps"
     repaints: ClassVar[bool] = True
     goes_on: ClassVar[bool] = True

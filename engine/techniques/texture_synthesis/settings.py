@@ -23,7 +23,6 @@ class TextureSynthesis(Technique):
 
     command: ClassVar[str] = "texture-synthesis"
     title: ClassVar[str] = "Texture synthesis"
-    summary: ClassVar[str] = "a bigger picture of the same texture"
     steps: ClassVar[str] = "engine.techniques.texture_synthesis.steps:TextureSynthesisSteps"
     has_figure: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("content",)
