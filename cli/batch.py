@@ -56,9 +56,13 @@ class BatchRun:
     """Makes many pictures into one folder."""
 
     def __init__(self, options: Any, read: Sources) -> None:
-        """Take --output, --workers, --retry, --quiet and --json; `read` must not be written into."""
+        """Take the options of `cli.options.add_batch_options`, and --output, --quiet and --json.
+
+        `read` must not be written into.
+        """
         self.folder = Path(options.output)
         self.workers, self.retries = options.workers, options.retry
+        self.keep_every: float = options.checkpoint_every
         self.quiet, self.json = options.quiet, options.json
         self.read = read
         self.scheduler: SchedulerAddress | None = None
@@ -213,8 +217,9 @@ class BatchRun:
         context = multiprocessing.get_context("spawn")
         while len(children) < min(self.workers, len(jobs)):
             child = context.Process(
-                target=_make_jobs, args=(str(path), self.retries, self.workers), daemon=False
-            )
+                target=_make_jobs, daemon=False,
+                args=(str(path), self.retries, self.workers, self.keep_every),
+            )  # fmt: skip
             child.start()
             children.append(child)
 
@@ -282,9 +287,11 @@ class BatchRun:
         if self.json:
             self._print_json("done", path, title=job.title, **figures)
             return
+        resumed = figures.get("resumed_at")
         print(
             f"{path}: {figures['iterations']} iterations in {figures['seconds']:.1f} s "
-            f"({figures['network']}, {figures['device']}, {figures['precision']})",
+            f"({figures['network']}, {figures['device']}, {figures['precision']})"
+            + (f", continued after iteration {resumed}" if resumed else ""),
             flush=True,
         )
 
@@ -367,7 +374,7 @@ class _Asked:
         self.asked = True
 
 
-def _make_jobs(path: str, retries: int, workers: int) -> None:
+def _make_jobs(path: str, retries: int, workers: int, keep_every: float) -> None:
     """Make the jobs of a queue until none waits: the whole life of a worker's process."""
     asked = _Asked()
     # Ctrl-C reaches all processes of the terminal; the one in front tells the others.
@@ -387,6 +394,7 @@ def _make_jobs(path: str, retries: int, workers: int) -> None:
                     retries=retries,
                     worded=worded,
                     explained=_explained,
+                    keep_every=keep_every,
                 ).work()
         except PareidoliaError as error:
             say(worded(error))

@@ -1,6 +1,7 @@
 """Command-line options, made from a technique's own description of its settings."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from engine.errors import BadInput
 from engine.export import FILE, Export
 from engine.finish import Finish
 from engine.settings import START_PICTURE, STYLES
+from engine.work.keep_times import SECONDS
 
 if TYPE_CHECKING:
     from engine.image import Picture
@@ -102,11 +104,14 @@ def add_output_options(add: Callable[..., Any]) -> None:
 
 
 def add_batch_options(add: Callable[..., Any]) -> None:
-    """Add the options that say how many pictures are made at once."""
+    """Add the options for many pictures: how many at once, and what of broken-off ones."""
     add("--workers", type=positive, default=1, metavar="N",
         help="for many pictures: processes side by side, which share the cores (default: 1)")  # fmt: skip
     add("--retry", type=_times, default=0, metavar="N",
         help="for many pictures: try what failed again so many times (default: 0)")  # fmt: skip
+    add("--checkpoint-every", type=_seconds, default=SECONDS, metavar="S",
+        help="for many pictures: seconds between two checkpoints of a running job, from which it goes "
+        f"on if the program is killed; 0: none (default: {SECONDS:g})")  # fmt: skip
 
 
 def tell(*pictures: "Picture") -> None:
@@ -145,6 +150,16 @@ def _times(text: str) -> int:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no number of times: it must be 0 or more"
         ) from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: it must be 0 or more")
+    return value
 
 
 def is_folder(text: str | Path | None) -> bool:

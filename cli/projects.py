@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def resume(options: Any) -> int:
         code, figures = run_job(
             job, output, quiet=options.quiet, bits=options.bits if options.output else 16,
             read=Sources((path,)), export=export_of(options),
-            checkpoint=folder.checkpoint(variant.id), keep=keeper,
+            checkpoint=partial(folder.checkpoint, variant.id), keep=keeper,
         )  # fmt: skip
     if options.output is None and figures:
         figures["output"] = str(path)

@@ -47,7 +47,7 @@ class Interrupt:
 def run_job(
     job: Job, output: Path, *, quiet: bool = False, bits: int = 8, reel: Path | None = None,
     rate: float = 24.0, read: Sources | None = None, export: Export | None = None,
-    checkpoint: bytes | None = None, keep: Keep | None = None,
+    checkpoint: Callable[[], bytes | None] | None = None, keep: Keep | None = None,
 ) -> tuple[int, dict[str, Any]]:  # fmt: skip
     """Run `job`, write its picture to `output`; return the exit code and the figures.
 

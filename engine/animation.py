@@ -17,6 +17,8 @@ from engine.errors import BadInput, Cancelled
 from engine.export import Export
 from engine.files import replacing
 from engine.film import check_film, film
+from engine.finish import Finish, Finisher, grain_of, of_film_frame
+from engine.image import to_bytes8
 from engine.image_metadata import GIF_MARK, recipe_json, recipe_xmp
 
 Bytes = npt.NDArray[np.uint8]
@@ -64,6 +66,7 @@ def write_timeline(
     recipe: Mapping[str, Any] | None = None,
     moved: Callable[[int], None] | None = None,
     cancelled: Callable[[], bool] = bool,
+    grain: Finish = Finish(),  # noqa: B008 - it cannot be changed
 ) -> Path:
     """Write the film of a run; return its path.
 
@@ -75,14 +78,17 @@ def write_timeline(
         recipe: of the last picture; goes into the file.
         moved: told how many frames are done.
         cancelled: asked before each frame whether to give up.
+        grain: of which each frame gets its own, also where the film fades between two moments.
 
     Raises `BadInput` where it cannot be written, and `Cancelled`; nothing is left then.
     """
     if not moments:
         raise BadInput(f"{path} was not written: there is no moment of the run.")
     text = None if recipe is None else recipe_json(recipe)
-    frames = _frames(moments, export, moved, cancelled)
-    if path.suffix.lower() == ".mp4":
+    video = path.suffix.lower() == ".mp4"
+    held = round(export.hold * export.rate) if video else 0
+    frames = _frames(moments, export, moved, cancelled, grain_of(grain), held)
+    if video:
         check_film(path)
         _write_video(path, frames, export, text)
         return path
@@ -96,8 +102,9 @@ def write_timeline(
 
 def _frames(
     moments: Moments, export: Export, moved: Callable[[int], None] | None,
-    cancelled: Callable[[], bool],
+    cancelled: Callable[[], bool], grain: Finish, held: int,
 ) -> Iterator[Bytes]:  # fmt: skip
+    """Yield all frames; after them the last one so many times more as it is `held`."""
     size = _reduced(moments[-1](), export.film_size).shape[1::-1]
     ready: dict[int, Bytes] = {}
 
@@ -111,7 +118,8 @@ def _frames(
             ready[index] = np.asarray(image)
         return ready[index]
 
-    for done, place in enumerate(places(len(moments), export), 1):
+    going = places(len(moments), export)
+    for done, place in enumerate([*going, *[going[-1]] * held], 1):
         if cancelled():
             raise Cancelled("the film was not written")
         index = min(int(place), len(moments) - 1)
@@ -119,9 +127,16 @@ def _frames(
         frame = at(index)
         if share > 0:
             frame = np.rint(frame * (1 - share) + at(index + 1) * share).astype(np.uint8)
-        yield frame
-        if moved is not None:
+        yield frame if grain == Finish() else _grained(frame, of_film_frame(grain, done))
+        if moved is not None and done <= len(going):
             moved(done)
+
+
+def _grained(frame: Bytes, grain: Finish) -> Bytes:
+    import torch
+
+    picture = torch.from_numpy(frame.copy()).permute(2, 0, 1).float() / 255
+    return to_bytes8(Finisher(None)(picture, grain))
 
 
 def _reduced(pixels: Bytes, side: int) -> Bytes:
@@ -136,13 +151,8 @@ def _write_video(path: Path, frames: Iterator[Bytes], export: Export, text: str 
     import torch
 
     with film(path, export.rate, note=text or "") as take:
-        picture = None
         for frame in frames:
-            picture = torch.from_numpy(frame.copy()).permute(2, 0, 1).float() / 255
-            take(picture)
-        for _ in range(round(export.hold * export.rate)):
-            assert picture is not None
-            take(picture)
+            take(torch.from_numpy(frame.copy()).permute(2, 0, 1).float() / 255)
 
 
 def _write_gif(file: IO[bytes], frames: Iterator[Bytes], export: Export, text: str | None) -> None:

@@ -23,8 +23,8 @@ _BT709, _SMPTE170M, _LIMITED = 1, 6, 1
 
 Take = Callable[["Tensor"], None]
 """Takes the next frame, (3, H, W) in [0, 1]."""
-Change = Callable[["Tensor"], "Tensor"]
-"""Returns another frame of the same shape."""
+Change = Callable[["Tensor", int], "Tensor"]
+"""Takes a frame and its number, from 1; returns another frame of the same shape."""
 
 
 def check_film(path: Path) -> None:
@@ -177,7 +177,7 @@ def _fill(
             if cancelled():
                 raise Cancelled(f"{path} was not written")
             frame = open_picture(picture).tensor()
-            take(frame if change is None else change(frame))
+            take(frame if change is None else change(frame, done))
             if moved is not None:
                 moved(done)
 

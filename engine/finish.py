@@ -3,6 +3,7 @@
 It takes no part in the run, so that it can be changed afterwards; a recipe holds it all the same.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,23 @@ def finish_values(finish: Finish) -> tuple[dict[str, Any], bool]:
     values = settings.values(finish)
     first = {name: values[name] for name in FIRST}
     return (first, True) if read_finish(first) == finish else (values, False)
+
+
+def of_film_frame(finish: Finish, number: int) -> Finish:
+    """Return how frame `number` of a film, from 1, is finished: with a grain of its own.
+
+    One grain that stands still over moving pictures looks like dirt on the lens.
+    """
+    if not finish.grain:
+        return finish
+    digest = hashlib.sha256(f"{finish.grain_seed} {number}".encode()).digest()
+    return replace(finish, grain_seed=int.from_bytes(digest[:4]) >> 1)
+
+
+def grain_of(finish: Finish) -> Finish:
+    """Return the grain alone."""
+    names = ("grain", "grain_size", "grain_seed")
+    return Finish(**{name: getattr(finish, name) for name in names})
 
 
 class Finisher:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import settings
 from engine.errors import BadInput, Mention
-from engine.finish import Finish, Finisher, finish_values, read_finish
+from engine.finish import Finish, Finisher, finish_values, of_film_frame, read_finish
 from engine.image import Picture
 from engine.named_files import find_path, find_picture
 from engine.recipe_values import (
@@ -355,8 +355,11 @@ def frames_of(
                     raise BadInput(f"{task.technique.title} cannot be continued: begin it anew")
                 if job.finish != Finish():
                     render = partial(_finished, frame, finisher, job.finish)
+                    of_film = of_film_frame(job.finish, frame.film)
+                    in_film = partial(_finished, frame, finisher, of_film) if frame.film else None
                     told = frame.note != GRAY_NOTE or job.finish.recolour == "none"
-                    frame = replace(frame, render=render, note=frame.note if told else "")
+                    note = frame.note if told else ""
+                    frame = replace(frame, render=render, render_film=in_film, note=note)
                 yield frame
                 if frame.iteration == job.stop_after:
                     break

@@ -45,11 +45,18 @@ class Frame:
     checkpoint: "Callable[[], Checkpoint] | None" = field(default=None, repr=False)
     """Makes what the run can go on from after this iteration; asked for before the next frame is
     drawn, as `picture` is. None: the run cannot go on."""
+    render_film: "Callable[[], Tensor] | None" = field(default=None, repr=False)
+    """Makes the picture as it is in the film; None: as it is."""
 
     @cached_property
     def picture(self) -> "Tensor":
         """The present picture, (3, H, W) float32 in [0, 1] on the CPU."""
         return self.render()
+
+    @property
+    def film_picture(self) -> "Tensor":
+        """The same for a film, in which each frame has a grain of its own."""
+        return self.picture if self.render_film is None else self.render_film()
 
 
 @dataclass(frozen=True)

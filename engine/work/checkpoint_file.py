@@ -5,6 +5,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -42,7 +43,8 @@ class CheckpointFile:
 
         Raises `BadInput` where the checkpoint is that of another job, or of other weights.
         """
-        if self.belongs.get("job") != digest_of_job(job):
+        by_pixels = self.belongs.get("by_pixels")
+        if self.belongs.get("job") != digest_of_job(job, by_pixels):
             raise BadInput(
                 "the checkpoint is of another job: continue the one that it was made of, or begin anew"
             )
@@ -64,11 +66,14 @@ class CheckpointFile:
 
 def encode(checkpoint: Checkpoint, job: Job, task: Task[Technique]) -> bytes:
     """Return a checkpoint of `job`, which `prepare` has made `task` of, as the bytes of a file."""
-    belongs = {
-        "job": digest_of_job(job),
+    by_pixels = [isinstance(p, Picture) and not p.sha256 for p in _pictures(job)]
+    belongs: dict[str, Any] = {
+        "job": digest_of_job(job, by_pixels),
         "weights": digest_of_weights(task.network),
         "place": place_of(task),
     }
+    if any(by_pixels):
+        belongs["by_pixels"] = by_pixels
     return to_bytes(checkpoint, belongs)
 
 
@@ -77,39 +82,50 @@ def decode(data: bytes) -> CheckpointFile:
     return CheckpointFile(*from_bytes(data))
 
 
-def digest_of_job(job: Job) -> str:
+def digest_of_job(job: Job, by_pixels: Any = None) -> str:
     """Return 64 hex digits for all that decides about the steps of a run but for the weights.
 
     Pictures count by their content and folders not at all: they may have been moved meanwhile. Device
     and precision do not count: a run can go on with others, if not bit for bit.
+
+    Args:
+        job: its pictures opened or not.
+        by_pixels: which pictures (content, guide, start, styles) count by what is seen in them: those
+            that were no files when the run began, and may be files of a project by now. None: none.
     """
     job = opened(job)
     recipe = job.recipe()
     technique = job.technique
     left_out = settings.folders(technique).keys()
     chosen = {name: v for name, v in recipe["settings"].items() if name not in left_out}
-    inputs = job.inputs
-    pictures = [inputs.content, inputs.guide, inputs.start, *(p for p, _ in inputs.styles)]
+    pictures = _pictures(job)
+    seen = by_pixels if isinstance(by_pixels, list) and len(by_pixels) == len(pictures) else ()
+    digests = [_digest_of_picture(p, s is True) for p, s in zip_longest(pictures, seen)]
     text = json.dumps(
         [
             technique.command, chosen, recipe["network"], recipe["size"], recipe["seed"],
-            job.preprocessing, [_digest_of_picture(p) for p in pictures],
-            [weight for _, weight in inputs.styles],
+            job.preprocessing, digests, [weight for _, weight in job.inputs.styles],
         ],
         sort_keys=True,
     )  # fmt: skip
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _digest_of_picture(picture: Any) -> list[Any] | None:
+def _pictures(job: Job) -> list[Any]:
+    i = job.inputs
+    return [i.content, i.guide, i.start, *(p for p, _ in i.styles)]
+
+
+def _digest_of_picture(picture: Any, by_pixels: bool) -> list[Any] | None:
     if not isinstance(picture, Picture):
         return None
-    if picture.sha256:
+    if picture.sha256 and not by_pixels:
         return [picture.sha256, picture.frame]
-    digest = hashlib.sha256(np.ascontiguousarray(picture.rgb).data)
-    if picture.alpha is not None:
-        digest.update(np.ascontiguousarray(picture.alpha).data)
-    return [digest.hexdigest(), picture.frame]
+    digest = hashlib.sha256(str(picture.rgb.shape).encode())
+    for values in (picture.rgb, picture.alpha):
+        if values is not None:  # as a project keeps it, in 16 bits
+            digest.update(np.rint(values * np.float32(65535)).astype("<u2").tobytes())
+    return [digest.hexdigest(), 0]
 
 
 _digests: "WeakKeyDictionary[Network, tuple[int, str]]" = WeakKeyDictionary()

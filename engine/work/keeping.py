@@ -1,6 +1,5 @@
 """A run kept in a project while it goes, so that it can be continued however it ends."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +8,11 @@ from engine.image import from_tensor
 from engine.job import Job, carried
 from engine.task import Frame, Task, Technique
 from engine.work.checkpoint_file import encode
+from engine.work.keep_times import KeepTimes
 from engine.work.making import steered
 from engine.work.project_file import pack
 from engine.work.project_folder import ProjectFolder, Variant
 from engine.work.worker import thumbnail_of
-
-SECONDS = 30.0
-"""Between two times that a run is kept, at least."""
-SHARE = 0.02
-"""Of the run's time that keeping it may take."""
 
 
 class RunKeeper:
@@ -31,20 +26,18 @@ class RunKeeper:
         self.folder, self.variant, self.file = folder, variant, file
         self.problem: BadInput | None = None
         """Why it was not kept the last time."""
-        self._due = time.monotonic() + SECONDS
+        self._times = KeepTimes()
 
     def __call__(self, job: Job, task: Task[Technique], frame: Frame, now: bool) -> None:
         """Keep the run if it is time to, or in any case `now`."""
-        began = time.monotonic()
-        if not now and began < self._due:
+        if not now and not self._times.due():
             return
-        try:
-            self._keep(job, task, frame)
-            self.problem = None
-        except BadInput as error:
-            self.problem = error
-        ended = time.monotonic()
-        self._due = ended + max(SECONDS, (ended - began) / SHARE)
+        with self._times.taken():
+            try:
+                self._keep(job, task, frame)
+                self.problem = None
+            except BadInput as error:
+                self.problem = error
 
     def _keep(self, job: Job, task: Task[Technique], frame: Frame) -> None:
         complete = frame.iteration >= frame.total or frame.iteration == job.stop_after

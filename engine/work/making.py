@@ -19,6 +19,7 @@ from engine.settings import describe
 from engine.task import Frame, Task, Technique
 
 if TYPE_CHECKING:
+    from engine.checkpoint import Checkpoint
     from engine.networks.network import Network
 
 Frames = Generator[Frame, None, None]
@@ -45,8 +46,11 @@ class MakeRequest:
     """How the picture is written, but for its bits."""
     recipe: Callable[[Job], dict[str, Any]] = Job.recipe
     """What the picture carries, of the opened job."""
-    checkpoint: bytes | None = field(default=None, repr=False)
-    """Where the job's run is to be continued, as `engine.work.checkpoint_file` encodes it."""
+    checkpoint: Callable[[], bytes | None] | None = None
+    """Returns where the job's run is to be continued, as `engine.work.checkpoint_file` encodes it."""
+    exactly: bool = False
+    """Whether the run begins anew where a checkpoint is damaged, of another job, or of another
+    machine, so that the picture would not be the same; else that is refused, or only said."""
     keep: Keep | None = None
     """Is given each frame."""
 
@@ -65,6 +69,8 @@ class MadePicture:
     """In numbers, for JSON; empty without a frame."""
     continued: str = ""
     """In which way a run that was continued may differ from one without a break; mostly in none."""
+    resumed_at: int = 0
+    """The iteration after which it was continued; 0: it was not."""
 
 
 def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePicture:
@@ -86,7 +92,7 @@ def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePictu
     if frame is None:
         if drawn.failure is not None:
             raise drawn.failure
-        return MadePicture(job, None, drawn.stopped, {}, drawn.continued)
+        return MadePicture(job, None, drawn.stopped, {}, drawn.continued, drawn.resumed_at)
     export = replace(order.export, bits=str(order.bits))
     path = _save(
         job, frame, partial(order.output) if drawn.stopped else order.output, export,
@@ -106,7 +112,7 @@ def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePictu
         raise type(failed)(failed, f" ({kept}: {path})") from failed
     if failed is not None:
         raise failed
-    return MadePicture(job, frame, drawn.stopped, figures, drawn.continued)
+    return MadePicture(job, frame, drawn.stopped, figures, drawn.continued, drawn.resumed_at)
 
 
 class _Drawing:
@@ -115,7 +121,7 @@ class _Drawing:
     def __init__(self, order: MakeRequest, asked: Callable[[], bool]) -> None:
         self.order, self.asked = order, asked
         self.job = opened(order.job)
-        self.continued = ""
+        self.continued, self.resumed_at = "", 0
         self.frame: Frame | None = None
         """The last."""
         self.network: Network | None = None
@@ -145,21 +151,56 @@ class _Drawing:
         finally:
             shown.close()
             frames.close()
-        if order.checkpoint is not None and self.task is not None and self.frame is not None:
+        if (
+            self.resumed_at
+            and not order.exactly
+            and self.task is not None
+            and self.frame is not None
+        ):
             # What was changed before the break may be in the checkpoint only.
             self.job = steered(self.job, self.task, self.frame)
 
     def _frames(self) -> Frames:
         task = self.task = prepare(self.job)
         self.network = task.network
-        if self.order.checkpoint is None:
+        past = self._past(task)
+        if past is None:
             yield from frames_of(self.job, task)
             return
+        self.resumed_at = past.iteration
+        frames = frames_of(self.job, task, checkpoint=past)
+        del past  # its memory is needed once only
+        if self.order.exactly:
+            try:
+                first = next(frames, None)
+            except BadInput:  # damaged in a way that only the run itself can see
+                first = None
+            if first is None:
+                self.resumed_at, self.task = 0, prepare(self.job, self.network)
+                frames = frames_of(self.job, self.task)
+            else:
+                yield first
+                del first
+        yield from frames
+
+    def _past(self, task: Task[Technique]) -> "Checkpoint | None":
+        """Return where the run goes on; None: it begins. Raises `BadInput`, unless `exactly`."""
+        data = None if self.order.checkpoint is None else self.order.checkpoint()
+        if data is None:
+            return None
         from engine.work.checkpoint_file import decode
 
-        file = decode(self.order.checkpoint)
-        self.continued = file.check(self.job, task)
-        yield from frames_of(self.job, task, checkpoint=file.checkpoint)
+        try:
+            file = decode(data)
+            continued = file.check(self.job, task)
+        except BadInput:
+            if self.order.exactly:
+                return None
+            raise
+        if continued and self.order.exactly:
+            return None
+        self.continued = continued
+        return file.checkpoint
 
     def _draw(self, frames: Iterator[Frame], take: Take) -> None:
         try:
@@ -167,7 +208,7 @@ class _Drawing:
                 self.frame = frame
                 if frame.film and self.film_failure is None:
                     try:
-                        take(frame.picture)
+                        take(frame.film_picture)
                         self.filmed += 1
                     except BadInput as error:  # the picture can still be finished
                         self.film_failure = error

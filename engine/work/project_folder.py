@@ -22,6 +22,7 @@ from engine.errors import BadInput
 from engine.files import read_plain, replacing, split_frame
 from engine.image import Picture, open_picture, save_picture
 from engine.job import Inputs, Job
+from engine.named_files import find_picture
 from engine.recipe_values import Source
 from engine.work.job_files import long_side
 from engine.work.project_inputs import ProjectInputs, paths_by_digest, with_paths
@@ -107,7 +108,16 @@ class ProjectFolder:
             known = paths_by_digest(project)
             if recipe.get("size") == PHOTO:
                 recipe["size"] = long_side(recipe["inputs"]["content"])
-            job = Job.from_recipe(recipe, self._near(project))
+
+            def found(
+                reference: Mapping[str, Any], near: Path | None, side: int, square: bool
+            ) -> Source:
+                path, digest = reference["path"], reference["sha256"]
+                if path is not None and self._inputs.is_inside(Path(path)) and digest not in known:
+                    return open_picture(path)  # whole, as it was when it was no file
+                return find_picture(reference, near, side, square)
+
+            job = Job.from_recipe(recipe, self._near(project), found)
 
         def named(source: Source | None) -> Source | None:
             if isinstance(source, Picture) and source.path is not None:

@@ -17,6 +17,7 @@ from typing import Any
 from engine.errors import BadInput
 from engine.files import sweep, unfinished
 from engine.work import queue_file
+from engine.work.job_checkpoints import JobCheckpoints
 
 STATES = ("waiting", "running", "done", "failed", "paused")
 MOST_DEATHS = 3
@@ -78,6 +79,8 @@ class Queue:
     def __init__(self, path: Path, *, check: bool = False) -> None:
         """Open a queue, or make one; with `check`, a damaged or foreign file is set aside first."""
         self.path = path
+        self.checkpoints = JobCheckpoints(path)
+        """Where jobs go on that were broken off; those of jobs that are over are deleted."""
         self.said = ""
         """What was set aside, in a sentence; empty: nothing."""
         if check:
@@ -181,8 +184,10 @@ class Queue:
         return None if row is None else row["thumbnail"]
 
     def remove(self, numbers: Iterable[int]) -> None:
-        """Take jobs out; whoever works on one gives it up. Files that were written stay."""
-        self._each("DELETE FROM jobs WHERE id = ?", numbers)
+        """Take jobs out; whoever works on one gives it up. Pictures that were written stay."""
+        gone = list(numbers)
+        self._each("DELETE FROM jobs WHERE id = ?", gone)
+        self.checkpoints.forget(gone)
 
     def retry(self, numbers: Iterable[int]) -> None:
         """Let failed and finished jobs wait again, as if never tried."""
@@ -242,6 +247,8 @@ class Queue:
                     )
                 database.execute("DELETE FROM owner")
                 database.execute("INSERT INTO owner VALUES (?)", (beside.name,))
+                left = database.execute("SELECT id FROM jobs WHERE state <> 'done'").fetchall()
+                self.checkpoints.forget_others({row["id"] for row in left})
             yield
 
     def claim(self, claimant: str) -> QueuedJob | None:
@@ -304,6 +311,14 @@ class Queue:
                 "UPDATE jobs SET state = 'done', claim = NULL, sent = '', figures = ?, iteration = total,"
                 " thumbnail = coalesce(?, thumbnail), drawn = drawn + 1 WHERE id = ? AND claim = ?",
                 (json.dumps(figures), thumbnail, job.id, claimant),
+            )
+        self.checkpoints.forget([job.id])
+
+    def kept(self, job: QueuedJob, claimant: str) -> None:
+        """Say that a claimed job has a newer checkpoint: it is not one at which programs only die."""
+        with self._changing() as database:
+            database.execute(
+                "UPDATE jobs SET deaths = 0 WHERE id = ? AND claim = ?", (job.id, claimant)
             )
 
     def fail(

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.errors import BadInput
+from engine.work.job_checkpoints import JobCheckpoints
 
 APPLICATION = 0x50444C51
 """In the file's header: whose database it is ("PDLQ")."""
@@ -141,6 +142,7 @@ def set_aside(path: Path, known: tuple[int, int] | None, why: str) -> str:
 
 def delete(path: Path) -> None:
     """Delete a queue that nobody uses any more, with what belongs to it."""
+    JobCheckpoints(path).delete()
     for end in SIBLINGS:
         with suppress(OSError):
             Path(f"{path}{end}").unlink(missing_ok=True)

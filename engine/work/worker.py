@@ -1,15 +1,18 @@
 """A worker: takes jobs from a queue and makes them, one after the other."""
 
 import io
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput, Message, OutOfMemory, PareidoliaError, is_out_of_memory
 from engine.image import open_picture, to_bytes8
 from engine.job import Job
-from engine.task import Frame
+from engine.task import Frame, Task, Technique
+from engine.work.keep_times import SECONDS, KeepTimes
 from engine.work.making import Frames, MakeRequest, make
 from engine.work.naming import forget_partial, is_complete, is_made
 from engine.work.queue import Queue, QueuedJob
@@ -23,6 +26,9 @@ WAIT_SECONDS = 0.1
 """Between two looks at whether a held job may go on."""
 THUMBNAIL = 160
 """Long side of a thumbnail in pixels."""
+
+
+log = logging.getLogger("pareidolia.queue")
 
 
 class _TakenAway(BaseException):
@@ -48,6 +54,7 @@ class Worker:
         explained: Callable[[Exception], str] = _explained,
         changed: Callable[[QueuedJob], None] = lambda job: None,
         thumbnails: float | None = None,
+        keep_every: float = SECONDS,
     ) -> None:
         """Work on `queue` under a name from `Queue.claimant`.
 
@@ -61,11 +68,12 @@ class Worker:
             explained: says an unexpected one in words.
             changed: told after each report.
             thumbnails: seconds between two small pictures of a running job; None: only of the result.
+            keep_every: seconds between two checkpoints of a running job, at least; 0: it has none.
         """
         self.queue, self.claimant = queue, claimant
         self.asked, self.wait, self.retries = asked, wait, retries
         self.worded, self.explained, self.changed = worded, explained, changed
-        self.thumbnails = thumbnails
+        self.thumbnails, self.keep_every = thumbnails, keep_every
 
     def work(self) -> None:
         """Make one job after the other until none waits."""
@@ -87,7 +95,7 @@ class Worker:
         try:
             done = self._make(job)
         except _TakenAway:
-            pass
+            self.queue.checkpoints.forget([job.id])  # of which one may just have been written
         except PareidoliaError as error:
             self._fail(job, self.worded(error), error.exit_code)
         except Exception as error:
@@ -117,7 +125,12 @@ class Worker:
             raise BadInput(
                 f"{output} already exists and was made differently: move it, or choose another folder"
             )
-        order = MakeRequest(Job.from_recipe(recipe), output, queued.bits)
+        kept = self.queue.checkpoints
+        order = MakeRequest(
+            Job.from_recipe(recipe), output, queued.bits,
+            checkpoint=partial(kept.read, queued.id, recipe), exactly=True,
+            keep=partial(self._keep, queued, recipe, KeepTimes(self.keep_every)),
+        )  # fmt: skip
         made = make(order, self.asked, lambda _job, frames: self._told(queued, frames))
         if made.stopped or made.frame is None:
             return False
@@ -125,8 +138,35 @@ class Worker:
         said = dict(made.figures)
         if made.frame.note:
             said["note"] = self.worded(made.frame.note)
+        if made.resumed_at:
+            said["resumed_at"] = made.resumed_at
         self.queue.finish(queued, self.claimant, said, thumbnail_of(made.frame.picture))
         return True
+
+    def _keep(
+        self, queued: QueuedJob, recipe: Mapping[str, Any], times: KeepTimes,
+        job: Job, task: Task[Technique], frame: Frame, last: bool,
+    ) -> None:  # fmt: skip
+        """Write a checkpoint of a running job if it is time to, and where it ends early.
+
+        What cannot be written costs no picture: the job would begin again, that is all.
+        """
+        over = frame.iteration >= frame.total or frame.iteration == job.stop_after
+        if over or not self.keep_every or frame.checkpoint is None:
+            return
+        if not last and not times.due():
+            return
+        from engine.work.checkpoint_file import encode
+
+        with times.taken():
+            try:
+                data = encode(frame.checkpoint(), job, task)
+                self.queue.checkpoints.write(queued.id, recipe, data)
+                self.queue.kept(queued, self.claimant)
+            except ValueError:  # it has come to its end sooner than planned
+                pass
+            except BadInput as error:
+                log.warning("%s is not kept: %s", queued.title, error)
 
     def _told(self, job: QueuedJob, frames: Frames) -> Frames:
         reported = drawn = time.monotonic()

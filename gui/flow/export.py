@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -170,7 +170,8 @@ def film_of(
     cancelled: Callable[[], bool],
 ) -> Path:  # fmt: skip
     """Write how a picture came about, each moment as it is finished; return the path."""
-    finisher, finish = Finisher(photo_for(wanted.picture, wanted.job)), wanted.job.finish
+    finisher = Finisher(photo_for(wanted.picture, wanted.job))
+    finish = replace(wanted.job.finish, grain=0.0)  # which each frame gets at the end
 
     def pixels(moment: Moment) -> Bytes:
         picture = picture_of(moment.image)
@@ -179,4 +180,5 @@ def film_of(
         return to_bytes8(finisher(as_made(picture), finish))
 
     moments = [partial(pixels, moment) for moment in wanted.moments]
-    return write_timeline(moments, path, export, wanted.job.recipe(), moved, cancelled)
+    recipe, grain = wanted.job.recipe(), wanted.job.finish
+    return write_timeline(moments, path, export, recipe, moved, cancelled, grain)

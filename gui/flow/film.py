@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QWidget
 
 from engine.errors import Cancelled, PareidoliaError
 from engine.film import Change, assemble
-from engine.finish import Finish, Finisher
+from engine.finish import Finish, Finisher, of_film_frame
 from engine.image import Picture
 from gui.background import Background
 from gui.dialogs.file_dialogs import file_to_save
@@ -128,7 +128,8 @@ class FilmFlow(QObject):
         if finish == Finish() or job is None:
             return None
         content = job.inputs.content
-        return partial(Finisher(content if isinstance(content, Picture) else None), finish=finish)
+        finisher = Finisher(content if isinstance(content, Picture) else None)
+        return lambda frame, number: finisher(frame, of_film_frame(finish, number))
 
     def _end(self) -> None:
         if self.progress is not None:

@@ -142,6 +142,7 @@ def test_a_list_of_jobs(program: Program, folder: Path, photos: Path) -> None:
         ("deep-dream photos -o out --frames 2 --film f", "--film takes one photo"),
         ("deep-dream photos -o out --guide gone.png", "gone.png"),
         ("deep-dream photos -o out --workers 0", "must be 1 or more"),
+        ("batch -o out --checkpoint-every soon", "no number of seconds"),
         ("batch photos -o out", "holds no jobs"),
         ("batch photos/b.png -o out", "carries no recipe"),
         ("batch notes.txt -o out", "cannot be read as a list of jobs"),
@@ -231,6 +232,31 @@ def test_what_a_killed_program_leaves_is_taken_up(
     assert (folder / "out" / "a_jpg.png").stat().st_mtime_ns == first
     assert made_in(folder) == ["a_jpg.png", "a_png.png", "b.png"]
     assert stores(folder) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals to another process")
+def test_a_job_that_was_killed_goes_on_from_its_checkpoint_to_the_same_bytes(
+    folder: Path, photos: Path, program: Program
+) -> None:
+    for name in ("a.jpg", "a.png"):
+        (photos / name).unlink()
+    work = (*LONG, "--iterations", "120", "--checkpoint-every", "0.01", "--quiet", "--json")
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "main.py"), *work], cwd=folder,
+        env=environment(folder / "home"), start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        until(lambda: list((folder / "home" / "queues").glob("*.checkpoints/*.safetensors")))
+        os.killpg(process.pid, signal.SIGKILL)  # the worker, too
+    assert made_in(folder) == []
+    done = program(*work)
+    assert done.returncode == 0, done.stderr
+    (said,) = map(json.loads, done.stdout.splitlines())
+    assert 0 < said["resumed_at"] < said["iterations"] == 120
+    assert stores(folder) == []
+    whole = program(*("whole" if word == "out" else word for word in work))
+    assert "resumed_at" not in whole.stdout
+    assert (folder / "out" / "b.png").read_bytes() == (folder / "whole" / "b.png").read_bytes()
 
 
 def test_a_spoilt_queue_is_set_aside_in_a_sentence(

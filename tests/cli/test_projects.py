@@ -26,8 +26,8 @@ RUN = (
 KEEPS_ALWAYS = """
 import sys, time
 sys.path.insert(0, {root!r})
-from engine.work import keeping, making
-keeping.SECONDS, keeping.SHARE = 0.0, 1e9
+from engine.work import keep_times, making
+keep_times.SECONDS, keep_times.SHARE = 0.0, 1e9
 frames_of = making.frames_of
 
 def slow(*arguments, **named):

@@ -3,6 +3,8 @@
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from shutil import which
 
@@ -13,12 +15,15 @@ from PIL import Image
 from engine.animation import Bytes, durations, places, write_timeline
 from engine.errors import BadInput, Cancelled
 from engine.export import Export
+from engine.finish import Finish
 from engine.image import read_recipe
 from engine.job import Inputs, Job
 from engine.project import read_job
 from engine.techniques.deep_dream import DeepDream
 
 SHORT = Export(what="timeline", seconds=0.6, hold=0.4, rate=10, ease="linear", film_size=64)
+
+LOSSLESS = replace(SHORT, lossless=True)
 
 
 def flat(level: int, height: int = 24, width: int = 32) -> Callable[[], Bytes]:
@@ -56,6 +61,21 @@ def test_a_video_has_every_frame(tmp_path: Path) -> None:
     assert len(frames) == 6 + 4
     means = [float(frame.mean()) for frame in frames]
     assert means == pytest.approx([20, 60, 100, 140, 180, *[220] * 5], abs=4)
+
+
+def test_grain_never_stands_still_nor_fades(tmp_path: Path) -> None:
+    grain = Finish(grain=0.1, recolour="gray")
+    path = write_timeline([flat(120), flat(120)], tmp_path / "a.webp", LOSSLESS, grain=grain)
+    with Image.open(path) as image:
+        frames = []
+        for index in range(image.n_frames):  # type: ignore[attr-defined]
+            image.seek(index)
+            frames.append(np.asarray(image.convert("L"), float) - 120)
+    assert len(frames) == 6
+    spreads = [frame.std() for frame in frames]
+    assert min(spreads) > 0.9 * max(spreads) > 10
+    for one, other in combinations(frames, 2):
+        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.2
 
 
 @pytest.mark.skipif(which("ffprobe") is None, reason="ffprobe is not here")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from cli import commands
+from cli.running import run_job
 from engine import settings
 from engine.errors import BadInput
 from engine.finish import Finish, Finisher
@@ -190,3 +192,22 @@ def test_the_command_finishes_and_renders_it_again(job: Job, tmp_path: Path) -> 
     assert recipe["finish"] == settings.values(finish)
     assert commands.run(["render", str(out), "-o", str(again), "--quiet"]) == 0
     assert np.array_equal(open_picture(out).rgb, open_picture(again).rgb)
+
+
+def test_each_frame_of_a_film_has_a_grain_of_its_own(job: Job, tmp_path: Path) -> None:
+    dream = replace(job.technique, iterations=1, frame_count=3)  # type: ignore[call-arg]
+    filmed = replace(job, technique=dream, finish=Finish(grain=0.1))
+    plain = replace(filmed, finish=Finish())
+    for each, name in ((filmed, "a"), (filmed, "again"), (plain, "plain")):
+        assert run_job(each, tmp_path / f"{name}.png", quiet=True, reel=tmp_path / name)[0] == 0
+    frames = {
+        name: [open_picture(p).rgb for p in sorted((tmp_path / name).iterdir())]
+        for name in ("a", "again", "plain")
+    }
+    grains = [a - b for a, b in zip(frames["a"], frames["plain"], strict=True)]
+    for one, other in combinations(grains, 2):
+        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.2
+    assert all(map(np.array_equal, frames["a"], frames["again"])), "the same film"
+    last = torch.from_numpy(open_picture(tmp_path / "plain.png").rgb.transpose(2, 0, 1).copy())
+    still = Finisher(None)(last, Finish(grain=0.1)).numpy().transpose(1, 2, 0)
+    assert np.abs(open_picture(tmp_path / "a.png").rgb - still).max() < 0.01, "the recipe's seed"

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from engine.errors import BadInput
 from engine.image import Picture, open_picture, read_recipe
-from engine.job import Inputs, Job, run
+from engine.job import Inputs, Job, prepare, run
+from engine.job import opened as with_open_pictures
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.style_transfer import StyleTransfer
+from engine.work.checkpoint_file import decode, encode
 from engine.work.project_folder import ProjectFolder, Variant
 from tests.cli.conftest import noise
 
@@ -118,6 +121,28 @@ def test_a_picture_that_never_was_a_file_is_in_the_project(folder: ProjectFolder
     folder.write_job(replace(job(""), inputs=Inputs(made)))
     again = open_picture(str(folder.job().inputs.content)).rgb
     assert np.abs(again - made.rgb).max() <= 0.5 / 65535
+
+
+@pytest.mark.parametrize("side", [32, 1100])
+def test_a_run_of_a_picture_that_never_was_a_file_is_continued(
+    folder: ProjectFolder, side: int
+) -> None:
+    """Also where such a file would be opened smaller than it is: 1100 pixels for a result of 32."""
+    pixels = np.asarray(noise(side * 3 // 4, side, 3, 4), np.float32) / np.float32(255)
+    begun = with_open_pictures(replace(job(""), inputs=Inputs(Picture(pixels)), precision="fp32"))
+    task = prepare(begun)
+    frames = run(begun)
+    checkpoint = encode(next(frames).checkpoint(), begun, task)  # type: ignore[misc]
+    *_, whole = frames
+    folder.put(Variant("v1", folder.recipe_of(begun)), checkpoint=checkpoint)
+    again = with_open_pictures(folder.opened_job("v1"))
+    kept = decode(folder.checkpoint("v1") or b"")
+    assert kept.check(again, prepare(again)) == ""
+    *_, last = run(again, checkpoint=kept.checkpoint)
+    assert torch.equal(last.picture, whole.picture)
+    other = replace(again, inputs=Inputs(Picture(1 - pixels)))
+    with pytest.raises(BadInput, match="another job"):
+        kept.check(other, prepare(other))
 
 
 def test_a_missing_picture_keeps_no_job_from_being_kept(
