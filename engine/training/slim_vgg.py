@@ -1,10 +1,13 @@
 """Train the network that ships.
 
-    python -m engine.training.slim_vgg --data TAR --teacher WEIGHTS --minutes N [--resume FILE]
+    python -m engine.training.slim_vgg --data TAR --teacher WEIGHTS --minutes N
+        [--start WEIGHTS | --resume CHECKPOINT]
 
 A regression onto half of VGG-19's own channels (Hinton et al. 2015's distillation at every layer),
 started by least squares, then a phase with cross-entropy on adversarial pictures. Resumable:
-learning rates follow the minutes already spent, which the checkpoint keeps.
+learning rates follow the minutes already spent, which the checkpoint keeps. Weights that an earlier
+training left can be trained on, with learning rates from the beginning: their channels must be those
+that this data and seed choose.
 """
 
 import argparse
@@ -17,10 +20,11 @@ from collections import deque
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.device import choose_precision
 from engine.networks.architectures.slim_vgg import RELU_NAMES, slim_vgg
 from engine.training.objective import (
     adversarial,
@@ -41,6 +45,7 @@ BATCH = 48
 FRESH = 16  # new crops per step; the rest are recent ones again, which spares the teacher's passes
 REPLAY = 48  # batches of FRESH crops that are kept with their targets
 AVERAGE = 0.999  # decay of the averaged weights, which are what ships
+LEAST_EXPLAINED = 0.5  # R² of conv1_1's channels, below which weights were made for other channels
 DEEPEST_ADVERSARIAL = RELU_NAMES.index("relu5_1") + 1
 
 
@@ -55,7 +60,8 @@ class Trainer:
         pictures = read_tar(options.data)
         self.train, self.held = pictures.split(0.1, options.seed)
         self.crops = Crops(self.train, options.seed)
-        self.teacher = Teacher(options.teacher, torch.bfloat16).to(self.device)
+        self.dtype = choose_precision("auto", self.device)
+        self.teacher = Teacher(options.teacher, self.dtype).to(self.device)
         self.student = slim_vgg(len(pictures.classes)).to(self.device)
         self.student.to(memory_format=torch.channels_last)
         self.schedule = Schedule(options.minutes * 60)
@@ -69,6 +75,8 @@ class Trainer:
             self.student.load_state_dict(state["student"])
         else:
             self._start()
+            if options.start:
+                self._take(options.start)
         self.average = copy.deepcopy(self.student).eval().requires_grad_(False)
         modules = list(self.student.children())
         head = modules[-1]
@@ -95,7 +103,24 @@ class Trainer:
         pairs = [(rgb, normalise(rgb)) for rgb in batches[:6]]
         scores, moments = least_squares_start(self.student, self.teacher, self.chosen, pairs)
         log.info("least squares in %.0f s, R² %s", time.time() - began, _row(scores))
-        self.transforms = [whitening(m) for m in moments]
+        self.transforms = [whitening(m, dtype=self.dtype) for m in moments]
+
+    def _take(self, weights: Path) -> None:
+        """Go on from an earlier training's weights, whose channels have to mean the same."""
+        found = {name: value.float() for name, value in load_file(weights).items()}
+        self.student.load_state_dict(found)
+        self.average = self.student
+        accuracy, scores = self.validate()
+        log.info("from %s: validation top-1 %.3f, R² %s", weights.name, accuracy, _row(scores))
+        if min(scores[:4]) < LEAST_EXPLAINED:
+            raise ValueError(
+                f"{weights} was not trained on the channels that this data, teacher and seed choose "
+                f"(its first layers explain {_row(scores[:4])} of theirs); train from the beginning"
+            )
+
+    def autocast(self) -> torch.autocast:
+        """Return the precision of the student's passes: bf16 where that is faster."""
+        return torch.autocast(self.device.type, torch.bfloat16, self.dtype is torch.bfloat16)
 
     def batch(self, side: int) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return normalised pictures, labels and targets: FRESH new crops and recent ones."""
@@ -118,7 +143,7 @@ class Trainer:
         """Do one optimizer step; return the figures for the log."""
         began = self.clock()
         x, labels, targets = self.batch(self.schedule.side)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with self.autocast():
             own, logits = features(self.student, x)
             if self.schedule.adversarial:
                 own, targets = own[:DEEPEST_ADVERSARIAL], targets[:DEEPEST_ADVERSARIAL]
@@ -164,7 +189,7 @@ class Trainer:
             part = slice(begin, begin + 32)
             rgb = to_batch([centre_crop(p, 128) for p in self.held.pictures[part]])
             labels = torch.tensor(self.held.labels[part])
-            with torch.autocast(self.device.type, torch.bfloat16):
+            with self.autocast():
                 own, logits = features(self.average, normalise(rgb.to(self.device)))
                 correct += int((logits.argmax(1).cpu() == labels).sum())
                 if begin % 128 == 0:
@@ -252,7 +277,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=240, help="training time, both phases")
     parser.add_argument("--every", type=float, default=5, help="minutes between checkpoints")
     parser.add_argument("--out", type=Path, default=Path("out/training"), help="folder for results")
-    parser.add_argument("--resume", type=Path, help="checkpoint to go on from")
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--resume", type=Path, help="checkpoint to go on from")
+    begin.add_argument("--start", type=Path, help="weights of an earlier training to begin with")
     parser.add_argument("--seed", type=int, default=0)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     train(parser.parse_args())

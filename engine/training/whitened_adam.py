@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 
-def whitening(second_moments: Tensor, damping: float = 3e-3) -> Tensor:
-    """Return P = (A + damping * mean eigenvalue)^-1/2, symmetric, as bfloat16."""
+def whitening(
+    second_moments: Tensor, damping: float = 3e-3, dtype: torch.dtype = torch.bfloat16
+) -> Tensor:
+    """Return P = (A + damping * mean eigenvalue)^-1/2, symmetric, in the precision to multiply in."""
     values, vectors = torch.linalg.eigh(second_moments.float())
     values = values.clamp_min(0) + damping * values.mean()
-    return ((vectors * values.rsqrt()) @ vectors.T).bfloat16()
+    return ((vectors * values.rsqrt()) @ vectors.T).to(dtype)
 
 
 class WhitenedAdam:
@@ -55,8 +57,8 @@ class WhitenedAdam:
             assert conv.bias is not None and conv.weight.grad is not None
             raw = torch.cat([conv.weight.grad.flatten(1), conv.bias.grad[:, None]], 1)  # type: ignore[index]
             scale = raw.abs().max().clamp_min(1e-30)
-            white = ((raw / scale).bfloat16() @ p).float() * scale
-            change = (self._adam(i, white, learning_rate).bfloat16() @ p).float()
+            white = ((raw / scale).to(p.dtype) @ p).float() * scale
+            change = (self._adam(i, white, learning_rate).to(p.dtype) @ p).float()
             conv.weight += change[:, :-1].reshape(conv.weight.shape)
             conv.bias += change[:, -1]
         for i, weights in enumerate((self.head.weight, self.head.bias), len(self.convolutions)):

@@ -66,13 +66,14 @@ def test_least_squares_recovers_a_convolution():
     assert moments[-1, -1] == pytest.approx(1.0)  # E[1 * 1] of the bias
 
 
-def test_whitening_whitens():
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.05), (torch.float32, 1e-3)])
+def test_whitening_whitens(dtype: torch.dtype, tolerance: float):
     torch.manual_seed(0)
     patches = torch.randn(5000, 6) @ torch.randn(6, 6) + 3
     moments = patches.T @ patches / 5000
-    p = whitening(moments, damping=1e-6).float()
+    p = whitening(moments, damping=1e-6, dtype=dtype).float()
     white = patches @ p
-    torch.testing.assert_close(white.T @ white / 5000, torch.eye(6), atol=0.05, rtol=0)
+    torch.testing.assert_close(white.T @ white / 5000, torch.eye(6), atol=tolerance, rtol=0)
 
 
 def test_whitened_adam_beats_adam_on_positive_inputs():
