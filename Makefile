@@ -54,12 +54,13 @@ bench: ## measure speed and memory
 	$(SETUP) --extra test
 	@$(VENV)/python -m tests.benchmarks $(BENCH_ARGS)
 
-chaos: ## kill a batch and the window 200 times in all, and see that nothing is lost (CHAOS_ARGS="--kills 10": of each)
+chaos: ## kill a batch, a cluster and the window 200 times in all, and see that nothing is lost (CHAOS_ARGS="--kills 10": of each)
 	$(SETUP) --extra test --qt
 	@$(VENV)/python -m tests.benchmarks.chaos $(CHAOS_ARGS)
+	@$(VENV)/python -m tests.benchmarks.chaos_cluster $(CHAOS_ARGS)
 	@QT_QPA_PLATFORM=$${QT_QPA_PLATFORM-offscreen} $(VENV)/python -m tests.benchmarks.chaos_window $(CHAOS_ARGS)
 
-fuzz: ## open 3,000 damaged projects, sessions, recipes and queues each (FUZZ_ARGS="--count 200")
+fuzz: ## open 3,000 damaged projects, sessions, presets, recipes, pictures and queues each (FUZZ_ARGS="--count 200")
 	$(SETUP) --extra test --qt
 	@OMP_NUM_THREADS=1 $(VENV)/python -m tests.fuzzing $(FUZZ_ARGS)
 

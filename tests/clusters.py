@@ -43,18 +43,21 @@ class LocalCluster:
     address: str = ""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def begin(self, dask_tls: tuple[str, ...] = ()) -> None:
+    def begin(self, dask_tls: tuple[str, ...] = (), port: int = 0) -> None:
+        """Start the scheduler; port 0: any that is free."""
         told = self.folder / "scheduler.json"
+        told.unlink(missing_ok=True)
         words = (
-            "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+            "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard",
             "--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(told),
         )  # fmt: skip
         self._start([*words, *dask_tls, *(("--protocol", "tls") if dask_tls else ())], cwd="/")
         wait_for("the scheduler", lambda: told.exists() and told.read_text().endswith("}"))
         self.address = json.loads(told.read_text())["address"]
 
-    def add_worker(self) -> subprocess.Popen[bytes]:
-        number = len(self.processes)
+    def add_worker(self, number: int | None = None) -> subprocess.Popen[bytes]:
+        """Start one; in the home of an earlier one whose number is given."""
+        number = len(self.processes) if number is None else number
         words = [str(ROOT / "main.py"), "worker", self.address, *self.tls]
         home = {"PAREIDOLIA_HOME": str(self.folder / f"home{number}")}
         process = self._start(words, self.folder, **home)

@@ -1,12 +1,13 @@
 """python -m tests.fuzzing: opens thousands of damaged files, as `make fuzz` and, fewer, the tests do.
 
-Projects, the window's session with its presets, recipes (JSON and in pictures) and queues are changed
+Projects, the window's session, presets, recipes, pictures that carry a recipe, and queues are changed
 at random: bytes, values of their JSON, members of their archives. Each has to open or to be refused
 with one sentence, in a few seconds and little memory; nothing may be run, and nothing written but
 where the file is opened. A case depends on its kind, the seed and its number alone.
 """
 
 import argparse
+import base64
 import copy
 import io
 import json
@@ -20,18 +21,24 @@ import tempfile
 import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from engine.errors import PareidoliaError
 from engine.image import Picture, open_picture, save_picture
+from engine.image_metadata import GIF_MARK, RECIPE_KEY, read_recipe, recipe_json, recipe_xmp
 from engine.job import Inputs, Job
+from engine.preset_file import Preset, read_preset, write_preset
 from engine.project import read_job
+from engine.techniques import TECHNIQUES
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.style_transfer import StyleTransfer
 from engine.work.job_files import wanted_of_file
@@ -117,7 +124,7 @@ class Fuzz:
         recipe = json.dumps(self.jobs[1].recipe()).encode()
         return [pack(made, self.folder / "whole.pareidolia").read_bytes(), recipe]
 
-    def _presets(self) -> list[bytes]:
+    def _sessions(self) -> list[bytes]:
         mine = {"deep-dream": {"Mine": {"iterations": 7}}, "style-transfer": {"Soft": {}}}
         held = session.Session(self.jobs[1], [str(self.photo)], mine)
         held.techniques = {"deep-dream": (DeepDream(), 64)}
@@ -127,11 +134,30 @@ class Fuzz:
     def _recipes(self) -> list[bytes]:
         found = [json.dumps(job.recipe()).encode() for job in self.jobs]
         found.append(json.dumps([{"technique": "deep-dream", "inputs": {"content": "p"}}]).encode())
-        for name in ("png", "jpg", "webp"):
-            file = self.folder / f"made.{name}"
-            save_picture(open_picture(self.photo), file, recipe=self.jobs[1].recipe())
+        return found
+
+    def _presets(self) -> list[bytes]:
+        found = []
+        for command, values in (
+            ("deep-dream", {"octaves": 6, "layers": {"relu4_1": 1.0}, "objective": "norm"}),
+            ("style-transfer", {"content_weight": 2.0, "start": "content"}),
+        ):
+            file = self.folder / f"{command}.preset"
+            write_preset(file, Preset("Mine", command, values), TECHNIQUES)
             found.append(file.read_bytes())
         return found
+
+    def _pictures(self) -> list[bytes]:
+        found, recipe = [], self.jobs[1].recipe()
+        for name in ("png", "jpg", "webp", "tif"):
+            file = self.folder / f"made.{name}"
+            save_picture(open_picture(self.photo), file, recipe=recipe)
+            found.append(file.read_bytes())
+        moving = io.BytesIO()  # the timeline's, which is a GIF with a comment
+        Image.new("RGB", (8, 8)).save(
+            moving, "GIF", comment=GIF_MARK + recipe_json(recipe).encode()
+        )
+        return [*found, moving.getvalue()]
 
     def _queues(self) -> list[bytes]:
         path = self.folder / "queue.sqlite"
@@ -188,6 +214,8 @@ class Fuzz:
             ways += [repacked] * 6
         elif data[:1] in b"{[":
             ways += [revalued] * 6
+        elif kind == "pictures":
+            ways += [rewritten] * 6
         for _ in range(chance.choice((1, 1, 1, 2, 4))):
             way = chance.choice(ways)
             try:
@@ -295,6 +323,58 @@ def repacked(chance: random.Random, data: bytes) -> bytes:
     return out.getvalue()
 
 
+def rewritten(chance: random.Random, data: bytes) -> bytes:
+    """Change the recipe in a picture, or how it is written there; the rest of the file is whole."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        recipe = read_recipe(file.name)
+    text = revalued(chance, json.dumps(recipe).encode()).decode("utf-8", "replace")
+    odd = chance.randrange(12)
+    if odd == 0:
+        text = bomb()
+    elif odd == 1:
+        packed = base64.b64encode(flipped(chance, zlib.compress(text.encode())))
+        text = f"zlib:{packed.decode()}"
+    elif odd == 2:
+        text = flipped(chance, text.encode()).decode("utf-8", "replace")
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(data)) as picture:
+        if picture.format == "PNG":
+            notes, packed_too = PngInfo(), chance.random() < 0.5
+            # A text whose chunk unpacks to more than Pillow takes is the bomb here.
+            text = " " * 2**24 if odd == 0 and packed_too else text
+            notes.add_itxt(RECIPE_KEY, text, zip=packed_too)
+            if chance.random() < 0.2:
+                notes.add_text(RECIPE_KEY, text.encode("latin-1", "replace"))
+            picture.save(out, "PNG", pnginfo=notes)
+        elif picture.format == "GIF":
+            picture.save(out, "GIF", comment=GIF_MARK + text.encode("utf-8", "replace"))
+        else:
+            packet = recipe_xmp(text) or b""
+            if odd == 3:
+                packet = packet.replace(b"?>", ENTITIES, 1).replace(b"recipe>", b"recipe>&a9;", 1)
+            packet = flipped(chance, packet) if odd == 4 else packet
+            picture.save(out, picture.format, xmp=packet[: 2**15] if odd == 5 else packet)
+    return out.getvalue()
+
+
+ENTITIES = (
+    b'?><!DOCTYPE x [<!ENTITY a0 "aaaaaaaaaa">'
+    + b"".join(b'<!ENTITY a%d "%s">' % (n + 1, b"&a%d;" % n * 10) for n in range(9))
+    + b"]>"
+)
+"""In the head of an XMP packet: what grows to gigabytes if somebody asks for it."""
+
+
+@cache
+def bomb() -> str:
+    """Return a recipe, as it is packed for a JPEG, that unpacks to far more than any may have."""
+    packer = zlib.compressobj(9)
+    parts = [packer.compress(bytes(2**20)) for _ in range(64)] + [packer.flush()]
+    return f"zlib:{base64.b64encode(b''.join(parts)).decode()}"
+
+
 # -- opening -----------------------------------------------------------------------------------
 
 
@@ -315,16 +395,35 @@ def open_project(data: bytes, case: Path) -> None:
     pack(folder, case / "again.pareidolia")
 
 
-def open_presets(data: bytes, _case: Path) -> None:
+def open_session(data: bytes, _case: Path) -> None:
     """Start the window's session, and save it: what cannot be read is as at the first start."""
     session.file().write_bytes(data)
     session.save(session.load())
 
 
+def open_preset(data: bytes, case: Path) -> None:
+    """Import a preset, and save it to a file again."""
+    path = case / "case.preset"
+    path.write_bytes(data)
+    preset = read_preset(path, TECHNIQUES)
+    if any(len(str(note)) > LONGEST or not str(note).strip() for note in preset.notes):
+        raise Fault("a note is too long, or empty")
+    TECHNIQUES[preset.technique](**preset.values)
+    write_preset(case / "again.preset", preset, TECHNIQUES)
+
+
+def open_picture_with_recipe(data: bytes, case: Path) -> None:
+    """Read the recipe in a picture as a project and as a batch's job."""
+    heads = {b"\x89P": "png", b"\xff\xd8": "jpg", b"RI": "webp", b"GI": "gif"}
+    _open_recipe(case / f"case.{heads.get(data[:2], 'tif')}", data)
+
+
 def open_recipe(data: bytes, case: Path) -> None:
     """Read a recipe as a project and as a batch's list."""
-    heads = {b"\x89P": "png", b"\xff\xd8": "jpg", b"RI": "webp"}
-    path = case / f"case.{heads.get(data[:2], 'json')}"
+    _open_recipe(case / "case.json", data)
+
+
+def _open_recipe(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     try:
         read_job(path)
@@ -346,8 +445,10 @@ def open_queue(data: bytes, case: Path) -> None:
 
 OPENERS: dict[str, Callable[[bytes, Path], None]] = {
     "projects": open_project,
-    "presets": open_presets,
+    "sessions": open_session,
+    "presets": open_preset,
     "recipes": open_recipe,
+    "pictures": open_picture_with_recipe,
     "queues": open_queue,
 }
 KINDS = tuple(OPENERS)

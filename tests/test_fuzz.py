@@ -32,4 +32,4 @@ def test_damaged_files_open_or_get_a_sentence(
     assert fuzzing.memory() - before < fuzzing.MEBIBYTES
     # Were nothing damaged, or nothing whole enough to be read, this would show nothing.
     assert fuzz.opened > 0
-    assert kind == "presets" or fuzz.opened < COUNT
+    assert kind == "sessions" or fuzz.opened < COUNT

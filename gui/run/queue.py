@@ -34,6 +34,8 @@ THUMBNAIL_SECONDS = 2.0
 """Between two small pictures of a running job."""
 LIST_MS = 200
 """The list is read again at most so often."""
+THUMBNAIL_SECONDS_ELSEWHERE = 5.0
+"""The same for a job on a cluster: each goes through the scheduler."""
 STEP_SECONDS = 0.2
 """Between two looks at what a cluster has done."""
 IDLE_SECONDS = 0.5
@@ -140,6 +142,7 @@ class _QueueWorker(QObject):
                     ClusterRun(
                         queue, claimant, connection, worded=worded, explained=_explained,
                         changed=lambda _job: self.changed.emit(),
+                        thumbnails=THUMBNAIL_SECONDS_ELSEWHERE,
                     ) as run,
                 ):  # fmt: skip
                     while run.step() and not leaves():

@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.chaos_window", description=__doc__
     )
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=80)
     parser.add_argument("--seed", type=int, default=16)
     parser.add_argument("--use", metavar="FOLDER", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--acts", type=int, default=0, help=argparse.SUPPRESS)

@@ -1,5 +1,6 @@
 """A batch on a cluster gives the very files of the plain command, whoever dies on the way."""
 
+import io
 import json
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 from engine.job import Inputs, Job
 from engine.networks.architectures.slim_vgg import slim_vgg
@@ -169,12 +171,14 @@ def queue(folder: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 @contextmanager
-def at_work(queue: Queue, cluster: LocalCluster) -> Iterator[ClusterRun]:
+def at_work(
+    queue: Queue, cluster: LocalCluster, thumbnails: float | None = None
+) -> Iterator[ClusterRun]:
     address = scheduler_address(cluster.address)
     with (
         Connection(address, topic_of(queue.path)) as connected,
         queue.claimant() as claimant,
-        ClusterRun(queue, claimant, connected) as run,
+        ClusterRun(queue, claimant, connected, thumbnails=thumbnails) as run,
     ):
         yield run
 
@@ -195,6 +199,11 @@ def states(queue: Queue) -> list[str]:
     return [job.state for job in queue.entries()]
 
 
+def drawn(queue: Queue, number: int) -> int:
+    job = queue.entry(number)
+    return 0 if job is None else job.drawn
+
+
 def test_who_comes_back_finds_what_was_finished_meanwhile(
     queue: Queue, folder: Path, cluster: LocalCluster
 ) -> None:
@@ -204,6 +213,7 @@ def test_who_comes_back_finds_what_was_finished_meanwhile(
         step_until("the jobs to be sent", run, lambda: len(queue.keys_sent()) == 2)
         sent = queue.keys_sent()
     assert states(queue) == ["waiting"] * 2
+    assert [job.drawn for job in queue.entries()] == [0, 0], "nobody asked for small pictures"
     address = scheduler_address(cluster.address)
     with Connection(address, topic_of(queue.path)) as connected:
         assert connected.published() == set(sent)
@@ -223,8 +233,11 @@ def test_a_paused_job_ends_and_a_job_that_kills_its_workers_is_set_aside(
 ) -> None:
     (murderer, *_) = queue.entries()
     process = cluster.worker()
-    with at_work(queue, cluster) as run:
+    with at_work(queue, cluster, thumbnails=0.0) as run:
         step_until("its beginning", run, lambda: "0" in titles(run))
+        step_until("two small pictures", run, lambda: drawn(queue, murderer.id) > 1)
+        with Image.open(io.BytesIO(queue.thumbnail(murderer.id) or b"")) as small:
+            assert (small.format, small.size) == ("JPEG", (32, 24))
         queue.pause([murderer.id])
         step_until("the others", run, lambda: states(queue) == ["paused", "done", "done"])
         queue.resume([murderer.id])

@@ -67,6 +67,8 @@ class Connection:
         """Set when something has happened."""
         self._reports: dict[str, tuple[str, int, int]] = {}
         """What each worker said last: key, iteration, total."""
+        self._thumbnails: dict[str, tuple[str, bytes]] = {}
+        """The newest small picture of each worker, until it is asked for, and of which key."""
         self._deaths: list[str] = []
         self._lock = threading.Lock()
         self._workers: list[ClusterWorker] = []
@@ -134,6 +136,12 @@ class Connection:
         """Return whoever works on one of our jobs, by its key."""
         return {worker.key: worker for worker in self.workers() if worker.key}
 
+    def thumbnail(self, worker: ClusterWorker) -> bytes | None:
+        """Return the newest small picture (JPEG) of what a worker makes; None: none has come since."""
+        with self._lock:
+            key, data = self._thumbnails.pop(worker.address, ("", None))
+        return data if key == worker.key else None
+
     def deaths(self) -> list[str]:
         """Return the keys of jobs whose worker has died since this was asked last."""
         with self._lock:
@@ -144,6 +152,8 @@ class Connection:
         said = event[1]
         with self._lock:
             self._reports[said["worker"]] = said["key"], said["iteration"], said["total"]
+            if "thumbnail" in said:
+                self._thumbnails[said["worker"]] = said["key"], said["thumbnail"]
         self.woken.set()
 
     def _on_event(self, event: tuple[float, Any]) -> None:
@@ -152,6 +162,7 @@ class Connection:
             return
         with self._lock:
             known = self._reports.pop(said["worker"], None)
+            self._thumbnails.pop(said["worker"], None)
             had = [key for key in said["processing-tasks"] if str(key).startswith(self.topic)]
             if not said.get("expected"):
                 # Of those that it was given, only one was begun.

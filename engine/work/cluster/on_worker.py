@@ -1,12 +1,13 @@
 """What a worker does with a job that arrives: the same as a queue's worker, with bytes for files."""
 
+import math
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import BadInput, Message, OutOfMemory, PareidoliaError, is_out_of_memory
 from engine.files import unfinished_folder
@@ -23,6 +24,13 @@ MAKE = "engine.work.cluster.on_worker:make_parcel"
 """The name by which a scheduler is told what to do: it needs Dask alone, and none of this program."""
 REPORT_SECONDS = 2.0
 """Between two reports of how far a job is: a scheduler passes them all on."""
+
+
+class _Told(Protocol):
+    """Tells how far a job is, and perhaps what it looks like, as a small JPEG file."""
+
+    def __call__(self, iteration: int, total: int, thumbnail: bytes | None = None) -> None: ...
+
 
 _ended: set[str] = set()
 """Keys of jobs that are to end."""
@@ -87,9 +95,11 @@ def _forget(key: str) -> None:
 
 
 def _made(worker: "Worker", parcel: Parcel, key: str, renamed: dict[str, str]) -> Returned:
-    def told(iteration: int, total: int) -> None:
+    def told(iteration: int, total: int, thumbnail: bytes | None = None) -> None:
         said = {"key": key, "worker": worker.address, "iteration": iteration, "total": total}
-        worker.log_event(parcel.topic, said)
+        worker.log_event(
+            parcel.topic, said if thumbnail is None else {**said, "thumbnail": thumbnail}
+        )
 
     told(0, 0)
     found = found_here(parcel.network)
@@ -150,7 +160,7 @@ def _places(output: Path) -> dict[str, Path]:
 
 def _run(
     address: str, parcel: Parcel, job: Job, output: Path, key: str, renamed: Mapping[str, str],
-    told: Callable[[int, int], None],
+    told: _Told,
 ) -> Returned:  # fmt: skip
     def carried(run: Job) -> dict[str, Any]:
         """Return the recipe that the picture would carry if it were made where it comes from."""
@@ -159,11 +169,15 @@ def _run(
         return {**own, "inputs": inputs, "weights": parcel.recipe["weights"]}
 
     def watched(_job: Job, frames: Frames) -> Frames:
-        reported = 0.0
+        reported = drawn = -math.inf
         for frame in frames:
-            if time.monotonic() - reported >= REPORT_SECONDS:
-                told(frame.iteration, frame.total)
-                reported = time.monotonic()
+            now = time.monotonic()
+            if now - reported >= REPORT_SECONDS:
+                small = None
+                if parcel.thumbnails is not None and now - drawn >= parcel.thumbnails:
+                    small, drawn = thumbnail_of(frame.picture), now
+                told(frame.iteration, frame.total, small)
+                reported = now
             yield frame
 
     order = MakeRequest(job, output, parcel.bits, recipe=carried)

@@ -19,7 +19,7 @@ from engine.settings import folders
 from engine.work.cluster.networks import SentNetwork
 from engine.work.job_files import technique_of
 
-FORMAT = 1
+FORMAT = 2
 """Of parcels; both sides must have the same."""
 LARGEST = 4 << 30
 """Bytes of an input picture's file."""
@@ -37,6 +37,8 @@ class Parcel:
     network: SentNetwork
     topic: str
     """Under which progress is told."""
+    thumbnails: float | None = None
+    """Seconds between two small pictures that are told with the progress; None: none are."""
     files: dict[str, bytes] = field(default_factory=dict)
     """Input pictures' files by path."""
 
@@ -68,8 +70,9 @@ class Returned:
 
 
 def parcel_of(
-    recipe: Mapping[str, Any], bits: int, output: Path, network: SentNetwork, topic: str
-) -> Parcel:
+    recipe: Mapping[str, Any], bits: int, output: Path, network: SentNetwork, topic: str,
+    thumbnails: float | None = None,
+) -> Parcel:  # fmt: skip
     """Return a job with all that it reads. Raises `BadInput`, also when a picture has changed."""
     technique = technique_of(recipe)
     for text in folders(technique).values():
@@ -86,14 +89,15 @@ def parcel_of(
                 f"{reference['path']} is not the picture that the recipe was made with; put that one"
                 " back"
             )
-    return Parcel(dict(recipe), bits, str(output), network, topic, found)
+    return Parcel(dict(recipe), bits, str(output), network, topic, thumbnails, found)
 
 
 def pack(parcel: Parcel) -> bytes:
     """Return a parcel's bytes."""
     head = {
         "format": FORMAT, "recipe": parcel.recipe, "bits": parcel.bits, "output": parcel.output,
-        "network": parcel.network.plain(), "topic": parcel.topic, "paths": list(parcel.files),
+        "network": parcel.network.plain(), "topic": parcel.topic, "thumbnails": parcel.thumbnails,
+        "paths": list(parcel.files),
     }  # fmt: skip
     return _zipped(head, {str(n): data for n, data in enumerate(parcel.files.values())})
 
@@ -104,9 +108,10 @@ def unpack(data: bytes) -> Parcel:
     try:
         inside = {path: files[str(n)] for n, path in enumerate(head["paths"])}
         network = SentNetwork.of_plain(head["network"])
+        often = None if head["thumbnails"] is None else float(head["thumbnails"])
         return Parcel(
             dict(head["recipe"]), int(head["bits"]), str(head["output"]), network,
-            str(head["topic"]), inside,
+            str(head["topic"]), often, inside,
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"the job arrived damaged ({error!r})") from error

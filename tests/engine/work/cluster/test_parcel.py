@@ -44,9 +44,9 @@ def test_a_job_arrives_as_it_was(recipe: dict[str, object], tmp_path: Path) -> N
     network, path = network_of(recipe)
     assert path.parent == weights.SHIPPED
     assert network.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    parcel = parcel_of(recipe, 16, tmp_path / "out.tiff", network, "topic")
+    parcel = parcel_of(recipe, 16, tmp_path / "out.tiff", network, "topic", 2.5)
     assert unpack(pack(parcel)) == parcel
-    assert parcel.suffix == ".tiff"
+    assert (parcel.suffix, parcel.thumbnails) == (".tiff", 2.5)
     assert parcel.files == {str(tmp_path / "a.png"): (tmp_path / "a.png").read_bytes()}
 
 
