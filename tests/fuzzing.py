@@ -23,7 +23,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from engine.errors import PareidoliaError
+from engine.errors import BadInput, PareidoliaError
 from engine.image import Picture, open_picture, save_picture
 from engine.image_metadata import GIF_MARK, RECIPE_KEY, read_recipe, recipe_json, recipe_xmp
 from engine.job import Inputs, Job
@@ -42,6 +42,7 @@ from engine.techniques import TECHNIQUES
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.style_transfer import StyleTransfer
 from engine.work.job_files import wanted_of_file
+from engine.work.losses import LossHistory
 from engine.work.project_file import pack, read_thumbnail, unpack
 from engine.work.project_folder import ProjectFolder, Variant
 from engine.work.queue import NewJob, Queue
@@ -115,11 +116,12 @@ class Fuzz:
         made.write_job(self.jobs[0])
         small = io.BytesIO()
         Image.new("RGB", (8, 8)).save(small, "JPEG")
-        jpeg = small.getvalue()
+        jpeg, losses = small.getvalue(), LossHistory()
+        losses.add([(1, {"content": 2.0, "total": 3.0}), (2, {"total": 1.0})])
         for number, job in enumerate(self.jobs):
             made.put(
                 Variant(f"v{number}", made.recipe_of(job), "v0" if number else None, number, total=3),
-                open_picture(self.photo), jpeg, {1: jpeg}, b"checkpoint",
+                open_picture(self.photo), jpeg, {1: jpeg}, b"checkpoint", losses,
             )  # fmt: skip
         recipe = json.dumps(self.jobs[1].recipe()).encode()
         return [pack(made, self.folder / "whole.pareidolia").read_bytes(), recipe]
@@ -392,6 +394,8 @@ def open_project(data: bytes, case: Path) -> None:
         folder.job(variant.id)
         if variant.has_result:
             folder.result(variant.id)
+        with suppress(BadInput):
+            folder.losses(variant.id)
     pack(folder, case / "again.pareidolia")
 
 

@@ -1,5 +1,6 @@
 """A run kept in a project while it goes, so that it can be continued however it ends."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from engine.job import Job, carried
 from engine.task import Frame, Task, Technique
 from engine.work.checkpoint_file import encode
 from engine.work.keep_times import KeepTimes
+from engine.work.losses import LossHistory
 from engine.work.making import steered
 from engine.work.project_file import pack
 from engine.work.project_folder import ProjectFolder, Variant
@@ -27,9 +29,14 @@ class RunKeeper:
         self.problem: BadInput | None = None
         """Why it was not kept the last time."""
         self._times = KeepTimes()
+        self._losses = LossHistory()
+        if variant.iteration:
+            with suppress(BadInput):  # then the curves begin here
+                self._losses = folder.losses(variant.id)
 
     def __call__(self, job: Job, task: Task[Technique], frame: Frame, now: bool) -> None:
         """Keep the run if it is time to, or in any case `now`."""
+        self._losses.add([(frame.iteration, frame.losses)])
         if not now and not self._times.due():
             return
         with self._times.taken():
@@ -54,6 +61,9 @@ class RunKeeper:
             when=0.0,
         )
         picture = from_tensor(frame.picture, carried(job))
-        self.folder.put(self.variant, picture, thumbnail_of(frame.picture), checkpoint=checkpoint)
+        self.folder.put(
+            self.variant, picture, thumbnail_of(frame.picture), checkpoint=checkpoint,
+            history=self._losses,
+        )  # fmt: skip
         if self.file is not None:
             pack(self.folder, self.file)

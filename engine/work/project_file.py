@@ -25,12 +25,14 @@ from engine.errors import BadInput, PareidoliaError
 from engine.files import read_plain, replacing
 from engine.image import read_recipe
 from engine.image_decoding import opened
-from engine.image_formats import SUFFIXES
+from engine.image_formats import SUFFIXES as PICTURES
 from engine.project import ENDING
+from engine.work.losses import LARGEST as LARGEST_LOSSES
 from engine.work.project_folder import (
     LARGEST_CHECKPOINT,
     LARGEST_SMALL,
     PARTS,
+    SUFFIXES,
     ProjectFolder,
 )
 from engine.work.project_inputs import LARGEST_INPUT
@@ -52,6 +54,7 @@ _MEMBERS = {
     rf"results/{_ID}\.png": LARGEST_INPUT,
     rf"thumbnails/{_ID}\.jpg": LARGEST_SMALL,
     rf"moments/{_ID}/[0-9]{{1,10}}\.jpg": LARGEST_SMALL,
+    rf"losses/{_ID}\.safetensors": LARGEST_LOSSES,
     rf"checkpoints/{_ID}\.safetensors": LARGEST_CHECKPOINT,
     r"project\.json": MAX_BYTES,
 }
@@ -173,7 +176,7 @@ def _names(folder: ProjectFolder, project: Project, inputs_inside: bool) -> Iter
                 yield f"inputs/{file.name}"
     for variant in project.variants:
         id = variant.id
-        for name in (f"results/{id}.png", f"thumbnails/{id}.jpg", f"checkpoints/{id}.safetensors"):
+        for name in (f"{part}/{id}{suffix}" for part, suffix in SUFFIXES.items()):
             if (folder.path / name).is_file():
                 yield name
         yield from (f"moments/{id}/{number}.jpg" for number in variant.moments)
@@ -340,7 +343,7 @@ def _check_picture(path: Path, file: Path, name: str) -> None:
 
 def _take_job(path: Path, folder: ProjectFolder) -> None:
     """Open a project in .json, or the recipe of a picture."""
-    if path.suffix.lower() in SUFFIXES:
+    if path.suffix.lower() in PICTURES:
         recipe = read_recipe(path)
         if recipe is None:
             raise BadInput(f"{path} carries no recipe; only pictures that this program wrote do")

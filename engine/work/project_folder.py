@@ -1,10 +1,10 @@
 """A project in use: a folder, in which everything is on the disk as soon as it is kept.
 
 `project.json` says what there is; beside it lie `inputs/<sha256>.<suffix>`, `results/<id>.png` (16
-bits), `thumbnails/<id>.jpg`, `moments/<id>/<iteration>.jpg` and `checkpoints/<id>.safetensors`. Each
-file is written beside its place, synced and renamed, and `project.json` last: whenever the program or
-the power goes, the folder is a whole project. Input pictures are copied by content, so that the
-project needs none of the places where they were.
+bits), `thumbnails/<id>.jpg`, `moments/<id>/<iteration>.jpg`, `losses/<id>.safetensors` and
+`checkpoints/<id>.safetensors`. Each file is written beside its place, synced and renamed, and
+`project.json` last: whenever the program or the power goes, the folder is a whole project. Input
+pictures are copied by content, so that the project needs none of the places where they were.
 """
 
 import json
@@ -24,7 +24,9 @@ from engine.image import Picture, open_picture, save_picture
 from engine.job import Inputs, Job
 from engine.named_files import find_picture
 from engine.recipe_values import Source
+from engine.work import losses
 from engine.work.job_files import long_side
+from engine.work.losses import LossHistory
 from engine.work.project_inputs import ProjectInputs, paths_by_digest, with_paths
 from engine.work.project_schema import (
     ID,
@@ -42,7 +44,9 @@ __all__ = ["Project", "ProjectFolder", "Variant"]
 LARGEST_SMALL = 8 * 2**20
 """Bytes of a thumbnail."""
 LARGEST_CHECKPOINT = 64 * 2**30
-SUFFIXES = {"results": ".png", "thumbnails": ".jpg", "checkpoints": ".safetensors"}
+SUFFIXES = {
+    "results": ".png", "thumbnails": ".jpg", "losses": ".safetensors", "checkpoints": ".safetensors",
+}  # fmt: skip
 """Folders with a file for each variant, and what its name ends in."""
 PARTS = ("inputs", "moments", *SUFFIXES)
 """The folders in a project."""
@@ -147,6 +151,11 @@ class ProjectFolder:
             folder = self._part("moments") / _checked(id)
             return {number: folder / f"{number}.jpg" for number in _iterations(folder)}
 
+    def losses(self, id: str) -> LossHistory:
+        """Return the losses of a variant's run from its beginning, as far as they were kept."""
+        data = self._bytes(self._file("losses", id), losses.LARGEST)
+        return LossHistory() if data is None else losses.from_bytes(data)
+
     def checkpoint(self, id: str) -> bytes | None:
         """Return the checkpoint of a variant, as it was put; None: there is none."""
         return self._bytes(self._file("checkpoints", id), LARGEST_CHECKPOINT)
@@ -214,6 +223,7 @@ class ProjectFolder:
         thumbnail: bytes | None = None,
         moments: Mapping[int, bytes | None] | None = None,
         checkpoint: bytes | None = None,
+        history: LossHistory | None = None,
     ) -> None:
         """Keep a variant: a new one, or what has become of one that is there.
 
@@ -226,6 +236,7 @@ class ProjectFolder:
             moments: all moments of its timeline by iteration, JPEG files; one that is None is there
                 already, and those that are missing go.
             checkpoint: where it can go on from.
+            history: all losses of its run.
         """
         id = _checked(variant.id)
         with self._lock:
@@ -252,6 +263,8 @@ class ProjectFolder:
                     save_picture(picture, file, recipe=variant.recipe, bits=16)
             if thumbnail is not None:
                 self._put("thumbnails", id, thumbnail)
+            if history is not None:
+                self._put("losses", id, losses.to_bytes(history))
             if moments is not None:
                 self._put_moments(id, moments)
             self._write(replace(project, variants=_with(project, variant), unsaved=True))

@@ -11,6 +11,7 @@ from engine.files import replacing, unfinished_folder
 from engine.job import Job
 from engine.places import data_folder
 from engine.task import Labels
+from engine.work.losses import LossHistory
 from engine.work.project_file import pack, unpack
 from engine.work.project_folder import ProjectFolder
 from engine.work.project_schema import Project, Variant
@@ -45,6 +46,7 @@ class Unwritten:
     variant: Variant
     result: RunResult
     moments: Sequence[Moment] = ()
+    losses: LossHistory | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def write_state(state: ProjectState, folder: ProjectFolder) -> None:
     """Write what is set up into the project's folder. Raises `BadInput`."""
     for each in state.unwritten:
         if each.entry.unwritten is not None:
-            put_variant(folder, each.variant, each.result, each.moments)
+            put_variant(folder, each.variant, each.result, each.moments, each.losses)
     folder.write_job(state.job)
     folder.write_window(state.window)
 
@@ -172,6 +174,8 @@ def unwritten(
 ) -> list[Unwritten]:
     """Return the variants whose pictures are in memory alone. `moments`: of their timelines, by id."""
     return [
-        Unwritten(e, variant_of(e, e.finish), e.unwritten, moments.get(e.id, ()))
+        Unwritten(
+            e, variant_of(e, e.finish), e.unwritten, moments.get(e.id, ()), e.unwritten_losses
+        )
         for e in entries if e.unwritten is not None
     ]  # fmt: skip

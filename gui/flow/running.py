@@ -13,6 +13,7 @@ from engine.finish import Finish, Finisher
 from engine.image import Picture
 from engine.job import Job
 from engine.steering import STYLE_WEIGHTS
+from engine.work.losses import LossHistory
 from gui.background import Background
 from gui.flow.branching import Branching
 from gui.flow.canvas_content import CanvasContent
@@ -129,15 +130,16 @@ class RunFlow(ShownRun):
             self.controller.start(job)
 
     def go_on(
-        self, entry: VariantEntry, job: Job, checkpoint: bytes, moments: list[Moment]
-    ) -> None:
-        """Continue the run of a variant from a checkpoint, with the moments of its timeline so far."""
+        self, entry: VariantEntry, job: Job, checkpoint: bytes, moments: list[Moment],
+        losses: LossHistory,
+    ) -> None:  # fmt: skip
+        """Continue the run of a variant from a checkpoint, with its moments and losses so far."""
         if self.controller.active:
             return
         same = self._made is not None and self._made.entry is entry
         moments = self.controller.history.moments() if same else moments
         film = self._made.film_frames if same and self._made is not None else None
-        self._begin(job, entry, clear=not same)
+        self._begin(job, entry, losses)
         self.controller.start(job, checkpoint=checkpoint, moments=moments, film_frames=film)
 
     def _lacks(self) -> bool:
@@ -178,15 +180,18 @@ class RunFlow(ShownRun):
         """Return how results are finished now."""
         return self.studio.job.finish
 
-    def _begin(self, job: Job, entry: VariantEntry | None = None, clear: bool = True) -> None:
+    def _begin(
+        self, job: Job, entry: VariantEntry | None = None, losses: LossHistory | None = None
+    ) -> None:
         if self.controller.active:
             return
         self._forecast_timer.stop()
         self._coming, self._sentence = RunRecord(job, entry=entry), ""
         if entry is not None:
             self._coming.changes = [c for c in job.changes if c[0] < entry.iteration]
-        if clear:
-            self.losses.clear()
+        if losses is not None:
+            self._coming.losses = losses
+        self._show_losses(self._coming)
         self.notes_changed.emit({})
         log.info("%s, %s", job.technique.title, job.network)
 
@@ -215,10 +220,9 @@ class RunFlow(ShownRun):
         if self.controller.note:
             self.said.emit(self.controller.note)
             log.warning("%s", self.controller.note)
-        done = 1
-        for stage in plan if 1 < len(plan) <= MARKED_SCALES else []:
-            self.losses.mark_scale(done, f"{stage.size[1]}x{stage.size[0]}")
-            done += stage.iterations
+        if self._coming is not None:
+            self._coming.losses.marks = _scales(plan)
+            self._show_losses(self._coming)
 
     @Slot(object)
     def _on_shown(self, shown: PreviewImage) -> None:
@@ -282,6 +286,7 @@ class RunFlow(ShownRun):
             self._turn_to(record)
         else:
             self._follow(record)
+            self._show_losses(record)
             self._show_history()
         if record.entry is not None:
             self.studio.edit(self.tr("Show {0}").format(record.entry.name),
@@ -292,6 +297,7 @@ class RunFlow(ShownRun):
         """Show the run under way again."""
         if self._made is not None and self._coming is None:
             self._follow(self._made)
+            self._show_losses(self._made)
             self._show_history()
             self._on_live()
 
@@ -300,6 +306,7 @@ class RunFlow(ShownRun):
         if self._last is self.record:
             self._last = None
             self.timeline.clear()
+            self.losses.clear()
         self.record = None
         self.canvas_content.show_content()
         self.turned.emit()
@@ -323,7 +330,20 @@ class RunFlow(ShownRun):
 
     @Slot(list)
     def _on_points(self, points: list[Point]) -> None:
+        record = self._coming or self._made
+        if record is not None:
+            record.losses.add(points)
         self.losses.add(points)
+
+    def _show_losses(self, record: RunRecord) -> None:
+        """Show the curves of a run as far as they are, and what is marked in them."""
+        self.losses.clear()
+        self.losses.add(record.losses.points())
+        for iteration, scale in record.losses.marks:
+            self.losses.mark_scale(iteration, scale)
+        for iteration, values in record.changes:
+            for text in self._in_short(values):
+                self.losses.mark_change(iteration, text)
 
     @Slot()
     def _on_history(self) -> None:
@@ -384,13 +404,15 @@ class RunFlow(ShownRun):
         if self._made is not None and self._made.entry is not None:
             moments = self.controller.history.moments()
             written = self.controller.schedule.written
-            self.variants.keep(self._made.entry, result, moments, written)
+            self.variants.keep(self._made.entry, result, moments, self._made.losses, written)
 
     @Slot(object)
     def _on_ended(self, result: RunResult | None) -> None:
         self.notes_changed.emit({})
         if result is None:
             self._coming = None
+            if self._last is not None:
+                self._show_losses(self._last)
             self.bar.finish(self._sentence or self.tr("stopped; there is no picture yet"))
             return
         self._arrive()
@@ -400,7 +422,8 @@ class RunFlow(ShownRun):
             if self.record is record:  # else it is finished as it was when another was shown
                 record.entry.finish = self.finish()
             self.variants.end(record.entry)
-            self.variants.keep(record.entry, result, self.controller.history.moments())
+            moments = self.controller.history.moments()
+            self.variants.keep(record.entry, result, moments, record.losses)
             if self.record is record and self.finish() != Finish():
                 self.finishing.refresh()
         self._show_history()
@@ -484,3 +507,12 @@ class RunFlow(ShownRun):
                 memory, room
             )
         self.bar.tell(text)
+
+
+def _scales(plan: "list[Stage]") -> list[tuple[int, str]]:
+    """Return with which iteration each scale of a run begins, and its size in words."""
+    found, begins = [], 1
+    for stage in plan if 1 < len(plan) <= MARKED_SCALES else []:
+        found.append((begins, f"{stage.size[1]}x{stage.size[0]}"))
+        begins += stage.iterations
+    return found

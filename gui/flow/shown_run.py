@@ -10,6 +10,7 @@ from engine.finish import Finish, Finisher
 from engine.image import Picture
 from engine.job import Job
 from engine.task import Labels
+from engine.work.losses import LossHistory
 from gui.flow.canvas_content import CanvasContent
 from gui.pixels import picture_of
 from gui.run.film_frames import FilmFrames
@@ -34,6 +35,8 @@ class RunRecord:
     moments: list[Moment] | None = None
     """Of its timeline, as they were read; None: they are in the controller's history."""
     total: int = 0
+    losses: LossHistory = field(default_factory=LossHistory)
+    """From its beginning, also where it was continued."""
 
 
 class ShownRun(QObject):

@@ -1,6 +1,7 @@
 """The variants of the project: shown, compared, named, starred, used, continued, deleted."""
 
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from engine.finish import Finisher
 from engine.image import Picture, save_picture
 from engine.job import Job, enlarged
 from engine.places import data_folder
+from engine.work.losses import LossHistory
 from engine.work.project_folder import ProjectFolder
 from gui.dialogs.enlarge import EnlargeDialog
 from gui.flow.continuing import settings_of, why_not
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 Whole = tuple[RunRecord, QImage]
 """A variant's run read again, and the image of its picture before it is finished."""
+Continued = tuple[Job, bytes, list[Moment], LossHistory]
+"""The job, the checkpoint, and the moments and losses so far."""
+log = logging.getLogger("pareidolia.variants")
 
 
 class VariantsFlow(QObject):
@@ -233,7 +238,7 @@ class VariantsFlow(QObject):
         work = partial(_to_continue, entry)
         self.writer.submit(work, partial(self._on_continue, entry), self._on_failed)
 
-    def _on_continue(self, entry: VariantEntry, found: tuple[Job, bytes, list[Moment]]) -> None:
+    def _on_continue(self, entry: VariantEntry, found: Continued) -> None:
         if entry in self.variants.entries:
             self.window.running.go_on(entry, *found)
 
@@ -277,7 +282,7 @@ def whole(entry: VariantEntry, folder: ProjectFolder | None) -> Whole:
     record = RunRecord(
         result.job, list(result.job.changes), result, labels=entry.labels,
         finisher=Finisher(photo_of(result)), entry=entry, moments=moments_of(entry, folder),
-        total=entry.total,
+        total=entry.total, losses=losses_of(entry, folder),
     )  # fmt: skip
     return record, image_of(result.picture)
 
@@ -294,8 +299,21 @@ def moments_of(entry: VariantEntry, folder: ProjectFolder | None) -> list[Moment
     return found
 
 
-def _to_continue(entry: VariantEntry, folder: ProjectFolder) -> tuple[Job, bytes, list[Moment]]:
-    """Return the job, the checkpoint and the moments that a variant's run is continued with."""
+def losses_of(entry: VariantEntry, folder: ProjectFolder | None) -> LossHistory:
+    """Read the losses of a variant's run from its beginning; none, where they cannot be read."""
+    if entry.unwritten_losses is not None:
+        return entry.unwritten_losses.copy()
+    if folder is None or not entry.in_folder:
+        return LossHistory()
+    try:
+        return folder.losses(entry.id)
+    except BadInput as error:  # its picture is there all the same
+        log.warning("%s: %s", entry.name, error)
+        return LossHistory()
+
+
+def _to_continue(entry: VariantEntry, folder: ProjectFolder) -> Continued:
+    """Return what a variant's run is continued with."""
     if entry.unwritten is not None and entry.unwritten.checkpoint is not None:
         job, checkpoint = entry.unwritten.job, entry.unwritten.checkpoint
     else:
@@ -303,7 +321,9 @@ def _to_continue(entry: VariantEntry, folder: ProjectFolder) -> tuple[Job, bytes
         if kept is None:
             raise BadInput(f"{entry.name} has left nothing to continue from: press Run")
         job, checkpoint = folder.job(entry.id), kept
-    return replace(job, stop_after=None), checkpoint, moments_of(entry, folder)
+    losses = losses_of(entry, folder)
+    losses.cut(entry.iteration)
+    return replace(job, stop_after=None), checkpoint, moments_of(entry, folder), losses
 
 
 def _to_enlarge(entry: VariantEntry, folder: ProjectFolder | None) -> tuple[Whole, Path, str]:

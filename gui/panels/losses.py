@@ -143,6 +143,10 @@ class LossPanel(QWidget):
         self._tell()
         self._redraw()
 
+    def iterations(self) -> list[float]:
+        """Return the iterations whose losses are shown."""
+        return [float(each) for each in self._steps.iterations]
+
     def mark_scale(self, iteration: int, text: str) -> None:
         """Show where a new scale begins."""
         self._mark(iteration, text, Qt.PenStyle.DotLine, 0.85)

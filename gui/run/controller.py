@@ -271,6 +271,7 @@ class RunController(QObject):
     @Slot(int, object)
     def _on_kept(self, run: int, result: RunResult | None) -> None:
         if run == self._number:
+            self._take()  # its numbers are kept with it
             self.kept.emit(result)
 
     @Slot(int, object)

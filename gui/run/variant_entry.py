@@ -12,6 +12,7 @@ from engine.finish import Finish, Finisher, as_made, finish_values
 from engine.image import Picture, from_tensor
 from engine.job import Job
 from engine.task import Labels
+from engine.work.losses import LossHistory
 from engine.work.project_schema import Variant
 from gui.pictures import image_of
 from gui.run.worker import RunResult
@@ -53,6 +54,8 @@ class VariantEntry:
     """Whether the project's folder holds the picture."""
     unwritten: RunResult | None = None
     """The picture, as long as the folder does not hold it."""
+    unwritten_losses: LossHistory | None = None
+    """What is kept with it."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """Of the job, as it is written; how it is finished is put in then."""
     written_moments: frozenset[int] = frozenset()

@@ -13,6 +13,7 @@ from engine.finish import Finish
 from engine.image import Picture
 from engine.job import Job
 from engine.task import Labels
+from engine.work.losses import LossHistory
 from engine.work.project_folder import ProjectFolder
 from engine.work.project_schema import LONGEST_NAME, LONGEST_NOTE, Variant
 from gui.background import Background
@@ -103,7 +104,7 @@ class Variants(QObject):
 
     def keep(
         self, entry: VariantEntry, result: RunResult, moments: Sequence[Moment] = (),
-        written: Callable[[], object] | None = None,
+        losses: LossHistory | None = None, written: Callable[[], object] | None = None,
     ) -> None:  # fmt: skip
         """Keep what a run has made so far, or at its end; it is written behind the window.
 
@@ -114,6 +115,10 @@ class Variants(QObject):
         entry.seconds, entry.complete = result.seconds, result.complete
         entry.size = result.picture.width, result.picture.height
         entry.when, entry.unwritten = time.time(), result
+        if losses is not None:
+            losses = losses.copy()
+            losses.cut(result.iteration)  # a run under way is further by now
+        entry.unwritten_losses = losses
         self.redrawn.emit(entry)
         self.edited.emit()
         self._write(entry, moments, written)
@@ -121,7 +126,7 @@ class Variants(QObject):
     def _write(
         self, entry: VariantEntry, moments: Sequence[Moment], written: Callable[[], object] | None
     ) -> None:
-        result, finish = entry.unwritten, entry.finish
+        result, losses, finish = entry.unwritten, entry.unwritten_losses, entry.finish
         assert result is not None
         variant, thumbnails = variant_of(entry, finish), partial(_thumbnails, result, finish)
         pictures: list[tuple[VariantThumbnail, QImage]] = []
@@ -130,7 +135,8 @@ class Variants(QObject):
             small, thumbnail = thumbnails()
             pictures.append((small, thumbnail))
             # It may have been named or hung elsewhere since.
-            return put_variant(folder, said_of(entry, variant), result, moments, thumbnail)
+            said = said_of(entry, variant)
+            return put_variant(folder, said, result, moments, losses, thumbnail)
 
         def done(there: frozenset[int] | None) -> None:
             if pictures:
@@ -139,7 +145,7 @@ class Variants(QObject):
                 entry.in_folder, entry.written_moments = True, there
                 entry.has_checkpoint = result.checkpoint is not None
                 if entry.unwritten is result:
-                    entry.unwritten = None
+                    entry.unwritten = entry.unwritten_losses = None
                 self._failing = ""
             self.redrawn.emit(entry)
             now, entry.finish = entry.finish, finish
@@ -286,7 +292,7 @@ def _thumbnails(result: RunResult, finish: Finish) -> tuple[VariantThumbnail, QI
 
 def put_variant(
     folder: ProjectFolder, variant: Variant, result: RunResult, moments: Sequence[Moment],
-    thumbnail: QImage | None = None,
+    losses: LossHistory | None = None, thumbnail: QImage | None = None,
 ) -> frozenset[int]:  # fmt: skip
     """Write a variant; return the iterations whose moments are there. Raises `BadInput`."""
     if thumbnail is None:
@@ -304,9 +310,8 @@ def put_variant(
         moment.iteration: None if moment.iteration in there else jpeg(moment.image, MOMENT)
         for moment in moments
     }
-    folder.put(
-        variant, result.picture, jpeg(thumbnail), images if moments else None, result.checkpoint
-    )
+    kept = images if moments else None
+    folder.put(variant, result.picture, jpeg(thumbnail), kept, result.checkpoint, losses)
     return frozenset(images) if moments else there
 
 

@@ -106,6 +106,7 @@ def test_a_run_that_was_killed_is_continued_bit_for_bit(
     after = opened(broken_off, tmp_path / "after")
     (variant,) = after.read().variants
     assert (variant.iteration, variant.complete, variant.has_checkpoint) == (12, True, False)
+    assert [n for n, _ in after.losses(variant.id).points()] == list(range(1, 13))
     kept = np.asarray(after.result(variant.id).rgb)
     assert np.array_equal(np.rint(kept * 255).astype(np.uint8), pixels(whole))
     assert "all runs in mine.pareidolia are finished" in one_line(

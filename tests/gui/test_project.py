@@ -248,9 +248,12 @@ def test_a_run_under_way_is_saved_where_it_is_when_the_window_closes(
         until(qtbot, lambda: other.running.record is not None)
         (entry,) = other.variants.entries
         assert 0 < entry.iteration < entry.total
+        shown = [round(n) for n in other.losses.iterations()]
+        assert shown == list(range(1, entry.iteration + 1))
         click(qtbot, other, "continueButton")
         until(qtbot, lambda: other.controller.active)
         until_idle(qtbot, other)
+        assert [round(n) for n in other.losses.iterations()] == list(range(1, 81))
         assert other.running.result is not None
         np.testing.assert_array_equal(
             other.running.result.picture.rgb, last.picture.numpy().transpose(1, 2, 0)

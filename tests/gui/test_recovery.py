@@ -84,6 +84,11 @@ def next_start(qtbot: QtBot, request: pytest.FixtureRequest) -> Iterator[MainWin
     closed(qtbot, window)
 
 
+def drawn(window: MainWindow) -> list[int]:
+    """The iterations of which the plot has the losses."""
+    return [round(n) for n in window.losses.iterations()]
+
+
 def test_what_a_killed_window_was_making_is_restored_and_continued(
     crashed: Path, next_start: MainWindow, qtbot: QtBot
 ) -> None:
@@ -104,12 +109,20 @@ def test_what_a_killed_window_was_making_is_restored_and_continued(
     np.testing.assert_array_equal(window.running.result.picture.rgb, picture)
     assert tuple(m.iteration for m in window.running.moments()) == moments
     assert window.isWindowModified(), "no file holds it yet"
+    assert drawn(window) == list(range(1, variant.iteration + 1))
     click(qtbot, window, "continueButton")
     until(qtbot, lambda: window.controller.active)
     until_idle(qtbot, window)
     settled(window, qtbot)
     (entry,) = window.variants.entries
     assert entry.complete
+    assert drawn(window) == list(range(1, variant.total + 1))
+    iterations = [m.iteration for m in window.running.moments()]
+    assert iterations[0] == 1 and iterations[-1] == variant.total
+    assert set(moments) <= set(iterations), "the film of it begins with its beginning"
+    window.losses.clear()
+    window.variants_flow.show(entry)
+    until(qtbot, lambda: drawn(window) == list(range(1, variant.total + 1)))
     *_, last = run(job.__class__(**{**vars(job), "stop_after": None}))
     np.testing.assert_array_equal(
         window.running.result.picture.rgb, last.picture.numpy().transpose(1, 2, 0)

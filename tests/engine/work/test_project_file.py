@@ -21,6 +21,7 @@ from engine.errors import BadInput
 from engine.image import Picture, from_tensor, open_picture, save_picture
 from engine.job import Inputs, Job, run
 from engine.techniques.deep_dream import DeepDream
+from engine.work.losses import LossHistory
 from engine.work.project_file import pack, read_thumbnail, unpack
 from engine.work.project_folder import ProjectFolder, Variant
 from tests.cli.conftest import noise
@@ -58,9 +59,11 @@ def folder(tmp_path: Path, photo: Path) -> ProjectFolder:
     made.write_job(job(photo))
     picture = Picture(np.full((24, 32, 3), 0.5, np.float32))
     recipe = made.recipe_of(job(photo))
+    losses = LossHistory()
+    losses.add([(1, {"total": 2.0})])
     made.put(
         Variant("a", recipe, name="first", total=2, iteration=1, when=1000.0),
-        picture, jpeg(), {1: jpeg(8)}, b"checkpoint of a" * 1000,
+        picture, jpeg(), {1: jpeg(8)}, b"checkpoint of a" * 1000, losses,
     )  # fmt: skip
     made.put(Variant("b", recipe, "a", 1, starred=True, complete=True, when=2000.0), None, jpeg(17))
     made.write_window({"zoom": 2})
