@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
-from engine.networks.card import IMAGENET, Card, Preprocessing
+from engine.networks.card import IMAGENET, UNIT, Card, Preprocessing
 from engine.networks.contents import Contents
 from engine.networks.identify import Identified
 from engine.networks.own_head import has_guess
@@ -70,6 +70,8 @@ def formula(p: Preprocessing) -> str:
     """Return in words what a preprocessing does."""
     if (p.order, p.scale, p.mean, p.std) == ("RGB", 1.0, IMAGENET.mean, IMAGENET.std):
         return "RGB with ImageNet's mean and deviation"
+    if p == UNIT:
+        return "RGB from 0 to 1"
     if p.scale == 255 and set(p.std) == {1.0}:
         minus = f" minus {_numbers(p, p.mean)}" if any(p.mean) else ""
         return f"{p.order} from 0 to 255{minus}"

@@ -5,6 +5,7 @@ to double the size, another normalization. So one class runs them all, by a list
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -57,13 +58,20 @@ class Transposed(nn.Module):
     """A transposed convolution, of whose result a border is cut off."""
 
     def __init__(
-        self, inputs: int, outputs: int, size: int, stride: int, before: int, behind: int
+        self,
+        inputs: int,
+        outputs: int,
+        size: int,
+        stride: int,
+        before: int,
+        behind: int,
+        bias: bool = True,
     ) -> None:
         """`before` and `behind`: pixels cut off above and left, below and right."""
         super().__init__()
         self.stride, self.before, self.behind = stride, before, behind
         self.weight = nn.Parameter(torch.empty(inputs, outputs, size, size))
-        self.bias = nn.Parameter(torch.empty(outputs))
+        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Return (N, outputs, (H - 1) stride + size - before - behind, ...)."""
@@ -89,18 +97,47 @@ class Norm(nn.Module):
 class StyledNorm(nn.Module):
     """Conditional instance normalization (Dumoulin et al. 2017): scale and shift are the style's."""
 
-    def __init__(self, channels: int, start: int, epsilon: float = 1e-5) -> None:
-        """The style's numbers from `start` on are this layer's: scales first, then shifts."""
+    def __init__(
+        self, channels: int, start: int, epsilon: float = 1e-5, unbiased: bool = False
+    ) -> None:
+        """The style's numbers from `start` on are this layer's: scales first, then shifts.
+
+        `unbiased`: variances are divided by one less than the number of values.
+        """
         super().__init__()
-        self.channels, self.start, self.epsilon = channels, start, epsilon
+        self.channels, self.start = channels, start
+        self.epsilon, self.unbiased = epsilon, unbiased
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Return the same shape."""
         scale, shift = code[:, self.start :].split(self.channels, 1)[:2]
+        if self.unbiased:
+            deviation, mean = moments(x, self.epsilon)
+            factor = scale[:, :, None, None] / deviation
+            return torch.addcmul(shift[:, :, None, None] - mean * factor, x, factor)
         if len(code) == 1:
             return F.instance_norm(x, weight=scale[0], bias=shift[0], eps=self.epsilon)
         y = F.instance_norm(x, eps=self.epsilon)
         return torch.addcmul(shift[:, :, None, None], y, scale[:, :, None, None])
+
+
+class Moments(nn.Module):
+    """A map's deviations, then its means: the code of adaptive normalization (Huang, Belongie 2017)."""
+
+    def __init__(self, epsilon: float = 1e-5) -> None:
+        """`epsilon` is added to variances."""
+        super().__init__()
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """Return (N, 2 C, 1, 1)."""
+        return torch.cat(moments(x, self.epsilon), 1)
+
+
+def moments(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Return the unbiased deviation and the mean over positions, (N, C, 1, 1), of (N, C, H, W)."""
+    variance, mean = torch.var_mean(x, (2, 3), keepdim=True)
+    return (variance + epsilon).sqrt(), mean
 
 
 class Residual(nn.Module):
@@ -142,6 +179,10 @@ def _median(size: int) -> Callable[[Tensor], Tensor]:
     return filtered
 
 
+def _border(size: int, mode: str = "reflect") -> nn.Module:
+    return Plain(lambda x: F.pad(x, (size,) * 4, mode=mode))
+
+
 KINDS: dict[str, Callable[..., nn.Module]] = {
     "conv": Convolution,
     "transposed": Transposed,
@@ -149,10 +190,14 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "styled": StyledNorm,
     "residual": Residual,
     "relu": lambda: Plain(torch.relu),
+    "relu6": lambda: Plain(F.relu6),
     "tanh": lambda scale=1.0: Plain(lambda x: torch.tanh(x) * scale),
     "sigmoid": lambda: Plain(torch.sigmoid),
     "up": lambda times: Plain(lambda x: F.interpolate(x, scale_factor=float(times))),
-    "border": lambda size: Plain(lambda x: F.pad(x, (size,) * 4, mode="reflect")),
+    "pool": lambda size: Plain(lambda x: F.max_pool2d(x, size, ceil_mode=True)),
+    "mean": lambda: Plain(lambda x: x.mean((2, 3), keepdim=True)),
+    "moments": Moments,
+    "border": _border,
     "median": lambda size: Plain(_median(size)),
 }
 """A line's first word -> what makes the layer from the rest of the line."""
@@ -169,7 +214,11 @@ class Layers(nn.ModuleList):
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Return what the last one gives for a style's code (1 or N, K)."""
-        for layer in self:
+        return self.run(x, code, len(self))
+
+    def run(self, x: Tensor, code: Tensor, count: int) -> Tensor:
+        """Return what the layer before number `count` gives."""
+        for layer in islice(self, count):
             x = layer(x, code)
         return x
 

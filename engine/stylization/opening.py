@@ -1,24 +1,109 @@
 """From a file to a network that paints in one pass, whichever program wrote it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from engine.errors import BadInput
-from engine.stylization.johnson import pytorch_examples
+from engine.stylization.formats.adain import adain
+from engine.stylization.formats.half import Half
+from engine.stylization.formats.lua import read_lua
+from engine.stylization.formats.onnx import read_onnx
+from engine.stylization.formats.pytorch_examples import pytorch_examples
+from engine.stylization.formats.tensorflow import is_tensorflow, read_tensorflow
+from engine.stylization.formats.torch7 import is_torch7
 from engine.stylization.network import StyleNetwork
+
+KNOWN = (
+    "those of PyTorch's example program and the ONNX zoo, AdaIN, Magenta's, ml5's, and Lua Torch's "
+    "fast-neural-style"
+)
+MOST_FILES = 200
+"""That are looked at for the other half of a network."""
 
 
 def open_style_network(path: str | os.PathLike[str]) -> StyleNetwork:
     """Return the style network in a file, on the CPU, in float32 and eval mode, with `found` set.
 
+    A network in two files is found by either of them if they lie side by side, or by their folder.
     How pictures are prepared for it is found out from the file. Raises `BadInput` for everything
     that is no network of a known kind.
     """
+    path = Path(path).expanduser()
+    if path.is_dir() and not is_tensorflow(path):
+        return _in_folder(path)
+    found = _look(path)
+    if not isinstance(found, Half):
+        return found
+    place = path.parent if path.name in ("model.json", "manifest.json") else path
+    other = next((o for o in _halves(place.parent, path) if _fit(found, o)), None)
+    if other is None:
+        raise BadInput(
+            f"{path} is {found.what}, one half of a network; put the other one beside it: "
+            f"{found.wanted}"
+        )
+    return _join(found, other)
+
+
+def _look(path: Path) -> StyleNetwork | Half:
+    """Return what a file, or a folder of TensorFlow.js, holds."""
     from engine.networks.reading import read_file
 
-    path = Path(path).expanduser()
+    if is_tensorflow(path):
+        return read_tensorflow(path)
+    if path.suffix.lower() == ".onnx":
+        return read_onnx(path)
+    if is_torch7(path):
+        return read_lua(path)
     contents = read_file(path)
-    for opened in (pytorch_examples,):
-        if (network := opened(contents, path)) is not None:
-            return network.eval().requires_grad_(False)
-    raise BadInput(f"{path} holds no style network of a known kind")
+    found = pytorch_examples(contents, path) or adain(contents, path)
+    if found is None:
+        raise BadInput(f"{path} holds no style network of a known kind; known are {KNOWN}")
+    return found
+
+
+def _in_folder(folder: Path) -> StyleNetwork:
+    """Return the network whose halves lie in a folder. Raises `BadInput` for other folders."""
+    halves = list(_halves(folder))
+    for half in halves:
+        for other in halves:
+            if _fit(half, other):
+                return _join(half, other)
+    if halves:
+        raise BadInput(
+            f"{folder} holds {halves[0].what} ({halves[0].path.name}), one half of a network; "
+            f"the other one is missing: {halves[0].wanted}"
+        )
+    raise BadInput(
+        f"{folder} holds no style network in two files; name the file of the one you mean"
+    )
+
+
+def _halves(folder: Path, besides: Path | None = None) -> Iterator[Half]:
+    """Yield the halves of networks in a folder."""
+    try:
+        files = sorted(folder.iterdir())[:MOST_FILES]
+    except OSError:
+        return
+    for file in files:
+        likely = is_tensorflow(file) or (file.is_file() and file.suffix.lower() in SUFFIXES)
+        if file == besides or not likely:
+            continue
+        try:
+            found = _look(file)
+        except BadInput:
+            continue
+        if isinstance(found, Half):
+            yield found
+
+
+SUFFIXES = (".pth", ".pt", ".onnx", ".t7", ".safetensors", ".model")
+
+
+def _fit(one: Half, other: Half) -> bool:
+    return one.family == other.family and one.role != other.role
+
+
+def _join(one: Half, other: Half) -> StyleNetwork:
+    paints, reads = (one, other) if one.role == "paints" else (other, one)
+    return one.join(paints, reads)

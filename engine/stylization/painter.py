@@ -5,15 +5,18 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from engine.errors import BadInput
+from engine.networks.assembling import check_numbers
 from engine.networks.building import WithoutWeights
-from engine.networks.card import Preprocessing
+from engine.networks.card import UNIT, Preprocessing
 from engine.networks.colours import in_rgb, unprepared
+from engine.networks.contents import nothing
 from engine.stylization.layers import Layers, Line, flat
 from engine.stylization.network import StyleKind, StyleNetwork
 
-SMALLEST = 8
+SMALLEST = 16
 """Pixels of a side below which a picture is continued: deep layers would have nothing to mirror."""
 
 
@@ -23,13 +26,17 @@ class Plan:
 
     lines: tuple[Line, ...]
     """Its layers, see `layers.KINDS`."""
-    takes: Preprocessing
+    takes: Preprocessing = UNIT
     """How RGB in [0, 1] is prepared for it."""
-    gives: Preprocessing
+    gives: Preprocessing = UNIT
     """How RGB in [0, 1] would be prepared to be what it gives."""
     style_names: tuple[str, ...] = ()
-    margin: int = 0
-    """Pixels of its own border that it takes away, on each side, in the end."""
+    encoder: tuple[Line, ...] = ()
+    """Layers that end in the code (N, K, 1, 1) of a painting; none: its own styles are all."""
+    shared: int = 0
+    """Layers of `lines` that come before those of the encoder."""
+    painting_size: int | None = None
+    """See `StyleNetwork`."""
 
     @property
     def code_size(self) -> int:
@@ -38,37 +45,56 @@ class Plan:
 
 
 class Painter(StyleNetwork):
-    """A network made after a plan, with styles of its own: one, or many by conditional normalization."""
+    """A network made after a plan: for one style, for many, or for any painting if it has an encoder."""
 
     def __init__(self, plan: Plan) -> None:
         """Make it without values."""
         super().__init__()
         self.plan = plan
-        self.kind = StyleKind.MANY if plan.code_size else StyleKind.SINGLE
-        self.style_names = plan.style_names
+        many = StyleKind.MANY if plan.code_size else StyleKind.SINGLE
+        self.kind = StyleKind.ANY if plan.encoder else many
+        self.style_names, self.painting_size = plan.style_names, plan.painting_size
         borders = [line[1] for line in flat(plan.lines) if line[0] == "border"]
         self.smallest = max(SMALLEST, *(border + 1 for border in borders), 0)
         with WithoutWeights():
-            self.layers = Layers(plan.lines)
+            self.layers, self.encoder = Layers(plan.lines), Layers(plan.encoder)
             self.styles = nn.Parameter(torch.empty(len(plan.style_names), plan.code_size))
+
+    def encode(self, painting: Tensor) -> Tensor:
+        """Return the codes (N, K) of paintings (N, 3, h, w), as `StyleNetwork` has it."""
+        if not self.plan.encoder:
+            return super().encode(painting)
+        x = prepared(continued(painting, self.smallest), self.plan.takes)
+        x = self.layers.run(x, x, self.plan.shared)
+        code: Tensor = self.encoder(x, x)
+        return code.flatten(1)
 
     def style(self, index: int = 0) -> Tensor:
         """Return the code (1, K) of a built-in style. Raises `BadInput` for numbers beyond."""
         count = len(self.styles)
+        if self.plan.encoder and not count:
+            return super().style(index)
         if not 0 <= index < count:
             raise BadInput(f"there is no style {index}; the network has 0 to {count - 1}")
         return self.styles[index : index + 1]
 
     def forward(self, photo: Tensor, code: Tensor, strength: float = 1.0) -> Tensor:
-        """Return the photos painted, as `StyleNetwork` has it; less strength mixes the photo in."""
-        painted = self.paint(photo, code)
-        return painted if strength == 1 else torch.lerp(photo, painted, strength)
+        """Return the photos painted, as `StyleNetwork` has it.
+
+        With less strength the photo's own code is mixed in (Ghiasi et al. 2017), as far as the
+        network knows it; otherwise the photo itself.
+        """
+        if strength == 1:
+            return self.paint(photo, code)
+        if self.plan.encoder:
+            own = self.encode(fitted(photo, self.painting_size))
+            return self.paint(photo, torch.lerp(own, code.expand_as(own), strength))
+        return torch.lerp(photo, self.paint(photo, code), strength)
 
     def paint(self, photo: Tensor, code: Tensor) -> Tensor:
         """Return (N, 3, H, W) in the style of a code (1 or N, K), of photos of any size."""
         height, width = photo.shape[2:]
-        x = continued(photo, self.smallest)
-        x = prepared(x, self.plan.takes)
+        x = prepared(continued(photo, self.smallest), self.plan.takes)
         x = self.layers(x, code)
         # Layers that halve round up, so that odd sizes come out larger, below and on the right.
         return unprepared(x[:, :, :height, :width], self.plan.gives)
@@ -86,34 +112,59 @@ def continued(picture: Tensor, smallest: int) -> Tensor:
     return picture
 
 
+def fitted(picture: Tensor, side: int | None) -> Tensor:
+    """Return pictures (N, 3, H, W) of which the longer side has at most `side` pixels."""
+    if side is None or max(picture.shape[2:]) <= side:
+        return picture
+    scale = side / max(picture.shape[2:])
+    size = [max(round(length * scale), 1) for length in picture.shape[2:]]
+    return F.interpolate(picture, size, mode="bilinear", antialias=True)
+
+
 def prepared(rgb: Tensor, how: Preprocessing) -> Tensor:
     """Return pictures (N, 3, H, W), RGB in [0, 1], as a network takes them."""
     mean, std = (rgb.new_tensor(values).view(1, 3, 1, 1) for values in (how.mean, how.std))
     return (in_rgb(rgb, how, 1) * how.scale - mean) / std
 
 
-def made(plan: Plan, numbers: Mapping[str, Tensor]) -> Painter:
+def made(plan: Plan, numbers: Mapping[str, Tensor], source: object = "the file") -> Painter:
     """Return the network of a plan with its numbers, by the names that its state dict has.
 
-    Raises `ValueError` where they do not fit.
+    Raises `BadInput` where they do not fit, or are not finite; `source` is what the sentence calls
+    the file.
     """
     painter = Painter(plan)
     wanted = {name: tuple(tensor.shape) for name, tensor in painter.state_dict().items()}
     has = {name: tuple(tensor.shape) for name, tensor in numbers.items()}
     if wanted != has:
         name = next(n for n in [*wanted, *has] if wanted.get(n) != has.get(n))
-        raise ValueError(f"{name} has the shape {has.get(name)}, not {wanted.get(name)}")
-    state = {name: tensor.to(torch.float32) for name, tensor in numbers.items()}
+        raise BadInput(
+            f"{source} holds no style network that can be: one of its tensors has the shape "
+            f"{has.get(name)}, where {wanted.get(name)} is needed"
+        )
+    state = {name: tensor.to(torch.float32, copy=True) for name, tensor in numbers.items()}
+    for tensor in state.values():
+        check_numbers("a tensor", tensor, source, nothing)
     painter.load_state_dict(state, assign=True)
     return painter.eval().requires_grad_(False)
 
 
-def filled(plan: Plan, numbers: Sequence[Tensor], styles: Tensor | None = None) -> Painter:
-    """Return the network of a plan with its numbers in the order of its layers.
+def filled(
+    plan: Plan,
+    numbers: Sequence[Tensor],
+    source: object = "the file",
+    styles: Tensor | None = None,
+) -> Painter:
+    """Return the network of a plan with its numbers in the order of its layers, the encoder's last.
 
-    `styles` are the codes (S, K) of its styles. Raises `ValueError` where they do not fit.
+    `styles` are the codes (S, K) of its styles. Raises `BadInput` as `made`.
     """
     names = [name for name in Painter(plan).state_dict() if name != "styles"]
+    if len(names) != len(numbers):
+        raise BadInput(
+            f"{source} holds no style network that can be: it has {len(numbers)} tensors, "
+            f"{len(names)} are needed"
+        )
     if styles is None:
-        styles = torch.empty(len(plan.style_names), 0)
-    return made(plan, dict(zip(names, numbers, strict=True)) | {"styles": styles})
+        styles = torch.empty(len(plan.style_names), plan.code_size)
+    return made(plan, dict(zip(names, numbers, strict=True)) | {"styles": styles}, source)

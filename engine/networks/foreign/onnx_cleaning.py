@@ -38,24 +38,34 @@ class Clean:
 
 def clean(model: Any, weights: Weights) -> Clean:
     """Return the simplified graph of a model and its large constants. Raises `UnsupportedLayer`."""
+    known = {t.name for t in model.graph.initializer}
+    inputs = [i.name for i in model.graph.input if i.name not in known]
+    pictures = [i for i in model.graph.input if i.name in inputs and _rank(i) in (0, 4)]
+    if len(inputs) != 1 or not pictures:
+        raise UnsupportedLayer(f"{len(inputs)} inputs instead of one picture")
+    made = simplified(model, weights)
+    _without_ending(made)
+    return made
+
+
+def simplified(model: Any, weights: Weights) -> Clean:
+    """Return the simplified graph of a model with any inputs, of which the first is its source.
+
+    Raises `UnsupportedLayer`.
+    """
     graph = model.graph
     constants = {
         t.name: weights.arrays[t.name] if t.name in weights.arrays else tensor(t)
         for t in graph.initializer
     }
-    inputs = [i.name for i in graph.input if i.name not in constants]
-    pictures = [i for i in graph.input if i.name in inputs and _rank(i) in (0, 4)]
-    if len(inputs) != 1 or not pictures:
-        raise UnsupportedLayer(f"{len(inputs)} inputs instead of one picture")
+    source = next((i.name for i in graph.input if i.name not in constants), "")
     cleaning = _Cleaning(constants, {"": ""}, weights=weights)
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
     for node in graph.node:
         cleaning.take(node, opset)
     output = cleaning.names.get(graph.output[0].name, graph.output[0].name)
-    limits = cleaning.limits.get(inputs[0])
-    made = Clean(cleaning.nodes, constants, inputs[0], output, cleaning.quantized, range=limits)
-    _without_ending(made)
-    return made
+    limits = cleaning.limits.get(source)
+    return Clean(cleaning.nodes, constants, source, output, cleaning.quantized, range=limits)
 
 
 def _rank(value: Any) -> int:
