@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from cli.cluster_options import read_address
 from cli.guard import log_error, say
 from cli.interrupting import Ended, end, handled
+from cli.options import many_exported
 from cli.running import Interrupt, progress_stream
 from cli.wording import program, worded
 from engine.errors import BadInput, PareidoliaError
@@ -56,13 +58,14 @@ class BatchRun:
     """Makes many pictures into one folder."""
 
     def __init__(self, options: Any, read: Sources) -> None:
-        """Take the options of `cli.options.add_batch_options`, and --output, --quiet and --json.
+        """Take what `cli.options` adds for batches and files, and --output, --quiet and --json.
 
         `read` must not be written into.
         """
         self.folder = Path(options.output)
         self.workers, self.retries = options.workers, options.retry
         self.keep_every: float = options.checkpoint_every
+        self.export, self.suffix = many_exported(options)
         self.quiet, self.json = options.quiet, options.json
         self.read = read
         self.scheduler: SchedulerAddress | None = None
@@ -81,6 +84,7 @@ class BatchRun:
 
     def run(self, wanted: Sequence[Wanted]) -> int:
         """Make the pictures; return the exit code. Raises `BadInput` when nothing can be begun."""
+        wanted = [self._exported(each) for each in wanted]
         make_folder(self.folder)
         path = queue_of(self.folder)
         empty = False
@@ -101,6 +105,16 @@ class BatchRun:
                 delete(path)
 
     # -- what is to be done ---------------------------------------------------------------
+
+    def _exported(self, wanted: Wanted) -> Wanted:
+        """Return a picture that becomes a file as the options say; a name in a list stays."""
+        if self.suffix and not wanted.chosen:
+            wanted = replace(wanted, suffix=self.suffix)
+        if wanted.bits == 16 and WRITTEN[wanted.suffix] not in ("PNG", "TIFF"):
+            raise BadInput(
+                f"{wanted.suffix} cannot hold 16 bits per channel: choose png or tiff, or 8 bits"
+            )
+        return replace(wanted, export=self.export) if self.export else wanted
 
     def _fill(self, queue: Queue, wanted: Sequence[Wanted]) -> None:
         """Put the jobs into the queue; those already made are reported and skipped."""
@@ -125,7 +139,13 @@ class BatchRun:
         places = named(wanted, self.folder, settled)
         new = [
             NewJob(
-                each.recipe, place.path.absolute(), each.title, key, each.bits, each.open_precision
+                each.recipe,
+                place.path.absolute(),
+                each.title,
+                key,
+                each.bits,
+                each.open_precision,
+                each.export,
             )
             for key, each, place in zip(keys, wanted, places, strict=True)
             if key not in kept and not place.made
@@ -348,7 +368,10 @@ def _keys(wanted: Sequence[Wanted]) -> list[str]:
     seen: dict[str, int] = {}
     keys = []
     for each in wanted:
-        text = json.dumps([each.recipe, each.name, each.suffix, each.bits], sort_keys=True)
+        said = [each.recipe, each.name, each.suffix, each.bits]
+        if each.export:
+            said.append(dict(each.export))
+        text = json.dumps(said, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
         seen[digest] = seen.get(digest, 0) + 1
         keys.append(f"{digest}-{seen[digest]}")

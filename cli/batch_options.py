@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cli.cluster_options import add_cluster_options
-from cli.options import Parser, add_batch_options, add_output_options
+from cli.options import Parser, add_batch_options, add_export, add_output_options
 from cli.wording import program
 
 SUMMARY = "many jobs, one after another or in parallel; resumes where it was interrupted"
@@ -18,6 +18,7 @@ def parser() -> Parser:
     made.add_argument("-o", "--output", metavar="FOLDER", required=True,
         help="where the pictures go; created if missing")  # fmt: skip
     add_batch_options(made.add_argument)
+    add_export(made)
     made.add_argument("--scheduler", metavar="ADDRESS",
         help="have them made by the workers of the Dask scheduler at tcp://HOST:8786")  # fmt: skip
     add_cluster_options(made.add_argument)

@@ -109,9 +109,10 @@ def version() -> str:
 def _technique(command: str, argv: list[str]) -> int:
     kind = TECHNIQUES[command]
     options = technique_parser(kind).parse_args(argv)
-    job, export = read_job(kind, options), export_of(options)
+    job = read_job(kind, options)
     if is_folder(getattr(options, "content", None)):
         return _technique_of_folder(job, options)
+    export = export_of(options)
     from cli.running import finish, run_job  # numpy and Pillow: not for --help
 
     if options.forecast:
@@ -213,9 +214,9 @@ def _render(argv: list[str]) -> int:
     add_batch_options(parser.add_argument)
     add_output_options(parser.add_argument)
     options = parser.parse_args(argv)
-    export = export_of(options)
     if is_folder(options.source):
         return _render_folder(options)
+    export = export_of(options)
     from cli.projects import job_in
     from cli.running import finish, run_job
     from engine.outputs import Sources

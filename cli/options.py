@@ -11,7 +11,7 @@ from cli.guard import say
 from cli.wording import program, worded
 from engine import settings
 from engine.errors import BadInput
-from engine.export import FILE, Export
+from engine.export import FILE, SUFFIXES, Export
 from engine.finish import Finish
 from engine.settings import START_PICTURE, STYLES
 from engine.work.keep_times import SECONDS
@@ -104,7 +104,7 @@ def add_output_options(add: Callable[..., Any]) -> None:
 
 
 def add_batch_options(add: Callable[..., Any]) -> None:
-    """Add the options for many pictures: how many at once, and what of broken-off ones."""
+    """Add the options for many pictures: how many at once, what of broken-off ones, which files."""
     add("--workers", type=positive, default=1, metavar="N",
         help="for many pictures: processes side by side, which share the cores (default: 1)")  # fmt: skip
     add("--retry", type=_times, default=0, metavar="N",
@@ -112,6 +112,9 @@ def add_batch_options(add: Callable[..., Any]) -> None:
     add("--checkpoint-every", type=_seconds, default=SECONDS, metavar="S",
         help="for many pictures: seconds between two checkpoints of a running job, from which it goes "
         f"on if the program is killed; 0: none (default: {SECONDS:g})")  # fmt: skip
+    described = settings.describe(Export)["format"]
+    add(described.option, dest="export_format", metavar="NAME",
+        help=f"for many pictures: {_help(described)}")  # fmt: skip
 
 
 def tell(*pictures: "Picture") -> None:
@@ -234,16 +237,33 @@ def add_export(parser: Any) -> None:
 
 
 def export_of(options: argparse.Namespace) -> Export:
-    """Return how a picture becomes a file. Raises `BadInput`, also where many are to be made."""
+    """Return how a single picture becomes a file. Raises `BadInput`."""
+    if getattr(options, "export_format", None) is not None:
+        mention = settings.describe(Export)["format"].mention()
+        raise BadInput(mention, " is for many pictures: the format of one is what -o ends in")
+    return settings.make(Export, _export_chosen(options))
+
+
+def many_exported(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Return how many pictures become files: what is not as usual, and the suffix; "": as usual.
+
+    Raises `BadInput`.
+    """
+    from engine.export_files import formats_here
+
+    chosen, entry = _export_chosen(options), settings.describe(Export)["format"]
+    settings.make(Export, chosen)
+    if options.export_format is None:
+        return chosen, ""
+    name = entry.parse(options.export_format)
+    if name not in formats_here():
+        raise BadInput(entry.mention(), f" is {name}, which cannot be written on this machine")
+    return chosen, SUFFIXES[name]
+
+
+def _export_chosen(options: argparse.Namespace) -> dict[str, Any]:
     described = {name: settings.describe(Export)[name] for name in FILE}
-    chosen = chosen_of(described, options, "export")
-    many = next((o for o in ("content", "source") if is_folder(getattr(options, o, None))), None)
-    if many and chosen:
-        first = described[next(iter(chosen))]
-        raise BadInput(
-            first.mention(), f" takes one picture, and {getattr(options, many)} is a folder"
-        )
-    return settings.make(Export, chosen)
+    return chosen_of(described, options, "export")
 
 
 def _metavar(entry: settings.Setting) -> str:

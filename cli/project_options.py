@@ -12,7 +12,12 @@ def resume_parser() -> Parser:
     """Return the parser of the command `resume`."""
     parser = Parser(prog=f"{program()} resume", description=RESUME)
     add = parser.add_argument
-    add("project", metavar="PROJECT", type=Path, help="a project file (.pareidolia)")
+    add("project", metavar="PROJECT", type=Path, nargs="?",
+        help="a project file (.pareidolia), or the folder of a project")  # fmt: skip
+    add("--recovered", action="store_true",
+        help="instead of PROJECT: the newest unfinished run of a window that was killed")  # fmt: skip
+    add("--list", action="store_true",
+        help="only list what windows that were killed have left, the newest first")  # fmt: skip
     add("-o", "--output", metavar="OUT", type=Path,
         help="picture to write as well (default: it is only kept in the project)")  # fmt: skip
     add_variant(parser, "the run that was kept last of those that are not finished")

@@ -1,10 +1,12 @@
 """Projects on the command line: a run kept in one, one continued, and the jobs in it."""
 
+import json
 import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,27 +24,99 @@ from engine.work.keeping import RunKeeper
 from engine.work.project_file import check_ending, is_project, unpack
 from engine.work.project_folder import ProjectFolder, Variant
 from engine.work.project_schema import Project, variant_called
+from engine.work.recovery import LeftOver, claim, left_in, left_over, slots_folder
 
 
 def resume(options: Any) -> int:
     """Carry out the command `resume`; return the exit code. Raises `PareidoliaError`s."""
-    path: Path = options.project
+    if options.list:
+        return _list_left(options.json)
+    if (options.project is None) != options.recovered:
+        raise BadInput("resume takes a project, or --recovered in its place (see resume --help)")
+    path: Path = options.project or _newest_left()
     with _opened(path, options.output is not None) as (folder, file):
         variant = _unfinished(folder.read(), path, options.variant)
         job = replace(folder.opened_job(variant.id), stop_after=None)
         keeper = RunKeeper(folder, variant, file)
-        output = options.output or folder.path / "result.png"
-        code, figures = run_job(
-            job, output, quiet=options.quiet, bits=options.bits if options.output else 16,
-            read=Sources((path,)), export=export_of(options),
-            checkpoint=partial(folder.checkpoint, variant.id), keep=keeper,
-        )  # fmt: skip
+        with _output(options.output, folder) as output:
+            code, figures = run_job(
+                job, output, quiet=options.quiet, bits=options.bits if options.output else 16,
+                read=Sources((path,)), export=export_of(options),
+                checkpoint=partial(folder.checkpoint, variant.id), keep=keeper,
+            )  # fmt: skip
     if options.output is None and figures:
         figures["output"] = str(path)
     tell_kept(keeper, path, bool(figures) and code != 0)
     if keeper.problem is not None and options.output is None:
         code = code or BadInput.exit_code
     return finish(code, figures, options.json)
+
+
+@contextmanager
+def _output(chosen: Path | None, folder: ProjectFolder) -> Iterator[Path]:
+    """Give where the picture goes; where none was chosen, it is in the project, and nowhere else."""
+    if chosen is not None:
+        yield chosen
+        return
+    with _working_folder(folder.path) as made:
+        yield made / "result.png"
+
+
+# -- what a window has left --------------------------------------------------------------------
+
+
+def _list_left(as_json: bool) -> int:
+    """Print a line for each work that `recovery` holds and no window has open."""
+    for left in left_over():
+        run = _resumable(left)
+        when = datetime.fromtimestamp(left.when).astimezone().isoformat(" ", "minutes")
+        if as_json:
+            print(json.dumps({
+                "path": str(left.path), "name": left.name, "when": left.when,
+                "iteration": 0 if run is None else run.iteration,
+                "total": 0 if run is None else run.total, "resumable": run is not None,
+                "problem": left.problem,
+            }))  # fmt: skip
+            continue
+        state = left.problem or "nothing to continue"
+        if run is not None:
+            state = f"iteration {run.iteration} of {run.total}"
+        print(f"{left.path}: {left.name or 'Untitled'}, {when[:16]}, {state}")
+    return 0
+
+
+def _newest_left() -> Path:
+    """Return the newest work with a run to be continued. Raises `BadInput`: there is none."""
+    for left in left_over():
+        if _resumable(left) is not None:
+            return left.path
+    raise BadInput(
+        f"{slots_folder()} holds no unfinished run that no window has open: give a project file"
+    )
+
+
+def _resumable(left: LeftOver) -> Variant | None:
+    """Return the run of a work that would be continued; None: there is none."""
+    try:
+        return _unfinished(ProjectFolder(left.path).read(), left.path, None)
+    except BadInput:
+        return None
+
+
+@contextmanager
+def _opened_folder(path: Path) -> Iterator[tuple[ProjectFolder, None]]:
+    """Work in a project's folder itself; one of a window that was killed is nobody else's meanwhile."""
+    if not (path / "project.json").is_file():
+        raise BadInput(f"{path} holds no project: give a project file (.pareidolia), or its folder")
+    if path.absolute().parent.resolve() != slots_folder().resolve():
+        yield ProjectFolder(path), None
+        return
+    slot = claim(left_in(path))
+    try:
+        yield slot.folder, None
+        slot.shown()
+    finally:
+        slot.release()  # the next window offers it with what has been made
 
 
 @contextmanager
@@ -84,6 +158,10 @@ def _opened(path: Path, elsewhere: bool) -> Iterator[tuple[ProjectFolder, Path |
 
     `elsewhere`: whether the picture is also written to another place, so that the file need not be.
     """
+    if path.is_dir():
+        with _opened_folder(path) as opened:
+            yield opened
+        return
     if not is_project(path):
         raise BadInput(f"{path} is no project file (.pareidolia): only these keep what a run needs")
     try:

@@ -5,7 +5,7 @@ value, and pictures are named by their paths alone (docs/batch.md).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class Wanted:
     """Whether the precision is left to the machine."""
     chosen: bool = False
     """Whether a person has chosen the name."""
+    export: Mapping[str, Any] = field(default_factory=dict)
+    """What of `engine.export.Export` is not as usual."""
 
 
 class DescribedJob:

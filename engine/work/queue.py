@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ MOST_DEATHS = 3
 """A job at which so many processes died is set aside: it would end all that come."""
 _COLUMNS = (
     "id, title, output, bits, open_precision, state, claim, attempts, iteration, total, sentence,"
-    " exit_code, figures, drawn"
+    " exit_code, figures, drawn, export"
 )
 
 
@@ -41,6 +41,8 @@ class NewJob:
     bits: int = 8
     open_precision: bool = False
     """Whether the precision is left to the machine: a picture of either is then the same job's."""
+    export: Mapping[str, Any] = field(default_factory=dict)
+    """What of `engine.export.Export` is not as usual."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class QueuedJob:
     """Of a finished one: the figures of its run."""
     drawn: int
     """Goes up with each new thumbnail."""
+    export: dict[str, Any]
+    """What of `engine.export.Export` is not as usual."""
 
 
 class Queue:
@@ -112,11 +116,11 @@ class Queue:
                 try:
                     cursor = database.execute(
                         "INSERT INTO jobs (place, key, title, recipe, output, bits, open_precision,"
-                        " state) VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting')",
+                        " export, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting')",
                         (
                             last + offset, job.key, _storable(job.title),
                             json.dumps(job.recipe, allow_nan=False), os.fsencode(job.output),
-                            job.bits, job.open_precision,
+                            job.bits, job.open_precision, json.dumps(dict(job.export)),
                         ),
                     )  # fmt: skip
                 except sqlite3.IntegrityError as error:
@@ -449,6 +453,7 @@ def _queued(row: sqlite3.Row) -> QueuedJob:
         held=row["claim"] is not None, attempts=row["attempts"], iteration=row["iteration"],
         total=row["total"], sentence=row["sentence"], exit_code=row["exit_code"],
         figures=_object(row["figures"]) or {}, drawn=row["drawn"],
+        export=_object(row["export"]) or {},
     )  # fmt: skip
 
 

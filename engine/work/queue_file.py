@@ -15,7 +15,7 @@ from engine.work.job_checkpoints import JobCheckpoints
 
 APPLICATION = 0x50444C51
 """In the file's header: whose database it is ("PDLQ")."""
-VERSION = 2
+VERSION = 3
 """Of the tables; an older file is brought up to it, a newer one is set aside."""
 PATIENCE = 20.0
 """Seconds to wait while another process writes: a write takes milliseconds."""
@@ -43,14 +43,19 @@ CREATE TABLE jobs (
     figures TEXT NOT NULL DEFAULT '{}',
     thumbnail BLOB,
     drawn INTEGER NOT NULL DEFAULT 0,
-    sent TEXT NOT NULL DEFAULT ''
+    sent TEXT NOT NULL DEFAULT '',
+    export TEXT NOT NULL DEFAULT '{}'
 );
 CREATE INDEX by_state ON jobs (state, place);
 CREATE INDEX by_key ON jobs (key);
 CREATE TABLE owner (claim TEXT NOT NULL);
 """
-FROM_1 = "ALTER TABLE jobs ADD COLUMN sent TEXT NOT NULL DEFAULT ''"
-"""What a file of version 1 lacks: the key under which a cluster knows a job, empty for none."""
+STEPS = {
+    1: "ALTER TABLE jobs ADD COLUMN sent TEXT NOT NULL DEFAULT ''",
+    2: "ALTER TABLE jobs ADD COLUMN export TEXT NOT NULL DEFAULT '{}'",
+}
+"""What a file of each older version lacks: the key under which a cluster knows a job, empty for none;
+how the picture is written, as far as that is not as usual."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -165,12 +170,13 @@ def _prepare(database: sqlite3.Connection) -> None:
         try:
             (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
             (before,) = database.execute("PRAGMA user_version").fetchone()
-            if before == 1 and tables:  # still: another process may have been quicker
+            if 0 < before < VERSION and tables:  # still: another process may have been quicker
                 if not database.execute(
                     "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'jobs'"
                 ).fetchone():
                     raise sqlite3.DatabaseError("it holds no jobs")
-                database.execute(FROM_1)
+                for step in range(before, VERSION):
+                    database.execute(STEPS[step])
                 database.execute(f"PRAGMA user_version = {VERSION}")
             if not tables:
                 for statement in TABLES.split(";"):

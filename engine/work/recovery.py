@@ -121,6 +121,11 @@ def left_over() -> list[LeftOver]:
     return sorted(map(_look, found), key=lambda each: -each.when)
 
 
+def left_in(path: Path) -> LeftOver:
+    """Return what a slot holds, whether or not a running program holds it."""
+    return _look(path)
+
+
 def claim(one: LeftOver) -> Slot:
     """Take over a slot that was left; until `Slot.shown`, it counts as one that may crash the program.
 

@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import settings
 from engine.errors import BadInput, Message, OutOfMemory, PareidoliaError, is_out_of_memory
+from engine.export import Export
 from engine.image import open_picture, to_bytes8
 from engine.job import Job
 from engine.task import Frame, Task, Technique
@@ -127,7 +129,7 @@ class Worker:
             )
         kept = self.queue.checkpoints
         order = MakeRequest(
-            Job.from_recipe(recipe), output, queued.bits,
+            Job.from_recipe(recipe), output, queued.bits, export=settings.make(Export, queued.export),
             checkpoint=partial(kept.read, queued.id, recipe), exactly=True,
             keep=partial(self._keep, queued, recipe, KeepTimes(self.keep_every)),
         )  # fmt: skip

@@ -52,6 +52,9 @@ class FilmDialog(QDialog):
         form.addRow(
             QLabel(self.tr("{0} frames of {1} x {2}").format(len(film_frames), size[1], size[0]))
         )
+        if film_frames.first > 1:
+            text = self.tr("They begin with frame {0}: a project does not keep those before.")
+            form.addRow(QLabel(text.format(film_frames.first)))
         form.addRow(self.tr("&As"), self.kind)
         form.addRow(self.tr("&Frames"), self.rate)
         form.addRow(self.tr("Length"), self.length)

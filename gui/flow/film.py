@@ -111,7 +111,7 @@ class FilmFlow(QObject):
         film_frames = film_frames or self.running.film_frames
         if not film_frames or self.progress is not None:
             return
-        files, change = film_frames.files(), self._change()
+        files, change = film_frames.files(), self._change(film_frames.first)
         title, text = self.tr("Save film"), self.tr("Writing {0}").format(path.name)
         self.progress = progress = FilmProgress(title, text, len(files), self.window)
         work = partial(
@@ -122,14 +122,17 @@ class FilmFlow(QObject):
         self.background.submit(apart(path, work), self._on_saved, failed, keep=True)
         self._refresh()
 
-    def _change(self) -> Change | None:
-        """Return what finishes the frames as the canvas shows them; they are kept as made."""
+    def _change(self, first: int) -> Change | None:
+        """Return what finishes the frames as the canvas shows them; they are kept as made.
+
+        `first`: which frame of the film is the first of them.
+        """
         finish, job = self.running.finish(), self.running.job
         if finish == Finish() or job is None:
             return None
         content = job.inputs.content
         finisher = Finisher(content if isinstance(content, Picture) else None)
-        return lambda frame, number: finisher(frame, of_film_frame(finish, number))
+        return lambda frame, number: finisher(frame, of_film_frame(finish, number + first - 1))
 
     def _end(self) -> None:
         if self.progress is not None:

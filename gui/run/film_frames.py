@@ -29,6 +29,9 @@ class FilmFrames:
         """Why later frames are not kept; empty: all are."""
         self.size = (0, 0)
         """Height and width of a frame."""
+        self.first = 1
+        """Which frame of the film is the first one here: of a run that was continued after the
+        program had been closed, those before are gone."""
         self._left = budget
         self._folder: Path | None = None
         self._files: list[Path] = []
@@ -41,10 +44,15 @@ class FilmFrames:
         """Return the frames so far, in order; they stay while the reel is held."""
         return list(self._files)
 
-    def add(self, picture: "Tensor") -> None:
-        """Keep a frame (3, H, W) in [0, 1] with 8 bits; or say in `problem` why not."""
+    def add(self, picture: "Tensor", number: int = 0) -> None:
+        """Keep a frame (3, H, W) in [0, 1] with 8 bits; or say in `problem` why not.
+
+        `number`: which frame of the film it is, from 1; 0: the next one.
+        """
         if self.problem:
             return
+        if number and not self._files:
+            self.first = number
         try:
             folder = self._folder = self._folder or scratch_folder("films", self)
             if self._left <= 0 or not has_room(folder):

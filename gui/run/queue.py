@@ -377,7 +377,7 @@ def _add(path: Path, make: Callable[[], Sequence[Wanted]], folder: Path) -> Addi
         new = [
             NewJob(
                 each.recipe, place.path.absolute(), each.title, bits=each.bits,
-                open_precision=each.open_precision,
+                open_precision=each.open_precision, export=each.export,
             )
             for each, place in zip(wanted, places, strict=True)
             if not place.made

@@ -258,7 +258,7 @@ class EngineWorker(QObject):
         frame = drawn.frame
         assert frame is not None
         if frame.film:
-            request.film_frames.add(frame.picture)
+            request.film_frames.add(frame.picture, frame.film)
         shown = None
         keep = last or self.history.wants(frame.iteration)
         made = time.perf_counter()

@@ -1,5 +1,6 @@
 """Runs kept in projects: broken off, continued bit for bit, rendered again, made by a batch."""
 
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from PIL import Image
 from engine.image import read_recipe
 from engine.work.project_file import pack, unpack
 from engine.work.project_folder import ProjectFolder
+from engine.work.recovery import left_over, new_slot
 from tests.cli.conftest import ROOT, Program, environment, noise, one_line
 
 RUN = (
@@ -125,6 +127,51 @@ def test_without_an_output_the_picture_is_in_the_project(
     (variant,) = after.read().variants
     kept = np.rint(np.asarray(after.result(variant.id).rgb) * 255).astype(np.uint8)
     assert np.array_equal(kept, pixels(whole))
+
+
+def test_what_a_killed_window_left_is_listed_and_continued(
+    in_process: Program, folder: Path, killed: Path, whole: Path
+) -> None:
+    assert "holds no unfinished run" in one_line(in_process("resume", "--recovered"))
+    slot = new_slot()
+    unpack(killed, slot.folder)
+    assert "open in another window" in one_line(in_process("resume", str(slot.path)))
+    slot.release()
+    try:
+        listed = in_process("resume", "--list", "--json")
+        (said,) = map(json.loads, listed.stdout.splitlines())
+        assert (said["path"], said["name"]) == (str(slot.path), "killed")
+        assert (said["iteration"], said["total"], said["resumable"]) == (5, 12, True)
+        assert "iteration 5 of 12" in in_process("resume", "--list").stdout
+        done = in_process("resume", "--recovered", "--quiet")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"{slot.path}: 12 iterations")
+        (variant,) = slot.folder.read().variants
+        assert variant.complete
+        kept = np.rint(np.asarray(slot.folder.result(variant.id).rgb) * 255).astype(np.uint8)
+        assert np.array_equal(kept, pixels(whole))
+        assert sorted(p.name for p in slot.path.glob("*.png")) == []
+        assert not list(slot.path.glob(".pareidolia-*"))
+        (left,) = left_over()
+        assert (left.unsaved, left.crashes) == (True, 0), "the next window offers it"
+        assert "nothing to continue" in in_process("resume", "--list").stdout
+    finally:
+        shutil.rmtree(slot.path)
+
+
+def test_the_folder_of_a_project_is_continued_in_place(
+    in_process: Program, killed: Path, whole: Path, tmp_path: Path
+) -> None:
+    mine = opened(killed, tmp_path / "mine")
+    done = in_process("resume", str(mine.path), "-o", str(tmp_path / "out.png"), "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(pixels(tmp_path / "out.png"), pixels(whole))
+    assert mine.read().variants[0].complete
+    (tmp_path / "none").mkdir()
+    refused = in_process("resume", str(tmp_path / "none"))
+    assert "holds no project" in one_line(refused)
+    assert "--recovered in its place" in one_line(in_process("resume"))
+    assert "--recovered in its place" in one_line(in_process("resume", killed.name, "--recovered"))
 
 
 def test_a_project_that_moved_without_its_photos_is_continued(

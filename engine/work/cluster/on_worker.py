@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine import settings
 from engine.errors import BadInput, Message, OutOfMemory, PareidoliaError, is_out_of_memory
+from engine.export import Export
 from engine.files import unfinished_folder
 from engine.job import Job
 from engine.work.cluster.networks import Arriving, SentNetwork, at_home, found_here, store
@@ -180,7 +182,8 @@ def _run(
                 reported = now
             yield frame
 
-    order = MakeRequest(job, output, parcel.bits, recipe=carried)
+    export = settings.make(Export, parcel.export)
+    order = MakeRequest(job, output, parcel.bits, export=export, recipe=carried)
     made = make(order, lambda: key in _ended, watched)
     if made.stopped or made.frame is None:
         return Returned("stopped", address)

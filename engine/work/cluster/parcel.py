@@ -19,7 +19,7 @@ from engine.settings import folders
 from engine.work.cluster.networks import SentNetwork
 from engine.work.job_files import technique_of
 
-FORMAT = 2
+FORMAT = 3
 """Of parcels; both sides must have the same."""
 LARGEST = 4 << 30
 """Bytes of an input picture's file."""
@@ -39,6 +39,8 @@ class Parcel:
     """Under which progress is told."""
     thumbnails: float | None = None
     """Seconds between two small pictures that are told with the progress; None: none are."""
+    export: dict[str, Any] = field(default_factory=dict)
+    """What of `engine.export.Export` is not as usual."""
     files: dict[str, bytes] = field(default_factory=dict)
     """Input pictures' files by path."""
 
@@ -71,7 +73,7 @@ class Returned:
 
 def parcel_of(
     recipe: Mapping[str, Any], bits: int, output: Path, network: SentNetwork, topic: str,
-    thumbnails: float | None = None,
+    thumbnails: float | None = None, export: Mapping[str, Any] | None = None,
 ) -> Parcel:  # fmt: skip
     """Return a job with all that it reads. Raises `BadInput`, also when a picture has changed."""
     technique = technique_of(recipe)
@@ -89,7 +91,9 @@ def parcel_of(
                 f"{reference['path']} is not the picture that the recipe was made with; put that one"
                 " back"
             )
-    return Parcel(dict(recipe), bits, str(output), network, topic, thumbnails, found)
+    return Parcel(
+        dict(recipe), bits, str(output), network, topic, thumbnails, dict(export or {}), found
+    )
 
 
 def pack(parcel: Parcel) -> bytes:
@@ -97,7 +101,7 @@ def pack(parcel: Parcel) -> bytes:
     head = {
         "format": FORMAT, "recipe": parcel.recipe, "bits": parcel.bits, "output": parcel.output,
         "network": parcel.network.plain(), "topic": parcel.topic, "thumbnails": parcel.thumbnails,
-        "paths": list(parcel.files),
+        "export": parcel.export, "paths": list(parcel.files),
     }  # fmt: skip
     return _zipped(head, {str(n): data for n, data in enumerate(parcel.files.values())})
 
@@ -111,7 +115,7 @@ def unpack(data: bytes) -> Parcel:
         often = None if head["thumbnails"] is None else float(head["thumbnails"])
         return Parcel(
             dict(head["recipe"]), int(head["bits"]), str(head["output"]), network,
-            str(head["topic"]), often, inside,
+            str(head["topic"]), often, dict(head["export"]), inside,
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"the job arrived damaged ({error!r})") from error

@@ -166,9 +166,8 @@ class Sender:
 
     def _packed(self, job: QueuedJob, recipe: dict[str, Any]) -> bytes:
         network, _path = network_of(recipe)
-        return pack(
-            parcel_of(recipe, job.bits, job.output, network, self.connection.topic, self.thumbnails)
-        )
+        topic, often = self.connection.topic, self.thumbnails
+        return pack(parcel_of(recipe, job.bits, job.output, network, topic, often, job.export))
 
     def _key(self) -> str:
         return f"{self.connection.topic}-{secrets.token_hex(8)}"

@@ -259,18 +259,22 @@ def test_a_place_that_cannot_be_written(path: Path) -> None:
         Queue(path / "file" / "queue.sqlite", check=True)
 
 
-def test_a_queue_of_the_former_version_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "lacks"), [(1, ("sent", "export")), (2, ("export",))])
+def test_a_queue_of_an_older_version_goes_on(
+    tmp_path: Path, version: int, lacks: tuple[str, ...]
+) -> None:
     path = tmp_path / "queue.sqlite"
     with Queue(path) as queue:
         queue.add(new("a"))
     with closing(sqlite3.connect(path)) as database:
-        database.execute("ALTER TABLE jobs DROP COLUMN sent")
-        database.execute("PRAGMA user_version = 1")
+        for column in lacks:
+            database.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
+        database.execute(f"PRAGMA user_version = {version}")
         database.commit()
     with Queue(path, check=True) as queue, queue.claimant() as claimant:
         assert queue.said == ""
         taken = queue.claim(claimant)
-        assert taken is not None
+        assert taken is not None and taken.export == {}
         queue.sent(taken, claimant, "key")
         assert queue.keys_sent() == ["key"]
 
