@@ -12,6 +12,8 @@ from cli.wording import program
 from engine.networks import catalogue
 from engine.networks.card import KNOWN, Card
 from engine.networks.preparing import EXAMPLE, OTHER_NAMES
+from engine.networks.style_cards import StyleCard, remove_style_network, style_card, style_cards
+from engine.networks.weights import SHIPPED, user_folder
 
 STATES = {
     "shipped": "shipped",
@@ -53,7 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     text = "seconds without data before a connection counts as broken (default: 30)"
     added.add_argument("--timeout", type=_seconds, default=30.0, metavar="SECONDS", help=text)
     added.add_argument("--quiet", action="store_true", help="no progress bar")
-    added = command("import", _import, "import weights from a file, which is copied")
+    text = "import weights from a file, or a style network in a folder; they are copied"
+    added = command("import", _import, text)
     added.add_argument("file", metavar="FILE", type=Path)
     added.add_argument("--name", help="name for the network (default: the file's name)")
     text = (
@@ -95,14 +98,33 @@ def _list(options: argparse.Namespace) -> int:
                 "licence": card.licence,
             }
         )
+    styles = style_cards()
     if options.json:
-        _print_json(rows)
+        _print_json([*rows, *(_style_row(card) for card in styles)])
         return 0
     lines = [
         (r["name"], r["title"], STATES[r["state"]], _size(r["bytes"]), r["licence"]) for r in rows
     ]
     print(_table([("NAME", "TITLE", "STATE", "SIZE", "LICENCE"), *lines]))
+    if styles:
+        own = [(c.name, c.paints, _size(c.bytes), c.licence) for c in styles]
+        print("\nStyle networks")
+        print(_table([("NAME", "PAINTS", "SIZE", "LICENCE"), *own]))
     return 0
+
+
+def _style_row(card: StyleCard) -> dict[str, Any]:
+    """A style network as a row of the list: `kind` tells that it is one."""
+    state = "shipped" if card.path.parent == SHIPPED else "imported"
+    return {
+        "name": card.name,
+        "title": f"Style network: {card.paints}",
+        "state": state if card.path.parent in (SHIPPED, user_folder()) else "here",
+        "bytes": card.bytes,
+        "licence": card.licence,
+        "kind": card.kind,
+        "styles": list(card.styles),
+    }
 
 
 def _bytes(card: Card) -> int:
@@ -112,6 +134,8 @@ def _bytes(card: Card) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
+    if (style := style_card(options.name)) is not None:
+        return _show_style(style, options)
     card = catalogue.card(options.name)
     found = catalogue.located(card)
     if found:
@@ -150,6 +174,23 @@ def _show(options: argparse.Namespace) -> int:
         shape = " x ".join(str(n) for n in layer["shape"])
         words = (layer["name"], layer["field_name"], layer["kind"], shape)
         print("  ".join(word for word in words if word))
+    return 0
+
+
+def _show_style(card: StyleCard, options: argparse.Namespace) -> int:
+    if options.json:
+        _print_json(card.to_dict())
+        return 0
+    rows = [
+        ("name", card.name),
+        ("paints", card.paints),
+        ("styles", ", ".join(card.styles)),
+        ("file", str(card.path)),
+        ("size", _size(card.bytes)),
+        ("licence", card.licence),
+        ("notes", card.found),
+    ]
+    print(_table([row for row in rows if row[1]]))
     return 0
 
 
@@ -215,7 +256,16 @@ def _download(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int:
     from engine.networks.importing import import_file
+    from engine.stylization.importing import import_style_network
 
+    if not options.preprocessing and not options.architecture:
+        style = import_style_network(options.file, options.name)
+        if style is not None:
+            if options.json:
+                _print_json(style.to_dict())
+            else:
+                print(f"imported as {style.name}: {style.found}")
+            return 0
     card = import_file(options.file, options.name, options.preprocessing, options.architecture)
     if options.json:
         _print_json(card.to_dict())
@@ -239,7 +289,8 @@ def _verify(options: argparse.Namespace) -> int:
 def _remove(options: argparse.Namespace) -> int:
     from engine.networks.importing import remove
 
-    files = [str(path) for path in remove(options.name)]
+    removed = remove_style_network(options.name) or remove(options.name)
+    files = [str(path) for path in removed]
     if options.json:
         _print_json({"removed": files})
     else:

@@ -13,12 +13,15 @@ from engine import files
 from engine.errors import BadInput, Mention, Remedy
 from engine.networks import catalogue, checksums, weights
 from engine.networks.card import Card
+from engine.networks.contents import Unusable, nothing
 from engine.networks.describing import description, readable
 from engine.networks.foreign import opening
 from engine.networks.foreign.network import Foreign
 from engine.networks.loading import class_names, open_weights, origin
 from engine.networks.preparing import choose, known_preprocessing
+from engine.networks.reading import read_file
 from engine.networks.recognised import Recognised
+from engine.networks.style_cards import read_style_card, style_card
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -173,6 +176,10 @@ def _card_for(path: Path, name: str, base: Card, found: Recognised) -> Card:
 
 def _existing(card: Card, architecture: str) -> Card | None:
     """Return the card of the same file imported before; raise `BadInput` when the name is taken."""
+    if style_card(card.name) is not None:
+        raise BadInput(
+            f"{card.name} is the name of a style network; choose another one with ", Mention("name")
+        )
     file = catalogue.card_file(card.name)
     if file and file.parent == weights.user_folder():
         known = catalogue.read_card(file)
@@ -259,8 +266,15 @@ def _verify(path: Path, card: Card | None) -> Verified:
 
 def _unknown(path: Path) -> Verified:
     """Check a file that has no card by what is in it."""
-    from engine.networks.assembling import check
+    from engine.networks.assembling import check, check_numbers
 
+    if (style := read_style_card(path)) is not None:
+        tensors = read_file(path).groups[0].tensors
+        for name, tensor in tensors.items():
+            if not isinstance(tensor, Unusable):
+                check_numbers(name, tensor, path, nothing)
+        reason = "a style network, all numbers finite (no checksum to compare)"
+        return Verified(style.name, path, True, reason)
     if (strange := opening.open_foreign(path)) is not None:
         reason = "intact and of a known kind (no checksum to compare)"
         return Verified(strange.title, path, True, reason)

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.errors import BadInput
+from engine.networks.style_cards import DESCRIPTIONS
 from engine.stylization.formats.adain import adain
 from engine.stylization.formats.half import Half
 from engine.stylization.formats.lua import read_lua
-from engine.stylization.formats.onnx import read_onnx
+from engine.stylization.formats.onnx import NotPainting, read_onnx
 from engine.stylization.formats.pytorch_examples import pytorch_examples
 from engine.stylization.formats.tensorflow import is_tensorflow, read_tensorflow
 from engine.stylization.formats.torch7 import is_torch7
 from engine.stylization.network import StyleNetwork
+from engine.stylization.painter_file import painter
 
 KNOWN = (
     "those of PyTorch's example program and the ONNX zoo, AdaIN, Magenta's, ml5's, and Lua Torch's "
@@ -20,6 +22,10 @@ KNOWN = (
 )
 MOST_FILES = 200
 """That are looked at for the other half of a network."""
+
+
+class NoStyleNetwork(BadInput):
+    """A file that is no style network, though it may be another one."""
 
 
 def open_style_network(path: str | os.PathLike[str]) -> StyleNetwork:
@@ -35,7 +41,7 @@ def open_style_network(path: str | os.PathLike[str]) -> StyleNetwork:
     found = _look(path)
     if not isinstance(found, Half):
         return found
-    place = path.parent if path.name in ("model.json", "manifest.json") else path
+    place = path.parent if path.name in DESCRIPTIONS else path
     other = next((o for o in _halves(place.parent, path) if _fit(found, o)), None)
     if other is None:
         raise BadInput(
@@ -52,14 +58,21 @@ def _look(path: Path) -> StyleNetwork | Half:
     if is_tensorflow(path):
         return read_tensorflow(path)
     if path.suffix.lower() == ".onnx":
-        return read_onnx(path)
+        try:
+            return read_onnx(path)
+        except NotPainting as error:
+            raise NoStyleNetwork(error) from error
     if is_torch7(path):
         return read_lua(path)
-    contents = read_file(path)
-    found = pytorch_examples(contents, path) or adain(contents, path)
-    if found is None:
-        raise BadInput(f"{path} holds no style network of a known kind; known are {KNOWN}")
-    return found
+    try:
+        contents = read_file(path)
+    except BadInput as error:
+        raise NoStyleNetwork(error) from error
+    for reader in (painter, pytorch_examples, adain):
+        found: StyleNetwork | Half | None = reader(contents, path)
+        if found is not None:
+            return found
+    raise NoStyleNetwork(f"{path} holds no style network of a known kind; known are {KNOWN}")
 
 
 def _in_folder(folder: Path) -> StyleNetwork:
@@ -74,7 +87,7 @@ def _in_folder(folder: Path) -> StyleNetwork:
             f"{folder} holds {halves[0].what} ({halves[0].path.name}), one half of a network; "
             f"the other one is missing: {halves[0].wanted}"
         )
-    raise BadInput(
+    raise NoStyleNetwork(
         f"{folder} holds no style network in two files; name the file of the one you mean"
     )
 

@@ -13,7 +13,8 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
 from engine.errors import PareidoliaError
 from engine.networks import weights
 from engine.networks.card import Card
-from engine.networks.importing import Verified, import_file, remove, verify
+from engine.networks.importing import Verified, remove, verify
+from engine.networks.style_cards import DESCRIPTIONS, SUFFIXES, StyleCard
 from gui.background import Background, BackgroundTask
 from gui.dialogs.file_dialogs import last_folder, remember_folder
 from gui.dialogs.network_status import NetworkStatus, mib
@@ -54,7 +55,7 @@ class NetworkActions(QObject):
         dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setDirectory(last_folder("weights"))
-        patterns = " ".join(f"*{suffix}" for suffix in weights.SUFFIXES)
+        patterns = " ".join([*(f"*{end}" for end in (*weights.SUFFIXES, *SUFFIXES)), *DESCRIPTIONS])
         dialog.setNameFilters([self.tr("Weights ({0})").format(patterns), self.tr("All files (*)")])
         dialog.fileSelected.connect(self.ask_for_name)
         dialog.finished.connect(dialog.deleteLater)
@@ -103,10 +104,14 @@ class NetworkActions(QObject):
             self.said.emit(self.tr("The networks are in {0}").format(folder))
 
     def _import(self, path: str, name: str) -> None:
-        work = functools.partial(import_file, path, name.strip() or None)
+        work = functools.partial(_kept, path, name.strip() or None)
         self._work(self.tr("Importing {0}…").format(Path(path).name), work, self._imported)
 
-    def _imported(self, card: Card) -> None:
+    def _imported(self, card: Card | StyleCard) -> None:
+        if isinstance(card, StyleCard):
+            text = self.tr("Imported as the style network {0}: {1}")
+            self.said.emit(text.format(card.name, card.found))
+            return
         text = self.tr("Imported as {0}: {1}, {2}")
         self.said.emit(text.format(card.name, card.title, card.notes))
         self.imported.emit(card.name)
@@ -161,7 +166,15 @@ def forget(tickets: list[BackgroundTask], *_: object) -> None:
         ticket.cancel()
 
 
+def _kept(path: str, name: str | None) -> Card | StyleCard:
+    """Import a network of either kind."""
+    from engine.stylization.importing import import_network  # with PyTorch, which takes long
+
+    return import_network(path, name)
+
+
 def _suggestion(path: Path) -> str:
     """Return a name that the engine takes, made from the file's: without its check sum."""
-    stem = re.sub(r"-[0-9a-f]{8,}$", "", path.stem)
+    stem = path.parent.name if path.name in DESCRIPTIONS else path.stem
+    stem = re.sub(r"-[0-9a-f]{8,}$", "", stem)
     return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")

@@ -9,6 +9,7 @@ from PySide6.QtCore import QCoreApplication
 from engine import settings
 from engine.image_formats import SUFFIXES as PICTURES
 from engine.lesson import SUFFIX as LESSON
+from engine.networks.style_cards import SUFFIXES as STYLE_NETWORKS
 from engine.networks.weights import SUFFIXES as WEIGHTS
 from engine.preset_file import ENDING as PRESET
 from engine.project import ENDING
@@ -50,7 +51,7 @@ def belongings(paths: Sequence[str], technique: Technique, places: int | None) -
             _only_one(found, "lesson", text)
         elif suffix == PRESET:
             _only_one(found, "preset", text)
-        elif suffix in WEIGHTS:
+        elif suffix in (*WEIGHTS, *STYLE_NETWORKS):
             _only_one(found, "weights", text)
         elif suffix and suffix not in PICTURES:
             words = _words("{0} is not a picture, project, lesson, preset, weight file or folder.")

@@ -54,6 +54,11 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
     return {name: shape for name, (_, shape, _) in _header(path)[0].items()}
 
 
+def metadata(path: Path) -> dict[str, str]:
+    """Return what a file says of itself, without PyTorch. Raises `BadInput` if it is not whole."""
+    return _header(path)[1]
+
+
 Entry = tuple[str, tuple[int, ...], tuple[int, int]]
 """Type, shape, place of the first byte and behind the last."""
 

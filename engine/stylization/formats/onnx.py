@@ -20,6 +20,10 @@ from engine.stylization.painter import filled
 LICENCE_ZOO = "BSD-3-Clause, if it is one of the ONNX zoo's"
 
 
+class NotPainting(BadInput):
+    """An ONNX file of another network, or one that cannot be read."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """A node that has numbers, and its attributes as far as they matter here."""
@@ -60,7 +64,7 @@ def read_onnx(path: Path) -> StyleNetwork | Half:
             tensors[f"{layer.name.rpartition('/')[0]}/biases"] = layer.numbers[1]
     half = magenta.half(tensors, "reflect", path, "ONNX", graph.integers)
     if half is None:
-        raise BadInput(
+        raise NotPainting(
             f"{path} is an ONNX network, but no style network that is known: known are those of the "
             "ONNX zoo (fast_neural_style) and Magenta's"
         )
@@ -74,13 +78,16 @@ def read_graph(path: Path) -> Graph:
     from engine.networks.foreign.onnx_weights import load
     from engine.networks.foreign.unsupported import UnsupportedLayer
 
-    model, weights = load(path)
+    try:
+        model, weights = load(path)
+    except BadInput as error:
+        raise NotPainting(error) from error
     try:
         made = simplified(model, weights)
     except UnsupportedLayer as error:
-        raise BadInput(f"{path} is an ONNX network with {error}; it cannot be used") from error
+        raise NotPainting(f"{path} is an ONNX network with {error}; it cannot be used") from error
     except (KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError) as error:
-        raise BadInput(f"{path} is an ONNX network that contradicts itself: {error}") from error
+        raise NotPainting(f"{path} is an ONNX network that contradicts itself: {error}") from error
 
     def tensor(name: str) -> Tensor:
         return torch.from_numpy(made.constants[name].astype("f4"))
