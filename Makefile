@@ -76,9 +76,10 @@ bench-gui: ## measure how the window behaves during a run
 	$(SETUP) --extra test --qt
 	@QT_QPA_PLATFORM=$${QT_QPA_PLATFORM-offscreen} $(VENV)/python -m tests.benchmarks.window $(BENCH_ARGS)
 
-screens: ## draw the window's main states into out/screens/
+screens: ## draw the window's main states and all dialogs into out/screens/
 	$(SETUP) --extra test --qt
 	@QT_QPA_PLATFORM=$${QT_QPA_PLATFORM-offscreen} $(VENV)/python -m tests.screens
+	@QT_QPA_PLATFORM=$${QT_QPA_PLATFORM-offscreen} $(VENV)/python -m tests.screens_of_dialogs
 
 networks-table: ## try every technique and method on all of torchvision's classifiers, into docs/networks.md
 	$(SETUP) --extra test

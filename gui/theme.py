@@ -1,6 +1,7 @@
 """Dark, light, or the system's own colours."""
 
 import contextlib
+import re
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -16,7 +17,10 @@ SHEET = "sheetOfTheme"
 EXTRA = """
 QToolTip { padding: 4px; }
 QStatusBar QLabel { padding: 0 6px; }
+QDialogButtonBox QPushButton { padding-left: 16px; padding-right: 16px; }
 """
+NARROW = re.compile(r"(QDialogButtonBox QPushButton \{[^}]*?)min-width: 80px;")
+"""QDarkStyle's rule for buttons of dialogs: a box as narrow as it can be cuts longer words there."""
 # A dock whose font is the program's own paints its title in the font that it was made with.
 DOCKS = "QDockWidget { font-weight: 500; }\n"
 HEADS = "QHeaderView::section {{ font-size: {0:g}pt; }}\n"
@@ -39,7 +43,7 @@ def apply(app: QApplication, theme: str) -> bool:
     with contextlib.redirect_stdout(None):
         sheet = qdarkstyle.load_stylesheet(qt_api="pyside6", palette=kind)
     app.setPalette(palette_of(kind))
-    app.setProperty(SHEET, sheet + EXTRA)
+    app.setProperty(SHEET, NARROW.sub(r"\1", sheet) + EXTRA)
     _dress(app)
     return theme == "dark"
 

@@ -10,12 +10,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QEventLoop, QTimer
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 
 from gui import theme
-from gui.dialogs.commands import CommandPalette, ShortcutSheet, commands_of
-from gui.dialogs.error import error_box
-from gui.dialogs.preferences import PreferencesDialog
 from gui.main_window import MainWindow
 from gui.panels.inputs import InputKey
 from gui.run.controller import State
@@ -87,31 +84,22 @@ def states(window: MainWindow) -> Iterator[tuple[str, QWidget]]:
     window.running.start()
     until(idle)
     yield "10-deep-dream", window
-    for name, dialog in dialogs(window):
-        dialog.show()
-        spin(600)
-        yield name, dialog
-        dialog.close()
     window.session.preferences = Preferences(theme="light")
     window.apply_preferences()
     spin(300)
-    yield "16-light", window
+    yield "11-light", window
     window.session.preferences = Preferences(theme="system")
     window.apply_preferences()
     spin(300)
-    yield "17-system", window
+    yield "12-system", window
 
 
-def dialogs(window: MainWindow) -> Iterator[tuple[str, QWidget]]:
-    """Yield the dialogs."""
-    window.dialogs.networks()
-    assert window.dialogs.networks_dialog is not None
-    yield "11-networks", window.dialogs.networks_dialog
-    yield "12-commands", CommandPalette(commands_of(list(window.actions_table.by_name.values())))
-    yield "13-shortcuts", ShortcutSheet(window)
-    yield "14-preferences", PreferencesDialog(window.session.preferences, window)
-    sentence = "The picture cannot be opened: it ends in the middle."
-    yield "15-error", error_box(sentence, "Traceback (most recent call last): …", window)
+def leave(window: MainWindow) -> None:
+    """Close a window, and give up what is unsaved in it."""
+    window.close()
+    for box in window.findChildren(QMessageBox, "projectUnsaved"):
+        box.button(QMessageBox.StandardButton.Discard).click()
+    until(lambda: not window.isVisible())
 
 
 def main() -> None:
@@ -130,8 +118,7 @@ def main() -> None:
                 path = OUT / f"{name}-{width}x{height}.png"
                 widget.grab().save(str(path))
                 print(path.relative_to(OUT.parents[1]))
-            window.close()
-            until(lambda window=window: not window.isVisible())
+            leave(window)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from engine.errors import BadInput
 from engine.work.cluster.address import SchedulerAddress, scheduler_address
+from gui.dialogs.dialog_size import fit_height
 from gui.dialogs.file_dialogs import file_to_open
 from gui.window_settings import window_settings
 from gui.wording import worded
@@ -105,7 +106,7 @@ class ClusterDialog(QDialog):
         for widget in (about, self.wrong, buttons):
             column.addWidget(widget)
         column.insertLayout(1, form)
-        self._fit(480)
+        fit_height(self, 480)
 
     def _file_row(self, name: str, file: Path | None) -> QWidget:
         row = QWidget(self)
@@ -121,12 +122,6 @@ class ClusterDialog(QDialog):
         row.setFocusProxy(edit)
         self.files[name] = edit
         return row
-
-    def _fit(self, width: int) -> None:
-        """Be as high as all the text needs at this width."""
-        layout = self.layout()
-        assert layout is not None
-        self.resize(width, max(self.height(), layout.totalHeightForWidth(width)))
 
     def _choose(self, edit: QLineEdit) -> None:
         kinds = self.tr("PEM files ({0})").format("*.pem *.crt *.key *.cert")
@@ -145,6 +140,6 @@ class ClusterDialog(QDialog):
         except BadInput as error:
             self.wrong.setText(worded(error))
             self.wrong.show()
-            self._fit(self.width())
+            fit_height(self, self.width())
             return
         self.accept()

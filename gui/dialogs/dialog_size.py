@@ -7,6 +7,14 @@ OF_SCREEN = 0.9
 """What is left of a screen beside panels and the dialog's own frame."""
 
 
+def fit_height(dialog: QDialog, width: int) -> None:
+    """Make a dialog so wide, and no less high than its text then needs, which may have changed."""
+    layout = dialog.layout()
+    assert layout is not None
+    layout.activate()
+    dialog.resize(width, max(dialog.height(), layout.totalHeightForWidth(width)))
+
+
 def open_within(dialog: QDialog, width: int, height: int) -> None:
     """Give a dialog its first size: no larger than the window it belongs to, or than the screen."""
     room = dialog.screen().availableSize() * OF_SCREEN

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.job import Job
+from gui.dialogs.dialog_size import fit_height
 from gui.run.controller import RunController
 from gui.run.pace import words
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LARGEST = 65536
 FACTOR = 2
+WIDE = 60
+"""Characters."""
 DELAY_MS = 600
 """After the last change of the size."""
 
@@ -62,6 +65,7 @@ class EnlargeDialog(QDialog):
         column.addWidget(note)
         column.addLayout(form)
         column.addWidget(buttons)
+        fit_height(self, WIDE * self.fontMetrics().averageCharWidth())
         self._soon = QTimer(self, singleShot=True, interval=DELAY_MS)
         self._soon.timeout.connect(self._ask)
         self.size_box.valueChanged.connect(self._on_size)
@@ -79,14 +83,14 @@ class EnlargeDialog(QDialog):
     @Slot()
     def _ask(self) -> None:
         if self._controller.active:
-            self.told.setText(self.tr("available when the current run has finished"))
+            self._tell(self.tr("available when the current run has finished"))
         else:
             self._controller.ask_forecast(self._make(self.size_box.value()))
 
     @Slot(object)
     def _on_forecast(self, answer: "Forecast | str") -> None:
         if isinstance(answer, str):
-            self.told.setText(answer)
+            self._tell(answer)
             return
         memory, room = answer.memory / 2**20, answer.available / 2**20
         text = self.tr("about {0}, {1:.0f} MiB of memory").format(words(answer.seconds), memory)
@@ -94,7 +98,11 @@ class EnlargeDialog(QDialog):
             text = self.tr("not enough memory: {0:.0f} MiB needed, {1:.0f} MiB available").format(
                 memory, room
             )
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
         self.told.setText(text)
+        fit_height(self, self.width())
 
     @Slot()
     def _on_state(self) -> None:

@@ -50,7 +50,7 @@ class FilmDialog(QDialog):
         buttons.rejected.connect(self.reject)
         form = QFormLayout(self)
         form.addRow(
-            QLabel(self.tr("{0} frames of {1} x {2}").format(len(film_frames), size[1], size[0]))
+            QLabel(self.tr("{0} frames of {1} × {2}").format(len(film_frames), size[1], size[0]))
         )
         if film_frames.first > 1:
             text = self.tr("They begin with frame {0}: a project does not keep those before.")

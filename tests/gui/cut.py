@@ -45,7 +45,10 @@ def _cut(widget: QWidget) -> Iterator[str]:
             yield widget.text()
     elif isinstance(widget, QAbstractButton) and widget.text():
         plain = not isinstance(widget, QToolButton) or widget.icon().isNull()
-        if plain and metrics.horizontalAdvance(widget.text()) > widget.width() + SLACK:
+        if (
+            plain
+            and metrics.horizontalAdvance(widget.text().replace("&", "")) > widget.width() + SLACK
+        ):
             yield widget.text()
     elif isinstance(widget, QComboBox) and not widget.isEditable():
         option = QStyleOptionComboBox()
