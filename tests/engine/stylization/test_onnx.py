@@ -20,6 +20,8 @@ onnxruntime = pytest.importorskip("onnxruntime")
 def session(model: Any) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
+    # Its kernels for integers, which it would put in, overflow on processors without VNNI.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3  # old operations, which it warns of
     return onnxruntime.InferenceSession(model, options)
 
@@ -154,8 +156,8 @@ def test_magentas_network_of_integers(lite: Path, cat: Tensor) -> None:
     _, rounded = painted(lite, lambda path: session(str(path)), photo, painting)
     with torch.no_grad():
         result = network(photo, network.encode(painting)).numpy()
-    assert 0.001 < np.abs(result - rounded).mean() < 0.1
-    assert np.corrcoef(result.reshape(-1), rounded.reshape(-1))[0, 1] > 0.8
+    assert 0.001 < np.abs(result - rounded).mean() < 0.05
+    assert np.corrcoef(result.reshape(-1), rounded.reshape(-1))[0, 1] > 0.95
 
 
 def test_less_strength_is_nearer_to_the_photo(lite: Path, cat: Tensor) -> None:
