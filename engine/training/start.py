@@ -33,7 +33,7 @@ def least_squares_start(
             inputs = [F.max_pool2d(x, 2) for x in inputs]
         conv = student.get_submodule(name.replace("relu", "conv"))
         assert isinstance(conv, nn.Conv2d)
-        score, second = _fit(conv, inputs, targets[i], generator)
+        score, second = fit(conv, inputs, targets[i], generator)
         scores.append(score)
         moments.append(second)
         targets[i].clear()
@@ -41,12 +41,13 @@ def least_squares_start(
     return scores, moments
 
 
-def _fit(
+def fit(
     conv: nn.Conv2d, inputs: list[Tensor], targets: list[Tensor], generator: torch.Generator
 ) -> tuple[float, Tensor]:
-    """Solve the ridge regression of one convolution with bias on a random sample of positions.
+    """Solve the ridge regression of one convolution on a random sample of positions.
 
-    Returns R² and the second moments of its patches, a 1 for the bias last.
+    Returns R² and the second moments of its patches, a 1 for the bias last. A convolution without a
+    bias leaves out the one that was found.
     """
     size = conv.in_channels * 9 + 1
     device = inputs[0].device
@@ -72,8 +73,8 @@ def _fit(
     solution = torch.linalg.solve(normal_ridged, right)
     weight = solution[:-1].T.reshape(conv.out_channels, conv.in_channels, 3, 3)
     conv.weight.copy_(weight)
-    assert conv.bias is not None
-    conv.bias.copy_(solution[-1])
+    if conv.bias is not None:
+        conv.bias.copy_(solution[-1])
     error = (
         squares
         - 2 * float((solution * right).sum())

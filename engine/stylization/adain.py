@@ -1,0 +1,76 @@
+"""Adaptive instance normalization (Huang, Belongie 2017), with moments that can be given from outside.
+
+A picture's activations get the mean and the standard deviation of a painting's. Moments are taken in
+float32 whatever the activations are: squares of half precision overflow. Of a picture that is painted
+tile by tile they have to be the whole picture's, or the tiles would not agree.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+EPSILON = 1e-5
+"""Added to variances."""
+
+
+def mean_and_variance(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance over positions, each (N, C, 1, 1), of activations (N, C, H, W).
+
+    float64 in, float64 out; anything else gives float32.
+    """
+    precise = features if features.dtype == torch.float64 else features.float()
+    variance, mean = torch.var_mean(precise, (2, 3), correction=0, keepdim=True)
+    return mean, variance
+
+
+def adain(features: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    """Return activations (N, C, H, W) with this mean and standard deviation, each (N or 1, C)."""
+    return Moments().normalize(features, deviation, mean)
+
+
+class Moments:
+    """The moments by which a network's layers are normalized, in the order in which they come.
+
+    Without `given` each layer takes its own and they are noted; else those are taken that were noted
+    when the network ran on the whole picture, or on a smaller version of it.
+    """
+
+    def __init__(self, given: Sequence[tuple[Tensor, Tensor]] | None = None) -> None:
+        """Begin with the first layer."""
+        self._given = None if given is None else iter(given)
+        self.noted: list[tuple[Tensor, Tensor]] = []
+        """Mean and variance, (N, C, 1, 1) each, of the layers so far."""
+
+    def of(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance (N, C, 1, 1) for the next layer's activations (N, C, H, W)."""
+        found = mean_and_variance(features) if self._given is None else next(self._given)
+        self.noted.append(found)
+        return found
+
+    def normalize(
+        self, features: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None
+    ) -> Tensor:
+        """Return gamma (x - mean) / deviation + beta for (N, C, H, W); gamma, beta (N or 1, C)."""
+        mean, variance = self.of(features)
+        scale = (variance + EPSILON).rsqrt()
+        if gamma is not None:
+            scale = scale * gamma[:, :, None, None]
+        shift = -mean * scale
+        if beta is not None:
+            shift = shift + beta[:, :, None, None]
+        if len(scale) == 1:
+            scale = scale.expand(len(features), -1, -1, -1)
+        if len(shift) == 1:
+            shift = shift.expand(len(features), -1, -1, -1)
+        return torch.addcmul(shift.to(features.dtype), features, scale.to(features.dtype))
+
+
+def blended(
+    older: Sequence[tuple[Tensor, Tensor]], newer: Sequence[tuple[Tensor, Tensor]], share: float
+) -> list[tuple[Tensor, Tensor]]:
+    """Return moments that have moved from `older` towards `newer` by `share`: a running mean."""
+    return [
+        (torch.lerp(m, mean, share), torch.lerp(v, variance, share))
+        for (m, v), (mean, variance) in zip(older, newer, strict=True)
+    ]

@@ -1,0 +1,206 @@
+"""One network for any painting: adaptive instance normalization at every depth of a small decoder.
+
+An encoder that is never trained (the first layers of SlimVGG) sees photo and painting. Of the painting
+only the moments of four layers are kept, its code; styles mix as their raw moments do. The decoder
+climbs back from the photo's deepest layer, and at each depth takes the painting's moments of the layer
+of the same depth, changed by what a small perceptron reads in the code (Huang, Belongie 2017, "Arbitrary
+Style Transfer in Real-time with Adaptive Instance Normalization"; Dumoulin, Shlens, Kudlur 2017, "A
+Learned Representation for Artistic Style"; Ghiasi et al. 2017).
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.networks.architectures.slim_vgg import slim_vgg
+from engine.networks.card import IMAGENET
+from engine.stylization.adain import Moments, mean_and_variance
+from engine.stylization.framing import framed, unframed
+from engine.stylization.network import StyleKind, StyleNetwork
+
+LEVELS = {"relu1_1": 32, "relu2_1": 64, "relu3_1": 128, "relu4_1": 256}
+"""The encoder's layers whose moments are a style, with their channels."""
+CODE = 2 * sum(LEVELS.values())
+"""Numbers of a style: the channels' means, then the means of their squares."""
+HIDDEN = 128
+BORDER, MULTIPLE = 16, 8
+"""The mirrored border that a photo is given, and what its sides are made multiples of, in pixels."""
+
+# Normalized layers in order: name, channels, the level whose moments its scale and shift begin with.
+# A residual branch begins switched off: its last scale is 0.
+NORMS: tuple[tuple[str, int, int | None], ...] = (
+    ("conv4", 128, 2),
+    ("res1_1", 128, None), ("res1_2", 128, None),
+    ("res2_1", 128, None), ("res2_2", 128, None),
+    ("conv3", 64, 1), ("conv2_1", 64, 1), ("conv2_2", 32, 0), ("conv1", 32, 0),
+)  # fmt: skip
+AFFINE = 2 * sum(width for _, width, _ in NORMS)
+
+
+class AnyStyle(StyleNetwork):
+    """A network that paints in the style of any picture; see the module."""
+
+    kind = StyleKind.ANY
+
+    def __init__(self) -> None:
+        """Build it with an untrained decoder; the encoder's weights are loaded like all others."""
+        super().__init__()
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for name, layer in slim_vgg().named_children():
+            layers[name] = layer
+            if name == "relu4_1":
+                break
+        self.encoder = nn.Sequential(layers).requires_grad_(False)
+        self.conv4 = _conv(256, 128)
+        self.detail = nn.Conv2d(128, 128, 1, bias=False)
+        self.res1_1, self.res1_2 = _conv(128, 128), _conv(128, 128)
+        self.res2_1, self.res2_2 = _conv(128, 128), _conv(128, 128)
+        self.conv3 = _conv(128, 64)
+        self.conv2_1, self.conv2_2 = _conv(64, 64), _conv(64, 32)
+        self.conv1 = _conv(32, 32)
+        self.out = nn.Conv2d(32, 3, 3, padding=1)
+        self.hidden, self.affine = nn.Linear(CODE, HIDDEN), nn.Linear(HIDDEN, AFFINE)
+        for zero in (self.detail.weight, self.affine.weight, self.affine.bias):
+            nn.init.zeros_(zero)
+        self.register_buffer("code_mean", torch.zeros(CODE))
+        self.register_buffer("code_scale", torch.ones(CODE))
+        self.register_buffer("mean", torch.tensor(IMAGENET.mean).view(1, 3, 1, 1), False)
+        self.register_buffer("std", torch.tensor(IMAGENET.std).view(1, 3, 1, 1), False)
+        self.code_mean: Tensor
+        self.code_scale: Tensor
+        self.mean: Tensor
+        self.std: Tensor
+
+    # -- styles ---------------------------------------------------------------------------
+
+    def levels(self, picture: Tensor) -> list[Tensor]:
+        """Return the encoder's four layers of RGB pictures (N, 3, H, W) in [0, 1]."""
+        x = (picture - self.mean.to(picture)) / self.std.to(picture)
+        x = x.to(self.out.weight.dtype, memory_format=torch.channels_last)
+        found = []
+        for name, layer in self.encoder.named_children():
+            x = layer(x)
+            if name in LEVELS:
+                found.append(x)
+        return found
+
+    @torch.no_grad()
+    def encode(self, painting: Tensor) -> Tensor:
+        """Return the code (1, CODE) of a painting (1, 3, h, w) RGB in [0, 1], in float32."""
+        moments = [mean_and_variance(level) for level in self.levels(framed(painting, 0, MULTIPLE))]
+        return code_of(moments)
+
+    def affines(self, code: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return each normalized layer's gamma and beta, (N, C) each, for codes (N, CODE)."""
+        means, deviations = split_code(code)
+        features = torch.cat([*means, *(d.log() for d in deviations)], 1)
+        features = (features - self.code_mean.float()) / self.code_scale.float()
+        hidden = torch.relu(self.hidden(features.to(self.hidden.weight.dtype)))
+        parts = self.affine(hidden).float().split([w for _, w, _ in NORMS for _ in range(2)], 1)
+        found = []
+        for i, (name, _, level) in enumerate(NORMS):
+            gamma, beta = parts[2 * i], parts[2 * i + 1]
+            if level is not None:
+                found.append((deviations[level] * (1 + gamma), means[level] + beta))
+            else:
+                found.append((gamma if name.endswith("_2") else 1 + gamma, beta))
+        return found
+
+    # -- painting -------------------------------------------------------------------------
+
+    def forward(
+        self,
+        photo: Tensor,
+        code: Tensor,
+        strength: float = 1.0,
+        detail: float = 1.0,
+        moments: Moments | None = None,
+    ) -> Tensor:
+        """Return photos (N, 3, H, W) of any size, RGB in [0, 1], painted in the style of a code.
+
+        Args:
+            photo: RGB in [0, 1].
+            code: of one style for all photos (1, CODE), or of one for each (N, CODE).
+            strength: 1 takes the style's moments, less mixes the photo's own in; below a half the
+                photo itself shows more and more, and 0 is the photo.
+            detail: how much of the photo's finer structure comes through beside its coarse one.
+            moments: those of the whole picture, where this is a part or a frame of it.
+        """
+        size = (photo.shape[2], photo.shape[3])
+        painted = self.paint(framed(photo, BORDER, MULTIPLE), code, strength, detail, moments)
+        return faded(photo, unframed(painted, size, BORDER), strength)
+
+    def paint(
+        self,
+        photo: Tensor,
+        code: Tensor,
+        strength: float = 1.0,
+        detail: float = 1.0,
+        moments: Moments | None = None,
+    ) -> Tensor:
+        """Return what `forward` does of photos whose sides are multiples of 8, not clamped."""
+        return self.decode(self.levels(photo), code, strength, detail, moments)
+
+    def decode(
+        self,
+        levels: Sequence[Tensor],
+        code: Tensor,
+        strength: float = 1.0,
+        detail: float = 1.0,
+        moments: Moments | None = None,
+    ) -> Tensor:
+        """Return what `paint` does, of the encoder's `levels` of the photos."""
+        moments = moments or Moments()
+        own = [moments.of(level) for level in levels]
+        if strength < 1:
+            code = torch.lerp(code_of(own), code, strength)
+        affines = iter(self.affines(code))
+
+        def normalize(x: Tensor) -> Tensor:
+            return moments.normalize(x, *next(affines))
+
+        means, deviations = split_code(code)
+        x = Moments([own[3]]).normalize(levels[3], deviations[3], means[3])
+        x = _twice(torch.relu(normalize(self.conv4(x))))
+        x = x + self.detail(Moments([own[2]]).normalize(levels[2])) * detail
+        for first, second in ((self.res1_1, self.res1_2), (self.res2_1, self.res2_2)):
+            x = x + normalize(second(torch.relu(normalize(first(x)))))
+        x = _twice(torch.relu(normalize(self.conv3(x))))
+        x = torch.relu(normalize(self.conv2_1(x)))
+        x = _twice(torch.relu(normalize(self.conv2_2(x))))
+        x = torch.relu(normalize(self.conv1(x)))
+        result: Tensor = self.out(x)
+        return result
+
+
+def faded(photo: Tensor, painted: Tensor, strength: float) -> Tensor:
+    """Return `painted` in [0, 1]; with the photo mixed in where the strength is below a half."""
+    painted = painted.to(photo.dtype).clamp(0, 1)
+    return painted if strength >= 0.5 else torch.lerp(photo, painted, 2 * strength)
+
+
+def code_of(moments: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return codes (N, CODE) from mean and variance (N, C, 1, 1) of each of the four levels."""
+    means = [mean.flatten(1) for mean, _ in moments]
+    squares = [(variance + mean.square()).flatten(1) for mean, variance in moments]
+    return torch.cat([*means, *squares], 1)
+
+
+def split_code(code: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Return each level's means and standard deviations, (N, C) each, from codes (N, CODE)."""
+    widths = list(LEVELS.values())
+    means, squares = (part.split(widths, 1) for part in code.float().chunk(2, 1))
+    variances = (s - m.square() for m, s in zip(means, squares, strict=True))
+    return list(means), [v.clamp_min(1e-8).sqrt() for v in variances]
+
+
+def _conv(inputs: int, outputs: int) -> nn.Conv2d:
+    """Return a convolution without bias: the normalization after it would take it away."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+
+
+def _twice(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")

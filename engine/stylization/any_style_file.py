@@ -1,0 +1,95 @@
+"""The file of a network for any style: half-precision safetensors with a card in its metadata."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from engine.errors import BadInput
+from engine.files import replacing
+from engine.networks.contents import Contents
+from engine.stylization.any_style import AnyStyle
+
+KEY, ARCHITECTURE = "style_network", "any_style"
+
+
+@dataclass(frozen=True)
+class AnyStyleCard:
+    """What is known of such a network, for people."""
+
+    licence: str = ""
+    judge: str = ""
+    """The network whose activations the losses compare."""
+    losses: dict[str, float] = field(default_factory=dict)
+    """The weights of the terms."""
+    paintings: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the pictures whose styles it learned from, by name."""
+    kept_out: tuple[str, ...] = ()
+    """Pictures of the same folder that it never saw."""
+    photos: str = ""
+    """SHA-256 of the archive of photos."""
+    steps: int = 0
+    minutes: float = 0.0
+    """Of computing."""
+    notes: str = ""
+
+
+def write_any_style(network: AnyStyle, path: Path, card: AnyStyleCard) -> None:
+    """Write the weights in float16, with their card, beside the place and then renamed.
+
+    Raises `BadInput` where the file cannot be written.
+    """
+    tensors = {
+        name: tensor.detach().half().contiguous().cpu()
+        for name, tensor in network.state_dict().items()
+    }
+    metadata = {
+        KEY: json.dumps({"architecture": ARCHITECTURE, "format": 1, **asdict(card)}),
+        "format": "pt",
+    }
+    with replacing(path) as file:
+        file.write(save(tensors, metadata))
+
+
+def any_style(contents: Contents, path: Path) -> AnyStyle | None:
+    """Return the network for any style in a file that this program wrote, or None for other files.
+
+    Raises `BadInput` for one that is damaged or from a later version.
+    """
+    card = _card(contents.metadata)
+    if card.get("architecture") != ARCHITECTURE:
+        return None
+    if card.get("format") != 1:
+        raise BadInput(f"{path} was written by a later version of this program: update it")
+    with torch.device("meta"):
+        network = AnyStyle()
+    wanted = network.state_dict()
+    found = contents.groups[0].tensors
+    state = {}
+    for name, tensor in wanted.items():
+        given = found.get(name)
+        if not isinstance(given, Tensor) or given.shape != tensor.shape:
+            raise BadInput(f"{path} is damaged: {name} is missing or has another size")
+        state[name] = given.float()
+    network = AnyStyle()
+    network.load_state_dict(state)
+    network.to(memory_format=torch.channels_last)
+    network.licence = str(card.get("licence", ""))
+    count = len(card.get("paintings") or ())
+    network.found = (
+        f"a network for any painting, trained on {count} paintings; pictures are prepared inside it"
+    )
+    return network
+
+
+def _card(metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        card = json.loads(metadata.get(KEY, "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return card if isinstance(card, dict) else {}
