@@ -1,7 +1,7 @@
 """The engine: networks run backwards, one idea of the field per file; imports no Qt.
 
-`engine.load_network`, `engine.run` and `engine.look` are found here, imported when first used: the
-command line's help and the window's first second do without torch.
+`engine.load_network`, `engine.run`, `engine.look` and `engine.stylize` are found here, imported when
+first used: the command line's help and the window's first second do without torch.
 """
 
 import os
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from engine.job import Inputs, Job, run
     from engine.looking.asking import look
     from engine.networks.loading import load_network
+    from engine.stylization.stylize import stylize
     from engine.task import Frame
 
 # Before torch allocates anything: on Linux its large tensors then lie on large pages. Every
@@ -26,9 +27,10 @@ _PLACES = {
     "load_network": "engine.networks.loading",
     "look": "engine.looking.asking",
     "run": "engine.job",
+    "stylize": "engine.stylization.stylize",
 }
 
-__all__ = ["Frame", "Inputs", "Job", "load_network", "look", "run"]
+__all__ = ["Frame", "Inputs", "Job", "load_network", "look", "run", "stylize"]
 
 
 def __getattr__(name: str) -> Any:

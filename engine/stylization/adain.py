@@ -49,11 +49,15 @@ class Moments:
         return found
 
     def normalize(
-        self, features: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None
+        self,
+        features: Tensor,
+        gamma: Tensor | None = None,
+        beta: Tensor | None = None,
+        epsilon: float = EPSILON,
     ) -> Tensor:
         """Return gamma (x - mean) / deviation + beta for (N, C, H, W); gamma, beta (N or 1, C)."""
         mean, variance = self.of(features)
-        scale = (variance + EPSILON).rsqrt()
+        scale = (variance + epsilon).rsqrt()
         if gamma is not None:
             scale = scale * gamma[:, :, None, None]
         shift = -mean * scale

@@ -74,6 +74,14 @@ class AnyStyle(StyleNetwork):
         self.mean: Tensor
         self.std: Tensor
 
+    def in_precision(self, dtype: torch.dtype) -> "AnyStyle":
+        """Compute in `dtype` from now on, but for what is read in a style: few numbers, in float32."""
+        self.to(dtype)
+        for part in (self.hidden, self.affine):
+            part.float()
+        self.code_mean, self.code_scale = self.code_mean.float(), self.code_scale.float()
+        return self
+
     # -- styles ---------------------------------------------------------------------------
 
     def levels(self, picture: Tensor) -> list[Tensor]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine.errors import BadInput
 from engine.networks.style_cards import DESCRIPTIONS
+from engine.stylization.any_style_file import any_style
 from engine.stylization.formats.adain import adain
 from engine.stylization.formats.half import Half
 from engine.stylization.formats.lua import read_lua
@@ -68,7 +69,7 @@ def _look(path: Path) -> StyleNetwork | Half:
         contents = read_file(path)
     except BadInput as error:
         raise NoStyleNetwork(error) from error
-    for reader in (painter, pytorch_examples, adain):
+    for reader in (any_style, painter, pytorch_examples, adain):
         found: StyleNetwork | Half | None = reader(contents, path)
         if found is not None:
             return found

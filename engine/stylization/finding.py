@@ -1,0 +1,99 @@
+"""Which style network is meant: one by its name, or a file."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import BadInput, WeightsMissing
+from engine.networks.weights import folders
+
+if TYPE_CHECKING:
+    import torch
+
+    from engine.stylization.network import StyleNetwork
+
+SHIPPED = "any_style"
+"""The network for any style that is taken where none is named."""
+SUFFIXES = (".safetensors", ".pth", ".model", ".pt", ".onnx", ".t7")
+SOURCE = (
+    "train one with `python -m engine.training.any_style`, or give the file of one (PyTorch's "
+    "fast_neural_style, for example) as the style network"
+)
+
+
+def parse_networks(text: str) -> list[tuple[str, float]]:
+    """Return names or files with weights from "NAME[:WEIGHT], …"; of an empty text the shipped one.
+
+    Raises `BadInput` for weights that are not above 0.
+    """
+    found = []
+    for part in text.split(","):
+        if not part.strip():
+            continue
+        name, colon, weight = part.strip().rpartition(":")
+        number = _number(weight) if colon and name else None
+        if number is None:
+            found.append((part.strip(), 1.0))
+            continue
+        if not 0 < number < float("inf"):
+            raise BadInput(f"the style network {name} has the weight {weight}; it must be above 0")
+        found.append((name, number))
+    return found or [(SHIPPED, 1.0)]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def find_style_network(name: str) -> Path:
+    """Return the file of a style network, by its path or by its name in the usual folders.
+
+    Raises `WeightsMissing` where there is none, `BadInput` for a path that leads nowhere.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    if path.suffix.lower() in SUFFIXES or path.name != name:
+        raise BadInput(f"{name}: there is no such style network")
+    for candidate in _candidates(name):
+        if candidate.is_file():
+            return candidate
+    if name == SHIPPED:
+        raise WeightsMissing(f"no network for any style is installed: {SOURCE}")
+    raise WeightsMissing(f"there is no style network called {name}: {SOURCE}")
+
+
+def _candidates(name: str) -> Iterator[Path]:
+    for folder in folders():
+        for suffix in SUFFIXES:
+            yield folder / f"{name}{suffix}"
+
+
+def load_style_network(
+    name: str, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
+) -> "StyleNetwork":
+    """Return the style network called `name`, or in the file `name`, ready to paint on `device`.
+
+    It is shared by all who ask, and opened anew when its file has changed. Those of other programs
+    compute in float32 whatever `dtype` is: some take colours up to 255, which bf16 would round.
+    """
+    path = find_style_network(name)
+    facts = path.stat()
+    return _loaded(path, facts.st_mtime_ns, facts.st_size, str(device), dtype)
+
+
+@lru_cache(maxsize=4)
+def _loaded(
+    path: Path, _changed: int, _size: int, device: str, dtype: "torch.dtype | None"
+) -> "StyleNetwork":
+    from engine.stylization.any_style import AnyStyle
+    from engine.stylization.opening import open_style_network
+
+    network = open_style_network(path).to(device)
+    if isinstance(network, AnyStyle) and dtype is not None:
+        network.in_precision(dtype)
+    return network

@@ -1,0 +1,128 @@
+"""Painting a photo of any size: at once, or tile by tile with the moments of the whole picture.
+
+Instance normalization makes each pixel depend on all others: half a frame made grey changes the other
+half by a tenth of the range, and tiles by themselves do not fit together. So a large picture is painted
+small first, the moments of that run are noted, and every tile is painted with them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.parameterization.scales import fit, resize_picture
+from engine.stylization.adain import Moments
+from engine.stylization.any_style import AnyStyle
+from engine.stylization.layers import Norm, StyledNorm
+from engine.stylization.network import StyleNetwork
+
+WHOLE = 1152 * 1024
+"""Most pixels that are painted at once."""
+TILE, HALO = 704, 96
+"""Pixels of a tile's side, and around it of what is painted and thrown away: as far as a pixel is seen
+from, in these networks, and a multiple of what they halve sides by."""
+SMALL = 512
+"""Longer side of the small picture that large ones take their moments from."""
+
+_hooking = Lock()
+
+
+@dataclass(frozen=True)
+class Brush:
+    """A network, what it paints like, and how strongly."""
+
+    network: StyleNetwork
+    code: Tensor
+    strength: float = 1.0
+    detail: float = 1.0
+    """Of networks for any style that this program trained; others have no such thing."""
+
+    def __call__(self, photo: Tensor, moments: Moments | None = None) -> Tensor:
+        """Return photos (N, 3, H, W), RGB in [0, 1], painted at once, clamped to [0, 1]."""
+        moments = moments or Moments()
+        if isinstance(self.network, AnyStyle):
+            return self.network(photo, self.code, self.strength, self.detail, moments)
+        with normalized_by(self.network, moments):
+            painted: Tensor = self.network(photo, self.code, self.strength)
+        return painted.clamp(0, 1)
+
+    def needs_tiles(self, size: tuple[int, int]) -> bool:
+        """Return whether a picture of this height and width is too large to be painted at once."""
+        return size[0] * size[1] > WHOLE and can_be_given_moments(self.network)
+
+    @torch.no_grad()
+    def paint(self, photo: Tensor) -> Tensor:
+        """Return a photo (1, 3, H, W) painted, in tiles if it is large."""
+        if not self.needs_tiles((photo.shape[2], photo.shape[3])):
+            return self(photo)
+        _, noted = self.small(photo)
+        return self.in_tiles(photo, noted)
+
+    @torch.no_grad()
+    def small(self, photo: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Return a photo painted small, and the moments noted."""
+        moments = Moments()
+        size = fit((photo.shape[2], photo.shape[3]), SMALL)
+        return self(resize_picture(photo, size), moments), moments.noted
+
+    @torch.no_grad()
+    def in_tiles(
+        self, photo: Tensor, noted: list[tuple[Tensor, Tensor]], side: int = TILE
+    ) -> Tensor:
+        """Return a photo (1, 3, H, W) painted tile by tile, of `side` pixels, with these moments."""
+        made = torch.empty_like(photo)
+        for top, bottom, above, below in _pieces(photo.shape[2], side):
+            for left, right, before, after in _pieces(photo.shape[3], side):
+                part = self(photo[:, :, above:below, before:after], Moments(noted))
+                made[:, :, top:bottom, left:right] = part[
+                    :, :, top - above : bottom - above, left - before : right - before
+                ]
+        return made
+
+
+def _pieces(length: int, side: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield begin and end of each tile, and of what is painted for it."""
+    for begin in range(0, length, side):
+        end = min(begin + side, length)
+        yield begin, end, max(begin - HALO, 0), min(end + HALO, length)
+
+
+def can_be_given_moments(network: StyleNetwork) -> bool:
+    """Return whether all that a network normalizes can be normalized from outside."""
+    if isinstance(network, AnyStyle):
+        return True
+    modules = list(network.modules())
+    others = (nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
+    return any(isinstance(m, (Norm, StyledNorm)) for m in modules) and not any(
+        isinstance(m, others) for m in modules
+    )
+
+
+@contextmanager
+def normalized_by(network: StyleNetwork, moments: Moments) -> Iterator[None]:
+    """Let the instance normalizations of an imported network take their moments from `moments`.
+
+    One thread at a time: it is done by hooks, which are gone afterwards.
+    """
+    layers = [m for m in network.modules() if isinstance(m, (Norm, StyledNorm))]
+
+    def normalize(layer: nn.Module, given: tuple[Any, ...], _: Tensor) -> Tensor:
+        x, code = given
+        if isinstance(layer, Norm):
+            scale, shift = layer.weight[None], layer.bias[None]
+            return moments.normalize(x, scale, shift, layer.epsilon)
+        assert isinstance(layer, StyledNorm)
+        scale, shift = code[:, layer.start :].split(layer.channels, 1)[:2]
+        return moments.normalize(x, scale, shift, layer.epsilon)
+
+    with _hooking if layers else nullcontext():
+        handles = [layer.register_forward_hook(normalize) for layer in layers]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()

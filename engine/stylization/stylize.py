@@ -1,0 +1,232 @@
+"""A photo painted in one pass in the style of paintings, or in a network's own styles."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from engine import colour
+from engine.errors import BadInput
+from engine.image import Picture, open_picture
+from engine.parameterization.scales import fit, resize_picture
+from engine.stylization.finding import load_style_network
+from engine.stylization.network import StyleKind, StyleNetwork
+from engine.stylization.running import Brush
+
+COLOURS = ("style", "luminance", "match", "luminance-after")
+LARGEST_PAINTING = 2048
+"""Pixels of a painting's longer side that are looked at."""
+REMEMBERED = 64
+"""Codes of paintings that are kept for each network."""
+
+_codes: WeakKeyDictionary[StyleNetwork, dict[Any, Tensor]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Style:
+    """A painting and its share of the style."""
+
+    picture: Tensor
+    """(1, 3, h, w), RGB in [0, 1]."""
+    weight: float = 1.0
+    digest: str = ""
+    """Tells it from others; empty: found out from its pixels when it is needed."""
+
+    @property
+    def key(self) -> str:
+        """The digest."""
+        if self.digest:
+            return self.digest
+        numbers = self.picture.detach().cpu().float().contiguous().numpy().tobytes()
+        return hashlib.sha256(repr(tuple(self.picture.shape)).encode() + numbers).hexdigest()
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a photo is painted."""
+
+    strength: float = 1.0
+    detail: float = 1.0
+    stroke_size: float = 1.0
+    colour: str = "style"
+    colour_strength: float = 1.0
+
+
+class Painted:
+    """One photo on its way: small first if somebody asks, then at its own size."""
+
+    def __init__(
+        self,
+        networks: Sequence[tuple[StyleNetwork, float]],
+        styles: Sequence[Style],
+        photo: Tensor,
+        manner: Manner,
+        own: Sequence[tuple[int, float]] = ((0, 1.0),),
+    ) -> None:
+        """Look at the paintings, unless that has been done before.
+
+        Args:
+            networks: with their weights: what they paint is mixed by these.
+            styles: the paintings, for networks that take any.
+            photo: (1, 3, H, W), RGB in [0, 1].
+            manner: how.
+            own: which of its own styles a network paints that takes no paintings, with weights.
+
+        Raises `BadInput` where a network needs a painting and there is none.
+        """
+        self.photo, self.manner = photo, manner
+        self.content = colour.gray(photo) if manner.colour == "luminance" else photo
+        self._styles = styles
+        self.brushes = [
+            (Brush(network, self._code(network, own), manner.strength, manner.detail), weight)
+            for network, weight in networks
+        ]
+        self.takes_paintings = any(n.kind == StyleKind.ANY for n, _ in networks)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.photo.shape[2], self.photo.shape[3]
+
+    def at(self, size: tuple[int, int]) -> Tensor:
+        """Return the photo painted at a smaller size (height, width): (1, 3, H, W) in [0, 1]."""
+        return self._painted(resize_picture(self.content, size), resize_picture(self.photo, size))
+
+    def whole(self, times: int = 1) -> Tensor:
+        """Return the photo painted at its own size, so many times over."""
+        content = self.content
+        for _ in range(times - 1):
+            content = self._mixed(content)
+        return self._painted(content, self.photo)
+
+    def again(self, painted: Tensor) -> Tensor:
+        """Return what has been painted at the photo's size painted once more."""
+        return self._painted(painted, self.photo)
+
+    @torch.no_grad()
+    def _mixed(self, content: Tensor) -> Tensor:
+        total = sum(weight for _, weight in self.brushes)
+        parts = [brush.paint(content) * (weight / total) for brush, weight in self.brushes]
+        return torch.stack(parts).sum(0).clamp_(0, 1) if len(parts) > 1 else parts[0]
+
+    def _painted(self, content: Tensor, photo: Tensor) -> Tensor:
+        made, how = self._mixed(content), self.manner
+        if how.colour in ("luminance", "luminance-after"):
+            return colour.with_luminance_of(made, photo, how.colour_strength)
+        if how.colour == "match":
+            if not self.takes_paintings:
+                return colour.match_colours(made, photo, how.colour_strength)
+            if how.colour_strength == 1 and colour.is_gray(photo):
+                return colour.gray(made)
+        return made
+
+    def _code(self, network: StyleNetwork, own: Sequence[tuple[int, float]]) -> Tensor:
+        if network.kind != StyleKind.ANY:
+            codes = [network.style(index) for index, _ in own]
+            return network.blend(codes, [w for _, w in own]) if len(codes) > 1 else codes[0]
+        if not self._styles:
+            raise BadInput("a network for any style needs a painting")
+        codes = [self._seen(network, style) for style in self._styles]
+        weights = [style.weight for style in self._styles]
+        return network.blend(codes, weights) if len(codes) > 1 else codes[0]
+
+    @torch.no_grad()
+    def _seen(self, network: StyleNetwork, style: Style) -> Tensor:
+        """Return the code of a painting, remembered where it does not depend on the photo."""
+        side = network.painting_size or max(self.size)
+        own = (style.picture.shape[2], style.picture.shape[3])
+        side = min(round(side * self.manner.stroke_size), max(own), LARGEST_PAINTING)
+        size = fit(own, max(side, 1), least=min(8, *own))
+
+        def encoded() -> Tensor:
+            picture = resize_picture(style.picture, size).to(self.photo.device)
+            if self.manner.colour == "luminance":
+                picture = colour.matched_luminance(picture, self.content)
+            elif self.manner.colour == "match":
+                picture = colour.match_colours(picture, self.photo, self.manner.colour_strength)
+            return network.encode(picture)
+
+        if self.manner.colour in ("luminance", "match"):
+            return encoded()
+        known = _codes.setdefault(network, {})
+        key = (style.key, size, str(self.photo.device))
+        code = known.pop(key, None)
+        known[key] = encoded() if code is None else code  # the last one asked for stands last
+        while len(known) > REMEMBERED:
+            del known[next(iter(known))]
+        return known[key]
+
+
+def stylize(
+    photo: Tensor | Picture | str | Path,
+    styles: Sequence[tuple[Tensor | Picture | str | Path, float]] = (),
+    network: StyleNetwork | str | Path | None = None,
+    strength: float = 1.0,
+    *,
+    detail: float = 1.0,
+    stroke_size: float = 1.0,
+    colours: str = "style",
+    colour_strength: float = 1.0,
+    style: int = 0,
+    size: int | None = None,
+    device: str | torch.device = "cpu",
+) -> Tensor:
+    """Return photos painted in one pass: (N, 3, H, W), RGB in [0, 1], float32.
+
+    Args:
+        photo: a file, a picture, or a tensor (3, H, W) or (N, 3, H, W), RGB in [0, 1].
+        styles: paintings, likewise one each, with weights.
+        network: a style network, its name or its file; None: the shipped one for any style.
+        strength: from 0, the photo, to 1.
+        detail: how much of the photo's finer structure comes through.
+        stroke_size: of the painting's strokes, relative to the result.
+        colours: "style", the painting's; "match": the painting first gets the photo's colours;
+            "luminance": only light and dark are transferred; "luminance-after": the result gets the
+            photo's colours back.
+        colour_strength: how far the photo's colours are preserved.
+        style: which of its own styles a network paints that takes no paintings.
+        size: long side of the result in pixels; None: as the photo.
+        device: where to compute.
+
+    Raises:
+        BadInput: a picture or a setting cannot be; a painting is needed or not.
+        WeightsMissing: there is no such network on this machine.
+    """
+    if not 0 <= strength <= 1:
+        raise BadInput(f"strength is {strength:g}; it must be 0 to 1")
+    if colours not in COLOURS:
+        raise BadInput(f"colours are {colours!r}; there are {', '.join(COLOURS)}")
+    if any(not weight > 0 for _, weight in styles):
+        raise BadInput("a style's weight must be above 0")
+    if not isinstance(network, StyleNetwork):
+        network = load_style_network("any_style" if network is None else str(network), device)
+    if styles and network.kind != StyleKind.ANY:
+        network.encode(torch.zeros(1, 3, 8, 8))  # says why it takes no painting
+    manner = Manner(strength, detail, stroke_size, colours, colour_strength)
+    paintings = [Style(_tensor(picture).to(device), weight) for picture, weight in styles]
+    photos = _tensor(photo).to(device)
+    if size is not None:
+        photos = resize_picture(photos, fit((photos.shape[2], photos.shape[3]), size))
+    made = [
+        Painted([(network, 1.0)], paintings, one[None], manner, [(style, 1.0)]).whole()
+        for one in photos
+    ]
+    return torch.cat(made).float()
+
+
+def _tensor(picture: Tensor | Picture | str | Path) -> Tensor:
+    """Return a picture, or several, as (N, 3, H, W) float32 in [0, 1]. Raises `BadInput`."""
+    if isinstance(picture, (str, Path)):
+        picture = open_picture(picture)
+    if isinstance(picture, Picture):
+        return picture.tensor()[None]
+    batch = picture if picture.dim() == 4 else picture[None]
+    if batch.dim() != 4 or batch.shape[1] != 3 or not batch.is_floating_point():
+        kind = str(picture.dtype).removeprefix("torch.")
+        raise BadInput(f"a picture is float (N, 3, H, W), not {kind} {tuple(picture.shape)}")
+    return batch.float()
