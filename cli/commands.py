@@ -24,6 +24,7 @@ from cli.options import (
     tell,
 )
 from cli.project_options import RESUME, add_variant, resume_parser
+from cli.stylize import add_sheet, make_sheet, wants_sheet
 from cli.wording import program
 from engine.errors import BadInput
 from engine.techniques import ROWS, TECHNIQUES
@@ -108,8 +109,13 @@ def version() -> str:
 
 def _technique(command: str, argv: list[str]) -> int:
     kind = TECHNIQUES[command]
-    options = technique_parser(kind).parse_args(argv)
+    parser = technique_parser(kind)
+    if command == "stylize":
+        add_sheet(parser)
+    options = parser.parse_args(argv)
     job = read_job(kind, options)
+    if wants_sheet(options):
+        return make_sheet(job, options)
     if is_folder(getattr(options, "content", None)):
         return _technique_of_folder(job, options)
     export = export_of(options)

@@ -13,7 +13,7 @@ from engine import settings
 from engine.errors import BadInput
 from engine.export import FILE, SUFFIXES, Export
 from engine.finish import Finish
-from engine.settings import START_PICTURE, STYLES
+from engine.settings import START_PICTURE, STYLE_NETWORK, STYLES
 from engine.work.keep_times import SECONDS
 
 if TYPE_CHECKING:
@@ -186,7 +186,8 @@ def technique_parser(kind: "type[Technique]") -> Parser:
         metavar, text = CONTENT.get(kind.command, ("PHOTO", "the photo to work on"))
         add("content", metavar=metavar, help=text)
     if "styles" in kind.inputs:
-        add(STYLES.option, dest="style", action="append", required=True,
+        required = not kind.styles_optional
+        add(STYLES.option, dest="style", action="append", default=[], required=required,
             metavar="PAINTING[:WEIGHT]", help=STYLES.help)  # fmt: skip
     if "start" in kind.inputs:
         add(START_PICTURE.option, dest="start_picture", metavar="PHOTO", help=START_PICTURE.help)
@@ -214,9 +215,22 @@ def technique_parser(kind: "type[Technique]") -> Parser:
 
 def add_setting(parser: Any, entry: settings.Setting, kind: str = "setting") -> None:
     """Add the option of a setting to a parser, or to a group of one."""
+    action = _Several if entry.picks == STYLE_NETWORK else None
     parser.add_argument(
-        entry.option, dest=f"{kind}_{entry.name}", metavar=_metavar(entry), help=_help(entry)
-    )
+        entry.option, dest=f"{kind}_{entry.name}", metavar=_metavar(entry), help=_help(entry),
+        **({"action": action} if action else {}),
+    )  # fmt: skip
+
+
+class _Several(argparse.Action):
+    """Puts what an option says each time it is given in one line, with commas."""
+
+    def __call__(
+        self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
+    ) -> None:
+        """Add what it says this time."""
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, f"{before}, {values}" if before else values)
 
 
 def chosen_of(
@@ -268,6 +282,8 @@ def _export_chosen(options: argparse.Namespace) -> dict[str, Any]:
 
 def _metavar(entry: settings.Setting) -> str:
     words = {"float": "X", "int": "N", "bool": "on|off", "layers": "NAME[:WEIGHT],…"}
+    if entry.picks == STYLE_NETWORK:
+        return "NAME_OR_FILE[:WEIGHT]"
     return words.get(entry.kind, "NAME")
 
 

@@ -110,10 +110,9 @@ class Job:
             "technique": self.technique.command,
             "settings": {
                 **settings.values(self.technique),
-                **{
-                    name: str(Path(text).expanduser().absolute())
-                    for name, text in settings.folders(self.technique).items()
-                },
+                **settings.placed(
+                    self.technique, lambda text: str(Path(text).expanduser().absolute())
+                ),
             },
             "inputs": {
                 "content": reference_or_none(self.inputs.content),

@@ -68,10 +68,10 @@ def read_preset(path: Path, kinds: Mapping[str, type[Technique]]) -> Preset:
 def write_preset(path: Path, preset: Preset, kinds: Mapping[str, type[Technique]]) -> Path:
     """Write a preset; return the path. Raises `BadInput`.
 
-    Folders are left out: they are somebody's own.
+    Folders and files are left out: they are somebody's own.
     """
     described = settings.describe(kinds[preset.technique])
-    values = {n: v for n, v in preset.values.items() if described[n].picks != "folder"}
+    values = {n: v for n, v in preset.values.items() if not settings.is_own(described[n], v)}
     return write_json(
         path,
         {
@@ -101,11 +101,14 @@ def _taken(
             key = former[key]
         if key not in described:
             notes.append(f"{kind.title} has no setting {_short(name)}: it was left out")
-        elif described[key].picks == "folder":
-            notes.append(Message(described[key].mention(), " was left out: a folder is your own"))
         else:
             try:
-                taken[key] = described[key].check(value)
+                if settings.is_own(described[key], value):
+                    what = "folder" if described[key].picks == "folder" else "file"
+                    own = Message(described[key].mention(), f" was left out: a {what} is your own")
+                    notes.append(own)
+                else:
+                    taken[key] = described[key].check(value)
             except BadInput as error:
                 notes.append(Message(error, ": it was left out"))
     return taken, tuple(notes)

@@ -27,9 +27,9 @@ def check_count(entries: Any, most: int, what: str) -> None:
 
 
 def technique_of(kind: type[Technique], values: Any, folder: Path | None) -> Technique:
-    """Return a recipe's technique; a folder that its settings name is found near `folder`."""
+    """Return a recipe's technique; folders and files that its settings name are found near `folder`."""
     technique = settings.make(kind, values)
-    named = {name: find_path(text, folder) for name, text in settings.folders(technique).items()}
+    named = settings.placed(technique, lambda text: find_path(text, folder))
     return replace(technique, **named)
 
 

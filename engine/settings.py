@@ -9,7 +9,7 @@ import difflib
 import functools
 import math
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -17,6 +17,9 @@ from engine.errors import BadInput, Mention, Message
 
 KEY = "setting"
 LAYERS = ("layer", "layers")
+STYLE_NETWORK = "style network"
+WEIGHT_FILES = (".safetensors", ".pth", ".model", ".pt", ".onnx", ".t7")
+"""How files of style networks end."""
 CHANNELS = ("channels", "units")
 """What settings pick that name layers, or channels of them."""
 T = TypeVar("T")
@@ -56,7 +59,7 @@ class Setting:
     picks: str = ""
     """What the text names: a class or layer of the network, or several layers with commas
     (layers), channels by number, units (channels, or how many of them: 6 is six, "6," the sixth),
-    another network, or a folder."""
+    another network, a folder, or style networks with weights (style network)."""
     required: bool = False
     """Whether nothing can run while the text is empty."""
     formerly: tuple[str, ...] = ()
@@ -221,6 +224,27 @@ def parse_layers(texts: Iterable[str], setting: Mention | str) -> dict[str, floa
     return found
 
 
+def parse_weighted(text: str, setting: Mention | str) -> list[tuple[str, float]]:
+    """Return names with weights from "NAME[:WEIGHT], …"; a colon that no number follows is the name's.
+
+    Raises `BadInput` for weights that are not above 0.
+    """
+    found = []
+    for part in (each.strip() for each in text.split(",")):
+        name, colon, weight = part.rpartition(":")
+        try:
+            number = float(weight) if colon and name else None
+        except ValueError:
+            number = None
+        if number is None:
+            found += [(part, 1.0)] if part else []
+        elif 0 < number < math.inf:
+            found.append((name.strip(), number))
+        else:
+            raise BadInput(setting, f" gives {name} the weight {weight}; it must be above 0")
+    return found
+
+
 def mention(technique: Any, name: str, value: object = "") -> Mention:
     """Return what stands for a technique's setting in a sentence, with its `value` if there is one.
 
@@ -294,6 +318,38 @@ def folders(technique: Any) -> dict[str, str]:
         for name, described in describe(technique).items()
         if described.picks == "folder" and (text := getattr(technique, name)).strip()
     }
+
+
+def placed(technique: Any, place: Callable[[str], str]) -> dict[str, str]:
+    """Return the settings of a technique that name files or folders, with `place` of each path.
+
+    A style network that is called by a mere name stays what it is.
+    """
+    found = {name: place(text) for name, text in folders(technique).items()}
+    for name, described in describe(technique).items():
+        text = getattr(technique, name) if described.picks == STYLE_NETWORK else ""
+        if text.strip():
+            parts = parse_weighted(text, described.mention())
+            found[name] = ", ".join(
+                (place(part) if names_file(part) else part)
+                + ("" if weight == 1 else f":{weight!r}")
+                for part, weight in parts
+            )
+    return found
+
+
+def is_own(described: Setting, value: Any) -> bool:
+    """Return whether a value means nothing on another machine: a folder, a file of a network."""
+    if described.picks == "folder":
+        return True
+    if described.picks != STYLE_NETWORK or not isinstance(value, str):
+        return False
+    return any(names_file(name) for name, _ in parse_weighted(value, described.mention()))
+
+
+def names_file(text: str) -> bool:
+    """Return whether a network is called by its file's path instead of by a name."""
+    return "/" in text or "\\" in text or text.lower().endswith(WEIGHT_FILES)
 
 
 def chosen_layers(technique: Any) -> dict[str, Mapping[str, float] | None]:

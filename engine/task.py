@@ -109,6 +109,8 @@ class Technique(ABC):
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     inputs: ClassVar[tuple[str, ...]] = ()
     """Which pictures it takes, of content, styles, guide and start."""
+    styles_optional: ClassVar[bool] = False
+    """Whether it can do without a style, of those that take some: see `needs_styles`."""
     exact: ClassVar[bool] = False
     """Whether it needs float32 where the precision is left open: differences would drown else."""
     repaints: ClassVar[bool] = False
@@ -160,6 +162,11 @@ class Technique(ABC):
     def needs_start(self) -> bool:
         """Whether it cannot run without a start picture."""
         return False
+
+    @property
+    def needs_styles(self) -> bool:
+        """Whether it cannot run without a style picture, as it is set."""
+        return "styles" in self.inputs
 
     @property
     def film_frames(self) -> int:

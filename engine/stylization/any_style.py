@@ -76,10 +76,9 @@ class AnyStyle(StyleNetwork):
 
     def in_precision(self, dtype: torch.dtype) -> "AnyStyle":
         """Compute in `dtype` from now on, but for what is read in a style: few numbers, in float32."""
-        self.to(dtype)
-        for part in (self.hidden, self.affine):
-            part.float()
-        self.code_mean, self.code_scale = self.code_mean.float(), self.code_scale.float()
+        for name, part in self.named_children():
+            if name not in ("hidden", "affine"):
+                part.to(dtype)
         return self
 
     # -- styles ---------------------------------------------------------------------------

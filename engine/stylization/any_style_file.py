@@ -1,10 +1,8 @@
 """The file of a network for any style: half-precision safetensors with a card in its metadata."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -13,9 +11,10 @@ from torch import Tensor
 from engine.errors import BadInput
 from engine.files import replacing
 from engine.networks.contents import Contents
+from engine.networks.style_cards import KEY, said
 from engine.stylization.any_style import AnyStyle
 
-KEY, ARCHITECTURE = "style_network", "any_style"
+ARCHITECTURE = "any_style"
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,9 @@ def write_any_style(network: AnyStyle, path: Path, card: AnyStyleCard) -> None:
         name: tensor.detach().half().contiguous().cpu()
         for name, tensor in network.state_dict().items()
     }
+    facts = {"architecture": ARCHITECTURE, "format": 1, "kind": network.kind, "found": _found(card)}
     metadata = {
-        KEY: json.dumps({"architecture": ARCHITECTURE, "format": 1, **asdict(card)}),
+        KEY: json.dumps({**facts, **asdict(card)}),
         "format": "pt",
     }
     with replacing(path) as file:
@@ -61,7 +61,7 @@ def any_style(contents: Contents, path: Path) -> AnyStyle | None:
 
     Raises `BadInput` for one that is damaged or from a later version.
     """
-    card = _card(contents.metadata)
+    card = said(contents.metadata)
     if card.get("architecture") != ARCHITECTURE:
         return None
     if card.get("format") != 1:
@@ -80,16 +80,12 @@ def any_style(contents: Contents, path: Path) -> AnyStyle | None:
     network.load_state_dict(state)
     network.to(memory_format=torch.channels_last)
     network.licence = str(card.get("licence", ""))
-    count = len(card.get("paintings") or ())
-    network.found = (
-        f"a network for any painting, trained on {count} paintings; pictures are prepared inside it"
-    )
+    network.found = str(card.get("found", ""))
     return network
 
 
-def _card(metadata: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        card = json.loads(metadata.get(KEY, "{}"))
-    except (ValueError, RecursionError):
-        return {}
-    return card if isinstance(card, dict) else {}
+def _found(card: AnyStyleCard) -> str:
+    return (
+        f"a network for any painting, trained on {len(card.paintings)} paintings; pictures are prepared "
+        "inside it"
+    )

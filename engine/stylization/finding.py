@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import BadInput, WeightsMissing
 from engine.networks.weights import folders
+from engine.settings import WEIGHT_FILES, names_file, parse_weighted
 
 if TYPE_CHECKING:
     import torch
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 SHIPPED = "any_style"
 """The network for any style that is taken where none is named."""
-SUFFIXES = (".safetensors", ".pth", ".model", ".pt", ".onnx", ".t7")
 SOURCE = (
     "train one with `python -m engine.training.any_style`, or give the file of one (PyTorch's "
     "fast_neural_style, for example) as the style network"
@@ -27,26 +27,7 @@ def parse_networks(text: str) -> list[tuple[str, float]]:
 
     Raises `BadInput` for weights that are not above 0.
     """
-    found = []
-    for part in text.split(","):
-        if not part.strip():
-            continue
-        name, colon, weight = part.strip().rpartition(":")
-        number = _number(weight) if colon and name else None
-        if number is None:
-            found.append((part.strip(), 1.0))
-            continue
-        if not 0 < number < float("inf"):
-            raise BadInput(f"the style network {name} has the weight {weight}; it must be above 0")
-        found.append((name, number))
-    return found or [(SHIPPED, 1.0)]
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    return parse_weighted(text, "the style network") or [(SHIPPED, 1.0)]
 
 
 def find_style_network(name: str) -> Path:
@@ -55,9 +36,9 @@ def find_style_network(name: str) -> Path:
     Raises `WeightsMissing` where there is none, `BadInput` for a path that leads nowhere.
     """
     path = Path(name).expanduser()
-    if path.is_file():
+    if path.is_file() or (path.is_dir() and names_file(name)):
         return path
-    if path.suffix.lower() in SUFFIXES or path.name != name:
+    if names_file(name):
         raise BadInput(f"{name}: there is no such style network")
     for candidate in _candidates(name):
         if candidate.is_file():
@@ -69,7 +50,7 @@ def find_style_network(name: str) -> Path:
 
 def _candidates(name: str) -> Iterator[Path]:
     for folder in folders():
-        for suffix in SUFFIXES:
+        for suffix in WEIGHT_FILES:
             yield folder / f"{name}{suffix}"
 
 

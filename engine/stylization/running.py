@@ -7,7 +7,7 @@ small first, the moments of that run are noted, and every tile is painted with t
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
@@ -18,7 +18,8 @@ from engine.parameterization.scales import fit, resize_picture
 from engine.stylization.adain import Moments
 from engine.stylization.any_style import AnyStyle
 from engine.stylization.layers import Norm, StyledNorm
-from engine.stylization.network import StyleNetwork
+from engine.stylization.network import StyleKind, StyleNetwork
+from engine.stylization.painter import Painter
 
 WHOLE = 1152 * 1024
 """Most pixels that are painted at once."""
@@ -43,10 +44,10 @@ class Brush:
 
     def __call__(self, photo: Tensor, moments: Moments | None = None) -> Tensor:
         """Return photos (N, 3, H, W), RGB in [0, 1], painted at once, clamped to [0, 1]."""
-        moments = moments or Moments()
         if isinstance(self.network, AnyStyle):
             return self.network(photo, self.code, self.strength, self.detail, moments)
-        with normalized_by(self.network, moments):
+        painting = nullcontext() if moments is None else normalized_by(self.network, moments)
+        with painting:
             painted: Tensor = self.network(photo, self.code, self.strength)
         return painted.clamp(0, 1)
 
@@ -59,15 +60,16 @@ class Brush:
         """Return a photo (1, 3, H, W) painted, in tiles if it is large."""
         if not self.needs_tiles((photo.shape[2], photo.shape[3])):
             return self(photo)
-        _, noted = self.small(photo)
-        return self.in_tiles(photo, noted)
-
-    @torch.no_grad()
-    def small(self, photo: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """Return a photo painted small, and the moments noted."""
+        small = resize_picture(photo, fit((photo.shape[2], photo.shape[3]), SMALL))
+        brush = self
+        imported = self.network.kind == StyleKind.ANY and not isinstance(self.network, AnyStyle)
+        if imported and self.strength < 1:
+            # It takes the photo's own code from what it paints: here from the whole.
+            code = torch.lerp(self.network.encode(small), self.code, self.strength)
+            brush = replace(self, code=code, strength=1.0)
         moments = Moments()
-        size = fit((photo.shape[2], photo.shape[3]), SMALL)
-        return self(resize_picture(photo, size), moments), moments.noted
+        brush(small, moments)
+        return brush.in_tiles(photo, moments.noted)
 
     @torch.no_grad()
     def in_tiles(
@@ -108,7 +110,8 @@ def normalized_by(network: StyleNetwork, moments: Moments) -> Iterator[None]:
 
     One thread at a time: it is done by hooks, which are gone afterwards.
     """
-    layers = [m for m in network.modules() if isinstance(m, (Norm, StyledNorm))]
+    parts = network.layers if isinstance(network, Painter) else network
+    layers = [m for m in parts.modules() if isinstance(m, (Norm, StyledNorm))]
 
     def normalize(layer: nn.Module, given: tuple[Any, ...], _: Tensor) -> Tensor:
         x, code = given

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from engine import colour
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention
 from engine.image import Picture, open_picture
 from engine.parameterization.scales import fit, resize_picture
+from engine.settings import parse_weighted
 from engine.stylization.finding import load_style_network
 from engine.stylization.network import StyleKind, StyleNetwork
 from engine.stylization.running import Brush
@@ -160,6 +161,37 @@ class Painted:
         while len(known) > REMEMBERED:
             del known[next(iter(known))]
         return known[key]
+
+
+def own_styles(
+    networks: Sequence[tuple[StyleNetwork, float]], text: str, setting: Mention | str
+) -> list[tuple[int, float]]:
+    """Return which of their own styles networks paint, with weights, from "NAME[:WEIGHT], …".
+
+    A style is called by its name or by its number; an empty text is the first. Raises `BadInput` for
+    one that a network does not have.
+    """
+    wanted = parse_weighted(text, setting)
+    if not wanted:
+        return [(0, 1.0)]
+    painters = [n for n, _ in networks if n.kind != StyleKind.ANY]
+    if not painters:
+        raise BadInput(
+            setting, " is for networks with styles of their own; this one takes a painting"
+        )
+    names = [name.casefold() for name in painters[0].style_names]
+    found = []
+    for name, weight in wanted:
+        if name.casefold() in names:
+            found.append((names.index(name.casefold()), weight))
+        elif name.isdecimal() and int(name) < len(names):
+            found.append((int(name), weight))
+        else:
+            known = ", ".join(painters[0].style_names)
+            raise BadInput(
+                setting, f" names {name}, which the network does not have; it has {known}"
+            )
+    return found
 
 
 def stylize(

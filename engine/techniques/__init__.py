@@ -23,6 +23,7 @@ ROWS: dict[str, Row] = {
         "a photo repainted in the style of one or several paintings",
     ),
     "texture-synthesis": Row("TextureSynthesis", "a bigger picture of the same texture"),
+    "stylize": Row("Stylize", "a photo painted by a trained network, in the style of any painting"),
     "deep-dream": Row("DeepDream", "a photo in which the network sees more of what it sees"),
     "class-visualization": Row("ClassVisualization", "what a class looks like to the network"),
     "activation-maximization": Row(

@@ -51,6 +51,7 @@ NOISE, NOISY = (
     30 / 255,
     0.015,
 )  # how much the pixels of a noisy photo are off, and which share of them
+START_STYLES, START_PHOTOS = 128, 128  # of the first: for scales; of the second: for least squares
 LEAST = 0.4  # smallest crop of a training photo, of its short side
 
 
@@ -154,10 +155,11 @@ class Trainer:
     def _start(self) -> None:
         began = time.time()
         codes = [code_of(self.styles.of(self.styles.crops.draw(8, 128).to(self.device)))
-                 for _ in range(16)]  # fmt: skip
+                 for _ in range(START_STYLES // 8)]  # fmt: skip
         measure_codes(self.network, torch.cat(codes))
-        batches = [self.crops.draw(16, 128, LEAST)[0].to(self.device) for _ in range(6)]
-        batches += [self.styles.crops.draw(16, 128).to(self.device) for _ in range(2)]
+        count = START_PHOTOS // 8
+        batches = [self.crops.draw(8, 128, LEAST)[0].to(self.device) for _ in range(3 * count // 4)]
+        batches += [self.styles.crops.draw(8, 128).to(self.device) for _ in range(count // 4)]
         scores = least_squares_start(self.network, batches)
         row = " ".join(f"{score:.2f}" for score in scores)
         log.info("least squares in %.0f s, R² %s", time.time() - began, row)

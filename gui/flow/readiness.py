@@ -15,7 +15,7 @@ def missing(job: Job) -> str:
     technique, inputs, takes = job.technique, job.inputs, job.technique.inputs
     if "content" in takes and not inputs.content:
         return QCoreApplication.translate("RunFlow", "Open a photo first (Ctrl+I).")
-    if "styles" in takes and not inputs.styles:
+    if technique.needs_styles and not inputs.styles:
         return QCoreApplication.translate("RunFlow", "Add a style picture first (Ctrl+Shift+O).")
     if technique.needs_start and not inputs.start:
         return QCoreApplication.translate(

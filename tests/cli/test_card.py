@@ -15,8 +15,10 @@ from tests.cli.conftest import draw_pictures
 
 STYLE = ("photo.png", "--style", "sea.png")
 CLASS = ("--class", "pizza")
+TINY_STYLE = Path(__file__).parents[1] / "recipes" / "tiny_style.safetensors"
 NEEDS = {
     "style-transfer": STYLE,
+    "stylize": ("photo.png", "--style-network", str(TINY_STYLE)),
     "texture-synthesis": ("sea.png",),
     "deep-dream": ("photo.png",),
     "class-visualization": CLASS,

@@ -54,6 +54,7 @@ from tests.gui.stories import (
 )
 
 SIZE = 48
+TINY_STYLE = Path(__file__).parents[1] / "recipes" / "tiny_style.safetensors"
 SHEETS = {"Depth by depth": 112, "Layer by layer": 144, "What is left open": 96}
 """Sizes of presets whose result is a sheet of several pictures."""
 SMALL: dict[str, dict[str, Any]] = {
@@ -64,6 +65,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "hierarchy": {"layer": "relu1_1,relu2_1", "units": "2", "resume": False},
     "multifaceted": {"target": "pizza", "copies": 2, "nearest": 2},
     "langevin": {"target": "pizza", "iterations": 8},
+    "stylize": {"style_network": str(TINY_STYLE)},
 }
 
 

@@ -19,7 +19,7 @@ from engine.training.objective import adversarial, gram_error, relative_errors
 from engine.training.pictures import Crops, centre_crop, read_tar, to_batch
 from engine.training.schedule import Schedule
 from engine.training.slim_vgg import export
-from engine.training.start import _fit
+from engine.training.start import fit
 from engine.training.teacher import Chosen, pivoted_cholesky
 from engine.training.whitened_adam import WhitenedAdam, whitening
 
@@ -59,7 +59,7 @@ def test_least_squares_recovers_a_convolution():
     targets = [truth(x).detach() for x in inputs]
     student = nn.Conv2d(3, 4, 3, padding=1)
     with torch.no_grad():
-        score, moments = _fit(student, inputs, targets, torch.Generator().manual_seed(0))
+        score, moments = fit(student, inputs, targets, torch.Generator().manual_seed(0))
     assert score > 0.99
     torch.testing.assert_close(student.weight, truth.weight, atol=0.02, rtol=0)
     assert moments.shape == (28, 28)

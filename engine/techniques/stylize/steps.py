@@ -1,0 +1,127 @@
+"""The steps of a stylization in one pass: small first, for the screen, then at full size."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from engine.errors import BadInput
+from engine.image import Picture
+from engine.parameterization.scales import fit, resize_picture
+from engine.run_state import RunState
+from engine.settings import STYLES, mention
+from engine.stylization.finding import load_style_network, parse_networks
+from engine.stylization.network import StyleKind, StyleNetwork
+from engine.stylization.running import HALO, SMALL, TILE, WHOLE
+from engine.stylization.stylize import Manner, Painted, Style, own_styles
+from engine.task import Frame, Stage, Steps, Task
+from engine.techniques.stylize.settings import Stylize
+
+LARGE = SMALL * SMALL
+"""Pixels above which a picture is also painted small, to be seen at once."""
+
+
+def _content(task: Task[Stylize]) -> Picture:
+    if task.content is None:
+        raise BadInput("stylization needs a photo")
+    return task.content
+
+
+def _stages(task: Task[Stylize]) -> list[Stage]:
+    content = _content(task)
+    size = fit((content.height, content.width), task.size)
+    whole = Stage(size, task.technique.iterations)
+    if size[0] * size[1] <= LARGE:
+        return [whole]
+    return [Stage(fit(size, SMALL), 1), whole]
+
+
+@dataclass
+class _Canvas:
+    """What has been painted at full size, (1, 3, H, W)."""
+
+    picture: Tensor | None = None
+
+
+def _networks(task: Task[Stylize]) -> list[tuple[StyleNetwork, float]]:
+    device, dtype = task.network.device, task.network.dtype
+    return [
+        (load_style_network(name, device, dtype), weight)
+        for name, weight in parse_networks(task.technique.style_network)
+    ]
+
+
+def _painted(task: Task[Stylize], size: tuple[int, int]) -> tuple[Painted, str]:
+    """Return what paints the photo at this size, and what is to be said of it."""
+    settings, networks = task.technique, _networks(task)
+    takes_any = any(network.kind == StyleKind.ANY for network, _ in networks)
+    if takes_any and not task.styles:
+        raise BadInput("this network paints in the style of a painting; give ", STYLES.mention())
+    styles = [
+        Style(picture.tensor()[None], weight, f"{picture.sha256} {picture.width}x{picture.height}")
+        for picture, weight in task.styles
+    ]
+    manner = Manner(
+        settings.style_strength,
+        settings.detail,
+        settings.stroke_size,
+        settings.colour,
+        settings.colour_strength,
+    )
+    photo = resize_picture(_content(task).tensor()[None], size).to(task.device)
+    own = own_styles(networks, settings.network_style, mention(settings, "network_style"))
+    painted = Painted(networks, styles, photo, manner, own)
+    note = ""
+    if task.styles and not takes_any:
+        note = "The network paints a style of its own: the style picture plays no part."
+    return painted, note
+
+
+@torch.no_grad()
+def _frames(task: Task[Stylize]) -> Iterator[Frame]:
+    plan = _stages(task)
+    run = RunState(task, sum(stage.iterations for stage in plan))
+    painted, note = _painted(task, plan[-1].size)
+    canvas = _Canvas()
+    for _, stage in run.stages(plan):
+        run.keep(canvas=canvas)
+        label = f"{stage.size[1]} x {stage.size[0]}"
+        for _ in run.steps():
+            if stage is not plan[-1]:
+                yield run.frame({}, label, partial(_small, painted, stage.size), note=note)
+                continue
+            before = canvas.picture
+            canvas.picture = painted.whole() if before is None else painted.again(before)
+            yield run.frame({}, label, partial(_shown, canvas.picture), note=note)
+
+
+@torch.no_grad()
+def _small(painted: Painted, size: tuple[int, int]) -> Tensor:
+    """Paint the photo small: only if somebody looks."""
+    return _shown(painted.at(size))
+
+
+def _shown(picture: Tensor) -> Tensor:
+    return picture[0].float().cpu()
+
+
+class StylizeSteps(Steps[Stylize]):
+    """Stylization in one pass."""
+
+    def stages(self, task: Task[Stylize]) -> list[Stage]:
+        """Return the screen's size, if the picture is larger, and the result's."""
+        return _stages(task)
+
+    def frames(self, task: Task[Stylize]) -> Iterator[Frame]:
+        """Yield the small picture and a frame per pass. Needs a photo, and mostly a painting."""
+        return _frames(task)
+
+    def looked_at(self, task: Task[Stylize]) -> tuple[int, int]:
+        """Return height and width of what is painted at once."""
+        height, width = _stages(task)[-1].size
+        if height * width <= WHOLE:
+            return height, width
+        side = TILE + 2 * HALO
+        return min(height, side), min(width, side)
