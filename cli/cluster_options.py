@@ -16,7 +16,7 @@ WORKER_SUMMARY = "make pictures for a batch that runs on a cluster (Dask)"
 def add_cluster_options(add: Callable[..., Any]) -> None:
     """Add the options for TLS, and the one that does without."""
     add("--tls-ca", metavar="FILE", type=Path,
-        help="for tls:// addresses: the certificates of those who may sign (PEM)")  # fmt: skip
+        help="for tls:// addresses: certificates of the authorities trusted to sign (PEM)")  # fmt: skip
     add("--tls-cert", metavar="FILE", type=Path, help="your own certificate (PEM)")
     add("--tls-key", metavar="FILE", type=Path,
         help="its private key (PEM), if it is not in the certificate's file")  # fmt: skip

@@ -43,7 +43,7 @@ def end(number: int, frame: FrameType | None = None) -> None:
 def handled(handler: Handler) -> Iterator[None]:
     """Let `handler` take all signals that end the program; only in the main thread."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    # A signal that the program was told to ignore (`nohup`) must not end it. Only
+    # A signal that the program was started to ignore (`nohup`) must not end it. Only
     # Ctrl-C is ignored by itself where a script runs the program in the background.
     taken = [n for n in SIGNALS if before[n] != signal.SIG_IGN or n == signal.SIGINT]
     for number in taken:

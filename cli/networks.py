@@ -156,7 +156,7 @@ def _show(options: argparse.Namespace) -> int:
         ("state", STATES[state]),
         ("file", str(found) if found else card.file),
         ("size", _size(_bytes(card))),
-        ("classes", str(len(card.classes) or "none" if found else "told by the weights")),
+        ("classes", str(len(card.classes) or "none" if found else "as the weights say")),
         ("input", f"{p.order}, (x * {p.scale:g} - {_numbers(p.mean)}) / {_numbers(p.std)}"),
         ("made for", _made_for(card)),
         ("layers", ", ".join(card.layers)),

@@ -108,7 +108,7 @@ def add_batch_options(add: Callable[..., Any]) -> None:
     add("--workers", type=positive, default=1, metavar="N",
         help="for many pictures: processes side by side, which share the cores (default: 1)")  # fmt: skip
     add("--retry", type=_times, default=0, metavar="N",
-        help="for many pictures: try what failed again so many times (default: 0)")  # fmt: skip
+        help="for many pictures: how often to try again what failed (default: 0)")  # fmt: skip
     add("--checkpoint-every", type=_seconds, default=SECONDS, metavar="S",
         help="for many pictures: seconds between two checkpoints of a running job, from which it goes "
         f"on if the program is killed; 0: none (default: {SECONDS:g})")  # fmt: skip
@@ -151,7 +151,7 @@ def _times(text: str) -> int:
         return positive(text)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of times: it must be 0 or more"
+            f"{text!r} is not a number of times: it must be 0 or more"
         ) from None
 
 
@@ -161,7 +161,9 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: it must be 0 or more")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds: it must be 0 or more"
+        )
     return value
 
 

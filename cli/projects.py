@@ -144,7 +144,7 @@ def job_in(path: Path, name: str | None) -> Job:
     """Return the job in a project or a picture's recipe, or of a variant, with its pictures opened."""
     if not is_project(path):
         if name is not None:
-            raise BadInput(f"--variant is for project files (.pareidolia), and {path} is none")
+            raise BadInput(f"--variant is for project files (.pareidolia), and {path} is not one")
         return read_job(path)
     with tempfile.TemporaryDirectory(prefix="pareidolia-") as made:
         folder = ProjectFolder(Path(made))
@@ -163,7 +163,9 @@ def _opened(path: Path, elsewhere: bool) -> Iterator[tuple[ProjectFolder, Path |
             yield opened
         return
     if not is_project(path):
-        raise BadInput(f"{path} is no project file (.pareidolia): only these keep what a run needs")
+        raise BadInput(
+            f"{path} is not a project file (.pareidolia): only these keep what a run needs"
+        )
     try:
         check_writable(path)
     except PareidoliaError as error:

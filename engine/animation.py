@@ -76,7 +76,7 @@ def write_timeline(
         path: ends in .mp4, .gif or .webp.
         export: how.
         recipe: of the last picture; goes into the file.
-        moved: told how many frames are done.
+        moved: called with the number of frames done.
         cancelled: asked before each frame whether to give up.
         grain: of which each frame gets its own, also where the film fades between two moments.
 
@@ -104,7 +104,7 @@ def _frames(
     moments: Moments, export: Export, moved: Callable[[int], None] | None,
     cancelled: Callable[[], bool], grain: Finish, held: int,
 ) -> Iterator[Bytes]:  # fmt: skip
-    """Yield all frames; after them the last one so many times more as it is `held`."""
+    """Yield all frames, then the last one again as often as it is `held`."""
     size = _reduced(moments[-1](), export.film_size).shape[1::-1]
     ready: dict[int, Bytes] = {}
 

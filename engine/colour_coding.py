@@ -40,7 +40,7 @@ _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
 )
 # What encoders write for the sRGB curve where they have only a power to say it with: libpng and
-# browsers take it for sRGB, too.
+# browsers also take it for sRGB.
 _SRGB_GAMMA = 0.45455
 _SAME_XY = 0.0015  # chromaticities are rounded in many ways
 

@@ -12,7 +12,7 @@ POINTS = {  # two digits of position, then red, green, blue
     "cividis": "0000224e 14003070 17013271 1e163770 2c2d416d 52555b6d 8a868379 b5b0a571 d8d5c25e "
     "f2f2da44 fcfee434 fffee838",
     "gray": "00000000 ffffffff",
-    # Known to all and to be avoided: its brightness goes up and down, which draws edges of its own.
+    # Widely known and best avoided: its brightness goes up and down, which draws false edges.
     "jet": "00000080 1c0000ff 200000ff 5700dcfe 5900e4f8 6016ffe1 a3eeff09 a6f8f500 a8feed00 "
     "e3ff1300 e8e80000 ff800000",
     # Two middle entries, so that the map is symmetric and zero is white and nothing else.

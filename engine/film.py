@@ -143,7 +143,7 @@ def assemble(
         pictures: the frames, in order.
         path: a video by its suffix, or a folder that does not exist yet or is empty.
         rate: frames a second.
-        moved: told how many frames are done.
+        moved: called with the number of frames done.
         cancelled: asked before each frame whether to give up.
         change: what is done to each frame before it is written.
 

@@ -62,7 +62,7 @@ class Finish:
 
 
 FIRST = ("recolour", "recolour_strength", "strength")
-"""The settings that there were at first, when the photo was blended in in RGB."""
+"""The original settings, when the photo was blended in in RGB."""
 
 
 def read_finish(values: Mapping[str, Any]) -> Finish:
@@ -77,7 +77,7 @@ def read_finish(values: Mapping[str, Any]) -> Finish:
 
 
 def finish_values(finish: Finish) -> tuple[dict[str, Any], bool]:
-    """Return the values for a recipe, and whether they are those that there were at first."""
+    """Return the values for a recipe, and whether they are those that there were originally."""
     values = settings.values(finish)
     first = {name: values[name] for name in FIRST}
     return (first, True) if read_finish(first) == finish else (values, False)

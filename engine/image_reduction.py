@@ -23,7 +23,7 @@ def reduced_size(
 ) -> tuple[int, int] | None:
     """Return width and height of about a long or short side that keep the shape well.
 
-    A few pixels more are taken where whole numbers keep it better: who goes on to resize the
+    A few pixels more are taken where whole numbers keep it better: whoever goes on to resize the
     reduced picture then arrives at the same numbers as from the picture itself.
 
     Returns:

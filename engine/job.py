@@ -140,7 +140,7 @@ class Job:
     ) -> "Job":
         """Return the job that `recipe` describes. Raises `BadInput`, also when a picture changed.
 
-        What the recipe names is looked for near `folder`, too: where the recipe lies. `find` gives
+        What the recipe names is also looked for near `folder`, where the recipe lies. `find` gives
         the pictures, opened or by path, and takes what `find_picture` does.
         """
         version = recipe.get("format")

@@ -169,7 +169,7 @@ def read_lesson(path: str | Path) -> Lesson:
     """Read a lesson that `write_lesson` wrote.
 
     Raises:
-        BadInput: there is no such file, it is no lesson, damaged, too large, or from a newer
+        BadInput: there is no such file, it is not a lesson, damaged, too large, or from a newer
             version; in one sentence that says which.
     """
     path = Path(path)
@@ -224,7 +224,7 @@ def _as_text(data: bytes) -> str:
 
 def _as_bytes(text: Any) -> bytes:
     if not isinstance(text, str):
-        raise TypeError("a picture is no text")
+        raise TypeError("a picture is not text")
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

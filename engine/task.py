@@ -1,4 +1,4 @@
-"""What a technique gets to work with, and the frames that it gives."""
+"""What a technique works with, and the frames that it yields."""
 
 import math
 from abc import ABC, abstractmethod
@@ -112,7 +112,7 @@ class Technique(ABC):
     styles_optional: ClassVar[bool] = False
     """Whether it can do without a style, of those that take some: see `needs_styles`."""
     exact: ClassVar[bool] = False
-    """Whether it needs float32 where the precision is left open: differences would drown else."""
+    """Whether it needs float32 where the precision is left open: otherwise differences would drown."""
     repaints: ClassVar[bool] = False
     """Whether the result is the content itself, changed place by place."""
     goes_on: ClassVar[bool] = False
@@ -154,7 +154,7 @@ class Technique(ABC):
     def suggested_layers(self, network: "Network") -> dict[str, dict[str, float]]:
         """Return what its settings of layers mean on `network` where they are left to themselves.
 
-        Nothing, where it has none such.
+        Nothing, where it has no such settings.
         """
         return {}
 
@@ -327,6 +327,6 @@ class Lighter:
 
     technique: Technique
     times: float = 1.0
-    """An iteration of the whole one takes so many times as long at the same size."""
+    """How many times as long an iteration of the whole one takes at the same size."""
     together: float = 1.0
-    """So many times as much memory."""
+    """How many times as much memory."""

@@ -47,7 +47,7 @@ class Background(QObject):
     def __init__(self, parent: QObject | None = None, threads: int = 4) -> None:
         super().__init__(parent)
         self.threads = threads
-        """At most so many pieces of work are done at a time."""
+        """How many pieces of work are done at a time, at most."""
         self._pool = self._new_pool()
         self._numbers = itertools.count()
         self._waiting: dict[int, BackgroundTask] = {}
@@ -59,7 +59,7 @@ class Background(QObject):
     ) -> BackgroundTask:  # fmt: skip
         """Run `work` elsewhere, then `done(result)` or `failed(error)` in the GUI thread.
 
-        With `keep` it is carried out even if the window closes meanwhile.
+        With `keep` it is carried out even if the window closes in the meantime.
         """
         ticket = BackgroundTask(next(self._numbers), work, threading.Event(), done, failed, keep)
         self._waiting[ticket.number] = ticket
@@ -92,7 +92,7 @@ class Background(QObject):
             except BaseException as raised:  # all of it is shown in the GUI thread
                 error = raised
         del ticket  # the other reference, and the last, is in the GUI thread
-        with contextlib.suppress(RuntimeError):  # the program has ended meanwhile
+        with contextlib.suppress(RuntimeError):  # the program has ended since
             self._finished.emit(number, result, error)
 
     @Slot(int, object, object)

@@ -368,7 +368,7 @@ class MainWindow(QMainWindow):
     # -- events ---------------------------------------------------------------------------
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Give the canvas the keys at first."""
+        """Give the canvas the keyboard focus at first."""
         super().showEvent(event)
         if not self._shown:
             self._shown = True
@@ -394,7 +394,7 @@ class MainWindow(QMainWindow):
         super().hideEvent(event)
 
     def leave(self) -> None:
-        """Close without a question: nobody may be there to answer it, or there is no time left."""
+        """Close without a question: perhaps nobody is there to answer it, or there is no time left."""
         for _ in range(MOST_DIALOGS):
             above = QApplication.activePopupWidget() or QApplication.activeModalWidget()
             if above is None:

@@ -77,7 +77,7 @@ def _stamp(path: str) -> int:
 
 
 def open_for_screen(path: str) -> OpenedPicture:
-    """Open a picture; never raises for files that are none."""
+    """Open a picture; never raises for files that are not pictures."""
     stamp = _stamp(path)
     try:
         picture = open_picture(path, long_side=LARGEST_SHOWN)

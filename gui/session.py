@@ -1,7 +1,7 @@
 """What is remembered between sessions: the job, recent files, own presets, preferences.
 
 One JSON file, written beside and renamed; what cannot be read is left out, never fatal. Several
-windows share it: each adds what it has changed to what the others have written meanwhile. Window
+windows share it: each adds what it has changed to what the others have written since. Window
 geometry alone is kept by QSettings.
 """
 
@@ -160,7 +160,7 @@ def save(session: Session, whole: bool = True) -> None:
     path = file()
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = QLockFile(str(path.with_suffix(".lock")))
-    lock.tryLock(PATIENCE_MS)  # who holds it longer than that has stopped
+    lock.tryLock(PATIENCE_MS)  # whoever holds it longer than that has stopped
     try:
         there = _read()
         values = {**_values(session), **({} if whole else _others(there))}
@@ -207,7 +207,7 @@ def merged(base: Presets, own: Presets, theirs: Presets) -> Presets:
 
 
 def _merged_presets(session: Session, there: Any) -> Presets:
-    """Return the presets to write; those that this version does not understand are kept, too."""
+    """Return the presets to write; those that this version does not understand are kept too."""
     if not isinstance(there, dict):
         return session.presets
     tables = {c: dict(named) for c, named in there.items() if isinstance(named, dict)}

@@ -42,7 +42,7 @@ def plain_activations(model: nn.Module, x: Tensor) -> tuple[str, ...]:
 
     By the names of their modules ("GELU", "LeakyReLU"), each once, in the order in which a run on
     `x` meets them, whether they are modules, functions or methods. Gates (a sigmoid that scales
-    channels) count too. Softmax is none, a clamp to other bounds than a ReLU's neither.
+    channels) count too. Softmax is not one, nor is a clamp to other bounds than a ReLU's.
 
     Args:
         model: takes `x` and returns anything; is left as it was found, and run in eval mode.

@@ -182,7 +182,7 @@ class _Maps:
 
     @contextmanager
     def watched(self, x: Tensor) -> Iterator[None]:
-        """Keep the maps of the run on `x` that happens meanwhile; `ValueError` if it has no such call."""
+        """Keep the maps of the run on `x` inside the block; `ValueError` if it has no such call."""
         with tapped(self._model, self._name, self._call, x, self._take) as calls:
             yield
         called(calls, self._layer, self._call)

@@ -275,7 +275,7 @@ def row_label(method: Method, prepared: Sequence[Prepared]) -> str:
 
 
 def _told_apart(method: Method, prepared: Sequence[Prepared]) -> list[str]:
-    """Return a name for each column's map, of what differs between them; equal maps share one."""
+    """Return a name for each column's map, made of what differs between them; equal maps share one."""
     columns, looks = [each.column for each in prepared], method.takes_layer
     layers = [column.question.layer if looks else "" for column in columns]
     networks = [column.network.card.name for column in columns]

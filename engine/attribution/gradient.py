@@ -166,7 +166,7 @@ def gradient_x_input(asked: Asked) -> Tensor:
 
 
 def smoothgrad(asked: Asked) -> Iterator[MethodStep]:
-    """Yield the progress of `smooth_grad`, at last its map; always of the same noise.
+    """Yield the progress of `smooth_grad`, and finally its map; the noise is always the same.
 
     Networks take pictures in numbers of their own: of some white is 4 above black, of others 255.
     """

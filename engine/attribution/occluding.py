@@ -305,7 +305,7 @@ def _whole(value: object) -> int:
 
 
 def occluded(asked: Asked) -> Iterator[MethodStep]:
-    """Yield what is known after each batch, at last the map of `occlusion`.
+    """Yield what is known after each batch, and finally the map of `occlusion`.
 
     As `engine.attribution.registry` calls it.
     """

@@ -62,7 +62,7 @@ METHODS = (
         f"{_HERE}.gradient:gradient",
         help="how much each pixel would change the target",
     ),
-    Method(  # it tells what a change would do, not what is there
+    Method(  # it says what a change would do, not what is there
         "signed-gradient",
         "signed gradient",
         f"{_HERE}.gradient:signed_gradient",

@@ -88,7 +88,7 @@ def grab_cut(
 
 
 def _largest(selected: npt.NDArray[np.bool_]) -> Selection:
-    """Return the largest connected component of what is selected, which is not nothing."""
+    """Return the largest connected component of what is selected, of which there is some."""
     from scipy.ndimage import find_objects, label
 
     pieces, _ = label(selected)

@@ -125,7 +125,7 @@ class Album:
     ) -> Neighbors:
         """Return the neighbours of a square (3, seen_side, seen_side) in [0, 1].
 
-        Its own file `itself` (resolved) is left out; where that is not told, whatever is the same
+        Its own file `itself` (resolved) is left out; where that is not given, whatever is the same
         pixel by pixel. Raises `BadInput` when there is no other.
         """
         own = picture[None]
@@ -198,7 +198,7 @@ class Album:
 
 
 def with_others(rows: CachedVectors, file: Path, folder: Path) -> CachedVectors:
-    """Return rows, and those that another window has kept meanwhile of files as they are now."""
+    """Return rows, and those that another window has kept since of files as they are now."""
     ours = set(rows.marks)
     kept = load(file, lambda: rows.vectors.shape[1], ours)
     if kept is None:

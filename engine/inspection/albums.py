@@ -28,7 +28,7 @@ class Albums:
     ) -> "Generator[Progress, None, Album]":
         """Yield how far it is, return the album; closed on the way, the next call goes on from there.
 
-        `who` is told to others that wait meanwhile. The network is not used itself, but a twin.
+        Others that wait in the meantime learn `who` is reading. A twin of the network is used.
 
         Raises:
             BadInput: no such folder, or no pictures in it.

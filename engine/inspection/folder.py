@@ -83,7 +83,7 @@ def mark(folder: Path, path: Path) -> Mark:
     name = path.relative_to(folder).as_posix()
     try:
         status = path.stat()
-    except OSError:  # it has gone meanwhile; who reads it will say so
+    except OSError:  # it has gone in the meantime; whoever reads it will say so
         return name, -1, -1
     return name, status.st_size, status.st_mtime_ns
 

@@ -125,7 +125,7 @@ class PatchFinder(Generic[T]):
         )
 
     def _picture(self, patch: "Patch") -> T | None:
-        """Return a patch's picture, cut out once; None when its file has gone meanwhile."""
+        """Return a patch's picture, cut out once; None when its file has gone since."""
         from engine.image import to_bytes8
         from engine.inspection.patches import patch_picture
 

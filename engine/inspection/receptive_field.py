@@ -37,7 +37,7 @@ class Axis:
     """Whether every unit sees all there is."""
 
     def through(self, kernel: int, stride: int, padding: int) -> "Axis":
-        """Return the field behind a window of `kernel` (dilated) units."""
+        """Return the field after a window of `kernel` (dilated) units."""
         size = self.size + (kernel - 1) * self.jump
         return Axis(self.start - padding * self.jump, size, self.jump * stride, self.whole)
 
@@ -101,7 +101,7 @@ def _found(module: nn.Module, batch: Tensor, watched: set[str]) -> dict[str, Fie
         found[name] = mode.of(output)
 
     mode.known[batch] = Field()
-    with suppress(Exception), mode, watching(module, watched, note):  # of what comes behind them
+    with suppress(Exception), mode, watching(module, watched, note):  # of what comes after them
         module(batch)
     return found
 

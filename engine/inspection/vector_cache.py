@@ -41,7 +41,7 @@ class CachedVectors:
 
 
 def kept_file(kind: str, text: str) -> Path:
-    """Return where something of a kind is kept; `text` tells all that it depends on."""
+    """Return where something of a kind is kept; `text` holds all that it depends on."""
     key = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return places.data_folder() / "cache" / f"{kind}-{key}.npz"
 
@@ -63,7 +63,7 @@ def load(
 
     Args:
         file: as `kept_file` returns it.
-        width: tells how long the vectors have to be; asked only where there are any.
+        width: returns how long the vectors have to be; called only where there are any.
         known: where there are no rows but of these files, there are none.
     """
     try:
@@ -114,7 +114,7 @@ def make_room(newest: Path) -> None:
     folder, now = newest.parent, time.time()
     found = []
     for file in (*folder.glob("features-*.npz"), *folder.glob("patches-*.npz")):
-        with suppress(OSError):  # another program deletes, too
+        with suppress(OSError):  # another program deletes files too
             status = file.stat()
             found.append((status.st_mtime, status.st_size, file))
     total = sum(size for _, size, _ in found)

@@ -166,7 +166,7 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class ComparisonAnswer:
-    """How far a figure is; at last the figure itself."""
+    """How far a figure is; finally the figure itself."""
 
     done: int
     total: int

@@ -155,7 +155,7 @@ class _Look:
             return ""
         try:
             return self.request.layer or last_map(self.network, size)
-        except PareidoliaError:  # said with the map
+        except PareidoliaError:  # the map says so
             return ""
 
     def _with_activations(
@@ -205,7 +205,7 @@ class _Look:
     def _with_map(
         self, answer: Answer, method: Method, x: Tensor, known: GradCamPass | None
     ) -> Iterator[Answer]:
-        """Yield the answer with a map added, as it grows; what prevents it becomes its problem."""
+        """Yield the answer with a map added, as it grows; or with why there is none."""
         try:
             for now in self._steps(answer, method, x, known if method.shares_pass else None):
                 answer = now

@@ -24,7 +24,7 @@ Target = int | str | UnitName
 def compared(
     networks: Sequence[Network], picture: Tensor, request: ComparisonRequest
 ) -> Iterator[ComparisonAnswer]:
-    """Yield how far the figure is, at last the figure; arguments and errors as in `look`.
+    """Yield how far the figure is, and finally the figure; arguments and errors as in `look`.
 
     `picture`: (1, 3, H, W), RGB in [0, 1].
     """
@@ -90,7 +90,7 @@ def columns_of(
 
 
 def _meant(network: Network, x: Tensor, target: Target, strict: bool) -> int | Unit:
-    """Return the class or unit that is meant. Raises `BadInput` when the network has none such."""
+    """Return the class or unit that is meant. Raises `BadInput` when the network lacks it."""
     if isinstance(target, int):
         return target
     if isinstance(target, str):

@@ -7,7 +7,7 @@ from engine.attribution.square import Square
 from engine.attribution.unit_name import UnitName
 
 TOP = 5
-"""Most likely classes that are told."""
+"""How many of the most likely classes are given."""
 POINTING = "gradient"
 """The method whose map an object is cut out by."""
 
@@ -75,7 +75,7 @@ class Request:
     activations: ActivationsRequest | None = None
     """Whose channels are wanted."""
     occluder: OccluderRequest | None = None
-    """What is covered meanwhile."""
+    """What is covered while the network looks."""
     unit_field: FieldRequest | None = None
     """Where receptive fields are wanted."""
     channel: ChannelRequest | None = None

@@ -105,7 +105,7 @@ def _layer(
 
 
 def blob(message: memoryview, release: Callable[[], None] = nothing) -> "Tensor":
-    """Return the numbers of a BlobProto, as float32 in their shape; of double_data, too.
+    """Return the numbers of a BlobProto, as float32 in their shape; also those of double_data.
 
     `release` is called whenever what was read is no longer needed.
     """

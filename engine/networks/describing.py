@@ -48,7 +48,7 @@ def _parts(contents: Contents, one: Identified) -> Iterator[str]:
 
 
 def summary(names: Iterable[str], most: int = 3) -> str:
-    """Return some tensor names; many under one prefix are told by that."""
+    """Return some tensor names; many under one prefix are given by that."""
     tops: dict[str, list[str]] = {}
     for name in names:
         tops.setdefault(name.partition(".")[0], []).append(name)

@@ -20,7 +20,7 @@ class Layout:
     """How a layer's output lies in memory's order of axes."""
 
     axes: tuple[str, ...] | None = None
-    """`FIRST`, `LAST`, `TOKENS` or another order of them; None where it could not be told."""
+    """`FIRST`, `LAST`, `TOKENS` or another order of them; None where it is not known."""
     grid: tuple[int, int] | None = None
     """Of tokens: the rows and columns of patches that they stand for."""
     before: int = 0

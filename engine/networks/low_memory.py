@@ -28,7 +28,7 @@ LARGE = 1 << 22
 """Numbers of a layer from which keeping less is worth it. Below, fresh memory costs little, and these
 functions more than PyTorch's own: up to a fifth of an iteration on SqueezeNet at 224 pixels."""
 BLOCK = 1 << 20
-"""Numbers that a ReLU treats at once on its way back: what it needs meanwhile stays in the cache."""
+"""Numbers that a ReLU treats at once on its way back: what it needs for that stays in the cache."""
 
 
 class LowMemory(TorchFunctionMode):

@@ -77,7 +77,7 @@ def choose(
     """Return the preprocessing for weights, and why that one.
 
     What was asked for goes first, then what the file says, then what the tensors tell, then what
-    is `usual` for the architecture. Raises `BadInput` for names that are none.
+    is `usual` for the architecture. Raises `BadInput` for names that do not exist.
     """
     if asked is not None:
         chosen, why = known_preprocessing(asked), "as you asked"

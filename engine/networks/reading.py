@@ -13,7 +13,7 @@ FORMATS = (safetensors_file, caffe, pytorch)
 
 
 def read_file(path: str | os.PathLike[str]) -> Contents:
-    """Return what a weight file holds. Raises `BadInput` for everything that is none."""
+    """Return what a weight file holds. Raises `BadInput` for anything else."""
     path = Path(path)
     try:
         with path.open("rb") as file:

@@ -25,7 +25,7 @@ def tapping(
     wanted: Mapping[str, Sequence[str]],
     no_deeper: bool,
 ) -> Iterator[dict[str, Tensor]]:
-    """Keep what some calls give in the one run of `module` that happens meanwhile, in this thread.
+    """Keep what some calls give in the one run of `module` inside the block, in this thread.
 
     Args:
         module: what runs.

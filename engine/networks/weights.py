@@ -96,7 +96,7 @@ def weight_files(folder: Path) -> Iterator[Path]:
 
 
 def architecture(path: Path) -> str:
-    """Return of which network a file holds the weights, plainly; empty: of none, or of its own.
+    """Return the network whose plain weights a file holds; empty: none's, or one of its own.
 
     Raises `BadInput` for a file that holds no weights.
     """

@@ -85,7 +85,7 @@ def decode(data: bytes) -> CheckpointFile:
 def digest_of_job(job: Job, by_pixels: Any = None) -> str:
     """Return 64 hex digits for all that decides about the steps of a run but for the weights.
 
-    Pictures count by their content and folders not at all: they may have been moved meanwhile. Device
+    Pictures count by their content and folders not at all: they may have been moved since. Device
     and precision do not count: a run can go on with others, if not bit for bit.
 
     Args:

@@ -83,7 +83,7 @@ def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePictu
     Args:
         order: what to make.
         asked: asked after each iteration whether to end.
-        told: is given the frames, and gives them on.
+        told: is given the frames, and passes them on.
     """
     check_outputs(order)
     drawn = _Drawing(order, asked)

@@ -210,7 +210,7 @@ def is_project(path: Path) -> bool:
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read ({_why(error)})") from error
     if not head:
-        raise BadInput(f"{path} is empty: it is no project file")
+        raise BadInput(f"{path} is empty: it is not a project file")
     return head[:2] == b"PK" or (
         path.suffix.lower() == ENDING and not head.lstrip().startswith(b"{")
     )

@@ -79,7 +79,7 @@ class ProjectFolder:
         """Return the present job, or that of a variant, with its pictures named by path.
 
         A picture is named where it was if it is still the same there, else in this folder. One that is in
-        neither is looked for near the project's file, and is named where it was if that fails, too.
+        neither is looked for near the project's file, and is named where it was if that fails too.
         """
         recipe = self.recipe(id)
         by_photo = recipe.get("size") == PHOTO
@@ -105,7 +105,7 @@ class ProjectFolder:
     def opened_job(self, id: str | None = None) -> Job:
         """Return the same job with its pictures opened, which needs this folder no more.
 
-        Raises `BadInput`, too, when a picture is in none of these places or is another one now.
+        Also raises `BadInput` when a picture is in none of these places or is another one now.
         """
         with self._lock:
             recipe, project = self.recipe(id), self._said()
@@ -292,7 +292,7 @@ class ProjectFolder:
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Keep other threads from changing anything meanwhile."""
+        """Keep other threads from changing anything inside the block."""
         with self._lock:
             yield
 

@@ -21,7 +21,7 @@ from engine.work.job_checkpoints import JobCheckpoints
 
 STATES = ("waiting", "running", "done", "failed", "paused")
 MOST_DEATHS = 3
-"""A job at which so many processes died is set aside: it would end all that come."""
+"""A job that this many processes died of is set aside: it would end every other one too."""
 _COLUMNS = (
     "id, title, output, bits, open_precision, state, claim, attempts, iteration, total, sentence,"
     " exit_code, figures, drawn, export"

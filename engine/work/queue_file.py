@@ -1,4 +1,4 @@
-"""The queue's file: a SQLite database, made when it is missing and set aside when it is none of ours.
+"""The queue's file: a SQLite database, made when it is missing and set aside when it is not ours.
 
 The journal is a write-ahead log: readers never wait for a writer, and a program that is killed in
 the middle of a change leaves the file as it was before it (https://www.sqlite.org/wal.html).

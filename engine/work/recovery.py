@@ -1,7 +1,7 @@
 """Work that outlives a crash: each window's project is a folder of its own, which the next start finds.
 
 A lock on a file in it, which the system lets go with the program, however that ended, tells a folder in
-use from one left over. A counter tells how often opening one has ended the program before a person saw
+use from one left over. A counter says how often opening one has ended the program before a person saw
 it: such a folder is offered with a warning.
 """
 

@@ -190,7 +190,7 @@ class Worker:
         self.changed(job)
         while state == "paused" and not self.asked():
             time.sleep(WAIT_SECONDS)
-            self.wait()  # others may compute meanwhile
+            self.wait()  # others may compute in the meantime
             state = self.queue.state(job, self.claimant)
         if not state:
             raise _TakenAway

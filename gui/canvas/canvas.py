@@ -113,7 +113,7 @@ class Canvas(ToolView):
         return list(self._overlays)
 
     def set_overlay_opacity(self, key: str, opacity: float) -> None:
-        """Change the opacity of an overlay, 0 to 1; of none if there is none of that name."""
+        """Change the opacity of an overlay, 0 to 1, if there is one of that name."""
         if key in self._overlays:
             self._overlays[key].setOpacity(opacity)
 

@@ -54,7 +54,7 @@ class MaximizedPart(ChannelPart):
 
     @Slot()
     def cancel(self) -> None:
-        """Stop; the state on the way is shown no longer."""
+        """Stop; what it had reached is no longer shown."""
         if self.busy:
             self._give_up()
             self.go.setEnabled(True)

@@ -37,7 +37,7 @@ class PatchesPart(ChannelPart):
         folder.changed.connect(self._on_folder)
 
     def show_channel(self, channel: Channel) -> None:
-        """Search the folder for a channel; another one of the same layer is then known, too."""
+        """Search the folder for a channel; another one of the same layer is then known too."""
         self.channel = channel
         folder = self.folder.path
         if folder is None:

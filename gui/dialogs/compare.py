@@ -186,7 +186,7 @@ class CompareDialog(QDialog):
 
     @Slot()
     def _on_changed(self) -> None:
-        """Mark the figure, also one that is still being made: it is not of what is chosen."""
+        """Mark the figure, even one that is still being made: it does not show what is chosen."""
         self._stale = self._changed = True
         self._show_state()
 

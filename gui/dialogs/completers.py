@@ -48,7 +48,7 @@ class SeveralCompleter(QCompleter):
         return [path.rpartition(",")[2].strip()]
 
     def pathFromIndex(self, index: QModelIndex | QPersistentModelIndex) -> str:
-        """Return the line with the name that was taken in place of what was typed of it."""
+        """Return the line with the chosen name in place of what was typed of it."""
         line = self.widget()
         before = line.text().rpartition(",")[0] if isinstance(line, QLineEdit) else ""
         return (

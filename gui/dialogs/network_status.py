@@ -70,7 +70,7 @@ def _look(facts: NetworkStatus) -> NetworkStatus:
         size = path.stat().st_size if path else card.bytes
         part = part_files(card)[0]
         partial = part.stat().st_size if part.is_file() else 0
-    except (PareidoliaError, OSError) as error:  # a file that went away meanwhile, too
+    except (PareidoliaError, OSError) as error:  # including a file that went away in the meantime
         return NetworkStatus(facts.name, card, size=card.bytes, problem=worded(error))
     folder = weights.user_folder()
     own = path is not None and path.parent == folder

@@ -65,7 +65,7 @@ class Saver(QObject):
             self.save(work(path), partial(offer_again, parent, question.title, again=again))
 
     def save(self, work: Callable[[], Path], unsaved: Unsaved | None = None) -> None:
-        """Do `work`, which writes a file and returns its path, even if all is closed meanwhile."""
+        """Do `work`, which writes a file and returns its path, even if all else is closed by then."""
         failed = partial(self._on_failed, unsaved)
         self._background.submit(work, self._on_written, failed, keep=True)
 
@@ -94,7 +94,7 @@ def offer_again(
         again: asks for another place for the same thing.
     """
     over = _living(parent)
-    if over is None:  # all is closed: it is in the log
+    if over is None:  # everything is closed: it is in the log
         return
     box = QMessageBox(over)
     box.setObjectName("unsavedDialog")

@@ -39,7 +39,7 @@ class Autosave(QObject):
 
     @Slot()
     def keep(self) -> None:
-        """Write presets and preferences, even if the window closes meanwhile."""
+        """Write presets and preferences, even if the window closes in the meantime."""
         before = deepcopy(self.session.presets)
         copy = replace(self.session, presets=deepcopy(before))
         work = partial(self._turns.write, copy, None)
@@ -47,7 +47,7 @@ class Autosave(QObject):
 
     @Slot()
     def keep_job(self) -> None:
-        """Write all, the job and its settings, too."""
+        """Write everything, including the job and its settings."""
         self._take_job()
         before = deepcopy(self.session.presets)
         copy = replace(self.session, presets=deepcopy(before))

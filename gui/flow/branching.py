@@ -44,7 +44,7 @@ class Branching(QObject):
         return {digest: list(taken) for digest, taken in kept}
 
     def from_values(self, values: Any) -> None:
-        """Know what such values say, and nothing else; what is none is left out."""
+        """Know what such values say, and nothing else; values of another kind are left out."""
         self._taken = {}
         if isinstance(values, Mapping):
             for digest, taken in values.items():

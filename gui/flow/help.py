@@ -35,7 +35,7 @@ class HelpFlow(QObject):
         self.shown: HelpWindow | None = None
 
     def bind(self, action: QAction) -> None:
-        """Let F1 work in dialogs that lie beside the window, too."""
+        """Let F1 also work in dialogs that lie beside the window."""
         action.setShortcutContext(Qt.ShortcutContext.ApplicationShortcut)
 
     @Slot()

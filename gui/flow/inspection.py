@@ -122,7 +122,7 @@ class InspectionFlow(QObject):
 
     @Slot(bool)
     def watch(self, on: bool) -> None:
-        """The panels have come into view or gone, all of them: nothing is worked out unseen."""
+        """All panels have come into view or gone: nothing is worked out unseen."""
         self._watched = on
         activations = self.panels["activations"]
         assert isinstance(activations, ActivationsPanel)

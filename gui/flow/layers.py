@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]
 UNSEEN_MS = 1500
-"""The network is loaded after that even if the window has not been painted: nobody may look."""
+"""The network is loaded after that even if the window has not been painted: perhaps nobody is looking."""
 log = logging.getLogger("pareidolia.networks")
 
 
@@ -325,5 +325,5 @@ def networks_here() -> list[str]:
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """Return the channel numbers of "12, 40"; what is none is left out."""
+    """Return the channel numbers of "12, 40"; anything else is left out."""
     return tuple(int(part) for part in text.replace(",", " ").split() if part.isdigit())

@@ -53,7 +53,7 @@ class LessonCapture(QObject):
         self._try()
         if self._waiting is not None:
             self.said.emit(self.tr("Waiting for the maps…"))
-            self.live_maps.refresh()  # an earlier answer may have been that there is none
+            self.live_maps.refresh()  # an earlier answer may have said that there is none
 
     @Slot(object)
     def _on_network(self, _loaded: object) -> None:

@@ -133,7 +133,9 @@ class LessonDocument(QObject):
         self.background.submit(work, partial(self._on_opened, path), self._on_failed)
 
     def _on_opened(self, path: Path, lesson: Lesson) -> None:
-        if self.may_leave(partial(self._on_opened, path, lesson)):  # a step may have come meanwhile
+        if self.may_leave(
+            partial(self._on_opened, path, lesson)
+        ):  # a step may have come in the meantime
             self.set_lesson(lesson, path)
             self.said.emit(self.tr("Opened {0}").format(path))
 

@@ -167,7 +167,7 @@ class LiveMapsFlow(QObject):
             self._tell()
 
     def _fits(self, answer: MapsAnswer, now: MapsRequest) -> bool:
-        """Whether an answer is about what is asked for now, though perhaps by another method."""
+        """Whether an answer is about what is asked for now, if perhaps by another method."""
         return answer.of_target(now) and (self._moving or answer.of_picture(now))
 
     @Slot()
@@ -214,7 +214,7 @@ class LiveMapsFlow(QObject):
 
     @Slot(str)
     def _show_map(self, kind: str) -> None:
-        """Lay a map over the picture in the colours wished for."""
+        """Lay a map over the picture in the colours asked for."""
         map_settings = self.panel.map_settings()
         if self.answer is not None:
             self.answer = self.answer.showing(map_settings.occlusion_shown)

@@ -20,7 +20,7 @@ from gui.run.networks import Networks
 FIELD, THEORETICAL, EFFECTIVE = "receptive_field", "theoretical", "effective"
 """Names of what lies on the canvas."""
 EVERY_MS = 40
-"""The pointer is looked at no more often."""
+"""The pointer is looked at no more often than this."""
 OPACITY = 0.8
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from engine.task import Stage
 
 FORECAST_DELAY_MS = 900
-"""After the last change of the settings; a person who turns a knob is not yet done."""
+"""After the last change of the settings; a person who is turning a knob is not done yet."""
 HISTORY_MS = 400
 MARKED_SCALES = 40
 """A film goes through all its scales in every frame; marks of them would fill the plot."""

@@ -101,7 +101,7 @@ class ActivationsPanel(InspectionPanel):
         self.request_changed.emit(request)
 
     def watch(self, on: bool) -> None:
-        """The dock has come into view or gone: Qt calls visible what lies below other tabs, too."""
+        """The dock has come into view or gone: Qt also calls visible what lies below other tabs."""
         self._watched = on
         self._soon.start()
 
@@ -156,7 +156,7 @@ class ActivationsPanel(InspectionPanel):
 
     @Slot()
     def _show_grid(self) -> None:
-        """Fill grid or bars in the order wished for."""
+        """Fill grid or bars in the order asked for."""
         shown = self.grid_shown
         if shown is None:
             return

@@ -33,7 +33,7 @@ class Editor(QWidget):
             self._line.addWidget(widget)
             widget.setAccessibleName(self.setting.label)
             widget.setAccessibleDescription(self.setting.help)
-            # The wheel scrolls the form; only who has clicked into a field changes it.
+            # The wheel scrolls the form; a field changes only after a click into it.
             widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             widget.installEventFilter(self)
         self.setFocusProxy(widgets[-1])

@@ -46,7 +46,7 @@ class NumberBox(QDoubleSpinBox):
         self.setStepType(QAbstractSpinBox.StepType.DefaultStepType)
 
     def keep_room(self, figures: int) -> None:
-        """Be never narrower than so many figures with the unit, in whatever font."""
+        """Never be narrower than this many digits with the unit, in any font."""
         self._figures = figures
         self._measure()
 
@@ -61,7 +61,7 @@ class NumberBox(QDoubleSpinBox):
             self._measure()
 
     def textFromValue(self, value: float) -> str:
-        """Return the number as short as it can be told."""
+        """Return the number as short as possible."""
         return f"{int(value)}" if self.whole else f"{value:.6g}"
 
     def valueFromText(self, text: str) -> float:

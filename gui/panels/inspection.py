@@ -77,7 +77,7 @@ class InspectionPanel(QWidget):
             self._follow()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Catch up with what has changed meanwhile."""
+        """Catch up with what has changed in the meantime."""
         super().showEvent(event)
         if self._stale:
             self._follow()

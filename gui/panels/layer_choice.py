@@ -33,7 +33,7 @@ class LayerBox(QComboBox):
         self, takes: Callable[[LayerChoice], bool] | None = None, parent: QWidget | None = None,
         *, from_first: bool = False,
     ) -> None:  # fmt: skip
-        """`takes` tells which layers are offered; without it all are.
+        """`takes` says which layers are offered; without it all are.
 
         `from_first`: it begins with the first of them, not with the usual one.
         """

@@ -114,7 +114,7 @@ def linear_part(columns: list[Floats]) -> float:
     """Return the `linear` of `scaled` with which all of some values have places; 0: logarithms do.
 
     Where there are zeros, but nothing below, it is the power of ten under the smallest other value;
-    else it is some powers below the largest: so many are told apart on each side of zero.
+    else it is some powers below the largest: this many are told apart on each side of zero.
     """
     values = np.concatenate([*columns, np.empty(0)])
     values = values[np.isfinite(values)]

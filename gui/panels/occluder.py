@@ -62,7 +62,7 @@ class OccluderGroup(QGroupBox):
 
     @Slot(int)
     def grow(self, notches: int) -> None:
-        """Make the square larger by so many notches of a wheel, or smaller."""
+        """Make the square larger by this many notches of a wheel, or smaller."""
         self.size_box.setValue(self.size_box.value() + STEP * notches)
 
     def set_on(self, on: bool) -> None:

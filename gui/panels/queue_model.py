@@ -23,7 +23,7 @@ class QueueModel(QAbstractListModel):
         self._thumbnails: dict[int, QImage] = {}
 
     def show(self, jobs: Sequence[QueuedJob], thumbnails: Mapping[int, QImage]) -> None:
-        """Take over what stands there now; rows that stay keep their places and selections."""
+        """Take over what is there now; rows that stay keep their places and selections."""
         self._thumbnails |= thumbnails
         if [job.id for job in jobs] == [job.id for job in self.jobs]:
             before, self.jobs = self.jobs, list(jobs)

@@ -74,7 +74,7 @@ class VariantsPanel(QWidget):
         self._more = self._button(
             self.tr("More ▾"), self.tr("What else can be done with a variant")
         )
-        self.menu = QMenu(self._more)  # not the button's own: it would hold up who presses it
+        self.menu = QMenu(self._more)  # not the button's own: it would hold up whoever presses it
         self._make_menu()
         line = QHBoxLayout()
         for button in (self._compare, self._delete, self._more):
@@ -167,7 +167,7 @@ class VariantsPanel(QWidget):
                 self._on_selection()
 
     def mark_shown(self, entry: VariantEntry | None) -> None:
-        """Let the variant whose picture is on the canvas be seen as that; it is selected, too."""
+        """Mark the variant whose picture is on the canvas, and select it."""
         before, self._shown = self._shown, entry
         if before is entry:
             return

@@ -35,7 +35,7 @@ class FolderQuery:
     network_key: NetworkKey
     folder: Path
     who: str = ""
-    """Is told to others that wait meanwhile."""
+    """Others that wait in the meantime learn it."""
     may_read: bool = True
     """Whether files may be read; else only what is known of them counts."""
 

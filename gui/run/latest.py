@@ -15,7 +15,7 @@ states it may be closed."""
 
 
 class LatestOnly(QObject):
-    """Does one piece of work at a time; of those that arrive meanwhile, only the last."""
+    """Does one piece of work at a time; of those that arrive in the meantime, only the last."""
 
     _grown = Signal(object)
 
@@ -46,7 +46,7 @@ class LatestOnly(QObject):
 
     @property
     def awaited(self) -> bool:
-        """Whether a result is to be told."""
+        """Whether a result is to be reported."""
         return self._waiting is not None or (self._under_way and self._wanted)
 
     def ask(self, work: Work) -> None:

@@ -38,7 +38,7 @@ class Networks:
         key = (name, weights, preprocessing)
         with self._lock:
             own = self._loading.setdefault(key, threading.Lock())
-        with own:  # who asks meanwhile for the same one waits for it, others do not
+        with own:  # whoever asks for the same one in the meantime waits for it, others do not
             with self._lock:
                 found = self._loaded.get(key)
             if found is None:

@@ -1,6 +1,6 @@
 """The queue as the window knows it: changed and listed off the GUI thread, worked off in its own.
 
-The file is shared with whatever else runs: what is shown is what stands there.
+The file is shared with whatever else runs: what is shown is what is in it.
 """
 
 import os
@@ -120,7 +120,7 @@ class _QueueWorker(QObject):
         return self.turn.closing or self.scheduler is not None
 
     def _work_elsewhere(self, where: SchedulerAddress) -> None:
-        """Have the jobs made by a cluster, and look who is there, until something else is wanted."""
+        """Have the jobs made by a cluster, and see who is there, until something else is wanted."""
         from engine.work.cluster.connection import Connection
         from engine.work.cluster.run import ClusterRun, WorkerState, topic_of
 
@@ -328,7 +328,7 @@ class QueueController(QObject):
     def _on_ended(self) -> None:
         self._working = False
         self._on_changed()
-        # Another scheduler may have been set meanwhile, where nothing waits.
+        # Another scheduler may have been set since, where nothing waits.
         if self.scheduler is not None and not self.held and not self._closing:
             self._work()
 

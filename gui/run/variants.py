@@ -31,7 +31,7 @@ MOMENT = 1024
 """Long side of the moments that are kept in files, at most."""
 QUALITY = 92
 EDITS_MS = 500
-"""From a change of what is said of a variant to its writing; what comes in between goes along."""
+"""Between a change of a variant's words and their writing; later changes until then go along."""
 
 
 class Variants(QObject):
@@ -177,7 +177,7 @@ class Variants(QObject):
                 self._redraw()
 
     def rename(self, entry: VariantEntry, name: str) -> None:
-        """Call a variant something else."""
+        """Give a variant another name."""
         entry.name = name[:LONGEST_NAME]
         self._edit(entry)
 
@@ -329,7 +329,7 @@ def _small(picture: Picture) -> Picture:
 
 
 def jpeg(image: QImage, side: int = THUMBNAIL) -> bytes:
-    """Return an image as JPEG file of at most so many pixels a side, on white where transparent."""
+    """Return an image as a JPEG file of at most `side` pixels, on white where transparent."""
     if max(image.width(), image.height()) > side:
         aspect, how = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
         image = image.scaled(side, side, aspect, how)

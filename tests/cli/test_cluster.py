@@ -301,8 +301,8 @@ def test_nobody_answers(
     [
         (("tcp://192.0.2.1:8786",), "--insecure"),
         (("tls://192.0.2.1:8786",), "--tls-ca"),
-        (("http://127.0.0.1:8786",), "is no address of a scheduler"),
-        (("tcp://127.0.0.1:99999",), "is no address of a scheduler"),
+        (("http://127.0.0.1:8786",), "is not the address of a scheduler"),
+        (("tcp://127.0.0.1:99999",), "is not the address of a scheduler"),
         (("tcp://127.0.0.1:8786", "--tls-ca", "ca.pem"), "write tls://"),
         (("tls://127.0.0.1", "--tls-ca", "ca.pem", "--tls-cert", "own.pem"), "ca.pem is missing"),
     ],

@@ -304,7 +304,7 @@ def test_a_batch_needs_no_photo_that_only_the_project_has(
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [
-        (("resume", "photo.png"), "is no project file"),
+        (("resume", "photo.png"), "is not a project file"),
         (("resume", "nothing.pareidolia"), "does not exist"),
         (("resume", "mine.pareidolia", "--variant", "nobody"), "has no variant 'nobody'"),
         (("resume", "mine.pareidolia", "-o", "mine.pareidolia"), "png"),

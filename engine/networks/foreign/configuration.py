@@ -17,7 +17,7 @@ class Configuration:
     """The facts in such files; empty where they say nothing."""
 
     file: str
-    """Name of the file that told the preprocessing, or else the architecture."""
+    """Name of the file that gave the preprocessing, or else the architecture."""
     architecture: str = ""
     preprocessing: Preprocessing | None = None
     input_size: int = 0

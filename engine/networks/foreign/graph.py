@@ -34,7 +34,7 @@ class Graph(nn.Module):
         """
         super().__init__()
         self.single = False
-        """Whether pictures go through one by one, since the network was written so."""
+        """Whether pictures go through one by one, as the network was written to."""
         needed = _needed(steps, source, output)
         names: dict[int, str] = {}
         self.source, self.output = source, output

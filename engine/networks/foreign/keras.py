@@ -133,7 +133,7 @@ def _by_names(file: Any, path: Path) -> Foreign:
     output = f"{entries[-1]['name']}#0"
     size = SIZES.get(title, 224)
     first = renamed.arrays("fc1", "Dense", {}, "").get("kernel") if "fc1" in names else None
-    if first is not None:  # of VGG for other pictures, told by what its first matrix takes
+    if first is not None:  # of VGG for other pictures, recognized by what its first matrix takes
         size = round((first.shape[0] / 512) ** 0.5 * 32)
         del first  # most of the network's memory
     network = _assembled(entries, output, renamed, findings)

@@ -1,6 +1,6 @@
 """The five networks of keras.applications by which files without a description are recognised.
 
-Written down as Keras describes its models (layers with their inputs); widths are told by the
+Written down as Keras describes its models (layers with their inputs); widths are given by the
 weights. VGG: Simonyan, Zisserman 2014. ResNet: He et al. 2015. Inception v3: Szegedy et al. 2015.
 MobileNetV2: Sandler et al. 2018.
 """

@@ -28,7 +28,7 @@ DEFAULT = (IMAGENET, "nothing in the file says, and torchvision's is the most co
 
 
 def is_onnx(path: Path, start: bytes) -> bool:
-    """Tell whether a file is ONNX: a protocol buffer, told by its suffix."""
+    """Return whether a file is ONNX: a protocol buffer, recognized by its suffix."""
     return path.suffix.lower() == ".onnx"
 
 

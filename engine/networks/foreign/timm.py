@@ -75,7 +75,7 @@ def read(
     """Return timm's network `name` with these weights, which are copied.
 
     `name` may carry a tag ("inception_v3.gluon_in1k"); `release` is called whenever what was read
-    is no longer needed. Raises `BadInput` for names that timm has not, for tensors that do not fit,
+    is no longer needed. Raises `BadInput` for names that timm lacks, for tensors that do not fit,
     and without timm.
     """
     needs("timm", "timm", path)

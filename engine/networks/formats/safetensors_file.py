@@ -1,6 +1,6 @@
 """Safetensors: a header of JSON (names, types, shapes, places), then the numbers.
 
-The header is checked wholly before anything is believed: the format demands that the places follow
+The whole header is checked before anything in it is believed: the format demands that the places follow
 each other without a gap, up to the end of the file.
 """
 
@@ -80,7 +80,7 @@ def _header(path: Path) -> tuple[dict[str, Entry], dict[str, str], int]:
         metadata = values.pop("__metadata__", {}) or {}
         texts = (*metadata.keys(), *metadata.values())
         if not all(isinstance(text, str) for text in texts):
-            raise ValueError("metadata that is no text")
+            raise ValueError("metadata that is not text")
         header = {name: _entry(name, value) for name, value in values.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(

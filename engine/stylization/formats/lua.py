@@ -189,7 +189,7 @@ class _Layers:
         """Return what runs layers beside nothing, or beside a cut; the sum follows in the file."""
         branch, *others = module.modules()
         if len(others) != 1 or others[0].layer not in ("Identity", "ShaveImage"):
-            raise self._unknown(f"{module.kind} that is no residual block")
+            raise self._unknown(f"{module.kind} that is not a residual block")
         cut = _whole(others[0], "size") if others[0].layer == "ShaveImage" else 0
         return ("residual", self.each([branch]), cut)
 

@@ -80,7 +80,7 @@ def scheduler_address(
     insecure: bool = False,
 ) -> SchedulerAddress:  # fmt: skip
     """Return the address that a person gave, checked; nothing is connected yet. Raises `BadInput`."""
-    wrong = f"{text!r} is no address of a scheduler: give one like tcp://127.0.0.1:{PORT}"
+    wrong = f"{text!r} is not the address of a scheduler: give one like tcp://127.0.0.1:{PORT}"
     plain = text.strip()
     parts = urlsplit(plain if "://" in plain else f"tcp://{plain}")
     try:
@@ -95,7 +95,7 @@ def scheduler_address(
         if ca is None or certificate is None:
             raise BadInput(
                 f"{given.address} needs ", Mention("tls_ca"), " and ", Mention("tls_cert"),
-                ": the certificates of those who may sign, and your own (PEM files)",
+                ": the certificates of the authorities trusted to sign, and your own (PEM files)",
             )  # fmt: skip
     elif ca is not None or certificate is not None or key is not None:
         raise BadInput(f"{given.address} does not use TLS: write tls:// to use your certificate")

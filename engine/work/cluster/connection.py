@@ -32,7 +32,7 @@ DEVICE = "pareidolia"
 
 @dataclass(frozen=True)
 class ClusterWorker:
-    """One who makes pictures, and what he does."""
+    """A worker, and what it does."""
 
     address: str
     name: str

@@ -119,7 +119,7 @@ class FoundNetwork:
     weights: str | None
     """For the job; None: it is found by its name."""
     home: Path | None
-    """The folder to take for the person's own meanwhile; None: this worker's own."""
+    """The folder to take for the person's own while it works; None: this worker's own."""
 
 
 def found_here(sent: SentNetwork) -> FoundNetwork | None:

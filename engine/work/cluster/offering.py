@@ -33,7 +33,7 @@ def devices() -> list[str]:
 
 
 def _may_have_gpu() -> bool:
-    """Whether it is worth while to ask PyTorch, which takes seconds and memory for good."""
+    """Whether asking PyTorch is worth it, which takes seconds, and memory that is not given back."""
     if sys.platform != "linux" or Path("/dev/kfd").exists():  # AMD's
         return True
     try:
@@ -48,7 +48,7 @@ def offer(where: SchedulerAddress, said: Callable[[str], None], ended: Callable[
 
     Args:
         where: the scheduler.
-        said: is told in a sentence what is offered, and when the scheduler has gone.
+        said: called with a sentence: what is offered, and when the scheduler has gone.
         ended: asked often.
 
     Raises:

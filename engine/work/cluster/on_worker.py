@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from distributed import Worker
 
 MAKE = "engine.work.cluster.on_worker:make_parcel"
-"""The name by which a scheduler is told what to do: it needs Dask alone, and none of this program."""
+"""The name that tells a scheduler what to run: it needs Dask alone, and none of this program."""
 REPORT_SECONDS = 2.0
 """Between two reports of how far a job is: a scheduler passes them all on."""
 

@@ -36,7 +36,7 @@ class Parcel:
     """Where its picture goes, where the job comes from."""
     network: SentNetwork
     topic: str
-    """Under which progress is told."""
+    """Under which progress is reported."""
     thumbnails: float | None = None
     """Seconds between two small pictures that are told with the progress; None: none are."""
     export: dict[str, Any] = field(default_factory=dict)
@@ -122,7 +122,7 @@ def unpack(data: bytes) -> Parcel:
 
 
 def pack_returned(returned: Returned) -> bytes:
-    """Return the bytes of what came of a parcel."""
+    """Return what came of a parcel, as bytes."""
     head = {
         "format": FORMAT, "state": returned.state, "worker": returned.worker,
         "figures": returned.figures, "recipe": returned.recipe, "note": _plain(returned.note),

@@ -27,7 +27,7 @@ AHEAD = 2
 LOOK_SECONDS = 0.5
 """Between two looks at what a person has done to the queue."""
 MOST_LOSSES = 5
-"""A job that was lost so often without a reason is set aside."""
+"""A job that was lost this often without a reason is set aside."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class ClusterRun:
                 if data is None and sent.future.status == "finished":
                     continue
             except Exception:
-                data = None  # lost meanwhile, or an error of Dask's own: see below
+                data = None  # lost since, or an error of Dask's own: see below
             del self._sent[key]
             if data is None:
                 self._lost(sent)
