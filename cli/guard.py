@@ -1,5 +1,6 @@
 """The last resort: errors become one line on standard error and an exit code, never a traceback."""
 
+import errno
 import io
 import logging
 import os
@@ -13,6 +14,8 @@ from engine.errors import OutOfMemory, PareidoliaError, is_out_of_memory
 from engine.places import log_folder
 
 INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+"""What the system says of a disk that is full or gone."""
 LONGEST = 1000
 """Letters of a sentence: values of any length come in from outside."""
 
@@ -44,6 +47,11 @@ def guarded(action: Callable[[], int]) -> int:
         if is_out_of_memory(error):
             say("there is not enough free memory for this: close other programs and try again")
             return OutOfMemory.exit_code
+        if isinstance(error, OSError) and error.errno in FULL:
+            what = error.filename or "what there is to print"
+            say(f"{what} cannot be written ({error.strerror})")
+            _close_quietly()
+            return 1
         say(f"unexpected error ({error!r}); details in {log_error()}")
         return 1
 

@@ -74,6 +74,7 @@ def run_job(
             export or Export(),
             checkpoint=checkpoint,
             keep=keep,
+            rescued=True,
         )
         made = make(order, lambda: interrupt.asked, shown)
     notes = [made.continued] if made.continued else []

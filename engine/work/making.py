@@ -17,6 +17,7 @@ from engine.outputs import Output, Sources, keep_apart
 from engine.project import sources
 from engine.settings import describe
 from engine.task import Frame, Task, Technique
+from engine.work.rescue import rescue
 
 if TYPE_CHECKING:
     from engine.checkpoint import Checkpoint
@@ -53,6 +54,9 @@ class MakeRequest:
     machine, so that the picture would not be the same; else that is refused, or only said."""
     keep: Keep | None = None
     """Is given each frame."""
+    rescued: bool = False
+    """Whether the picture is written elsewhere if it cannot be written where it should be: then what
+    is raised says where."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +98,13 @@ def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePictu
             raise drawn.failure
         return MadePicture(job, None, drawn.stopped, {}, drawn.continued, drawn.resumed_at)
     export = replace(order.export, bits=str(order.bits))
-    path = _save(
-        job, frame, partial(order.output) if drawn.stopped else order.output, export,
-        order.recipe(job),
-    )  # fmt: skip
+    stopped = drawn.stopped
+    path = partial(order.output) if stopped else order.output
+    path, unsaved = _save(order, job, frame, path, export)
+    drawn.failure = drawn.failure or unsaved
     figures = _figures(job, frame, path)
     if order.reel is not None and drawn.filmed:
-        figures["film"] = str(partial_film(order.reel) if drawn.stopped else order.reel)
+        figures["film"] = str(partial_film(order.reel) if stopped else order.reel)
     if drawn.failure is None:
         try:
             figures |= _explained(drawn, frame, path)
@@ -108,11 +112,11 @@ def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePictu
             drawn.failure = error
     failed = drawn.failure or drawn.film_failure
     if isinstance(failed, PareidoliaError):
-        kept = "the picture so far" if drawn.stopped else "the picture is finished"
+        kept = "the picture so far" if stopped else "the picture is finished"
         raise type(failed)(failed, f" ({kept}: {path})") from failed
     if failed is not None:
         raise failed
-    return MadePicture(job, frame, drawn.stopped, figures, drawn.continued, drawn.resumed_at)
+    return MadePicture(job, frame, stopped, figures, drawn.continued, drawn.resumed_at)
 
 
 class _Drawing:
@@ -272,11 +276,20 @@ def figure(output: Path) -> Path:
     return output.with_name(f"{output.stem}.figure{output.suffix}")
 
 
-def _save(job: Job, frame: Frame, path: Path, export: Export, recipe: dict[str, Any]) -> Path:
+def _save(
+    order: MakeRequest, job: Job, frame: Frame, path: Path, export: Export
+) -> tuple[Path, BadInput | None]:
+    """Write the picture; return where it is, and why it is not at `path`, if it is not."""
     content = job.inputs.content
     photo = content.path if isinstance(content, Picture) else None
-    picture = from_tensor(frame.picture, carried(job))
-    return export_picture(picture, path, export, recipe, photo)
+    picture, recipe = from_tensor(frame.picture, carried(job)), order.recipe(job)
+    try:
+        return export_picture(picture, path, export, recipe, photo), None
+    except BadInput as error:
+        elsewhere = rescue(picture, path, export, recipe, photo) if order.rescued else None
+        if elsewhere is None:
+            raise
+        return elsewhere, error
 
 
 def _figures(job: Job, frame: Frame, path: Path) -> dict[str, Any]:

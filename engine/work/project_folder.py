@@ -318,7 +318,7 @@ class ProjectFolder:
         text = json.dumps(to_values(project), indent=1).encode()
         if len(text) > MAX_BYTES:
             raise BadInput(f"the project would say more than {MAX_BYTES >> 20} MiB of its variants")
-        with replacing(self.path / "project.json") as file:
+        with self._writing(), replacing(self.path / "project.json") as file:
             file.write(text)
 
     def _part(self, part: str) -> Path:
@@ -344,15 +344,19 @@ class ProjectFolder:
                     (folder / f"{number}.jpg").unlink(missing_ok=True)
 
     @contextmanager
-    def _writing(self, part: str) -> Iterator[None]:
+    def _writing(self, part: str = "inputs") -> Iterator[None]:
+        """Say of the folder, and not of its files, which nobody has chosen, why it cannot be written."""
         try:
             if part != "inputs":  # it is made for the first of them
                 self._part(part).mkdir(exist_ok=True)
             yield
-        except OSError as error:
+        except (OSError, BadInput) as error:
+            cause = error.__cause__ if isinstance(error, BadInput) else error
+            if not isinstance(cause, OSError):
+                raise
             raise BadInput(
-                f"the project's folder {self.path} cannot be written ({_why(error)})"
-            ) from error
+                f"the project's folder {self.path} cannot be written ({_why(cause)})"
+            ) from cause
 
     @contextmanager
     def _reading(self, what: str) -> Iterator[None]:

@@ -1,8 +1,12 @@
 """Nothing that is read is written over; what cannot be delivered is refused; the rest is kept."""
 
+import errno
 import json
+import os
 import shutil
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ import pytest
 from engine.errors import BadInput
 from engine.image import open_picture, read_recipe
 from engine.techniques.deep_dream import DeepDream
-from tests.cli.conftest import SMALL, Program, noise, one_line
+from tests.cli.conftest import ROOT, SMALL, Program, environment, noise, one_line
 
 DREAM = ("deep-dream", "photo.png", *SMALL, "--quiet")
 
@@ -196,6 +200,72 @@ def test_a_map_is_kept_when_its_numbers_fail(
     failed = in_process(*ask, "--raw", "own/m.npz")
     assert (failed.returncode, one_line(failed)) == (2, "own/m.npz has no room")
     assert (made / "m.png").is_file()
+
+
+def gone(made: Path) -> None:
+    made.rename(made.with_name("unplugged"))
+
+
+def replaced(made: Path) -> None:
+    gone(made)
+    made.write_text("in the way")
+
+
+def full(_made: Path) -> None:
+    sync, calls = os.fsync, []
+
+    def full_at_first(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    os.fsync = full_at_first
+
+
+@pytest.mark.parametrize("befalls", [gone, replaced, full])
+def test_a_picture_whose_place_is_gone_or_full_is_written_elsewhere(
+    in_process: Program, made: Path, folder: Path, monkeypatch: pytest.MonkeyPatch,
+    befalls: Callable[[Path], None],
+) -> None:  # fmt: skip
+    from engine.job import frames_of
+
+    for left in (folder / "unplugged", folder / "home" / "rescued"):
+        shutil.rmtree(left, ignore_errors=True)
+    assert in_process(*DREAM, "-o", "whole.png").returncode == 0
+    sync = os.fsync
+
+    def befallen(*arguments: Any) -> Any:
+        for frame in frames_of(*arguments):
+            yield frame
+            if frame.iteration == 2:
+                befalls(made)
+
+    monkeypatch.setattr("engine.work.making.frames_of", befallen)
+    try:
+        failed = in_process(*DREAM, "-o", "own/z.png")
+    finally:
+        os.fsync = sync
+        if made.is_file():
+            made.unlink()
+    rescued = folder / "home" / "rescued" / "z.png"
+    assert failed.returncode == 2
+    said = one_line(failed)
+    assert said.startswith("own/z.png cannot be written")
+    assert said.endswith(f"(the picture is finished: {rescued})")
+    assert rescued.read_bytes() == (folder / "whole.png").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_a_full_disk_behind_standard_output_is_said(folder: Path) -> None:
+    with Path("/dev/full").open("wb") as nowhere:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "main.py"), "--help"], stdout=nowhere,
+            stderr=subprocess.PIPE, env=environment(folder / "home"), text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("pareidolia: what there is to print cannot be written (")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_what_a_broken_run_has_of_a_film_is_kept(
