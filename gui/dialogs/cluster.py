@@ -47,8 +47,9 @@ def keep_address(where: SchedulerAddress | None) -> None:
         file = None if where is None else getattr(where, name)
         values[name] = "" if file is None else str(file)
     values["insecure"] = "yes" if where is not None and where.insecure else ""
+    kept = window_settings()  # one for all: each writes the file when it goes
     for name, text in values.items():
-        window_settings().setValue(f"{KEY}/{name}", text)
+        kept.setValue(f"{KEY}/{name}", text)
 
 
 def _kept(name: str) -> str:

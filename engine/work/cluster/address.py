@@ -142,5 +142,6 @@ def quiet_dask() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import distributed  # noqa: F401  (sets its loggers up)
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):  # distributed.client has a level of its own
+        if name.partition(".")[0] in _NOISY:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
