@@ -36,6 +36,7 @@ from gui.run.controller import State
 from gui.studio import SAMPLES
 from tests.benchmarks.inputs import ROOT, data_file
 from tests.benchmarks.opened import closed, opened, spin
+from tests.benchmarks.stretches import LONGEST, Stretches
 from tests.benchmarks.table import Absent, Row, at_most, render, write_json
 from tests.benchmarks.window import Lateness
 
@@ -64,6 +65,8 @@ class Sample:
     late: float
     """How late the window's thread was in this round at worst, in seconds."""
     late_p99: float
+    work: float
+    """How long the window's thread computed at a time at most, in ms: that is the window's own part."""
     load: float
     """Programs that wanted a core, on average of a minute: with more than there are, all are late."""
 
@@ -176,7 +179,7 @@ class Soak:
 
     def round(self) -> Sample:
         """Do everything once, in another order each time; return what is held afterwards."""
-        late = Lateness()
+        late, stretches = Lateness(), Stretches()
         acts: list[Callable[[], None]] = [
             self.run, self.stopped, self.technique, self.network, self.undo, self.export, self.maps,
             self.queue,
@@ -185,10 +188,10 @@ class Soak:
         for act in acts:
             act()
             self.done[act.__name__] = self.done.get(act.__name__, 0) + 1
-        latenesses = late.stop()
-        return self.sample(latenesses)
+        latenesses, work = late.stop(), stretches.longest()
+        return self.sample(latenesses, work)
 
-    def sample(self, latenesses: Sequence[float]) -> Sample:
+    def sample(self, latenesses: Sequence[float], work: float) -> Sample:
         """Note what is held, after what nobody refers to has gone."""
         app = QApplication.instance()
         assert app is not None
@@ -204,6 +207,7 @@ class Soak:
             files,
             latenesses[-1],
             latenesses[int(0.99 * (len(latenesses) - 1))],
+            work,
             os.getloadavg()[0],
         )
 
@@ -228,6 +232,9 @@ def rows(samples: Sequence[Sample]) -> list[Row]:
         Row("lateness, second half less first", grown("late_p99"), target=at_most(0.005),
             note=f"p99 of the last round {later[-1].late_p99:.4f} s, load {later[-1].load:.1f}"),
         Row("lateness, worst of all rounds", max(s.late for s in later), target=at_most(0.100)),
+        Row("longest work of the window's thread", max(s.work for s in later), unit="ms",
+            target=at_most(LONGEST),
+            note=f"median of the rounds {statistics.median(s.work for s in later):.0f}"),
     ]  # fmt: skip
 
 

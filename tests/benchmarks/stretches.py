@@ -47,6 +47,11 @@ class Stretches(QObject):
         self.found.append((now - self._last) * 1000)
         self._last = now
 
+    def longest(self) -> float:
+        """End, and return the longest."""
+        self._timer.stop()
+        return max(self.found, default=0.0)
+
     def row(self, what: str) -> Row:
         """Wait for what still follows; return the longest."""
         live(QUIET)
