@@ -5,9 +5,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import BadInput, WeightsMissing
+from engine.errors import BadInput, Mention, WeightsMissing
+from engine.networks.style_cards import style_cards
 from engine.networks.weights import folders
-from engine.settings import WEIGHT_FILES, names_file, parse_weighted
+from engine.settings import WEIGHT_FILES, Setting, names_file, parse_weighted
 
 if TYPE_CHECKING:
     import torch
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
 
 SHIPPED = "any_style"
 """The network for any style that is taken where none is named."""
-SOURCE = (
-    "train one with `python -m engine.training.any_style`, or give the file of one (PyTorch's "
-    "fast_neural_style, for example) as the style network"
-)
 
 
 def parse_networks(text: str) -> list[tuple[str, float]]:
@@ -43,9 +40,28 @@ def find_style_network(name: str) -> Path:
     for candidate in _candidates(name):
         if candidate.is_file():
             return candidate
-    if name == SHIPPED:
-        raise WeightsMissing(f"no network for any style is installed: {SOURCE}")
-    raise WeightsMissing(f"there is no style network called {name}: {SOURCE}")
+    raise WeightsMissing(*_missing(name))
+
+
+def _missing(name: str) -> Iterator[str | Mention]:
+    """Yield the parts of a sentence about a network that is not here."""
+    said = "no network for any painting is installed" if name == SHIPPED else (
+        f"there is no style network called {name}"
+    )  # fmt: skip
+    known = [card.name for card in style_cards() if name != SHIPPED or card.kind == "any"]
+    yield said
+    if known:
+        yield from ("; there are ", ", ".join(known), ": ", _named(known[0]))
+        return
+    yield ": train one with `python -m engine.training.any_style`, or import one of another program ("
+    yield "AdaIN's, Magenta's, PyTorch's fast_neural_style) and name it: "
+    yield _named("FILE")
+
+
+def _named(value: str) -> Mention:
+    return Mention(
+        "style_network", Setting("style_network", "text", "", "Style network", ""), value
+    )
 
 
 def _candidates(name: str) -> Iterator[Path]:

@@ -123,7 +123,9 @@ def main() -> None:
             for photo, painting, before, after, distance in rows:
                 print(f"  {photo:16} {painting:24} photo {before:.2f}, painted {after:.2f}, "
                       f"CFSD {distance:.3f}")  # fmt: skip
-            before, after, distance = (median(row[k] for row in rows) for k in (2, 3, 4))
+            before, after, distance = map(
+                median, list(zip(*(row[2:] for row in rows), strict=True))
+            )
             print(f"  median: photo {before:.2f}, painted {after:.2f}, CFSD {distance:.3f}")
 
 

@@ -12,6 +12,7 @@ from engine import settings
 from engine.errors import BadInput, PareidoliaError, WeightsMissing
 from engine.job import Job
 from engine.networks import catalogue
+from engine.networks.style_cards import style_cards
 from engine.task import Technique
 from gui.background import Background, BackgroundTask
 from gui.flow.canvas_content import CanvasContent
@@ -105,11 +106,15 @@ class LayersFlow(QObject):
     def list_networks(self) -> None:
         """Offer what is on this machine; reading folders happens in the background."""
         self.background.submit(networks_here, self._on_names)
+        self.background.submit(style_networks_here, self._on_style_networks)
 
     def _on_names(self, names: list[str]) -> None:
         self.names = names
         self._fill_box()
         self.choices.emit({"network": names})
+
+    def _on_style_networks(self, names: list[str]) -> None:
+        self.choices.emit({"style network": names})
 
     def _fill_box(self) -> None:
         names = list(self.names)
@@ -322,6 +327,11 @@ def networks_here() -> list[str]:
         name for name in catalogue.names()
         if catalogue.state(name) in ("shipped", "imported", "here")
     ]  # fmt: skip
+
+
+def style_networks_here() -> list[str]:
+    """Return the style networks on this machine."""
+    return [card.name for card in style_cards()]
 
 
 def numbers(text: str) -> tuple[int, ...]:

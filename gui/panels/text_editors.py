@@ -67,6 +67,7 @@ class PickEditor(TextEditor):
     def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
         super().__init__(setting, parent)
         words = {"class": self.tr("a name or number"), "network": self.tr("none")}
+        words["style network"] = self.tr("the shipped one, or a file")
         self.box.setPlaceholderText(words.get(setting.picks, self.tr("auto")))
         self._completer = QCompleter(self)
         self._completer.setFilterMode(Qt.MatchFlag.MatchContains)

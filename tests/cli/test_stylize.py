@@ -1,0 +1,91 @@
+"""`stylize`: a folder of photos, a sheet of paintings, render, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from cli.commands import run
+from engine.errors import PareidoliaError
+from engine.stylization.any_style import AnyStyle
+from engine.stylization.any_style_file import AnyStyleCard, write_any_style
+from tests.cli.conftest import noise
+
+TINY = Path(__file__).parents[1] / "recipes" / "tiny_style.safetensors"
+USUAL = ("--size", "40", "--quiet", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("stylize")
+    for where, names in (("photos", "ab"), ("paintings", "xyz")):
+        (made / where).mkdir()
+        for i, name in enumerate(names):
+            noise(30, 40, 3, i).save(made / where / f"{name}.png")
+    torch.manual_seed(0)
+    write_any_style(AnyStyle(), made / "any.safetensors", AnyStyleCard())
+    return made
+
+
+@pytest.fixture(autouse=True)
+def own_home(home: Path) -> None:
+    """Nothing of a person's folder."""
+
+
+def call(*arguments: object) -> int:
+    return run([str(argument) for argument in arguments])
+
+
+def test_a_picture_is_rendered_again(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    wanted = ("stylize", folder / "photos" / "a.png", "--style", f"{folder}/paintings/x.png:2")
+    more = (
+        "--style",
+        folder / "paintings" / "y.png",
+        "--style-network",
+        folder / "any.safetensors",
+    )
+    assert call(*wanted, *more, *USUAL, "--json", "-o", folder / "one.png") == 0
+    figures = json.loads(capfd.readouterr().out)
+    assert figures["iterations"] == 1
+    assert figures["output"] == str(folder / "one.png")
+    assert call("render", folder / "one.png", "-o", folder / "again.png", "--quiet") == 0
+    assert (folder / "again.png").read_bytes() == (folder / "one.png").read_bytes()
+
+
+@pytest.mark.slow  # a folder's pictures are made by a process of their own
+def test_several_networks_and_a_folder_of_photos(folder: Path) -> None:
+    networks = ("--style-network", f"{TINY}:2", "--style-network", TINY)
+    assert call("stylize", folder / "photos", *networks, *USUAL, "-o", folder / "out") == 0
+    assert sorted(p.name for p in (folder / "out").glob("*.png")) == ["a.png", "b.png"]
+    with Image.open(folder / "out" / "b.png") as image:
+        assert image.size == (40, 30)
+
+
+def test_a_sheet_of_all_paintings(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    wanted = ("stylize", folder / "photos" / "a.png", "--styles", folder / "paintings", "--sheet")
+    more = ("--style-network", folder / "any.safetensors", "--json", "-o", folder / "sheet.png")
+    assert call(*wanted, *more, *USUAL) == 0
+    assert json.loads(capfd.readouterr().out)["paintings"] == 3
+    with Image.open(folder / "sheet.png") as image:
+        assert image.width >= 2 * 40 and image.height >= 2 * 30
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["a.png", "--sheet"], "--styles FOLDER and --sheet go together"),
+        (["a.png", "--styles", ".", "--sheet", "--style", "b.png"], "leave out --style"),
+        (["a.png", "--styles", "a.png", "--sheet"], "must be a folder of paintings"),
+        ([".", "--styles", ".", "--sheet"], "--sheet takes one photo"),
+        (["a.png", "--style-network", "nothing"], "no style network called nothing"),
+    ],
+)
+def test_what_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str
+) -> None:
+    monkeypatch.chdir(folder / "photos")
+    with pytest.raises(PareidoliaError, match=words) as found:
+        call("stylize", *options, "--quiet", "-o", "x.png")
+    assert found.value.exit_code in (2, 3)

@@ -1,0 +1,198 @@
+"""Stylization in one pass: small first, then whole; recipes, mixtures, colours, what is remembered."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import engine
+from engine.errors import BadInput, Mention, WeightsMissing
+from engine.image import Picture, from_tensor
+from engine.job import Inputs, Job, run
+from engine.networks.loading import load_network
+from engine.networks.network import Network
+from engine.stylization.any_style import AnyStyle
+from engine.stylization.any_style_file import AnyStyleCard, write_any_style
+from engine.stylization.finding import find_style_network, load_style_network
+from engine.stylization.stylize import stylize
+from engine.techniques.stylize import Stylize
+
+TINY = Path(__file__).parents[2] / "recipes" / "tiny_style.safetensors"
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def picture(height: int, width: int, seed: int = 0) -> Picture:
+    return from_tensor(random(3, height, width, seed=seed))
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return load_network("slim_vgg")
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a network for any style, with all of its parts at work."""
+    path = tmp_path_factory.mktemp("networks") / "mine.safetensors"
+    torch.manual_seed(1)
+    made = AnyStyle()
+    for part in (made.detail, made.affine):
+        torch.nn.init.normal_(part.weight, std=0.05)
+    write_any_style(made, path, AnyStyleCard())
+    return path
+
+
+def last(technique: Stylize, network: Network, size: int = 48, **inputs: object) -> Tensor:
+    given = {"content": picture(40, 60), "styles": ((picture(50, 30, 1), 1.0),), **inputs}
+    job = Job(technique, Inputs(**given), size=size, device="cpu", precision="fp32")  # type: ignore[arg-type]
+    *_, frame = run(job, network)
+    return frame.picture
+
+
+def test_a_large_picture_is_painted_small_first(network: Network, monkeypatch) -> None:
+    monkeypatch.setattr("engine.techniques.stylize.steps.LARGE", 32 * 32)
+    monkeypatch.setattr("engine.techniques.stylize.steps.SMALL", 24)
+    technique = Stylize(style_network=str(TINY), iterations=2)
+    job = Job(technique, Inputs(picture(40, 60)), size=60, device="cpu", precision="fp32")
+    frames = []
+    for frame in run(job, network):
+        frames.append((frame.iteration, frame.total, frame.stage, tuple(frame.picture.shape)))
+    assert frames == [
+        (1, 3, "24 x 16", (3, 16, 24)),
+        (2, 3, "60 x 40", (3, 40, 60)),
+        (3, 3, "60 x 40", (3, 40, 60)),
+    ]
+
+
+def test_more_passes_paint_the_result_again(network: Network) -> None:
+    once = last(Stylize(style_network=str(TINY)), network)
+    twice = last(Stylize(style_network=str(TINY), iterations=2), network)
+    again = stylize(once, network=TINY)[0]
+    assert (again - twice).abs().max() < 1e-5
+    assert (once - twice).abs().mean() > 1e-3
+
+
+def test_strength_0_is_the_photo(network: Network, untrained: Path) -> None:
+    for path in (TINY, untrained):
+        made = last(Stylize(style_network=str(path), style_strength=0.0), network)
+        content = engine.stylize(picture(40, 60), [], TINY, 0.0, size=48)[0]
+        assert (made - content).abs().max() < 1e-6
+
+
+def test_networks_are_mixed_by_weight(network: Network, untrained: Path) -> None:
+    one = last(Stylize(style_network=str(TINY)), network)
+    other = last(Stylize(style_network=str(untrained)), network)
+    both = last(Stylize(style_network=f"{TINY}:3, {untrained}"), network)
+    torch.testing.assert_close(both, 0.75 * one + 0.25 * other, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("colour", ["luminance", "match", "luminance-after"])
+def test_the_photos_colours_are_kept(network: Network, untrained: Path, colour: str) -> None:
+    gray = random(1, 32, 48).expand(3, -1, -1)
+    for path in (TINY, untrained):
+        technique = Stylize(style_network=str(path), colour=colour)
+        made = last(technique, network, content=from_tensor(gray))
+        assert (made.amax(0) - made.amin(0)).max() < 0.02, "a gray photo stays gray"
+
+
+def test_the_recipe_names_the_file_and_gives_the_same(
+    network: Network, untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray((random(20, 30, 3) * 255).byte().numpy()).save(tmp_path / "photo.png")
+    monkeypatch.chdir(untrained.parent)
+    technique = Stylize(style_network=f"{untrained.name}:2")
+    photo = tmp_path / "photo.png"
+    job = Job(technique, Inputs(photo, ((photo, 1.0),)), size=30, device="cpu", precision="fp32")
+    recipe = json.loads(json.dumps(job.recipe()))
+    assert recipe["settings"]["style_network"] == f"{untrained}:2.0"
+    monkeypatch.chdir(tmp_path)
+    *_, frame = run(Job.from_recipe(recipe), network)
+    first = frame.picture
+    *_, frame = run(Job.from_recipe(recipe), network)
+    assert torch.equal(first, frame.picture)
+    recipe["settings"]["style_network"] = "//elsewhere/share/mine.pth"
+    with pytest.raises(BadInput, match="another machine"):
+        Job.from_recipe(recipe)
+
+
+def test_a_painting_is_looked_at_once(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    encode = AnyStyle.encode
+
+    def counting(self: AnyStyle, painting: Tensor) -> Tensor:
+        seen.append(tuple(painting.shape))
+        return encode(self, painting)
+
+    monkeypatch.setattr(AnyStyle, "encode", counting)
+    painting = random(3, 40, 20, seed=9)
+    for seed in (1, 2):
+        engine.stylize(random(3, 16, 24, seed=seed), [(painting, 1.0)], untrained)
+    assert seen == [(1, 3, 24, 12)]
+    engine.stylize(random(3, 16, 24), [(painting, 1.0)], untrained, stroke_size=0.5)
+    assert seen[1:] == [(1, 3, 12, 8)]
+    engine.stylize(random(3, 16, 24), [(painting, 1.0)], untrained, colours="match")
+    assert len(seen) == 3, "the painting has the photo's colours"
+
+
+def test_several_photos_at_once_and_weights(untrained: Path) -> None:
+    photos, styles = random(2, 3, 16, 24), [(random(3, 20, 20, seed=s), 1.0) for s in (1, 2)]
+    made = engine.stylize(photos, styles, untrained)
+    assert made.shape == (2, 3, 16, 24)
+    assert made.min() >= 0 and made.max() <= 1
+    one = engine.stylize(photos[1], styles, untrained)
+    torch.testing.assert_close(made[1:], one)
+    scaled = engine.stylize(photos[1], [(p, 5 * w) for p, w in styles], untrained)
+    torch.testing.assert_close(scaled, one, atol=1e-5, rtol=1e-4)
+
+
+def test_what_cannot_be_is_said(network: Network, untrained: Path, home: Path) -> None:
+    photo = random(3, 16, 16)
+    with pytest.raises(BadInput, match=r"strength is 2; it must be 0 to 1"):
+        engine.stylize(photo, strength=2)
+    with pytest.raises(BadInput, match="there are style, luminance"):
+        engine.stylize(photo, colours="mauve")
+    with pytest.raises(BadInput, match="knows only its own style"):
+        engine.stylize(photo, [(photo, 1.0)], TINY)
+    with pytest.raises(BadInput, match="needs a painting"):
+        engine.stylize(photo, [], untrained)
+    with pytest.raises(BadInput, match="above 0"):
+        engine.stylize(photo, [(photo, 0.0)], untrained)
+    with pytest.raises(BadInput, match="give styles="):
+        last(Stylize(style_network=str(untrained)), network, styles=())
+    with pytest.raises(BadInput, match="names 7, which the network does not have"):
+        last(Stylize(style_network=str(TINY), network_style="7"), network)
+    with pytest.raises(BadInput, match="styles of their own; this one takes a painting"):
+        last(Stylize(style_network=str(untrained), network_style="0"), network)
+    with pytest.raises(WeightsMissing, match="no style network called nothing") as missing:
+        find_style_network("nothing")
+    assert any(isinstance(part, Mention) for part in missing.value.parts)
+    with pytest.raises(BadInput, match="there is no such style network"):
+        find_style_network("nothing.pth")
+
+
+def test_a_network_is_known_by_its_name(untrained: Path, home: Path) -> None:
+    home.mkdir(parents=True)
+    (home / "sketch.safetensors").write_bytes(untrained.read_bytes())
+    assert find_style_network("sketch") == home / "sketch.safetensors"
+    assert load_style_network("sketch") is load_style_network("sketch")
+    with pytest.raises(WeightsMissing, match="there are sketch: style_network=sketch"):
+        find_style_network("other")
+
+
+def test_a_real_network_of_another_program(data_folder: Path, network: Network) -> None:
+    """Its stripes of lead are darker and its glass brighter than the photo."""
+    technique = Stylize(style_network=str(data_folder / "weights" / "style_mosaic.pth"))
+    content = data_folder / "images" / "photos" / "flowers.jpg"
+    job = Job(technique, Inputs(content), size=128, device="cpu", precision="fp32")
+    *_, frame = run(job, network)
+    made = frame.picture
+    photo = engine.stylize(content, [], TINY, 0.0, size=128)[0]
+    assert made.shape == photo.shape
+    steps = [x.diff(dim=2).abs().mean() for x in (made, photo)]
+    assert steps[0] > 1.2 * steps[1]
