@@ -34,6 +34,14 @@ def read_lua(path: Path) -> StyleNetwork | Half:
     Raises `BadInput` for damaged files, and for layers that style networks do not have.
     """
     content = read_torch7(path)
+    try:
+        return _network(content, path)
+    except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
+        # A loop of layers is a RecursionError, which is a RuntimeError.
+        raise BadInput(f"{path} holds a network of Lua Torch that contradicts itself") from error
+
+
+def _network(content: Any, path: Path) -> StyleNetwork | Half:
     checkpoint = content if isinstance(content, dict) else {}
     model = checkpoint.get("model", content)
     network = next((o for o in inside(model) if o.layer == "Sequential"), None)
@@ -54,11 +62,8 @@ def read_lua(path: Path) -> StyleNetwork | Half:
         "a network for one style from fast-neural-style (Lua Torch)",
         LICENCE,
     )
-    try:
-        with torch.no_grad():
-            given = made.layers(torch.zeros(1, 3, SIDE, SIDE), torch.zeros(1, 0)).shape
-    except (RuntimeError, IndexError) as error:
-        raise BadInput(f"{path} holds a network whose layers do not fit together") from error
+    with torch.no_grad():
+        given = made.layers(torch.zeros(1, 3, SIDE, SIDE), torch.zeros(1, 0)).shape
     if given[1] != 3 or min(given[2:]) < SIDE:
         sizes = " x ".join(str(n) for n in given[1:])
         raise BadInput(

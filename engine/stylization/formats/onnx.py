@@ -5,6 +5,7 @@ The graphs themselves have a fixed size, or compute with integers; without them 
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,26 +85,27 @@ def read_graph(path: Path) -> Graph:
         raise NotPainting(error) from error
     try:
         made = simplified(model, weights)
+        layers = []
+        for node in made.nodes:
+            names = [name for name in node.input[1:] if name in made.constants]
+            if node.op_type in ("Conv", "InstanceNormalization") and names:
+                numbers = tuple(_tensor(made.constants[name]) for name in names)
+                stride = int(attributes(node).get("strides", [1])[0])
+                name = names[0].removesuffix("_dequant")
+                layers.append(Layer(node.op_type, name, numbers, stride))
+        constants = {
+            n: _tensor(a) for n, a in made.constants.items() if a.dtype.kind == "f" and a.ndim
+        }
     except UnsupportedLayer as error:
         raise NotPainting(f"{path} is an ONNX network with {error}; it cannot be used") from error
     except (KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError) as error:
         raise NotPainting(f"{path} is an ONNX network that contradicts itself: {error}") from error
-
-    def tensor(name: str) -> Tensor:
-        return torch.from_numpy(made.constants[name].astype("f4"))
-
-    layers = []
-    for node in made.nodes:
-        constant = [name for name in node.input[1:] if name in made.constants]
-        if node.op_type in ("Conv", "InstanceNormalization") and constant:
-            stride = attributes(node).get("strides", [1])[0]
-            numbers = tuple(tensor(name) for name in constant)
-            layers.append(
-                Layer(node.op_type, constant[0].removesuffix("_dequant"), numbers, stride)
-            )
-    constants = {n: tensor(n) for n, a in made.constants.items() if a.dtype.kind == "f" and a.ndim}
     kinds = tuple(node.op_type for node in made.nodes)
     return Graph(tuple(layers), constants, kinds, made.quantized > 0)
+
+
+def _tensor(array: Any) -> Tensor:
+    return torch.from_numpy(array.astype("f4"))
 
 
 def _one_style(graph: Graph, path: Path) -> StyleNetwork | None:

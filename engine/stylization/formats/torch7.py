@@ -211,8 +211,11 @@ class _Reader:
 
 def inside(value: Any) -> Iterator[Described]:
     """Yield the objects in a value, from outside to inside: in tables, but not in other objects."""
-    if isinstance(value, Described):
-        yield value
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from inside(one)
+    waiting, seen = [value], set()
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, Described):
+            yield one
+        elif isinstance(one, dict) and id(one) not in seen:
+            seen.add(id(one))  # a table may hold itself
+            waiting += one.values()

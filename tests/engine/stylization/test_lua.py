@@ -195,6 +195,16 @@ def test_damaged_and_other_files(tmp_path: Path) -> None:
     (tmp_path / "strange.t7").write_bytes(written(strange))
     with pytest.raises(BadInput, match=r"nn\.SpatialSoftMax"):
         open_style_network(tmp_path / "strange.t7")
+    wrong = convolution(3, 3, 3, pad=1)
+    wrong.fields["nInputPlane"] = 7
+    (tmp_path / "wrong.t7").write_bytes(written(sequential(wrong, wrong)))
+    with pytest.raises(BadInput, match="contradicts itself"):
+        open_style_network(tmp_path / "wrong.t7")
+    loop: dict[Any, Any] = {}
+    loop["loop"] = loop
+    (tmp_path / "loop.t7").write_bytes(written(loop))
+    with pytest.raises(BadInput, match="holds no network"):
+        open_style_network(tmp_path / "loop.t7")
     (tmp_path / "small.t7").write_bytes(written(sequential(convolution(3, 3, 3))))
     with pytest.raises(BadInput, match="of 3 x 64 x 64 pixels it makes 3 x 62 x 62"):
         open_style_network(tmp_path / "small.t7")
