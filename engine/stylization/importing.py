@@ -2,13 +2,16 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
+from engine import files
 from engine.errors import BadInput, Mention, Remedy
-from engine.networks import catalogue, weights
+from engine.networks import catalogue, checksums, weights
 from engine.networks.card import Card
 from engine.networks.importing import import_file
 from engine.networks.style_cards import DESCRIPTIONS, StyleCard, read_style_card, style_card
+from engine.stylization.network import StyleNetwork
 from engine.stylization.opening import NoStyleNetwork, open_style_network
 from engine.stylization.painter import Painter
 from engine.stylization.painter_file import plain, write_painter
@@ -31,14 +34,13 @@ def import_style_network(path: str | os.PathLike[str], name: str | None = None) 
         if path.is_dir():
             raise
         return None
-    if not isinstance(network, Painter):
-        return None
     name = name or _usual_name(path)
     _check(name)
     folder = weights.user_folder()
     target = folder / f"{name}.safetensors"
-    if target.exists() and (known := read_style_card(target)) is not None:
-        if known.found == network.found and _same(network, target):
+    own = read_style_card(path) is not None
+    if (known := read_style_card(target)) is not None:
+        if _same_file(path, target) if own else _same(network, target):
             return known
         raise BadInput(
             f"another style network is already called {name}; choose a name with ",
@@ -48,12 +50,14 @@ def import_style_network(path: str | os.PathLike[str], name: str | None = None) 
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if own:  # of this program, with whatever else it says of itself
+            with files.replacing(target) as out, path.open("rb") as source:
+                shutil.copyfileobj(source, out, 1 << 20)
+        elif isinstance(network, Painter):
+            write_painter(network, target)
     except OSError as error:
         raise BadInput(f"{path} cannot be imported: {error.strerror}") from error
-    write_painter(network, target)
-    card = read_style_card(target)
-    assert card is not None  # it was written a moment ago
-    return card
+    return read_style_card(target)
 
 
 def import_network(path: str | os.PathLike[str], name: str | None = None) -> Card | StyleCard:
@@ -83,10 +87,16 @@ def _usual_name(path: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:100] or "style"
 
 
-def _same(network: Painter, target: Path) -> bool:
+def _same_file(path: Path, target: Path) -> bool:
+    return checksums.sha256(path) == checksums.sha256(target)
+
+
+def _same(network: StyleNetwork, target: Path) -> bool:
     """Tell whether a file holds this very network."""
     kept = open_style_network(target)
-    if not isinstance(kept, Painter) or plain(kept.plan) != plain(network.plan):
+    if not (isinstance(kept, Painter) and isinstance(network, Painter)):
+        return False
+    if kept.found != network.found or plain(kept.plan) != plain(network.plan):
         return False
     new, old = network.state_dict(), kept.state_dict()
     return new.keys() == old.keys() and all(new[n].equal(old[n]) for n in new)

@@ -14,7 +14,7 @@ from engine.errors import PareidoliaError
 from engine.networks import weights
 from engine.networks.card import Card
 from engine.networks.importing import Verified, remove, verify
-from engine.networks.style_cards import DESCRIPTIONS, SUFFIXES, StyleCard
+from engine.networks.style_cards import DESCRIPTIONS, SUFFIXES, StyleCard, remove_style_network
 from gui.background import Background, BackgroundTask
 from gui.dialogs.file_dialogs import last_folder, remember_folder
 from gui.dialogs.network_status import NetworkStatus, mib
@@ -111,6 +111,7 @@ class NetworkActions(QObject):
         if isinstance(card, StyleCard):
             text = self.tr("Imported as the style network {0}: {1}")
             self.said.emit(text.format(card.name, card.found))
+            self.imported.emit(card.name)
             return
         text = self.tr("Imported as {0}: {1}, {2}")
         self.said.emit(text.format(card.name, card.title, card.notes))
@@ -131,7 +132,7 @@ class NetworkActions(QObject):
 
     def _remove(self, name: str) -> None:
         text = self.tr("Removing {0}…").format(name)
-        self._work(text, functools.partial(remove, name), self._removed)
+        self._work(text, functools.partial(_remove, name), self._removed)
 
     def _removed(self, files: list[Path]) -> None:
         names = ", ".join(path.name for path in files)
@@ -171,6 +172,10 @@ def _kept(path: str, name: str | None) -> Card | StyleCard:
     from engine.stylization.importing import import_network  # with PyTorch, which takes long
 
     return import_network(path, name)
+
+
+def _remove(name: str) -> list[Path]:
+    return remove_style_network(name) or remove(name)
 
 
 def _suggestion(path: Path) -> str:

@@ -44,7 +44,7 @@ class NetworkDetails(QTextBrowser):
         return "".join(lines)
 
     def _card(self, facts: NetworkStatus) -> list[tuple[str, str]]:
-        card = facts.card
+        card, size = facts.card, self.tr("{0} × {0} pixels")
         if card is None:
             return []
         return [
@@ -52,7 +52,7 @@ class NetworkDetails(QTextBrowser):
             (self.tr("Licence"), card.licence),
             (self.tr("Size"), mib(facts.size) if facts.size else ""),
             (self.tr("Classes"), str(len(card.classes)) if card.classes else ""),
-            (self.tr("Made for"), self.tr("{0} × {0} pixels").format(card.input_size)),
+            (self.tr("Made for"), "" if facts.paints else size.format(card.input_size)),
             (self.tr("Suggested layers"), ", ".join(card.layers)),
             (self.tr("Notes"), card.notes),
             (self.tr("Address"), card.url),

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from PySide6.QtCore import QCoreApplication
+
 from engine.errors import PareidoliaError
 from engine.networks import catalogue, weights
 from engine.networks.card import Card
+from engine.networks.style_cards import StyleCard, style_cards
 from gui.wording import worded
 
 MIB = 2**20
@@ -30,6 +33,8 @@ class NetworkStatus:
     """Whether the user's own folder holds it."""
     problem: str = ""
     """Why nothing can be said about it."""
+    paints: bool = False
+    """Whether it is a style network: no technique can run it in place of one that judges pictures."""
 
     @property
     def usable(self) -> bool:
@@ -51,7 +56,22 @@ def known() -> list[NetworkStatus]:
             found.append(NetworkStatus(name, card, size=card.bytes))
         except PareidoliaError as error:
             found.append(NetworkStatus(name, problem=worded(error)))
-    return found
+    return found + [_style(card) for card in style_cards()]
+
+
+def _style(style: StyleCard) -> NetworkStatus:
+    """Return a style network, which is always on this machine."""
+    title = QCoreApplication.translate("Networks", "Style network: {0}").format(style.paints)
+    card = Card(
+        style.name, title, "style network", licence=style.licence, notes=style.found,
+        bytes=style.bytes, file=style.path.name,
+    )  # fmt: skip
+    folder = style.path.parent
+    own = folder == weights.user_folder()
+    state = "shipped" if folder == weights.SHIPPED else "imported" if own else "here"
+    return NetworkStatus(
+        style.name, card, state, style.path, style.bytes, removable=own, paints=True
+    )
 
 
 def look() -> list[NetworkStatus]:
@@ -60,6 +80,8 @@ def look() -> list[NetworkStatus]:
 
 
 def _look(facts: NetworkStatus) -> NetworkStatus:
+    if facts.paints:
+        return facts
     if facts.card is None:
         file = catalogue.card_file(facts.name)
         own = file is not None and file.parent == weights.user_folder()

@@ -171,7 +171,7 @@ class NetworksDialog(QDialog):
         active = bool(row and row.transfer and row.transfer.stage is not DownloadState.PAUSED)
         wanted = bool(facts.state) and (not facts.usable or bool(row and row.damage))
         ui.details.show_row(row)
-        ui.use.setEnabled(facts.usable)
+        ui.use.setEnabled(facts.usable and not facts.paints)
         ui.download.setEnabled(bool(facts.url) and wanted and not active)
         ui.remove.setEnabled(facts.removable and not working and not active)
         ui.import_.setEnabled(not working)
@@ -186,7 +186,7 @@ class NetworksDialog(QDialog):
     @Slot()
     def _on_use(self) -> None:
         row = self._row()
-        if row and row.facts.usable:
+        if row and row.facts.usable and not row.facts.paints:
             self.chosen.emit(row.facts.name)
             self.accept()
 

@@ -30,6 +30,7 @@ from gui.dialogs.network_downloads import Downloads
 from gui.dialogs.network_status import NetworkStatus
 from gui.dialogs.network_table import SORT_ROLE, NetworkTable, Row
 from gui.dialogs.networks import NetworksDialog
+from tests.engine.stylization.test_johnson import weights as style_weights
 
 CONTENT = hashlib.shake_256(b"weights").digest(3_000_000)
 HALF = 1_300_000
@@ -445,6 +446,24 @@ def test_import(qtbot, dialog, slim, home):
     assert column(dialog, 4)[-1] == "3"
     assert files(home) == ["my_birds.json", "my_birds.safetensors"]
     assert button(dialog, "useButton").isEnabled()
+
+
+def test_a_style_network_is_imported_shown_and_removed(qtbot, dialog, tmp_path, home):
+    path = tmp_path / "udnie.model"
+    torch.save(style_weights(), path)
+    with qtbot.waitSignal(dialog.changed):
+        import_through_dialogs(qtbot, dialog, path)
+    assert "Imported as the style network udnie: a network for one style" in status(dialog)
+    qtbot.waitUntil(lambda: dialog.selected == "udnie")
+    assert state(dialog, "udnie") == "imported"
+    details = child(dialog, QTextBrowser, "networkDetails").toPlainText()
+    assert "Style network: one style" in details and "RGB from 0 to 255" in details
+    assert "Made for" not in details
+    assert not button(dialog, "useButton").isEnabled()  # it judges no picture
+    press(qtbot, dialog, "removeButton")
+    answer(qtbot, dialog, "Remove")
+    qtbot.waitUntil(lambda: "Removed udnie.safetensors" in status(dialog))
+    assert files(home) == []
 
 
 def test_import_of_something_else_is_a_sentence(qtbot, dialog, tmp_path, home):

@@ -56,6 +56,17 @@ def test_every_plan_survives_its_file(home: Path, tmp_path: Path, cat: Tensor) -
         assert torch.equal(before(cat, before.style()), after(cat, after.style()))
 
 
+def test_files_of_this_program_are_copied_as_they_are(home: Path, tmp_path: Path) -> None:
+    network = open_style_network(imported("one.pth", tmp_path))
+    assert isinstance(network, Painter)
+    path = tmp_path / "shared.safetensors"
+    write_painter(network, path, {"judge": "slim_vgg"})
+    card = import_style_network(path, "mine")
+    assert card is not None and (card.name, card.kind) == ("mine", "single")
+    assert card.path.read_bytes() == path.read_bytes()
+    assert import_style_network(path, "mine") == card
+
+
 def test_names_that_are_taken(home: Path, tmp_path: Path) -> None:
     path = imported("udnie.pth", tmp_path)
     import_style_network(path)
