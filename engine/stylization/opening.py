@@ -23,6 +23,10 @@ KNOWN = (
 )
 MOST_FILES = 200
 """That are looked at for the other half of a network."""
+LARGEST_HALF = 256 << 20
+"""Bytes; AdaIN's whole VGG has 80 million."""
+OTHERS = (".caffemodel", ".h5", ".hdf5", ".keras", ".pt2")
+"""Files that no style network comes in."""
 
 
 class NoStyleNetwork(BadInput):
@@ -63,6 +67,8 @@ def _look(path: Path) -> StyleNetwork | Half:
             return read_onnx(path)
         except NotPainting as error:
             raise NoStyleNetwork(error) from error
+    if path.suffix.lower() in OTHERS:
+        raise NoStyleNetwork(f"{path} holds no style network of a known kind; known are {KNOWN}")
     if is_torch7(path):
         return read_lua(path)
     try:
@@ -100,8 +106,7 @@ def _halves(folder: Path, besides: Path | None = None) -> Iterator[Half]:
     except OSError:
         return
     for file in files:
-        likely = is_tensorflow(file) or (file.is_file() and file.suffix.lower() in SUFFIXES)
-        if file == besides or not likely:
+        if file == besides or not _likely(file):
             continue
         try:
             found = _look(file)
@@ -109,6 +114,14 @@ def _halves(folder: Path, besides: Path | None = None) -> Iterator[Half]:
             continue
         if isinstance(found, Half):
             yield found
+
+
+def _likely(file: Path) -> bool:
+    """Tell whether a file, or a folder of TensorFlow.js, is worth a look."""
+    if is_tensorflow(file):
+        return True
+    fits = file.is_file() and file.suffix.lower() in SUFFIXES
+    return fits and file.stat().st_size <= LARGEST_HALF
 
 
 SUFFIXES = (".pth", ".pt", ".onnx", ".t7", ".safetensors", ".model")

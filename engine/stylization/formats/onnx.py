@@ -25,27 +25,41 @@ class NotPainting(BadInput):
     """An ONNX file of another network, or one that cannot be read."""
 
 
+Array = Any
+
+
 @dataclass(frozen=True)
 class Layer:
     """A node that has numbers, and its attributes as far as they matter here."""
 
     kind: str
     name: str
-    """Of its first tensor, as the exporter called it."""
-    numbers: tuple[Tensor, ...]
+    """Of its first array, as the exporter called it."""
+    arrays: tuple[Array, ...]
+    """They may lie in the file until they are used."""
     stride: int = 1
+
+    @property
+    def numbers(self) -> tuple[Tensor, ...]:
+        """Copies of its arrays."""
+        return tuple(as_tensor(array) for array in self.arrays)
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph's layers with numbers, and all constants by name: real numbers, integers made so."""
+    """A graph's layers with numbers, and all constants by name; integers are made real numbers."""
 
     layers: tuple[Layer, ...]
-    constants: dict[str, Tensor]
+    constants: dict[str, Array]
     kinds: tuple[str, ...]
     """Of all its nodes."""
     integers: bool
     """Whether the file computes with integers."""
+
+
+def as_tensor(array: Array) -> Tensor:
+    """Return a copy of an array, in float32."""
+    return torch.from_numpy(array.astype("f4"))
 
 
 def read_onnx(path: Path) -> StyleNetwork | Half:
@@ -55,21 +69,26 @@ def read_onnx(path: Path) -> StyleNetwork | Half:
     """
     needs("onnx", "onnx", path)
     graph = read_graph(path)
-    found = _one_style(graph, path) or magenta.many_styles(graph.constants, path)
+    found = _one_style(graph, path)
+    if found is None and magenta.MANY in graph.constants:
+        numbers = {n: as_tensor(a) for n, a in graph.constants.items() if a.dtype.kind == "f"}
+        found = magenta.many_styles(numbers, path)
     if found is not None:
         return found
-    tensors = {}
-    for layer in graph.layers:
-        tensors[layer.name] = layer.numbers[0]
-        if len(layer.numbers) > 1:
-            tensors[f"{layer.name.rpartition('/')[0]}/biases"] = layer.numbers[1]
-    half = magenta.half(tensors, "reflect", path, "ONNX", graph.integers)
-    if half is None:
-        raise NotPainting(
-            f"{path} is an ONNX network, but no style network that is known: known are those of the "
-            "ONNX zoo (fast_neural_style) and Magenta's"
-        )
-    return half
+    if magenta.HALVES & {layer.name for layer in graph.layers}:
+        tensors = {}
+        for layer in graph.layers:
+            weight, *bias = layer.numbers
+            tensors[layer.name] = weight
+            if bias:
+                tensors[f"{layer.name.rpartition('/')[0]}/biases"] = bias[0]
+        half = magenta.half(tensors, "reflect", path, "ONNX", graph.integers)
+        if half is not None:
+            return half
+    raise NotPainting(
+        f"{path} is an ONNX network, but no style network that is known: known are those of the "
+        "ONNX zoo (fast_neural_style) and Magenta's"
+    )
 
 
 def read_graph(path: Path) -> Graph:
@@ -89,23 +108,16 @@ def read_graph(path: Path) -> Graph:
         for node in made.nodes:
             names = [name for name in node.input[1:] if name in made.constants]
             if node.op_type in ("Conv", "InstanceNormalization") and names:
-                numbers = tuple(_tensor(made.constants[name]) for name in names)
+                arrays = tuple(made.constants[name] for name in names)
                 stride = int(attributes(node).get("strides", [1])[0])
                 name = names[0].removesuffix("_dequant")
-                layers.append(Layer(node.op_type, name, numbers, stride))
-        constants = {
-            n: _tensor(a) for n, a in made.constants.items() if a.dtype.kind == "f" and a.ndim
-        }
+                layers.append(Layer(node.op_type, name, arrays, stride))
     except UnsupportedLayer as error:
         raise NotPainting(f"{path} is an ONNX network with {error}; it cannot be used") from error
     except (KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError) as error:
         raise NotPainting(f"{path} is an ONNX network that contradicts itself: {error}") from error
     kinds = tuple(node.op_type for node in made.nodes)
-    return Graph(tuple(layers), constants, kinds, made.quantized > 0)
-
-
-def _tensor(array: Any) -> Tensor:
-    return torch.from_numpy(array.astype("f4"))
+    return Graph(tuple(layers), made.constants, kinds, made.quantized > 0)
 
 
 def _one_style(graph: Graph, path: Path) -> StyleNetwork | None:
@@ -118,8 +130,8 @@ def _one_style(graph: Graph, path: Path) -> StyleNetwork | None:
         return None
     if strides != [1, 2, 2, *[1] * (len(convolutions) - 3)] or "ConvTranspose" in graph.kinds:
         return None
-    first, second, third = (len(layer.numbers[0]) for layer in convolutions[:3])
-    ends = convolutions[0].numbers[0].shape[-1]
+    first, second, third = (layer.arrays[0].shape[0] for layer in convolutions[:3])
+    ends = convolutions[0].arrays[0].shape[-1]
     plan = johnson_plan((first, second, third), blocks, ends, path.stem)
     numbers = [tensor for layer in graph.layers for tensor in layer.numbers]
     what = "a network for one style, as in the ONNX zoo (fast_neural_style)"
