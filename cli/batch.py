@@ -4,22 +4,20 @@ import hashlib
 import json
 import multiprocessing
 import os
-import signal
-import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from cli.batch_report import BatchReport
+from cli.batch_worker import ask_to_end, end_all, explained, make_jobs
 from cli.cluster_options import read_address
-from cli.guard import log_error, say
-from cli.interrupting import Ended, end, handled
+from cli.guard import say
+from cli.interrupting import handled
 from cli.options import many_exported
-from cli.running import Interrupt, progress_stream
+from cli.running import Interrupt
 from cli.wording import program, worded
 from engine.errors import BadInput, PareidoliaError
 from engine.image_formats import WRITTEN
@@ -29,7 +27,6 @@ from engine.work.job_files import Wanted, wanted_of_file
 from engine.work.naming import named
 from engine.work.queue import NewJob, Queue, QueuedJob
 from engine.work.queue_file import delete
-from engine.work.worker import Worker
 
 if TYPE_CHECKING:
     from engine.work.cluster.address import SchedulerAddress
@@ -40,8 +37,6 @@ MOST_DEATHS = 6
 """So many workers may die one after the other, without a job ending, before the batch gives up."""
 ALONE_SECONDS = 5.0
 """Without a worker, before a person is told how to start one."""
-GRACE_SECONDS = 10.0
-"""For workers to end after the second request."""
 
 
 def run(options: Any) -> int:
@@ -66,7 +61,8 @@ class BatchRun:
         self.workers, self.retries = options.workers, options.retry
         self.keep_every: float = options.checkpoint_every
         self.export, self.suffix = many_exported(options)
-        self.quiet, self.json = options.quiet, options.json
+        self.quiet = options.quiet
+        self.report = BatchReport(self.folder, quiet=options.quiet, json=options.json)
         self.read = read
         self.scheduler: SchedulerAddress | None = None
         """Whose workers make the pictures; None: this machine."""
@@ -74,11 +70,6 @@ class BatchRun:
             self.scheduler = read_address(options.scheduler, options)
             if self.workers != 1:
                 raise BadInput("--workers counts processes here; those of a scheduler are its own")
-        self.codes: list[int] = []
-        """What each failed job would have ended with."""
-        self.count = self.skipped = self.done = 0
-        self._told: set[int] = set()
-        self._shown_at = 0.0
         self._deaths = 0
         """Workers that died since a job ended."""
 
@@ -124,8 +115,8 @@ class BatchRun:
             queue.remove(job.id for job in there if job.state == "done")
             queue.retry(job.id for job in there if job.state == "failed")
             queue.resume(job.id for job in there if job.state == "paused")
-            self.count = sum(job.state != "done" for job in there)
-            if not self.count:
+            self.report.count = sum(job.state != "done" for job in there)
+            if not self.report.count:
                 raise BadInput(f"nothing is left to do for {self.folder}: name the jobs to make")
             return
         keys = _keys(wanted)
@@ -154,10 +145,10 @@ class BatchRun:
         by_key = dict(zip((job.key for job in new), queue.add(new), strict=True))
         by_key |= {key: job.id for key, job in kept.items()}
         queue.arrange([by_key[key] for key in keys if key in by_key])
-        self.count = len(wanted)
+        self.report.count = len(wanted)
         for place in places:
             if place.made:
-                self._tell_made(place.path)
+                self.report.tell_made(place.path)
 
     # -- doing it -------------------------------------------------------------------------
 
@@ -165,18 +156,19 @@ class BatchRun:
         interrupt = Interrupt(self.quiet)
         children: list[BaseProcess] = []
         asked_to_end = False
-        with handled(interrupt), self._bar() as bar:
+        with handled(interrupt), self.report.bar() as bar:
             try:
                 while True:
                     began = time.monotonic()
                     jobs = queue.entries()
                     took = time.monotonic() - began
-                    self._tell(jobs, bar)
+                    if self.report.tell(jobs, bar):
+                        self._deaths = 0
                     self._bury(children)
                     open_jobs = [j for j in jobs if j.state in ("waiting", "running")]
                     if interrupt.asked:
                         if not asked_to_end:
-                            _end(children)
+                            ask_to_end(children)
                             asked_to_end = True
                         if not children:
                             break
@@ -188,9 +180,9 @@ class BatchRun:
                             queue.expire()  # another batch's worker may just have died
                     time.sleep(max(GLANCE_SECONDS, 10 * took))  # rarer, the longer the queue
             finally:
-                _end_all(children)
-        self._tell(queue.entries(), None)
-        return self._summed_up(interrupt)
+                end_all(children)
+        self.report.tell(queue.entries(), None)
+        return self.report.summed_up(interrupt)
 
     def _work_elsewhere(self, queue: Queue, scheduler: "SchedulerAddress") -> int:
         """Have the jobs made by the workers of a scheduler."""
@@ -201,12 +193,12 @@ class BatchRun:
         left, alone_since = 0, time.monotonic()
         with (
             handled(interrupt),
-            self._bar() as bar,
+            self.report.bar() as bar,
             Connection(scheduler, topic_of(queue.path)) as connection,
             queue.claimant() as claimant,
             ClusterRun(
                 queue, claimant, connection, retries=self.retries, worded=worded,
-                explained=_explained,
+                explained=explained,
             ) as work,
         ):  # fmt: skip
             more = True
@@ -220,15 +212,15 @@ class BatchRun:
                         f"{program()} worker {scheduler.address}"
                     )
                 began = time.monotonic()
-                self._tell(queue.entries(), bar)
+                self.report.tell(queue.entries(), bar)
                 took = time.monotonic() - began
                 connection.wait(max(2 * GLANCE_SECONDS, 10 * took) if more else 0)
             if interrupt.asked:
                 left = work.leave()
-        self._tell(queue.entries(), None)
+        self.report.tell(queue.entries(), None)
         if left and not self.quiet:
             say(f"{left} more go on at the workers: the same command fetches them")
-        return self._summed_up(interrupt)
+        return self.report.summed_up(interrupt)
 
     def _start(self, children: list[BaseProcess], jobs: list[QueuedJob], path: Path) -> None:
         waiting = sum(job.state == "waiting" for job in jobs)
@@ -237,7 +229,7 @@ class BatchRun:
         context = multiprocessing.get_context("spawn")
         while len(children) < min(self.workers, len(jobs)):
             child = context.Process(
-                target=_make_jobs, daemon=False,
+                target=make_jobs, daemon=False,
                 args=(str(path), self.retries, self.workers, self.keep_every),
             )  # fmt: skip
             child.start()
@@ -254,94 +246,6 @@ class BatchRun:
                 raise PareidoliaError(
                     f"the workers end before they finish a job (exit code {code})"
                 )
-
-    # -- telling --------------------------------------------------------------------------
-
-    def _bar(self) -> Any:
-        from tqdm import tqdm
-
-        return tqdm(
-            total=self.count, disable=self.quiet, file=progress_stream(), delay=1e-3,
-            bar_format="{desc} |{bar}| {percentage:3.0f} % [{elapsed}]",
-        )  # fmt: skip
-
-    def _tell(self, jobs: list[QueuedJob], bar: Any) -> None:
-        ended = [j for j in jobs if j.state in ("done", "failed") and j.id not in self._told]
-        if ended and bar is not None:
-            bar.clear()
-        if ended:
-            self._deaths = 0
-        for job in ended:
-            self._told.add(job.id)
-            self._tell_one(job)
-        if bar is None:
-            return
-        ready = self.skipped + self.done + len(self.codes)
-        running = [job for job in jobs if job.state == "running"]
-        at = ready + sum(job.iteration / job.total for job in running if job.total)
-        now = time.monotonic()
-        if at != bar.n or ended or now - self._shown_at >= 1:
-            self._shown_at = now
-            bar.n = at
-            names = ", ".join(job.title for job in running[:3])
-            bar.set_description_str(f"{ready} of {self.count}: {names}"[:60], refresh=False)
-            bar.refresh()
-
-    def _tell_one(self, job: QueuedJob) -> None:
-        if job.state == "failed":
-            self.codes.append(job.exit_code)
-            file = job.title.partition(" · ")[0]
-            say(job.sentence if file in job.sentence else f"{job.title}: {job.sentence}")
-            if self.json:
-                self._print_json("failed", self._shown(job.output), title=job.title,
-                    error=job.sentence, exit_code=job.exit_code)  # fmt: skip
-            return
-        if job.figures.get("skipped"):
-            self._tell_made(job.output)
-            return
-        self.done += 1
-        if "note" in job.figures:
-            say(f"{job.title}: {job.figures['note']}")
-        path = self._shown(job.output)
-        figures = {name: value for name, value in job.figures.items() if name != "output"}
-        if self.json:
-            self._print_json("done", path, title=job.title, **figures)
-            return
-        resumed = figures.get("resumed_at")
-        print(
-            f"{path}: {figures['iterations']} iterations in {figures['seconds']:.1f} s "
-            f"({figures['network']}, {figures['device']}, {figures['precision']})"
-            + (f", continued after iteration {resumed}" if resumed else ""),
-            flush=True,
-        )
-
-    def _tell_made(self, path: Path) -> None:
-        self.skipped += 1
-        if self.json:
-            self._print_json("skipped", self._shown(path))
-        else:
-            print(f"{self._shown(path)}: already there", flush=True)
-
-    def _print_json(self, state: str, output: str, **others: Any) -> None:
-        print(json.dumps({"state": state, "output": output, **others}), flush=True)
-
-    def _shown(self, path: Path) -> str:
-        return str(self.folder / path.name)
-
-    def _summed_up(self, interrupt: Interrupt) -> int:
-        ready = self.skipped + self.done
-        if interrupt.asked:
-            if not self.quiet:
-                say(
-                    f"stopped with {ready} of {self.count} made; run the same command again to continue"
-                )
-            return interrupt.exit_code
-        if not self.codes:
-            return 0
-        if self.count > 1:
-            say(f"{len(self.codes)} of {self.count} failed")
-        same = set(self.codes)
-        return same.pop() if len(same) == 1 else 1
 
 
 def queue_of(folder: Path) -> Path:
@@ -376,79 +280,3 @@ def _keys(wanted: Sequence[Wanted]) -> list[str]:
         seen[digest] = seen.get(digest, 0) + 1
         keys.append(f"{digest}-{seen[digest]}")
     return keys
-
-
-# -- a worker's process --------------------------------------------------------------------
-
-
-class _Asked:
-    """Asked to end by the process that began this one, or left alone by it."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self.parent = multiprocessing.parent_process()
-
-    def __call__(self) -> bool:
-        return self.asked or (self.parent is not None and not self.parent.is_alive())
-
-    def on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            end(number, frame)
-        self.asked = True
-
-
-def _make_jobs(path: str, retries: int, workers: int, keep_every: float) -> None:
-    """Make the jobs of a queue until none waits: the whole life of a worker's process."""
-    asked = _Asked()
-    # Ctrl-C reaches all processes of the terminal; the one in front tells the others.
-    for name in ("SIGINT", "SIGHUP", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, asked.on_signal)
-    with suppress(Ended):
-        try:
-            if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
-                _share_cores(workers)
-            with Queue(Path(path)) as queue, queue.claimant() as claimant:
-                Worker(
-                    queue,
-                    claimant,
-                    asked=asked,
-                    retries=retries,
-                    worded=worded,
-                    explained=_explained,
-                    keep_every=keep_every,
-                ).work()
-        except PareidoliaError as error:
-            say(worded(error))
-            sys.exit(1)
-
-
-def _share_cores(workers: int) -> None:
-    import torch
-
-    from engine.device import cores
-
-    torch.set_num_threads(max(1, cores() // workers))
-
-
-def _explained(error: Exception) -> str:
-    return f"unexpected error ({error!r}); details in {log_error()}"
-
-
-def _end(children: Sequence[BaseProcess]) -> None:
-    for child in children:
-        with suppress(OSError, ValueError):
-            child.terminate()
-
-
-def _end_all(children: Sequence[BaseProcess]) -> None:
-    """See that no worker is left, whatever has happened."""
-    _end(children)
-    until = time.monotonic() + GRACE_SECONDS
-    for child in children:
-        child.join(max(0.0, until - time.monotonic()))
-        if child.is_alive():
-            child.kill()
-            child.join()
-        child.close()

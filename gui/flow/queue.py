@@ -17,7 +17,8 @@ from gui.flow.help import bind_help
 from gui.flow.readiness import missing
 from gui.panels.editors import commit_typed
 from gui.panels.queue import QueuePanel
-from gui.run.queue import Addition, Listing, QueueController
+from gui.run.queue import QueueController
+from gui.run.queue_changes import Addition, Listing
 from gui.studio import Studio
 from gui.window_settings import window_settings
 

@@ -148,7 +148,7 @@ def test_a_list_of_jobs(program: Program, folder: Path, photos: Path) -> None:
         ("deep-dream photos -o out --quality 0", "--quality is 0"),
         ("deep-dream photos -o out --format jpeg --bits 16", ".jpg cannot hold 16 bits"),
         ("deep-dream photo.png -o a.png --format jpeg", "--format is for many pictures"),
-        ("batch -o out --checkpoint-every soon", "no number of seconds"),
+        ("batch -o out --checkpoint-every soon", "not a number of seconds"),
         ("batch photos -o out", "holds no jobs"),
         ("batch photos/b.png -o out", "carries no recipe"),
         ("batch notes.txt -o out", "cannot be read as a list of jobs"),
