@@ -32,6 +32,12 @@ def rendered(path: Path, network: Network) -> np.ndarray:
     return to_bytes8(last.picture)
 
 
+def mean_colours(pixels: np.ndarray) -> np.ndarray:
+    """Return the mean colours (4, 4, 3) of sixteen parts of a picture (H, W, 3)."""
+    rows = [np.array_split(row, 4, 1) for row in np.array_split(pixels.astype(np.float64), 4, 0)]
+    return np.array([[part.mean((0, 1)) for part in row] for row in rows])
+
+
 def test_there_is_one_for_each_technique() -> None:
     assert {path.stem for path in RECIPES.glob("*.json")} == set(TECHNIQUES)
 
@@ -42,7 +48,5 @@ def test_a_recipe_of_an_earlier_version(command: str, slim_vgg: Network, home: P
     made = rendered(path, slim_vgg)
     expected = json.loads((RECIPES / "expected" / path.name).read_text("utf-8"))
     assert made.shape == (expected["height"], expected["width"], 3)
-    rows = [np.array_split(row, 4, 1) for row in np.array_split(made.astype(np.float64), 4, 0)]
-    means = np.array([[part.mean((0, 1)) for part in row] for row in rows])
-    assert np.abs(means - expected["means"]).max() < TOLERANCE
+    assert np.abs(mean_colours(made) - expected["means"]).max() < TOLERANCE
     assert np.array_equal(rendered(path, slim_vgg), made)
