@@ -6,7 +6,7 @@ import torch
 
 from engine.attribution.companions import ClassMap
 from engine.attribution.heat import Heat
-from engine.attribution.overlay import ROWS, laid_over
+from engine.attribution.overlay import ROWS, laid_over, overlay_size
 from engine.attribution.registry import find_method
 
 GREEN = torch.tensor([0.0, 1.0, 0.0])[:, None, None]
@@ -31,3 +31,11 @@ def test_below_the_threshold_the_photo_is_bare(height: int) -> None:
     strong = torch.from_numpy(ramp >= 0.6)
     assert torch.equal(made[:, strong], whole[:, strong])
     assert torch.allclose(made[:, ~strong], torch.tensor(0.5), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [("photo", (300, 400)), ("network", (96, 128)), ("100", (75, 100)), ("1", (1, 1))],
+)
+def test_the_size_of_an_overlay(asked: str, wanted: tuple[int, int]) -> None:
+    assert overlay_size(asked, (300, 400), (96, 128)) == wanted
