@@ -21,7 +21,8 @@ from engine.job import Job
 from engine.outputs import Sources
 from engine.project import read_job
 from engine.work.keeping import RunKeeper
-from engine.work.project_file import check_ending, is_project, unpack
+from engine.work.project_archive import is_project
+from engine.work.project_file import check_ending, unpack
 from engine.work.project_folder import ProjectFolder, Variant
 from engine.work.project_schema import Project, variant_called
 from engine.work.recovery import LeftOver, claim, left_in, left_over, slots_folder

@@ -1,44 +1,21 @@
 """The variants of a project as a tree: shown, compared, named, starred, used, deleted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from PySide6.QtCore import (
-    QAbstractItemModel,
-    QDateTime,
-    QLocale,
-    QModelIndex,
-    QPersistentModelIndex,
-    QPoint,
-    QSignalBlocker,
-    QSize,
-    Qt,
-    Signal,
-    Slot,
-)
-from PySide6.QtGui import QAction, QPixmap
+from PySide6.QtCore import QPoint, Signal, Slot
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QLineEdit,
     QMenu,
-    QStyledItemDelegate,
     QToolButton,
-    QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
-from gui.icons import untinted
-from gui.run.pace import words
+from gui.panels.variants_tree import NAME, STAR, VariantsTree, entry_of
 from gui.run.variant_entry import VariantEntry
-
-ENTRY = Qt.ItemDataRole.UserRole
-NAME, STAR = 0, 1
-"""Columns."""
-SIDE = 44
-"""Of a thumbnail, in pixels."""
 
 
 class VariantsPanel(QWidget):
@@ -61,8 +38,7 @@ class VariantsPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("variantsPanel")
-        self._shown: VariantEntry | None = None
-        self.tree = _tree(self)
+        self.tree = VariantsTree(self)
         self.note = QLineEdit(self)
         self.note.setObjectName("variantNote")
         self.note.setAccessibleName(self.tr("Note"))
@@ -135,123 +111,39 @@ class VariantsPanel(QWidget):
 
     def show_entries(self, entries: Sequence[VariantEntry]) -> None:
         """Show these, each below its parent; what is selected stays."""
-        selected = [entry for entry in self.selected() if entry in entries]
-        last = next(reversed([e for e in entries if e not in self.entries()]), None)
-        with QSignalBlocker(self.tree):
-            self.tree.clear()
-            items: dict[VariantEntry, QTreeWidgetItem] = {}
-            for entry in entries:  # parents come before their children
-                item = items[entry] = QTreeWidgetItem()
-                item.setData(NAME, ENTRY, entry)
-                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-                above = items.get(entry.parent) if entry.parent is not None else None
-                if above is None:
-                    self.tree.addTopLevelItem(item)
-                else:
-                    above.addChild(item)
-                self._fill(item)
-                item.setSelected(entry in selected)
-            self.tree.expandAll()
-            if last is not None:
-                self.tree.scrollToItem(items[last])
+        self.tree.show_entries(entries)
         self._on_selection()
 
     @Slot(object)
     def refresh(self, entry: VariantEntry) -> None:
         """Show anew what is known of a variant."""
-        item = self._item(entry)
-        if item is not None:
-            with QSignalBlocker(self.tree):
-                self._fill(item)
-            if self.selected() == [entry]:
-                self._on_selection()
+        self.tree.refresh(entry)
+        if self.selected() == [entry]:
+            self._on_selection()
 
     def mark_shown(self, entry: VariantEntry | None) -> None:
         """Mark the variant whose picture is on the canvas, and select it."""
-        before, self._shown = self._shown, entry
-        if before is entry:
-            return
-        with QSignalBlocker(self.tree):
-            for item in self._items():
-                of = _entry(item)
-                if of in (before, entry):
-                    self._fill(item)
-                item.setSelected(of is entry)
-                if of is entry:
-                    self.tree.setCurrentItem(item)
+        self.tree.mark_shown(entry)
         self._on_selection()
 
     def entries(self) -> list[VariantEntry]:
         """Return all variants, from above."""
-        return [_entry(item) for item in self._items()]
+        return self.tree.entries()
 
     def selected(self) -> list[VariantEntry]:
         """Return the selected ones, from above."""
-        return [_entry(item) for item in self._items() if item.isSelected()]
+        return self.tree.selected()
 
     def select(self, entries: Sequence[VariantEntry]) -> None:
         """Select these; nothing is asked for."""
-        with QSignalBlocker(self.tree):
-            for item in self._items():
-                item.setSelected(_entry(item) in entries)
+        self.tree.select(entries)
         self._on_selection()
-
-    def _items(self) -> Iterator[QTreeWidgetItem]:
-        waiting = [self.tree.topLevelItem(n) for n in range(self.tree.topLevelItemCount())]
-        while waiting:
-            item = waiting.pop(0)
-            if item is not None:
-                yield item
-                waiting[:0] = [item.child(n) for n in range(item.childCount())]
-
-    def _item(self, entry: VariantEntry) -> QTreeWidgetItem | None:
-        return next((item for item in self._items() if _entry(item) is entry), None)
-
-    def _fill(self, item: QTreeWidgetItem) -> None:
-        entry, shown = _entry(item), _entry(item) is self._shown
-        facts = self._facts(entry)
-        item.setText(NAME, f"{entry.name}\n{facts}")
-        item.setIcon(NAME, untinted(_square(entry)))
-        item.setText(STAR, "★" if entry.starred else "☆")
-        item.setToolTip(STAR, self.tr("Remove the star") if entry.starred else self.tr("Star"))
-        for column in (NAME, STAR):
-            font = item.font(column)
-            font.setBold(shown)
-            item.setFont(column, font)
-        told = self._told(entry, facts)
-        item.setToolTip(NAME, told)
-        spoken = [told.replace("\n", ", ")]
-        spoken += [self.tr("starred")] if entry.starred else []
-        spoken += [self.tr("on the canvas")] if shown else []
-        item.setData(NAME, Qt.ItemDataRole.AccessibleTextRole, ", ".join(spoken))
-
-    def _facts(self, entry: VariantEntry) -> str:
-        done = max(entry.iteration, entry.reached) if entry.running else entry.iteration
-        count = self.tr("{0} of {1}").format(done, entry.total)
-        if entry.running:
-            return self.tr("{0}, running").format(count)
-        if entry.complete:
-            many = self.tr("{0} iterations").format(entry.iteration)
-            return self.tr("1 iteration") if entry.iteration == 1 else many
-        return self.tr("{0}, stopped").format(count)
-
-    def _told(self, entry: VariantEntry, facts: str) -> str:
-        when = QDateTime.fromSecsSinceEpoch(int(entry.when))
-        clock = QLocale().toString(when, QLocale.FormatType.ShortFormat)
-        lines = [f"{entry.name}, {clock}"]
-        if entry.parent is not None:
-            from_where = self.tr("from {0}, iteration {1}")
-            lines.append(from_where.format(entry.parent.name, entry.branched_at))
-        size = f"{entry.size[0]} × {entry.size[1]}, " if entry.size[0] else ""
-        lines.append(f"{size}{entry.job.network}")
-        lines.append(self.tr("{0} in {1}").format(facts, words(entry.seconds)))
-        return "\n".join([*lines, entry.note]).strip()
 
     # -- what a person does ---------------------------------------------------------------
 
     @Slot(QTreeWidgetItem, int)
     def _on_clicked(self, item: QTreeWidgetItem, column: int) -> None:
-        entry = _entry(item)
+        entry = entry_of(item)
         if column == STAR:
             self.starred.emit(entry, not entry.starred)
         elif len(self.selected()) <= 1:  # with Ctrl, one more is being selected
@@ -260,7 +152,7 @@ class VariantsPanel(QWidget):
     @Slot(QTreeWidgetItem, int)
     def _on_activated(self, item: QTreeWidgetItem, _column: int) -> None:
         if len(self.selected()) <= 1:
-            self.show_requested.emit(_entry(item))
+            self.show_requested.emit(entry_of(item))
 
     @Slot()
     def _on_selection(self) -> None:
@@ -301,8 +193,8 @@ class VariantsPanel(QWidget):
         item = self.tree.currentItem()
         if item is not None and isinstance(editor, QLineEdit):
             name = " ".join(editor.text().split())
-            if name and name != _entry(item).name:
-                self.renamed.emit(_entry(item), name)
+            if name and name != entry_of(item).name:
+                self.renamed.emit(entry_of(item), name)
 
     @Slot()
     def _on_noted(self) -> None:
@@ -312,7 +204,7 @@ class VariantsPanel(QWidget):
 
     @Slot()
     def _on_rename(self) -> None:
-        item = self._item(self.selected()[0])
+        item = self.tree.item(self.selected()[0])
         if item is not None:
             self.tree.setCurrentItem(item)
             self.tree.editItem(item, NAME)
@@ -344,58 +236,3 @@ class VariantsPanel(QWidget):
     @Slot(object)
     def _on_use(self, action: QAction) -> None:
         self.use_requested.emit(self.selected()[0], action.data())
-
-
-class _NameDelegate(QStyledItemDelegate):
-    """Edits the name alone; what else the row says is left as it is."""
-
-    def setEditorData(
-        self, editor: QWidget, index: QModelIndex | QPersistentModelIndex
-    ) -> None:  # fmt: skip
-        """Begin with the name."""
-        if isinstance(editor, QLineEdit):
-            editor.setText(index.data(ENTRY).name)
-
-    def setModelData(
-        self, editor: QWidget, model: QAbstractItemModel,
-        index: QModelIndex | QPersistentModelIndex,
-    ) -> None:  # fmt: skip
-        """Leave the row alone: whoever owns the variant gives it the name."""
-
-
-def _tree(parent: QWidget) -> QTreeWidget:
-    tree = QTreeWidget(parent)
-    tree.setObjectName("variantsTree")
-    tree.setAccessibleName(parent.tr("Variants of this project"))
-    tree.setColumnCount(2)
-    tree.setHeaderHidden(True)
-    tree.header().setStretchLastSection(False)
-    tree.header().setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-    tree.header().setSectionResizeMode(STAR, QHeaderView.ResizeMode.ResizeToContents)
-    tree.setIconSize(QSize(SIDE, SIDE))
-    tree.setIndentation(14)
-    tree.setExpandsOnDoubleClick(False)
-    tree.setUniformRowHeights(True)
-    tree.setTextElideMode(Qt.TextElideMode.ElideRight)
-    tree.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-    triggers = QAbstractItemView.EditTrigger
-    tree.setEditTriggers(triggers.EditKeyPressed | triggers.DoubleClicked)
-    tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-    tree.setMinimumHeight(2 * SIDE)
-    tree.setItemDelegateForColumn(NAME, _NameDelegate(tree))
-    return tree
-
-
-def _entry(item: QTreeWidgetItem) -> VariantEntry:
-    entry: VariantEntry = item.data(NAME, ENTRY)
-    return entry
-
-
-def _square(entry: VariantEntry) -> QPixmap:
-    """Return a variant's thumbnail, as large as the rows have room for."""
-    if entry.thumbnail.isNull():
-        empty = QPixmap(SIDE, SIDE)
-        empty.fill(Qt.GlobalColor.transparent)
-        return empty
-    aspect, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
-    return QPixmap.fromImage(entry.thumbnail.scaled(2 * SIDE, 2 * SIDE, aspect, smooth))
