@@ -20,6 +20,12 @@ MANY = 10_000
 BURSTS_AT_MOST = 3
 """Times that so many are left out too. What is garbage among them is never given back, so that
 there must be an end to it."""
+MANY_LEFT = 30_000
+"""Objects that a round through everything leaves: a library that came later (scikit-learn with the
+first job that groups pictures, Dask). From then on each such round, after each run, would take the
+window's thread 60 ms."""
+LEFT_AT_MOST = 4
+"""Times that so many are left out as well."""
 _freeze = threading.Event()
 _collect = threading.Event()
 
@@ -41,7 +47,7 @@ def collect_soon() -> None:
 class Garbage(QObject):
     """Collects by a timer, when as much has come together as Python itself waits for."""
 
-    _frozen = _bursts = 0
+    _frozen = _bursts = _left = 0
     _to_unfreeze = False
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -63,6 +69,7 @@ class Garbage(QObject):
             _collect.clear()
             gc.collect()
             self._freeze_all()
+            self._freeze_many()
             return
         due = [i for i, (n, most) in enumerate(zip(gc.get_count(), gc.get_threshold(), strict=True))
                if n > most]  # fmt: skip
@@ -76,6 +83,12 @@ class Garbage(QObject):
     def _freeze_all(self) -> None:
         if Garbage._frozen < FROZEN_AT_MOST:
             Garbage._frozen += 1
+            self._leave_out()
+
+    def _freeze_many(self) -> None:
+        """Leave out what a round through everything has left, if that is much: none is garbage now."""
+        if Garbage._left < LEFT_AT_MOST and len(gc.get_objects(generation=2)) > MANY_LEFT:
+            Garbage._left += 1
             self._leave_out()
 
     def _leave_out(self) -> None:

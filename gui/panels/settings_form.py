@@ -68,6 +68,14 @@ class SettingsForm(QScrollArea):
         self._owners: dict[int, Setting] = {}
         """Which setting a widget of a row belongs to, by the widget's id."""
         self._focused: Setting | None = None
+        self._page: QWidget | None = None
+        """The one that is shown; the others are hidden beside it. Taking a page out and putting another
+        in would have Qt work out style and font of each of its widgets anew: 100 ms."""
+        self._holder = QWidget()
+        self._column = QVBoxLayout(self._holder)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._holder.installEventFilter(self)
+        self.setWidget(self._holder)
         self._fitting = QTimer(self, singleShot=True, interval=0)  # once for many widgets
         self._fitting.timeout.connect(self._fit)
 
@@ -80,12 +88,12 @@ class SettingsForm(QScrollArea):
         if shape not in self._pages:
             self._pages[shape] = self._built(shape)
         self._shape = shape
-        page, self.rows, self._groups = self._pages[shape]
+        self._page, self.rows, self._groups = self._pages[shape]
         for title, group in self._groups.items():
             if title in self._folded:
                 group.set_open(not self._folded[title])
-        self.setWidget(page)
-        page.show()
+        self._page.lower()  # first among the children: whoever looks for an editor finds this one
+        self._page.show()
         self.set_choices(self._choices)
         self.set_notes(self._notes)
         self.set_suggestions(self._suggestions)
@@ -95,7 +103,7 @@ class SettingsForm(QScrollArea):
     @Slot()
     def _fit(self) -> None:
         """Be never narrower than the rows, in the present font: there is no scrolling sideways."""
-        page = self.widget()
+        page = self._page
         if page is None:
             return
         for row in self.rows.values():
@@ -111,19 +119,19 @@ class SettingsForm(QScrollArea):
             self._fitting.start()
 
     def _put_away(self) -> None:
-        """Take the present page away; text that is still being typed there is not taken."""
+        """Hide the present page; text that is still being typed there is not taken."""
         self._leaving = True
-        before = self.takeWidget()
-        if before is not None:
-            before.hide()  # takes the focus from it, and so ends the typing
-            before.setParent(self)
+        if self._page is not None:
+            self._page.hide()  # takes the focus from it, and so ends the typing
         self._leaving = False
 
     def _built(self, shape: tuple[Setting, ...]) -> "_Page":
         rows: dict[str, _Row] = {}
         groups: dict[str, CollapsibleGroup] = {}
-        page = QWidget()
+        page = QWidget(self._holder)
+        page.hide()
         page.installEventFilter(self)
+        self._column.addWidget(page)
         column = QVBoxLayout(page)
         column.setContentsMargins(6, 4, 6, 4)
         column.setSpacing(4)
@@ -131,7 +139,7 @@ class SettingsForm(QScrollArea):
         for setting in shape:
             grouped.setdefault(setting.group, []).append(setting)
         for title, entries in grouped.items():
-            body = QWidget()
+            body = QWidget(page)
             grid = QGridLayout(body)
             grid.setContentsMargins(4, 0, 0, 4)
             grid.setVerticalSpacing(3)
@@ -225,7 +233,7 @@ class SettingsForm(QScrollArea):
 
         And fit the page's width whenever a row, or a group that is unfolded, needs another.
         """
-        if event.type() == QEvent.Type.LayoutRequest and watched is self.widget():
+        if event.type() == QEvent.Type.LayoutRequest and watched is self._page:
             self._fitting.start()
         entry = self._owners.get(id(watched))
         if entry is not None:

@@ -91,7 +91,10 @@ class Soak:
         spin(lambda: self.window.controller.state is State.IDLE)
 
     def run(self) -> None:
-        """To the end."""
+        """To the end; short, whatever has been undone."""
+        studio = self.window.studio
+        studio.set_setting("iterations", 6)
+        studio.set_setting("size", SIZE * (4 if studio.technique.command == "hierarchy" else 1))
         self.window.running.start()
         self.idle()
 
@@ -114,8 +117,6 @@ class Soak:
         command = self.chance.choice(list(TECHNIQUES))
         self.window.studio.set_technique(command)
         self.window.studio.set_settings("Soak", NEEDS.get(command, {}))
-        self.window.studio.set_setting("iterations", 6)
-        self.window.studio.set_setting("size", SIZE * (4 if command == "hierarchy" else 1))
         self.run()
 
     def network(self) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QThread
 from pytestqt.qtbot import QtBot
 
 from gui import garbage as module
-from gui.garbage import BURSTS_AT_MOST, MANY, Garbage, collect_soon
+from gui.garbage import BURSTS_AT_MOST, LEFT_AT_MOST, MANY, Garbage, collect_soon
 
 
 class Cycle(QObject):
@@ -92,6 +92,28 @@ def test_only_a_few_bursts_are_left_out_of_the_rounds_for_good(
         garbage.look()
         gc.collect()
         assert ended_in, "what comes later is collected as ever"
+    finally:
+        garbage.close()
+        gc.unfreeze()
+
+
+def test_libraries_that_come_later_are_left_out_when_all_has_been_collected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Garbage, "_frozen", module.FROZEN_AT_MOST)
+    garbage = Garbage()
+    kept: list[list[list[int]]] = []
+    left = []
+    try:
+        collect_soon()
+        garbage.look()
+        monkeypatch.setattr(Garbage, "_left", 0)
+        for _ in range(LEFT_AT_MOST + 1):
+            kept.append([[] for _ in range(2 * module.MANY_LEFT)])
+            collect_soon()
+            garbage.look()
+            left.append(len(gc.get_objects(generation=2)))
+        assert max(left[:LEFT_AT_MOST]) < module.MANY_LEFT < left[-1], "and there is an end to it"
     finally:
         garbage.close()
         gc.unfreeze()

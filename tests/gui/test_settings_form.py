@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
@@ -16,6 +16,8 @@ from engine import settings
 from engine.job import Job
 from engine.settings import setting
 from engine.techniques import TECHNIQUES
+from engine.techniques.deep_dream import DeepDream
+from engine.techniques.style_transfer import StyleTransfer
 from gui.panels.editors import ChoiceEditor, NumberEditor, SwitchEditor, TextEditor, _Scale
 from gui.panels.settings_form import SettingsForm
 
@@ -274,6 +276,33 @@ def test_no_row_is_cut_off_at_the_forms_least_width(form: SettingsForm, qtbot: Q
         qtbot.wait(1)
         page = form.widget()
         assert page.width() >= page.minimumSizeHint().width()
+
+
+class Moves(QObject):
+    """Notes what gets another parent: Qt then works out the style of all that is in it anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved: list[QObject] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's
+        if event.type() == QEvent.Type.ParentChange:
+            self.moved.append(watched)
+        return False
+
+
+def test_a_page_that_was_shown_before_comes_back_where_it_was(form: SettingsForm) -> None:
+    first, second = settings.describe(DeepDream), settings.describe(StyleTransfer)
+    for described in (first, second):
+        form.describe(described)
+    tall = form.widget().minimumSizeHint().height()
+    moves = Moves()
+    for widget in form.findChildren(QWidget):
+        widget.installEventFilter(moves)
+    for described in (first, second):
+        form.describe(described)
+    assert not moves.moved
+    assert form.widget().minimumSizeHint().height() == tall, "no other page takes room"
 
 
 def test_size_as_the_photo_has(qtbot: QtBot) -> None:
