@@ -1,7 +1,9 @@
 """python -m tests.benchmarks.cluster: what a cluster adds to a job, and how it grows.
 
 Jobs that wait instead of computing, so that the cores of one machine do not limit, go the whole way:
-queue, parcel, scheduler, worker, file. Then the scheduler's memory for jobs in flight is weighed.
+queue, parcel, scheduler, worker, file. The same with a small picture of each job on the way, as for
+the window's queue, and what such a picture costs. Then the scheduler's memory for jobs in flight is
+weighed.
 """
 
 import argparse
@@ -10,9 +12,11 @@ import os
 import secrets
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import psutil
+import torch
 
 from engine.image import open_picture, save_picture
 from engine.job import Inputs, Job
@@ -24,6 +28,7 @@ from engine.work.cluster.networks import network_of
 from engine.work.cluster.parcel import Returned, pack, pack_returned, parcel_of, unpack
 from engine.work.cluster.run import ClusterRun, topic_of
 from engine.work.queue import NewJob, Queue
+from engine.work.worker import thumbnail_of
 from tests.clusters import ROOT, LocalCluster, local_cluster
 
 CAT = ROOT / "resources" / "pictures" / "cat.jpg"
@@ -43,8 +48,24 @@ def wait_parcel(data: bytes) -> bytes:
     parcel = unpack(data)
     key = str(worker.get_current_task())
     said = {"key": key, "worker": worker.address, "iteration": 0, "total": 0}
-    worker.log_event(parcel.topic, said)
+    small = {} if parcel.thumbnails is None else {"thumbnail": thumbnail_of(shown())}
+    worker.log_event(parcel.topic, {**said, **small})
     return returned(parcel.recipe, parcel.files, worker.address)
+
+
+@cache
+def shown() -> torch.Tensor:
+    """What a run of 512 pixels would show."""
+    return open_picture(CAT, long_side=512).tensor()
+
+
+def small_picture() -> tuple[float, int]:
+    """A core's seconds to make a small picture of one of 512 pixels, and its bytes."""
+    data = thumbnail_of(shown())
+    began = time.process_time()
+    for _ in range(20):
+        thumbnail_of(shown())
+    return (time.process_time() - began) / 20, len(data)
 
 
 def returned(recipe: dict[str, object], files: dict[str, bytes], address: str) -> bytes:
@@ -77,7 +98,9 @@ def direct(jobs: int, folder: Path) -> float:
     return (time.perf_counter() - began) / jobs
 
 
-def through(cluster: LocalCluster, jobs: int, folder: Path) -> float:
+def through(
+    cluster: LocalCluster, jobs: int, folder: Path, thumbnails: float | None = None
+) -> float:
     """Seconds for all jobs of a queue."""
     folder.mkdir()
     path = folder / "queue.sqlite"
@@ -87,13 +110,14 @@ def through(cluster: LocalCluster, jobs: int, folder: Path) -> float:
         where = scheduler_address(cluster.address)
         with (
             Connection(where, topic_of(path)) as connected,
-            ClusterRun(queue, claimant, connected) as run,
+            ClusterRun(queue, claimant, connected, thumbnails=thumbnails) as run,
         ):
             began = time.perf_counter()
             while run.step():
                 connected.wait(0.2)
             took = time.perf_counter() - began
         assert {job.state for job in queue.entries()} == {"done"}
+        assert thumbnails is None or all(job.drawn > 0 for job in queue.entries())
     return took
 
 
@@ -131,6 +155,8 @@ def main() -> None:
         print(
             json.dumps({"direct_ms": round(1000 * alone, 1), "parcel_bytes": len(data)}), flush=True
         )
+        seconds, size = small_picture()
+        print(json.dumps({"small_picture_ms": round(1000 * seconds, 2), "bytes": size}), flush=True)
         (folder / "cluster").mkdir()
         with local_cluster(folder / "cluster", dict(os.environ)) as cluster:
             there = 0
@@ -142,11 +168,13 @@ def main() -> None:
                 jobs = options.jobs * count
                 took = through(cluster, jobs, folder / f"run{count}")
                 each = took * count / jobs
+                seen = through(cluster, jobs, folder / f"seen{count}", thumbnails=5.0)
                 print(
                     json.dumps(
                         {
                             "workers": count, "jobs": jobs, "jobs_per_second": round(jobs / took, 2),
                             "overhead_ms": round(1000 * (each - alone), 1),
+                            "small_picture_ms": round(1000 * (seen - took) * count / jobs, 1),
                         }
                     ),
                     flush=True,
