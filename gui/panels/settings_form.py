@@ -73,7 +73,7 @@ class SettingsForm(QScrollArea):
         in would have Qt work out style and font of each of its widgets anew: 100 ms."""
         self._holder = QWidget()
         self._column = QVBoxLayout(self._holder)
-        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setContentsMargins(6, 4, 6, 4)
         self._holder.installEventFilter(self)
         self.setWidget(self._holder)
         self._fitting = QTimer(self, singleShot=True, interval=0)  # once for many widgets
@@ -103,13 +103,12 @@ class SettingsForm(QScrollArea):
     @Slot()
     def _fit(self) -> None:
         """Be never narrower than the rows, in the present font: there is no scrolling sideways."""
-        page = self._page
-        if page is None:
+        if self._page is None:
             return
         for row in self.rows.values():
             row.measure()
         self.setMinimumWidth(
-            page.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
+            self._holder.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
         )
 
     def changeEvent(self, event: QEvent) -> None:
@@ -133,7 +132,7 @@ class SettingsForm(QScrollArea):
         page.installEventFilter(self)
         self._column.addWidget(page)
         column = QVBoxLayout(page)
-        column.setContentsMargins(6, 4, 6, 4)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         grouped: dict[str, list[Setting]] = {}
         for setting in shape:
