@@ -8,6 +8,7 @@ interpreter's lock breaks the collector's lists (a crash of Python 3.11, seen).
 import atexit
 import gc
 import threading
+import time
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
@@ -20,12 +21,11 @@ MANY = 10_000
 BURSTS_AT_MOST = 3
 """Times that so many are left out too. What is garbage among them is never given back, so that
 there must be an end to it."""
-MANY_LEFT = 30_000
-"""Objects that a round through everything leaves: a library that came later (scikit-learn with the
-first job that groups pictures, Dask). From then on each such round, after each run, would take the
-window's thread 60 ms."""
-LEFT_AT_MOST = 4
-"""Times that so many are left out as well."""
+LONG = 0.015
+"""Seconds of the window's thread for a round through everything. It takes longer when a library came
+later (scikit-learn with the first job that groups pictures, Dask): 60 ms, after each run from then on."""
+LONG_AT_MOST = 4
+"""Times that what such a round has left is left out as well."""
 _freeze = threading.Event()
 _collect = threading.Event()
 
@@ -47,7 +47,7 @@ def collect_soon() -> None:
 class Garbage(QObject):
     """Collects by a timer, when as much has come together as Python itself waits for."""
 
-    _frozen = _bursts = _left = 0
+    _frozen = _bursts = _long = 0
     _to_unfreeze = False
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -67,9 +67,14 @@ class Garbage(QObject):
             self._freeze_all()
         if _collect.is_set():
             _collect.clear()
+            began = time.thread_time()
             gc.collect()
+            took = time.thread_time() - began
             self._freeze_all()
-            self._freeze_many()
+            if took > LONG and Garbage._long < LONG_AT_MOST:
+                # To count the objects instead would break tuples that other threads are just making.
+                Garbage._long += 1
+                self._leave_out()
             return
         due = [i for i, (n, most) in enumerate(zip(gc.get_count(), gc.get_threshold(), strict=True))
                if n > most]  # fmt: skip
@@ -83,12 +88,6 @@ class Garbage(QObject):
     def _freeze_all(self) -> None:
         if Garbage._frozen < FROZEN_AT_MOST:
             Garbage._frozen += 1
-            self._leave_out()
-
-    def _freeze_many(self) -> None:
-        """Leave out what a round through everything has left, if that is much: none is garbage now."""
-        if Garbage._left < LEFT_AT_MOST and len(gc.get_objects(generation=2)) > MANY_LEFT:
-            Garbage._left += 1
             self._leave_out()
 
     def _leave_out(self) -> None:

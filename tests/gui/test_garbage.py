@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QThread
 from pytestqt.qtbot import QtBot
 
 from gui import garbage as module
-from gui.garbage import BURSTS_AT_MOST, LEFT_AT_MOST, MANY, Garbage, collect_soon
+from gui.garbage import BURSTS_AT_MOST, LONG_AT_MOST, MANY, Garbage, collect_soon
 
 
 class Cycle(QObject):
@@ -97,23 +97,25 @@ def test_only_a_few_bursts_are_left_out_of_the_rounds_for_good(
         gc.unfreeze()
 
 
-def test_libraries_that_come_later_are_left_out_when_all_has_been_collected(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_long_rounds_leave_is_left_out_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Garbage, "_frozen", module.FROZEN_AT_MOST)
+    monkeypatch.setattr(Garbage, "_long", 0)
     garbage = Garbage()
     kept: list[list[list[int]]] = []
-    left = []
-    try:
+
+    def grown() -> bool:
+        """Whether what came since is left out of the rounds to come."""
+        before = gc.get_freeze_count()
+        kept.append([[] for _ in range(1000)])
         collect_soon()
         garbage.look()
-        monkeypatch.setattr(Garbage, "_left", 0)
-        for _ in range(LEFT_AT_MOST + 1):
-            kept.append([[] for _ in range(2 * module.MANY_LEFT)])
-            collect_soon()
-            garbage.look()
-            left.append(len(gc.get_objects(generation=2)))
-        assert max(left[:LEFT_AT_MOST]) < module.MANY_LEFT < left[-1], "and there is an end to it"
+        return gc.get_freeze_count() >= before + 1000
+
+    try:
+        monkeypatch.setattr(module, "LONG", 1e9)
+        assert not grown()
+        monkeypatch.setattr(module, "LONG", -1.0)
+        assert [grown() for _ in range(LONG_AT_MOST + 1)] == [True] * LONG_AT_MOST + [False]
     finally:
         garbage.close()
         gc.unfreeze()
