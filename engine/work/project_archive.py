@@ -23,8 +23,8 @@ from engine.errors import BadInput
 from engine.image_decoding import opened
 from engine.project import ENDING
 from engine.work.losses import LARGEST as LARGEST_LOSSES
-from engine.work.project_folder import LARGEST_CHECKPOINT, LARGEST_SMALL, PARTS
 from engine.work.project_inputs import LARGEST_INPUT
+from engine.work.project_parts import LARGEST_CHECKPOINT, LARGEST_SMALL, PARTS
 from engine.work.project_schema import MAX_BYTES, Project, from_json
 
 MOST_MEMBERS = 100_000

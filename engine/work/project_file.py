@@ -27,11 +27,8 @@ from engine.work.project_archive import (
     opened_archive,
     project_in,
 )
-from engine.work.project_folder import (
-    PARTS,
-    SUFFIXES,
-    ProjectFolder,
-)
+from engine.work.project_folder import ProjectFolder
+from engine.work.project_parts import PARTS, SUFFIXES
 from engine.work.project_schema import MAX_BYTES, Project, from_json, references, to_values
 
 _BLOCK = 2**20

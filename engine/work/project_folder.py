@@ -8,18 +8,16 @@ pictures are copied by content, so that the project needs none of the places whe
 """
 
 import json
-import re
 import shutil
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput
-from engine.files import read_plain, replacing, split_frame
+from engine.files import split_frame
 from engine.image import Picture, open_picture, save_picture
 from engine.job import Inputs, Job
 from engine.named_files import find_picture
@@ -27,53 +25,32 @@ from engine.recipe_values import Source
 from engine.work import losses
 from engine.work.job_files import long_side
 from engine.work.losses import LossHistory
-from engine.work.project_inputs import ProjectInputs, paths_by_digest, with_paths
+from engine.work.project_inputs import paths_by_digest, with_paths
+from engine.work.project_parts import (
+    SUFFIXES,
+    ProjectParts,
+    checked_id,
+)
 from engine.work.project_schema import (
-    ID,
-    MAX_BYTES,
     MOST_MOMENTS,
     MOST_VARIANTS,
     Project,
     Variant,
-    from_json,
-    to_values,
 )
 
 __all__ = ["Project", "ProjectFolder", "Variant"]
 
-LARGEST_SMALL = 8 * 2**20
-"""Bytes of a thumbnail."""
-LARGEST_CHECKPOINT = 64 * 2**30
-SUFFIXES = {
-    "results": ".png", "thumbnails": ".jpg", "losses": ".safetensors", "checkpoints": ".safetensors",
-}  # fmt: skip
-"""Folders with a file for each variant, and what its name ends in."""
-PARTS = ("inputs", "moments", *SUFFIXES)
-"""The folders in a project."""
-_MOMENT = re.compile(r"([0-9]{1,10})\.jpg")
 PHOTO = "photo"
 
 
-class ProjectFolder:
+class ProjectFolder(ProjectParts):
     """A project's folder. One for each folder in a program; its methods may be called by any thread.
 
     All of them raise `BadInput` with a sentence when the folder cannot be read or written. Nothing
     that was kept before is lost then.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Work on a folder that exists; it may be empty."""
-        self.path = path
-        self._lock = threading.RLock()
-        self._inputs = ProjectInputs(path / "inputs")
-
     # -- what is there ---------------------------------------------------------------------
-
-    def read(self) -> Project:
-        """Return what the folder holds; of an empty one, an empty project."""
-        with self._lock:
-            project = self._said()
-            return replace(project, variants=tuple(self._with_files(v) for v in project.variants))
 
     def job(self, id: str | None = None) -> Job:
         """Return the present job, or that of a variant, with its pictures named by path.
@@ -135,30 +112,6 @@ class ProjectFolder:
         styles = tuple((named(style) or style, weight) for style, weight in i.styles)
         inputs = Inputs(named(i.content), styles, named(i.guide), named(i.start))
         return replace(job, inputs=inputs)
-
-    def result(self, id: str) -> Picture:
-        """Return the last picture of a variant."""
-        with self._reading("result of a variant"):
-            return open_picture(self._file("results", id))
-
-    def thumbnail(self, id: str) -> bytes | None:
-        """Return the small picture of a variant, a JPEG file; None: there is none."""
-        return self._bytes(self._file("thumbnails", id), LARGEST_SMALL)
-
-    def moments(self, id: str) -> dict[int, Path]:
-        """Return where the small pictures of a variant's timeline lie, JPEG files, by iteration."""
-        with self._reading("moments of a variant"):
-            folder = self._part("moments") / _checked(id)
-            return {number: folder / f"{number}.jpg" for number in _iterations(folder)}
-
-    def losses(self, id: str) -> LossHistory:
-        """Return the losses of a variant's run from its beginning, as far as they were kept."""
-        data = self._bytes(self._file("losses", id), losses.LARGEST)
-        return LossHistory() if data is None else losses.from_bytes(data)
-
-    def checkpoint(self, id: str) -> bytes | None:
-        """Return the checkpoint of a variant, as it was put; None: there is none."""
-        return self._bytes(self._file("checkpoints", id), LARGEST_CHECKPOINT)
 
     # -- keeping ---------------------------------------------------------------------------
 
@@ -238,7 +191,7 @@ class ProjectFolder:
             checkpoint: where it can go on from.
             history: all losses of its run.
         """
-        id = _checked(variant.id)
+        id = checked_id(variant.id)
         with self._lock:
             project = self._said()
             there = {each.id for each in project.variants}
@@ -276,7 +229,7 @@ class ProjectFolder:
         """Delete a variant; those that were started from it hang on the one that it hung on."""
         with self._lock:
             project = self._said()
-            gone = project.variant(_checked(id))
+            gone = project.variant(checked_id(id))
             left = tuple(
                 replace(each, parent=gone.parent, branched_at=gone.branched_at)
                 if each.parent == id
@@ -289,102 +242,6 @@ class ProjectFolder:
                 with suppress(OSError):
                     self._file(part, id).unlink(missing_ok=True)
             shutil.rmtree(self._part("moments") / id, ignore_errors=True)
-
-    @contextmanager
-    def unchanged(self) -> Iterator[None]:
-        """Keep other threads from changing anything inside the block."""
-        with self._lock:
-            yield
-
-    # -- files -----------------------------------------------------------------------------
-
-    def _said(self) -> Project:
-        path = self.path / "project.json"
-        try:
-            return from_json(read_plain(path, MAX_BYTES), str(path))
-        except FileNotFoundError as error:
-            if not self.path.is_dir():
-                raise BadInput(f"the project's folder {self.path} is gone") from error
-            return Project()
-        except OSError as error:
-            raise BadInput(f"{path} cannot be read ({error.strerror})") from error
-
-    def write(self, project: Project) -> None:
-        """Keep what is said of the project as a whole; `put` and the others are for its parts."""
-        with self._lock:
-            self._write(project)
-
-    def _write(self, project: Project) -> None:
-        text = json.dumps(to_values(project), indent=1).encode()
-        if len(text) > MAX_BYTES:
-            raise BadInput(f"the project would say more than {MAX_BYTES >> 20} MiB of its variants")
-        with self._writing(), replacing(self.path / "project.json") as file:
-            file.write(text)
-
-    def _part(self, part: str) -> Path:
-        return self.path / part
-
-    def _file(self, part: str, id: str) -> Path:
-        return self._part(part) / f"{_checked(id)}{SUFFIXES[part]}"
-
-    def _put(self, part: str, id: str, data: bytes) -> None:
-        with self._writing(part), replacing(self._file(part, id)) as file:
-            file.write(data)
-
-    def _put_moments(self, id: str, moments: Mapping[int, bytes | None]) -> None:
-        with self._writing("moments"):
-            folder = self._part("moments") / id
-            folder.mkdir(exist_ok=True)
-            for number, data in moments.items():
-                if data is not None:
-                    with replacing(folder / f"{int(number)}.jpg") as file:
-                        file.write(data)
-            for number in _iterations(folder):
-                if number not in moments:
-                    (folder / f"{number}.jpg").unlink(missing_ok=True)
-
-    @contextmanager
-    def _writing(self, part: str = "inputs") -> Iterator[None]:
-        """Say of the folder, and not of its files, which nobody has chosen, why it cannot be written."""
-        try:
-            if part != "inputs":  # it is made for the first of them
-                self._part(part).mkdir(exist_ok=True)
-            yield
-        except (OSError, BadInput) as error:
-            cause = error.__cause__ if isinstance(error, BadInput) else error
-            if not isinstance(cause, OSError):
-                raise
-            raise BadInput(
-                f"the project's folder {self.path} cannot be written ({_why(cause)})"
-            ) from cause
-
-    @contextmanager
-    def _reading(self, what: str) -> Iterator[None]:
-        with self._lock:
-            try:
-                yield
-            except OSError as error:
-                raise BadInput(
-                    f"the {what} in {self.path} cannot be read ({_why(error)})"
-                ) from error
-
-    def _bytes(self, path: Path, limit: int) -> bytes | None:
-        with self._reading(path.parent.name):
-            try:
-                return read_plain(
-                    path, min(limit, path.stat().st_size)
-                )  # it takes the limit's memory
-            except FileNotFoundError:
-                return None
-
-    def _with_files(self, variant: Variant) -> Variant:
-        id = variant.id
-        return replace(
-            variant,
-            has_result=self._file("results", id).is_file(),
-            has_checkpoint=self._file("checkpoints", id).is_file(),
-            moments=tuple(_iterations(self._part("moments") / id)),
-        )
 
     def _near(self, project: Project | None = None) -> Path | None:
         """Return the folder of the project's file, near which its pictures may have moved."""
@@ -399,20 +256,6 @@ def _with(project: Project, variant: Variant) -> tuple[Variant, ...]:
     return (*project.variants, variant)
 
 
-def _checked(id: str) -> str:
-    if not ID.fullmatch(id):
-        raise BadInput(f"{id!r} is not the id of a variant")
-    return id
-
-
-def _iterations(folder: Path) -> list[int]:
-    try:
-        names = [_MOMENT.fullmatch(path.name) for path in folder.iterdir()]
-    except OSError:
-        return []
-    return sorted(int(match[1]) for match in names if match)
-
-
 def _by_path(
     reference: Mapping[str, Any], _folder: Path | None, _side: int, _square: bool
 ) -> Source:
@@ -421,7 +264,3 @@ def _by_path(
             "a picture of this project was never a file, and is not in it: open another one"
         )
     return str(reference["path"])
-
-
-def _why(error: OSError) -> str:
-    return error.strerror or str(error)
