@@ -12,6 +12,7 @@ network that was not trained on.
 import argparse
 import copy
 import logging
+import shutil
 import time
 from collections import deque
 from pathlib import Path
@@ -33,6 +34,7 @@ from engine.training.any_style_schedule import AnyStyleSchedule
 from engine.training.any_style_start import least_squares_start, measure_codes
 from engine.training.objective import normalise
 from engine.training.pictures import Crops, read_tar
+from engine.training.publish import RESOURCES
 
 log = logging.getLogger("any_style")
 
@@ -275,6 +277,9 @@ def train(options: argparse.Namespace) -> None:
         if now - saved > options.every * 60 or schedule.done:
             trainer.save()
             saved = time.time()
+    if options.ship and schedule.done:
+        weights = options.out / "any_style.safetensors"
+        log.info("shipped as %s", shutil.copyfile(weights, RESOURCES / weights.name))
 
 
 def main() -> None:
@@ -289,6 +294,7 @@ def main() -> None:
     add("--minutes", type=float, default=150, help="of computing")
     add("--every", type=float, default=5, help="minutes between checkpoints")
     add("--out", type=Path, default=Path("out/training"), help="folder for results")
+    add("--ship", action="store_true", help="put the finished network among those that ship")
     add("--resume", type=Path, help="checkpoint to go on from")
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     add("--batch", type=int, default=8, help="pictures a step (default: 8)")

@@ -31,20 +31,16 @@ SIMILAR_AT, SIMILAR_LAYER = 256, "relu3_1"
 
 
 @torch.no_grad()
-def style_error(judge: Network, picture: Tensor, painting: Tensor) -> float:
-    """Return the sum over layers of the relative squared error of Gram matrices.
+def grams(judge: Network, picture: Tensor) -> list[Tensor]:
+    """Return the Gram matrices (1, C, C) of the style layers of a picture (1, 3, H, W) in [0, 1]."""
+    found = judge.taps(picture, STYLE_LAYERS)
+    return [gram_matrix(found[name].double()) for name in STYLE_LAYERS]
 
-    Args:
-        judge: the network that looks.
-        picture: (1, 3, H, W) in [0, 1].
-        painting: (1, 3, h, w) in [0, 1].
-    """
-    own, wanted = (judge.taps(x, STYLE_LAYERS) for x in (picture, painting))
-    total = 0.0
-    for name in STYLE_LAYERS:
-        g, a = gram_matrix(own[name].double()), gram_matrix(wanted[name].double())
-        total += float((g - a).square().sum() / a.square().sum())
-    return total
+
+def style_error(own: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
+    """Return the sum over layers of the relative squared error of a picture's Gram matrices."""
+    pairs = zip(own, wanted, strict=True)
+    return float(sum((g - a).square().sum() / a.square().sum() for g, a in pairs))
 
 
 @torch.no_grad()
@@ -75,11 +71,13 @@ def judged(
 ) -> list[tuple[str, str, float, float, float]]:
     """Return (photo, painting, style error of the photo, of the result, CFSD) for each pair."""
     found = []
+    contents = {photo: at_side(photo, side) for photo in photos}
+    before = {photo: grams(judge, content) for photo, content in contents.items()}
     for painting in paintings:
         style = at_side(painting, side)
+        wanted = grams(judge, style)
         code = network.encode(style) if network.kind == StyleKind.ANY else network.style(0)
-        for photo in photos:
-            content = at_side(photo, side)
+        for photo, content in contents.items():
             made = network(content, code).clamp(0, 1)
             small = [
                 resize_picture(x, fit((x.shape[2], x.shape[3]), SIMILAR_AT))
@@ -89,8 +87,8 @@ def judged(
                 (
                     photo.stem,
                     painting.stem,
-                    style_error(judge, content, style),
-                    style_error(judge, made, style),
+                    style_error(before[photo], wanted),
+                    style_error(grams(judge, made), wanted),
                     content_distance(judge, small[0], small[1]),
                 )
             )
