@@ -98,6 +98,14 @@ class Soak:
         self.window.running.start()
         self.idle()
 
+    def have_picture(self) -> None:
+        """Go back to a dream where there is none: what was undone may have led to anything."""
+        if self.window.files.ready() is None or self.window.running.missing():
+            self.window.studio.set_technique("deep-dream")
+            self.window.studio.set_network("slim_vgg")
+            spin(lambda: self.window.layers.here is not None)
+            self.run()
+
     def stopped(self) -> None:
         """Stopped in the middle, after a pause and a step."""
         window = self.window
@@ -145,9 +153,7 @@ class Soak:
 
     def export(self) -> None:
         """The picture on the canvas, in each format."""
-        if self.window.files.ready() is None:  # what was undone may have led back to the photo
-            self.window.studio.set_technique("deep-dream")
-            self.run()
+        self.have_picture()
         for suffix in (".png", ".jpg", ".webp", ".tif"):
             path = self.folder / f"export{suffix}"
             self.window.files.write_picture(path)
@@ -157,6 +163,7 @@ class Soak:
 
     def maps(self) -> None:
         """Live maps on and off."""
+        self.have_picture()
         window = self.window
         for name in ("saliency", "grad_cam"):
             window.actions_table[name].setChecked(True)
@@ -167,6 +174,7 @@ class Soak:
 
     def queue(self) -> None:
         """A job in the queue, made and removed."""
+        self.have_picture()
         window = self.window
         window.studio.set_setting("seed", self.chance.randrange(2**31))
         window.queue_flow.add_job()
