@@ -13,10 +13,8 @@ from engine.errors import PareidoliaError
 from engine.image_formats import WRITTEN
 from engine.job import Job
 from engine.project import ENDING
-from engine.work.project_folder import ProjectFolder
-from gui.dialogs.file_dialogs import file_to_open, file_to_save
-from gui.dialogs.open_sources import apart
-from gui.dialogs.saving import Unsaved, offer_again
+from gui.dialogs.file_dialogs import file_to_open
+from gui.flow.project_saving import Once, ProjectSaving, Then
 from gui.flow.project_state import (
     BRANCHED,
     LABELS,
@@ -24,13 +22,10 @@ from gui.flow.project_state import (
     OpenedProject,
     ProjectState,
     opened_file,
-    save_apart,
-    save_project,
     unwritten,
     write_state,
 )
 from gui.panels.editors import commit_typed
-from gui.run.controller import State
 from gui.studio import first_job
 from gui.wording import worded
 
@@ -42,7 +37,6 @@ LATER_MS = 2000
 SHOWN_MS = 10_000
 """After which a project has been shown without crashing the program."""
 log = logging.getLogger("pareidolia.project")
-Then = Callable[[], object]
 
 
 class ProjectFlow(QObject):
@@ -77,6 +71,7 @@ class ProjectFlow(QObject):
         self.studio.changed.connect(self._on_job)
         self.studio.filled.connect(self._on_filled)
         self.variants.edited.connect(self._on_edited)
+        self.saving = ProjectSaving(self)
         self._show()
 
     # -- saved or not ---------------------------------------------------------------------
@@ -188,7 +183,7 @@ class ProjectFlow(QObject):
 
     def _on_not_opened(self, error: BaseException) -> None:
         self.stay()
-        self._on_failed(error)
+        self.fail(error)
 
     def stay(self) -> None:
         """Note that nothing takes this project's place: it is kept, and asked about, as before."""
@@ -204,7 +199,7 @@ class ProjectFlow(QObject):
         self._timer.stop()
         before = self.writer.change_slot(None if opened is None else opened.slot)
         if before is not None:
-            self.window.background.submit(before.discard, None, self._on_failed, keep=True)
+            self.window.background.submit(before.discard, None, self.fail, keep=True)
         entries = [] if opened is None else opened.entries
         self.variants.show(entries)
         project = None if opened is None else opened.project
@@ -233,82 +228,32 @@ class ProjectFlow(QObject):
     def _on_shown_for_a_while(self) -> None:
         slot = self.writer.slot
         if slot is not None:
-            self.window.background.submit(slot.shown, None, self._on_failed)
+            self.window.background.submit(slot.shown, None, self.fail)
 
     # -- save -----------------------------------------------------------------------------
 
     @Slot()
     def save(self) -> None:
         """Write the project's file; ask where to if it has none."""
-        self._save(None)
+        self.saving.save()
 
     @Slot()
     def save_as(self) -> None:
         """Ask where to, then write the project's file."""
-        commit_typed()
-        self._ask(None, self._suggestion())
-
-    def _save(self, then: Then | None) -> None:
-        commit_typed()
-        if self.path is None:
-            self._ask(then, self._suggestion())
-        else:
-            self.write(self.path, then)
-
-    def _suggestion(self) -> str:
-        if self.path is not None:
-            return str(self.path)
-        return self.window.files.suggestion(ENDING)
-
-    def _ask(self, then: Then | None, name: str) -> None:
-        title, kinds = self.tr("Save project"), self.tr("Projects {0}").format(f"(*{ENDING})")
-        answer = file_to_save(self.window, "project", title, name, kinds, own=self.path)
-        if answer is not None:
-            self.write(answer[0], then)
+        self.saving.save_as()
 
     def write(self, path: Path, then: Then | None = None) -> None:
         """Write the project into a file, with what a run under way has made; then do what follows."""
-        self._when_kept(partial(self._write, path, then))
+        self.saving.write(path, then)
 
-    def _when_kept(self, act: Then) -> None:
-        """Do something when what a run under way has made by now is among what is written."""
-        if self.controller.state in (State.IDLE, State.PREPARING):
-            act()
-            return
-        once = _Once(act, self)
-        self.controller.kept.connect(once.act)
-        self.controller.ended.connect(once.act)
-        self.controller.keep()
-
-    def _write(self, path: Path, then: Then | None) -> None:
+    def to_write(self) -> tuple[ProjectState, int]:
+        """Return all that is to be written now, and which state of the variants that is."""
         self.variants.write_edits()
         self._timer.stop()
-        state, edits = self._state(), self._edits
-        inside = self.window.session.preferences.pictures_in_projects
-        written = partial(self._on_written, state, edits, then)
-        unsaved = partial(
-            offer_again, self.window, self.tr("Save project"),
-            again=partial(self._ask, then, str(path)),
-        )  # fmt: skip
-        failed = partial(self._on_not_written, path, state, inside, written, unsaved)
-        check = apart(path, _nothing, own=self.path)  # now: it asks windows what they read
-        self.writer.submit(partial(_checked, check, path, state, inside), written, failed)
+        return self._state(), self._edits
 
-    def _on_not_written(
-        self, path: Path, state: ProjectState, inside: bool, written: Callable[[Path], None],
-        unsaved: Unsaved, error: BaseException,
-    ) -> None:  # fmt: skip
-        """Try without the project's folder: it may be that which cannot be written."""
-        if not isinstance(error, (PareidoliaError, OSError)):
-            raise error
-        log.warning("%s", worded(error))
-        work = apart(
-            path, partial(save_apart, path, state, inside, self.writer.folder), own=self.path
-        )
-        failed = partial(self._on_unsaved, unsaved)
-        self.window.background.submit(work, written, failed, keep=True)
-
-    def _on_written(self, state: ProjectState, edits: int, then: Then | None, path: Path) -> None:
+    def written(self, state: ProjectState, edits: int, then: Then | None, path: Path) -> None:
+        """Note that a file holds that; then do what follows."""
         self.path, self._saved_job, self._saved_edits = path, state.job, edits
         self.window.session.remember_file(str(path))
         log.info("saved %s", path)
@@ -317,11 +262,8 @@ class ProjectFlow(QObject):
         if then is not None:
             then()
 
-    def _on_unsaved(self, unsaved: Unsaved, error: BaseException) -> None:
-        self._on_failed(error)
-        unsaved(worded(error))
-
-    def _on_failed(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Say what went wrong."""
         if not isinstance(error, (PareidoliaError, OSError)):
             raise error
         self.failed.emit(worded(error))
@@ -360,7 +302,7 @@ class ProjectFlow(QObject):
         if button == QMessageBox.StandardButton.Discard:
             self._when_stopped(partial(self._leave, then))
         elif button == QMessageBox.StandardButton.Save:
-            self._when_stopped(partial(self._save, partial(self._leave, then)))
+            self._when_stopped(partial(self.saving.save, partial(self._leave, then)))
 
     def _leave(self, then: Then) -> None:
         self._decided = True
@@ -372,7 +314,7 @@ class ProjectFlow(QObject):
         if not self.controller.active:
             act()
             return
-        self.controller.ended.connect(_Once(act, self).act)
+        self.controller.ended.connect(Once(act, self).act)
         self.controller.stop()
 
     def _when_settled(self, act: Then) -> None:
@@ -380,7 +322,7 @@ class ProjectFlow(QObject):
         if not self.writer.busy:
             act()
         else:
-            self.writer.settled.connect(_Once(act, self).act)
+            self.writer.settled.connect(Once(act, self).act)
 
     def put_aside(self) -> None:
         """Leave what is unsaved to the next start, for an end that leaves no time for questions."""
@@ -402,34 +344,8 @@ class ProjectFlow(QObject):
         slot = self.writer.change_slot(None)
         if slot is not None:
             end = slot.release if self._put_aside else slot.discard
-            self.window.background.submit(end, None, self._on_failed, keep=True)
+            self.window.background.submit(end, None, self.fail, keep=True)
         return True
-
-
-def _nothing() -> None:
-    """A file is about to be written."""
-
-
-def _checked(
-    check: Callable[[], None], path: Path, state: ProjectState, inside: bool, folder: ProjectFolder
-) -> Path:  # fmt: skip
-    check()
-    return save_project(path, state, inside, folder)
-
-
-class _Once(QObject):
-    """Does something at the first of some signals."""
-
-    def __init__(self, act: Then, parent: QObject) -> None:
-        super().__init__(parent)
-        self._act: Then | None = act
-
-    @Slot()
-    def act(self) -> None:
-        act, self._act = self._act, None
-        if act is not None:
-            self.deleteLater()
-            act()
 
 
 def _timer(parent: QObject, interval: int, act: Callable[[], object]) -> QTimer:
