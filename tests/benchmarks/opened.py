@@ -22,12 +22,19 @@ from tests.benchmarks.inputs import weights
 def spin(until: Callable[[], bool], seconds: float = 600) -> None:
     """Let the window live until a condition holds."""
     loop, timer = QEventLoop(), QTimer()
-    deadline = time.monotonic() + seconds
-    timer.timeout.connect(lambda: loop.quit() if until() or time.monotonic() > deadline else None)
+    deadline, held = time.monotonic() + seconds, False
+
+    def look() -> None:
+        nonlocal held
+        held = until()  # asked once: it may not hold for long
+        if held or time.monotonic() > deadline:
+            loop.quit()
+
+    timer.timeout.connect(look)
     timer.start(5)
     loop.exec()
     timer.stop()
-    if not until():
+    if not held:
         raise TimeoutError("what was waited for did not happen")
 
 

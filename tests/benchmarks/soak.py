@@ -110,9 +110,7 @@ class Soak:
         """Stopped in the middle, after a pause and a step."""
         window = self.window
         if window.studio.technique.command == "stylize" or window.running.missing():
-            window.studio.set_technique(
-                "deep-dream"
-            )  # the others are over at once, or do not begin
+            window.studio.set_technique("deep-dream")  # not over at once, and it can begin
         window.studio.set_setting("iterations", 400)
         window.running.start()
         spin(lambda: window.controller.state is State.RUNNING)
