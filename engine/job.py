@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import settings
-from engine.errors import BadInput, Mention
+from engine.errors import BadInput, Mention, Message
 from engine.finish import Finish, Finisher, finish_values, of_film_frame, read_finish
 from engine.image import Picture
 from engine.named_files import find_path, find_picture
@@ -26,6 +26,8 @@ from engine.recipe_values import (
 from engine.reduced import open_for, side_needed
 from engine.settings import setting
 from engine.steering import STYLE_WEIGHTS, Changes, Steering
+from engine.stylization import digests
+from engine.stylization.digests import StyleWeights
 from engine.task import Frame, Task, Technique
 from engine.techniques import TECHNIQUES
 
@@ -90,6 +92,8 @@ class Job:
     preprocessing: str | None = None
     """How pictures are prepared for the network, as `known_preprocessing` takes it; None: as the
     weights want."""
+    style_weights: tuple[StyleWeights, ...] = field(default=(), compare=False)
+    """What painted, or paints: known of a job that was opened or read from a recipe."""
 
     def recipe(self) -> dict[str, Any]:
         """Return the job as plain values for JSON; pictures by path and SHA-256."""
@@ -105,6 +109,8 @@ class Job:
         if self.preprocessing is not None:
             steered["preprocessing"] = self.preprocessing
             version = max(version, 2)
+        if painted := digests.to_recipe(self.technique, self.style_weights):
+            steered["style_networks"] = painted
         return {
             "format": version,
             "technique": self.technique.command,
@@ -161,6 +167,8 @@ class Job:
             stop, changes = recipe.get("stop_after"), recipe.get("changes", ())
             check_count(styles, MOST_STYLES, "styles")
             check_count(changes, MOST_CHANGES, "changes")
+            painted = recipe.get("style_networks", ())
+            check_count(painted, MOST_STYLES, "style networks")
             weights = recipe["weights"]
             technique = technique_of(TECHNIQUES[command], recipe["settings"], folder)
             size = settings.describe(cls)["size"].check(as_whole(recipe["size"]))
@@ -188,6 +196,7 @@ class Job:
                 None if stop is None else as_whole(stop),
                 read_finish(recipe.get("finish", {})),
                 None if recipe.get("preprocessing") is None else as_text(recipe["preprocessing"]),
+                digests.of_recipe(technique, painted),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadInput(
@@ -244,7 +253,8 @@ def opened(job: Job) -> Job:
     if wanted == "auto" and job.technique.exact:
         wanted = "fp32"
     precision = name_of(choose_precision(wanted, choose_device(job.device)))
-    return replace(job, inputs=inputs, size=size, precision=precision)
+    painted = digests.style_weights(job.technique, job.style_weights)
+    return replace(job, inputs=inputs, size=size, precision=precision, style_weights=painted)
 
 
 def check_size(size: int | None) -> None:
@@ -327,6 +337,7 @@ def frames_of(
 
     check_fits(task)
     finisher = Finisher(task.content)
+    differs = digests.changed(job.technique, job.style_weights)
     steering = steering or Steering()
     begun = 0 if checkpoint is None else checkpoint.iteration
     changes = deque(change for change in job.changes if not begun or change[0] >= begun)
@@ -359,6 +370,9 @@ def frames_of(
                     told = frame.note != GRAY_NOTE or job.finish.recolour == "none"
                     note = frame.note if told else ""
                     frame = replace(frame, render=render, render_film=in_film, note=note)
+                if differs:
+                    told_before = (frame.note, " ") if frame.note else ()
+                    frame = replace(frame, note=Message(*told_before, differs))
                 yield frame
                 if frame.iteration == job.stop_after:
                     break

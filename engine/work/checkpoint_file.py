@@ -17,6 +17,7 @@ from engine.checkpoint_bytes import bytes_of, from_bytes, to_bytes
 from engine.errors import BadInput
 from engine.image import Picture
 from engine.job import Job, opened
+from engine.stylization.digests import style_weights
 from engine.task import Task, Technique
 
 if TYPE_CHECKING:
@@ -53,6 +54,13 @@ class CheckpointFile:
                 f"the checkpoint is of other weights of {task.network.card.name}: get them back, or "
                 "begin the run anew"
             )
+        painted = self.belongs.get("style_networks", {})
+        others = [name for name, digest in _painted(job).items() if painted.get(name) != digest]
+        if painted and others:
+            raise BadInput(
+                f"the checkpoint is of other weights of {others[0]}: get them back, or begin the "
+                "run anew"
+            )
         here, there = place_of(task), dict(self.belongs.get("place") or {})
         others = [name for name in here if name in there and here[name] != there[name]]
         if not others:
@@ -74,6 +82,8 @@ def encode(checkpoint: Checkpoint, job: Job, task: Task[Technique]) -> bytes:
     }
     if any(by_pixels):
         belongs["by_pixels"] = by_pixels
+    if painted := _painted(job):
+        belongs["style_networks"] = painted
     return to_bytes(checkpoint, belongs)
 
 
@@ -126,6 +136,11 @@ def _digest_of_picture(picture: Any, by_pixels: bool) -> list[Any] | None:
         if values is not None:  # as a project keeps it, in 16 bits
             digest.update(np.rint(values * np.float32(65535)).astype("<u2").tobytes())
     return [digest.hexdigest(), 0]
+
+
+def _painted(job: Job) -> dict[str, str]:
+    """Return the SHA-256 of each style network by its name, as they are on this machine."""
+    return {w.name: w.sha256 for w in style_weights(job.technique)}
 
 
 _digests: "WeakKeyDictionary[Network, tuple[int, str]]" = WeakKeyDictionary()

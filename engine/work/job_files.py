@@ -23,7 +23,8 @@ MOST_JOBS = 100_000
 """In one list."""
 KEYS = frozenset(
     ("format", "technique", "settings", "inputs", "network", "weights", "size", "seed", "device",
-     "precision", "changes", "stop_after", "finish", "preprocessing", "preset", "output", "bits")
+     "precision", "changes", "stop_after", "finish", "preprocessing", "style_networks", "preset",
+     "output", "bits")
 )  # fmt: skip
 """What an entry of a list may hold."""
 PROJECTS = (".json", ENDING)
@@ -268,6 +269,7 @@ def _wanted(entry: Any, folder: Path, described: DescribedJob, name: str) -> Wan
         "precision": entry.get("precision", "auto"),
         "finish": entry.get("finish", {}),
         "preprocessing": entry.get("preprocessing"),
+        "style_networks": entry.get("style_networks", ()),
         "stop_after": entry.get("stop_after"),
     }
     kind = type(Job.from_recipe(bare, folder).technique)

@@ -157,6 +157,7 @@ def _essence(recipe: Mapping[str, Any], open_precision: bool) -> Any:
                           *(inputs.get("styles") or [])):  # fmt: skip
             if isinstance(reference, dict) and reference.get("sha256"):
                 reference.pop("path", None)
+    plain.pop("style_networks", None)  # written of what was run; a network is known by its name
     if open_precision:
         plain.pop("precision", None)
     return plain

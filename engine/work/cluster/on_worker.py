@@ -14,6 +14,7 @@ from engine.errors import BadInput, Message, OutOfMemory, PareidoliaError, is_ou
 from engine.export import Export
 from engine.files import unfinished_folder
 from engine.job import Job
+from engine.stylization.digests import digest_of_style_network
 from engine.work.cluster.networks import Arriving, SentNetwork, at_home, found_here, store
 from engine.work.cluster.parcel import Parcel, Returned, failed, pack_returned, unpack, with_paths
 from engine.work.making import Frames, MakeRequest, figure, make, partial
@@ -115,12 +116,22 @@ def _made(worker: "Worker", parcel: Parcel, key: str, renamed: dict[str, str]) -
             renamed[str(places[name])] = str(there)
         try:
             with at_home(found):
+                check_style_networks(parcel)
                 job = Job.from_recipe({**recipe, "weights": found.weights})
                 return _run(worker.address, parcel, job, output, key, renamed, told)
         except PareidoliaError as error:  # what was made up to there is kept
             told_of = failed(worker.address, error, renamed)
             left = {name: p.read_bytes() for name, p in places.items() if p.is_file()}
             return replace(told_of, files=left)
+
+
+def check_style_networks(parcel: Parcel) -> None:
+    """Raise `BadInput` where this program comes with others than that of whoever sent the job."""
+    for name, digest in parcel.style_networks.items():
+        if digest_of_style_network(name) != digest:
+            raise BadInput(
+                f"a worker has another {name}: give all machines the same version of Pareidolia"
+            )
 
 
 @contextmanager

@@ -14,12 +14,16 @@ from typing import Any
 
 from engine.errors import BadInput, Mention, Message, PareidoliaError, Remedy
 from engine.files import read_plain, split_frame
+from engine.networks import weights
 from engine.reduced import open_for
 from engine.settings import folders
+from engine.stylization.digests import digest_of_style_network, style_networks
+from engine.stylization.finding import find_style_network
+from engine.task import Technique
 from engine.work.cluster.networks import SentNetwork
 from engine.work.job_files import technique_of
 
-FORMAT = 3
+FORMAT = 4
 """Of parcels; both sides must have the same."""
 LARGEST = 4 << 30
 """Bytes of an input picture's file."""
@@ -43,6 +47,8 @@ class Parcel:
     """What of `engine.export.Export` is not as usual."""
     files: dict[str, bytes] = field(default_factory=dict)
     """Input pictures' files by path."""
+    style_networks: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each style network by name: those that the program comes with; others stay at home."""
 
     @property
     def suffix(self) -> str:
@@ -81,6 +87,7 @@ def parcel_of(
         raise BadInput(
             f"the pictures in {text} stay on this machine: make this job without a cluster"
         )
+    painted = _style_networks(technique)
     found: dict[str, bytes] = {}
     for reference in _references(recipe["inputs"]):
         path = str(split_frame(reference["path"])[0])
@@ -92,8 +99,21 @@ def parcel_of(
                 " back"
             )
     return Parcel(
-        dict(recipe), bits, str(output), network, topic, thumbnails, dict(export or {}), found
-    )
+        dict(recipe), bits, str(output), network, topic, thumbnails, dict(export or {}), found,
+        painted,
+    )  # fmt: skip
+
+
+def _style_networks(technique: Technique) -> dict[str, str]:
+    """Return what a worker has to have of its own. Raises `BadInput` for other networks."""
+    found = {}
+    for name in style_networks(technique):
+        if find_style_network(name).parent != weights.SHIPPED:
+            raise BadInput(
+                f"the style network {name} stays on this machine: make this job without a cluster"
+            )
+        found[name] = digest_of_style_network(name)
+    return found
 
 
 def pack(parcel: Parcel) -> bytes:
@@ -102,6 +122,7 @@ def pack(parcel: Parcel) -> bytes:
         "format": FORMAT, "recipe": parcel.recipe, "bits": parcel.bits, "output": parcel.output,
         "network": parcel.network.plain(), "topic": parcel.topic, "thumbnails": parcel.thumbnails,
         "export": parcel.export, "paths": list(parcel.files),
+        "style_networks": parcel.style_networks,
     }  # fmt: skip
     return _zipped(head, {str(n): data for n, data in enumerate(parcel.files.values())})
 
@@ -116,6 +137,7 @@ def unpack(data: bytes) -> Parcel:
         return Parcel(
             dict(head["recipe"]), int(head["bits"]), str(head["output"]), network,
             str(head["topic"]), often, dict(head["export"]), inside,
+            {str(name): str(digest) for name, digest in head["style_networks"].items()},
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"the job arrived damaged ({error!r})") from error

@@ -1,17 +1,23 @@
 """Stylization in one pass: small first, then whole; recipes, mixtures, colours, what is remembered."""
 
+import hashlib
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 import engine
 from engine.errors import BadInput, Mention, WeightsMissing
 from engine.image import Picture, from_tensor
-from engine.job import Inputs, Job, run
+from engine.job import Inputs, Job, frames_of, opened, prepare, run
 from engine.networks.loading import load_network
 from engine.networks.network import Network
 from engine.stylization.any_style import AnyStyle
@@ -19,6 +25,7 @@ from engine.stylization.any_style_file import AnyStyleCard, write_any_style
 from engine.stylization.finding import find_style_network, load_style_network
 from engine.stylization.stylize import stylize
 from engine.techniques.stylize import Stylize
+from engine.work.checkpoint_file import decode, encode
 
 TINY = Path(__file__).parents[2] / "recipes" / "tiny_style.safetensors"
 
@@ -196,3 +203,82 @@ def test_a_real_network_of_another_program(data_folder: Path, network: Network) 
     assert made.shape == photo.shape
     steps = [x.diff(dim=2).abs().mean() for x in (made, photo)]
     assert steps[0] > 1.2 * steps[1]
+
+
+@pytest.fixture
+def painted(home: Path, tmp_path: Path) -> Job:
+    """A job with a style network of the user's own, called mine."""
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(TINY, home / "mine.safetensors")
+    Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(tmp_path / "a.png")
+    inputs = Inputs(tmp_path / "a.png")
+    return Job(Stylize(style_network="mine:2"), inputs, size=30, device="cpu", precision="fp32")
+
+
+def retrain(path: Path) -> None:
+    """Write other weights under the same name."""
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    changed = {n: t * 1.5 if t.is_floating_point() else t for n, t in tensors.items()}
+    save_file(changed, path, metadata)
+
+
+def test_a_recipe_tells_other_weights_under_the_same_name(
+    painted: Job, home: Path, network: Network
+) -> None:
+    file = home / "mine.safetensors"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    recipe = json.loads(json.dumps(opened(painted).recipe()))
+    assert recipe["style_networks"] == [{"name": "mine", "sha256": digest}]
+    *_, frame = run(Job.from_recipe(recipe), network)
+    assert frame.note == ""
+    first = frame.picture
+
+    retrain(file)
+    again = Job.from_recipe(recipe)
+    *_, frame = run(again, network)
+    assert "other weights of mine" in str(frame.note)
+    assert not torch.equal(frame.picture, first)
+    other = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert opened(again).recipe()["style_networks"] == [{"name": "mine", "sha256": other}]
+    # Opened twice, as a run does, it is still known what the picture was made with.
+    *_, frame = run(opened(again), network)
+    assert "other weights of mine" in str(frame.note)
+
+
+def test_another_network_chosen_is_not_a_changed_one(painted: Job, network: Network) -> None:
+    recipe = opened(painted).recipe()
+    recipe["style_networks"][0]["sha256"] = "0" * 64
+    job = Job.from_recipe(recipe)
+    *_, frame = run(replace(job, technique=Stylize(style_network=str(TINY))), network)
+    assert frame.note == ""
+
+
+def test_a_recipe_without_digests_is_taken_as_it_is(painted: Job, network: Network) -> None:
+    recipe = opened(painted).recipe()
+    del recipe["style_networks"]
+    *_, frame = run(Job.from_recipe(recipe), network)
+    assert frame.note == ""
+
+
+@pytest.mark.parametrize("damaged", [5, ["mine"], [{"name": "mine"}], [{"name": 1, "sha256": "a"}]])
+def test_damaged_digests_are_refused(painted: Job, damaged: object) -> None:
+    with pytest.raises(BadInput, match="recipe is damaged"):
+        Job.from_recipe({**opened(painted).recipe(), "style_networks": damaged})
+
+
+def test_a_checkpoint_of_other_style_weights_is_refused(
+    painted: Job, home: Path, network: Network
+) -> None:
+    job = opened(replace(painted, technique=Stylize(2, "mine")))
+    task = prepare(job, network)
+    frames = frames_of(job, task)
+    frame = next(frames)
+    assert frame.checkpoint is not None
+    data = encode(frame.checkpoint(), job, task)
+    frames.close()
+    decode(data).check(job, task)
+    retrain(home / "mine.safetensors")
+    with pytest.raises(BadInput, match="other weights of mine"):
+        decode(data).check(job, task)

@@ -1,6 +1,7 @@
 """What travels: jobs and answers as bytes, networks in parts; nothing damaged or foreign is taken."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from engine.networks import weights
 from engine.settings import describe
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.multifaceted import Multifaceted
+from engine.techniques.stylize import Stylize
 from engine.work.cluster import networks
 from engine.work.cluster.networks import SentNetwork, found_here, network_of
-from engine.work.cluster.on_worker import receive
+from engine.work.cluster.on_worker import check_style_networks, receive
 from engine.work.cluster.parcel import (
     Returned,
     failed,
@@ -25,6 +27,9 @@ from engine.work.cluster.parcel import (
     unpack_returned,
 )
 from tests.cli.conftest import noise
+
+TINY = Path(__file__).parents[3] / "recipes" / "tiny_style.safetensors"
+NETWORK = SentNetwork("slim_vgg", "0" * 64, "slim_vgg.safetensors", "", "")
 
 
 @pytest.fixture
@@ -66,6 +71,34 @@ def test_a_folder_of_pictures_stays_at_home(tmp_path: Path) -> None:
     recipe = Job(Multifaceted(folder=str(tmp_path))).recipe()
     with pytest.raises(BadInput, match="without a cluster"):
         parcel_of(recipe, 8, tmp_path / "out.png", network_of(recipe)[0], "topic")
+
+
+def test_a_style_network_of_ones_own_stays_at_home(tmp_path: Path, home: Path) -> None:
+    noise(24, 32, 3, 0).save(tmp_path / "a.png")
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(TINY, home / "mine.safetensors")
+    for name in ("mine", str(TINY)):
+        recipe = Job(Stylize(style_network=name), Inputs(tmp_path / "a.png"), size=32).recipe()
+        with pytest.raises(BadInput, match=r"the style network .* stays on this machine"):
+            parcel_of(recipe, 8, tmp_path / "out.png", network_of(recipe)[0], "topic")
+
+
+def test_a_worker_has_to_have_the_same_shipped_style_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path)
+    shutil.copy(TINY, tmp_path / "mine.safetensors")
+    noise(24, 32, 3, 0).save(tmp_path / "a.png")
+    recipe = Job(Stylize(style_network="mine"), Inputs(tmp_path / "a.png"), size=32).recipe()
+    parcel = parcel_of(recipe, 8, tmp_path / "out.png", NETWORK, "topic")
+    assert parcel.style_networks == {"mine": hashlib.sha256(TINY.read_bytes()).hexdigest()}
+    arrived = unpack(pack(parcel))
+    assert arrived == parcel
+    check_style_networks(arrived)
+    with (tmp_path / "mine.safetensors").open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(BadInput, match="a worker has another mine: give all machines the same"):
+        check_style_networks(arrived)
 
 
 def test_sentences_arrive_with_the_settings_that_they_name() -> None:
