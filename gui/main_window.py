@@ -1,6 +1,7 @@
 """The window: assembles canvas, docks, menus; what they do together is in `gui.flow`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QSize, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QHideEvent, QShowEvent
@@ -28,6 +29,7 @@ from gui.flow.export import ExportFlow
 from gui.flow.figures import FigureFlow
 from gui.flow.files import FilesFlow
 from gui.flow.film import FilmFlow
+from gui.flow.following import FollowFlow
 from gui.flow.full_screen import FullScreen
 from gui.flow.gray import GrayFlow
 from gui.flow.help import HelpFlow
@@ -47,6 +49,7 @@ from gui.flow.project import ProjectFlow
 from gui.flow.queue import QueueFlow
 from gui.flow.recent import RecentFilesFlow
 from gui.flow.recovery import RecoveryFlow
+from gui.flow.refining import RefineFlow
 from gui.flow.running import RunFlow
 from gui.flow.session_restore import SessionRestore
 from gui.flow.show_original import ShowOriginalFlow
@@ -235,6 +238,8 @@ class MainWindow(QMainWindow):
         self.live = LiveFlow(
             self.controller, self.maps, self.canvas_content, self.input_pictures, self
         )
+        self.follow = FollowFlow(self.running, self.networks, self.live, self)
+        self.refining = RefineFlow(self.running, self.follow, self.background, self)
         self.status = StatusFlow(self)
         self.live.failed.connect(self.status.warn)
         self.autosave.failed.connect(self.status.warn)
@@ -266,7 +271,7 @@ class MainWindow(QMainWindow):
         self.queue_flow.titled.connect(self.docks["queue"].setWindowTitle)
         for flow in (
             self.film_flow, self.figures, self.overlays, self.project, self.recovery,
-            self.variants_flow, self.presets, self.export_flow,
+            self.variants_flow, self.presets, self.export_flow, self.refining,
         ):  # fmt: skip
             flow.said.connect(self.status.say)
             flow.failed.connect(self.status.warn)
@@ -302,6 +307,16 @@ class MainWindow(QMainWindow):
         self.controller.threads = preferences.threads
         self.controller.history.budget = preferences.history_mib << 20
         self.running.forecasts = preferences.forecast
+        self.follow.switch(preferences.follow)
+        self.actions_table["follow"].setChecked(preferences.follow)
+
+    @Slot(bool)
+    def set_follow(self, on: bool) -> None:
+        """Let results follow what is set up, or not; it is remembered."""
+        if on != self.session.preferences.follow:
+            self.session.preferences = replace(self.session.preferences, follow=on)
+            self.follow.switch(on)
+            self.autosave.keep()
 
     @Slot(bool)
     def set_presentation(self, on: bool) -> None:
@@ -424,6 +439,11 @@ class MainWindow(QMainWindow):
             return
         if not self.project.close():
             self.status.say(self.tr("Writing, then closing…"))
+            QTimer.singleShot(AGAIN_MS, self.close)
+            event.ignore()
+            return
+        if not self.follow.close():
+            self.status.say(self.tr("Still finishing…"))
             QTimer.singleShot(AGAIN_MS, self.close)
             event.ignore()
             return

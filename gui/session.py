@@ -54,6 +54,10 @@ class Preferences:
         True, "Forecast", "Estimate the time and memory of a run before it starts.",
         group="Run",
     )  # fmt: skip
+    follow: bool = setting(
+        True, "Update automatically", "Stylization in one pass: the result follows every change of "
+        "the photo, the paintings and the settings, without Run.", group="Run",
+    )  # fmt: skip
     threads: int = setting(
         0, "Threads", "Processor threads for runs; 0 uses all. One fewer keeps other programs "
         "responsive.", low=0, high=256, group="Run",

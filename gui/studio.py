@@ -58,6 +58,8 @@ class Studio(QObject):
         self._others: dict[str, Left] = dict(others or {})
         self._opened: list[tuple[Job, dict[str, Any]]] = []
         """Jobs from recipes, with what was set up before of that which they pin."""
+        self.loading = False
+        """Whether a whole job is being taken over, with the results that belong to it."""
         self.last = named(self._job.technique)
         """The class and the folder that were last in use, for techniques that need one."""
         self.undo_stack = QUndoStack(self)
@@ -180,10 +182,12 @@ class Studio(QObject):
         before = self._job
         self._others.clear()
         self._opened.clear()
+        self.loading = True
         self._set(job)
         self.undo_stack.clear()
         if before == job:
             self.changed.emit(before, job)
+        self.loading = False
 
     def _set(self, job: Job) -> None:
         before, self._job = self._job, job

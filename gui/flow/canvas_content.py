@@ -24,7 +24,7 @@ class CanvasPicture:
     """A picture on the canvas and where it comes from."""
 
     kind: str
-    """content, frame, moment, input or live."""
+    """content, frame, moment, input, live, or preview: a result on its way, not to be kept."""
     image: QImage
     iteration: int = 0
     path: str = ""
@@ -141,6 +141,13 @@ class CanvasContent(QObject):
         self._size = QSize(result.picture.width, result.picture.height)
         self._put_made(CanvasPicture("frame", image, result.iteration, raw=image))
 
+    def show_preview(self, image: QImage, size: QSize) -> None:
+        """Show what a result will look like that has this size and is still being made."""
+        self._wants_content = False
+        if self.original != self._content_path() or self._canvas.compare_names is not None:
+            self._compare_with(self._content_path())
+        self._put(CanvasPicture("preview", image), size)
+
     def compare_with_image(self, image: QImage, names: tuple[str, str]) -> None:
         """Let an image be the one before, until another run or picture is shown."""
         if self._canvas.compare_names is None:
@@ -222,6 +229,8 @@ class CanvasContent(QObject):
             return self.tr("no picture")
         if canvas_picture.kind in ("frame", "moment"):
             return self.tr("the picture after iteration {0}").format(canvas_picture.iteration)
+        if canvas_picture.kind == "preview":
+            return self.tr("a preview of the result")
         if canvas_picture.kind == "live":
             return self.tr("the live picture of {0}").format(canvas_picture.path)
         return self.tr("the photo {0}").format(canvas_picture.path)

@@ -66,6 +66,8 @@ class MenusFlow(QObject):
             "queue_photos": w.queue_flow.add_photos,
             "branch": w.files.branch,
             "larger": w.variants_flow.larger_shown,
+            "follow": w.set_follow,
+            "refine": w.refining.refine,
             "fit": w.canvas.fit,
             "actual_size": w.canvas.actual_size,
             "zoom_in": w.canvas.zoom_in,
@@ -159,6 +161,7 @@ class MenusFlow(QObject):
         has_figure = result is not None and result.job.technique.has_figure
         self.actions["save_figure"].setEnabled(has_figure)
         self.actions["larger"].setEnabled(made and result is not None)
+        self.actions["refine"].setEnabled(made and self.window.refining.possible)
         self.actions["copy"].setEnabled(current is not None)
 
     @Slot(bool)
@@ -257,7 +260,7 @@ class MenusFlow(QObject):
                 if {"style": "styles"}.get(role, role) in w.studio.technique.inputs:
                     act = partial(w.files.use_image, role, current.image)
                     menu.addAction(text).triggered.connect(partial(_ignoring_checked, act))
-            menu.addAction(self.actions["branch"])
+            menu.addActions([self.actions["branch"], self.actions["refine"]])
         menu.addSeparator()
         menu.addActions([self.actions["compare"], self.actions["fit"], self.actions["actual_size"]])
         return menu

@@ -484,6 +484,12 @@ class RunFlow(ShownRun):
         if self.forecasts and not self.controller.active:
             self._forecast_timer.start()
 
+    def forgo_forecast(self) -> None:
+        """Measure nothing: the result itself is about to come."""
+        self._forecast_timer.stop()
+        self.controller.cancel_forecast()
+        self.bar.tell("")
+
     @Slot()
     def _ask_forecast(self) -> None:
         if self.controller.active or not self.forecasts:

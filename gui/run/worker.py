@@ -168,7 +168,7 @@ class EngineWorker(QObject):
         """Carry out a run. Never raises."""
         result: RunResult | None = None
         sentence = details = ""
-        drawn = _LastFrame()
+        drawn = LastFrame()
         try:
             with self.turn.of_window():
                 result = self._run(request, drawn)
@@ -186,10 +186,10 @@ class EngineWorker(QObject):
             self.failed.emit(request.number, sentence, details)
         self.ended.emit(request.number, result)
 
-    def _run(self, request: RunRequest, drawn: "_LastFrame") -> RunResult | None:
+    def _run(self, request: RunRequest, drawn: "LastFrame") -> RunResult | None:
         from engine.device import choose_device, choose_precision, release_memory
 
-        self._become_nice(request.threads)
+        become_nice(request.threads)
         began = time.perf_counter()
         job = opened(request.job)
         device = choose_device(job.device)
@@ -236,7 +236,7 @@ class EngineWorker(QObject):
             del network, task
             release_memory(device)
 
-    def _keep(self, request: RunRequest, drawn: "_LastFrame", held: bool = False) -> None:
+    def _keep(self, request: RunRequest, drawn: "LastFrame", held: bool = False) -> None:
         """Hand out what the run has made so far, if that is due; between two frames."""
         frame, asked = drawn.frame, request.schedule.asked
         if not request.schedule.due(held):
@@ -252,7 +252,7 @@ class EngineWorker(QObject):
             self.kept.emit(request.number, None)
 
     def _publish(
-        self, request: RunRequest, drawn: "_LastFrame", plan: list[Stage], last: bool
+        self, request: RunRequest, drawn: "LastFrame", plan: list[Stage], last: bool
     ) -> None:
         """Leave the numbers, and the picture where somebody wants it."""
         frame = drawn.frame
@@ -283,7 +283,7 @@ class EngineWorker(QObject):
 
         answer: object
         try:
-            self._become_nice(0)
+            become_nice(0)
             network = self.networks.get(job.network, job.weights, job.preprocessing)
             with self.turn.of_window():
                 answer = forecast(job, network, cancelled.is_set)
@@ -298,17 +298,19 @@ class EngineWorker(QObject):
         if not cancelled.is_set():
             self.forecast_made.emit(number, answer)
 
-    def _become_nice(self, threads: int) -> None:
-        import torch
 
-        torch.set_num_threads(threads or _all_threads(torch.get_num_threads()))
-        if sys.platform == "linux":
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+def become_nice(threads: int) -> None:
+    """Let the calling thread compute with so many threads, 0: all, and after the window."""
+    import torch
+
+    torch.set_num_threads(threads or _all_threads(torch.get_num_threads()))
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 @dataclass
-class _LastFrame:
+class LastFrame:
     """The newest frame of a run, for whichever way it ends."""
 
     job: Job | None = None
@@ -351,6 +353,7 @@ class _LastFrame:
             return None
 
     def result(self, request: RunRequest, complete: bool) -> RunResult:
+        """Return what the run has left with the frame."""
         assert self.job is not None
         assert self.frame is not None
         picture = from_tensor(self.frame.picture, carried(self.job))

@@ -1,0 +1,198 @@
+"""A result that follows what is set up, without Run, where one pass makes it."""
+
+from dataclasses import replace
+from functools import partial
+
+from PySide6.QtCore import QObject, QSize, QTimer, Slot
+from PySide6.QtWidgets import QWidget
+
+from engine.errors import PareidoliaError
+from engine.finish import Finisher
+from engine.job import Job
+from engine.techniques.stylize import Stylize
+from gui.background import Background
+from gui.flow.live import LiveFlow
+from gui.flow.running import RunFlow
+from gui.flow.shown_run import RunRecord
+from gui.run.controller import State
+from gui.run.following import Followed, followed
+from gui.run.history import Moment
+from gui.run.latest import LatestOnly
+from gui.run.networks import Networks
+from gui.run.pace import words
+from gui.run.referenced import photo_of
+from gui.wording import worded
+
+SETTLE_MS = 50
+"""Changes that come together are one question."""
+STANDS_MS = 10_000
+"""A result that is looked at so long becomes a variant."""
+
+
+class FollowFlow(QObject):
+    """Asks for the newest job's result; what has become stale is given up."""
+
+    def __init__(
+        self, running: RunFlow, networks: Networks, live: LiveFlow, window: QWidget
+    ) -> None:
+        super().__init__(window)
+        self.running, self.networks, self.live, self.window = running, networks, live, window
+        self.studio, self.controller = running.studio, running.controller
+        self.on = False
+        self._number = 0
+        """Of the newest question; whatever belongs to another is stale. Any thread may read it."""
+        self._missed = False
+        """Whether something was changed while a run was under way."""
+        self._record: RunRecord | None = None
+        """A finished result that is no variant yet."""
+        self._background = Background(self, threads=1)
+        self._latest = LatestOnly(
+            self._background, self._on_done, self._on_failed, self, self._on_way
+        )
+        self._settling = self._timer(SETTLE_MS, self._ask)
+        self._standing = self._timer(STANDS_MS, self.keep)
+        self.studio.changed.connect(self._on_job)
+        self.controller.state_changed.connect(self._on_state)
+        live.changed.connect(self._on_live)
+
+    def _timer(self, interval: int, act: object) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(interval)
+        timer.timeout.connect(act)
+        return timer
+
+    @property
+    def busy(self) -> bool:
+        """Whether a result is on its way."""
+        return self._settling.isActive() or self._latest.busy
+
+    @property
+    def follows(self) -> bool:
+        """Whether there is anything to follow now."""
+        possible = self.on and isinstance(self.studio.technique, Stylize)
+        return possible and not self.live.active and not self.running.missing()
+
+    def switch(self, on: bool) -> None:
+        """Follow what is set up from now on, or no more."""
+        if on != self.on:
+            self.on = on
+            self.forget()
+            if on and self.window.isVisible():
+                self._wait()
+
+    def forget(self) -> None:
+        """Give up what is on its way."""
+        self._number += 1
+        self._settling.stop()
+        self._latest.cancel()
+
+    @Slot()
+    def keep(self) -> None:
+        """Make a variant of the finished result on the canvas, unless it is one already."""
+        self._standing.stop()
+        record, self._record = self._record, None
+        if record is None or record is not self.running.record or record.result is None:
+            return
+        variants, running = self.running.variants, self.running
+        record.entry = variants.begin(
+            record.job, record.total, None, running.finish(), running.branching.of(record.job)
+        )
+        variants.end(record.entry)
+        variants.keep(record.entry, record.result, record.moments or (), record.losses)
+        running.turned.emit()
+
+    def close(self) -> bool:
+        """End the thread; False where its present step has not ended yet: ask again."""
+        self._standing.stop()
+        self.forget()
+        if self._latest.busy:
+            return False
+        self._background.close()
+        return True
+
+    # -- what happens ---------------------------------------------------------------------
+
+    @Slot(object, object)
+    def _on_job(self, before: Job, after: Job) -> None:
+        if replace(before, finish=after.finish) == after:
+            return
+        self._standing.stop()
+        self._record = None
+        if self.controller.active:
+            self._missed = True
+        elif self.studio.loading or not isinstance(after.technique, Stylize):
+            self.forget()
+        else:
+            self._wait()
+
+    @Slot(object)
+    def _on_state(self, state: State) -> None:
+        if state is State.PREPARING:
+            self._standing.stop()
+            self._missed, self._record = False, None
+            self.forget()
+        elif state is State.IDLE and self._missed:
+            self._missed = False
+            self._wait()
+
+    @Slot(bool)
+    def _on_live(self, on: bool) -> None:
+        if on:
+            self.forget()
+
+    def _wait(self) -> None:
+        """Ask soon; what is under way is stale now, but its next picture may still be of use."""
+        self._number += 1
+        if self.follows:
+            self.running.forgo_forecast()
+            self._settling.start()
+
+    @Slot()
+    def _ask(self) -> None:
+        if self.controller.active or not self.follows:
+            return
+        number = self._number
+        self.running.bar.finish(self.tr("painting…"))
+        self._latest.ask(
+            partial(
+                followed, number, self.studio.job, self.networks, self.controller.turn,
+                lambda: self._number != number, self.controller.threads,
+            )
+        )  # fmt: skip
+
+    def _on_way(self, made: Followed) -> None:
+        """Show a picture on its way, also one that a slider in motion has left behind."""
+        if self.follows and not self.controller.active and self._is_of_now(made.job):
+            height, width = made.size
+            self.running.canvas_content.show_preview(made.image, QSize(width, height))
+
+    def _is_of_now(self, job: Job) -> bool:
+        now = self.studio.job
+        return (job.inputs, job.network, job.size) == (now.inputs, now.network, now.size)
+
+    def _on_done(self, made: Followed | None) -> None:
+        if made is None or made.result is None:
+            return
+        if made.number != self._number:
+            self._on_way(made)
+            return
+        result = made.result
+        moment = Moment(result.iteration, result.total, "", made.image)
+        record = RunRecord(
+            result.job, result=result, finisher=Finisher(photo_of(result)), moments=[moment],
+            total=result.total,
+        )  # fmt: skip
+        self._record = record
+        self.running.take_up(record, made.image)
+        text = self.tr("done in {0}").format(words(result.seconds))
+        self.running.bar.finish(text, self.running.bar.progress.maximum())
+        self.running.finished.emit()
+        if result.note:
+            self.running.said.emit(worded(result.note))
+        self._standing.start()
+
+    def _on_failed(self, error: BaseException) -> None:
+        if not isinstance(error, PareidoliaError):
+            raise error
+        self.running.bar.finish(worded(error))

@@ -1,0 +1,82 @@
+"""What a job makes, carried out beside the engine's thread and given up once it is stale."""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from PySide6.QtGui import QImage
+
+from engine.errors import Cancelled
+from engine.finish import Finish
+from engine.job import Job, frames_of, opened, prepare
+from gui.garbage import collect_soon
+from gui.run.networks import Networks
+from gui.run.turn import Turn
+from gui.run.worker import LastFrame, RunRequest, RunResult, become_nice
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A picture of a job that was asked for."""
+
+    number: int
+    """Of the question."""
+    job: Job
+    """As it was asked for."""
+    image: QImage
+    size: tuple[int, int]
+    """Height and width of the result."""
+    result: RunResult | None = None
+    """None: it is on its way."""
+
+
+def followed(
+    number: int, job: Job, networks: Networks, turn: Turn, stale: Callable[[], bool],
+    threads: int = 0,
+) -> Generator[Followed, None, Followed | None]:  # fmt: skip
+    """Yield the pictures on the way to a job's result and return that; None: it became stale.
+
+    Called in a thread of its own. `stale` is looked at between pictures and between the tiles of a
+    large one. Raises what a run raises.
+    """
+    from engine.stylization.running import given_up_when
+
+    drawn = LastFrame()
+    try:
+        with turn.of_window(), given_up_when(stale):
+            become_nice(threads)
+            return (yield from _pictures(number, job, networks, stale, drawn))
+    except Cancelled:
+        return None
+    finally:
+        drawn.frame = drawn.task = None
+        collect_soon()
+
+
+def _pictures(
+    number: int, wanted: Job, networks: Networks, stale: Callable[[], bool], drawn: LastFrame
+) -> Generator[Followed, None, Followed | None]:
+    from engine.device import choose_device, choose_precision, release_memory
+
+    drawn.began = time.perf_counter()
+    job = opened(wanted)
+    device = choose_device(job.device)
+    dtype = choose_precision(job.precision, device)
+    network = networks.get(job.network, job.weights, job.preprocessing).at(device, dtype)
+    task = prepare(job, network)
+    size = task.technique.stages(task)[-1].size
+    drawn.job, drawn.task = job, task
+    with closing(frames_of(replace(job, finish=Finish()), task)) as frames:
+        for frame in frames:
+            drawn.frame = frame
+            if frame.iteration == frame.total:
+                break
+            yield Followed(number, wanted, drawn.image(), size)
+            if stale():
+                return None
+    release_memory(device)
+    if drawn.frame is None:
+        return None
+    result = drawn.result(RunRequest(0, job), True)
+    return Followed(number, wanted, drawn.image(), size, result)

@@ -1,0 +1,213 @@
+"""Stylization in one pass follows what is set up; its result is refined by optimization."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from engine.image import Picture
+from engine.job import Inputs, Job, run
+from engine.techniques.style_transfer import StyleTransfer
+from engine.techniques.stylize import Stylize
+from gui.main_window import MainWindow
+from gui.run.following import followed
+from gui.run.networks import Networks
+from gui.run.turn import Turn
+from gui.session import Preferences, path_of
+from tests.gui.stories import CAT, MOSAIC, STROKES, click, until, until_idle
+
+TINY = str(Path(__file__).parents[1] / "recipes" / "tiny_style.safetensors")
+SIZE = 64
+
+
+def stylize_job(size: int = SIZE, **settings: Any) -> Job:
+    technique = Stylize(**{"style_network": TINY, **settings})
+    inputs = Inputs(CAT, ((STROKES, 1.0),))
+    return Job(technique, inputs, size=size, device="cpu", precision="fp32")
+
+
+def set_up(window: MainWindow, job: Job) -> None:
+    window.studio.edit(
+        "", technique=job.technique, inputs=job.inputs, size=job.size, device=job.device,
+        precision=job.precision,
+    )  # fmt: skip
+
+
+def kind(window: MainWindow) -> str:
+    current = window.canvas_content.current
+    return "" if current is None else current.kind
+
+
+def until_followed(qtbot: QtBot, window: MainWindow) -> None:
+    until(qtbot, lambda: not window.follow.busy)
+
+
+@pytest.fixture
+def small_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.techniques.stylize.steps.LARGE", 32 * 32)
+    monkeypatch.setattr("engine.techniques.stylize.steps.SMALL", 24)
+
+
+def test_the_result_follows_each_change(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, small_first: None
+) -> None:
+    seen: list[str] = []
+    window.canvas_content.changed.connect(lambda: seen.append(kind(window)))
+    job = stylize_job()
+    set_up(window, job)
+    until_followed(qtbot, window)
+    assert seen[-2:] == ["preview", "frame"]
+    first = window.running.result
+    assert first is not None
+    assert (first.picture.width, first.job.technique) == (SIZE, job.technique)
+    *_, frame = run(job)
+    assert np.allclose(first.picture.rgb, frame.picture.permute(1, 2, 0).numpy(), atol=1e-5)
+    for change in ("setting", "photo", "undo"):
+        if change == "setting":
+            window.studio.set_setting("style_strength", 0.2)
+        elif change == "photo":
+            window.studio.set_inputs("", content=MOSAIC)
+        else:
+            window.studio.undo_stack.undo()
+        assert not window.controller.active
+        before = window.running.result
+        until(qtbot, lambda before=before: window.running.result is not before)
+        result = window.running.result
+        assert result is not None
+        assert result.job.technique == window.studio.technique
+        assert path_of(result.job.inputs.content) == path_of(window.studio.job.inputs.content)
+        until_followed(qtbot, window)
+    assert not window.variants.entries
+    assert window.files.ready() is not None
+
+
+def test_only_what_stands_a_while_becomes_a_variant(window: MainWindow, qtbot: QtBot) -> None:
+    window.follow._standing.setInterval(300)
+    set_up(window, stylize_job())
+    for strength in (0.9, 0.8, 0.7):
+        until_followed(qtbot, window)
+        window.studio.set_setting("style_strength", strength)
+    until(qtbot, lambda: window.variants.entries)
+    until(qtbot, lambda: window.variants.entries[0].in_folder)
+    (entry,) = window.variants.entries
+    assert entry.job.technique == window.studio.technique
+    assert entry.complete
+    assert not entry.running
+    record = window.running.record
+    assert record is not None
+    assert record.entry is entry
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    assert len(window.variants.entries) == 2
+    until(qtbot, lambda: not window.background.busy)
+
+
+def test_a_newer_question_gives_up_the_one_under_way(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, small_first: None
+) -> None:
+    painted: list[float] = []
+    held, going = threading.Event(), threading.Event()
+    from engine.stylization.stylize import Painted
+
+    small, whole = Painted.at, Painted.whole
+
+    def at(self: Painted, size: tuple[int, int]) -> object:
+        if self.manner.strength == 1.0:
+            going.set()
+            held.wait(20)
+        return small(self, size)
+
+    def noted(self: Painted, times: int = 1) -> object:
+        painted.append(self.manner.strength)
+        return whole(self, times)
+
+    monkeypatch.setattr(Painted, "at", at)
+    monkeypatch.setattr(Painted, "whole", noted)
+    set_up(window, stylize_job())
+    until(qtbot, going.is_set)
+    for strength in (0.8, 0.6, 0.4):
+        window.studio.set_setting("style_strength", strength)
+    until(qtbot, lambda: not window.follow._settling.isActive())
+    held.set()
+    until(qtbot, lambda: window.running.result is not None)
+    assert painted == [0.4]
+
+
+def test_it_can_be_switched_off_and_leaves_runs_alone(window: MainWindow, qtbot: QtBot) -> None:
+    action = window.actions_table["follow"]
+    assert action.isChecked()
+    action.trigger()
+    assert window.session.preferences == Preferences(follow=False)
+    set_up(window, stylize_job())
+    assert not window.follow.busy
+    action.trigger()
+    until(qtbot, lambda: window.running.result is not None)
+    until_followed(qtbot, window)
+    window.studio.set_technique("style-transfer")
+    assert not window.follow.busy
+    set_up(window, stylize_job())
+    click(qtbot, window, "runButton")
+    until_idle(qtbot, window)
+    assert not window.follow.busy
+    assert len(window.variants.entries) == 1
+    window.studio.set_setting("style_network", "/nowhere.safetensors")
+    until_followed(qtbot, window)
+    assert "nowhere" in window.run_bar.eta.text()
+
+
+def test_a_large_picture_is_given_up_between_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.stylization import running
+
+    monkeypatch.setattr(running, "WHOLE", 32 * 32)
+    monkeypatch.setattr(running, "TILE", 32)
+    monkeypatch.setattr(running, "SMALL", 32)
+    monkeypatch.setattr("engine.techniques.stylize.steps.LARGE", 1 << 20)
+    asked: list[bool] = []
+
+    def stale() -> bool:
+        asked.append(len(asked) == 2)
+        return asked[-1]
+
+    networks, turn = Networks(), Turn()
+    job = stylize_job(96, style_network="")  # the shipped one: its moments can be given
+    states = followed(1, job, networks, turn, stale)
+    with pytest.raises(StopIteration) as end:
+        next(states)
+    assert end.value.value is None
+    assert asked == [False, False, True]
+    whole = followed(2, job, networks, turn, lambda: False)
+    with pytest.raises(StopIteration) as end:
+        next(whole)
+    assert end.value.value.result.picture.width == 96
+
+
+def test_refined_by_optimization(window: MainWindow, qtbot: QtBot) -> None:
+    assert not window.actions_table["refine"].isEnabled()
+    left = window.studio.technique
+    set_up(window, stylize_job(colour="luminance-after", stroke_size=0.5))
+    until_followed(qtbot, window)
+    texts = [action.text() for action in window.menus.menu_of_canvas().actions()]
+    assert window.actions_table["refine"].text() in texts
+    stylized = window.running.result
+    assert stylized is not None
+    window.actions_table["refine"].trigger()
+    until(qtbot, lambda: len(window.variants.entries) == 2)
+    until_idle(qtbot, window)
+    first, second = window.variants.entries
+    assert second.parent is first
+    technique = second.job.technique
+    assert technique == replace(
+        left, colour="luminance-after", style_scale=0.5, start="picture", smallest_scale=65536
+    )
+    assert isinstance(technique, StyleTransfer)
+    start = window.running.result.job.inputs.start  # type: ignore[union-attr]
+    assert isinstance(start, Picture)
+    assert abs(start.rgb - stylized.picture.rgb).max() < 1e-4
+    window.studio.undo_stack.undo()
+    assert isinstance(window.studio.technique, Stylize)
+    until_followed(qtbot, window)
+    until(qtbot, lambda: not window.background.busy)
