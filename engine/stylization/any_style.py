@@ -19,6 +19,7 @@ from engine.networks.architectures.slim_vgg import slim_vgg
 from engine.networks.card import IMAGENET
 from engine.stylization.adain import Moments, mean_and_variance
 from engine.stylization.framing import framed, unframed
+from engine.stylization.giving_up import check_wanted
 from engine.stylization.network import StyleKind, StyleNetwork
 
 LEVELS = {"relu1_1": 32, "relu2_1": 64, "relu3_1": 128, "relu4_1": 256}
@@ -89,6 +90,7 @@ class AnyStyle(StyleNetwork):
         x = x.to(self.out.weight.dtype, memory_format=torch.channels_last)
         found = []
         for name, layer in self.encoder.named_children():
+            check_wanted()
             x = layer(x)
             if name in LEVELS:
                 found.append(x)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.stylization.giving_up import check_wanted
+
 Line = Sequence[Any]
 """A layer's kind and its settings: ("conv", 3, 32, 9, 1, "reflect")."""
 
@@ -219,6 +221,7 @@ class Layers(nn.ModuleList):
     def run(self, x: Tensor, code: Tensor, count: int) -> Tensor:
         """Return what the layer before number `count` gives."""
         for layer in islice(self, count):
+            check_wanted()
             x = layer(x, code)
         return x
 

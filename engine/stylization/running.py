@@ -5,9 +5,8 @@ half by a tenth of the range, and tiles by themselves do not fit together. So a 
 small first, the moments of that run are noted, and every tile is painted with them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.errors import Cancelled
 from engine.parameterization.scales import fit, resize_picture
 from engine.stylization.adain import Moments
 from engine.stylization.any_style import AnyStyle
@@ -32,17 +30,6 @@ SMALL = 512
 """Longer side of the small picture that large ones take their moments from."""
 
 _hooking = Lock()
-_given_up: ContextVar[Callable[[], bool] | None] = ContextVar("_given_up", default=None)
-
-
-@contextmanager
-def given_up_when(asked: Callable[[], bool]) -> Iterator[None]:
-    """Let this thread's painting raise `Cancelled` before the next tile once `asked` says so."""
-    token = _given_up.set(asked)
-    try:
-        yield
-    finally:
-        _given_up.reset(token)
 
 
 @dataclass(frozen=True)
@@ -92,9 +79,6 @@ class Brush:
         made = torch.empty_like(photo)
         for top, bottom, above, below in _pieces(photo.shape[2], side):
             for left, right, before, after in _pieces(photo.shape[3], side):
-                asked = _given_up.get()
-                if asked is not None and asked():
-                    raise Cancelled("the picture is not wanted any more")
                 part = self(photo[:, :, above:below, before:after], Moments(noted))
                 made[:, :, top:bottom, left:right] = part[
                     :, :, top - above : bottom - above, left - before : right - before

@@ -41,6 +41,8 @@ class FollowFlow(QObject):
         self.on = False
         self._number = 0
         """Of the newest question; whatever belongs to another is stale. Any thread may read it."""
+        self._given_up = False
+        """Whether not even a first picture is wanted; so may this."""
         self._missed = False
         """Whether something was changed while a run was under way."""
         self._record: RunRecord | None = None
@@ -84,6 +86,7 @@ class FollowFlow(QObject):
     def forget(self) -> None:
         """Give up what is on its way."""
         self._number += 1
+        self._given_up = True
         self._settling.stop()
         self._latest.cancel()
 
@@ -152,12 +155,20 @@ class FollowFlow(QObject):
     def _ask(self) -> None:
         if self.controller.active or not self.follows:
             return
-        number = self._number
+        number, job = self._number, self.studio.job
+
+        def stale() -> bool:
+            return self._number != number
+
+        def useless() -> bool:
+            return self._given_up or not self._is_of_now(job)
+
+        self._given_up = False
         self.running.bar.finish(self.tr("painting…"))
         self._latest.ask(
             partial(
-                followed, number, self.studio.job, self.networks, self.controller.turn,
-                lambda: self._number != number, self.controller.threads,
+                followed, number, job, self.networks, self.controller.turn, stale, useless,
+                self.controller.threads,
             )
         )  # fmt: skip
 

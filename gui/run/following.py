@@ -1,5 +1,6 @@
 """What a job makes, carried out beside the engine's thread and given up once it is stale."""
 
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -33,20 +34,29 @@ class Followed:
 
 def followed(
     number: int, job: Job, networks: Networks, turn: Turn, stale: Callable[[], bool],
-    threads: int = 0,
+    useless: Callable[[], bool], threads: int = 0,
 ) -> Generator[Followed, None, Followed | None]:  # fmt: skip
     """Yield the pictures on the way to a job's result and return that; None: it became stale.
 
-    Called in a thread of its own. `stale` is looked at between pictures and between the tiles of a
-    large one. Raises what a run raises.
+    Called in a thread of its own. `stale` is looked at between the layers of the network, from the
+    first picture on; before that `useless`: the first one of a slider in motion is painted to its
+    end, or there would be none before it rests. Raises what a run raises.
     """
-    from engine.stylization.running import given_up_when
+    from engine.stylization.giving_up import given_up_when
 
-    drawn = LastFrame()
+    drawn, seen = LastFrame(), threading.Event()
     try:
-        with turn.of_window(), given_up_when(stale):
+        with turn.of_window(), given_up_when(lambda: stale() if seen.is_set() else useless()):
             become_nice(threads)
-            return (yield from _pictures(number, job, networks, stale, drawn))
+            with closing(_pictures(number, job, networks, drawn)) as pictures:
+                for made in pictures:
+                    if made.result is not None:
+                        return made
+                    yield made
+                    seen.set()
+                    if stale():
+                        return None
+        return None
     except Cancelled:
         return None
     finally:
@@ -55,8 +65,8 @@ def followed(
 
 
 def _pictures(
-    number: int, wanted: Job, networks: Networks, stale: Callable[[], bool], drawn: LastFrame
-) -> Generator[Followed, None, Followed | None]:
+    number: int, wanted: Job, networks: Networks, drawn: LastFrame
+) -> Generator[Followed, None, None]:
     from engine.device import choose_device, choose_precision, release_memory
 
     drawn.began = time.perf_counter()
@@ -73,10 +83,6 @@ def _pictures(
             if frame.iteration == frame.total:
                 break
             yield Followed(number, wanted, drawn.image(), size)
-            if stale():
-                return None
     release_memory(device)
-    if drawn.frame is None:
-        return None
     result = drawn.result(RunRequest(0, job), True)
-    return Followed(number, wanted, drawn.image(), size, result)
+    yield Followed(number, wanted, drawn.image(), size, result)

@@ -1,6 +1,7 @@
 """Stylization in one pass follows what is set up; its result is refined by optimization."""
 
 import threading
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from engine.job import Inputs, Job, run
 from engine.techniques.style_transfer import StyleTransfer
 from engine.techniques.stylize import Stylize
 from gui.main_window import MainWindow
-from gui.run.following import followed
+from gui.run.following import Followed, followed
 from gui.run.networks import Networks
 from gui.run.turn import Turn
 from gui.session import Preferences, path_of
@@ -159,30 +160,41 @@ def test_it_can_be_switched_off_and_leaves_runs_alone(window: MainWindow, qtbot:
     assert "nowhere" in window.run_bar.eta.text()
 
 
-def test_a_large_picture_is_given_up_between_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.stylization import running
+def no() -> bool:
+    return False
 
-    monkeypatch.setattr(running, "WHOLE", 32 * 32)
-    monkeypatch.setattr(running, "TILE", 32)
-    monkeypatch.setattr(running, "SMALL", 32)
-    monkeypatch.setattr("engine.techniques.stylize.steps.LARGE", 1 << 20)
-    asked: list[bool] = []
 
-    def stale() -> bool:
-        asked.append(len(asked) == 2)
-        return asked[-1]
-
-    networks, turn = Networks(), Turn()
-    job = stylize_job(96, style_network="")  # the shipped one: its moments can be given
-    states = followed(1, job, networks, turn, stale)
+def result_of(states: Generator[Followed, None, Followed | None]) -> Followed | None:
     with pytest.raises(StopIteration) as end:
         next(states)
-    assert end.value.value is None
-    assert asked == [False, False, True]
-    whole = followed(2, job, networks, turn, lambda: False)
-    with pytest.raises(StopIteration) as end:
-        next(whole)
-    assert end.value.value.result.picture.width == 96
+    found: Followed | None = end.value.value
+    return found
+
+
+def test_what_is_stale_is_given_up_between_layers(small_first: None) -> None:
+    networks, turn, asked = Networks(), Turn(), 0
+
+    def stale() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 3
+
+    for job in (stylize_job(), stylize_job(style_network="")):  # a painter; one for any style
+        states = followed(1, job, networks, turn, stale, no)
+        asked = 0
+        assert next(states).image.width() == 24  # a slider in motion shows something
+        assert asked == 0
+        assert result_of(states) is None
+        assert asked == 3
+        asked = 0
+        assert result_of(followed(1, job, networks, turn, no, stale)) is None
+        assert asked == 3
+        states = followed(1, job, networks, turn, no, no)
+        next(states)
+        made = result_of(states)
+        assert made is not None
+        assert made.result is not None
+        assert made.result.picture.width == SIZE
 
 
 def test_refined_by_optimization(window: MainWindow, qtbot: QtBot) -> None:
