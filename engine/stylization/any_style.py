@@ -10,6 +10,7 @@ Learned Representation for Artistic Style"; Ghiasi et al. 2017).
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +28,12 @@ LEVELS = {"relu1_1": 32, "relu2_1": 64, "relu3_1": 128, "relu4_1": 256}
 CODE = 2 * sum(LEVELS.values())
 """Numbers of a style: the channels' means, then the means of their squares."""
 HIDDEN = 128
-BORDER, MULTIPLE = 16, 8
-"""The mirrored border that a photo is given, and what its sides are made multiples of, in pixels."""
+MULTIPLE = 8
+"""What a picture's sides are made multiples of, in pixels."""
+PADDING: Final = "replicate"
+"""Of all convolutions on a photo's way: with zeros a frame is painted around the picture, 50 pixels
+wide, and a border that would hide it costs a third more. A painting's moments are those that the
+network was trained on, with zeros."""
 
 # Normalized layers in order: name, channels, the level whose moments its scale and shift begin with.
 # A residual branch begins switched off: its last scale is 0.
@@ -62,7 +67,7 @@ class AnyStyle(StyleNetwork):
         self.conv3 = _conv(128, 64)
         self.conv2_1, self.conv2_2 = _conv(64, 64), _conv(64, 32)
         self.conv1 = _conv(32, 32)
-        self.out = nn.Conv2d(32, 3, 3, padding=1)
+        self.out = nn.Conv2d(32, 3, 3, padding=1, padding_mode=PADDING)
         self.hidden, self.affine = nn.Linear(CODE, HIDDEN), nn.Linear(HIDDEN, AFFINE)
         for zero in (self.detail.weight, self.affine.weight, self.affine.bias):
             nn.init.zeros_(zero)
@@ -84,14 +89,20 @@ class AnyStyle(StyleNetwork):
 
     # -- styles ---------------------------------------------------------------------------
 
-    def levels(self, picture: Tensor) -> list[Tensor]:
-        """Return the encoder's four layers of RGB pictures (N, 3, H, W) in [0, 1]."""
+    def levels(self, picture: Tensor, padding: str = PADDING) -> list[Tensor]:
+        """Return the encoder's four layers of RGB pictures (N, 3, H, W) in [0, 1].
+
+        `padding` is that of its convolutions: "zeros" or "replicate".
+        """
         x = (picture - self.mean.to(picture)) / self.std.to(picture)
         x = x.to(self.out.weight.dtype, memory_format=torch.channels_last)
         found = []
         for name, layer in self.encoder.named_children():
             check_wanted()
-            x = layer(x)
+            if isinstance(layer, nn.Conv2d) and padding != "zeros":
+                x = F.conv2d(F.pad(x, (1, 1, 1, 1), padding), layer.weight, layer.bias)
+            else:
+                x = layer(x)
             if name in LEVELS:
                 found.append(x)
         return found
@@ -99,8 +110,8 @@ class AnyStyle(StyleNetwork):
     @torch.no_grad()
     def encode(self, painting: Tensor) -> Tensor:
         """Return the code (1, CODE) of a painting (1, 3, h, w) RGB in [0, 1], in float32."""
-        moments = [mean_and_variance(level) for level in self.levels(framed(painting, 0, MULTIPLE))]
-        return code_of(moments)
+        levels = self.levels(framed(painting, 0, MULTIPLE), "zeros")
+        return code_of([mean_and_variance(level) for level in levels])
 
     def affines(self, code: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return each normalized layer's gamma and beta, (N, C) each, for codes (N, CODE)."""
@@ -139,8 +150,8 @@ class AnyStyle(StyleNetwork):
             moments: those of the whole picture, where this is a part or a frame of it.
         """
         size = (photo.shape[2], photo.shape[3])
-        painted = self.paint(framed(photo, BORDER, MULTIPLE), code, strength, detail, moments)
-        return faded(photo, unframed(painted, size, BORDER), strength)
+        painted = self.paint(framed(photo, 0, MULTIPLE), code, strength, detail, moments)
+        return faded(photo, unframed(painted, size, 0), strength)
 
     def paint(
         self,
@@ -208,7 +219,7 @@ def split_code(code: Tensor) -> tuple[list[Tensor], list[Tensor]]:
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:
     """Return a convolution without bias: the normalization after it would take it away."""
-    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False, padding_mode=PADDING)
 
 
 def _twice(x: Tensor) -> Tensor:

@@ -208,7 +208,8 @@ class Trainer:
         wanted = self.styles.draw(len(photos), photos.shape[-1])
         code = code_of(wanted)
         with torch.no_grad():
-            levels = dict(zip(LEVELS, self.network.levels(photos), strict=True))
+            # Padded as the judge's, which they are compared with.
+            levels = dict(zip(LEVELS, self.network.levels(photos, "zeros"), strict=True))
         made = self.network.decode(list(levels.values()), code)
         own = losses.features(self.judge, normalise(made))
         statistics = losses.statistics(own)

@@ -54,6 +54,12 @@ def test_moments_become_the_styles() -> None:
     assert (found[1] - deviation).abs().max() < 1e-4
 
 
+def test_no_frame_is_painted_around_a_flat_picture(network: AnyStyle) -> None:
+    with torch.no_grad():
+        made = network(torch.full((1, 3, 40, 56), 0.4), network.encode(random(1, 3, 40, 40)))
+    assert (made - made[:, :, 20:21, 28:29]).abs().max() < 1e-4
+
+
 def test_moments_of_half_precision_do_not_overflow() -> None:
     large = (random(1, 2, 8, 8) * 5000).half()
     mean, variance = mean_and_variance(large)
@@ -95,7 +101,9 @@ def test_any_size_is_painted(network: AnyStyle, size: tuple[int, int]) -> None:
 def test_a_code_holds_the_moments_of_the_levels(network: AnyStyle) -> None:
     painting = random(1, 3, 32, 48)
     means, deviations = split_code(network.encode(painting))
-    for level, mean, deviation in zip(network.levels(painting), means, deviations, strict=True):
+    for level, mean, deviation in zip(
+        network.levels(painting, "zeros"), means, deviations, strict=True
+    ):
         torch.testing.assert_close(mean, level.mean((2, 3)), atol=1e-4, rtol=1e-4)
         wanted = level.double().std((2, 3), correction=0).float().clamp_min(1e-4)
         torch.testing.assert_close(deviation, wanted, atol=1e-3, rtol=1e-3)
