@@ -59,7 +59,9 @@ METHODS = (
     "gradient", "guided-backprop", "deconvnet", "occlusion", "cam", "grad-cam", "guided-grad-cam",
 )  # fmt: skip
 """Those with a mechanism of their own: the others are the gradient's."""
-COLUMNS = (*TECHNIQUES, *METHODS)
+ASKED = tuple(command for command in TECHNIQUES if command != "stylize")
+"""Techniques that the classifier is turned around by: stylization in one pass has networks of its own."""
+COLUMNS = (*ASKED, *METHODS)
 SMALL = 64
 """Side in pixels where the network takes it, else what it was made for."""
 
@@ -120,7 +122,7 @@ def tries(name: str, folder: Path) -> Iterator[tuple[str, str]]:
         file.unlink()
     photo, side = picture_for(network, folder)
     short = ("--iterations", "2", "--precision", "fp32", "--device", "cpu")
-    for technique in TECHNIQUES:
+    for technique in ASKED:
         more = ("--folder", str(folder / "photos")) if technique == "multifaceted" else ()
         size = ("--size", str(4 * side if technique == "hierarchy" else side))  # a sheet
         needs = (photo if option == PHOTO else option for option in NEEDS[technique])
