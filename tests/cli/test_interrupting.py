@@ -21,8 +21,6 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(ROOT / "main.py"), *arguments], cwd=folder, text=True,
         env=environment(folder / "home"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        # Under nohup the tests' own processes would ignore the hang-up, and this one with them.
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )  # fmt: skip
 
 
