@@ -55,7 +55,9 @@ class CheckpointFile:
                 "begin the run anew"
             )
         painted = self.belongs.get("style_networks", {})
-        others = [name for name, digest in _painted(job).items() if painted.get(name) != digest]
+        # By digest alone: the same file has another name where it is named from another folder.
+        known = set(painted.values())
+        others = [name for name, digest in _painted(job).items() if digest not in known]
         if painted and others:
             raise BadInput(
                 f"the checkpoint is of other weights of {others[0]}: get them back, or begin the "
