@@ -35,16 +35,6 @@ class Style:
     picture: Tensor
     """(1, 3, h, w), RGB in [0, 1]."""
     weight: float = 1.0
-    digest: str = ""
-    """Tells it from others; empty: found out from its pixels when it is needed."""
-
-    @property
-    def key(self) -> str:
-        """The digest."""
-        if self.digest:
-            return self.digest
-        numbers = self.picture.detach().cpu().float().contiguous().numpy().tobytes()
-        return hashlib.sha256(repr(tuple(self.picture.shape)).encode() + numbers).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -81,7 +71,7 @@ class Painted:
         Raises `BadInput` where a network needs a painting and there is none.
         """
         self.photo, self.manner = photo, manner
-        self.content = colour.gray(photo) if manner.colour == "luminance" else photo
+        self.content = self._without_colour(photo)
         self._styles = styles
         self.brushes = [
             (Brush(network, self._code(network, own), manner.strength, manner.detail), weight)
@@ -98,16 +88,17 @@ class Painted:
         """Return the photo painted at a smaller size (height, width): (1, 3, H, W) in [0, 1]."""
         return self._painted(resize_picture(self.content, size), resize_picture(self.photo, size))
 
-    def whole(self, times: int = 1) -> Tensor:
-        """Return the photo painted at its own size, so many times over."""
-        content = self.content
-        for _ in range(times - 1):
-            content = self._mixed(content)
-        return self._painted(content, self.photo)
+    def whole(self) -> Tensor:
+        """Return the photo painted at its own size."""
+        return self._painted(self.content, self.photo)
 
     def again(self, painted: Tensor) -> Tensor:
         """Return what has been painted at the photo's size painted once more."""
-        return self._painted(painted, self.photo)
+        return self._painted(self._without_colour(painted), self.photo)
+
+    def _without_colour(self, picture: Tensor) -> Tensor:
+        """Return what a network is shown of a picture: in gray where only light and dark count."""
+        return colour.gray(picture) if self.manner.colour == "luminance" else picture
 
     @torch.no_grad()
     def _mixed(self, content: Tensor) -> Tensor:
@@ -144,20 +135,22 @@ class Painted:
         side = min(round(side * self.manner.stroke_size), max(own), LARGEST_PAINTING)
         size = fit(own, max(side, 1), least=min(8, *own))
 
-        def encoded() -> Tensor:
-            picture = resize_picture(style.picture, size).to(self.photo.device)
-            if self.manner.colour == "luminance":
-                picture = colour.matched_luminance(picture, self.content)
-            elif self.manner.colour == "match":
-                picture = colour.match_colours(picture, self.photo, self.manner.colour_strength)
-            return network.encode(picture)
-
+        picture = resize_picture(style.picture, size)
+        if self.manner.colour == "luminance":
+            picture = colour.matched_luminance(picture.to(self.photo.device), self.content)
+        elif self.manner.colour == "match":
+            strength = self.manner.colour_strength
+            picture = colour.match_colours(picture.to(self.photo.device), self.photo, strength)
         if self.manner.colour in ("luminance", "match"):
-            return encoded()
+            return network.encode(picture)
         known = _codes.setdefault(network, {})
-        key = (style.key, size, str(self.photo.device))
+        # By its pixels: not every picture is a file, and one from a file may have been changed since.
+        digest = hashlib.sha256(picture.cpu().float().contiguous().numpy()).hexdigest()
+        key = (digest, size, str(self.photo.device))
         code = known.pop(key, None)
-        known[key] = encoded() if code is None else code  # the last one asked for stands last
+        if code is None:
+            code = network.encode(picture.to(self.photo.device))
+        known[key] = code  # the last one asked for stands last
         while len(known) > REMEMBERED:
             del known[next(iter(known))]
         return known[key]

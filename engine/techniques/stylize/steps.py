@@ -59,10 +59,7 @@ def _painted(task: Task[Stylize], size: tuple[int, int]) -> tuple[Painted, str]:
     takes_any = any(network.kind == StyleKind.ANY for network, _ in networks)
     if takes_any and not task.styles:
         raise BadInput("this network paints in the style of a painting; give ", STYLES.mention())
-    styles = [
-        Style(picture.tensor()[None], weight, f"{picture.sha256} {picture.width}x{picture.height}")
-        for picture, weight in task.styles
-    ]
+    styles = [Style(picture.tensor()[None], weight) for picture, weight in task.styles]
     manner = Manner(
         settings.style_strength,
         settings.detail,

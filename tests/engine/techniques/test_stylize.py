@@ -23,6 +23,7 @@ from engine.networks.network import Network
 from engine.stylization.any_style import AnyStyle
 from engine.stylization.any_style_file import AnyStyleCard, write_any_style
 from engine.stylization.finding import find_style_network, load_style_network
+from engine.stylization.running import Brush
 from engine.stylization.stylize import stylize
 from engine.techniques.stylize import Stylize
 from engine.work.checkpoint_file import decode, encode
@@ -86,10 +87,33 @@ def test_more_passes_paint_the_result_again(network: Network) -> None:
 
 
 def test_strength_0_is_the_photo(network: Network, untrained: Path) -> None:
+    photo = picture(40, 60)
     for path in (TINY, untrained):
-        made = last(Stylize(style_network=str(path), style_strength=0.0), network)
-        content = engine.stylize(picture(40, 60), [], TINY, 0.0, size=48)[0]
-        assert (made - content).abs().max() < 1e-6
+        technique = Stylize(style_network=str(path), style_strength=0.0)
+        made = last(technique, network, size=60, content=photo)
+        assert (made - photo.tensor()).abs().max() < 1e-6
+
+
+def test_paintings_that_are_no_files_are_told_apart(network: Network, untrained: Path) -> None:
+    technique = Stylize(style_network=str(untrained))
+    red, blue = (random(3, 50, 30, seed=1) * torch.eye(3)[c].view(3, 1, 1) for c in (0, 2))
+    first, second = (last(technique, network, styles=((from_tensor(s), 1.0),)) for s in (red, blue))
+    assert (first - second).abs().max() > 1e-3
+
+
+def test_only_light_and_dark_are_painted_again_where_only_they_count(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+    paint = Brush.paint
+
+    def noting(self: Brush, photo: Tensor) -> Tensor:
+        shown.append(float((photo.amax(1) - photo.amin(1)).max()))
+        return paint(self, photo)
+
+    monkeypatch.setattr(Brush, "paint", noting)
+    last(Stylize(style_network=str(TINY), iterations=2, colour="luminance"), network)
+    assert len(shown) == 2 and max(shown) < 1e-6
 
 
 def test_networks_are_mixed_by_weight(network: Network, untrained: Path) -> None:
