@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.guard import say
 from cli.options import is_folder, tell
+from cli.wording import worded
 from engine.errors import BadInput
 
 if TYPE_CHECKING:
@@ -61,12 +63,20 @@ def make_sheet(job: "Job", options: Namespace) -> int:
     from engine.networks.loading import load_network
 
     network = load_network(job.network, job.weights, preprocessing=job.preprocessing)
-    tiles = []
-    for painting in tqdm(paintings, disable=options.quiet, file=progress_stream(), unit="style"):
+    tiles, damaged = [], False
+    for path in tqdm(paintings, disable=options.quiet, file=progress_stream(), unit="style"):
+        try:
+            painting = open_picture(path)
+        except BadInput as error:  # the others are painted all the same
+            damaged = True
+            say(worded(error))
+            continue
         one = replace(job, inputs=replace(job.inputs, styles=((painting, 1.0),)))
         for frame in run(one, network):
             last = frame
-        tiles.append(Tile(last.picture, painting.stem.replace("_", " ")))
+        tiles.append(Tile(last.picture, path.stem.replace("_", " ")))
+    if not tiles:
+        raise BadInput(f"{options.style_folder} holds no painting that can be read")
     save_picture(contact_sheet(tiles), output)
     figures = {
         "output": str(output),
@@ -77,4 +87,4 @@ def make_sheet(job: "Job", options: Namespace) -> int:
         print(json.dumps(figures))
     else:
         print(f"{output}: {len(tiles)} paintings in {figures['seconds']:.1f} s")
-    return 0
+    return BadInput.exit_code if damaged else 0

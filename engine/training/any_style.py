@@ -43,16 +43,11 @@ WEIGHTS = {
     "content": 1.0, "gram": 5.0, "moments": 1.0, "coherence": 0.3, "range": 10.0, "noise": 50.0,
 }  # fmt: skip
 AVERAGE = 0.999  # decay of the averaged weights, which are what ships
-FRESH, KEPT = (
-    2,
-    256,
-)  # new styles a step, and how many are kept with their statistics for later ones
+FRESH = 2  # new styles a step
+KEPT = 256  # of these, with their statistics for later steps
 MIXED = 0.2  # share of styles that are mixtures of two
 EVERY = 4  # steps: one gives pictures back in their own style, one compares with a noisy photo
-NOISE, NOISY = (
-    30 / 255,
-    0.015,
-)  # how much the pixels of a noisy photo are off, and which share of them
+NOISE, NOISY = 30 / 255, 0.015  # how much pixels of a noisy photo are off, and which share of them
 START_STYLES, START_PHOTOS = 128, 128  # of the first: for scales; of the second: for least squares
 LEAST = 0.4  # smallest crop of a training photo, of its short side
 

@@ -76,9 +76,8 @@ def to_bytes(history: LossHistory) -> bytes:
     from safetensors.numpy import save
 
     step = max(1, math.ceil(len(history) / MOST_POINTS))
-    chosen = slice(
-        (len(history) - 1) % step if len(history) else 0, None, step
-    )  # with the last one
+    # The last one is always among them.
+    chosen = slice((len(history) - 1) % step if len(history) else 0, None, step)
     columns = {"iterations": np.array(history.iterations[chosen], np.int32)}
     names = list(history.terms)[:MOST_TERMS]
     columns |= {f"term.{n}": np.array(history.terms[n][chosen], np.float32) for n in names}

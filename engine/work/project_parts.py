@@ -150,9 +150,8 @@ class ProjectParts:
     def _bytes(self, path: Path, limit: int) -> bytes | None:
         with self._reading(path.parent.name):
             try:
-                return read_plain(
-                    path, min(limit, path.stat().st_size)
-                )  # it takes the limit's memory
+                # As much memory as the limit is taken at once: no more than is needed.
+                return read_plain(path, min(limit, path.stat().st_size))
             except FileNotFoundError:
                 return None
 

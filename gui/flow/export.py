@@ -138,9 +138,8 @@ class ExportFlow(QObject):
         self.said.emit(self.tr("Exported {0}").format(path))
 
     def _end(self, film: bool) -> None:
-        if (
-            film and self.progress is not None
-        ):  # a picture may be done while a film is being written
+        # A picture may be done while a film is being written.
+        if film and self.progress is not None:
             self.progress.end()
             self.progress = None
 

@@ -72,6 +72,21 @@ def test_a_sheet_of_all_paintings(folder: Path, capfd: pytest.CaptureFixture[str
         assert image.width >= 2 * 40 and image.height >= 2 * 30
 
 
+def test_a_damaged_painting_does_not_cost_the_sheet(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2):
+        noise(30, 40, 3, number).save(tmp_path / f"{number}.png")
+    (tmp_path / "0b.png").write_bytes((tmp_path / "0.png").read_bytes()[:60])
+    photo, sheet = folder / "photos" / "a.png", folder / "most.png"
+    more = ("--style-network", folder / "any.safetensors", "--json", "-o", sheet)
+    assert call("stylize", photo, "--styles", tmp_path, "--sheet", *more, *USUAL) == 2
+    said = capfd.readouterr()
+    assert json.loads(said.out)["paintings"] == 2
+    assert "0b.png" in said.err and len(said.err.splitlines()) == 1
+    assert sheet.is_file()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
