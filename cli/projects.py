@@ -92,7 +92,8 @@ def _newest_left() -> Path:
         if _resumable(left) is not None:
             return left.path
     raise BadInput(
-        f"{slots_folder()} holds no unfinished run that no window has open: give a project file"
+        f"there is no unfinished run in {slots_folder()}, apart from those that a window has open: "
+        "give a project file"
     )
 
 

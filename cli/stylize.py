@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def add_sheet(parser: Any) -> None:
     """Add the options of a sheet to the command's parser."""
     parser.add_argument("--styles", dest="style_folder", type=Path, metavar="FOLDER",
-        help="with --sheet: a folder of paintings, each of which is taken for itself")  # fmt: skip
+        help="with --sheet: a folder of paintings: one picture in the style of each")  # fmt: skip
     parser.add_argument("--sheet", action="store_true",
         help="with --styles: OUT shows the photo in each painting's style, with its name")  # fmt: skip
 
@@ -32,7 +32,7 @@ def wants_sheet(options: Namespace) -> bool:
     if folder is None or not sheet:
         raise BadInput("--styles FOLDER and --sheet go together: give both, or --style PAINTING")
     if options.style:
-        raise BadInput("--styles takes each painting of a folder for itself: leave out --style")
+        raise BadInput("--styles already says which paintings: leave out --style")
     if not is_folder(folder):
         raise BadInput(f"--styles is {folder}; it must be a folder of paintings")
     if is_folder(options.content):

@@ -389,6 +389,7 @@ class MainWindow(QMainWindow):
             self._shown = True
             self.canvas.setFocus()
             self.canvas.viewport().installEventFilter(self)
+            self.follow.begin()
             if self._known_layout:
                 self.layout_of_docks.tidy_soon()
             else:

@@ -59,7 +59,7 @@ def load_network(
             raise BadInput(
                 f"{name} is a fast style network: it paints its one style in a single pass and "
                 "cannot judge a picture, which this needs. Take a network such as "
-                f"{catalogue.DEFAULT}; as a style network this one paints. For what it is made of, ",
+                f"{catalogue.DEFAULT}; this one is for stylization in one pass. For what it is made of, ",
                 Remedy("show", name),
             )
         if isinstance(one, Foreign):

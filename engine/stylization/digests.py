@@ -84,7 +84,7 @@ def changed(technique: Any, known: Sequence[StyleWeights]) -> str:
         return ""
     return (
         f"The recipe was made with other weights of {' and '.join(names)}: this picture differs"
-        " from the one that it is of."
+        " from the original."
     )
 
 

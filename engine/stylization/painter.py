@@ -139,7 +139,7 @@ def made(plan: Plan, numbers: Mapping[str, Tensor], source: object = "the file")
     if wanted != has:
         name = next(n for n in [*wanted, *has] if wanted.get(n) != has.get(n))
         raise BadInput(
-            f"{source} holds no style network that can be: one of its tensors has the shape "
+            f"{source} holds no usable style network: one of its tensors has the shape "
             f"{has.get(name)}, where {wanted.get(name)} is needed"
         )
     state = {name: tensor.to(torch.float32, copy=True) for name, tensor in numbers.items()}
@@ -162,7 +162,7 @@ def filled(
     names = [name for name in Painter(plan).state_dict() if name != "styles"]
     if len(names) != len(numbers):
         raise BadInput(
-            f"{source} holds no style network that can be: it has {len(numbers)} tensors, "
+            f"{source} holds no usable style network: it has {len(numbers)} tensors, "
             f"{len(names)} are needed"
         )
     if styles is None:

@@ -145,7 +145,7 @@ class Painted:
             return network.encode(picture)
         known = _codes.setdefault(network, {})
         # By its pixels: not every picture is a file, and one from a file may have been changed since.
-        digest = hashlib.sha256(picture.cpu().float().contiguous().numpy()).hexdigest()
+        digest = hashlib.sha256(picture.cpu().float().contiguous().numpy().data).hexdigest()
         key = (digest, size, str(self.photo.device))
         code = known.pop(key, None)
         if code is None:

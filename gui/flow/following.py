@@ -83,6 +83,11 @@ class FollowFlow(QObject):
             if on and self.window.isVisible():
                 self._wait()
 
+    def begin(self) -> None:
+        """Ask for the result of what the window has been opened with, unless it shows one."""
+        if self.running.record is None:
+            self._wait()
+
     def forget(self) -> None:
         """Give up what is on its way."""
         self._number += 1

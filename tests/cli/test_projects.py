@@ -132,7 +132,7 @@ def test_without_an_output_the_picture_is_in_the_project(
 def test_what_a_killed_window_left_is_listed_and_continued(
     in_process: Program, folder: Path, killed: Path, whole: Path
 ) -> None:
-    assert "holds no unfinished run" in one_line(in_process("resume", "--recovered"))
+    assert "there is no unfinished run" in one_line(in_process("resume", "--recovered"))
     slot = new_slot()
     unpack(killed, slot.folder)
     assert "open in another window" in one_line(in_process("resume", str(slot.path)))

@@ -18,8 +18,17 @@ from gui.main_window import MainWindow
 from gui.run.following import Followed, followed
 from gui.run.networks import Networks
 from gui.run.turn import Turn
-from gui.session import Preferences, path_of
-from tests.gui.stories import CAT, MOSAIC, STROKES, click, until, until_idle
+from gui.session import Preferences, Session, path_of
+from tests.gui.stories import (
+    CAT,
+    MOSAIC,
+    STROKES,
+    click,
+    closed,
+    opened_window,
+    until,
+    until_idle,
+)
 
 TINY = str(Path(__file__).parents[1] / "recipes" / "tiny_style.safetensors")
 SIZE = 64
@@ -107,6 +116,14 @@ def test_only_what_stands_a_while_becomes_a_variant(window: MainWindow, qtbot: Q
     until(qtbot, lambda: not window.background.busy)
 
 
+def test_a_window_begins_with_the_result_of_what_it_is_opened_with(qtbot: QtBot) -> None:
+    window = opened_window(qtbot, Session(job=stylize_job()))
+    until(qtbot, lambda: window.running.result is not None)
+    until_followed(qtbot, window)
+    assert kind(window) == "frame"
+    closed(qtbot, window)
+
+
 def test_a_newer_question_gives_up_the_one_under_way(
     window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, small_first: None
 ) -> None:
@@ -122,9 +139,9 @@ def test_a_newer_question_gives_up_the_one_under_way(
             held.wait(20)
         return small(self, size)
 
-    def noted(self: Painted, times: int = 1) -> object:
+    def noted(self: Painted) -> object:
         painted.append(self.manner.strength)
-        return whole(self, times)
+        return whole(self)
 
     monkeypatch.setattr(Painted, "at", at)
     monkeypatch.setattr(Painted, "whole", noted)

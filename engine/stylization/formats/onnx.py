@@ -86,7 +86,7 @@ def read_onnx(path: Path) -> StyleNetwork | Half:
         if half is not None:
             return half
     raise NotPainting(
-        f"{path} is an ONNX network, but no style network that is known: known are those of the "
+        f"{path} is an ONNX network, but not a style network of a known kind: known are those of the "
         "ONNX zoo (fast_neural_style) and Magenta's"
     )
 

@@ -67,7 +67,7 @@ def read_tensorflow(path: Path) -> StyleNetwork | Half:
     found = magenta.half(tensors, border, path, "TensorFlow.js")
     if found is None:
         raise BadInput(
-            f"{path} is a network of TensorFlow.js, but no style network that is known: known are "
+            f"{path} is a TensorFlow.js network, but not a style network of a known kind: known are "
             "Magenta's and ml5's"
         )
     return found

@@ -40,8 +40,8 @@ class Stylize(Technique):
         picks="style network", group="Network",
     )  # fmt: skip
     network_style: str = setting(
-        "", "Network's style", "Which of its own styles a network paints that takes no paintings: "
-        "names or numbers, with weights, such as udnie:2,3. Empty: the first.",
+        "", "Network's style", "For networks that take no paintings: which of their own styles is "
+        "painted, by names or numbers, with weights, such as udnie:2,3. Empty: the first.",
         group="Network",
     )  # fmt: skip
     style_strength: float = setting(

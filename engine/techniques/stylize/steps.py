@@ -72,7 +72,7 @@ def _painted(task: Task[Stylize], size: tuple[int, int]) -> tuple[Painted, str]:
     painted = Painted(networks, styles, photo, manner, own)
     note = ""
     if task.styles and not takes_any:
-        note = "The network paints a style of its own: the style picture plays no part."
+        note = "The network paints in a style of its own: the style picture is not used."
     return painted, note
 
 

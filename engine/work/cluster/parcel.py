@@ -110,7 +110,7 @@ def _style_networks(technique: Technique) -> dict[str, str]:
     for name in style_networks(technique):
         if find_style_network(name).parent != weights.SHIPPED:
             raise BadInput(
-                f"the style network {name} stays on this machine: make this job without a cluster"
+                f"the style network {name} is only on this machine: make this job without a cluster"
             )
         found[name] = digest_of_style_network(name)
     return found

@@ -161,12 +161,13 @@ def test_closing_frees_the_graph_and_leaves_modes_and_hooks(
 
 
 def test_the_graph_is_gone_before_what_takes_long(network: Network, picture: Tensor) -> None:
+    before = passes()  # others' may wait to be collected
     for answer in look(network, picture, Request(methods=("smoothgrad", "grad-cam"))):
         if answer.unfinished and answer.maps:
             assert set(answer.maps) == {"grad-cam"}, "the quick one came first"
-            assert passes() == 0
+            assert passes() == before
             break
-        assert passes() == 1
+        assert passes() == before + 1
     else:
         pytest.fail("SmoothGrad goes in steps")
 

@@ -205,5 +205,5 @@ def test_damaged_folders(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"\.\./secret, which is not beside it"):
         open_style_network(tmp_path / "damaged")
     folder_of({"dense/kernel": np.zeros((2, 2), "f4")}, tmp_path / "other")
-    with pytest.raises(BadInput, match="no style network that is known"):
+    with pytest.raises(BadInput, match="not a style network of a known kind"):
         open_style_network(tmp_path / "other")

@@ -79,7 +79,7 @@ def test_a_style_network_of_ones_own_stays_at_home(tmp_path: Path, home: Path) -
     shutil.copy(TINY, home / "mine.safetensors")
     for name in ("mine", str(TINY)):
         recipe = Job(Stylize(style_network=name), Inputs(tmp_path / "a.png"), size=32).recipe()
-        with pytest.raises(BadInput, match=r"the style network .* stays on this machine"):
+        with pytest.raises(BadInput, match=r"the style network .* is only on this machine"):
             parcel_of(recipe, 8, tmp_path / "out.png", network_of(recipe)[0], "topic")
 
 
