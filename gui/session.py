@@ -56,7 +56,8 @@ class Preferences:
     )  # fmt: skip
     follow: bool = setting(
         True, "Update automatically", "Stylization in one pass: the result follows every change of "
-        "the photo, the paintings and the settings, without Run.", group="Run",
+        "the photo, the paintings and the settings, without Run. Style transfer: new pictures are "
+        "shown stylized in one pass, as a preview.", group="Run",
     )  # fmt: skip
     threads: int = setting(
         0, "Threads", "Processor threads for runs; 0 uses all. One fewer keeps other programs "

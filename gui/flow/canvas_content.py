@@ -24,12 +24,14 @@ class CanvasPicture:
     """A picture on the canvas and where it comes from."""
 
     kind: str
-    """content, frame, moment, input, live, or preview: a result on its way, not to be kept."""
+    """content, frame, moment, input, live, or preview: what a result will look like, not to be kept."""
     image: QImage
     iteration: int = 0
     path: str = ""
     raw: QImage | None = None
     """The image of a run's picture before it was finished."""
+    label: str = ""
+    """What is written on it."""
 
 
 class CanvasContent(QObject):
@@ -141,12 +143,12 @@ class CanvasContent(QObject):
         self._size = QSize(result.picture.width, result.picture.height)
         self._put_made(CanvasPicture("frame", image, result.iteration, raw=image))
 
-    def show_preview(self, image: QImage, size: QSize) -> None:
-        """Show what a result will look like that has this size and is still being made."""
+    def show_preview(self, image: QImage, size: QSize, label: str = "") -> None:
+        """Show what a result of this size will look like; `label` is written on it."""
         self._wants_content = False
         if self.original != self._content_path() or self._canvas.compare_names is not None:
             self._compare_with(self._content_path())
-        self._put(CanvasPicture("preview", image), size)
+        self._put(CanvasPicture("preview", image, label=label), size)
 
     def compare_with_image(self, image: QImage, names: tuple[str, str]) -> None:
         """Let an image be the one before, until another run or picture is shown."""
@@ -218,7 +220,10 @@ class CanvasContent(QObject):
         other = other and size != self._canvas.logical_size()
         self._canvas.set_picture(canvas_picture.image if canvas_picture else None, size)
         made = canvas_picture is not None and canvas_picture.kind in ("frame", "moment")
-        self._canvas.set_labels(places_of(self.run_labels) if made else ())
+        labels = places_of(self.run_labels) if made else ()
+        if canvas_picture is not None and canvas_picture.label:
+            labels = ((QRectF(0, 0, 1, 1), canvas_picture.label),)
+        self._canvas.set_labels(labels)
         if other:  # a run at another size: what was looked at closely is elsewhere now
             self._canvas.fit()
         self._canvas.set_description(self._words(canvas_picture))

@@ -1,4 +1,4 @@
-"""A result that follows what is set up, without Run, where one pass makes it."""
+"""A result that follows what is set up, without Run, where one pass makes it; or a preview of one."""
 
 from dataclasses import replace
 from functools import partial
@@ -7,11 +7,13 @@ from PySide6.QtCore import QObject, QSize, QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
 from engine.errors import PareidoliaError
-from engine.finish import Finisher
-from engine.job import Job
+from engine.finish import Finish, Finisher
+from engine.job import Inputs, Job
+from engine.techniques.style_transfer import StyleTransfer
 from engine.techniques.stylize import Stylize
 from gui.background import Background
 from gui.flow.live import LiveFlow
+from gui.flow.readiness import missing
 from gui.flow.running import RunFlow
 from gui.flow.shown_run import RunRecord
 from gui.run.controller import State
@@ -27,10 +29,17 @@ SETTLE_MS = 50
 """Changes that come together are one question."""
 STANDS_MS = 10_000
 """A result that is looked at so long becomes a variant."""
+PREVIEW_SIZE = 512
+"""Pixels of a preview's longer side, at most."""
+CARRIED = {"colour": "colour", "colour_strength": "colour_strength", "style_scale": "stroke_size"}
+"""Settings of style transfer, and which of stylization in one pass mean the same."""
 
 
 class FollowFlow(QObject):
-    """Asks for the newest job's result; what has become stale is given up."""
+    """Asks for the newest job's result; what has become stale is given up.
+
+    Of style transfer, which takes its time, it is a preview: never more than a picture on the canvas.
+    """
 
     def __init__(
         self, running: RunFlow, networks: Networks, live: LiveFlow, window: QWidget
@@ -39,6 +48,8 @@ class FollowFlow(QObject):
         self.running, self.networks, self.live, self.window = running, networks, live, window
         self.studio, self.controller = running.studio, running.controller
         self.on = False
+        self.previews = True
+        """Whether style transfer is previewed."""
         self._number = 0
         """Of the newest question; whatever belongs to another is stale. Any thread may read it."""
         self._given_up = False
@@ -72,20 +83,27 @@ class FollowFlow(QObject):
     @property
     def follows(self) -> bool:
         """Whether there is anything to follow now."""
-        possible = self.on and isinstance(self.studio.technique, Stylize)
-        return possible and not self.live.active and not self.running.missing()
+        return self.on and not self.live.active and self._wanted(self.studio.job) is not None
+
+    def _wanted(self, job: Job) -> Job | None:
+        """Return what is painted of a job without Run; None: nothing is."""
+        if missing(job):
+            return None
+        if isinstance(job.technique, Stylize):
+            return job
+        return preview_of(job) if self.previews else None
 
     def switch(self, on: bool) -> None:
         """Follow what is set up from now on, or no more."""
         if on != self.on:
             self.on = on
             self.forget()
-            if on and self.window.isVisible():
+            if on and self.window.isVisible() and isinstance(self.studio.technique, Stylize):
                 self._wait()
 
     def begin(self) -> None:
         """Ask for the result of what the window has been opened with, unless it shows one."""
-        if self.running.record is None:
+        if self.running.record is None and isinstance(self.studio.technique, Stylize):
             self._wait()
 
     def forget(self) -> None:
@@ -127,12 +145,22 @@ class FollowFlow(QObject):
             return
         self._standing.stop()
         self._record = None
+        wanted, own = self._wanted(after), isinstance(after.technique, Stylize)
         if self.controller.active:
-            self._missed = True
-        elif self.studio.loading or not isinstance(after.technique, Stylize):
-            self.forget()
-        else:
+            self._missed = own
+        elif self.studio.loading or wanted is None:
+            self._give_up()
+        elif isinstance(before.technique, Stylize) and not own:
+            self.forget()  # its result stays on the canvas: it can still be exported
+        elif own or wanted != self._wanted(before):
             self._wait()
+
+    def _give_up(self) -> None:
+        """Forget what is on its way, and show no preview of what is not set up any more."""
+        self.forget()
+        current = self.running.canvas_content.current
+        if current is not None and current.kind == "preview":
+            self.running.canvas_content.show_content()
 
     @Slot(object)
     def _on_state(self, state: State) -> None:
@@ -158,9 +186,10 @@ class FollowFlow(QObject):
 
     @Slot()
     def _ask(self) -> None:
-        if self.controller.active or not self.follows:
+        job = self._wanted(self.studio.job)
+        if self.controller.active or not self.follows or job is None:
             return
-        number, job = self._number, self.studio.job
+        number = self._number
 
         def stale() -> bool:
             return self._number != number
@@ -169,7 +198,8 @@ class FollowFlow(QObject):
             return self._given_up or not self._is_of_now(job)
 
         self._given_up = False
-        self.running.bar.finish(self.tr("painting…"))
+        if isinstance(self.studio.technique, Stylize):
+            self.running.bar.finish(self.tr("painting…"))
         self._latest.ask(
             partial(
                 followed, number, job, self.networks, self.controller.turn, stale, useless,
@@ -179,18 +209,29 @@ class FollowFlow(QObject):
 
     def _on_way(self, made: Followed) -> None:
         """Show a picture on its way, also one that a slider in motion has left behind."""
-        if self.follows and not self.controller.active and self._is_of_now(made.job):
+        content = self.running.canvas_content
+        if not self.follows or self.controller.active or not self._is_of_now(made.job):
+            return
+        if isinstance(self.studio.technique, Stylize):
             height, width = made.size
-            self.running.canvas_content.show_preview(made.image, QSize(width, height))
+            content.show_preview(made.image, QSize(width, height))
+        elif content.current is None or content.current.kind not in ("input", "live"):
+            size = content.size_of_result() or made.image.size()
+            content.show_preview(made.image, size, self.tr("Preview: stylized in one pass"))
 
     def _is_of_now(self, job: Job) -> bool:
-        now = self.studio.job
-        return (job.inputs, job.network, job.size) == (now.inputs, now.network, now.size)
+        now = self._wanted(self.studio.job)
+        return now is not None and (job.inputs, job.network, job.size) == (
+            now.inputs, now.network, now.size
+        )  # fmt: skip
 
     def _on_done(self, made: Followed | None) -> None:
+        own = isinstance(self.studio.technique, Stylize)
+        if not own and not self.busy:
+            self.running.wait_for_forecast()
         if made is None or made.result is None:
             return
-        if made.number != self._number:
+        if made.number != self._number or not own:
             self._on_way(made)
             return
         result = made.result
@@ -211,4 +252,24 @@ class FollowFlow(QObject):
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, PareidoliaError):
             raise error
-        self.running.bar.finish(worded(error))
+        if isinstance(self.studio.technique, Stylize):
+            self.running.bar.finish(worded(error))
+        else:
+            self.running.wait_for_forecast()  # which says the same, or has nothing against it
+
+
+def preview_of(job: Job) -> Job | None:
+    """Return the stylization in one pass that foretells a style transfer; None of other techniques."""
+    technique = job.technique
+    if not isinstance(technique, StyleTransfer) or not job.inputs.content:
+        return None
+    carried = {other: getattr(technique, name) for name, other in CARRIED.items()}
+    return replace(
+        job,
+        technique=Stylize(**carried),
+        inputs=Inputs(job.inputs.content, job.inputs.styles),
+        size=min(job.size or PREVIEW_SIZE, PREVIEW_SIZE),
+        changes=(),
+        stop_after=None,
+        finish=Finish(),
+    )

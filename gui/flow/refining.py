@@ -13,15 +13,13 @@ from engine.job import Job
 from engine.techniques.style_transfer import StyleTransfer
 from engine.techniques.stylize import Stylize
 from gui.background import Background
-from gui.flow.following import FollowFlow
+from gui.flow.following import CARRIED, FollowFlow
 from gui.flow.running import RunFlow
 from gui.flow.shown_run import RunRecord
 from gui.flow.variants import kept_picture
 from gui.session import with_paths
 from gui.wording import worded
 
-CARRIED = {"colour": "colour", "colour_strength": "colour_strength", "style_scale": "stroke_size"}
-"""Settings of style transfer, and of which of the other technique they are continuations."""
 USUAL = "Fast preview"
 """The preset for whoever has not set up style transfer yet: most is done already."""
 

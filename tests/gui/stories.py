@@ -29,6 +29,7 @@ def opened_window(qtbot: QtBot, session: Session | None = None) -> MainWindow:
     window = MainWindow(session or Session(job=quick_job()))
     window.running.forecasts = False
     window.running._forecast_timer.stop()
+    window.follow.previews = False
     window.show()
     qtbot.waitUntil(lambda: window.layers.here is not None, timeout=WAIT)
     qtbot.waitUntil(lambda: window.canvas_content.content() is not None, timeout=WAIT)

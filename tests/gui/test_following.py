@@ -12,9 +12,12 @@ from pytestqt.qtbot import QtBot
 
 from engine.image import Picture
 from engine.job import Inputs, Job, run
+from engine.techniques.deep_dream import DeepDream
 from engine.techniques.style_transfer import StyleTransfer
 from engine.techniques.stylize import Stylize
+from gui.flow.following import preview_of
 from gui.main_window import MainWindow
+from gui.pixels import picture_of
 from gui.run.following import Followed, followed
 from gui.run.networks import Networks
 from gui.run.turn import Turn
@@ -240,3 +243,75 @@ def test_refined_by_optimization(window: MainWindow, qtbot: QtBot) -> None:
     assert isinstance(window.studio.technique, Stylize)
     until_followed(qtbot, window)
     until(qtbot, lambda: not window.background.busy)
+
+
+def previewed(window: MainWindow) -> bool:
+    return window.canvas.labels() == ["Preview: stylized in one pass"]
+
+
+def test_style_transfer_is_previewed_when_its_pictures_change(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.follow.previews = True
+    window.studio.set_setting("iterations", 7)
+    assert not window.follow.busy, "that is not seen in a preview"
+    window.studio.set_inputs("", styles=((MOSAIC, 1.0),))
+    assert window.follow.busy
+    until_followed(qtbot, window)
+    assert kind(window) == "preview"
+    assert previewed(window)
+    assert window.running.result is None
+    assert window.files.ready() is None, "there is nothing to export yet"
+    assert not window.variants.entries
+    shown = window.canvas_content.current
+    assert shown is not None
+    wanted = Job(Stylize(), window.studio.job.inputs, size=SIZE, device="cpu", precision="fp32")
+    *_, frame = run(wanted)
+    assert np.abs(picture_of(shown.image).rgb - frame.picture.permute(1, 2, 0).numpy()).max() < 0.01
+
+    window.studio.set_inputs("", styles=())
+    until(qtbot, lambda: kind(window) == "content")
+    assert window.canvas.labels() == [], "without a painting nothing is foretold"
+    window.studio.undo_stack.undo()
+    until(qtbot, lambda: previewed(window))
+    click(qtbot, window, "runButton")
+    until(qtbot, lambda: kind(window) == "frame")
+    assert window.canvas.labels() == []
+    until_idle(qtbot, window)
+    window.studio.set_inputs("", styles=((STROKES, 1.0),))
+    until(qtbot, lambda: previewed(window))
+    window.timeline.moment_selected.emit(window.running.moments()[-1])
+    assert kind(window) == "moment", "the result of the run is a click away"
+    until(qtbot, lambda: not window.background.busy)
+
+
+def test_no_preview_takes_the_place_of_a_result_or_a_picture_looked_at(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.follow.previews = True
+    set_up(window, stylize_job())
+    until_followed(qtbot, window)
+    assert kind(window) == "frame"
+    window.studio.edit("", technique=StyleTransfer(iterations=3))
+    assert not window.follow.busy
+    assert kind(window) == "frame"
+    assert window.files.ready() is not None
+    window.canvas_content.show_input(STROKES)
+    until(qtbot, lambda: kind(window) == "input")
+    window.studio.set_inputs("", styles=((MOSAIC, 1.0),))
+    until_followed(qtbot, window)
+    assert kind(window) == "input"
+    window.follow.switch(False)
+    window.studio.set_inputs("", styles=((STROKES, 1.0),))
+    assert not window.follow.busy
+
+
+def test_a_preview_is_small_and_has_the_settings_that_it_can_show() -> None:
+    technique = StyleTransfer(colour="match", colour_strength=0.5, style_scale=2.0, iterations=9)
+    inputs = Inputs(CAT, ((STROKES, 1.0),), start=MOSAIC)
+    job = Job(technique, inputs, size=2048, changes=((3, {"tv_weight": 1.0}),), stop_after=5)
+    found = preview_of(job)
+    assert found is not None
+    assert found.technique == Stylize(colour="match", colour_strength=0.5, stroke_size=2.0)
+    assert (found.size, found.inputs.start, found.changes) == (512, None, ())
+    assert preview_of(replace(job, technique=DeepDream())) is None
