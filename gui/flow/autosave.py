@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from engine.errors import PareidoliaError
 from engine.job import Job
 from gui import session as sessions
-from gui.background import Background
+from gui.background import Background, Failed
 from gui.session import Presets, SavedSession, Session
 from gui.studio import Studio
 
@@ -40,19 +40,19 @@ class Autosave(QObject):
     @Slot()
     def keep(self) -> None:
         """Write presets and preferences, even if the window closes in the meantime."""
-        before = deepcopy(self.session.presets)
-        copy = replace(self.session, presets=deepcopy(before))
-        work = partial(self._turns.write, copy, None)
-        self.background.submit(work, partial(self._on_kept, before), self._on_failed, keep=True)
+        self._write(False, self._on_failed, keep=True)
 
     @Slot()
     def keep_job(self) -> None:
         """Write everything, including the job and its settings."""
         self._take_job()
-        before = deepcopy(self.session.presets)
+        self._write(True, self._on_job_failed)
+
+    def _write(self, job: bool, failed: Failed, keep: bool = False) -> None:
+        number, before = self._turns.next(), deepcopy(self.session.presets)
         copy = replace(self.session, presets=deepcopy(before))
-        work = partial(self._turns.write, copy, self._turns.next())
-        self.background.submit(work, partial(self._on_kept, before), self._on_job_failed)
+        work = partial(self._turns.write, copy, number, job)
+        self.background.submit(work, partial(self._on_kept, number, before), failed, keep=keep)
 
     def close(self) -> None:
         """Write all now, as the last."""
@@ -60,7 +60,7 @@ class Autosave(QObject):
         self._timer.stop()
         self._take_job()
         try:
-            self._turns.write(self.session, self._turns.next())
+            self._turns.write(self.session, self._turns.next(), job=True)
         except (PareidoliaError, OSError) as error:  # a full disk is no reason to stay open
             self._on_job_failed(error)
 
@@ -73,7 +73,9 @@ class Autosave(QObject):
         if not self._closed and not self._timer.isActive():
             self._timer.start()
 
-    def _on_kept(self, before: Presets, written: Session) -> None:
+    def _on_kept(self, number: int, before: Presets, written: Session) -> None:
+        if number != self._turns.newest:
+            return  # a later write is under way, made from what is here now
         session = self.session
         session.presets = sessions.merged(before, session.presets, written.presets)
         session.base = SavedSession(written.presets, written.preferences)
@@ -91,19 +93,42 @@ class Autosave(QObject):
 
 
 class _WriteOrder:
-    """Keeps an earlier job from being written after a later one."""
+    """Keeps what was asked for earlier from undoing what was asked for later.
+
+    Two writes may be asked for before the window hears of the first. Then what the second changes is
+    what its session differs in from the first's, not from what the window knows of the file: else a
+    preset that was deleted soon after it was saved would come back.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._newest = 0
+        self.newest = 0
+        """The number of the last write that was asked for."""
+        self._last = self._last_job = 0
+        """Numbers of the last write, and of the last job written."""
+        self._base: SavedSession | None = None
+        """What the last write's session knew of the file,"""
+        self._own = SavedSession()
+        """and what it held itself."""
 
     def next(self) -> int:
-        """Return the number of another job to write, asked for in the GUI thread."""
-        self._newest += 1
-        return self._newest
+        """Return the number of another write, asked for in the GUI thread."""
+        self.newest += 1
+        return self.newest
 
-    def write(self, session: Session, number: int | None) -> Session:
-        """Write a session; `number`: that of its job if it is to go along and is the newest."""
+    def write(self, session: Session, number: int, job: bool) -> Session:
+        """Write a session; `job`: its job as well, unless a later one has been written."""
         with self._lock:
-            sessions.save(session, whole=number is not None and number == self._newest)
+            base = session.base
+            if number < self._last:
+                session.presets = deepcopy(self._own.presets)
+                session.preferences = self._own.preferences
+            own = SavedSession(deepcopy(session.presets), session.preferences)
+            if base is self._base:
+                session.base = self._own
+            whole = job and number > self._last_job
+            sessions.save(session, whole)
+            self._base, self._own = base, own
+            self._last = max(self._last, number)
+            self._last_job = number if whole else self._last_job
         return session

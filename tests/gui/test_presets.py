@@ -1,5 +1,8 @@
 """A person's own presets in the window: named, renamed, shared and taken from files."""
 
+import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +11,11 @@ from pytestqt.qtbot import QtBot
 
 from engine.preset_file import ENDING, Preset, read_preset, write_preset
 from engine.techniques import TECHNIQUES
+from gui import session
+from gui.flow import autosave
 from gui.main_window import MainWindow
-from tests.gui.stories import until
+from gui.session import Session
+from tests.gui.stories import closed, until
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +80,42 @@ def test_a_preset_is_shared_and_taken_by_another_person(
     assert window.studio.technique.tv_weight == 4.0  # type: ignore[attr-defined]
     box = window.findChild(QComboBox, "presetBox")
     assert box is not None and box.currentText() == "mine"
+
+
+def kept() -> dict[str, object]:
+    """What the file has of the technique's presets."""
+    path = session.file()
+    found = json.loads(path.read_text()) if path.exists() else {}
+    return dict(found.get("presets", {}).get("style-transfer", {}))
+
+
+def test_a_preset_deleted_before_the_window_heard_that_it_was_written_stays_deleted(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.options.save_preset("mine")
+    deadline = time.monotonic() + 30
+    while "mine" not in kept():  # no event is delivered meanwhile
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    window.options.save_preset("other")
+    window.options.delete_preset("mine")
+    until(qtbot, lambda: not window.background.busy)
+    assert own(window) == ["other"]
+    assert list(kept()) == ["other"]
+    window.options.delete_preset("other")
+    closed(qtbot, window)
+    assert kept() == {}
+
+
+def test_writes_that_end_in_another_order_leave_what_was_asked_for_last(home: Path) -> None:
+    order, known = autosave._WriteOrder(), Session()
+    first, second = order.next(), order.next()
+    with_it = replace(known, presets={"style-transfer": {"mine": {}}})
+    order.write(replace(known), second, False)
+    order.write(with_it, first, False)
+    assert kept() == {}
+    order.write(replace(known, presets={"style-transfer": {"late": {}}}), order.next(), False)
+    assert list(kept()) == ["late"]
 
 
 def test_a_dropped_preset_of_another_technique_waits_there_and_says_what_was_left_out(

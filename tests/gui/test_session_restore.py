@@ -291,8 +291,8 @@ def test_the_job_is_written_before_the_window_closes(window: MainWindow, qtbot: 
 def test_a_job_that_is_late_to_be_written_replaces_no_later_one() -> None:
     turns = autosave._WriteOrder()
     early, late = turns.next(), turns.next()
-    turns.write(Session(job=quick_job(size=96)), late)
-    turns.write(Session(job=quick_job(size=64), recent=["a.png"]), early)
+    turns.write(Session(job=quick_job(size=96)), late, True)
+    turns.write(Session(job=quick_job(size=64), recent=["a.png"]), early, True)
     found = session.load()
     assert found.job is not None
     assert found.job.size == 96

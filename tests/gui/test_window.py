@@ -219,7 +219,7 @@ def test_pictures_are_dropped_weighted_and_removed(
         lambda: window.canvas_content.current and window.canvas_content.current.image.width() == 30,
     )
     second = window.inputs.slot(InputKey("style", 1))
-    assert second.weight.isVisible()
+    until(qtbot, second.weight.isVisible)
     second.weight.box.setValue(0.5)
     assert window.studio.job.inputs.styles[1] == (MOSAIC, 0.5)
     drop_on(second, [CAT])
