@@ -25,6 +25,7 @@ from cli.options import (
 )
 from cli.project_options import RESUME, add_variant, resume_parser
 from cli.stylize import add_sheet, make_sheet, wants_sheet
+from cli.stylize_film import make_film, wants_film
 from cli.wording import program
 from engine.errors import BadInput
 from engine.techniques import ROWS, TECHNIQUES
@@ -114,6 +115,8 @@ def _technique(command: str, argv: list[str]) -> int:
         add_sheet(parser)
     options = parser.parse_args(argv)
     job = read_job(kind, options)
+    if command == "stylize" and wants_film(options):
+        return make_film(job, options)
     if wants_sheet(options):
         return make_sheet(job, options)
     if is_folder(getattr(options, "content", None)):

@@ -33,6 +33,7 @@ class Parser(argparse.ArgumentParser):
 CONTENT = {
     "style-transfer": ("CONTENT", "the photo to repaint"),
     "deep-dream": ("PHOTO", "the photo to dream on"),
+    "stylize": ("PHOTO_OR_FILM", "the photo, folder of photos or film to repaint"),
     "texture-synthesis": ("TEXTURE", "the texture to make more of"),
 }
 """What the picture that a command works on is called."""

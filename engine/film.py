@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput, Cancelled
 from engine.files import check_writable, replacing, unfinished_folder
+from engine.film_sound import Sound
 from engine.image import from_tensor, open_picture, save_picture, to_bytes8
 
 if TYPE_CHECKING:
@@ -21,8 +22,13 @@ HD_LINES = 720
 # films of any size, and its samples are shown as BT.709's by every common player.
 _BT709, _SMPTE170M, _LIMITED = 1, 6, 1
 
+CLOCK = Fraction(1, 90_000)
+"""Of films whose frames say their times: it has the usual rates without a remainder."""
+
 Take = Callable[["Tensor"], None]
 """Takes the next frame, (3, H, W) in [0, 1]."""
+TimedTake = Callable[["Tensor", Fraction], None]
+"""Takes the next frame and when it is shown, in seconds from the beginning."""
 Change = Callable[["Tensor", int], "Tensor"]
 """Takes a frame and its number, from 1; returns another frame of the same shape."""
 
@@ -89,6 +95,24 @@ def partial_film(path: Path) -> Path:
 
 
 @contextmanager
+def timed_film(
+    path: Path, rate: float, stopped: Callable[[], bool] = bool, note: str = "",
+    sound: Sound | None = None,
+) -> Iterator[TimedTake]:  # fmt: skip
+    """Open a film whose frames say when they are shown, and that may have sound.
+
+    As `film`, whose folders of pictures have neither times nor sound. `rate` is that on average.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in CODECS:
+        with film(path, rate, stopped, note) as take:
+            yield lambda picture, at: take(picture)
+        return
+    with _video(path, rate, stopped, note, sound) as video:
+        yield video.add
+
+
+@contextmanager
 def film(
     path: Path | None, rate: float = 24.0, stopped: Callable[[], bool] = bool, note: str = ""
 ) -> Iterator[Take]:
@@ -109,21 +133,30 @@ def film(
     if path is None:
         yield lambda picture: None
         return
-    check_film(path)
-    suffix = path.suffix.lower()
-    if suffix not in CODECS:
+    if path.suffix.lower() not in CODECS:
+        check_film(path)
         yield _Folder(path).add
         return
+    with _video(path, rate, stopped, note) as video:
+        yield video.add
+
+
+@contextmanager
+def _video(
+    path: Path, rate: float, stopped: Callable[[], bool], note: str, sound: Sound | None = None
+) -> "Iterator[_Video]":
     import av
 
+    check_film(path)
+    suffix = path.suffix.lower()
     try:
         with replacing(lambda: partial_film(path) if stopped() else path) as file:
             with av.open(file, "w", format=CONTAINERS[suffix]) as container:
                 if note:
                     container.metadata["comment"] = note
-                video = _Video(container, CODECS[suffix], rate)
-                yield video.add
-                video.finish()
+                video = _Video(container, CODECS[suffix], rate, sound)
+                yield video
+                video.finish(whole=not stopped())
             if not video.stream:
                 raise BadInput(f"{path} was not written: not a single frame was finished")
     except av.FFmpegError as error:
@@ -196,11 +229,11 @@ class _Folder:
 
 
 class _Video:
-    def __init__(self, container: Any, codec: str, rate: float) -> None:
-        self.container, self.codec, self.rate = container, codec, rate
+    def __init__(self, container: Any, codec: str, rate: float, sound: Sound | None = None) -> None:
+        self.container, self.codec, self.rate, self.sound = container, codec, rate, sound
         self.stream: Any = None
 
-    def add(self, picture: "Tensor") -> None:
+    def add(self, picture: "Tensor", at: Fraction | None = None) -> None:
         import av
 
         pixels = to_bytes8(picture)
@@ -222,13 +255,23 @@ class _Video:
             codec.colorspace = _BT709 if len(pixels) >= HD_LINES else _SMPTE170M
             codec.color_primaries = codec.color_trc = _BT709
             codec.color_range = _LIMITED
+            if at is not None:
+                codec.time_base = CLOCK
+            if self.sound is not None:
+                self.sound.begin(self.container)
         # Converted here, as the tags say: encoding an RGB frame converts by BT.601 whatever they say.
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
             format="yuv420p", dst_colorspace=self.stream.codec_context.colorspace,
             dst_color_range=_LIMITED,
         )  # fmt: skip
+        if at is not None:
+            frame.pts, frame.time_base = round(at / CLOCK), CLOCK
         self.container.mux(self.stream.encode(frame))
+        if self.sound is not None and at is not None:
+            self.sound.write(at)
 
-    def finish(self) -> None:
+    def finish(self, whole: bool) -> None:
         if self.stream is not None:
             self.container.mux(self.stream.encode())
+            if self.sound is not None:
+                self.sound.finish(whole)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.checkpoint import Checkpoint
     from engine.image import Picture
     from engine.networks.network import Network
+    from engine.stylization.stylize import Painted
 
 
 @dataclass(frozen=True)
@@ -221,6 +222,13 @@ class Technique(ABC):
         """Return the figure that explains the result `picture` (3, H, W), if it `has_figure`."""
         return self._steps().figure(self._own(task), picture)
 
+    def painter(self, task: "Task[Technique]") -> "Painted":
+        """Return what paints the task's photo, and the frames that follow it, if it `paints_films`.
+
+        Raises `BadInput` where pictures are missing or settings do not go together.
+        """
+        return self._steps().painter(self._own(task))
+
     def verdict(self, task: "Task[Technique]", written: "Picture") -> "Verdict":
         """Return what is true of a file of the result, opened again, if it `has_verdict`."""
         return self._steps().verdict(self._own(task), written)
@@ -314,6 +322,10 @@ class Steps(ABC, Generic[T]):
 
     def figure(self, task: Task[T], picture: "Tensor") -> "Picture":
         """Return the figure that explains a result."""
+        raise NotImplementedError
+
+    def painter(self, task: Task[T]) -> "Painted":
+        """Return what paints the task's photo and the frames that follow it."""
         raise NotImplementedError
 
     def verdict(self, task: Task[T], written: "Picture") -> "Verdict":

@@ -73,11 +73,32 @@ class Moments:
         return torch.addcmul(shift.to(features.dtype), features, scale.to(features.dtype))
 
 
-def blended(
-    older: Sequence[tuple[Tensor, Tensor]], newer: Sequence[tuple[Tensor, Tensor]], share: float
-) -> list[tuple[Tensor, Tensor]]:
-    """Return moments that have moved from `older` towards `newer` by `share`: a running mean."""
-    return [
-        (torch.lerp(m, mean, share), torch.lerp(v, variance, share))
-        for (m, v), (mean, variance) in zip(older, newer, strict=True)
-    ]
+class RunningMoments(Moments):
+    """Moments of one frame of a film, moved from those of the frames before towards its own.
+
+    A network whose layers are normalized by each frame's own moments shifts brightness and contrast of
+    all of it whenever something enters the picture.
+    """
+
+    def __init__(
+        self, before: Sequence[tuple[Tensor, Tensor]] | None = None, share: float = 1.0
+    ) -> None:
+        """Begin with the first layer.
+
+        Args:
+            before: what was `noted` at the frame before; None: there is none, as after a cut.
+            share: of the frame's own moments in those that are used, from 0 to 1.
+        """
+        super().__init__()
+        self._before, self._share = before, share
+
+    def of(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance (N, C, 1, 1) for the next layer's activations (N, C, H, W)."""
+        check_wanted()
+        mean, variance = mean_and_variance(features)
+        if self._before is not None:
+            old_mean, old_variance = self._before[len(self.noted)]
+            mean = torch.lerp(old_mean, mean, self._share)
+            variance = torch.lerp(old_variance, variance, self._share)
+        self.noted.append((mean, variance))
+        return mean, variance

@@ -56,10 +56,13 @@ class Brush:
         return size[0] * size[1] > WHOLE and can_be_given_moments(self.network)
 
     @torch.no_grad()
-    def paint(self, photo: Tensor) -> Tensor:
-        """Return a photo (1, 3, H, W) painted, in tiles if it is large."""
+    def paint(self, photo: Tensor, moments: Moments | None = None) -> Tensor:
+        """Return a photo (1, 3, H, W) painted, in tiles if it is large.
+
+        `moments`: those that it is normalized by, where they are not its own.
+        """
         if not self.needs_tiles((photo.shape[2], photo.shape[3])):
-            return self(photo)
+            return self(photo, moments)
         small = resize_picture(photo, fit((photo.shape[2], photo.shape[3]), SMALL))
         brush = self
         imported = self.network.kind == StyleKind.ANY and not isinstance(self.network, AnyStyle)
@@ -67,7 +70,7 @@ class Brush:
             # It takes the photo's own code from what it paints: here from the whole.
             code = torch.lerp(self.network.encode(small), self.code, self.strength)
             brush = replace(self, code=code, strength=1.0)
-        moments = Moments()
+        moments = moments or Moments()
         brush(small, moments)
         return brush.in_tiles(photo, moments.noted, TILE)
 

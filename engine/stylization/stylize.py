@@ -15,6 +15,7 @@ from engine.errors import BadInput, Mention
 from engine.image import Picture, open_picture
 from engine.parameterization.scales import fit, resize_picture
 from engine.settings import parse_weighted
+from engine.stylization.adain import Moments
 from engine.stylization.finding import load_style_network
 from engine.stylization.network import StyleKind, StyleNetwork
 from engine.stylization.running import Brush
@@ -46,6 +47,8 @@ class Manner:
     stroke_size: float = 1.0
     colour: str = "style"
     colour_strength: float = 1.0
+    steadiness: float = 1.0
+    """Of films: how much of a frame carries over to the next."""
 
 
 class Painted:
@@ -71,6 +74,8 @@ class Painted:
         Raises `BadInput` where a network needs a painting and there is none.
         """
         self.photo, self.manner = photo, manner
+        self.note = ""
+        """What is to be said of it, in a sentence."""
         self.content = self._without_colour(photo)
         self._styles = styles
         self.brushes = [
@@ -96,18 +101,32 @@ class Painted:
         """Return what has been painted at the photo's size painted once more."""
         return self._painted(self._without_colour(painted), self.photo)
 
+    def frame(self, photo: Tensor, moments: Sequence[Moments] | None = None) -> Tensor:
+        """Return a frame of the film that the photo is one of painted, at the frame's own size.
+
+        Its colours count as the photo's: what the paintings were matched to stays. `moments`: for
+        each brush, those that the frame is normalized by, where they are not its own.
+        """
+        return self._painted(self._without_colour(photo), photo, moments)
+
     def _without_colour(self, picture: Tensor) -> Tensor:
         """Return what a network is shown of a picture: in gray where only light and dark count."""
         return colour.gray(picture) if self.manner.colour == "luminance" else picture
 
     @torch.no_grad()
-    def _mixed(self, content: Tensor) -> Tensor:
+    def _mixed(self, content: Tensor, moments: Sequence[Moments] | None = None) -> Tensor:
         total = sum(weight for _, weight in self.brushes)
-        parts = [brush.paint(content) * (weight / total) for brush, weight in self.brushes]
+        given: Sequence[Moments | None] = moments or [None] * len(self.brushes)
+        parts = [
+            brush.paint(content, own) * (weight / total)
+            for (brush, weight), own in zip(self.brushes, given, strict=True)
+        ]
         return torch.stack(parts).sum(0).clamp_(0, 1) if len(parts) > 1 else parts[0]
 
-    def _painted(self, content: Tensor, photo: Tensor) -> Tensor:
-        made, how = self._mixed(content), self.manner
+    def _painted(
+        self, content: Tensor, photo: Tensor, moments: Sequence[Moments] | None = None
+    ) -> Tensor:
+        made, how = self._mixed(content, moments), self.manner
         if how.colour in ("luminance", "luminance-after"):
             return colour.with_luminance_of(made, photo, how.colour_strength)
         if how.colour == "match":

@@ -7,7 +7,6 @@ there is one slot, as in `gui.run.mailbox`, and pictures that nobody took in tim
 import importlib.util
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from PySide6.QtCore import QCoreApplication, QObject, QSize, Qt, QThread, Signal
 from PySide6.QtGui import QImage, QTransform
 
 from engine.errors import BadInput
+from engine.film_reader import decoded
 from gui.pixels import to_image
 from gui.wording import worded
 
@@ -172,7 +172,7 @@ class _Player(QObject):
             aspect = float(stream.sample_aspect_ratio or 1)
             count = 0
             self._began = None
-            for frame in _frames(container, stream):
+            for frame in decoded(container, stream):
                 at = frame.time if frame.time is not None else count / rate
                 if not self._wait_for(at):
                     return
@@ -192,21 +192,6 @@ class _Player(QObject):
         if self._began is None or not -LATE < delay < GAP:
             self._began, delay = now - at, 0.0
         return not self.stopped.wait(max(0.0, delay))
-
-
-def _frames(container: Any, stream: Any) -> "Iterator[VideoFrame]":
-    """Yield a film's pictures without those that cannot be read."""
-    import av
-
-    packets = container.demux(stream)
-    while True:
-        try:
-            frames = next(packets).decode()
-        except StopIteration:
-            return
-        except av.FFmpegError:  # a broken file: `demux` ends by itself where it cannot go on
-            continue
-        yield from frames
 
 
 def image_of(frame: "VideoFrame", aspect: float = 1.0) -> QImage:

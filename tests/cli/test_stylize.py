@@ -104,3 +104,45 @@ def test_what_is_refused(
     with pytest.raises(PareidoliaError, match=words) as found:
         call("stylize", *options, "--quiet", "-o", "x.png")
     assert found.value.exit_code in (2, 3)
+
+
+def test_a_film_in_place_of_a_photo(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    av = pytest.importorskip("av")
+    clip = folder / "clip.mp4"
+    with av.open(str(clip), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for n in range(4):
+            image = noise(64, 48, 3, n // 2)
+            container.mux(stream.encode(av.VideoFrame.from_image(image)))
+        container.mux(stream.encode())
+    wanted = (
+        "stylize",
+        clip,
+        "--style-network",
+        TINY,
+        "--size",
+        "40",
+        "--quiet",
+        "--device",
+        "cpu",
+    )
+    assert call(*wanted, "--json", "-o", folder / "painted.mp4") == 0
+    figures = json.loads(capfd.readouterr().out)
+    assert figures["frames"] == 4
+    assert figures["size"] == [40, 30]
+    with av.open(str(folder / "painted.mp4")) as container:
+        comment = json.loads(container.metadata["comment"])
+        assert len(list(container.decode(video=0))) == 4
+    assert comment["technique"] == "stylize"
+    for option, name in (
+        ("--forecast", "--forecast"),
+        (f"--project={folder}/a.pareidolia", "--project"),
+    ):
+        with pytest.raises(
+            PareidoliaError, match=f"{name} takes a photo, and .*clip.mp4 is a film"
+        ):
+            call(*wanted, option, "-o", folder / "more.mp4")
+    with pytest.raises(PareidoliaError, match="is not a film: end its name in"):
+        call(*wanted, "-o", folder / "more.png")
+    assert not list(folder.glob("more*"))

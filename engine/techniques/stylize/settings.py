@@ -57,6 +57,11 @@ class Stylize(Technique):
         1.0, "Stroke size", "Size of the painting's strokes, relative to the result.",
         low=0.1, high=4.0, step=0.1, log=True, group="Style",
     )  # fmt: skip
+    steadiness: float = setting(
+        1.0, "Steadiness", "Of films: how much of one frame carries over to the next, against flicker; "
+        "0 paints each frame by itself.",
+        low=0.0, high=1.0, step=0.05, group="Film",
+    )  # fmt: skip
     colour: str = setting(
         "style", "Colours", "style: the painting's colours; luminance: only light and dark are "
         "transferred; match: the painting first gets the photo's colours; luminance-after: the "

@@ -53,8 +53,8 @@ def _networks(task: Task[Stylize]) -> list[tuple[StyleNetwork, float]]:
     ]
 
 
-def _painted(task: Task[Stylize], size: tuple[int, int]) -> tuple[Painted, str]:
-    """Return what paints the photo at this size, and what is to be said of it."""
+def _painted(task: Task[Stylize], size: tuple[int, int]) -> Painted:
+    """Return what paints the photo at this size."""
     settings, networks = task.technique, _networks(task)
     takes_any = any(network.kind == StyleKind.ANY for network, _ in networks)
     if takes_any and not task.styles:
@@ -66,38 +66,38 @@ def _painted(task: Task[Stylize], size: tuple[int, int]) -> tuple[Painted, str]:
         settings.stroke_size,
         settings.colour,
         settings.colour_strength,
+        settings.steadiness,
     )
     photo = resize_picture(_content(task).tensor()[None], size).to(task.device)
     own = own_styles(networks, settings.network_style, mention(settings, "network_style"))
-    painted = Painted(networks, styles, photo, manner, own)
-    note = ""
+    painter = Painted(networks, styles, photo, manner, own)
     if task.styles and not takes_any:
-        note = "The network paints in a style of its own: the style picture is not used."
-    return painted, note
+        painter.note = "The network paints in a style of its own: the style picture is not used."
+    return painter
 
 
 @torch.no_grad()
 def _frames(task: Task[Stylize]) -> Iterator[Frame]:
     plan = _stages(task)
     run = RunState(task, sum(stage.iterations for stage in plan))
-    painted, note = _painted(task, plan[-1].size)
+    painter = _painted(task, plan[-1].size)
     canvas = _Canvas()
     for _, stage in run.stages(plan):
         run.keep(canvas=canvas)
         label = f"{stage.size[1]} x {stage.size[0]}"
         for _ in run.steps():
             if stage is not plan[-1]:
-                yield run.frame({}, label, partial(_small, painted, stage.size), note=note)
+                yield run.frame({}, label, partial(_small, painter, stage.size), note=painter.note)
                 continue
             before = canvas.picture
-            canvas.picture = painted.whole() if before is None else painted.again(before)
-            yield run.frame({}, label, partial(_shown, canvas.picture), note=note)
+            canvas.picture = painter.whole() if before is None else painter.again(before)
+            yield run.frame({}, label, partial(_shown, canvas.picture), note=painter.note)
 
 
 @torch.no_grad()
-def _small(painted: Painted, size: tuple[int, int]) -> Tensor:
+def _small(painter: Painted, size: tuple[int, int]) -> Tensor:
     """Paint the photo small: only if somebody looks."""
-    return _shown(painted.at(size))
+    return _shown(painter.at(size))
 
 
 def _shown(picture: Tensor) -> Tensor:
@@ -114,6 +114,14 @@ class StylizeSteps(Steps[Stylize]):
     def frames(self, task: Task[Stylize]) -> Iterator[Frame]:
         """Yield the small picture and a frame per pass. Needs a photo, and mostly a painting."""
         return _frames(task)
+
+    def painter(self, task: Task[Stylize]) -> Painted:
+        """Return what paints the photo as it is, and the frames that follow it."""
+        settings, content = task.technique, _content(task)
+        if settings.iterations > 1:
+            name = mention(settings, "iterations")
+            raise BadInput(name, f" is {settings.iterations}; a film is painted in 1 pass")
+        return _painted(task, (content.height, content.width))
 
     def looked_at(self, task: Task[Stylize]) -> tuple[int, int]:
         """Return height and width of what is painted at once."""
