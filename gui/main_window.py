@@ -39,6 +39,7 @@ from gui.flow.layers import LayersFlow
 from gui.flow.lessons import LessonsFlow
 from gui.flow.live import LiveFlow
 from gui.flow.live_maps import LiveMapsFlow
+from gui.flow.live_painting import LivePaintingFlow
 from gui.flow.menus import MenusFlow
 from gui.flow.occluder import OccluderFlow
 from gui.flow.options import OptionsFlow
@@ -239,6 +240,7 @@ class MainWindow(QMainWindow):
             self.controller, self.maps, self.canvas_content, self.input_pictures, self
         )
         self.follow = FollowFlow(self.running, self.networks, self.live, self)
+        self.live_painting = LivePaintingFlow(self.live, self.follow, self)
         self.refining = RefineFlow(self.running, self.follow, self.background, self)
         self.status = StatusFlow(self)
         self.live.failed.connect(self.status.warn)
@@ -443,7 +445,7 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(AGAIN_MS, self.close)
             event.ignore()
             return
-        if not self.follow.close():
+        if not (self.follow.close() and self.live_painting.close()):
             self.status.say(self.tr("Still finishing…"))
             QTimer.singleShot(AGAIN_MS, self.close)
             event.ignore()

@@ -61,14 +61,14 @@ def stylize_film(
     check_film(output)
     keep_apart([output], Sources((source,)))
     began, done, scenes, flickers, ended, size = time.perf_counter(), 0, 0, [], False, (0, 0)
-    painter = SteadyPainter(_Scene(job, network).begin)
+    painter = SteadyPainter(Scenes(job, network).begin)
     with (
         opened_film(source) as film,
         Sound(source) as sound,
         timed_film(output, float(film.rate), lambda: ended, _note(job, film.side), sound) as take,
     ):
         for frame in film.frames():
-            photo = _sized(frame.picture, job.size, size)
+            photo = sized(frame.picture, job.size, size)
             size = (photo.shape[2], photo.shape[3])
             painted = painter.paint(photo.to(network.device))
             done, scenes = done + 1, scenes + painted.cut
@@ -90,10 +90,11 @@ def stylize_film(
     )
 
 
-class _Scene:
+class Scenes:
     """Prepares the job for the first frame of each scene, as it would be for a photo."""
 
     def __init__(self, job: Job, network: Network) -> None:
+        """Take a job without a photo; the network is its own."""
         self._job, self._network = job, network
 
     def begin(self, frame: Tensor) -> Painted:
@@ -122,7 +123,7 @@ def _known(painted: Steadied) -> list[float]:
     return [] if painted.flicker is None else [painted.flicker]
 
 
-def _sized(picture: Tensor, side: int | None, size: tuple[int, int]) -> Tensor:
+def sized(picture: Tensor, side: int | None, size: tuple[int, int]) -> Tensor:
     """Return a frame (3, H, W) as (1, 3, H, W), with even sides, at most `side` pixels long.
 
     All frames have the `size` of the first, also where a film changes its own.

@@ -1,10 +1,12 @@
 """A camera or a film on the canvas: classes and maps follow it, and a frame can be kept."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QInputDialog, QLabel, QMainWindow
 
 from engine.errors import BadInput
@@ -47,6 +49,10 @@ class LiveFlow(QObject):
         """Stopped sources whose threads are about to end."""
         self._seen = False
         """Whether a picture of the source has been on the canvas."""
+        self.painting: Callable[[QImage], bool] | None = None
+        """Takes a picture and calls `show` later, or returns False."""
+        self._original: QImage | None = None
+        """What the picture on the canvas was made of."""
         self._pictures = self._answers = 0
         self._counted_from = 0.0
         self.label = QLabel()
@@ -141,8 +147,9 @@ class LiveFlow(QObject):
         """End, and keep the picture on the canvas as the photo to work on."""
         current = self.canvas_content.current
         if self.active and current is not None and current.kind == "live":
+            original = self._original or current.image
             self._leave()
-            self.input_pictures.drop_image(current.image)
+            self.input_pictures.drop_image(original)
 
     def close(self) -> None:
         """End, and wait for all threads."""
@@ -153,7 +160,7 @@ class LiveFlow(QObject):
     def _leave(self) -> None:
         """Stop the source; the canvas stays as it is."""
         source, self._source = self._source, None
-        self.film = None
+        self.film = self._original = None
         if source is None:
             return
         self._tick.stop()
@@ -174,8 +181,13 @@ class LiveFlow(QObject):
     @Slot()
     def _take(self) -> None:
         image = self._source.take() if self._source is not None else None
-        if image is not None and self._source is not None:
-            self._seen = True
+        if image is not None and not (self.painting is not None and self.painting(image)):
+            self.show(image, image)
+
+    def show(self, image: QImage, original: QImage) -> None:
+        """Put a picture of the source on the canvas, or what has been made of it."""
+        if self._source is not None:
+            self._seen, self._original = True, original
             self._pictures += 1
             self.canvas_content.show_live(image, self._source.name)
 
