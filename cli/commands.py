@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli import stylize_figure
 from cli.batch_options import SUMMARY as BATCH_SUMMARY
 from cli.batch_options import parser as batch_parser
 from cli.cluster_options import WORKER_SUMMARY, worker_parser
@@ -115,10 +116,12 @@ def _technique(command: str, argv: list[str]) -> int:
         add_sheet(parser)
     options = parser.parse_args(argv)
     job = read_job(kind, options)
-    if command == "stylize" and wants_film(options):
-        return make_film(job, options)
-    if wants_sheet(options):
-        return make_sheet(job, options)
+    if command == "stylize":
+        if wants_film(options):
+            return make_film(job, options)
+        if wants_sheet(options):
+            return make_sheet(job, options)
+        stylize_figure.check(options)
     if is_folder(getattr(options, "content", None)):
         return _technique_of_folder(job, options)
     export = export_of(options)
@@ -132,7 +135,11 @@ def _technique(command: str, argv: list[str]) -> int:
     film = {"reel": Path(reel) if reel else None, "rate": getattr(options, "rate", 24.0)}
     about = {"quiet": options.quiet, "bits": options.bits, **film, "export": export}
     if options.project is None:
-        return finish(*run_job(job, Path(options.output), **about), options.json)
+        code, figures = run_job(job, Path(options.output), **about)
+        if figures and code == 0 and getattr(options, "figure", None) is not None:
+            figures["speed"] = stylize_figure.draw(job, options)
+            figures["speed_figure"] = str(options.figure)
+        return finish(code, figures, options.json)
     from cli.projects import kept_in, tell_kept
 
     with kept_in(options.project, job) as keeper:

@@ -160,10 +160,12 @@ def finish(code: int, figures: dict[str, Any], as_json: bool) -> int:
     if as_json and figures:
         print(json.dumps(figures))
     elif figures:
+        counted = "iteration" if figures["iterations"] == 1 else "iterations"
         print(
-            f"{figures['output']}: {figures['iterations']} iterations in {figures['seconds']:.1f} s "
+            f"{figures['output']}: {figures['iterations']} {counted} in {figures['seconds']:.1f} s "
             f"({figures['network']}, {figures['device']}, {figures['precision']})"
         )
-        if "verdict" in figures:
-            print(figures["verdict"])
+        for name in ("verdict", "speed"):
+            if name in figures:
+                print(figures[name])
     return code

@@ -22,6 +22,14 @@ def add_sheet(parser: Any) -> None:
         help="with --sheet: a folder of paintings: one picture in the style of each")  # fmt: skip
     parser.add_argument("--sheet", action="store_true",
         help="with --styles: OUT shows the photo in each painting's style, with its name")  # fmt: skip
+    parser.add_argument("--figure", type=Path, metavar="FIGURE",
+        help="also draw how long optimization takes to get as far, measured on this machine: .png, "
+        ".svg or .pdf")  # fmt: skip
+    parser.add_argument("--figure-seconds", type=float, default=60.0, metavar="S",
+        help="with --figure: how long each of two optimizations is given (default: 60)")  # fmt: skip
+    parser.add_argument("--judge", action="append", default=None, metavar="NETWORK",
+        help="with --figure: judges both; the first one's loss is optimized (default: slim_vgg, and "
+        "vgg19 where it is on this machine)")  # fmt: skip
 
 
 def wants_sheet(options: Namespace) -> bool:

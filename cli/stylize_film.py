@@ -20,7 +20,7 @@ def wants_film(options: Namespace) -> bool:
         return False
     for given, name in (
         (options.forecast, "--forecast"), (options.project, "--project"),
-        (options.sheet, "--sheet"),
+        (options.sheet, "--sheet"), (options.figure, "--figure"),
     ):  # fmt: skip
         if given:
             raise BadInput(f"{name} takes a photo, and {options.content} is a film")

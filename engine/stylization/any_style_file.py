@@ -81,6 +81,8 @@ def any_style(contents: Contents, path: Path) -> AnyStyle | None:
     network.to(memory_format=torch.channels_last)
     network.licence = str(card.get("licence", ""))
     network.found = str(card.get("found", ""))
+    minutes = card.get("minutes")
+    network.training_minutes = float(minutes) if isinstance(minutes, (int, float)) else 0.0
     return network
 
 

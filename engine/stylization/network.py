@@ -39,6 +39,8 @@ class StyleNetwork(nn.Module, ABC):
     """In a plain sentence, what the file turned out to be and how pictures are prepared for it."""
     licence: str = ""
     """What the makers of the weights allow, if it is known."""
+    training_minutes: float = 0.0
+    """Of computing that its training took; 0: not known."""
 
     def encode(self, painting: Tensor) -> Tensor:
         """Return the code (1, K) of a painting (1, 3, h, w), RGB in [0, 1], of any size.
