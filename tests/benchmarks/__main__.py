@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from engine.device import choose_device, choose_precision, name_of
-from tests.benchmarks import ascent, attribution, floor, program, quality, speed, style
+from tests.benchmarks import ascent, attribution, floor, one_pass, program, quality, speed, style
 from tests.benchmarks.inputs import ROOT
 from tests.benchmarks.table import Row, gather, processor, render, write_json
 
@@ -65,6 +65,7 @@ def parts(device: torch.device, quick: bool, race_size: int) -> list[Part]:
     add("attribution", partial(attribution.rows, device))
     if not quick:
         add("style", partial(style.rows, device))
+    add("one pass", partial(one_pass.rows, device))
     add("precision", partial(quality.precision_rows, device, side, iterations))
     add("race", partial(quality.race_rows, device, race, 40 if quick else 300))
     add("forecast", partial(program.forecast_rows, device, 30 if quick else 150))
