@@ -57,8 +57,12 @@ class Moments:
         gamma: Tensor | None = None,
         beta: Tensor | None = None,
         epsilon: float = EPSILON,
+        fresh: bool = False,
     ) -> Tensor:
-        """Return gamma (x - mean) / deviation + beta for (N, C, H, W); gamma, beta (N or 1, C)."""
+        """Return gamma (x - mean) / deviation + beta for (N, C, H, W); gamma, beta (N or 1, C).
+
+        `fresh`: nobody else needs the activations: without gradients their memory takes the result.
+        """
         mean, variance = self.of(features)
         scale = (variance + epsilon).rsqrt()
         if gamma is not None:
@@ -70,7 +74,9 @@ class Moments:
             scale = scale.expand(len(features), -1, -1, -1)
         if len(shift) == 1:
             shift = shift.expand(len(features), -1, -1, -1)
-        return torch.addcmul(shift.to(features.dtype), features, scale.to(features.dtype))
+        shift, scale = shift.to(features.dtype), scale.to(features.dtype)
+        out = features if fresh and not torch.is_grad_enabled() else None
+        return torch.addcmul(shift, features, scale, out=out)
 
 
 class RunningMoments(Moments):

@@ -9,7 +9,7 @@ Learned Representation for Artistic Style"; Ghiasi et al. 2017).
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import torch
@@ -25,6 +25,8 @@ from engine.stylization.network import StyleKind, StyleNetwork
 
 LEVELS = {"relu1_1": 32, "relu2_1": 64, "relu3_1": 128, "relu4_1": 256}
 """The encoder's layers whose moments are a style, with their channels."""
+DECODED = 2
+"""The first of the levels whose activations are decoded; of those before only moments are needed."""
 CODE = 2 * sum(LEVELS.values())
 """Numbers of a style: the channels' means, then the means of their squares."""
 HIDDEN = 128
@@ -94,9 +96,12 @@ class AnyStyle(StyleNetwork):
 
         `padding` is that of its convolutions: "zeros" or "replicate".
         """
+        return list(self._climbed(picture, padding))
+
+    def _climbed(self, picture: Tensor, padding: str = PADDING) -> Iterator[Tensor]:
+        """Yield the four layers as soon as they are known: the first ones are the largest."""
         x = (picture - self.mean.to(picture)) / self.std.to(picture)
         x = x.to(self.out.weight.dtype, memory_format=torch.channels_last)
-        found = []
         for name, layer in self.encoder.named_children():
             check_wanted()
             if isinstance(layer, nn.Conv2d) and padding != "zeros":
@@ -104,8 +109,7 @@ class AnyStyle(StyleNetwork):
             else:
                 x = layer(x)
             if name in LEVELS:
-                found.append(x)
-        return found
+                yield x
 
     @torch.no_grad()
     def encode(self, painting: Tensor) -> Tensor:
@@ -162,7 +166,14 @@ class AnyStyle(StyleNetwork):
         moments: Moments | None = None,
     ) -> Tensor:
         """Return what `forward` does of photos whose sides are multiples of 8, not clamped."""
-        return self.decode(self.levels(photo), code, strength, detail, moments)
+        moments, own = moments or Moments(), []
+        deep: list[Tensor] = []
+        for index, level in enumerate(self._climbed(photo)):
+            own.append(moments.of(level))
+            if index >= DECODED:
+                deep.append(level)
+            del level  # the large ones need not wait for the others
+        return self._decoded(deep[-2], deep[-1], own, code, strength, detail, moments)
 
     def decode(
         self,
@@ -175,23 +186,39 @@ class AnyStyle(StyleNetwork):
         """Return what `paint` does, of the encoder's `levels` of the photos."""
         moments = moments or Moments()
         own = [moments.of(level) for level in levels]
+        return self._decoded(levels[2], levels[3], own, code, strength, detail, moments)
+
+    def _decoded(
+        self,
+        fine: Tensor,
+        deepest: Tensor,
+        own: Sequence[tuple[Tensor, Tensor]],
+        code: Tensor,
+        strength: float,
+        detail: float,
+        moments: Moments,
+    ) -> Tensor:
+        """Return the picture of the third and the fourth level, given all levels' own moments."""
         if strength < 1:
             code = torch.lerp(code_of(own), code, strength)
         affines = iter(self.affines(code))
 
         def normalize(x: Tensor) -> Tensor:
-            return moments.normalize(x, *next(affines))
+            return moments.normalize(x, *next(affines), fresh=True)
+
+        def active(x: Tensor) -> Tensor:
+            return torch.relu(normalize(x)) if torch.is_grad_enabled() else normalize(x).relu_()
 
         means, deviations = split_code(code)
-        x = Moments([own[3]]).normalize(levels[3], deviations[3], means[3])
-        x = _twice(torch.relu(normalize(self.conv4(x))))
-        x = x + self.detail(Moments([own[2]]).normalize(levels[2])) * detail
+        x = Moments([own[3]]).normalize(deepest, deviations[3], means[3])
+        x = _twice(active(self.conv4(x)))
+        x = x + self.detail(Moments([own[2]]).normalize(fine)) * detail
         for first, second in ((self.res1_1, self.res1_2), (self.res2_1, self.res2_2)):
-            x = x + normalize(second(torch.relu(normalize(first(x)))))
-        x = _twice(torch.relu(normalize(self.conv3(x))))
-        x = torch.relu(normalize(self.conv2_1(x)))
-        x = _twice(torch.relu(normalize(self.conv2_2(x))))
-        x = torch.relu(normalize(self.conv1(x)))
+            x = x + normalize(second(active(first(x))))
+        x = _twice(active(self.conv3(x)))
+        x = active(self.conv2_1(x))
+        x = _twice(active(self.conv2_2(x)))
+        x = active(self.conv1(x))
         result: Tensor = self.out(x)
         return result
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from engine import colour
+from engine.device import return_large_blocks
 from engine.errors import BadInput, Mention
 from engine.image import Picture, open_picture
 from engine.parameterization.scales import fit, resize_picture
@@ -247,6 +248,7 @@ def stylize(
         raise BadInput(f"colours are {colours!r}; there are {', '.join(COLOURS)}")
     if any(not weight > 0 for _, weight in styles):
         raise BadInput("a style's weight must be above 0")
+    return_large_blocks()
     if not isinstance(network, StyleNetwork):
         network = load_style_network("any_style" if network is None else str(network), device)
     if styles and network.kind != StyleKind.ANY:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import BadInput
-from engine.stylization.adain import Moments, adain, blended, mean_and_variance
+from engine.stylization.adain import Moments, adain, mean_and_variance
 from engine.stylization.any_style import CODE, AnyStyle, split_code
 from engine.stylization.any_style_file import AnyStyleCard, write_any_style
 from engine.stylization.framing import framed, mirrored, unframed
@@ -70,14 +70,12 @@ def test_moments_of_half_precision_do_not_overflow() -> None:
     )
 
 
-def test_moments_can_be_given_and_blended() -> None:
+def test_moments_can_be_given() -> None:
     whole = random(1, 2, 6, 6)
     noting = Moments()
     wanted = noting.normalize(whole)
     part = Moments(noting.noted).normalize(whole[:, :, :3])
     assert torch.equal(part, wanted[:, :, :3])
-    ((mean, variance),) = blended([(torch.zeros(1), torch.ones(1))], [(torch.ones(1),) * 2], 0.25)
-    assert (mean, variance) == (0.25, 1.0)
 
 
 def test_a_border_is_mirrored_around_any_picture() -> None:

@@ -20,6 +20,7 @@ from engine.image import Picture, from_tensor
 from engine.job import Inputs, Job, frames_of, opened, prepare, run
 from engine.networks.loading import load_network
 from engine.networks.network import Network
+from engine.stylization.adain import Moments
 from engine.stylization.any_style import AnyStyle
 from engine.stylization.any_style_file import AnyStyleCard, write_any_style
 from engine.stylization.finding import find_style_network, load_style_network
@@ -107,9 +108,9 @@ def test_only_light_and_dark_are_painted_again_where_only_they_count(
     shown = []
     paint = Brush.paint
 
-    def noting(self: Brush, photo: Tensor) -> Tensor:
+    def noting(self: Brush, photo: Tensor, moments: Moments | None = None) -> Tensor:
         shown.append(float((photo.amax(1) - photo.amin(1)).max()))
-        return paint(self, photo)
+        return paint(self, photo, moments)
 
     monkeypatch.setattr(Brush, "paint", noting)
     last(Stylize(style_network=str(TINY), iterations=2, colour="luminance"), network)
