@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QStyledItemDelegate,
     QTreeWidget,
     QTreeWidgetItem,
+    QTreeWidgetItemIterator,
     QWidget,
 )
 
@@ -40,6 +41,9 @@ class VariantsTree(QTreeWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._shown: VariantEntry | None = None
+        self._rows: dict[VariantEntry, QTreeWidgetItem] = {}
+        self._placed: list[tuple[VariantEntry, VariantEntry | None]] = []
+        """The variants and their parents, as they are shown."""
         self.setObjectName("variantsTree")
         self.setAccessibleName(self.tr("Variants of this project"))
         self.setColumnCount(2)
@@ -60,26 +64,40 @@ class VariantsTree(QTreeWidget):
         self.setItemDelegateForColumn(NAME, _NameDelegate(self))
 
     def show_entries(self, entries: Sequence[VariantEntry]) -> None:
-        """Show these, each below its parent; what is selected stays."""
-        selected = [entry for entry in self.selected() if entry in entries]
-        last = next(reversed([e for e in entries if e not in self.entries()]), None)
+        """Show these, each below its parent; what is selected stays.
+
+        After a run there is one more: only its row is made, as there may be hundreds.
+        """
+        there = [(entry, entry.parent) for entry in entries]
+        added = entries[len(self._rows) :]
         with QSignalBlocker(self):
-            self.clear()
-            items: dict[VariantEntry, QTreeWidgetItem] = {}
-            for entry in entries:  # parents come before their children
-                item = items[entry] = QTreeWidgetItem()
-                item.setData(NAME, ENTRY, entry)
-                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-                above = items.get(entry.parent) if entry.parent is not None else None
-                if above is None:
-                    self.addTopLevelItem(item)
-                else:
-                    above.addChild(item)
-                self._fill(item)
-                item.setSelected(entry in selected)
-            self.expandAll()
-            if last is not None:
-                self.scrollToItem(items[last])
+            if there[: len(self._rows)] != self._placed:
+                selected = set(self.selected())
+                added = [entry for entry in entries if entry not in self._rows]
+                self.clear()
+                self._rows.clear()
+                for entry in entries:  # parents come before their children
+                    self._add(entry).setSelected(entry in selected)
+            else:
+                for entry in added:
+                    self._add(entry)
+            self._placed = there
+            if added:
+                self.scrollToItem(self._rows[added[-1]])
+
+    def _add(self, entry: VariantEntry) -> QTreeWidgetItem:
+        """Make the last row below the variant's parent."""
+        item = self._rows[entry] = QTreeWidgetItem()
+        item.setData(NAME, ENTRY, entry)
+        item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
+        above = self._rows.get(entry.parent) if entry.parent is not None else None
+        if above is None:
+            self.addTopLevelItem(item)
+        else:
+            above.addChild(item)
+            above.setExpanded(True)
+        self._fill(item)
+        return item
 
     def refresh(self, entry: VariantEntry) -> None:
         """Show anew what is known of a variant."""
@@ -94,13 +112,15 @@ class VariantsTree(QTreeWidget):
         if before is entry:
             return
         with QSignalBlocker(self):
-            for item in self._items():
-                of = entry_of(item)
-                if of in (before, entry):
+            self.clearSelection()
+            for changed in (before, entry):
+                item = self._rows.get(changed) if changed is not None else None
+                if item is not None:
                     self._fill(item)
-                item.setSelected(of is entry)
-                if of is entry:
-                    self.setCurrentItem(item)
+            item = self._rows.get(entry) if entry is not None else None
+            if item is not None:
+                self.setCurrentItem(item)
+                item.setSelected(True)
 
     def entries(self) -> list[VariantEntry]:
         """Return all variants, from above."""
@@ -108,25 +128,28 @@ class VariantsTree(QTreeWidget):
 
     def selected(self) -> list[VariantEntry]:
         """Return the selected ones, from above."""
+        chosen = self.selectedItems()
+        if len(chosen) < 2:
+            return [entry_of(item) for item in chosen]
         return [entry_of(item) for item in self._items() if item.isSelected()]
 
     def select(self, entries: Sequence[VariantEntry]) -> None:
         """Select these; nothing is asked for."""
         with QSignalBlocker(self):
-            for item in self._items():
-                item.setSelected(entry_of(item) in entries)
+            self.clearSelection()
+            for item in map(self.item, entries):
+                if item is not None:
+                    item.setSelected(True)
 
     def _items(self) -> Iterator[QTreeWidgetItem]:
-        waiting = [self.topLevelItem(n) for n in range(self.topLevelItemCount())]
-        while waiting:
-            item = waiting.pop(0)
-            if item is not None:
-                yield item
-                waiting[:0] = [item.child(n) for n in range(item.childCount())]
+        rows = QTreeWidgetItemIterator(self)
+        while (item := rows.value()) is not None:
+            yield item
+            rows += 1
 
     def item(self, entry: VariantEntry) -> QTreeWidgetItem | None:
         """Return the row of a variant."""
-        return next((item for item in self._items() if entry_of(item) is entry), None)
+        return self._rows.get(entry)
 
     def _fill(self, item: QTreeWidgetItem) -> None:
         entry, shown = entry_of(item), entry_of(item) is self._shown

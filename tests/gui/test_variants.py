@@ -18,13 +18,15 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from cli import commands
+from engine.finish import Finish
 from engine.image import open_picture, read_recipe
 from engine.job import Job, run
 from gui.dialogs.enlarge import EnlargeDialog
 from gui.main_window import MainWindow
+from gui.panels.variants_tree import entry_of
 from gui.pixels import to_array
 from gui.run.variant_entry import VariantEntry
-from tests.gui.stories import CAT, click, until, until_idle
+from tests.gui.stories import CAT, click, quick_job, until, until_idle
 
 Pixels = np.ndarray
 
@@ -475,3 +477,38 @@ def test_what_has_changed_keeps_a_run_from_being_continued(
     window.studio.set_setting("recolour", "gray")
     assert window.run_bar.go_on.isEnabled(), "how it is finished is no part of the run"
     assert entry.has_checkpoint
+
+
+def test_another_run_makes_its_own_row_and_leaves_the_others(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With hundreds of runs in an evening, making all rows anew would hold the window up."""
+    job, variants, tree = quick_job(), window.variants, window.variants_panel.tree
+    first = variants.begin(job, 6, None, Finish())
+    child = variants.begin(job, 6, None, Finish(), (first, 3))
+    others = [variants.begin(job, 6, None, Finish()) for _ in range(30)]
+    filled: list[VariantEntry] = []
+    fill = tree._fill
+
+    def counted(item: QTreeWidgetItem) -> None:
+        filled.append(entry_of(item))
+        fill(item)
+
+    monkeypatch.setattr(tree, "_fill", counted)
+    tree.select([first, others[4]])
+    grandchild = variants.begin(job, 6, None, Finish(), (child, 5))
+    assert filled == [grandchild]
+    assert tree.entries() == [first, child, grandchild, *others]
+    assert tree.selected() == [first, others[4]]
+    filled.clear()
+    tree.mark_shown(others[2])
+    tree.mark_shown(grandchild)
+    assert filled == [others[2], others[2], grandchild]
+    assert tree.selected() == [grandchild]
+    variants.entries.remove(others[0])
+    variants.changed.emit()
+    assert tree.entries() == [first, child, grandchild, *others[1:]]
+    assert tree.selected() == [grandchild]
+    variants.entries.clear()
+    variants.changed.emit()
+    assert tree.entries() == []
