@@ -6,8 +6,7 @@
 A regression onto half of VGG-19's own channels (Hinton et al. 2015's distillation at every layer),
 started by least squares, then a phase with cross-entropy on adversarial pictures. Resumable:
 learning rates follow the minutes already spent, which the checkpoint keeps. Weights that an earlier
-training left can be trained on, with learning rates from the beginning: their channels must be those
-that this data and seed choose.
+training left can be trained on, with learning rates from the beginning.
 """
 
 import argparse
@@ -35,8 +34,8 @@ from engine.training.objective import (
 )
 from engine.training.pictures import Crops, PictureSet, centre_crop, read_tar, to_batch
 from engine.training.schedule import Schedule
-from engine.training.start import least_squares_start
-from engine.training.teacher import Chosen, Teacher, choose_channels
+from engine.training.start import least_squares_start, patch_moments
+from engine.training.teacher import Chosen, Teacher, choose_channels, recognised_channels
 from engine.training.whitened_adam import WhitenedAdam, whitening
 
 log = logging.getLogger("slim_vgg")
@@ -45,7 +44,9 @@ BATCH = 48
 FRESH = 16  # new crops per step; the rest are recent ones again, which spares the teacher's passes
 REPLAY = 48  # batches of FRESH crops that are kept with their targets
 AVERAGE = 0.999  # decay of the averaged weights, which are what ships
-LEAST_EXPLAINED = 0.5  # R² of conv1_1's channels, below which weights were made for other channels
+LEAST_ALIKE = (
+    0.7  # mean correlation, below which weights were not trained on this teacher's channels
+)
 DEEPEST_ADVERSARIAL = RELU_NAMES.index("relu5_1") + 1
 
 
@@ -73,10 +74,10 @@ class Trainer:
             self.chosen = Chosen(**state["chosen"])
             self.transforms = state["transforms"]
             self.student.load_state_dict(state["student"])
+        elif options.start:
+            self._take(options.start)
         else:
             self._start()
-            if options.start:
-                self._take(options.start)
         self.average = copy.deepcopy(self.student).eval().requires_grad_(False)
         modules = list(self.student.children())
         head = modules[-1]
@@ -106,17 +107,24 @@ class Trainer:
         self.transforms = [whitening(m, dtype=self.dtype) for m in moments]
 
     def _take(self, weights: Path) -> None:
-        """Go on from an earlier training's weights, whose channels have to mean the same."""
-        found = {name: value.float() for name, value in load_file(weights).items()}
-        self.student.load_state_dict(found)
+        """Go on from an earlier training's weights; which channels they mean is recognised."""
+        self.student.load_state_dict(
+            {name: value.float() for name, value in load_file(weights).items()}
+        )
+        batches = [self.crops.draw(40, 112)[0].to(self.device) for _ in range(6)]
+        pairs = [(rgb, normalise(rgb)) for rgb in batches]
+        self.chosen, alike = recognised_channels(self.student, self.teacher, pairs)
+        if min(alike[:4]) < LEAST_ALIKE:
+            raise ValueError(
+                f"{weights} was not trained on channels of this teacher (its first layers correlate "
+                f"by {_row(alike[:4])} with theirs); train from the beginning"
+            )
+        moments = patch_moments(self.student, [normalised for _, normalised in pairs])
+        self.transforms = [whitening(m, dtype=self.dtype) for m in moments]
         self.average = self.student
         accuracy, scores = self.validate()
-        log.info("from %s: validation top-1 %.3f, R² %s", weights.name, accuracy, _row(scores))
-        if min(scores[:4]) < LEAST_EXPLAINED:
-            raise ValueError(
-                f"{weights} was not trained on the channels that this data, teacher and seed choose "
-                f"(its first layers explain {_row(scores[:4])} of theirs); train from the beginning"
-            )
+        log.info("from %s: validation top-1 %.3f, correlation %s, R² %s", weights.name, accuracy,
+                 _row(alike), _row(scores))  # fmt: skip
 
     def autocast(self) -> torch.autocast:
         """Return the precision of the student's passes: bf16 where that is faster."""

@@ -56,12 +56,8 @@ def fit(
     squares, sums, rows = 0.0, torch.zeros(conv.out_channels, device=device).double(), 0
     for x, t in zip(inputs, targets, strict=True):
         n, _, h, w = x.shape
-        take = min(max(ROWS_PER_LAYER // (len(inputs) * n), 1), h * w)
-        positions = torch.randperm(h * w, generator=generator)[:take].to(device)
-        patches = torch.cat(
-            [F.unfold(x[k : k + 1], 3, padding=1)[0].T[positions] for k in range(n)]
-        )
-        patches = torch.cat([patches, torch.ones_like(patches[:, :1])], 1)
+        positions = _positions(x, ROWS_PER_LAYER // len(inputs), generator)
+        patches = _patches(x, positions)
         wanted = t.permute(0, 2, 3, 1).reshape(n, h * w, -1)[:, positions].flatten(0, 1)
         normal += (patches.T @ patches).double()
         right += (patches.T @ wanted).double()
@@ -82,3 +78,40 @@ def fit(
     )
     variance = squares - float(sums.square().sum()) / rows
     return 1 - error / variance, (normal / rows).float()
+
+
+@torch.no_grad()
+def patch_moments(student: nn.Sequential, inputs: list[Tensor]) -> list[Tensor]:
+    """Return the second moments of each convolution's patches, a 1 for the bias last, as `fit` does.
+
+    `inputs` are pictures as the student takes them, (N, 3, H, W) each.
+    """
+    generator = torch.Generator().manual_seed(0)
+    moments = []
+    for layer in student.children():
+        if isinstance(layer, nn.Conv2d):
+            size = layer.in_channels * 9 + 1
+            second = torch.zeros(size, size, device=inputs[0].device, dtype=torch.float64)
+            rows = 0
+            for x in inputs:
+                patches = _patches(x, _positions(x, ROWS_PER_LAYER // len(inputs), generator))
+                second += (patches.T @ patches).double()
+                rows += patches.shape[0]
+            moments.append((second / rows).float())
+        if isinstance(layer, nn.AdaptiveAvgPool2d):
+            break  # from here on there are no places
+        inputs = [layer(x) for x in inputs]
+    return moments
+
+
+def _positions(x: Tensor, rows: int, generator: torch.Generator) -> Tensor:
+    """Return the places of each picture that are looked at, for so many rows of patches in all."""
+    n, _, h, w = x.shape
+    take = min(max(rows // n, 1), h * w)
+    return torch.randperm(h * w, generator=generator)[:take].to(x.device)
+
+
+def _patches(x: Tensor, positions: Tensor) -> Tensor:
+    """Return the 3x3 patches around some places of all pictures, with a 1 for the bias."""
+    patches = torch.cat([F.unfold(one[None], 3, padding=1)[0].T[positions] for one in x])
+    return torch.cat([patches, torch.ones_like(patches[:, :1])], 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torchvision.models import vgg19
 
@@ -115,3 +116,53 @@ def choose_channels(teacher: Teacher, batches: list[Tensor]) -> Chosen:
         means.append(mean[picked].float())
         variances.append((deviation[picked] / mean[picked]).square().float())
     return Chosen(channels, means, variances)
+
+
+@torch.no_grad()
+def recognised_channels(
+    student: nn.Sequential, teacher: Teacher, batches: list[tuple[Tensor, Tensor]]
+) -> tuple[Chosen, list[float]]:
+    """Return which of the teacher's channels a trained student's are, and how well they correlate.
+
+    Which ones are chosen hangs on the crops that are drawn: one channel more or less, and all those
+    behind it would be taken for their neighbours. So each layer's channels are assigned to those that
+    they correlate with, one to one, in the best way there is (Kuhn 1955, the Hungarian method).
+
+    Args:
+        student: its layers named as those of SlimVGG.
+        teacher: whose channels it learned.
+        batches: pictures, RGB in [0, 1], and the same as the student takes them.
+    """
+    sums: list[list[Tensor]] = [[] for _ in RELU_NAMES]
+    rows = [0] * len(RELU_NAMES)
+    for rgb, normalised in batches:
+        x, own = normalised, []
+        for name, layer in student.named_children():
+            x = layer(x)
+            if name in RELU_NAMES:
+                own.append(x)
+        for i, (a, t) in enumerate(zip(own, teacher(rgb), strict=True)):
+            one, other = (f.permute(0, 2, 3, 1).flatten(0, 2).float().double() for f in (a, t))
+            parts = [
+                one.sum(0),
+                other.sum(0),
+                one.square().sum(0),
+                other.square().sum(0),
+                one.T @ other,
+            ]
+            sums[i] = parts if not sums[i] else [p + q for p, q in zip(sums[i], parts, strict=True)]
+            rows[i] += len(one)
+    channels, means, variances, scores = [], [], [], []
+    for (s1, t1, s2, t2, product), n in zip(sums, rows, strict=True):
+        deviation = [
+            (b / n - (a / n).square()).clamp_min(1e-12).sqrt() for a, b in ((s1, s2), (t1, t2))
+        ]
+        correlation = (product / n - torch.outer(s1, t1) / n**2) / torch.outer(*deviation)
+        _, columns = linear_sum_assignment(correlation.cpu().numpy(), maximize=True)
+        picked = torch.from_numpy(columns).to(s1.device)
+        mean = t1[picked] / n
+        channels.append(picked)
+        means.append(mean.float())
+        variances.append((deviation[1][picked] / mean).square().float())
+        scores.append(float(correlation[torch.arange(len(picked)), picked].mean()))
+    return Chosen(channels, means, variances), scores

@@ -9,12 +9,13 @@ from typing import Any
 from PySide6.QtGui import QImage
 
 from engine.finish import Finish, Finisher, as_made, finish_values
-from engine.image import Picture, from_tensor
+from engine.image import from_tensor
 from engine.job import Job
 from engine.task import Labels
 from engine.work.losses import LossHistory
 from engine.work.project_schema import Variant
 from gui.pictures import image_of
+from gui.pixels import picture_of
 from gui.run.worker import RunResult
 
 
@@ -69,18 +70,22 @@ class VariantEntry:
 
 @dataclass(frozen=True, eq=False)
 class VariantThumbnail:
-    """A result and the photo that it was made of, as small as a thumbnail, not finished."""
+    """A result and the photo that it was made of, as small as a thumbnail, not finished.
 
-    picture: Picture
-    photo: Picture | None
+    As bytes: an evening has hundreds of them.
+    """
+
+    picture: QImage
+    photo: QImage | None
 
     def finished(self, finish: Finish) -> QImage:
         """Return the thumbnail of the result finished in this way."""
-        picture = self.picture
-        if finish != Finish():
-            finished = Finisher(self.photo)(as_made(picture), finish)
-            picture = replace(picture, rgb=from_tensor(finished).rgb)
-        return image_of(picture)
+        if finish == Finish():
+            return self.picture
+        photo = None if self.photo is None else picture_of(self.photo)
+        picture = picture_of(self.picture)
+        finished = Finisher(photo)(as_made(picture), finish)
+        return image_of(replace(picture, rgb=from_tensor(finished).rgb))
 
 
 def variant_of(entry: VariantEntry, finish: Finish) -> Variant:

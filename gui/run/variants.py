@@ -17,6 +17,7 @@ from engine.work.losses import LossHistory
 from engine.work.project_folder import ProjectFolder
 from engine.work.project_schema import LONGEST_NAME, LONGEST_NOTE, Variant
 from gui.background import Background
+from gui.pictures import image_of
 from gui.run.history import Moment
 from gui.run.project_writer import ProjectWriter
 from gui.run.referenced import opened_again, photo_of, referenced
@@ -324,8 +325,8 @@ def _removed(id: str, folder: ProjectFolder) -> None:
         folder.remove(id)
 
 
-def _small(picture: Picture) -> Picture:
-    return picture.resized(long_side=THUMBNAIL, enlarge=False)
+def _small(picture: Picture) -> QImage:
+    return image_of(picture.resized(long_side=THUMBNAIL, enlarge=False))
 
 
 def jpeg(image: QImage, side: int = THUMBNAIL) -> bytes:
