@@ -19,8 +19,8 @@ from engine.training.objective import adversarial, gram_error, relative_errors
 from engine.training.pictures import Crops, centre_crop, read_tar, to_batch
 from engine.training.schedule import Schedule
 from engine.training.slim_vgg import export
-from engine.training.start import fit
-from engine.training.teacher import Chosen, pivoted_cholesky
+from engine.training.start import fit, patch_moments
+from engine.training.teacher import Chosen, pivoted_cholesky, recognised_channels
 from engine.training.whitened_adam import WhitenedAdam, whitening
 
 
@@ -234,3 +234,50 @@ def test_random_crop_never_leaves_the_picture():
         crop = random_crop(picture, 8, rng, 0.62)
         assert crop.size == (8, 8)
         assert np.asarray(crop).min() == 255
+
+
+def test_the_channels_that_weights_mean_are_recognised_in_any_order():
+    torch.manual_seed(0)
+    student = slim_vgg(3)
+    rgb = torch.rand(4, 3, 48, 48)
+    orders, alive = [], []
+
+    def teacher(pictures):
+        x, out = pictures, []
+        generator = torch.Generator().manual_seed(1)
+        orders.clear()
+        alive.clear()
+        for name, layer in student.named_children():
+            x = layer(x)
+            if name.startswith("relu"):
+                other = torch.rand(x.shape, generator=generator)
+                order = torch.randperm(2 * x.shape[1], generator=generator)
+                both = torch.cat([3 * x + 0.1 * x.std() * torch.rand_like(x), other], 1)
+                out.append(both[:, order])
+                orders.append(order.argsort()[: x.shape[1]])
+                alive.append((x > 0).float().mean((0, 2, 3)) > 0.05)
+        return out
+
+    found, scores = recognised_channels(student, teacher, [(rgb, rgb)])
+    # Untrained layers have dead channels, which correlate with nothing: they may be anything.
+    for own, order, there in zip(found.channels[:8], orders, alive, strict=False):
+        assert int(there.sum()) > 5
+        assert torch.equal(own[there], order[there])
+    assert min(scores[:3]) > 0.8
+    means = torch.cat([m.flatten() for m in found.means[:1]])
+    wanted = teacher(rgb)[0].mean((0, 2, 3))[found.channels[0]]
+    torch.testing.assert_close(means, wanted, rtol=0.05, atol=0.01)
+
+
+def test_moments_of_patches_are_those_of_all_places():
+    torch.manual_seed(0)
+    student, pictures = slim_vgg(3), torch.rand(2, 3, 16, 16)
+    found = patch_moments(student, [pictures])
+    assert [len(m) for m in found] == [
+        layer.in_channels * 9 + 1 for layer in student.children() if isinstance(layer, nn.Conv2d)
+    ]
+    padded = F.pad(pictures.double(), (1, 1, 1, 1))
+    shifted = [padded[:, :, y : y + 16, x : x + 16] for y in range(3) for x in range(3)]
+    rows = torch.stack(shifted, 2).flatten(1, 2).permute(0, 2, 3, 1).flatten(0, 2)
+    rows = torch.cat([rows, torch.ones_like(rows[:, :1])], 1)
+    torch.testing.assert_close(found[0].double(), rows.T @ rows / len(rows), rtol=1e-4, atol=1e-5)
