@@ -16,6 +16,8 @@ from gui.dialogs.error import ExceptionHook
 from gui.main_window import MainWindow
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
+SETTLED_MS = 3000
+"""After which the window has shown its first pictures."""
 
 
 def main() -> int:
@@ -31,6 +33,7 @@ def main() -> int:
     last_resort.install()
     window = MainWindow(session.load(), lambda name: theme.apply(app, name))
     window.show()
+    QTimer.singleShot(SETTLED_MS, window.options.build_ahead)
     ending = _Ending(window)
     # Signals: Python sees them only when it gets to run between two events.
     pulse = QTimer(app)

@@ -12,6 +12,7 @@ from engine.finish import Finish
 from engine.job import Job
 from engine.preset_file import Preset
 from engine.settings import Setting
+from engine.task import Technique
 from engine.techniques import TECHNIQUES
 from gui.panels.settings_form import SettingsForm
 from gui.session import Session
@@ -43,8 +44,12 @@ class OptionsFlow(QObject):
 
     def described(self) -> dict[str, Setting]:
         """Return the settings of the technique, then those of every job."""
-        own = settings.describe(self.studio.technique)
-        return {**own, **settings.describe(Finish), **settings.describe(Job)}
+        return _described(self.studio.technique)
+
+    @Slot()
+    def build_ahead(self) -> None:
+        """Build the forms of the other techniques while there is nothing else to do."""
+        self.form.build_ahead(_described(kind) for kind in TECHNIQUES.values())
 
     def all_presets(self) -> dict[str, Mapping[str, Any]]:
         """Return the technique's presets and the person's own, by name."""
@@ -181,6 +186,11 @@ class OptionsFlow(QObject):
         self._show_values()
         if before.technique != after.technique:
             self.show_presets()
+
+
+def _described(technique: Technique | type[Technique]) -> dict[str, Setting]:
+    own = settings.describe(technique)
+    return {**own, **settings.describe(Finish), **settings.describe(Job)}
 
 
 JOB_FIELDS = tuple(settings.describe(Job))

@@ -1,6 +1,7 @@
 """The form of a technique's settings, generated from their own description."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,6 +37,8 @@ OPEN_AT_FIRST = (
     "",
 )
 """Groups that a new person sees unfolded, besides the first one."""
+SLICE, AHEAD_MS = 0.004, 30
+"""Seconds for which pages are built ahead at a time, and how often."""
 
 
 class SettingsForm(QScrollArea):
@@ -62,6 +65,9 @@ class SettingsForm(QScrollArea):
         self._notes: Mapping[str, str] = {}
         self._leaving = False
         self._pages: dict[tuple[Setting, ...], _Page] = {}
+        self._begun: dict[tuple[Setting, ...], Iterator[int]] = {}
+        """Pages that are being built."""
+        self._wanted: Iterator[tuple[Setting, ...]] = iter(())
         self._choices: dict[str, Sequence[str]] = {}
         self._suggestions: Mapping[str, str] = {}
         self._totals: Mapping[str, str] = {}
@@ -78,6 +84,8 @@ class SettingsForm(QScrollArea):
         self.setWidget(self._holder)
         self._fitting = QTimer(self, singleShot=True, interval=0)  # once for many widgets
         self._fitting.timeout.connect(self._fit)
+        self._ahead = QTimer(self, interval=AHEAD_MS)
+        self._ahead.timeout.connect(self._go_ahead)
 
     def describe(self, settings: Mapping[str, Setting]) -> None:
         """Show the rows for these settings; they are built once."""
@@ -85,8 +93,7 @@ class SettingsForm(QScrollArea):
         if shape == self._shape:
             return
         self._put_away()
-        if shape not in self._pages:
-            self._pages[shape] = self._built(shape)
+        self._build(shape)
         self._shape = shape
         self._page, self.rows, self._groups = self._pages[shape]
         for title, group in self._groups.items():
@@ -124,7 +131,40 @@ class SettingsForm(QScrollArea):
             self._page.hide()  # takes the focus from it, and so ends the typing
         self._leaving = False
 
-    def _built(self, shape: tuple[Setting, ...]) -> "_Page":
+    def build_ahead(self, wanted: Iterable[Mapping[str, Setting]]) -> None:
+        """Build pages that may be shown later, a few rows at a time while there is nothing else to do.
+
+        All at once, a page would hold the window up when it is first shown.
+        """
+        self._wanted = (tuple(settings.values()) for settings in wanted)
+        self._ahead.start()
+
+    @Slot()
+    def _go_ahead(self) -> None:
+        ends = time.perf_counter() + SLICE
+        while time.perf_counter() < ends:
+            shape = next(iter(self._begun), None)
+            if shape is None:
+                shape = next(self._wanted, None)
+                if shape is None:
+                    self._ahead.stop()
+                    return
+                self._begin(shape)
+            elif next(self._begun[shape], None) is None:
+                self._begun.pop(shape)
+
+    def _build(self, shape: tuple[Setting, ...]) -> None:
+        """Have the page of these settings, if it is not there yet or not whole."""
+        self._begin(shape)
+        for _ in self._begun.pop(shape, ()):
+            pass
+
+    def _begin(self, shape: tuple[Setting, ...]) -> None:
+        if shape not in self._pages and shape not in self._begun:
+            self._begun[shape] = self._building(shape)
+
+    def _building(self, shape: tuple[Setting, ...]) -> Iterator[int]:
+        """Build a page; yield how many rows there are after each."""
         rows: dict[str, _Row] = {}
         groups: dict[str, CollapsibleGroup] = {}
         page = QWidget(self._holder)
@@ -145,13 +185,14 @@ class SettingsForm(QScrollArea):
             grid.setColumnStretch(1, 1)
             for entry in entries:
                 rows[entry.name] = self._add_row(entry, grid, body)
+                yield len(rows)
             group = CollapsibleGroup(in_words(title) or self.tr("Settings"), body)
             group.set_open(not groups or title in OPEN_AT_FIRST)
             group.folded.connect(partial(self._on_folded, title))
             groups[title] = group
             column.addWidget(group)
         column.addStretch(1)
-        return page, rows, groups
+        self._pages[shape] = page, rows, groups
 
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Show values; nothing is emitted."""

@@ -320,3 +320,28 @@ def test_size_as_the_photo_has(qtbot: QtBot) -> None:
         editor.auto, Qt.MouseButton.LeftButton, pos=QPoint(8, editor.auto.height() // 2)
     )
     assert heard == [None, 512]
+
+
+def test_pages_built_ahead_are_the_same_and_one_that_is_half_built_is_finished_when_it_is_shown(
+    form: SettingsForm, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gui.panels.settings_form.SLICE", 0.0005)  # a row or so at a time
+    form.show()
+    shown = form.rows
+    kinds = [settings.describe(kind) for kind in TECHNIQUES.values()]
+    wanted = settings.describe(DeepDream)
+    form.build_ahead([wanted, *kinds])
+    qtbot.waitUntil(lambda: len(form._begun) == 1)
+    assert form.rows is shown, "what is on show stays"
+    form.describe(wanted)
+    assert list(form.rows) == list(wanted)
+    assert form.editor("iterations").isVisibleTo(form)
+    form.set_values({"octaves": 3})
+    assert form.editor("octaves").value() == 3
+    qtbot.waitUntil(lambda: len(form._pages) >= len(kinds), timeout=30_000)
+    assert not form._begun
+    assert form.findChild(QWidget, "setting_octaves") is form.editor("octaves")
+    qtbot.waitUntil(lambda: not form._ahead.isActive())
+    for described in kinds:
+        form.describe(described)
+        assert list(form.rows) == list(described)
