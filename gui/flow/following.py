@@ -108,6 +108,8 @@ class FollowFlow(QObject):
 
     def forget(self) -> None:
         """Give up what is on its way."""
+        if self.busy and not self.controller.active:
+            self.running.bar.finish("")  # it says that something is painted
         self._number += 1
         self._given_up = True
         self._settling.stop()

@@ -36,8 +36,9 @@ def plain(tmp_path: Path) -> Path:
 def test_a_film_is_painted_as_it_plays(window: MainWindow, qtbot: QtBot, plain: Path) -> None:
     job = stylize_job(steadiness=0.0)
     set_up(window, job)
-    until_followed(qtbot, window)
+    until(qtbot, lambda: window.run_bar.eta.text() == "painting…")
     window.live.play_film(plain)
+    assert window.run_bar.eta.text() == "", "the film is painted instead"
     until(qtbot, lambda: kind(window) == "live")
     shown = window.canvas_content.current
     assert shown is not None
