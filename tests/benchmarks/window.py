@@ -26,11 +26,13 @@ from engine.job import Job, run
 from gui.main_window import MainWindow
 from gui.run.controller import State
 from gui.run.mailbox import PreviewImage
+from gui.studio import SAMPLES
 from tests.benchmarks.inputs import ROOT
 from tests.benchmarks.opened import closed, job, opened, spin
 from tests.benchmarks.stretches import stretch_rows
 from tests.benchmarks.table import Row, at_most, render, write_json
 
+PAINTINGS = ("brush_strokes.jpg", "mosaic.jpg")
 START = """
 import time
 began = time.perf_counter()
@@ -165,6 +167,39 @@ def maps_row(wanted: Job) -> Row:
     )  # fmt: skip
 
 
+def preview_rows(wanted: Job, times: int = 8) -> list[Row]:
+    """Measure how soon another painting is seen on the photo, stylized in one pass."""
+    window = opened(wanted)
+    window.follow.switch(True)
+    seconds, latenesses = [], []
+    for turn in range(times):
+        shown: list[float] = []
+
+        def note(shown: list[float] = shown) -> None:
+            current = window.canvas_content.current
+            if current is not None and current.kind == "preview":
+                window.canvas.viewport().repaint()
+                shown.append(time.perf_counter())
+
+        window.canvas_content.changed.connect(note)
+        late, began = Lateness(), time.perf_counter()
+        name = PAINTINGS[turn % len(PAINTINGS)]
+        window.studio.set_inputs("", styles=((str(SAMPLES / name), 1.0),))
+        spin(lambda shown=shown: bool(shown) and not window.follow.busy)
+        window.canvas_content.changed.disconnect(note)
+        if turn >= len(PAINTINGS):  # before, networks are loaded and paintings looked at
+            seconds.append(shown[-1] - began)
+            latenesses += late.stop()
+    closed(window)
+    label = f"preview of style transfer, {wanted.size} px"
+    return [
+        Row(f"{label}: from another painting to its pixels", statistics.median(seconds),
+            target=at_most(0.5), note=f"worst {max(seconds):.3f} s"),
+        Row(f"{label}: lateness of a 10 ms timer meanwhile, worst", max(latenesses),
+            target=at_most(0.033)),
+    ]  # fmt: skip
+
+
 def memory_row(wanted: Job, runs: int = 10) -> Row:
     """Measure the memory that runs in a row leave behind, after the first two."""
     window = opened(wanted)
@@ -214,6 +249,7 @@ def main() -> None:
         rows += stretch_rows()  # first of all, so that its start is one
         rows += run_rows(wanted, options.iterations)
         rows.append(maps_row(job("slim_vgg", options.size, 40)))  # these weights have classes
+        rows += preview_rows(job("slim_vgg", options.size, 12))
         rows.append(memory_row(job("slim_vgg", 256, 12)))
     print(render(rows))
     write_json(options.json, rows, platform=app.platformName())
