@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QMainWindow, QMenu
 
 @dataclass(frozen=True)
 class ActionSpec:
-    """One action. An empty `name` is a line between actions."""
+    """One action. An empty `name` is a separator."""
 
     menu: str
     name: str = ""
@@ -47,7 +47,7 @@ TABLE = (
     ActionSpec(FILE),
     ActionSpec(FILE, "save_picture", _("Save p&icture…"), "Ctrl+E", _("The picture on the canvas")),
     ActionSpec(FILE, "export", _("&Export…"), "Ctrl+Shift+E",
-         _("The picture in any format, beside its photo, or how it came about as a film")),
+         _("The picture in any format, beside its photo, or a film of how it came about")),
     ActionSpec(FILE, "save_figure", _("Save &figure…"), "", _("The result with captions and details")),
     ActionSpec(FILE, "save_overlay", _("Save map over p&hoto…"), "",
          _("The map laid over the photo in grey, at the photo's full size")),
@@ -69,16 +69,16 @@ TABLE = (
     ActionSpec(EDIT, "import_preset", _("Import preset…"), "", _("From a file that was shared")),
     ActionSpec(RUN, "run", _("&Run"), "F5"),
     ActionSpec(RUN, "continue", _("&Continue"), "Shift+F5",
-         _("Continue the stopped run from where it is")),
+         _("Continue the stopped run from where it stopped")),
     ActionSpec(RUN, "pause", _("&Pause or resume"), "F6"),
     ActionSpec(RUN, "step", _("S&tep"), "F7", _("One iteration")),
     ActionSpec(RUN, "stop", _("&Stop"), "F8", _("Stop after the current iteration and keep the picture")),
     ActionSpec(RUN, "follow", _("Update &automatically"), "",
-         _("Stylization in one pass follows every change without Run, style transfer is previewed"),
+         _("Stylization in one pass follows every change without Run; style transfer is previewed"),
          checkable=True),
     ActionSpec(RUN),
     ActionSpec(RUN, "queue_job", _("Add to &queue"), "Ctrl+F5",
-         _("The present job, made when no other run is active")),
+         _("The current job, to run when nothing else does")),
     ActionSpec(RUN, "queue_photos", _("Add p&hotos to queue…"), "",
          _("All photos in a folder, each with every style you choose")),
     ActionSpec(RUN),
@@ -133,12 +133,12 @@ TABLE = (
 
 
 def translated(text: str) -> str:
-    """Return a text of the table in the person's language."""
+    """Return a text of the table in the user's language."""
     return QCoreApplication.translate("Actions", text)
 
 
 def plain(text: str) -> str:
-    """Return an action's text without the mark of its menu key."""
+    """Return an action's text without the ampersand that marks its menu key."""
     return text.replace("&", "").removesuffix("…")
 
 

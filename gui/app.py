@@ -76,7 +76,7 @@ def _log_to_file() -> None:
 
 
 def _translate(app: QApplication) -> None:
-    """Load the translations for the person's language: Qt's own texts, and ours where there are."""
+    """Load the translations for the user's language: Qt's own texts, and ours where there are any."""
     places = (
         ("qtbase", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)),
         ("pareidolia", str(RESOURCES / "translations")),

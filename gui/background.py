@@ -3,9 +3,8 @@
 Results come back as ordinary calls in the GUI thread. A function connected to a worker's signal
 would run in the worker (measured), so everything passes one slot of a QObject that lives here.
 
-The threads are Python's. A QThreadPool deletes a QRunnable, and with it all that it refers to, in
-the worker; what belongs to a piece of work here is let go in the GUI thread, where Qt's objects
-among it live.
+The threads are Python's. A QThreadPool would delete a QRunnable, and all that it refers to, in the
+worker; here, what a piece of work refers to is released in the GUI thread, where its Qt objects live.
 """
 
 import contextlib
@@ -32,7 +31,7 @@ class BackgroundTask:
     done: Done | None
     failed: Failed | None
     kept: bool = False
-    """Whether it is carried out even when the window closes: files on their way."""
+    """Whether it is carried out even when the window closes, as the writing of a file is."""
 
     def cancel(self) -> None:
         """Forget the result; the work may look at `cancelled` and end early."""
@@ -47,7 +46,7 @@ class Background(QObject):
     def __init__(self, parent: QObject | None = None, threads: int = 4) -> None:
         super().__init__(parent)
         self.threads = threads
-        """How many pieces of work are done at a time, at most."""
+        """The most pieces of work that are done at a time."""
         self._pool = self._new_pool()
         self._numbers = itertools.count()
         self._waiting: dict[int, BackgroundTask] = {}
@@ -68,14 +67,14 @@ class Background(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether anything has been submitted whose result has not been delivered."""
+        """Whether the result of any submitted work has yet to be delivered."""
         return bool(self._waiting)
 
     def close(self) -> None:
-        """Cancel everything but what is to be kept, and wait for the threads to end."""
+        """Cancel everything but work submitted with `keep`, and wait for the threads to end."""
         for ticket in self._waiting.values():
             if not ticket.kept:
-                ticket.cancel()  # what has not begun yet never will
+                ticket.cancel()  # work that has not begun never will
         self._pool.shutdown()
         self._pool = self._new_pool()  # has no threads until there is work again
         self._waiting.clear()
@@ -89,9 +88,9 @@ class Background(QObject):
         if not ticket.cancelled.is_set():
             try:
                 result = ticket.work()
-            except BaseException as raised:  # all of it is shown in the GUI thread
+            except BaseException as raised:  # every error is shown in the GUI thread
                 error = raised
-        del ticket  # the other reference, and the last, is in the GUI thread
+        del ticket  # the last reference is then in the GUI thread
         with contextlib.suppress(RuntimeError):  # the program has ended since
             self._finished.emit(number, result, error)
 

@@ -1,4 +1,4 @@
-"""The class and the folder of a technique, carried over from one to the next."""
+"""The class and the folder, carried over from one technique to the next."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ CARRIED = ("class", "folder")
 
 
 def lacks(technique: Technique, picks: str) -> bool:
-    """Whether a setting that names something of this kind is needed and empty."""
+    """Whether the technique needs something of this kind and its setting is empty."""
     return any(
         d.picks == picks and d.required and not getattr(technique, name).strip()
         for name, d in settings.describe(technique).items()
@@ -31,7 +31,7 @@ def named(technique: Technique) -> dict[str, str]:
 
 
 def filled(technique: Technique, last: Mapping[str, str]) -> Technique:
-    """Return a technique that is about what was last in use, where it cannot run about nothing."""
+    """Return a technique with the class or folder last used, if it cannot run without one."""
     values = {
         name: last[d.picks]
         for name, d in settings.describe(technique).items()

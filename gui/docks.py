@@ -6,13 +6,13 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Slot
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
 
 TOGETHER = ("settings", "sight", "inspect", "lesson")
-"""One behind the other, the first in front."""
+"""Docks that share a place as tabs, the first in front."""
 
 
 LOW = 52
-"""Lines of text: a window lower than that has its docks at the bottom as low as they can be."""
+"""In lines of text: in a window lower than this, the bottom docks are as low as they can be."""
 NARROW, WIDE = 0.23, 0.28
-"""Of the window's width: the docks at the left, and those at the right, take no more at first."""
+"""The largest share of the window's width that the docks on either side take at first."""
 
 
 class Docks(QObject):
@@ -34,7 +34,7 @@ class Docks(QObject):
         self._laid_out.setSingleShot(True)
         self._laid_out.timeout.connect(self._hide_strays)
         self._given: dict[str, int] = {}
-        """Docks that follow the window's size, with the size that each was given."""
+        """Docks that follow the window's size, with the size that each was last given."""
         self._resized = QTimer(self)
         self._resized.setSingleShot(True)
         self._resized.timeout.connect(self._follow)
@@ -45,7 +45,7 @@ class Docks(QObject):
 
     @property
     def moving(self) -> bool:
-        """Whether docks still take their places after the window was resized."""
+        """Whether docks are still moving to their places after the window was resized."""
         return self._resized.isActive() or self._settled.isActive()
 
     def add(self, name: str, title: str, area: Qt.DockWidgetArea, widget: QWidget) -> None:
@@ -56,9 +56,9 @@ class Docks(QObject):
         self.by_name[name], self._areas[name] = dock, area
 
     def arrange(self) -> None:
-        """Put all of them into their places."""
+        """Put all docks in their places."""
         window, docks = self.window, self.by_name
-        # The pictures need the height more than timeline and losses need all the width.
+        # The pictures need the height more than the timeline and losses need the full width.
         window.setCorner(Qt.Corner.BottomLeftCorner, self.LEFT)
         for name, dock in docks.items():
             window.addDockWidget(self._areas[name], dock)
@@ -74,7 +74,7 @@ class Docks(QObject):
         docks["losses"].raise_()
 
     def size_soon(self) -> None:
-        """Size them once the window is laid out; before, it would be ignored."""
+        """Size the docks once the window is laid out; sizes set earlier would be ignored."""
         self._soon.start()
 
     @Slot()
@@ -90,13 +90,13 @@ class Docks(QObject):
 
     @Slot()
     def _follow(self) -> None:
-        """Give docks their part of the window: in a small one the canvas needs most."""
+        """Give docks their share of the window: in a small one, the canvas needs most of it."""
         window, fonts = self.window, self.window.fontMetrics()
         room = LOW * fonts.height() <= window.height()
         sizes = {
             # Layer names beside their roles.
             "inputs": min(54 * fonts.averageCharWidth(), round(NARROW * window.width())),
-            # A slider is the better the longer it is.
+            # The longer a slider, the better.
             "settings": min(80 * fonts.averageCharWidth(), round(WIDE * window.width())),
             "timeline": 12 * fonts.height() if room else 1,  # as low as it can be
         }
@@ -117,7 +117,7 @@ class Docks(QObject):
         return dock.height() if self._along(name) == Qt.Orientation.Vertical else dock.width()
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
-        """Follow the window's size and font, but for docks that a person has made larger or smaller."""
+        """Follow the window's size and font, except for docks that the user has resized."""
         if event.type() in (QEvent.Type.Resize, QEvent.Type.FontChange) and self._given:
             self._resized.start()
         elif event.type() == QEvent.Type.MouseButtonRelease:  # perhaps of a bar between docks
@@ -131,9 +131,9 @@ class Docks(QObject):
 
     @Slot()
     def _hide_strays(self) -> None:
-        """Hide the tab bars that Qt leaves over the middle, of the second group and on (6.11).
+        """Hide the tab bars that Qt leaves over the middle from the second group on (6.11).
 
-        They are not in use, and are shown again where they are taken into use.
+        They are unused, and Qt shows them again when it uses them.
         """
         centre = self.window.centralWidget()
         assert centre is not None
@@ -144,11 +144,11 @@ class Docks(QObject):
                 bar.hide()
 
     def reset(self) -> None:
-        """Put them back to where and how they were at the first start."""
+        """Put the docks back to how they were at the first start."""
         before = self.window.size()
         for dock in self.by_name.values():
             dock.setFloating(False)
             dock.show()
         self.arrange()
         self.size()
-        self.window.resize(before)  # docks that come one above the other make a low window higher
+        self.window.resize(before)  # docks stacked on each other make a low window higher

@@ -13,28 +13,28 @@ import time
 from PySide6.QtCore import QObject, QTimer, Slot
 
 EVERY = 250
-"""Milliseconds between two looks at what has come together."""
+"""Milliseconds between two checks of how much has accumulated."""
 FROZEN_AT_MOST = 2
-"""Times: when the first network has come, and after the first run has brought the rest."""
+"""How often everything is frozen: once the first network is loaded, and once the first run has imported
+the rest."""
 MANY = 10_000
-"""Objects that come together between two looks: modules being imported, most likely."""
+"""This many new objects between two checks most likely mean that modules are being imported."""
 BURSTS_AT_MOST = 3
-"""Times that so many are left out too. What is garbage among them is never given back, so that
-there must be an end to it."""
+"""How often so many are frozen too. Garbage among them is never freed, so there must be a limit."""
 LONG = 0.015
-"""Seconds of the window's thread for a round through everything. It takes longer when a library came
-later (scikit-learn with the first job that groups pictures, Dask): 60 ms, after each run from then on."""
+"""Seconds that a full collection may hold up the window's thread. It takes longer once a library was
+imported later (Dask, or scikit-learn for the first job that groups pictures): 60 ms after each run."""
 LONG_AT_MOST = 4
-"""Times that what such a round has left is left out as well."""
+"""How often what is left after such a collection is frozen too."""
 _freeze = threading.Event()
 _collect = threading.Event()
 
 
 def freeze_soon() -> None:
-    """Have the GUI thread leave what is there now out of the collector's rounds, in the beginning.
+    """Have the GUI thread exempt from collection what exists now, early in the program's life.
 
-    What PyTorch and Qt have brought stays for good; looking through it would hold the window up for
-    a tenth of a second each time. Any thread may ask.
+    The objects of PyTorch and Qt stay for good; going through them would hold up the window for a tenth
+    of a second each time. Any thread may ask.
     """
     _freeze.set()
 
@@ -45,7 +45,7 @@ def collect_soon() -> None:
 
 
 class Garbage(QObject):
-    """Collects by a timer, when as much has come together as Python itself waits for."""
+    """Collects on a timer, at the thresholds at which Python would collect by itself."""
 
     _frozen = _bursts = _long = 0
     _to_unfreeze = False
@@ -72,7 +72,7 @@ class Garbage(QObject):
             took = time.thread_time() - began
             self._freeze_all()
             if took > LONG and Garbage._long < LONG_AT_MOST:
-                # To count the objects instead would break tuples that other threads are just making.
+                # Counting the objects instead would break tuples that other threads are just making.
                 Garbage._long += 1
                 self._leave_out()
             return
@@ -91,14 +91,14 @@ class Garbage(QObject):
             self._leave_out()
 
     def _leave_out(self) -> None:
-        """Leave what is there now out of the rounds to come."""
+        """Exempt what exists now from later collections."""
         if not Garbage._to_unfreeze:
             Garbage._to_unfreeze = True
-            atexit.register(gc.unfreeze)  # or libraries would report it as never given back
+            atexit.register(gc.unfreeze)  # or libraries would report leaks
         gc.freeze()
 
     def close(self) -> None:
-        """Leave it to Python again, if it was before."""
+        """Leave collecting to Python again, if Python did it before."""
         self._timer.stop()
         if self._by_itself:
             gc.enable()

@@ -15,7 +15,7 @@ from engine.techniques import TECHNIQUES
 from gui.panels.combo_width import narrow
 
 NAME = "0" * 12
-"""As wide as the name of a network has room at least."""
+"""The least room for a network's name is the width of this one."""
 
 
 class JobBar(QToolBar):
@@ -53,7 +53,7 @@ class JobBar(QToolBar):
         return box
 
     def _measure(self) -> None:
-        """Let boxes shrink to their longest entry; Qt would put one that is wider off the bar."""
+        """Let boxes shrink to their longest entry; Qt would drop a wider one from the bar."""
         for box, entries in self._longest.items():
             option, metrics = QStyleOptionComboBox(), box.fontMetrics()
             box.initStyleOption(option)
@@ -62,7 +62,7 @@ class JobBar(QToolBar):
             box.setMinimumWidth(box.style().sizeFromContents(kind, option, text, box).width() + 4)
 
     def changeEvent(self, event: QEvent) -> None:
-        """Measure anew in another font or style."""
+        """Measure again when the font or style changes."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._measure()

@@ -84,13 +84,13 @@ from gui.studio import Studio
 from gui.window_settings import window_settings
 
 PATIENCE_MS, AGAIN_MS = 40, 100
-"""To wait for what cannot be interrupted before the window closes, and between two such waits."""
+"""How long closing waits for what cannot be interrupted, and the pause before it waits again."""
 MOST_DIALOGS = 20
-"""That may lie above each other."""
+"""The most menus and dialogs that can be open on top of each other."""
 PRESENTED = 160
 """Per cent of the usual size of text, for an audience."""
 TITLE_BAR = 32
-"""Pixels of a screen's height that the frame around a window may take."""
+"""Pixels of the screen's height allowed for the frame around the window."""
 LAYOUT_VERSION = 7
 
 
@@ -108,7 +108,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.setObjectName("mainWindow")
         self.setDockNestingEnabled(True)
-        self.setAnimated(False)  # tabs that move along would be left where they were
+        self.setAnimated(False)  # animated tabs would be left where they were
         self.session = session
         self.set_theme = set_theme
         self._closing = False
@@ -300,7 +300,7 @@ class MainWindow(QMainWindow):
     # -- preferences, geometry ------------------------------------------------------------
 
     def apply_preferences(self) -> None:
-        """Let the preferences take effect."""
+        """Apply the preferences."""
         preferences = self.session.preferences
         dark = self.set_theme(preferences.theme) if self.set_theme else False
         self._scale_text()
@@ -314,7 +314,7 @@ class MainWindow(QMainWindow):
 
     @Slot(bool)
     def set_follow(self, on: bool) -> None:
-        """Let results follow what is set up, or not; it is remembered."""
+        """Let results follow the settings, or not; the choice is remembered."""
         if on != self.session.preferences.follow:
             self.session.preferences = replace(self.session.preferences, follow=on)
             self.follow.switch(on)
@@ -322,7 +322,7 @@ class MainWindow(QMainWindow):
 
     @Slot(bool)
     def set_presentation(self, on: bool) -> None:
-        """Show all text large, or as the preferences have it."""
+        """Show all text large, or at the size set in the preferences."""
         self._presenting = on
         self.apply_preferences()
 
@@ -331,7 +331,7 @@ class MainWindow(QMainWindow):
         theme.scale_text(max(percent, PRESENTED) if self._presenting else percent)
 
     def _restore_geometry(self) -> bool:
-        """Put everything where it was; return whether that is known."""
+        """Put everything back where it was; return whether that is known."""
         kept = window_settings()
         geometry, state = kept.value("geometry"), kept.value("state")
         if isinstance(geometry, QByteArray):
@@ -347,20 +347,20 @@ class MainWindow(QMainWindow):
             self.explained_form.show_technique(after.technique)
 
     def show_layer(self, name: str) -> None:
-        """Show a layer in the tree, chosen."""
+        """Select a layer in the tree and show it."""
         self.docks["network"].show()
         self.docks["network"].raise_()
         self.tree.select(name)
 
     @Slot(str)
     def ask_for_setting(self, name: str) -> None:
-        """Put the cursor into a setting, where it stands."""
+        """Put the cursor into a setting's field in the form."""
         self.docks["settings"].show()
         self.docks["settings"].raise_()
         self.form.ask_for(name)
 
     def sources(self) -> Sources:
-        """Return the files that are read: of the job, of the run, the film and the lesson."""
+        """Return the files that the job, the run, the film and the lesson read."""
         jobs = [job for job in (self.studio.job, self.running.job) if job is not None]
         read = sum((sources_of(job) for job in jobs), Sources())
         others = (self.lessons.document.file, self.live.film)
@@ -398,7 +398,7 @@ class MainWindow(QMainWindow):
                 self.layout_of_docks.size_soon()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Let the heavy work begin when the window has been painted for the first time."""
+        """Begin the heavy work once the window has been painted."""
         if event.type() == QEvent.Type.Paint:
             self.canvas.viewport().removeEventFilter(self)
             QTimer.singleShot(0, self.layers.begin)
@@ -407,12 +407,12 @@ class MainWindow(QMainWindow):
         return super().eventFilter(watched, event)
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Nobody looks: a camera goes off."""
+        """Nobody is looking: switch the camera off."""
         self.live.stop()
         super().hideEvent(event)
 
     def leave(self) -> None:
-        """Close without a question: perhaps nobody is there to answer it, or there is no time left."""
+        """Close without asking: perhaps nobody is there to answer, or no time is left."""
         for _ in range(MOST_DIALOGS):
             above = QApplication.activePopupWidget() or QApplication.activeModalWidget()
             if above is None:

@@ -31,12 +31,12 @@ class OpenedPicture:
     width: int
     height: int
     stamp: int
-    """When the file was last written: another content under the same name is opened again."""
+    """When the file was last written: if its content changes, it is opened again."""
     problem: str = ""
     gray: bool = False
     """Whether it has no colours."""
     note: str = ""
-    """What should be said of the file: that it holds more than this picture."""
+    """What the user should know of the file: that it holds more than this picture."""
 
 
 class Pictures(QObject):
@@ -93,7 +93,7 @@ def open_for_screen(path: str) -> OpenedPicture:
 
 
 def image_of(picture: Picture) -> QImage:
-    """Return a picture as an image for the screen, of at most `LARGEST_SHOWN` pixels a side."""
+    """Return a picture as an image for the screen, at most `LARGEST_SHOWN` pixels a side."""
     picture = picture.resized(long_side=LARGEST_SHOWN, enlarge=False)
     channels = 3 if picture.alpha is None else 4
     pixels = np.empty((picture.height, picture.width, channels), np.uint8)
@@ -101,5 +101,5 @@ def image_of(picture: Picture) -> QImage:
     if picture.alpha is not None:
         pixels[..., 3] = np.rint(picture.alpha * np.float32(255))
     image = to_image(pixels)
-    # What is painted without being converted anew each time.
+    # a format that is painted without being converted each time
     return image if channels == 4 else image.convertToFormat(QImage.Format.Format_RGB32)

@@ -1,4 +1,4 @@
-"""NumPy arrays and Qt images: always copied, so that no one paints another's memory."""
+"""NumPy arrays and Qt images: always copied, so that neither writes into the other's memory."""
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,8 @@ BAND = 1 << 19
 def to_image(pixels: Bytes) -> QImage:
     """Return a QImage of (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray bytes; copied.
 
-    Otherwise `QImage` would point into the array, and be right only as long as nobody writes there.
-    NumPy copies: `QImage.copy` would hold up Python's other threads, the window's among them.
+    Otherwise `QImage` would point into the array, and be wrong as soon as somebody writes there. NumPy
+    copies: `QImage.copy` would hold up Python's other threads, the window's among them.
     """
     height, width = pixels.shape[:2]
     kinds = {3: QImage.Format.Format_RGB888, 4: QImage.Format.Format_RGBA8888}
@@ -35,7 +35,7 @@ def to_image(pixels: Bytes) -> QImage:
 def to_array(image: QImage) -> Bytes:
     """Return (H, W, 4) RGBA bytes of an image; copied.
 
-    By bands: while Qt converts one, Python's other threads wait, the window's among them.
+    In bands: while Qt converts one, Python's other threads wait, the window's among them.
     """
     height, width = image.height(), image.width()
     pixels = np.empty((height, width, 4), np.uint8)
@@ -58,9 +58,9 @@ def picture_of(image: QImage) -> Picture:
 
 
 def heat_image(heat: Heat, colours: str, threshold: float = 0.0) -> QImage:
-    """Return a map in colours; what is below that part of its reach, 0 to 1, is transparent.
+    """Return a map in colours, transparent below `threshold`, a share of its range from 0 to 1.
 
-    So is what is not known yet of a map that grows.
+    So is the part of a growing map that is not known yet.
     """
     pixels, seen = heat.coloured(colours), heat.seen(threshold)
     if seen is not None:

@@ -1,8 +1,8 @@
-"""What is remembered between sessions: the job, recent files, own presets, preferences.
+"""What is remembered between sessions: the job, recent files, the user's presets, preferences.
 
-One JSON file, written beside and renamed; what cannot be read is left out, never fatal. Several
-windows share it: each adds what it has changed to what the others have written since. Window
-geometry alone is kept by QSettings.
+One JSON file, written beside and renamed; what cannot be read is left out, never fatal. Several windows
+share it: each adds its changes to what the others have written since. Window geometry alone is kept by
+QSettings.
 """
 
 import json
@@ -91,18 +91,18 @@ class Session:
     job: Job | None = None
     recent: list[str] = field(default_factory=list)
     presets: Presets = field(default_factory=dict)
-    """Own presets: technique's command, name, settings."""
+    """The user's presets: command of the technique, name, settings."""
     preferences: Preferences = field(default_factory=Preferences)
     folded: list[str] | None = None
     """Titles of the folded groups of settings; None: as at the first start."""
     techniques: dict[str, tuple[Technique, int | None]] = field(default_factory=dict)
-    """Settings and size that the techniques were left with, by command."""
+    """Each technique's last settings and size, by command."""
 
     base: "SavedSession" = field(default_factory=lambda: SavedSession(), compare=False, repr=False)
-    """What the file held of presets and preferences: the rest has been changed here."""
+    """The presets and preferences in the file; whatever differs was changed here."""
 
     def remember_file(self, path: str) -> None:
-        """Put a picture or project in front of the recent ones."""
+        """Put a picture or project first among the recent ones."""
         self.recent = [path, *(p for p in self.recent if p != path)][:MOST_RECENT]
 
 
@@ -112,7 +112,7 @@ def file() -> Path:
 
 
 def load() -> Session:
-    """Return the last session; parts that cannot be read are as at the first start."""
+    """Return the last session; parts that cannot be read are as on the first start."""
     session, values = Session(), _read()
     for name, read in (
         ("job", job_from_values),
@@ -123,7 +123,7 @@ def load() -> Session:
         ("folded", _maybe_texts),
     ):
         try:
-            if name in values:  # an older version knew nothing of some of them
+            if name in values:  # an older version lacks some of them
                 setattr(session, name, read(values[name]))
         except (KeyError, TypeError, ValueError, AttributeError, BadInput) as error:
             log.warning("%s in %s is ignored: %r", name, file(), error)
@@ -132,7 +132,7 @@ def load() -> Session:
 
 
 def _read() -> dict[str, Any]:
-    """Return what the file holds, nothing if that is of no use; it is put aside then."""
+    """Return what the file holds; if it is unusable, put it aside and return nothing."""
     try:
         values = json.loads(read_plain(file(), MAX_BYTES))
     except FileNotFoundError:
@@ -158,14 +158,14 @@ def save(session: Session, whole: bool = True) -> None:
 
     Args:
         session: what to write; it gets the others' presets as well.
-        whole: whether the job and the rest go along: when the window closes.
+        whole: whether to write the job and the rest too, as when the window closes.
 
     Raises `BadInput` or OSError.
     """
     path = file()
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = QLockFile(str(path.with_suffix(".lock")))
-    lock.tryLock(PATIENCE_MS)  # whoever holds it longer than that has stopped
+    lock.tryLock(PATIENCE_MS)  # whoever holds it longer has hung
     try:
         there = _read()
         values = {**_values(session), **({} if whole else _others(there))}
@@ -198,7 +198,7 @@ def _others(there: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merged(base: Presets, own: Presets, theirs: Presets) -> Presets:
-    """Return `theirs` with what was changed from `base` to `own`."""
+    """Return `theirs` with the changes that led from `base` to `own`."""
     found = deepcopy(theirs)
     for command in {*base, *own}:
         before, now = base.get(command, {}), own.get(command, {})
@@ -234,7 +234,7 @@ def path_of(source: Source | None) -> str | None:
 
 
 def with_paths(job: Job) -> Job:
-    """Return the job with its pictures named by path, as the window keeps them."""
+    """Return the job with its pictures given by path, as the window keeps them."""
     i = job.inputs
     styles = tuple((path, weight) for p, weight in i.styles if (path := path_of(p)) is not None)
     inputs = Inputs(path_of(i.content), styles, path_of(i.guide), path_of(i.start))
@@ -242,7 +242,7 @@ def with_paths(job: Job) -> Job:
 
 
 def job_to_values(job: Job) -> dict[str, Any]:
-    """Return a job as plain values. Unlike a recipe: pictures are not read and need not exist."""
+    """Return a job as plain values. Unlike for a recipe, pictures are not read and need not exist."""
     i = job.inputs
     return {
         "technique": job.technique.command,

@@ -1,7 +1,7 @@
 """What the user has set up, as one immutable job; every edit can be undone.
 
-The panels show the job and ask for edits; they hear of the result from `changed`. Nothing here
-knows widgets.
+The panels show the job and ask for edits; they hear of the result from `changed`. This module knows no
+widgets.
 """
 
 import time
@@ -24,17 +24,17 @@ from gui.carry_over import filled, named
 SAMPLES = Path(__file__).resolve().parent.parent / "resources" / "pictures"
 UNDO_LIMIT = 500
 MERGE_SECONDS = 1.5
-"""Changes of one setting that follow each other this quickly are one drag of a slider."""
+"""Changes of one setting that follow each other this quickly count as one drag of a slider."""
 
 PINNED = ("device", "precision")
-"""What a recipe says of the machine: of no other job."""
+"""What a recipe says of the machine; it is not carried over to other jobs."""
 
 Left = tuple[Technique, int | None]
 """A technique with its settings, and the size of its results."""
 
 
 def first_job() -> Job:
-    """Return what is set up at the very first start: one click on Run gives a picture."""
+    """Return the job of the very first start: one click on Run gives a picture."""
     preview = settings.make(StyleTransfer, StyleTransfer.presets["Fast preview"])
     style = str(SAMPLES / "brush_strokes.jpg")
     return Job(preview, Inputs(str(SAMPLES / "cat.jpg"), ((style, 1.0),)))
@@ -46,22 +46,22 @@ class Studio(QObject):
     changed = Signal(object, object)
     """Job before, job after."""
     filled = Signal(object, object)
-    """The same, of a change that is nobody's edit; `changed` has been emitted."""
+    """The same, for a change that the user did not make; emitted after `changed`."""
 
     def __init__(
         self, job: Job | None = None, parent: QObject | None = None,
         others: Mapping[str, Left] | None = None,
     ) -> None:  # fmt: skip
-        """`others`: how the techniques were left, by command."""
+        """`others`: each technique's last settings and size, by command."""
         super().__init__(parent)
         self._job = job or first_job()
         self._others: dict[str, Left] = dict(others or {})
         self._opened: list[tuple[Job, dict[str, Any]]] = []
-        """Jobs from recipes, with what was set up before of that which they pin."""
+        """Jobs from recipes, each with the earlier values of the settings that it pins."""
         self.loading = False
-        """Whether a whole job is being taken over, with the results that belong to it."""
+        """Whether a whole job is being taken over together with its results."""
         self.last = named(self._job.technique)
-        """The class and the folder that were last in use, for techniques that need one."""
+        """The class and the folder last used, for techniques that need one."""
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(UNDO_LIMIT)
 
@@ -76,10 +76,10 @@ class Studio(QObject):
         return self._job.technique
 
     def own_job(self) -> Job:
-        """Return the job without what belongs to an opened recipe alone.
+        """Return the job without what belongs only to an opened recipe.
 
-        That is its changes and its stop, which are of one run, and the device and precision that it
-        was computed with.
+        That is, the changes and the stop of its run, and the device and precision that it was computed
+        with.
         """
         for opened, own in reversed(self._opened):
             if replace(opened, finish=self._job.finish) == self._job:
@@ -87,22 +87,22 @@ class Studio(QObject):
         return self._job
 
     def left(self) -> dict[str, Left]:
-        """Return settings and size of each technique, as they are or as it was left."""
+        """Return the current or last settings and size of each technique."""
         return {**self._others, self.technique.command: (self.technique, self._job.size)}
 
     def edit(self, text: str, merge: str = "", **changes: Any) -> None:
-        """Replace fields of the job. Edits in a row with the same `merge` are undone as one.
+        """Replace fields of the job. Consecutive edits with the same `merge` are undone as one.
 
-        An opened job that is edited is the person's own: see `own_job`.
+        Once edited, an opened job is the user's own: see `own_job`.
         """
         if replace(self._job, **changes) == self._job:
             return
-        # How a result is finished is no part of its run: that can still be done again as it was.
+        # How a result is finished is no part of its run, which can still be repeated exactly.
         base = self._job if set(changes) == {"finish"} else self.own_job()
         self._push(text, merge, replace(base, **changes))
 
     def open(self, text: str, job: Job) -> None:
-        """Take over a job from a recipe; until it is edited, it is done again as it was."""
+        """Take over a job from a recipe; until it is edited, a run repeats it exactly."""
         own = self.own_job()
         self._opened.append((job, {name: getattr(own, name) for name in PINNED}))
         if job != self._job:
@@ -132,7 +132,7 @@ class Studio(QObject):
         self.edit(text, technique=technique)
 
     def set_technique(self, command: str) -> None:
-        """Turn to another technique, with the settings and the size that it was left with."""
+        """Switch to another technique, with its last settings and size."""
         if command == self.technique.command:
             return
         kind = TECHNIQUES[command]
@@ -141,7 +141,7 @@ class Studio(QObject):
         self.edit(self.tr("Choose {0}").format(kind.title), technique=technique, size=size)
 
     def fill_in(self, values: Mapping[str, str]) -> None:
-        """Name a class or folder where the technique needs one and has none; no edit of a person's."""
+        """Fill in a class or folder where the technique needs one and has none: not an undoable edit."""
         technique = filled(self.technique, values)
         if technique != self.technique:
             before = self._job
@@ -149,9 +149,9 @@ class Studio(QObject):
             self.filled.emit(before, self._job)
 
     def apply_preset(self, name: str, values: Mapping[str, Any]) -> None:
-        """Take a preset: its settings, and the defaults for all that it does not name.
+        """Apply a preset: its settings, and the defaults for all others.
 
-        Layers that a person chose for the network stay.
+        Layers that the user chose for the network stay.
         """
         technique = self.technique
         chosen = settings.chosen_layers(technique)
@@ -166,7 +166,7 @@ class Studio(QObject):
     def set_network(
         self, name: str, weights: str | None = None, preprocessing: str | None = None
     ) -> None:
-        """Choose a network; layers chosen for another are left to the new one's suggestion."""
+        """Choose a network; layers chosen for another give way to the new one's suggestion."""
         self._others = {
             command: (_without_layers(technique), size)
             for command, (technique, size) in self._others.items()
@@ -178,7 +178,7 @@ class Studio(QObject):
         )
 
     def load(self, job: Job) -> None:
-        """Take over a whole job: nothing before it can be undone."""
+        """Take over a whole job; no earlier edit can be undone."""
         before = self._job
         self._others.clear()
         self._opened.clear()
@@ -198,7 +198,7 @@ class Studio(QObject):
 
 
 def _without_layers(technique: Technique) -> Technique:
-    """Return a technique whose layers and channels are left to the network."""
+    """Return the technique with its layers and channels left to the network."""
     left = {
         name: described.default
         for name, described in settings.describe(technique).items()

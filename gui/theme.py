@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 
 LINK = {True: "#8ab8ff", False: "#0b4fb3"}
-"""Of links, on dark and on light."""
+"""The colour of links, by whether the theme is dark."""
 USUAL = "usualPointSize"
 """Property of the application: the size of its text before it was scaled."""
 SHEET = "sheetOfTheme"
@@ -20,11 +20,11 @@ QStatusBar QLabel { padding: 0 6px; }
 QDialogButtonBox QPushButton { padding-left: 16px; padding-right: 16px; }
 """
 NARROW = re.compile(r"(QDialogButtonBox QPushButton \{[^}]*?)min-width: 80px;")
-"""QDarkStyle's rule for buttons of dialogs: a box as narrow as it can be cuts longer words there."""
-# A dock whose font is the program's own paints its title in the font that it was made with.
+"""QDarkStyle's rule for dialog buttons: in a box as narrow as possible it cuts off longer words."""
+# A dock with the program's own font would keep painting its title in the font that it was made with.
 DOCKS = "QDockWidget { font-weight: 500; }\n"
 HEADS = "QHeaderView::section {{ font-size: {0:g}pt; }}\n"
-"""QDarkStyle's are 13 pixels high, whatever the size of text."""
+"""For headers: QDarkStyle's text is 13 pixels high there, whatever the text size."""
 
 
 def apply(app: QApplication, theme: str) -> bool:
@@ -49,14 +49,14 @@ def apply(app: QApplication, theme: str) -> bool:
 
 
 def _dress(app: QApplication) -> None:
-    """Set the style sheet for the present size of text."""
+    """Set the style sheet for the current text size."""
     sheet, size = str(app.property(SHEET)), app.font().pointSizeF()
     heads = HEADS.format(size) if sheet and size > 0 else ""
     app.setStyleSheet(sheet + DOCKS + heads)
 
 
 def scale_text(percent: int) -> None:
-    """Give the program's text this size, in per cent of the usual one."""
+    """Set the program's text size, in per cent of the usual one."""
     app = QApplication.instance()
     if not isinstance(app, QApplication):
         return
@@ -70,7 +70,7 @@ def scale_text(percent: int) -> None:
         font.setPointSizeF(wanted)
         app.setFont(font)
         if app.property(SHEET) is not None:  # a theme has been given
-            _dress(app)  # styled widgets take up a font only with their style
+            _dress(app)  # styled widgets take up a font only along with their style
 
 
 def palette_of(colours: Any) -> QPalette:

@@ -11,9 +11,9 @@ log = logging.getLogger("pareidolia.session")
 
 
 def window_settings() -> QSettings:
-    """Return where the window's own settings are kept; nowhere if that is no plain file."""
+    """Return where the window's own settings are kept; nowhere if that is not a plain file."""
     file = data_folder() / "window.ini"
-    if os.path.lexists(file) and not file.is_file():  # a pipe would let Qt wait for ever
-        log.warning("%s is not a plain file: what the window looked like is not kept", file)
+    if os.path.lexists(file) and not file.is_file():  # a pipe would make Qt wait for ever
+        log.warning("%s is not a plain file: the window's layout is not kept", file)
         return QSettings("", QSettings.Format.IniFormat)
     return QSettings(str(file), QSettings.Format.IniFormat)

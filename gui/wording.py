@@ -1,4 +1,4 @@
-"""How the window says what the engine has to say: settings by their labels, remedies as menus."""
+"""How the window words what the engine reports: settings by their labels, remedies as menus."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -9,12 +9,12 @@ from engine.errors import Mention, Message, PareidoliaError, Remedy
 
 
 def in_words(text: str) -> str:
-    """Return a label or help text of the engine's in the person's language."""
+    """Return a label or help text of the engine's in the user's language."""
     return QCoreApplication.translate("Settings", text) if text else ""
 
 
 def worded(said: str | Message | BaseException) -> str:
-    """Return a sentence of the engine's, or any error, as the window says it. Any thread may ask."""
+    """Return a sentence of the engine's, or any error, as the window words it. Any thread may ask."""
     return said.worded(_words) if isinstance(said, (Message, PareidoliaError)) else str(said)
 
 
@@ -37,7 +37,7 @@ def _words(part: Mention | Remedy) -> str:
 
 @cache
 def _labels() -> Mapping[str, str]:
-    """Return the labels of what is set for every technique alike, and of networks, by name."""
+    """Return the labels of the settings that all techniques share, and of networks, by name."""
     from engine import settings
     from engine.finish import Finish
     from engine.job import Job

@@ -31,8 +31,8 @@ FOCUS_BY_KEY = (
 class Canvas(ToolView):
     """Shows a picture, the photo that it was made of, and overlays such as heat maps.
 
-    All are stretched to one logical size, the pixels of the finished picture: a coarse frame of a
-    running job takes the same place as the result.
+    All are stretched to one logical size, in pixels of the finished picture: a coarse frame of a
+    running job covers the same area as the result.
     """
 
     compare_changed = Signal(bool)
@@ -70,9 +70,9 @@ class Canvas(ToolView):
 
         Args:
             image: what to show; None empties the canvas.
-            size: logical size, the image's own by default. Another than before is refitted only
-                if the view is fitted. Images of more than 8192 pixels are reduced here, which
-                takes a second for 200 megapixels: pass a reduced one and the size instead.
+            size: logical size, the image's own by default. If it changes, the picture is refitted
+                only if the view was fitted. Images of more than 8192 pixels a side are reduced here,
+                which takes a second for 200 megapixels: pass a reduced one and the size instead.
         """
         if image is not None and image.isNull():
             image = None
@@ -101,7 +101,7 @@ class Canvas(ToolView):
                 self.scene().removeItem(self._overlays.pop(key))
             return
         if layer is None:
-            layer = self._overlays[key] = CanvasLayer(2)  # of equal heights the newer is above
+            layer = self._overlays[key] = CanvasLayer(2)  # of equals, the newer is on top
             layer.set_size(self.logical_size())
             self.scene().addItem(layer)
         layer.set_image(image)
@@ -109,7 +109,7 @@ class Canvas(ToolView):
         self._arrange()
 
     def overlays(self) -> list[str]:
-        """Return the names of the overlays that lie over the picture."""
+        """Return the names of the overlays on the picture."""
         return list(self._overlays)
 
     def set_overlay_opacity(self, key: str, opacity: float) -> None:
@@ -118,7 +118,7 @@ class Canvas(ToolView):
             self._overlays[key].setOpacity(opacity)
 
     def set_labels(self, labels: Sequence[decoration.Labelled]) -> None:
-        """Name parts of the picture, given as parts of its width and height."""
+        """Name parts of the picture, given as fractions of its width and height."""
         if tuple(labels) != self._labels:
             self._labels = tuple(labels)
             self.viewport().update()
@@ -133,7 +133,7 @@ class Canvas(ToolView):
         self._arrange()
 
     def set_description(self, text: str) -> None:
-        """Tell in words what the picture shows, for those who cannot see it."""
+        """Describe the picture in words, for those who cannot see it."""
         self._description = text
         self._arrange()
 
@@ -141,7 +141,7 @@ class Canvas(ToolView):
         return [self._picture, self.original, *self._overlays.values()]
 
     def _arrange(self) -> None:
-        """Show of each layer what is to be seen now."""
+        """Show the part of each layer that is visible now."""
         whole, split = self._whole_original(), self._comparing()
         border = self._divider if split else 0.0
         self._picture.setVisible(not whole)
@@ -158,7 +158,7 @@ class Canvas(ToolView):
     # ------------------------------------------------------------ before and after
 
     def compare(self) -> bool:
-        """Whether before and after are to be compared."""
+        """Whether before and after are being compared."""
         return self._compare
 
     @Slot(bool)
@@ -171,7 +171,7 @@ class Canvas(ToolView):
             self.compare_changed.emit(on)
 
     def set_compare_names(self, names: tuple[str, str] | None) -> None:
-        """Say what is compared, left and right of the divider; None: before and after."""
+        """Name what is left and right of the divider; None: before and after."""
         if names != self.compare_names:
             self.compare_names = names
             self.viewport().update()
@@ -246,7 +246,7 @@ class Canvas(ToolView):
         self._point(event.position())
 
     def _point(self, place: QPointF) -> None:
-        """Show by the pointer's shape what pressing would do."""
+        """Show by the pointer's shape what a press would do."""
         if self._on_divider(place):
             self.viewport().setCursor(Qt.CursorShape.SplitHCursor)
         elif self._image is None:
@@ -275,7 +275,7 @@ class Canvas(ToolView):
         event.accept()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        """Show the focus to those who move it by keyboard."""
+        """Show the focus if it was moved by keyboard."""
         super().focusInEvent(event)
         self._focus_by_key = event.reason() in FOCUS_BY_KEY
         self.viewport().update()
@@ -289,7 +289,7 @@ class Canvas(ToolView):
     # ------------------------------------------------------------ painting
 
     def drawBackground(self, painter: QPainter, rect: QRectF | QRect) -> None:
-        """Put squares of a constant size behind what is transparent."""
+        """Paint a checkerboard, of constant size, behind transparent parts."""
         super().drawBackground(painter, rect)
         if self._picture.has_alpha() or (self.original.isVisible() and self.original.has_alpha()):
             painter.save()

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QWidget
 from gui.canvas import decoration
 
 TALLEST = 10_000
-"""No note is higher, in points."""
+"""The greatest height of a note, in points."""
 
 
 class Caption:
@@ -28,7 +28,7 @@ class Caption:
             self._viewport.update()
 
     def draw(self, painter: QPainter, visible: QRect, note: str) -> None:
-        """Paint it above a note that is drawn by `decoration.draw_note`, or where that would be."""
+        """Paint it above the note drawn by `decoration.draw_note` or, without one, in its place."""
         if not self._text:
             return
         metrics = painter.fontMetrics()

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen, QPixmap, QPolygonF
 
-# Grays of the middle: on them both dark and light parts of a picture stand out, in any theme.
+# Middle greys: against them both dark and light parts of a picture stand out, in any theme.
 LIGHT_SQUARE, DARK_SQUARE = QColor(153, 153, 153), QColor(102, 102, 102)
 SQUARE = 8
 INK, PAPER = QColor(0, 0, 0, 190), QColor(255, 255, 255)
 Labelled = tuple[QRectF, str]
-"""A part of a picture, in parts of its width and height, and what it is, in lines."""
+"""A part of a picture, in fractions of its width and height, and its name, in lines."""
 FLAGS = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
 
 
 def draw_checkerboard(painter: QPainter, rect: QRectF, visible: QRect) -> None:
-    """Draw squares over `rect`, beginning at its corner, as far as it is visible."""
+    """Draw squares over the visible part of `rect`, starting at its corner."""
     tile = QPixmap(2 * SQUARE, 2 * SQUARE)
     tile.fill(LIGHT_SQUARE)
     with QPainter(tile) as squares:
@@ -31,7 +31,7 @@ def handle_radius(metrics: QFontMetrics) -> float:
 
 
 def draw_divider(painter: QPainter, x: float, top: float, bottom: float) -> None:
-    """Draw a vertical line with a round handle: white in black, to be seen on any picture."""
+    """Draw a vertical line with a round handle: white edged in black, visible on any picture."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     for colour, width in ((INK, 4), (PAPER, 2)):
         painter.setPen(QPen(colour, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
@@ -65,7 +65,7 @@ def draw_label(painter: QPainter, text: str, visible: QRect, *, right: bool) -> 
 
 
 def draw_hint(painter: QPainter, text: str, visible: QRect, palette: QPalette) -> None:
-    """Draw text in the middle of a dashed frame: there is nothing yet, and what to do."""
+    """Draw text in the middle of a dashed frame, saying what to do while there is no picture."""
     space = painter.fontMetrics().height()
     room = visible.adjusted(2 * space, 2 * space, -2 * space, -2 * space)
     needed = QRectF(painter.boundingRect(QRectF(room), FLAGS, text))
@@ -91,7 +91,7 @@ def draw_border(painter: QPainter, visible: QRect, colour: QColor, width: int) -
 
 
 def draw_mark(painter: QPainter, rect: QRectF, *, dashed: bool = False) -> None:
-    """Draw a rectangle's outline, white within black: to be seen on any picture."""
+    """Draw a rectangle's outline, white edged in black, visible on any picture."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
@@ -103,7 +103,7 @@ def draw_mark(painter: QPainter, rect: QRectF, *, dashed: bool = False) -> None:
 
 
 def draw_note(painter: QPainter, text: str, visible: QRect) -> None:
-    """Draw white text on a dark plate in the lower left corner, wrapped where it must be."""
+    """Draw white text on a dark plate in the lower left corner, wrapped where necessary."""
     gap = painter.fontMetrics().height() / 2
     room = QRectF(visible).adjusted(2 * gap, 2 * gap, -2 * gap, -2 * gap)
     flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom | Qt.TextFlag.TextWordWrap

@@ -1,4 +1,4 @@
-"""What can be used of something dragged here: local files, or an image without a file."""
+"""The usable part of what is dragged here: local files, or an image without a file."""
 
 from PySide6.QtCore import QMimeData, Qt, Signal
 from PySide6.QtGui import (
@@ -15,7 +15,7 @@ from gui.canvas.zoom_view import ZoomView
 
 
 def local_paths(data: QMimeData) -> list[str]:
-    """Return the paths of those addresses that are files or folders of this machine."""
+    """Return the paths of the URLs that are files or folders on this machine."""
     return [url.toLocalFile() for url in data.urls() if url.isLocalFile()]
 
 
@@ -28,7 +28,7 @@ def bare_image(data: QMimeData) -> QImage | None:
 
 
 def accept(event: QDropEvent) -> bool:
-    """Accept the event if there is something usable; as a copy, lest the giver delete its file."""
+    """Accept the event if there is something usable; as a copy, lest the source delete its file."""
     data = event.mimeData()
     usable = bool(local_paths(data)) or data.hasImage()
     if not usable:
@@ -42,7 +42,7 @@ def accept(event: QDropEvent) -> bool:
 
 
 class DropView(ZoomView):
-    """A view that accepts files and images; its painting should show `_drag_over`."""
+    """A view that accepts files and images; a subclass should show `_drag_over` when it paints."""
 
     dropped = Signal(list)
     image_dropped = Signal(QImage)
@@ -54,19 +54,19 @@ class DropView(ZoomView):
         self._drag_over = False
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Welcome what can be used."""
+        """Accept and highlight what can be used."""
         self._set_drag_over(accept(event))
 
     def dragMoveEvent(self, event: QDragMoveEvent) -> None:
-        """Qt asks again at each step."""
+        """Accept again: Qt asks at each step."""
         accept(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        """Take the highlight back."""
+        """Remove the highlight."""
         self._set_drag_over(False)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Hand on files, or an image that has none."""
+        """Pass on files, or an image without a file."""
         self._set_drag_over(False)
         if not accept(event):
             return

@@ -21,7 +21,7 @@ class FigureView(ZoomView):
         self._hint = ""
 
     def show_levels(self, levels: Sequence[QImage]) -> None:
-        """Show what `levels_of` returned: all of it; a figure of the same size keeps the zoom."""
+        """Show a figure, as `levels_of` returns it, fitted; one of the same size keeps the zoom."""
         other = levels[0].size() != self.logical_size()
         self._layer.set_levels(levels)
         self._layer.set_size(levels[0].size())
@@ -55,7 +55,7 @@ class _Levels(CanvasLayer):
 
 
 def zoom_buttons(view: ZoomView) -> tuple[QPushButton, ...]:
-    """Return the buttons that a view on a figure has besides wheel and keys."""
+    """Return buttons to zoom a figure, besides wheel and keys."""
     words = QCoreApplication.translate
     buttons = []
     for text, hint, act in (

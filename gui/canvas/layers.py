@@ -32,15 +32,15 @@ class CanvasLayer(QGraphicsItem):
         self.setZValue(height)
         self.levels: list[QPixmap] = []
         self._key = 0
-        """Of the image that the levels are of, by which another layer knows the same one."""
+        """The key of the image, by which another layer recognizes the same one."""
         self._rect = QRectF()
         self._span = (0.0, 1.0)
 
     def set_image(self, image: QImage | None, other: "CanvasLayer | None" = None) -> None:
         """Show another image in the same place; None shows nothing.
 
-        What was prepared of the same image, here or in the `other` layer, is shared: to prepare a
-        large photo takes longer than a frame.
+        What was prepared for the same image, here or in the `other` layer, is shared: preparing a large
+        photo takes longer than a frame.
         """
         if image is None or image.isNull():
             self.levels, self._key = [], 0
@@ -51,7 +51,7 @@ class CanvasLayer(QGraphicsItem):
         self.update()
 
     def set_size(self, size: QSize) -> None:
-        """Stretch over another size."""
+        """Stretch the image to another size."""
         self.prepareGeometryChange()
         self._rect = QRectF(0, 0, size.width(), size.height())
 
@@ -66,7 +66,7 @@ class CanvasLayer(QGraphicsItem):
         return bool(self.levels)
 
     def has_alpha(self) -> bool:
-        """Whether something may shine through."""
+        """Whether anything may show through."""
         return self.has_image() and self.levels[0].hasAlphaChannel()
 
     def boundingRect(self) -> QRectF:
@@ -76,7 +76,7 @@ class CanvasLayer(QGraphicsItem):
     def paint(
         self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:
-        """Paint smooth or in visible pixels as the zoom demands."""
+        """Paint smoothly, or in visible pixels, depending on the zoom."""
         if not self.levels or self._rect.isEmpty():
             return
         zoom = painter.deviceTransform().m11()
@@ -94,7 +94,7 @@ class CanvasLayer(QGraphicsItem):
     def _level(self, zoom: float) -> QPixmap:
         """Return the pixmap halved as often as the zoom allows; kept until the next image.
 
-        Qt's smoothing looks at four pixels: it leaves holes and moiré in what is shown below 50 %.
+        Qt's smoothing looks at four pixels, which leaves gaps and moiré below 50 %.
         """
         first = self.levels[0]
         shrink = min(first.width() / self._rect.width(), first.height() / self._rect.height())

@@ -26,11 +26,11 @@ class Mark:
     """In pixels of the picture."""
     dashed: bool = False
     cover: QImage | None = None
-    """What is to be seen within it: an image of the whole picture, of any size."""
+    """An image of the whole picture, at any size, that shows inside the rectangle."""
 
 
 class ToolView(DropView):
-    """A view with an optional tool, which then gets the left button and the arrow keys."""
+    """A view with an optional tool, which gets the left button and the arrow keys."""
 
     tool_dragged = Signal(QPointF)
     """Where the pointer is pressed or dragged to, in pixels of the picture; may lie outside."""
@@ -50,14 +50,13 @@ class ToolView(DropView):
         self._note = ""
 
     def tool(self) -> str:
-        """Return what the pointer does: "point", "drag", or nothing of its own."""
+        """Return what the pointer does: "point", "drag", or "" for nothing special."""
         return self._tool
 
     def set_tool(self, kind: str) -> None:
         """Let the pointer point at the picture ("point"), drag something over it ("drag"), or not.
 
-        In both, Escape ends; only what is dragged takes the left button, the arrows and the wheel
-        with Shift.
+        Escape ends both; only "drag" takes the left button, the arrows and the wheel with Shift.
         """
         self._tool, self._dragging, self._turned = kind, False, 0
         if kind:
@@ -74,7 +73,7 @@ class ToolView(DropView):
         self.viewport().update()
 
     def marks(self) -> dict[str, Mark]:
-        """Return what is drawn, by name."""
+        """Return the rectangles drawn, by name."""
         return dict(self._marks)
 
     def note(self) -> str:
@@ -82,7 +81,7 @@ class ToolView(DropView):
         return self._note
 
     def set_note(self, text: str) -> None:
-        """Put a few words at the lower border; "" takes them away."""
+        """Put a few words at the lower border; "" removes them."""
         if text != self._note:
             self._note = text
             self.viewport().update()
@@ -112,7 +111,7 @@ class ToolView(DropView):
             super().mousePressEvent(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Two quick presses are two presses for a tool that is dragged."""
+        """A double click counts as two presses for a tool that is dragged."""
         if self._tool == "drag" and event.button() == Qt.MouseButton.LeftButton:
             self.mousePressEvent(event)
         else:
@@ -132,7 +131,7 @@ class ToolView(DropView):
             super().mouseReleaseEvent(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """With Shift the tool grows and shrinks; a fine wheel's small steps are collected."""
+        """With Shift the tool grows and shrinks; the small steps of a fine wheel add up."""
         if self._tool != "drag" or not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
             super().wheelEvent(event)
             return

@@ -13,7 +13,7 @@ FIT_MARGIN = 2  # keeps rounding from calling up scroll bars
 NOTCH = 120  # what one click of a common mouse wheel reports
 WHEEL_FACTOR = 1.25
 SMALLEST_OF_FIT = 1 / WHEEL_FACTOR
-"""A person cannot zoom out further than this part of what fits (or of 100 %, where that is less)."""
+"""The smallest zoom, as a share of the one that fits (or of 100 %, if that is less)."""
 # fmt: off
 STEPS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.33, 0.5, 0.67, 0.75, 1, 1.5, 2, 3, 4,
          6, 8, 12, 16, 24, 32, 48, 64)
@@ -32,7 +32,7 @@ class ZoomView(QGraphicsView):
         scene = QGraphicsScene(self)
         scene.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         self.setScene(scene)
-        self.setInteractive(False)  # all mouse events are the view's own
+        self.setInteractive(False)  # the view handles all mouse events itself
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         # Qt's AnchorUnderMouse asks where the pointer is now, not where the wheel event was, and
@@ -43,7 +43,7 @@ class ZoomView(QGraphicsView):
         self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.FullViewportUpdate)
         # A picture has no reading direction: left stays left in Arabic.
         self.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
-        self.viewport().setBackgroundRole(QPalette.ColorRole.Window)  # white has an edge on it
+        self.viewport().setBackgroundRole(QPalette.ColorRole.Window)  # sets off white
         self._logical_size = QSize()
         self._zoom = 1.0
         self._fitted = True
@@ -57,7 +57,7 @@ class ZoomView(QGraphicsView):
         return QSize(self._logical_size)
 
     def _set_logical_size(self, size: QSize) -> None:
-        """View another size: refitted if fitted, else zoom and the middle of the view stay."""
+        """View another size: refit if fitted, else keep the zoom and the middle of the view."""
         if size == self._logical_size:
             return
         old, self._logical_size = self._logical_size, size
@@ -90,7 +90,7 @@ class ZoomView(QGraphicsView):
 
     @Slot()
     def fit(self) -> None:
-        """Show all of it, and keep doing so when the view's size changes."""
+        """Show all of it, also when the view's size changes."""
         self._fitted = True
         self._zoom_to(1.0 if self._logical_size.isEmpty() else self._fit_zoom())
 
@@ -155,7 +155,7 @@ class ZoomView(QGraphicsView):
     # ------------------------------------------------------------ events
 
     def event(self, event: QEvent) -> bool:
-        """Keep the meaning of 100 % on a screen of another density."""
+        """Keep the meaning of 100 % on a screen with another pixel density."""
         done = super().event(event)
         if event.type() == QEvent.Type.DevicePixelRatioChange:
             if self._fitted:
@@ -177,10 +177,10 @@ class ZoomView(QGraphicsView):
             self.fit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Zoom about the pointer; many small steps of a fine wheel make one large."""
+        """Zoom about the pointer; the small steps of a fine wheel add up."""
         turned = event.angleDelta().y()
         if not turned:
-            super().wheelEvent(event)  # sideways: scrolls
+            super().wheelEvent(event)  # a sideways wheel scrolls
             return
         factor = WHEEL_FACTOR ** (turned / NOTCH)
         self._zoom_by_person(self._zoom * factor, event.position())
@@ -212,7 +212,7 @@ class ZoomView(QGraphicsView):
         super().mouseReleaseEvent(_middle_as_left(event))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Go to 100 % where it was clicked, or back to all of it."""
+        """Go to 100 % at the point clicked, or back to all of it."""
         if event.button() != Qt.MouseButton.LeftButton:
             super().mouseDoubleClickEvent(event)
         elif self._fitted:

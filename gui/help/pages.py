@@ -12,7 +12,7 @@ from engine.techniques import TECHNIQUES
 
 _ROOT = Path(__file__).resolve().parents[2]
 DOCS = next(p for p in (_ROOT / "docs", _ROOT / "resources" / "docs") if (p / "index.md").exists())
-"""Of a checkout, or of what was installed from a wheel."""
+"""In a checkout, or as installed from a wheel."""
 HOME = "index.md"
 _HEADING = re.compile(r"^(?P<marks>#{1,3}) (?P<text>.+)$", re.MULTILINE)
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -26,13 +26,13 @@ PANELS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """Something that the guide has a place for."""
+    """Something that the guide explains."""
 
     title: str
     place: str
     """The page's path below `DOCS`, with an anchor where it is not the page's beginning."""
     words: str = ""
-    """What it is also found by."""
+    """More words that it is found by."""
 
 
 @cache
@@ -42,7 +42,7 @@ def page(name: str) -> str:
 
 
 def names() -> list[str]:
-    """Return the paths of all pages below `DOCS`, in the order of reading."""
+    """Return the paths of all pages below `DOCS`, in reading order."""
     order = [
         HOME, "first-steps.md", "artists.md", "instructors.md", "window.md", "projects.md",
         "techniques/index.md", *map(place_of_technique, [*TECHNIQUES, *OF_ALL]),
@@ -70,7 +70,7 @@ def place_of_technique(command: str) -> str:
 
 
 def place_of_setting(command: str, name: str) -> str:
-    """Return where a setting of a technique, or one that all have, is explained, by its field's name.
+    """Return where a technique's setting, or one that all share, is explained, by its field's name.
 
     Raises `KeyError` for any other.
     """
@@ -113,7 +113,7 @@ def entries() -> tuple[Entry, ...]:
 
 
 def matching(text: str) -> list[Entry]:
-    """Return the entries that hold all words of `text`; those with all in their title first."""
+    """Return the entries that contain all words of `text`; those with all of them in the title first."""
     words = text.casefold().split()
     if not words:
         return [entry for entry in entries() if "#" not in entry.place]

@@ -1,4 +1,4 @@
-"""Which maps a person wants to see, and how they are to look."""
+"""Which maps the user wants to see, and how."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class MapSettings:
     target: int | None
     of_content: bool
     saliency: str
-    """Method; empty: none. So for grad_cam."""
+    """Method; empty: none. Likewise for grad_cam."""
     saliency_colours: str
     saliency_opacity: float
     saliency_threshold: float
@@ -22,20 +22,20 @@ class MapSettings:
     grad_cam_threshold: float
     layer: str
     unit: str = ""
-    """In place of the class, as `UnitName.parse` takes it; empty: the class."""
+    """A unit instead of the class, as `UnitName.parse` takes it; empty: the class."""
     occlusion_side: float = Square.side
-    """As `engine.attribution.square.Square`; so for step and fill."""
+    """As in `engine.attribution.square.Square`; likewise for step and fill."""
     occlusion_step: float = Square.step
     occlusion_fill: str = Square.fill
     occlusion_shown: str = SHOWN[0]
-    """Which of an occlusion's maps, one of `engine.attribution.square.SHOWN`."""
+    """Which map of an occlusion: one of `engine.attribution.square.SHOWN`."""
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Those of the maps wanted."""
+        """The methods of the maps wanted."""
         return tuple(filter(None, (self.saliency, self.grad_cam)))
 
     @property
     def square(self) -> Square:
-        """What an occlusion covers."""
+        """The square with which an occlusion covers the picture."""
         return Square(self.occlusion_side, self.occlusion_step, self.occlusion_fill)

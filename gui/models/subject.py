@@ -1,4 +1,4 @@
-"""What the panels that look into a network are about."""
+"""What the panels that look into a network show."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from gui.run.networks import NetworkKey
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """A layer to look at."""
+    """A layer that can be looked at."""
 
     name: str
-    """As `Network.taps` takes it."""
+    """The name that `Network.taps` takes."""
     shown: str
     kind: str
     channels: int | None
     size: tuple[int, int] | None
-    """Height and width of its map; None for vectors and tokens."""
+    """Height and width of its maps; None for vectors and tokens."""
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,19 @@ class Subject:
     """The common subject of all panels: one picture, network, layer and class."""
 
     image: QImage | None
-    """What is on the canvas, or the content photo; None: nothing."""
+    """The picture on the canvas, or the content photo; None: neither."""
     network: str
     weights: str | None
     layers: tuple[LayerChoice, ...] = ()
     """In the network's order; empty until it has been loaded."""
     layer: str = ""
-    """Selected in the tree; empty: none."""
+    """The layer selected in the tree; empty: none."""
     target: int | None = None
     """The class asked about; None: the most likely one."""
     preprocessing: str | None = None
-    """As the job says it; None: as the weights want."""
+    """As in the job; None: what the weights need."""
 
     @property
     def network_key(self) -> NetworkKey:
-        """Who looks: network, weights and how pictures are prepared."""
+        """The network that looks: its name, its weights and how it takes pictures."""
         return self.network, self.weights, self.preprocessing

@@ -1,7 +1,7 @@
 """Cameras, and films where av is missing: live pictures by Qt Multimedia, an optional package.
 
-Qt Multimedia comes with PySide6-Addons, which must be of the very version of PySide6-Essentials.
-It is imported only when it is used.
+Qt Multimedia comes with PySide6-Addons, which must have exactly the version of PySide6-Essentials. It
+is imported only when used.
 """
 
 import threading
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from PySide6.QtMultimedia import QCameraDevice, QVideoFrame
 
 WANTED = (1280, 30)
-"""Long side in pixels and pictures a second of the format that is asked of a camera."""
+"""The format asked of a camera: long side in pixels, and pictures a second."""
 
 
 def has_multimedia() -> bool:
-    """Whether Qt Multimedia is installed, and with it all that it needs of the system."""
+    """Whether Qt Multimedia is installed, and the system libraries that it needs."""
     try:
         import PySide6.QtMultimedia  # noqa: F401
     except ImportError:
@@ -33,7 +33,7 @@ def has_multimedia() -> bool:
 
 
 def cameras() -> "list[QCameraDevice]":
-    """Return the cameras that are connected, the usual one first.
+    """Return the connected cameras, the default one first.
 
     Raises `BadInput` where Qt Multimedia is not installed.
     """
@@ -58,7 +58,7 @@ class SinkSource(FrameSource):
         self._converter = _Converter(self._box)
         self._converter.moveToThread(self._thread)
         self._converter.ready.connect(self.frame_ready)
-        # Directly, on whatever thread it comes: a queue would grow where converting is slower.
+        # A direct call, on whatever thread it comes: a queue would grow if converting is slower.
         self.sink.videoFrameChanged.connect(
             self._converter.offer, Qt.ConnectionType.DirectConnection
         )
@@ -95,7 +95,7 @@ class _Converter(QObject):
     def _convert(self) -> None:
         with self._lock:
             frame, self._frame = self._frame, None
-        image = frame.toImage() if frame is not None else QImage()  # upright: Qt turns it
+        image = frame.toImage() if frame is not None else QImage()  # Qt turns it upright
         if image.isNull():
             return
         size = fitted(image.width(), image.height())
@@ -139,7 +139,7 @@ class CameraSource(SinkSource):
 
 
 class PlayerSource(SinkSource):
-    """A film, at its own rate and over and over, silent."""
+    """A film, played at its own rate, in a loop, without sound."""
 
     def __init__(self, path: Path, parent: QObject | None = None) -> None:
         from PySide6.QtMultimedia import QMediaPlayer
@@ -179,7 +179,7 @@ class PlayerSource(SinkSource):
 
 
 def best_format(formats: Sequence[Any]) -> Any:
-    """Return the format of a camera that is nearest to `WANTED`; None: the camera names none."""
+    """Return the camera's format nearest to `WANTED`; None: the camera lists none."""
 
     def distance(kind: Any) -> tuple[float, int]:
         size = kind.resolution()

@@ -1,4 +1,4 @@
-"""What is worked out about one channel behind the window: on a picture, by ascent, as a figure."""
+"""What is computed in the background about one channel: on a picture, by ascent, as a figure."""
 
 import time
 from collections.abc import Generator, Sequence
@@ -17,11 +17,11 @@ from gui.run.looking import NetworkView, PictureQuery
 from gui.run.networks import NetworkKey, Networks
 
 LARGEST = 640
-"""Long side of the picture as it is shown, in pixels."""
+"""Long side of the picture shown, in pixels."""
 STEPS, SIZE = 128, 128
 """Iterations and pixels of a quick activation maximization."""
 NEWS_EVERY = 0.4
-"""Seconds between two states of what grows."""
+"""Seconds between two states of a growing picture."""
 FIGURE_TILE = 256
 """Long side of a figure's pictures, in pixels."""
 
@@ -36,11 +36,11 @@ class Channel:
     """As the layer tree names it."""
     number: int
     preprocessing: str | None = None
-    """As the job says it; None: as the weights want."""
+    """As in the job; None: what the weights need."""
 
     @property
     def network_key(self) -> NetworkKey:
-        """Who looks: network, weights and how pictures are prepared."""
+        """The network that looks: its name, its weights and how it takes pictures."""
         return self.network, self.weights, self.preprocessing
 
 
@@ -48,12 +48,12 @@ class Channel:
 
 
 def response(image: QImage, channel: Channel, networks: Networks) -> tuple[ChannelAnswer, QImage]:
-    """Return where the channel answers, and the picture. Raises `PareidoliaError`s, as all here."""
+    """Return where the channel responds, and the picture. Raises `PareidoliaError`s, as all here do."""
     return _answer(image, channel, networks, guided=False), shrunk(image, LARGEST)
 
 
 def guided(image: QImage, channel: Channel, networks: Networks) -> tuple[ChannelAnswer, QImage]:
-    """Return what drives the channel where it is highest, and the part of the picture it sees there."""
+    """Return what drives the channel at its highest unit, and the part of the picture that unit sees."""
     found = _answer(image, channel, networks, guided=True)
     left, top, right, bottom = part_of(found.seen, image.width(), image.height())
     return found, shrunk(image.copy(left, top, right - left, bottom - top), LARGEST)
@@ -68,7 +68,7 @@ def _answer(image: QImage, channel: Channel, networks: Networks, guided: bool) -
 
 
 def shrunk(image: QImage, side: int) -> QImage:
-    """Return an image of at most `side` pixels along its long side."""
+    """Return the image, reduced to at most `side` pixels along its long side."""
     if max(image.width(), image.height()) <= side:
         return image
     keep, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
@@ -81,7 +81,7 @@ def shrunk(image: QImage, side: int) -> QImage:
 def maximized(
     channel: Channel, networks: Networks, device: str
 ) -> Generator[Progress | QImage, None, QImage]:
-    """Yield how far a small picture is that the channel answers to, and the picture; return it."""
+    """Yield the progress and state of a small picture made for the channel; return the picture."""
     from engine.image import to_bytes8
     from engine.job import Job, run
     from engine.techniques.activation_maximization import ActivationMaximization
@@ -120,7 +120,7 @@ def blended(picture: QImage, heat: QImage, opacity: float) -> QImage:
 
 
 def write_figure(lines: Sequence[tuple[str, Sequence[Captioned]]], title: str, path: Path) -> Path:
-    """Write labelled lines of pictures with captions as one picture file; return its path."""
+    """Write labelled rows of captioned pictures as one picture file; return its path."""
     from engine.figure import Tile, rows
     from engine.image import save_picture
 

@@ -1,4 +1,4 @@
-"""The comparison of methods for the window; for a thread of its own."""
+"""The comparison of methods for the window, made in a thread of its own."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MOST_COLUMNS = 12
 
 @dataclass(frozen=True)
 class ComparisonQuery:
-    """What is to be compared, on which picture, by which networks."""
+    """What to compare, on which picture, with which networks."""
 
     image: QImage
     networks: tuple[NetworkKey, ...]
@@ -35,13 +35,13 @@ class ComparisonResult:
     levels: tuple[QImage, ...]
     """The figure as `FigureView` takes it."""
     refusals: tuple[str, ...]
-    """Why some of the networks could not be asked about some of the targets."""
+    """Why some networks could not be asked about some targets."""
 
 
 def comparison(
     query: ComparisonQuery, networks: Networks
 ) -> Generator[ComparisonAnswer, None, ComparisonResult]:
-    """Yield how far it is, return the figure. Raises `PareidoliaError`s. Not for the GUI thread."""
+    """Yield progress; return the figure. Raises `PareidoliaError`s. Not for the GUI thread."""
     import engine
 
     named = query.networks[:1] if query.request.sanity else query.networks

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TICK_MS = 33
 """At most 30 pictures a second reach the screen."""
 PATIENCE_MS = 30_000
-"""How long closing waits for an iteration to end, at a time."""
+"""How long closing waits for an iteration to end before it is asked again."""
 
 
 class State(StrEnum):
@@ -53,13 +53,13 @@ class RunController(QObject):
     """New (iteration, losses), none left out."""
     history_changed = Signal()
     steered = Signal(int, object)
-    """Iteration, and which live settings have taken effect with it."""
+    """Iteration, and the live settings that took effect with it."""
     kept = Signal(object)
-    """`RunResult` of what the run under way has made so far: to be written; None: nothing yet."""
+    """`RunResult` of the current run so far, to be written; None: there is nothing yet."""
     ended = Signal(object)
     """`RunResult`, or None when there is no picture."""
     failed = Signal(str, str)
-    """One sentence; details or nothing."""
+    """One sentence, and details, perhaps empty."""
     forecast_made = Signal(object)
     """`Forecast`, or a sentence that says why there is none."""
 
@@ -75,9 +75,9 @@ class RunController(QObject):
         self.pace = Pace()
         self.threads = 0
         self.keep_every = EVERY
-        """Seconds from one keeping of the run to the next, at least."""
+        """The least time between two checkpoints of the run, in seconds."""
         self.schedule = KeepSchedule(self.keep_every)
-        """Of the run under way, or of the last one."""
+        """Of the current run, or of the last one."""
         self._mailbox = Mailbox()
         self._number = 0
         self._request: RunRequest | None = None
@@ -86,7 +86,7 @@ class RunController(QObject):
         self._thread = QThread(self)
         self._thread.setObjectName("engine")
         self.turn = Turn()
-        """Held by what computes: the queue waits for the window."""
+        """Held by whichever computes: the queue waits for the window."""
         self._worker = EngineWorker(networks, self._mailbox, self.history, self.turn)
         self._worker.moveToThread(self._thread)
         self._run_asked.connect(self._worker.run, Qt.ConnectionType.QueuedConnection)
@@ -113,22 +113,22 @@ class RunController(QObject):
 
     @property
     def job(self) -> Job | None:
-        """The job of the run under way."""
+        """The job of the current run."""
         return self._request.job if self._request else None
 
     @property
     def note(self) -> str:
-        """What a person should know of the run under way, if it is continued."""
+        """What the user should know if the current run was continued."""
         return self._request.note if self._request else ""
 
     @property
     def film_frames(self) -> FilmFrames | None:
-        """The film of the run under way."""
+        """The film of the current run."""
         return self._request.film_frames if self._request else None
 
     @property
     def labels(self) -> Labels | None:
-        """What the pictures of the sheet of the run under way are; None: there is one, unnamed."""
+        """Names of the pictures on the current run's sheet; None: one picture, unnamed."""
         return self._request.labels if self._request else None
 
     def start(
@@ -137,9 +137,9 @@ class RunController(QObject):
     ) -> None:  # fmt: skip
         """Begin a run; `paused` holds it before its first iteration. Ignored while one is active.
 
-        Changes and a stop that the job brings along from its recipe are done again. With a
-        `checkpoint` that such a run has left, it is continued from there; `moments` are those of the
-        timeline and `film_frames` those of its film so far.
+        Changes and a stop that the job has from its recipe are repeated. With the `checkpoint` of such
+        a run, it continues from there; `moments` are those of its timeline and `film_frames` those of
+        its film so far.
         """
         if self.active:
             return
@@ -162,21 +162,21 @@ class RunController(QObject):
         self._run_asked.emit(self._request)
 
     def pause(self) -> None:
-        """Hold the run after the present iteration."""
+        """Hold the run after the current iteration."""
         if self._request and self.state is State.RUNNING:
             self._request.control.pause(True)
             self.pace.pause()
             self._set_state(State.PAUSED)
 
     def resume(self) -> None:
-        """Go on with a held run."""
+        """Resume a held run."""
         if self._request and self.state is State.PAUSED:
             self._request.control.pause(False)
             self.pace.resume()
             self._set_state(State.RUNNING)
 
     def step(self, job: Job) -> None:
-        """Do one iteration more of a held run; hold one that runs; else begin one that holds."""
+        """Do one more iteration of a held run; hold a running one; without a run, begin a held one."""
         if self.state is State.IDLE:
             self.start(job, paused=True)
         elif self.state is State.RUNNING:
@@ -185,13 +185,13 @@ class RunController(QObject):
             self._request.control.step()
 
     def stop(self) -> None:
-        """End the run after the present iteration; its picture is kept."""
+        """End the run after the current iteration; its picture is kept."""
         if self._request and self.active:
             self._request.control.stop()
             self._set_state(State.STOPPING)
 
     def keep(self) -> None:
-        """Have the run under way kept after its present iteration: `kept` tells, or `ended`."""
+        """Have the current run kept after its current iteration; `kept` or `ended` follows."""
         if self._request and self.active:
             self._request.schedule.ask()
             self._request.control.nudge()
@@ -199,7 +199,7 @@ class RunController(QObject):
     def steer(self, technique: Technique, before: Technique | None = None) -> None:
         """Let a changed technique's live settings take effect at the next iteration.
 
-        With `before`, those alone that are not as they were there.
+        With `before`, only those that differ from it.
         """
         if self._request and self.active:
             self._request.steering.change(technique, before)
@@ -210,7 +210,7 @@ class RunController(QObject):
             self._request.steering.weigh(weights)
 
     def ask_forecast(self, job: Job) -> None:
-        """Measure what `job` would take, unless a run is active; the last question counts."""
+        """Measure what `job` would take, unless a run is active; only the last request counts."""
         self.cancel_forecast()
         if self.active:
             return
@@ -219,12 +219,12 @@ class RunController(QObject):
         self._forecast_asked.emit(self._question, job, self._question_cancelled)
 
     def cancel_forecast(self) -> None:
-        """Give up a forecast that is being made."""
+        """Cancel a forecast that is being made."""
         self._question_cancelled.set()
         self._question += 1
 
     def close(self, patience_ms: int = PATIENCE_MS) -> bool:
-        """Stop, and end the thread; False when an iteration still has not ended: ask again."""
+        """Stop, and end the thread; False: an iteration has not ended yet, call again."""
         self.cancel_forecast()
         self.stop()
         self._tick.stop()
@@ -271,7 +271,7 @@ class RunController(QObject):
     @Slot(int, object)
     def _on_kept(self, run: int, result: RunResult | None) -> None:
         if run == self._number:
-            self._take()  # its numbers are kept with it
+            self._take()  # its losses are kept with it
             self.kept.emit(result)
 
     @Slot(int, object)

@@ -1,4 +1,4 @@
-"""The finished frames of a run's film: files deleted when no longer needed."""
+"""The finished frames of a run's film, in files that are deleted when no longer needed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BUDGET = 8 << 30
-"""Bytes of frames that are kept of a run."""
+"""The most bytes of frames kept for a run."""
 
 
 class FilmFrames:
-    """Filled by the worker, read by the window and when a film is written.
+    """Frames, added by the worker, read by the window and when a film is written.
 
-    The frames lie in a folder of their own, which is deleted with the last reference to the reel or
+    The frames are in a folder of their own, which is deleted with the last reference to the reel or
     when the program ends. Folders of a program that crashed are deleted by the next one.
     """
 
@@ -30,8 +30,8 @@ class FilmFrames:
         self.size = (0, 0)
         """Height and width of a frame."""
         self.first = 1
-        """Which frame of the film is the first one here: of a run that was continued after the
-        program had been closed, those before are gone."""
+        """The number of the first frame here: if a run was continued after a restart, the frames before
+        are gone."""
         self._left = budget
         self._folder: Path | None = None
         self._files: list[Path] = []
@@ -45,9 +45,9 @@ class FilmFrames:
         return list(self._files)
 
     def add(self, picture: "Tensor", number: int = 0) -> None:
-        """Keep a frame (3, H, W) in [0, 1] with 8 bits; or say in `problem` why not.
+        """Keep a frame (3, H, W) in [0, 1] with 8 bits, or say in `problem` why not.
 
-        `number`: which frame of the film it is, from 1; 0: the next one.
+        `number`: the frame's number in the film, from 1; 0: the next.
         """
         if self.problem:
             return

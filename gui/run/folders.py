@@ -1,6 +1,6 @@
 """Work over a folder for the window: the engine's readers, with its networks and pictures.
 
-Each function is for a worker, and returns a generator that may be closed on the way.
+Each function runs in a worker and returns a generator that may be closed early.
 """
 
 from collections.abc import Generator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.inspection.neighbors import NearPictures
 
 NEAREST = 9
-"""Neighbours that are shown of either kind."""
+"""How many neighbours of each kind are shown."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,17 @@ class FolderQuery:
     network_key: NetworkKey
     folder: Path
     who: str = ""
-    """Others that wait in the meantime learn it."""
+    """Tells others that wait for the folder meanwhile."""
     may_read: bool = True
-    """Whether files may be read; else only what is known of them counts."""
+    """Whether files may be read; otherwise only what was read before counts."""
 
     def album(self, albums: Albums) -> "Generator[Progress, None, Album]":
-        """Read the folder, unless it is known. Raises as `Albums.read`."""
+        """Read the folder, unless it has been read. Raises what `Albums.read` raises."""
         network = self.networks.get(*self.network_key)
         return albums.read(self.folder, network, self.who, self.may_read)
 
     def finder(self, layer: str, rows: ShownChannels) -> PatchFinder[QImage]:
-        """Return a search that has not begun."""
+        """Return a search, not yet started."""
         return PatchFinder(
             lambda: self.networks.get(*self.network_key).twin(), self.folder, layer, rows, to_image
         )
@@ -57,7 +57,7 @@ def nearest(
     """Find the pictures most like an image. Raises `PareidoliaError`s."""
     from engine.inspection.neighbors import near_pictures
 
-    short = min(image.width(), image.height())  # the rest would only take memory
+    short = min(image.width(), image.height())  # more would only take memory
     left, top = (image.width() - short) // 2, (image.height() - short) // 2
     square = picture_of(image.copy(left, top, short, short))
     return near_pictures(query.album(albums), square, NEAREST, metric)

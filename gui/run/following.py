@@ -1,4 +1,4 @@
-"""What a job makes, carried out beside the engine's thread and given up once it is stale."""
+"""The result of a job, made beside the engine's thread and abandoned once it is stale."""
 
 import threading
 import time
@@ -19,24 +19,24 @@ from gui.run.worker import LastFrame, RunRequest, RunResult, become_nice
 
 @dataclass(frozen=True)
 class Followed:
-    """A picture of a job that was asked for."""
+    """A picture made for a request."""
 
     number: int
-    """Of the question."""
+    """The request's number."""
     job: Job
-    """As it was asked for."""
+    """The job as requested."""
     image: QImage
     size: tuple[int, int]
     """Height and width of the result."""
     result: RunResult | None = None
-    """None: it is on its way."""
+    """None: the picture is not finished yet."""
 
 
 def followed(
     number: int, job: Job, networks: Networks, turn: Turn, stale: Callable[[], bool],
     useless: Callable[[], bool], threads: int = 0,
 ) -> Generator[Followed, None, Followed | None]:  # fmt: skip
-    """Yield the pictures on the way to a job's result and return that; None: it became stale.
+    """Yield the pictures on the way to a job's result; return the result, or None if it became stale.
 
     Called in a thread of its own. `stale` is looked at between the layers of the network, from the
     first picture on; before that `useless`: the first one of a slider in motion is painted to its

@@ -1,4 +1,4 @@
-"""The moments of a run that are kept, denser near its start, within a budget of memory."""
+"""The moments kept of a run, denser near its start, within a memory budget."""
 
 import threading
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from PySide6.QtGui import QImage
 
 SPACING = 1.06
-"""Each kept iteration is at least this much later than the one before: the start changes most."""
+"""Each kept iteration is later than the one before by at least this factor: pictures change most early
+on."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,14 @@ class History:
         return iteration >= self._next
 
     def add(self, moment: Moment) -> None:
-        """Keep a moment; give up every second later one when the budget is used up."""
+        """Keep a moment; drop others when the budget is used up."""
         with self._lock:
             if self._moments and self._moments[-1].iteration == moment.iteration:
                 self._moments.pop()
             self._moments.append(moment)
             self._next = max(moment.iteration + 1, int(moment.iteration * SPACING))
             while self._bytes() > self.budget and len(self._moments) > 3:
-                # The one whose neighbours are closest in relation to where they are.
+                # the one whose neighbours are closest, relative to their iterations
                 at = min(range(1, len(self._moments) - 1), key=self._worth)
                 del self._moments[at]
 
@@ -65,5 +66,5 @@ class History:
 
 
 def bytes_of(image: QImage) -> int:
-    """Return the memory that an image takes."""
+    """Return how many bytes an image takes."""
     return int(image.sizeInBytes())

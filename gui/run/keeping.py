@@ -1,14 +1,14 @@
-"""When a run under way is kept on the disk: now and then, whenever it is held, and on request."""
+"""When a run is kept on disk: at intervals, whenever it is held, and on request."""
 
 import threading
 import time
 
 EVERY = 30.0
-"""Seconds from one keeping to the next, at least."""
+"""The least number of seconds between two times that a run is kept."""
 
 
 class KeepSchedule:
-    """Asked by the worker after each iteration; the window says when a keeping has been written."""
+    """Decides when to keep a run; the worker asks, and the window says what has been written."""
 
     def __init__(self, every: float = EVERY) -> None:
         self.every = every
@@ -17,19 +17,19 @@ class KeepSchedule:
         self._asked = self._writing = False
 
     def ask(self) -> None:
-        """Have the run kept after the present iteration."""
+        """Have the run kept after the current iteration."""
         with self._lock:
             self._asked = True
 
     @property
     def asked(self) -> bool:
-        """Whether somebody waits for a keeping."""
+        """Whether somebody has asked for the run to be kept."""
         return self._asked
 
     def due(self, held: bool = False) -> bool:
         """Whether to keep the run now; `held`: it is about to wait for the window.
 
-        Nothing is due by time alone while what was kept before is still being written.
+        While the last state is still being written, nothing is due by time alone.
         """
         with self._lock:
             late = time.monotonic() - self._last >= self.every
@@ -41,6 +41,6 @@ class KeepSchedule:
             self._asked, self._writing, self._last = False, True, time.monotonic()
 
     def written(self) -> None:
-        """Note that it has been, or could not be."""
+        """Note that the run has been written, or could not be."""
         with self._lock:
             self._writing = False

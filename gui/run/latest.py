@@ -1,4 +1,4 @@
-"""Work for which only the newest request counts, such as live maps or following the pointer."""
+"""Work of which only the newest request counts, such as live maps or following the pointer."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -10,8 +10,8 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from gui.background import Background, BackgroundTask, Done, Failed
 
 Work = Callable[[], Any]
-"""Returns its result; or a generator, which yields states on the way to it and returns it: between two
-states it may be closed."""
+"""Returns its result, or a generator that yields states on the way and returns the result; it may be
+closed between two states."""
 
 
 class LatestOnly(QObject):
@@ -25,8 +25,8 @@ class LatestOnly(QObject):
     ) -> None:  # fmt: skip
         """`done`, `failed`, `grown` are called in the GUI thread, as with `Background.submit`.
 
-        `grown` gets what a generator yields, but for None; `done` what it returns, or where it was
-        given up the last that it had yielded.
+        `grown` gets what a generator yields, except None; `done` gets what it returns or, if it was
+        stopped, what it yielded last.
         """
         super().__init__(parent)
         self._background, self._done, self._failed = background, done, failed
@@ -36,31 +36,31 @@ class LatestOnly(QObject):
         self._under_way = False
         self._wanted = False
         self.given_up = False
-        """Whether a generator under way is to end at its next state; any thread may read it."""
+        """Whether a running generator is to end at its next state; any thread may read it."""
         self._grown.connect(self._tell_growth, Qt.ConnectionType.QueuedConnection)
 
     @property
     def busy(self) -> bool:
-        """Whether anything is under way or waits."""
+        """Whether any work is running or waiting."""
         return self._under_way
 
     @property
     def awaited(self) -> bool:
-        """Whether a result is to be reported."""
+        """Whether a result is still to be reported."""
         return self._waiting is not None or (self._under_way and self._wanted)
 
     def ask(self, work: Work) -> None:
-        """Carry this out as soon as the piece under way has ended."""
+        """Do this as soon as the current piece of work has ended."""
         self._waiting = work
         if not self._under_way:
             self._next()
 
     def forget(self) -> None:
-        """Drop what waits, and the result of what is under way."""
+        """Drop what waits, and the result of what is running."""
         self._waiting, self._wanted = None, False
 
     def cancel(self) -> None:
-        """Drop all, and have a generator under way end at its next state."""
+        """Drop everything, and have a running generator end at its next state."""
         self.given_up = True
         self.forget()
 
@@ -74,7 +74,7 @@ class LatestOnly(QObject):
             )
 
     def _carry_out(self, work: Work) -> Any:
-        """Return the result of work, in another thread."""
+        """Return the result of the work; runs in another thread."""
         result = work()
         return self._last_state(result) if isinstance(result, Generator) else result
 
@@ -112,7 +112,7 @@ class LatestOnly(QObject):
             self._failed(error)
 
     def _ended(self) -> bool:
-        """Begin what waits; return whether the result is still wanted."""
+        """Start what waits; return whether the result is still wanted."""
         wanted, self._under_way = self._wanted, False
         self._next()
         return wanted

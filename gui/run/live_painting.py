@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from engine.stylization.steady import SteadyPainter
 
 SIDE = 320
-"""Pixels of the longer side of what is painted: more would take too long on a processor."""
+"""The longest side of what is painted, in pixels: more would take too long on a CPU."""
 
 
 @dataclass(frozen=True)
 class PaintedLive:
-    """A picture of a source, and what has been made of it."""
+    """A picture from a source, and the painting made of it."""
 
     image: QImage
     original: QImage

@@ -27,11 +27,11 @@ class PictureQuery:
     weights: str | None
     device: str
     preprocessing: str | None = None
-    """As the job says it; None: as the weights want."""
+    """As in the job; None: what the weights need."""
 
     @property
     def network_key(self) -> NetworkKey:
-        """Who looks: network, weights and how pictures are prepared."""
+        """The network that looks: its name, its weights and how it takes pictures."""
         return self.network, self.weights, self.preprocessing
 
 
@@ -45,7 +45,7 @@ class NetworkView:
         self._memory: LookMemory | None = None
 
     def look(self, query: PictureQuery, request: Request, every: float = 0.0) -> Iterator[Answer]:
-        """Yield `engine.look`'s answers, in the person's language."""
+        """Yield `engine.look`'s answers, in the user's language."""
         import engine
         from engine.looking import LookMemory
 
@@ -55,7 +55,7 @@ class NetworkView:
         self._memory = self._memory or LookMemory()
         target = request.target
         if isinstance(target, int) and not 0 <= target < len(network.classes):
-            request = replace(request, target=None)  # it was one of the network before
+            request = replace(request, target=None)  # the copy was of the previous network
         return engine.look(
             network, self._pixels[1], request, every=every, words=in_words, memory=self._memory
         )
@@ -80,14 +80,14 @@ class NetworkView:
 
 
 def pixels_of(image: QImage) -> "Tensor":
-    """Return an image as a picture (3, H, W): in bytes, or where it is transparent in [0, 1]."""
+    """Return an image as a picture (3, H, W): in bytes or, if it has transparency, in [0, 1]."""
     import torch
 
-    if image.hasAlphaChannel():  # what is invisible decides nothing
+    if image.hasAlphaChannel():  # invisible colours must not count
         return picture_of(image).tensor()
     return torch.from_numpy(to_array(image)).permute(2, 0, 1)[:3]
 
 
 def in_words(text: str) -> str:
-    """Return words of the engine's about a map in the person's language. Any thread may ask."""
+    """Return the engine's words about a map in the user's language. Any thread may ask."""
     return QCoreApplication.translate("Maps", text)

@@ -1,8 +1,8 @@
-"""One slot for the newest picture, a list for numbers: pictures may be dropped, numbers not.
+"""One slot for the newest picture and a list for numbers: pictures may be dropped, numbers may not.
 
-A signal per iteration would flood a slow window (measured at 1024 px: 28 seconds of drawing after
-Stop, 3.7 GB). So the worker signals only when the slot was empty, and does not even make a picture
-that nobody has room for.
+A signal per iteration would flood a slow window (measured at 1024 px: 28 seconds of drawing after Stop,
+3.7 GB). So the worker signals only when the slot was empty, and does not even make a picture while the
+slot is full.
 """
 
 import threading
@@ -27,11 +27,11 @@ class PreviewImage:
     size: tuple[int, int]
     """Height and width of the finished picture; coarser scales are shown stretched to it."""
     made: float
-    """When the iterate was there, by `time.perf_counter`."""
+    """When the iterate was ready, by `time.perf_counter`."""
 
 
 class Mailbox:
-    """Between the worker, which fills it, and the window, which empties it at its own pace."""
+    """Filled by the worker, and emptied by the window at its own pace."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,7 +41,7 @@ class Mailbox:
 
     @property
     def has_room(self) -> bool:
-        """Whether a picture put now would not replace one that has not been seen."""
+        """Whether the last picture has been taken, so that a new one would replace none."""
         return self._shown is None
 
     def put(self, point: Point, shown: PreviewImage | None = None) -> bool:
@@ -54,7 +54,7 @@ class Mailbox:
             return first
 
     def take(self) -> tuple[PreviewImage | None, list[Point]]:
-        """Return the newest picture, if any is new, and all numbers since the last time."""
+        """Return the newest picture, if there is a new one, and all numbers since the last call."""
         with self._lock:
             shown, points = self._shown, self._points
             self._shown, self._points, self._announced = None, [], False

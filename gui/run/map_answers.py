@@ -1,4 +1,4 @@
-"""What the live maps are asked, and what is answered."""
+"""The requests for live maps, and their answers."""
 
 from dataclasses import dataclass, field, fields, replace
 
@@ -14,22 +14,22 @@ from gui.run.networks import NetworkKey
 from gui.wording import worded
 
 KINDS = ("saliency", "grad_cam")
-"""Of maps, by what the method looks at: pixels, or a layer. Of each kind one map is shown."""
+"""Kinds of maps, by what the method looks at: pixels or a layer. One map of each kind is shown."""
 
 
 def kind_of(method: Method) -> str:
-    """Return which of `KINDS` a method's maps are."""
+    """Return the one of `KINDS` that a method's maps belong to."""
     return KINDS[method.of_layer]
 
 
 @dataclass(frozen=True)
 class MapsRequest:
-    """What is to be looked at, with what."""
+    """What to look at, and with which methods."""
 
     query: PictureQuery
     request: Request
     nameless: bool = False
-    """Whether a unit is wanted, and not yet said which: then there are no maps."""
+    """Whether a unit is wanted but not chosen yet: then there are no maps."""
 
     @property
     def image(self) -> QImage:
@@ -38,21 +38,21 @@ class MapsRequest:
 
     @property
     def network_key(self) -> NetworkKey:
-        """Who looks: network, weights and how pictures are prepared."""
+        """The network that looks: its name, its weights and how it takes pictures."""
         return self.query.network_key
 
     @property
     def unit(self) -> UnitName | None:
-        """What the maps are about instead of a class."""
+        """The unit that the maps explain instead of a class."""
         target = self.request.target
         return target if isinstance(target, UnitName) else None
 
     def method(self, kind: str) -> Method | None:
-        """Return the method of a kind that is to be carried out; None: none is."""
+        """Return the method wanted of a kind; None: none."""
         return next((one for one in self.request.rows if kind_of(one) == kind), None)
 
     def asks_for_the_same(self, other: "MapsRequest") -> bool:
-        """Whether the same is asked, about whatever picture."""
+        """Whether both ask for the same, of whichever picture."""
         blank = QImage()
         mine, yours = (
             replace(each, query=replace(each.query, image=blank)) for each in (self, other)
@@ -68,13 +68,13 @@ class MapsAnswer(Answer):
     images: tuple[QImage, ...] = ()
     """The tiles of `activations`."""
     seconds: float = 0.0
-    """That the whole answer took."""
+    """Time that the whole answer took."""
 
     @classmethod
     def of(
         cls, question: MapsRequest, answer: Answer, images: tuple[QImage, ...] = ()
     ) -> "MapsAnswer":
-        """Return an answer of the engine's to a question."""
+        """Return the engine's answer to a request."""
         found = {one.name: getattr(answer, one.name) for one in fields(Answer)}
         return cls(**found, question=question, images=images)
 
@@ -85,17 +85,17 @@ class MapsAnswer(Answer):
 
     @property
     def activations_problem(self) -> str:
-        """Why they are missing."""
+        """Why the activations are missing."""
         return "" if self.activations_error is None else worded(self.activations_error)
 
     @property
     def saliency(self) -> Heat | None:
-        """The map of what looks at pixels; of an occlusion one of `occlusion`."""
+        """The map of the method that looks at pixels; for occlusion, one of `occlusion`."""
         return self.map_of("saliency")
 
     @property
     def grad_cam(self) -> Heat | None:
-        """The map of what looks at a layer."""
+        """The map of the method that looks at a layer."""
         return self.map_of("grad_cam")
 
     def map_of(self, kind: str) -> Heat | None:
@@ -108,20 +108,20 @@ class MapsAnswer(Answer):
         return replace(self, maps=left, occlusion=self.occlusion if kind == "grad_cam" else {})
 
     def showing(self, name: str) -> "MapsAnswer":
-        """Return the answer with another of an occlusion's maps, by its name in `SHOWN`."""
+        """Return the answer showing another map of an occlusion, by its name in `SHOWN`."""
         heat = self.occlusion.get(name, self.occlusion.get(SHOWN[0]))
         if heat is None:
             return self
         return replace(self, maps={**self.maps, heat.method.command: heat})
 
     def of_picture(self, now: MapsRequest) -> bool:
-        """Whether this is what the network now asked says of the picture now asked about."""
+        """Whether this is about the same picture and network as `now`."""
         asked = self.question
         same = asked.image.cacheKey() == now.image.cacheKey()
         return asked.network_key == now.network_key and same
 
     def of_target(self, now: MapsRequest) -> bool:
-        """Whether this is about the class or unit now asked about."""
+        """Whether this is about the same class or unit as `now`."""
         asked, wanted = self.question, now.request.target
         if (asked.unit, asked.nameless) != (now.unit, now.nameless):
             return False
@@ -130,7 +130,7 @@ class MapsAnswer(Answer):
         return asked.request.target == wanted or meant == self.target
 
     def has_method(self, kind: str, now: MapsRequest) -> bool:
-        """Whether the map of a kind is made the way that is now asked for."""
+        """Whether the map of a kind was made with the method and settings of `now`."""
         asked, mine, wanted = self.question, self.question.method(kind), now.method(kind)
         if mine != wanted:
             return False

@@ -1,7 +1,6 @@
-"""Live maps of what the network looks at: computed on a thread of their own, at the run's leisure.
+"""Live maps of what the network looks at, computed on a thread of their own; a run goes first.
 
-While a run is under way, maps are made at most twice a second and so seldom that they take at most
-a tenth of the time.
+During a run, maps are made at most twice a second, and rarely enough to take at most a tenth of the time.
 """
 
 import time
@@ -23,21 +22,21 @@ from gui.run.networks import Networks
 AT_MOST_EVERY = 0.5
 """Seconds between two maps during a run."""
 SHARE = 0.1
-"""Of the time, that maps may take during a run."""
+"""The share of the time that maps may take during a run."""
 PARTIAL_EVERY = 0.2
-"""Seconds between two states of a map that grows."""
+"""Seconds between two states of a growing map."""
 
 Answers = Generator[MapsAnswer | None, None, MapsAnswer]
 
 
 class MapsWorker:
-    """Answers questions; for one thread at a time."""
+    """Answers requests; for one thread at a time."""
 
     def __init__(self, networks: Networks) -> None:
         self.view = NetworkView(networks)
 
     def answers(self, question: MapsRequest) -> Answers:
-        """Yield answers that are not finished, and None between them; return the whole one.
+        """Yield unfinished answers, with None between them; return the whole one.
 
         Never raises: maps are an extra, and the window says why there are none.
         """
@@ -82,16 +81,16 @@ class MapsWorker:
 
 
 class MapsController(QObject):
-    """Takes questions, the newest of which counts; lives in the GUI thread."""
+    """Takes requests, of which only the newest counts; lives in the GUI thread."""
 
     answered = Signal(object)
-    """`MapsAnswer`; also one that is not finished."""
+    """`MapsAnswer`, perhaps unfinished."""
 
     def __init__(self, networks: Networks, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.run_active = False
         self.live = False
-        """Whether a camera or a film changes the picture all the time."""
+        """Whether a camera or film keeps changing the picture."""
         self._worker = MapsWorker(networks)
         self._background = Background(self, threads=1)
         self._latest = LatestOnly(
@@ -106,14 +105,14 @@ class MapsController(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether a question waits or is being answered."""
+        """Whether a request is waiting or being answered."""
         return self._pending is not None or self._latest.busy
 
     def ask(self, question: MapsRequest) -> None:
-        """Have a question answered when the worker is free and it is time.
+        """Have a request answered when the worker is free and its turn has come.
 
-        An occlusion under way is given up for it; where pictures come by themselves, only if other
-        maps are wanted, or none would ever be finished.
+        It stops an occlusion under way. If pictures keep arriving, it does so only if other maps are
+        wanted, or none would ever be finished.
         """
         self._pending = question
         now = self._under_way
@@ -124,12 +123,12 @@ class MapsController(QObject):
         self._schedule()
 
     def forget(self) -> None:
-        """Drop a question that is not under way yet."""
+        """Drop a request that has not been started."""
         self._pending = None
         self._timer.stop()
 
     def close(self) -> None:
-        """End the thread after the step under way."""
+        """End the thread after its current step."""
         self.forget()
         self._latest.given_up = True
         self._background.close()
@@ -142,7 +141,7 @@ class MapsController(QObject):
         self._latest.ask(partial(self._worker.answers, self._under_way))
 
     def _on_answered(self, answer: MapsAnswer | None) -> None:
-        """Hand an answer on; None: it was given up before there was anything to show."""
+        """Pass on an answer; None: it was stopped before there was anything to show."""
         self._under_way = None
         seconds = 0.0 if answer is None else answer.seconds
         pause = max(AT_MOST_EVERY - seconds, seconds / SHARE - seconds) if self.run_active else 0.0

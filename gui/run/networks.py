@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from engine.networks.network import Network
 
 NetworkKey = tuple[str, str | None, str | None]
-"""Network, where its weights are, and how pictures are prepared: what `Networks.get` takes."""
+"""Network, place of its weights, and preparation of pictures: what `Networks.get` takes."""
 KEPT = 2
-"""Networks kept in memory: going back to the one before is instant."""
+"""How many networks are kept in memory: going back to the previous one is instant."""
 
 
 def network_key_of(job: "Job") -> NetworkKey:
-    """Return what a job looks with."""
+    """Return the key of a job's network."""
     return job.network, job.weights, job.preprocessing
 
 
@@ -38,7 +38,7 @@ class Networks:
         key = (name, weights, preprocessing)
         with self._lock:
             own = self._loading.setdefault(key, threading.Lock())
-        with own:  # whoever asks for the same one in the meantime waits for it, others do not
+        with own:  # only those who ask for the same network wait for it
             with self._lock:
                 found = self._loaded.get(key)
             if found is None:
@@ -52,6 +52,6 @@ class Networks:
             return found
 
     def forget(self) -> None:
-        """Drop all: files of weights have changed. Never waits for one that is being loaded."""
+        """Drop all, as weight files have changed. Never waits for a network that is being loaded."""
         with self._lock:
             self._loaded.clear()

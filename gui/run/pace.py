@@ -9,25 +9,25 @@ if TYPE_CHECKING:
     from engine.task import Stage
 
 OVERHEAD_PIXELS = 64 * 64
-"""An iteration costs about as its pixels, and something besides that all sizes share."""
+"""The fixed cost of an iteration, in pixels, on top of those of its picture."""
 WINDOW = 5.0
-"""Seconds that the speed is a mean of."""
+"""Seconds over which the speed is averaged."""
 
 
 class Pace:
-    """Times iterations, without pauses."""
+    """Times iterations, leaving out pauses."""
 
     def __init__(self) -> None:
         self._ends: list[int] = []
         self._costs: list[int] = []
         self._sums: list[int] = []
-        """What all stages up to each one's end cost."""
+        """The total cost up to the end of each stage."""
         self._seen: deque[tuple[float, int]] = deque()
         self._paused_at: float | None = None
         self.iteration = 0
 
     def plan(self, stages: "list[Stage]") -> None:
-        """Learn the sizes that the run will go through."""
+        """Take in the sizes that the run will go through."""
         done = spent = 0
         for stage in stages:
             each = stage.size[0] * stage.size[1] + OVERHEAD_PIXELS
@@ -44,8 +44,8 @@ class Pace:
         return self._ends[-1] if self._ends else 0
 
     def note(self, iteration: int) -> None:
-        """Learn that an iteration is done."""
-        if not self.iteration and iteration > 1:  # taken up: those before cost nothing now
+        """Note that an iteration is done."""
+        if not self.iteration and iteration > 1:  # continued: the rest took no time
             self._seen.clear()
         self.iteration = iteration
         now = time.monotonic()
@@ -65,14 +65,14 @@ class Pace:
             self._paused_at = None
 
     def per_second(self) -> float | None:
-        """Return iterations per second over the last seconds; None before two are known."""
+        """Return the recent number of iterations per second; None until two iterations are known."""
         if len(self._seen) < 2:
             return None
         (first, a), (last, b) = self._seen[0], self._seen[-1]
         return (b - a) / (last - first) if last > first and b > a else None
 
     def seconds_left(self) -> float | None:
-        """Return how long the rest will take, larger scales costing as their pixels do."""
+        """Return how long the rest will take; larger scales cost in proportion to their pixels."""
         if len(self._seen) < 2 or not self._ends:
             return None
         (first, a), (last, b) = self._seen[0], self._seen[-1]

@@ -1,4 +1,4 @@
-"""What concerns the project's folder is done piece by piece, in order, off the GUI thread."""
+"""Reads and writes of the project's folder: one after the other, in order, off the GUI thread."""
 
 from collections import deque
 from collections.abc import Callable
@@ -23,10 +23,10 @@ class _Piece:
 
 
 class ProjectWriter(QObject):
-    """Has the folder of the project that the window shows: a slot of its own, made when needed."""
+    """Owns the folder of the project that the window shows: a slot of its own, made when needed."""
 
     settled = Signal()
-    """Nothing is waiting to be written any more."""
+    """Nothing is left to be written."""
 
     def __init__(self, background: Background, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -37,12 +37,12 @@ class ProjectWriter(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether anything is being written or waits for that."""
+        """Whether anything is being written or waits to be."""
         return self._busy or bool(self._waiting)
 
     @property
     def slot(self) -> Slot | None:
-        """Where the project's folder is; None: nothing has been written yet."""
+        """The slot of the project's folder; None: nothing has been written yet."""
         return self._slot
 
     @property
@@ -53,9 +53,9 @@ class ProjectWriter(QObject):
     def submit(
         self, work: Work, done: Done | None = None, failed: Failed | None = None, key: str = ""
     ) -> None:
-        """Do `work` with the folder after what was asked for before; then call as `Background` does.
+        """Do `work` with the folder after all earlier work; then call back as `Background` does.
 
-        With a key, it takes the place of the piece of the same key that has not begun yet.
+        With a key, it replaces a piece of work with the same key that has not begun yet.
         """
         piece = _Piece(work, done, failed, key)
         if key:
@@ -67,7 +67,7 @@ class ProjectWriter(QObject):
         self._next()
 
     def change_slot(self, slot: Slot | None) -> Slot | None:
-        """Write into another slot from now on (None: one that is still to be made); return the last.
+        """Write into another slot from now on (None: one yet to be made); return the previous one.
 
         Nothing may be waiting.
         """

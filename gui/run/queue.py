@@ -1,6 +1,6 @@
-"""The queue as the window knows it: changed and listed off the GUI thread, worked off in its own.
+"""The queue as the window knows it: changed and listed off the GUI thread, run in a thread of its own.
 
-The file is shared with whatever else runs: what is shown is what is in it.
+Other programs may share the file: what is shown is what it holds.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from gui.run.turn import Turn
 from gui.wording import worded
 
 LIST_MS = 200
-"""The list is read again at most so often."""
+"""The shortest time between two readings of the list."""
 
 
 def queue_file() -> Path:
@@ -30,7 +30,7 @@ def queue_file() -> Path:
 
 
 class QueueController(QObject):
-    """Jobs that wait, and the thread that makes them while the window's own run is idle."""
+    """The waiting jobs, and the thread that runs them while the window has no run of its own."""
 
     listed = Signal(object)
     """`Listing`."""
@@ -39,9 +39,9 @@ class QueueController(QObject):
     failed = Signal(str)
     """One sentence."""
     stopped = Signal(str)
-    """Why nothing more is made until a person lets the queue go on."""
+    """Why no more jobs are run until the user resumes the queue."""
     workers_seen = Signal(object)
-    """Who makes pictures elsewhere: a list of `WorkerState`."""
+    """The workers on other computers: a list of `WorkerState`."""
 
     _work_asked = Signal()
 
@@ -49,29 +49,29 @@ class QueueController(QObject):
         super().__init__(parent)
         self.path, self.turn = queue_file(), turn
         self.held = False
-        """Whether nothing is to be begun: the whole queue is paused."""
+        """Whether the whole queue is paused and no job is started."""
         self.scheduler: SchedulerAddress | None = None
-        """Whose workers make the pictures; None: this computer."""
-        self._background = Background(self, threads=1)  # one: in the order that was asked for
+        """The scheduler whose workers make the pictures; None: this computer."""
+        self._background = Background(self, threads=1)  # one: changes stay in order
         self._thread: QThread | None = None
         self._worker: QueueWorker | None = None
         self._working = self._closing = False
         self._known: dict[int, int] = {}
-        """Which thumbnails have been shown."""
+        """The thumbnails that have been shown."""
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(LIST_MS)
         self._soon.timeout.connect(self._list)
 
     def begin(self) -> None:
-        """Show what an earlier sitting has left, and go on with it."""
+        """Show what the last session left, and go on with it."""
         if self.path.exists():
             self._submit(partial(checked, self.path))
         elif self.scheduler is not None:
             self._work()
 
     def set_scheduler(self, scheduler: SchedulerAddress | None) -> None:
-        """Have pictures made by the workers of a scheduler, or on this computer, from now on."""
+        """Have pictures made by a scheduler's workers, or on this computer, from now on."""
         self.scheduler = scheduler
         if self._worker is not None:
             self._worker.scheduler = scheduler
@@ -82,32 +82,32 @@ class QueueController(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether the queue is being worked off, or a change of it is under way."""
+        """Whether a job of the queue is running, or the queue is being changed."""
         return (self._working and self.scheduler is None) or self._background.busy
 
     # -- what a person asks for -----------------------------------------------------------
 
     def add(self, make: Callable[[], Sequence[Wanted]], folder: Path) -> None:
-        """Put the jobs that `make` returns at the end; their pictures go into a folder.
+        """Append the jobs that `make` returns; their pictures go into `folder`.
 
         `make` is called in another thread: it may read files.
         """
         self._submit(partial(added, self.path, make, folder), self.added.emit)
 
     def remove(self, numbers: Sequence[int]) -> None:
-        """Take jobs out."""
+        """Remove jobs."""
         self._change(lambda queue: queue.remove(numbers))
 
     def retry(self, numbers: Sequence[int]) -> None:
-        """Make failed and finished jobs wait again."""
+        """Let failed and finished jobs wait to be run again."""
         self._change(lambda queue: queue.retry(numbers))
 
     def pause(self, numbers: Sequence[int]) -> None:
-        """Hold single jobs."""
+        """Pause single jobs."""
         self._change(lambda queue: queue.pause(numbers))
 
     def resume(self, numbers: Sequence[int]) -> None:
-        """Let held jobs go on."""
+        """Resume paused jobs."""
         self._change(lambda queue: queue.resume(numbers))
 
     def arrange(self, numbers: Sequence[int]) -> None:
@@ -115,7 +115,7 @@ class QueueController(QObject):
         self._change(lambda queue: queue.arrange(numbers))
 
     def hold(self, on: bool) -> None:
-        """Hold all after the present iteration, or let it go on."""
+        """Pause the whole queue after the current iteration, or resume it."""
         self.held = on
         self.turn.hold(on)
         if self._worker is not None:
@@ -126,7 +126,7 @@ class QueueController(QObject):
                 self._work()
 
     def close(self, patience_ms: int) -> bool:
-        """End the thread after the present iteration; False: it has not ended yet, ask again."""
+        """End the thread after the current iteration; False: it has not ended yet, call again."""
         if not self._closing:
             self._closing = True
             self._soon.stop()
@@ -193,13 +193,13 @@ class QueueController(QObject):
     def _on_ended(self) -> None:
         self._working = False
         self._on_changed()
-        # Another scheduler may have been set since, where nothing waits.
+        # Another scheduler may have been set since; nothing waits there.
         if self.scheduler is not None and not self.held and not self._closing:
             self._work()
 
     @Slot(str)
     def _on_work_failed(self, sentence: str) -> None:
-        self.held = True  # until a person lets it go on
+        self.held = True  # until the user resumes it
         self.turn.hold(True)
         if self._worker is not None:
             self._worker.held = True

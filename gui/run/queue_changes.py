@@ -1,4 +1,4 @@
-"""What is done to the window's queue behind the window: looked at, changed, added to."""
+"""What is done to the queue in the background: it is listed, changed and added to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from engine.work.queue import NewJob, Queue, QueuedJob
 
 @dataclass
 class Listing:
-    """What stands in the queue, and the thumbnails that are new."""
+    """What the queue holds, and the new thumbnails."""
 
     jobs: list[QueuedJob] = field(default_factory=list)
     thumbnails: dict[int, QImage] = field(default_factory=dict)
@@ -24,16 +24,16 @@ class Listing:
 
 @dataclass(frozen=True)
 class Addition:
-    """What was put into the queue."""
+    """What was added to the queue."""
 
     added: int
     there: int
-    """Pictures that were made before."""
+    """How many pictures existed already."""
     said: str
 
 
 def checked(path: Path) -> None:
-    """See that the queue can be read, and let jobs wait again whose program has ended.
+    """Check that the queue can be read, and let jobs wait again if the program running them has ended.
 
     Raises `BadInput`, also where a damaged file was set aside.
     """
@@ -51,7 +51,7 @@ def changed(path: Path, change: Callable[[Queue], None]) -> None:
 
 
 def added(path: Path, make: Callable[[], Sequence[Wanted]], folder: Path) -> Addition:
-    """Put the jobs that `make` returns at the end, for pictures in a folder. Raises `BadInput`."""
+    """Append the jobs that `make` returns, with pictures in `folder`. Raises `BadInput`."""
     wanted = make()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def added(path: Path, make: Callable[[], Sequence[Wanted]], folder: Path) -> Add
             if not place.made
         ]  # fmt: skip
         keep_apart([job.output for job in new], _read(wanted))
-        again = {job.output for job in new}  # whose picture somebody has deleted
+        again = {job.output for job in new}  # jobs whose picture was deleted
         queue.remove(job.id for job in there if job.output in again)
         queue.add(new)
         return Addition(len(new), len(wanted) - len(new), queue.said)
@@ -87,7 +87,7 @@ def _read(wanted: Sequence[Wanted]) -> Sources:
 
 
 def listing(path: Path, known: Mapping[int, int]) -> Listing:
-    """Read the queue; `known` says which thumbnail of each job has been read. Raises `BadInput`."""
+    """Read the queue; `known` says which thumbnail of each job was read already. Raises `BadInput`."""
     with Queue(path) as queue:
         jobs = queue.entries()
         thumbnails = {}

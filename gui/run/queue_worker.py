@@ -1,4 +1,4 @@
-"""The thread that works off the window's queue: by itself, or by sending the jobs to a cluster."""
+"""The thread that runs the window's queue: by itself, or by sending the jobs to a cluster."""
 
 import os
 import sys
@@ -19,13 +19,13 @@ from gui.run.worker import NICENESS
 from gui.wording import worded
 
 THUMBNAIL_SECONDS = 2.0
-"""Between two small pictures of a running job."""
+"""Seconds between two small pictures of a running job."""
 THUMBNAIL_SECONDS_ELSEWHERE = 5.0
 """The same for a job on a cluster: each goes through the scheduler."""
 STEP_SECONDS = 0.2
-"""Between two looks at what a cluster has done."""
+"""Seconds between two checks of what a cluster has done."""
 IDLE_SECONDS = 0.5
-"""Between two looks whether there is anything for it to do."""
+"""Seconds between two checks for anything to send to it."""
 
 
 class QueueWorker(QObject):
@@ -35,19 +35,19 @@ class QueueWorker(QObject):
     ended = Signal()
     failed = Signal(str)
     seen = Signal(object)
-    """Who makes pictures elsewhere: a list of `WorkerState`."""
+    """The workers on other computers: a list of `WorkerState`."""
 
     def __init__(self, path: Path, turn: Turn) -> None:
         super().__init__()
         self.path, self.turn = path, turn
         self.scheduler: SchedulerAddress | None = None
-        """Whose workers make the pictures; set from another thread."""
+        """The scheduler whose workers make the pictures; set from another thread."""
         self.held = False
         """Whether a cluster gets no more jobs; set from another thread."""
 
     @Slot()
     def work(self) -> None:
-        """Work off the queue until nothing waits. Never raises."""
+        """Run the queue until nothing waits. Never raises."""
         if sys.platform == "linux":
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS + 1)
@@ -82,7 +82,7 @@ class QueueWorker(QObject):
         return self.turn.closing or self.scheduler is not None
 
     def _work_elsewhere(self, where: SchedulerAddress) -> None:
-        """Have the jobs made by a cluster, and see who is there, until something else is wanted."""
+        """Have a cluster run the jobs, and watch its workers, until something else is wanted."""
         from engine.work.cluster.connection import Connection
         from engine.work.cluster.run import ClusterRun, WorkerState, topic_of
 

@@ -1,4 +1,4 @@
-"""Jobs that name their pictures without holding them: a few bytes instead of many megapixels."""
+"""Jobs that refer to their pictures without holding them: a few bytes instead of many megapixels."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +14,7 @@ from gui.run.worker import RunResult
 
 
 def referenced(job: Job) -> Job:
-    """Return a job that names its pictures by path and check sum, without their pixels."""
+    """Return the job with its pictures given by path and check sum, without their pixels."""
 
     def name(source: Source) -> Source:
         if not isinstance(source, Picture):
@@ -26,7 +26,7 @@ def referenced(job: Job) -> Job:
 
 
 def is_reference(source: object) -> bool:
-    """Whether a picture of a job is one without its pixels."""
+    """Whether a picture of a job lacks its pixels."""
     return isinstance(source, Picture) and source.rgb.size == 3
 
 
@@ -44,7 +44,7 @@ def opened_again(job: Job) -> Job:
             return source
         try:
             return open_picture(source)
-        except BadInput:  # the result is there all the same
+        except BadInput:  # the result exists all the same
             return Picture(np.zeros((1, 1, 3), np.float32), path=Path(source))
 
     return _with_pictures(job, found)

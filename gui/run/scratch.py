@@ -11,11 +11,11 @@ from PySide6.QtCore import QLockFile
 from engine.places import data_folder
 
 FREE = 1 << 30
-"""Bytes that are left free on the disk."""
+"""Bytes to leave free on the disk."""
 
 
 def scratch_folder(name: str, owner: object) -> Path:
-    """Make a folder in the program's own, among those of its kind, for as long as `owner` lives.
+    """Make a folder inside the program's own, beside others of its kind, for as long as `owner` lives.
 
     It goes with `owner` or with the program. Folders of a program that crashed are deleted by the
     next one. Raises OSError.
@@ -25,7 +25,7 @@ def scratch_folder(name: str, owner: object) -> Path:
     _sweep(place)
     folder = place / secrets.token_hex(8)
     lock = _lock_of(folder)
-    lock.tryLock(0)  # before there is a folder that another program could take for left over
+    lock.tryLock(0)  # first, lest another program take the folder for a leftover
     folder.mkdir()
     weakref.finalize(owner, _remove, folder, lock)
     return folder
@@ -38,7 +38,7 @@ def has_room(folder: Path) -> bool:
 
 def _lock_of(folder: Path) -> QLockFile:
     lock = QLockFile(str(folder.with_suffix(".lock")))
-    lock.setStaleLockTime(0)  # only that its program is gone makes a lock stale, never its age
+    lock.setStaleLockTime(0)  # a lock is stale when its program is gone, never by its age
     return lock
 
 
@@ -48,7 +48,7 @@ def _remove(folder: Path, lock: QLockFile) -> None:
 
 
 def _sweep(place: Path) -> None:
-    """Delete what a crashed program has left."""
+    """Delete what a crashed program left."""
     with contextlib.suppress(OSError):
         for folder in place.iterdir():
             if folder.is_dir():

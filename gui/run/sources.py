@@ -1,7 +1,7 @@
-"""Live pictures: a source leaves its newest picture in a slot, to be taken when there is time.
+"""Live pictures: a source leaves its newest picture in a slot, and the window takes it when it has time.
 
-A source that sent every picture along would fill the memory of a window that is slower than it. So
-there is one slot, as in `gui.run.mailbox`, and pictures that nobody took in time are gone.
+If a source queued every picture, a slower window would run out of memory. So there is one slot, as in
+`gui.run.mailbox`, and pictures not taken in time are dropped.
 """
 
 import importlib.util
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
 LONG_SIDE = 1280
-"""Pixels of the long side of a live picture at most: enough for a screen, and for a run."""
+"""The longest side of a live picture, in pixels: enough for a screen, and for a run."""
 LATE = 0.25
-"""Seconds behind its own clock from which on a film is played slower rather than in leaps."""
+"""A film that lags more seconds than this is played slower rather than in leaps."""
 GAP = 2.0
-"""Seconds between two pictures that are a fault of the film rather than a pause."""
+"""A longer gap between two pictures, in seconds, is a fault in the film rather than a pause."""
 
 
 class NewestFrame:
-    """One slot for the newest picture; between a source's thread and the window's."""
+    """One slot for the newest picture, between a source's thread and the window's."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,23 +53,23 @@ class NewestFrame:
             return image
 
     def close(self) -> None:
-        """Take no more, and forget what is there."""
+        """Accept no more pictures, and forget the one there."""
         with self._lock:
             self._closed, self._image = True, None
 
 
 class FrameSource(QObject):
-    """A camera or a film. Lives in the GUI thread, works on one of its own.
+    """A camera or a film. Lives in the GUI thread, works on a thread of its own.
 
     A source is started once and stopped once.
     """
 
     frame_ready = Signal()
-    """There is a picture to take (not said again before it is taken)."""
+    """There is a picture to take (not repeated before it is taken)."""
     failed = Signal(str)
     """One sentence; the source stops by itself."""
     ended = Signal()
-    """The thread is gone; nothing comes any more."""
+    """The thread has ended; nothing more will come."""
 
     def __init__(self, name: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -82,7 +82,7 @@ class FrameSource(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether its thread is there."""
+        """Whether its thread is running."""
         return self._thread.isRunning()
 
     def start(self) -> None:
@@ -90,11 +90,11 @@ class FrameSource(QObject):
         self._thread.start()
 
     def take(self) -> QImage | None:
-        """Return the newest picture if it is new."""
+        """Return the newest picture if it has not been taken."""
         return self._box.take()
 
     def stop(self) -> None:
-        """End at once as far as anybody sees; `ended` says when the thread is gone too."""
+        """Stop delivering at once; `ended` says when the thread has ended too."""
         self._stopped = True
         self._box.close()
         self._thread.quit()
@@ -111,12 +111,12 @@ class FrameSource(QObject):
 
     @Slot()
     def _on_finished(self) -> None:
-        self._thread.wait()  # `finished` is said a moment before the thread is gone
+        self._thread.wait()  # `finished` is emitted a moment before the thread has ended
         self.ended.emit()
 
 
 class VideoSource(FrameSource):
-    """A film, at its own rate and over and over, read by the package av."""
+    """A film, played at its own rate in a loop, read by the package av."""
 
     def __init__(self, path: Path, parent: QObject | None = None) -> None:
         super().__init__(path.name, parent)
@@ -143,7 +143,7 @@ class _Player(QObject):
         self.path, self.box = path, box
         self.stopped = threading.Event()
         self._began: float | None = None
-        """When the film's time 0 was, by the monotonic clock."""
+        """When the film was at time 0, by the monotonic clock."""
 
     @Slot()
     def play(self) -> None:
@@ -153,7 +153,7 @@ class _Player(QObject):
                 self._play_once()
         except BadInput as error:
             self.failed.emit(worded(error))
-        except Exception as error:  # readers of films raise very many kinds
+        except Exception as error:  # film readers raise many kinds of errors
             reason = getattr(error, "strerror", None) or error
             self.failed.emit(self.tr("{0} cannot be played ({1})").format(self.path, reason))
         QThread.currentThread().quit()
@@ -182,11 +182,11 @@ class _Player(QObject):
             if not count:
                 text = self.tr("{0} cannot be played: none of its frames can be read")
                 raise BadInput(text.format(self.path))
-            # A film of one picture stands still; else the last one stays as long as the others.
+            # A film of one picture stands still; otherwise the last picture stays as long as the others.
             self.stopped.wait(None if count == 1 else 1 / rate)
 
     def _wait_for(self, at: float) -> bool:
-        """Return True when it is time for what comes `at` seconds in; False when stopped."""
+        """Wait until the film is `at` seconds in; return False if stopped."""
         now = time.monotonic()
         delay = 0.0 if self._began is None else self._began + at - now
         if self._began is None or not -LATE < delay < GAP:
@@ -199,7 +199,7 @@ def image_of(frame: "VideoFrame", aspect: float = 1.0) -> QImage:
 
     Args:
         frame: as decoded.
-        aspect: width of a pixel by its height.
+        aspect: width of a pixel divided by its height.
     """
     size = fitted(round(frame.width * aspect), frame.height)
     small = frame.reformat(width=size.width(), height=size.height(), format="rgb24")
@@ -219,7 +219,7 @@ def fitted(width: int, height: int) -> QSize:
 
 
 def film_source(path: Path, parent: QObject | None = None) -> FrameSource:
-    """Return what plays a film here: the package av, else Qt Multimedia.
+    """Return a source for a film: by the package av or, without it, by Qt Multimedia.
 
     Raises `BadInput` where neither is installed.
     """

@@ -1,4 +1,4 @@
-"""Whose turn it is to compute: a run of the window's own goes before the queue's."""
+"""Whose turn it is to compute: the window's own run goes before the queue's."""
 
 import threading
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ class Turn:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._windows = 0
-        """Runs and measurements of the window's that compute, or wait to."""
+        """How many of the window's runs and measurements compute, or wait to."""
         self._queue = False
-        """Whether the queue is in an iteration."""
+        """Whether the queue is in the middle of an iteration."""
         self._held = False
         self._closing = False
 
     @contextmanager
     def of_window(self) -> Iterator[None]:
-        """Compute for the window, from the end of the queue's present iteration on."""
+        """Compute for the window, once the queue's current iteration has ended."""
         with self._condition:
             self._windows += 1
             self._condition.wait_for(lambda: not self._queue)
@@ -31,7 +31,7 @@ class Turn:
                 self._condition.notify_all()
 
     def pass_on(self) -> None:
-        """Let whoever waits compute; return when it is the queue's turn (called by its worker)."""
+        """Let whoever waits compute; return when it is the queue's turn again (called by its worker)."""
         with self._condition:
             self._queue = False
             self._condition.notify_all()
@@ -39,24 +39,24 @@ class Turn:
             self._queue = not self._closing
 
     def give_up(self) -> None:
-        """Say that the queue does not compute any more."""
+        """Say that the queue no longer computes."""
         with self._condition:
             self._queue = False
             self._condition.notify_all()
 
     def hold(self, on: bool) -> None:
-        """Hold the queue after its present iteration, or let it go on."""
+        """Hold the queue after its current iteration, or resume it."""
         with self._condition:
             self._held = on
             self._condition.notify_all()
 
     def close(self) -> None:
-        """Let nothing of the queue's begin any more."""
+        """Let the queue start nothing more."""
         with self._condition:
             self._closing = True
             self._condition.notify_all()
 
     @property
     def closing(self) -> bool:
-        """Whether the queue has to end after its present iteration."""
+        """Whether the queue has to end after its current iteration."""
         return self._closing

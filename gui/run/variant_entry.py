@@ -25,15 +25,15 @@ class VariantEntry:
 
     name: str
     job: Job
-    """As its recipe has it; of its pictures there are paths and check sums only."""
+    """As in its recipe; its pictures are given by path and check sum only."""
     total: int
     labels: Labels | None
     finish: Finish
-    """How it is finished; follows what a person changes while it is shown."""
+    """How it is finished; follows what the user changes while it is shown."""
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     parent: "VariantEntry | None" = None
     branched_at: int = 0
-    """After which iteration of the parent."""
+    """The iteration of the parent that it started from."""
     iteration: int = 0
     seconds: float = 0.0
     complete: bool = False
@@ -41,26 +41,26 @@ class VariantEntry:
     starred: bool = False
     when: float = field(default_factory=time.time)
     size: tuple[int, int] = (0, 0)
-    """Width and height; 0: not known before it is read."""
+    """Width and height; 0: unknown until it is read."""
     thumbnail: QImage = field(default_factory=QImage)
-    """As the result is finished; null until it is made."""
+    """Of the result as it is finished; null until made."""
     small: "VariantThumbnail | None" = None
-    """What the thumbnail is made of."""
+    """The pictures that the thumbnail is made from."""
     running: bool = False
     reached: int = 0
-    """How far the run is, where that is further than what is kept of it."""
+    """How far the run is, if further than what is kept of it."""
     has_checkpoint: bool = False
-    """Whether the run can be continued from where it is."""
+    """Whether the run can be continued from where it stopped."""
     in_folder: bool = False
     """Whether the project's folder holds the picture."""
     unwritten: RunResult | None = None
-    """The picture, as long as the folder does not hold it."""
+    """The picture, until the folder holds it."""
     unwritten_losses: LossHistory | None = None
     """What is kept with it."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    """Of the job, as it is written; how it is finished is put in then."""
+    """The job's recipe as it is written; the finish is filled in then."""
     written_moments: frozenset[int] = frozenset()
-    """Iterations whose moments the folder holds."""
+    """The iterations whose moments the folder holds."""
 
     @property
     def has_picture(self) -> bool:
@@ -70,16 +70,16 @@ class VariantEntry:
 
 @dataclass(frozen=True, eq=False)
 class VariantThumbnail:
-    """A result and the photo that it was made of, as small as a thumbnail, not finished.
+    """A result and the photo that it was made from, at thumbnail size, before finishing.
 
-    As bytes: an evening has hundreds of them.
+    Kept as bytes: a session may make hundreds.
     """
 
     picture: QImage
     photo: QImage | None
 
     def finished(self, finish: Finish) -> QImage:
-        """Return the thumbnail of the result finished in this way."""
+        """Return the thumbnail of the result, finished like this."""
         if finish == Finish():
             return self.picture
         photo = None if self.photo is None else picture_of(self.photo)
@@ -89,11 +89,11 @@ class VariantThumbnail:
 
 
 def variant_of(entry: VariantEntry, finish: Finish) -> Variant:
-    """Return what a project says of a variant."""
+    """Return a variant as a project records it."""
     recipe = {name: value for name, value in entry.recipe.items() if name != "finish"}
     if finish != Finish():
         values, first = finish_values(finish)
-        version = max(int(recipe.get("format", 1)), 2 if first else 3)  # as `Job.recipe` has it
+        version = max(int(recipe.get("format", 1)), 2 if first else 3)  # as in `Job.recipe`
         recipe |= {"finish": values, "format": version}
     parent = None if entry.parent is None else entry.parent.id
     return Variant(
@@ -103,7 +103,7 @@ def variant_of(entry: VariantEntry, finish: Finish) -> Variant:
 
 
 def said_of(entry: VariantEntry, variant: Variant) -> Variant:
-    """Return a variant with what a person says of it now."""
+    """Return a variant with its current name, note, star and finish."""
     return replace(
         variant, name=entry.name, note=entry.note, starred=entry.starred,
         parent=None if entry.parent is None else entry.parent.id, branched_at=entry.branched_at,
@@ -111,7 +111,7 @@ def said_of(entry: VariantEntry, variant: Variant) -> Variant:
 
 
 def entry_of(variant: Variant, job: Job, thumbnail: bytes | None) -> VariantEntry:
-    """Return a variant of an opened project, as yet without its parent."""
+    """Return a variant of an opened project, still without its parent."""
     image = QImage.fromData(thumbnail) if thumbnail else QImage()
     return VariantEntry(
         variant.name or job.technique.title, job, variant.total, None, job.finish, variant.id,

@@ -1,4 +1,4 @@
-"""The variants of a project: what each run has made, and all that is needed to do more with it."""
+"""The variants of a project: what each run has made, and all that is needed to go on from it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -27,23 +27,24 @@ from gui.run.worker import RunResult
 from gui.wording import worded
 
 THUMBNAIL = 192
-"""Long side in pixels."""
+"""Long side of a thumbnail in pixels."""
 MOMENT = 1024
-"""Long side of the moments that are kept in files, at most."""
+"""The longest side of moments kept in files, in pixels."""
 QUALITY = 92
 EDITS_MS = 500
-"""Between a change of a variant's words and their writing; later changes until then go along."""
+"""Milliseconds from a change of a variant's name or note to its writing; changes in between are
+included."""
 
 
 class Variants(QObject):
     """Keeps every variant of the project in its folder; lives in the GUI thread."""
 
     changed = Signal()
-    """One came, or was deleted."""
+    """A variant was added or deleted."""
     redrawn = Signal(object)
     """What is known of a `VariantEntry` has changed."""
     edited = Signal()
-    """There is something that the project's file does not hold."""
+    """There is something that the project's file does not hold yet."""
     failed = Signal(str)
 
     def __init__(
@@ -51,15 +52,15 @@ class Variants(QObject):
     ) -> None:
         super().__init__(parent)
         self.entries: list[VariantEntry] = []
-        """In the order in which they were begun: parents come before their children."""
+        """In the order in which they were started: parents come before their children."""
         self._background, self._writer = background, writer
         self._count = 0
         self._failing = ""
-        """What went wrong when something was last written; said once."""
+        """The last error in writing; reported once."""
         self._stale: list[VariantEntry] = []
-        """Those that want a new thumbnail; the first one's is being made."""
+        """Variants that need a new thumbnail; the first one's is being made."""
         self._changed: list[VariantEntry] = []
-        """Those of which something is to be written that is no picture."""
+        """Variants of which something other than a picture is to be written."""
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(EDITS_MS)
@@ -73,7 +74,7 @@ class Variants(QObject):
     ) -> VariantEntry:  # fmt: skip
         """Add the variant of a run that has something to show.
 
-        `branched`: the variant, and its iteration, that the run began with.
+        `branched`: the variant that the run started from, and its iteration.
         """
         self._count += 1
         parent, at = branched or (None, 0)
@@ -92,13 +93,13 @@ class Variants(QObject):
         self.redrawn.emit(entry)
 
     def show_first(self, entry: VariantEntry, image: QImage) -> None:
-        """Let a variant that has no thumbnail yet have that of an image."""
+        """Give a variant without a thumbnail that of an image."""
         aspect, fast = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.FastTransformation
         entry.thumbnail = image.scaled(THUMBNAIL, THUMBNAIL, aspect, fast)
         self.redrawn.emit(entry)
 
     def show_reached(self, entry: VariantEntry, iteration: int) -> None:
-        """Tell how far the variant's run is."""
+        """Note how far the variant's run is."""
         if entry.running and entry.reached != iteration:
             entry.reached = iteration
             self.redrawn.emit(entry)
@@ -107,9 +108,9 @@ class Variants(QObject):
         self, entry: VariantEntry, result: RunResult, moments: Sequence[Moment] = (),
         losses: LossHistory | None = None, written: Callable[[], object] | None = None,
     ) -> None:  # fmt: skip
-        """Keep what a run has made so far, or at its end; it is written behind the window.
+        """Keep what a run has made so far, or at its end; it is written in the background.
 
-        `written` is called when that has come to an end, whether or not it went well.
+        `written` is called when that has ended, whether or not it succeeded.
         """
         entry.job, entry.recipe = referenced(result.job), result.job.recipe()
         entry.iteration, entry.total = result.iteration, result.total
@@ -118,7 +119,7 @@ class Variants(QObject):
         entry.when, entry.unwritten = time.time(), result
         if losses is not None:
             losses = losses.copy()
-            losses.cut(result.iteration)  # a run under way is further by now
+            losses.cut(result.iteration)  # a current run is further by now
         entry.unwritten_losses = losses
         self.redrawn.emit(entry)
         self.edited.emit()
@@ -135,7 +136,7 @@ class Variants(QObject):
         def work(folder: ProjectFolder) -> frozenset[int]:
             small, thumbnail = thumbnails()
             pictures.append((small, thumbnail))
-            # It may have been named or hung elsewhere since.
+            # It may have been renamed or given another parent since.
             said = said_of(entry, variant)
             return put_variant(folder, said, result, moments, losses, thumbnail)
 
@@ -170,7 +171,7 @@ class Variants(QObject):
     # -- what a person says of them -------------------------------------------------------
 
     def finish(self, entry: VariantEntry, finish: Finish) -> None:
-        """Let a result be finished in another way; its thumbnail follows behind the window."""
+        """Finish a result in another way; its thumbnail is made in the background."""
         changed, entry.finish = entry.finish != finish, finish
         if changed and entry.small is not None and entry not in self._stale[1:]:
             self._stale.append(entry)
@@ -183,12 +184,12 @@ class Variants(QObject):
         self._edit(entry)
 
     def write_note(self, entry: VariantEntry, note: str) -> None:
-        """Note something down about a variant."""
+        """Set a variant's note."""
         entry.note = note[:LONGEST_NOTE]
         self._edit(entry)
 
     def star(self, entry: VariantEntry, on: bool) -> None:
-        """Give a variant a star, or take it away."""
+        """Star a variant, or remove its star."""
         entry.starred = on
         self._edit(entry)
 
@@ -200,10 +201,10 @@ class Variants(QObject):
         self._timer.start()
 
     def write_edits(self) -> None:
-        """Write now what has been said of variants."""
+        """Write changed names, notes and stars now."""
         self._timer.stop()
         for entry in self._changed:
-            if entry.in_folder:  # else it goes along with the picture
+            if entry.in_folder:  # otherwise it is written with the picture
                 variant = variant_of(entry, entry.finish)
                 thumbnail = QImage(entry.thumbnail)
                 work = partial(_said, variant, thumbnail)
@@ -212,7 +213,7 @@ class Variants(QObject):
         self._changed.clear()
 
     def remove(self, entries: Sequence[VariantEntry]) -> None:
-        """Delete variants; those that were started from them hang on what these hung on."""
+        """Delete variants; their children go to the nearest remaining ancestor."""
         for entry in entries:
             for child in self.entries:
                 if child.parent is entry:
@@ -226,10 +227,10 @@ class Variants(QObject):
         self.edited.emit()
 
     def show(self, entries: Sequence[VariantEntry]) -> None:
-        """Have these, of another project, in place of the present ones."""
+        """Replace the current variants by these, from another project."""
         self._timer.stop()
         self._changed.clear()
-        self._stale = self._stale[:1]  # whose thumbnail is being made
+        self._stale = self._stale[:1]  # the one being made
         self.entries = list(entries)
         self._count, self._failing = len(self.entries), ""
         self.changed.emit()
@@ -285,7 +286,7 @@ def read(entry: VariantEntry, folder: ProjectFolder | None) -> RunResult:
 
 
 def _thumbnails(result: RunResult, finish: Finish) -> tuple[VariantThumbnail, QImage]:
-    """Return what a thumbnail is made of, and the thumbnail."""
+    """Return what a thumbnail is made from, and the thumbnail."""
     photo = photo_of(result)
     small = VariantThumbnail(_small(result.picture), None if photo is None else _small(photo))
     return small, small.finished(finish)

@@ -1,4 +1,4 @@
-"""The engine's thread: takes frames from the generator and puts them into the mailbox."""
+"""The engine's thread: takes frames from the generator and puts them in the mailbox."""
 
 import contextlib
 import os
@@ -46,11 +46,11 @@ class RunControl:
         self._paused = False
         self._steps = 0
         self.waited = 0.0
-        """Seconds that the run has been held so far."""
+        """How long the run has been held so far, in seconds."""
         self.stopped = False
 
     def pause(self, on: bool) -> None:
-        """Hold after the present iteration, or go on."""
+        """Hold after the current iteration, or go on."""
         with self._condition:
             self._paused, self._steps = on, 0
             self._condition.notify_all()
@@ -62,30 +62,30 @@ class RunControl:
             self._condition.notify_all()
 
     def stop(self) -> None:
-        """End after the present iteration."""
+        """End after the current iteration."""
         with self._condition:
             self.stopped = True
             self._condition.notify_all()
 
     @property
     def paused(self) -> bool:
-        """Whether the run was asked to hold, even if a step is under way."""
+        """Whether the run was asked to hold, even while it does a step."""
         return self._paused
 
     @property
     def held(self) -> bool:
-        """Whether the run waits for the window now."""
+        """Whether the run is waiting for the window now."""
         return self._paused and not self._steps and not self.stopped
 
     def nudge(self) -> None:
-        """Let a held run look again whether it is to be kept."""
+        """Have a held run check again whether it is to be kept."""
         with self._condition:
             self._condition.notify_all()
 
     def wait(self, on_hold: Callable[[], object], wanted: Callable[[], bool]) -> None:
         """Return when the next iteration may begin (called by the worker).
 
-        `on_hold` is called before it has to wait, and again, after a `nudge`, where it is `wanted`.
+        `on_hold` is called before it waits and, after a `nudge`, again if `wanted` says so.
         """
         began = time.perf_counter()
         while self.held:
@@ -108,32 +108,32 @@ class RunRequest:
     steering: Steering = field(default_factory=Steering)
     control: RunControl = field(default_factory=RunControl)
     film_frames: FilmFrames = field(default_factory=FilmFrames)
-    """Takes the frames that finish one of a film."""
+    """Takes the frames that complete a frame of a film."""
     labels: Labels | None = None
-    """What the pictures of the sheet are; known once the run has begun."""
+    """Names of the pictures on the sheet; known once the run has begun."""
     schedule: KeepSchedule = field(default_factory=KeepSchedule)
-    """Says when the run is kept on the way."""
+    """Decides when the run is kept along the way."""
     checkpoint: bytes | None = None
-    """Where to go on, as it was kept; None: from the beginning."""
+    """Where to continue, as it was kept; None: from the beginning."""
     note: str = ""
-    """What a person should know of a run that is continued; known once it has begun."""
+    """What the user should know of a continued run; known once it has begun."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run has left, whether or not it was completed."""
+    """What a run leaves, whether or not it was completed."""
 
     run: int
     job: Job
-    """With the changes made on the way: its recipe makes this very picture."""
+    """With the changes made during the run: its recipe makes exactly this picture."""
     picture: Picture
     iteration: int
     total: int
     seconds: float
-    """Without pauses."""
+    """Duration without pauses."""
     complete: bool
     note: str | Message = ""
-    """What a person should know of the run: `Frame.note`."""
+    """What the user should know of the run: `Frame.note`."""
     checkpoint: bytes | None = None
     """What the run can be continued from; None: it is complete, or cannot be continued."""
 
@@ -142,19 +142,19 @@ class EngineWorker(QObject):
     """Lives on the engine's thread; the controller owns it and hears its signals."""
 
     news = Signal()
-    """There is something in the mailbox (not said again before it is taken)."""
+    """There is something in the mailbox (not repeated before it is taken)."""
     begun = Signal(int, object, str, object)
-    """Run, its stages, device and precision in words, the job as it is computed."""
+    """Run, its stages, device and precision in words, the job as computed."""
     steered = Signal(int, int, object)
-    """Run, iteration, the live settings that have taken effect."""
+    """Run, iteration, the live settings that took effect."""
     kept = Signal(int, object)
-    """Run, `RunResult` of what it has made so far: to be written; None: nothing, and it was asked."""
+    """Run, `RunResult` so far, to be written; None: there is nothing yet, in answer to a request."""
     ended = Signal(int, object)
     """Run, `RunResult` or None."""
     failed = Signal(int, str, str)
     """Run, one sentence, details (empty where the sentence says all)."""
     forecast_made = Signal(int, object)
-    """Number of the question, `Forecast` or the sentence that says why there is none."""
+    """Number of the request, `Forecast` or the sentence that says why there is none."""
 
     def __init__(
         self, networks: Networks, mailbox: Mailbox, history: History, turn: Turn | None = None
@@ -204,7 +204,7 @@ class EngineWorker(QObject):
         self.begun.emit(request.number, plan, f"{device.type}, {job.precision}", job)
         drawn.job, drawn.task, drawn.began = job, task, began
         try:
-            # As they are made: how they are finished can be changed as long as they are shown.
+            # Unfinished: how they are finished can be changed while they are shown.
             plain = replace(job, finish=Finish())
             keep = partial(self._keep, request, drawn)
             frames = frames_of(plain, task, request.steering, checkpoint)
@@ -237,7 +237,7 @@ class EngineWorker(QObject):
             release_memory(device)
 
     def _keep(self, request: RunRequest, drawn: "LastFrame", held: bool = False) -> None:
-        """Hand out what the run has made so far, if that is due; between two frames."""
+        """Hand out what the run has made so far, if it is due; called between two frames."""
         frame, asked = drawn.frame, request.schedule.asked
         if not request.schedule.due(held):
             return
@@ -254,7 +254,7 @@ class EngineWorker(QObject):
     def _publish(
         self, request: RunRequest, drawn: "LastFrame", plan: list[Stage], last: bool
     ) -> None:
-        """Leave the numbers, and the picture where somebody wants it."""
+        """Publish the numbers, and the picture if somebody wants it."""
         frame = drawn.frame
         assert frame is not None
         if frame.film:
@@ -300,7 +300,7 @@ class EngineWorker(QObject):
 
 
 def become_nice(threads: int) -> None:
-    """Let the calling thread compute with so many threads, 0: all, and after the window."""
+    """Let the calling thread use so many threads (0: all) and yield to the window."""
     import torch
 
     torch.set_num_threads(threads or _all_threads(torch.get_num_threads()))
@@ -320,11 +320,11 @@ class LastFrame:
     before: float = 0.0
     """Seconds that the run had taken when it was stopped before."""
     kept: int = 0
-    """The iteration that was handed out to be kept."""
+    """The iteration last handed out to be kept."""
     _alpha: Bytes | None = None
 
     def image(self) -> QImage:
-        """Return the frame for the screen, as see-through as the result will be."""
+        """Return the frame for the screen, with the transparency of the result."""
         assert self.job is not None
         assert self.frame is not None
         pixels = to_bytes8(self.frame.picture)
@@ -339,7 +339,7 @@ class LastFrame:
         return to_image(np.dstack((pixels, self._alpha)))
 
     def checkpoint(self) -> bytes | None:
-        """Return what the run can be continued from after the frame; None: it cannot."""
+        """Return what the run can be continued from after this frame; None: it cannot be."""
         assert self.job is not None
         assert self.frame is not None
         assert self.task is not None
@@ -349,11 +349,11 @@ class LastFrame:
 
         try:
             return encode(self.frame.checkpoint(), self.job, self.task)
-        except ValueError:  # the run has come to an end after this frame
+        except ValueError:  # this frame is the run's last
             return None
 
     def result(self, request: RunRequest, complete: bool) -> RunResult:
-        """Return what the run has left with the frame."""
+        """Return what the run leaves with this frame."""
         assert self.job is not None
         assert self.frame is not None
         picture = from_tensor(self.frame.picture, carried(self.job))
@@ -376,7 +376,7 @@ class LastFrame:
 def _checkpoint_of(
     request: RunRequest, job: Job, task: Task[Technique]
 ) -> "Checkpoint | None":  # fmt: skip
-    """Return where a run goes on. Raises `BadInput` where it is that of another one."""
+    """Return where a run continues. Raises `BadInput` if the checkpoint is another run's."""
     if request.checkpoint is None:
         return None
     from engine.work.checkpoint_file import decode
@@ -389,7 +389,7 @@ def _checkpoint_of(
 def _watched(
     frames: Iterator[Frame], request: RunRequest, on_hold: Callable[[], object]
 ) -> Iterator[Frame]:
-    """Yield frames, holding before each while the run is paused; `on_hold` is called before that."""
+    """Yield frames; before each, call `on_hold` and wait while the run is paused."""
     control, schedule = request.control, request.schedule
     while True:
         control.wait(on_hold, lambda: schedule.asked)
@@ -403,7 +403,7 @@ _default_threads: list[int] = []
 
 
 def _all_threads(now: int) -> int:
-    """Return how many threads torch takes by itself: what it said the first time."""
+    """Return torch's own number of threads, as it was at the first call."""
     if not _default_threads:
         _default_threads.append(now)
     return _default_threads[0]
