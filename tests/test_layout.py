@@ -161,7 +161,7 @@ def imported(folder: str) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("engine", ("video", "formats", "timm", "onnx", "keras", "cluster")),
+        ("engine", ("video", "formats", "timm", "onnx", "keras", "cluster", "figures")),
         ("gui", ("video",)),
         ("main.py", ()),
         ("tools", ("test",)),
