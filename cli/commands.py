@@ -46,6 +46,7 @@ HELP = {
     "resume": RESUME,
     "batch": BATCH_SUMMARY,
     "worker": WORKER_SUMMARY,
+    "train-style": "a style network of your own, trained from a painting",
     "demo": "one style transfer and one DeepDream from the sample pictures",
 }
 
@@ -70,6 +71,7 @@ def run(argv: Sequence[str]) -> int:
         "resume": _resume,
         "batch": _batch,
         "worker": _worker,
+        "train-style": _train_style,
         "demo": _demo,
     }
     return actions[command](rest) if command in actions else _technique(command, rest)
@@ -211,6 +213,12 @@ def _inspect(argv: list[str]) -> int:
     from cli import inspect
 
     return inspect.run(argv)
+
+
+def _train_style(argv: list[str]) -> int:
+    from cli import train_style
+
+    return train_style.run(argv)
 
 
 def _networks(argv: list[str]) -> int:

@@ -287,6 +287,8 @@ def _metavar(entry: settings.Setting) -> str:
     words = {"float": "X", "int": "N", "bool": "on|off", "layers": "NAME[:WEIGHT],…"}
     if entry.picks == STYLE_NETWORK:
         return "NAME_OR_FILE[:WEIGHT]"
+    if entry.picks == "folder":
+        return "FOLDER"
     return words.get(entry.kind, "NAME")
 
 

@@ -17,9 +17,10 @@ from engine.attribution.registry import METHODS, find_method
 from engine.finish import Finish
 from engine.job import Job
 from engine.techniques import ROWS, TECHNIQUES
+from engine.training.styles.settings import StyleTraining
 
-OF_ALL: dict[str, type] = {"output": Job, "finish": Finish}
-"""Settings that every technique has, by their page."""
+OF_ALL: dict[str, type] = {"output": Job, "finish": Finish, "train-style": StyleTraining}
+"""Settings that are no technique's own, by their page: those that all have, and a training's."""
 _MARK = re.compile(r"^<!-- reference: (?P<kind>[a-z]+)(?P<words>[^>]*) -->$", re.MULTILINE)
 _HEAD = '<table class="reference" border="1" cellspacing="0" cellpadding="4" width="99%">'
 

@@ -117,6 +117,10 @@ class AnyStyle(StyleNetwork):
         levels = self.levels(framed(painting, 0, MULTIPLE), "zeros")
         return code_of([mean_and_variance(level) for level in levels])
 
+    def code_of(self, moments: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        """Return the codes of pictures by mean and variance (N, C, 1, 1) of their four levels."""
+        return code_of(moments)
+
     def affines(self, code: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return each normalized layer's gamma and beta, (N, C) each, for codes (N, CODE)."""
         means, deviations = split_code(code)
@@ -200,7 +204,7 @@ class AnyStyle(StyleNetwork):
     ) -> Tensor:
         """Return the picture of the third and the fourth level, given all levels' own moments."""
         if strength < 1:
-            code = torch.lerp(code_of(own), code, strength)
+            code = torch.lerp(self.code_of(own), code, strength)
         affines = iter(self.affines(code))
 
         def normalize(x: Tensor) -> Tensor:
@@ -209,7 +213,7 @@ class AnyStyle(StyleNetwork):
         def active(x: Tensor) -> Tensor:
             return torch.relu(normalize(x)) if torch.is_grad_enabled() else normalize(x).relu_()
 
-        means, deviations = split_code(code)
+        means, deviations = split_code(code[:, :CODE])
         x = Moments([own[3]]).normalize(deepest, deviations[3], means[3])
         x = _twice(active(self.conv4(x)))
         x = x + self.detail(Moments([own[2]]).normalize(fine)) * detail

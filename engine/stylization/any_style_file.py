@@ -1,8 +1,10 @@
 """The file of a network for any style: half-precision safetensors with a card in its metadata."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors.torch import save
@@ -15,6 +17,7 @@ from engine.networks.style_cards import KEY, said
 from engine.stylization.any_style import AnyStyle
 
 ARCHITECTURE = "any_style"
+T = TypeVar("T", bound=AnyStyle)
 
 
 @dataclass(frozen=True)
@@ -66,24 +69,27 @@ def any_style(contents: Contents, path: Path) -> AnyStyle | None:
         return None
     if card.get("format") != 1:
         raise BadInput(f"{path} was written by a later version of this program: update it")
-    with torch.device("meta"):
-        network = AnyStyle()
-    wanted = network.state_dict()
-    found = contents.groups[0].tensors
-    state = {}
-    for name, tensor in wanted.items():
-        given = found.get(name)
-        if not isinstance(given, Tensor) or given.shape != tensor.shape:
-            raise BadInput(f"{path} is damaged: {name} is missing or has another size")
-        state[name] = given.float()
-    network = AnyStyle()
-    network.load_state_dict(state)
-    network.to(memory_format=torch.channels_last)
+    network = filled(AnyStyle, contents.groups[0].tensors, path)
     network.licence = str(card.get("licence", ""))
     network.found = str(card.get("found", ""))
     minutes = card.get("minutes")
     network.training_minutes = float(minutes) if isinstance(minutes, (int, float)) else 0.0
     return network
+
+
+def filled(make: Callable[[], T], tensors: Mapping[str, object], path: Path) -> T:
+    """Return a network with a file's tensors, in float32. Raises `BadInput` where some do not fit."""
+    with torch.device("meta"):
+        wanted = make().state_dict()
+    state = {}
+    for name, tensor in wanted.items():
+        given = tensors.get(name)
+        if not isinstance(given, Tensor) or given.shape != tensor.shape:
+            raise BadInput(f"{path} is damaged: {name} is missing or has another size")
+        state[name] = given.float()
+    network = make()
+    network.load_state_dict(state)
+    return network.to(memory_format=torch.channels_last)
 
 
 def _found(card: AnyStyleCard) -> str:

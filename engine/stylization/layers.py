@@ -96,6 +96,27 @@ class Norm(nn.Module):
         return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.epsilon)
 
 
+class Batch(nn.Module):
+    """Batch normalization (Ioffe, Szegedy 2015), as style networks first had it."""
+
+    def __init__(self, channels: int, epsilon: float = 1e-5) -> None:
+        """`epsilon` is added to variances."""
+        super().__init__()
+        self.epsilon = epsilon
+        self.weight, self.bias = (nn.Parameter(torch.empty(channels)) for _ in range(2))
+        for name in ("running_mean", "running_var"):
+            self.register_buffer(name, torch.empty(channels))
+        self.running_mean: Tensor
+        self.running_var: Tensor
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """Return the same shape, by the moments of the training, or in a training of the batch."""
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training,
+            eps=self.epsilon,
+        )  # fmt: skip
+
+
 class StyledNorm(nn.Module):
     """Conditional instance normalization (Dumoulin et al. 2017): scale and shift are the style's."""
 
@@ -189,6 +210,7 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "conv": Convolution,
     "transposed": Transposed,
     "norm": Norm,
+    "batch": Batch,
     "styled": StyledNorm,
     "residual": Residual,
     "relu": lambda: Plain(torch.relu),

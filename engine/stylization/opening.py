@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.errors import BadInput
-from engine.networks.style_cards import DESCRIPTIONS
+from engine.networks.style_cards import DESCRIPTIONS, said
 from engine.stylization.any_style_file import any_style
 from engine.stylization.formats.adain import adain
 from engine.stylization.formats.half import Half
@@ -14,6 +14,7 @@ from engine.stylization.formats.onnx import NotPainting, read_onnx
 from engine.stylization.formats.pytorch_examples import pytorch_examples
 from engine.stylization.formats.tensorflow import is_tensorflow, read_tensorflow
 from engine.stylization.formats.torch7 import is_torch7
+from engine.stylization.learned_style import learned_style
 from engine.stylization.network import StyleNetwork
 from engine.stylization.painter_file import painter
 
@@ -75,10 +76,12 @@ def _look(path: Path) -> StyleNetwork | Half:
         contents = read_file(path)
     except BadInput as error:
         raise NoStyleNetwork(error) from error
-    for reader in (any_style, painter, pytorch_examples, adain):
+    for reader in (any_style, learned_style, painter, pytorch_examples, adain):
         found: StyleNetwork | Half | None = reader(contents, path)
         if found is not None:
             return found
+    if said(contents.metadata):
+        raise BadInput(f"{path} was written by a later version of this program; update it")
     raise NoStyleNetwork(f"{path} holds no style network of a known kind; known are {KNOWN}")
 
 

@@ -47,7 +47,6 @@ FRESH = 2  # new styles a step
 KEPT = 256  # of these, with their statistics for later steps
 MIXED = 0.2  # share of styles that are mixtures of two
 EVERY = 4  # steps: one gives pictures back in their own style, one compares with a noisy photo
-NOISE, NOISY = 30 / 255, 0.015  # how much pixels of a noisy photo are off, and which share of them
 START_STYLES, START_PHOTOS = 128, 128  # of the first: for scales; of the second: for least squares
 LEAST = 0.4  # smallest crop of a training photo, of its short side
 
@@ -218,10 +217,7 @@ class Trainer:
         }  # fmt: skip
         if self.step % EVERY == 1:
             some = max(1, len(photos) // 4)
-            off = torch.rand(some, 1, *photos.shape[2:], generator=self.generator) < NOISY
-            signs = torch.randint(0, 2, (some, 3, *photos.shape[2:]), generator=self.generator)
-            noise = (off * (2 * signs - 1) * NOISE).to(self.device)
-            noisy = self.network.paint((photos[:some] + noise).clamp(0, 1), code[:some])
+            noisy = self.network.paint(losses.speckled(photos[:some], self.generator), code[:some])
             terms["noise"] = (noisy - made[:some].detach()).float().square().mean()
         return {name: WEIGHTS[name] * term for name, term in terms.items()}
 

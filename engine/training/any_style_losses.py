@@ -21,6 +21,8 @@ COHERENT_LAYERS = ("relu2_1", "relu3_1", "relu4_1")
 TEMPERATURE = 0.07
 ANCHORS = 8
 """Places a picture at which neighbours are compared."""
+NOISE, NOISY = 30 / 255, 0.015
+"""How much pixels of a noisy photo are off, and which share of them."""
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 
@@ -113,6 +115,15 @@ def _differences(maps: Tensor, y: Tensor, x: Tensor) -> Tensor:
     anchors = maps[:, :, y, x]
     parts = [anchors - maps[:, :, y + dy, x + dx] for dy, dx in NEIGHBOURS]
     return F.normalize(torch.cat(parts, 2).mT, dim=2)
+
+
+def speckled(photos: Tensor, generator: torch.Generator) -> Tensor:
+    """Return photos in which some pixels are off, as in a noisy film, in [0, 1]."""
+    n, colours, height, width = photos.shape
+    off = torch.rand(n, 1, height, width, generator=generator) < NOISY
+    signs = torch.randint(0, 2, (n, colours, height, width), generator=generator)
+    noise: Tensor = off * (2 * signs - 1) * NOISE
+    return (photos + noise.to(photos.device)).clamp(0, 1)
 
 
 def range_loss(made: Tensor) -> Tensor:

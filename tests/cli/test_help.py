@@ -15,7 +15,7 @@ from tests.cli.conftest import ROOT, Program
 
 COMMANDS = (
     "style-transfer", "deep-dream", "recolour", "finish", "networks", "render", "demo",
-    "attribute", "batch", "worker",
+    "attribute", "batch", "worker", "train-style",
 )  # fmt: skip
 
 IMPORTED = """

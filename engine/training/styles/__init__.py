@@ -1,0 +1,1 @@
+"""Style networks of one's own: trained for minutes or hours from a painting, paused, gone on with."""

@@ -1,0 +1,44 @@
+"""What a trained network's file says of it, for people and for whoever checks where it comes from."""
+
+from typing import Any, TypeVar
+
+from engine.settings import values
+from engine.stylization.network import StyleNetwork
+from engine.training.styles.kept import Digests
+from engine.training.styles.paintings import Judge
+from engine.training.styles.settings import Order
+from engine.training.styles.training import Training
+
+T = TypeVar("T", bound=StyleNetwork)
+PRIVATE = ("photos", "licence", "minutes", "steps")
+"""Settings that stand elsewhere in the card, or name a folder."""
+
+
+def facts(order: Order, digests: Digests, training: Training) -> dict[str, Any]:
+    """Return the card of a finished training as plain values."""
+    settings = {n: v for n, v in values(order.settings).items() if n not in PRIVATE}
+    return {
+        "trained": order.settings.kind,
+        "settings": settings,
+        "judge": {"name": Judge.NAME, "sha256": digests.judge},
+        "losses": {name: round(value, 5) for name, value in training.losses.items()},
+        "paintings": dict(digests.paintings),
+        "photos": dict(digests.photos),
+        "steps": training.schedule.step,
+        "minutes": round(training.schedule.spent / 60, 2),
+    }
+
+
+def signed(network: T, order: Order, training: Training) -> T:
+    """Return the network with its licence, and a sentence on how it was made."""
+    licence = training.lesson.material.judge.licence
+    network.licence = order.settings.licence.strip() or (
+        f"as its paintings and photos allow; judged by {Judge.NAME} ({licence})"
+    )
+    names = ", ".join(path.stem for path in order.paintings)
+    count = len(training.lesson.material.photos.pictures)
+    network.found = (
+        f"{training.lesson.made_by} {names}: {training.schedule.step} steps in "
+        f"{training.schedule.spent / 60:.1f} minutes, practised on {count} photos, judged by {Judge.NAME}"
+    )
+    return network
