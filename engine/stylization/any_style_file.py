@@ -70,10 +70,7 @@ def any_style(contents: Contents, path: Path) -> AnyStyle | None:
     if card.get("format") != 1:
         raise BadInput(f"{path} was written by a later version of this program: update it")
     network = filled(AnyStyle, contents.groups[0].tensors, path)
-    network.licence = str(card.get("licence", ""))
-    network.found = str(card.get("found", ""))
-    minutes = card.get("minutes")
-    network.training_minutes = float(minutes) if isinstance(minutes, (int, float)) else 0.0
+    network.tell(card)
     return network
 
 

@@ -122,5 +122,5 @@ def learned_style(contents: Contents, path: Path) -> LearnedStyle | None:
         raise BadInput(f"{path} is damaged: it does not say which style it has")
     network = filled(LearnedStyle, contents.groups[0].tensors, path).requires_grad_(False)
     network.style_names, network.painting_size = (str(names[0]),), size
-    network.licence, network.found = str(card.get("licence", "")), str(card.get("found", ""))
+    network.tell(card)
     return network

@@ -1,8 +1,9 @@
 """What every network that paints in one pass offers, whoever trained it: styles are codes, which mix."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,12 @@ class StyleNetwork(nn.Module, ABC):
     """What the makers of the weights allow, if it is known."""
     training_minutes: float = 0.0
     """Of computing that its training took; 0: not known."""
+
+    def tell(self, card: Mapping[str, Any]) -> None:
+        """Take over what the card in a file of this program says of the network."""
+        self.licence, self.found = str(card.get("licence", "")), str(card.get("found", ""))
+        minutes = card.get("minutes")
+        self.training_minutes = float(minutes) if isinstance(minutes, (int, float)) else 0.0
 
     def encode(self, painting: Tensor) -> Tensor:
         """Return the code (1, K) of a painting (1, 3, h, w), RGB in [0, 1], of any size.

@@ -58,7 +58,7 @@ def painter(contents: Contents, path: Path) -> Painter | None:
         network = made(_plan(card["plan"]), tensors, path)
     except (KeyError, TypeError, ValueError, RuntimeError, RecursionError) as error:
         raise BadInput(f"{path} is damaged: it does not say what its network is made of") from error
-    network.found, network.licence = str(card.get("found", "")), str(card.get("licence", ""))
+    network.tell(card)
     return network
 
 

@@ -25,7 +25,7 @@ def facts(order: Order, digests: Digests, training: Training) -> dict[str, Any]:
         "paintings": dict(digests.paintings),
         "photos": dict(digests.photos),
         "steps": training.schedule.step,
-        "minutes": round(training.schedule.spent / 60, 2),
+        "minutes": round(training.schedule.spent / 60, 4),
     }
 
 

@@ -242,6 +242,7 @@ def test_the_card_tells_what_it_was_learned_from(album: Path, home: Path) -> Non
     assert facts["judge"]["name"] == "slim_vgg" and len(facts["judge"]["sha256"]) == 64
     assert facts["steps"] == 3 and facts["losses"].keys() == last.losses.keys()
     assert str(album) not in json.dumps(facts)
+    assert open_style_network(order.output).training_minutes == facts["minutes"] > 0
     imported = import_style_network(order.output, "mine")
     assert imported is not None and imported.path.read_bytes() == order.output.read_bytes()
 
