@@ -119,6 +119,8 @@ TABLE = (
     ActionSpec(VIEW, "reset_layout", _("Reset &layout")),
     ActionSpec(NETWORK, "networks", _("&Networks…"), "Ctrl+Shift+N",
          _("Choose, download, import or remove networks")),
+    ActionSpec(NETWORK, "train_style", _("&Train a style network…"), "",
+         _("A network that paints in the style of your paintings, in one pass")),
     ActionSpec(NETWORK, "find_layer", _("&Find layer"), "Ctrl+F"),
     ActionSpec(NETWORK, "reset_layers", _("Use suggested &layers"), "",
          _("Use the network's suggested layers instead of your own")),

@@ -78,6 +78,7 @@ from gui.run.maps import MapsController
 from gui.run.networks import Networks
 from gui.run.project_writer import ProjectWriter
 from gui.run.queue import QueueController
+from gui.run.style_training import StyleTrainingController
 from gui.run.variants import Variants
 from gui.session import Session
 from gui.studio import Studio
@@ -137,6 +138,7 @@ class MainWindow(QMainWindow):
         self.variants = Variants(self.background, self.project_writer, self)
         self.queue = QueueController(self.controller.turn, self)
         self.maps = MapsController(self.networks, self)
+        self.training = StyleTrainingController(self.controller.turn, self)
 
     def _make_widgets(self) -> None:
         self.canvas = Canvas()
@@ -306,7 +308,7 @@ class MainWindow(QMainWindow):
         self._scale_text()
         self.losses.set_dark(dark)
         self.run_bar.refresh_icons()
-        self.controller.threads = preferences.threads
+        self.controller.threads = self.training.threads = preferences.threads
         self.controller.history.budget = preferences.history_mib << 20
         self.running.forecasts = preferences.forecast
         self.follow.switch(preferences.follow)
@@ -445,7 +447,7 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(AGAIN_MS, self.close)
             event.ignore()
             return
-        if not (self.follow.close() and self.live_painting.close()):
+        if not all([self.follow.close(), self.live_painting.close(), self.training.close()]):
             self.status.say(self.tr("Still finishing…"))
             QTimer.singleShot(AGAIN_MS, self.close)
             event.ignore()

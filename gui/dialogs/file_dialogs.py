@@ -47,6 +47,14 @@ def file_to_open(parent: QWidget, use: str, title: str, kinds: str) -> Path | No
     return Path(path)
 
 
+def files_to_open(parent: QWidget, use: str, title: str, kinds: str) -> list[Path]:
+    """Ask for several files; none: nobody chose any."""
+    paths, _ = QFileDialog.getOpenFileNames(parent, title, last_folder(use), kinds)
+    if paths:
+        remember_folder(use, Path(paths[0]).parent)
+    return [Path(path) for path in paths]
+
+
 def folder_to_open(parent: QWidget, use: str, title: str, present: str = "") -> Path | None:
     """Ask for a folder, beginning at the present one, or else where the last one was chosen."""
     begin = present if present and Path(present).is_dir() else last_folder(use)

@@ -1,16 +1,20 @@
 """The dialogs that actions open, for what is in the window now."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QObject, QPoint, Qt, Slot
 from PySide6.QtWidgets import QDialog, QMessageBox
 
 from engine.techniques import ROWS, TECHNIQUES
+from engine.techniques.stylize import Stylize
 from gui.dialogs.commands import Command, CommandPalette, ShortcutSheet, commands_of
 from gui.dialogs.preferences import PreferencesDialog
 from gui.flow.help import bind_help
+from gui.session import path_of
 from gui.wording import in_words
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ class DialogsFlow(QObject):
         super().__init__(window)
         self.window = window
         self.networks_dialog: QDialog | None = None
+        self.training_dialog: QDialog | None = None
 
     @Slot()
     def networks(self) -> None:
@@ -38,6 +43,33 @@ class DialogsFlow(QObject):
             self.networks_dialog = dialog
         self.networks_dialog.show()
         self.networks_dialog.raise_()
+
+    @Slot()
+    def train_style(self) -> None:
+        """Open the training of a style network, for the paintings that are set up."""
+        from gui.dialogs.train_style import TrainStyleDialog
+
+        w = self.window
+        if self.training_dialog is None or not (
+            self.training_dialog.isVisible() or w.training.active
+        ):
+            inputs = w.studio.job.inputs
+            paintings = [path for style, _ in inputs.styles if (path := path_of(style))]
+            dialog = TrainStyleDialog(
+                w.training, w.background, paintings, path_of(inputs.content), w
+            )
+            dialog.used.connect(self._use_style_network)
+            dialog.changed.connect(w.layers.forget)
+            self.training_dialog = dialog
+        self.training_dialog.show()
+        self.training_dialog.raise_()
+
+    @Slot(str)
+    def _use_style_network(self, path: str) -> None:
+        """Stylize in one pass with a network; one undo takes it back."""
+        studio = self.window.studio
+        technique = replace(Stylize(), style_network=path)
+        studio.edit(self.tr("Use {0}").format(Path(path).stem), technique=technique)
 
     @Slot(str)
     def import_weights(self, path: str) -> None:

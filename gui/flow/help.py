@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gui.dialogs.help import HelpWindow
     from gui.main_window import MainWindow
 
+DIALOGS = {"trainStyleDialog": "window.md#style-networks-of-your-own"}
+"""Places of dialogs that lie beside the window, by their names."""
 SETTING = "setting_"
 """What the object name of a setting's editor begins with."""
 
@@ -65,8 +67,8 @@ class HelpFlow(QObject):
         while widget is not None:
             line.append(widget)
             widget = widget.parentWidget()
-        # Settings first: one of them may have a value that is called like a method.
-        for place_in in (self._setting_in, _method_in, self._part_in):
+        # Settings before methods: one of them may have a value that is called like a method.
+        for place_in in (_dialog_in, self._setting_in, _method_in, self._part_in):
             if (place := place_in(line)) is not None:
                 return place
         return pages.HOME
@@ -105,6 +107,11 @@ def bind_help(dialog: QDialog, place: str) -> None:
         guide.show_place(place)
 
     QShortcut(QKeySequence(Qt.Key.Key_F1), dialog).activated.connect(show)
+
+
+def _dialog_in(line: list[QWidget]) -> str | None:
+    """Return where a dialog with settings of its own is explained."""
+    return next((DIALOGS[w.objectName()] for w in line if w.objectName() in DIALOGS), None)
 
 
 def _method_in(line: list[QWidget]) -> str | None:

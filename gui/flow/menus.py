@@ -87,6 +87,7 @@ class MenusFlow(QObject):
             "presentation": w.set_presentation,
             "reset_layout": w.reset_layout,
             "networks": w.dialogs.networks,
+            "train_style": w.dialogs.train_style,
             "find_layer": self._find_layer,
             "reset_layers": self._reset_layers,
             "explain": w.help_flow.here,

@@ -5,14 +5,13 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QStandardPaths, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog
 
 from engine.image_formats import SUFFIXES
 from engine.work.cluster.address import SchedulerAddress
 from engine.work.cluster.run import WorkerState
 from engine.work.job_files import wanted_of_job, wanted_of_sets
 from gui.dialogs.cluster import ClusterDialog, keep_address, kept_address
-from gui.dialogs.file_dialogs import folder_to_open, last_folder, remember_folder
+from gui.dialogs.file_dialogs import files_to_open, folder_to_open
 from gui.flow.help import bind_help
 from gui.flow.readiness import missing
 from gui.panels.editors import commit_typed
@@ -105,10 +104,7 @@ class QueueFlow(QObject):
     def _styles(self) -> list[Path]:
         kinds = self.tr("Pictures ({0})").format(" ".join(f"*{end}" for end in sorted(SUFFIXES)))
         title = self.tr("Styles, one at a time (Cancel: the current styles together)")
-        paths, _ = QFileDialog.getOpenFileNames(self.panel, title, last_folder("style"), kinds)
-        if paths:
-            remember_folder("style", Path(paths[0]).parent)
-        return [Path(path) for path in paths]
+        return files_to_open(self.panel, "style", title, kinds)
 
     @Slot()
     def choose_folder(self) -> None:
