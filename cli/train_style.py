@@ -38,6 +38,9 @@ def parser() -> Parser:
     add("--resume", metavar="FILE", type=Path,
         help="go on with the training of this network, which was broken off; --minutes and --steps "
         "then say how long it takes in all")  # fmt: skip
+    add("--add-to", metavar="FILE", type=Path,
+        help="with --kind many: a network for many styles, which learns these besides: only their "
+        "scales and shifts; what it knew stays as it was")  # fmt: skip
     add_device(add, "auto")
     add("--precision", default="auto", choices=("auto", "fp32", "bf16"), metavar="PRECISION",
         help="auto (bf16 where it is faster), fp32 or bf16 (default: auto)")  # fmt: skip
@@ -81,18 +84,18 @@ def _begun(options: Namespace) -> "tuple[Order, Kept | None]":
     chosen = chosen_of(settings.describe(StyleTraining), options)
     made = settings.make(StyleTraining, chosen)
     paintings = tuple(path.expanduser() for path in options.paintings)
-    order = Order(
-        options.output.expanduser(), paintings, made, options.device, options.precision
-    )  # fmt: skip
-    return order, None
+    add_to = None if options.add_to is None else options.add_to.expanduser()
+    output = options.output.expanduser()
+    return Order(output, paintings, made, add_to, options.device, options.precision), None
 
 
 def _gone_on(options: Namespace) -> "tuple[Order, Kept | None]":
     from engine.training.styles.kept import changed, read_kept
 
     kept = read_kept(options.resume)
-    if options.paintings:
-        raise BadInput("--resume goes on with the paintings that it was begun with: leave them out")
+    if options.paintings or options.add_to is not None:
+        what = "paintings" if options.paintings else "network"
+        raise BadInput(f"--resume goes on with the {what} that it was begun with: leave out others")
     output = kept.order.output
     if options.output is not None and options.output.expanduser().absolute() != output.absolute():
         raise BadInput(f"--resume goes on with {output}: leave out -o, or give the same")

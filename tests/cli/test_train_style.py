@@ -64,7 +64,7 @@ def test_ctrl_c_keeps_what_has_been_learned(folder: Path, in_process: Program) -
     refused = in_process(*MADE, "-o", "long.safetensors")
     assert refused.returncode == 2 and "was broken off" in one_line(refused)
     for more, said in (
-        (("waves.png",), "leave them out"),
+        (("waves.png",), "leave out others"),
         (("--side", "96"), "--side stays as the training was begun"),
         (("-o", "other.safetensors"), "leave out -o"),
     ):

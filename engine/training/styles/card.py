@@ -1,5 +1,6 @@
 """What a trained network's file says of it, for people and for whoever checks where it comes from."""
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.settings import values
@@ -18,12 +19,13 @@ def facts(order: Order, digests: Digests, training: Training) -> dict[str, Any]:
     """Return the card of a finished training as plain values."""
     settings = {n: v for n, v in values(order.settings).items() if n not in PRIVATE}
     return {
-        "trained": order.settings.kind,
+        "trained": order.trains,
         "settings": settings,
         "judge": {"name": Judge.NAME, "sha256": digests.judge},
         "losses": {name: round(value, 5) for name, value in training.losses.items()},
-        "paintings": dict(digests.paintings),
+        "paintings": {Path(path).name: digest for path, digest in digests.paintings.items()},
         "photos": dict(digests.photos),
+        **({"base": digests.base} if digests.base else {}),
         "steps": training.schedule.step,
         "minutes": round(training.schedule.spent / 60, 4),
     }
@@ -32,13 +34,16 @@ def facts(order: Order, digests: Digests, training: Training) -> dict[str, Any]:
 def signed(network: T, order: Order, training: Training) -> T:
     """Return the network with its licence, and a sentence on how it was made."""
     licence = training.lesson.material.judge.licence
-    network.licence = order.settings.licence.strip() or (
-        f"as its paintings and photos allow; judged by {Judge.NAME} ({licence})"
-    )
+    own = f"as its paintings and photos allow; judged by {Judge.NAME} ({licence})"
+    base = training.lesson.material.base
+    if base is not None and base.licence:
+        own = f"{base.licence}; the added styles {own}"
+    network.licence = order.settings.licence.strip() or own
     names = ", ".join(path.stem for path in order.paintings)
     count = len(training.lesson.material.photos.pictures)
+    base_found = f"{base.found}; " if base is not None and base.found else ""
     network.found = (
-        f"{training.lesson.made_by} {names}: {training.schedule.step} steps in "
+        f"{base_found}{training.lesson.made_by} {names}: {training.schedule.step} steps in "
         f"{training.schedule.spent / 60:.1f} minutes, practised on {count} photos, judged by {Judge.NAME}"
     )
     return network

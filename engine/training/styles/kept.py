@@ -24,6 +24,8 @@ class Digests:
     paintings: Mapping[str, str]
     photos: Mapping[str, str]
     judge: str
+    base: str = ""
+    """Of the network that styles are added to."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Kept:
             raise BadInput(
                 f"{self.path} was begun with other weights of the network that judges: get them back, "
                 "or begin anew"
+            )
+        if now.base != self.digests.base:
+            raise BadInput(
+                f"{self.order.add_to} is another network than when {self.path} was begun: put that one "
+                "back, or begin anew"
             )
         for name, digest in self.digests.paintings.items():
             if now.paintings.get(name) != digest:
@@ -69,12 +76,14 @@ def keep(order: Order, digests: Digests, state: State) -> None:
                 **settings.values(order.settings),
                 **settings.placed(order.settings, lambda text: str(Path(text).expanduser().absolute())),
             },
+            "add_to": None if order.add_to is None else str(order.add_to.absolute()),
             "device": order.device,
             "precision": order.precision,
         },
         "paintings": dict(digests.paintings),
         "photos": dict(digests.photos),
         "judge": digests.judge,
+        "base": digests.base,
     }  # fmt: skip
     with replacing(order.checkpoint) as file:
         file.write(to_bytes(checkpoint, belongs))
@@ -106,10 +115,12 @@ def read_kept(path: Path) -> Kept:
             output,
             tuple(Path(each) for each in order["paintings"]),
             settings.make(StyleTraining, order["settings"]),
+            None if order["add_to"] is None else Path(order["add_to"]),
             str(order["device"]),
             str(order["precision"]),
         )
-        digests = Digests(dict(belongs["paintings"]), dict(belongs["photos"]), belongs["judge"])
+        digests = Digests(dict(belongs["paintings"]), dict(belongs["photos"]), belongs["judge"],
+                          str(belongs["base"]))  # fmt: skip
         state = unpacked(checkpoint.numbers, checkpoint.tensors, "cpu")
     except BadInput as error:
         raise BadInput(f"{place} cannot be gone on with: ", error) from error

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from engine.objectives.priors import total_variation
 from engine.objectives.style import Statistics
 from engine.stylization.network import StyleNetwork
+from engine.stylization.painter import Painter
 from engine.training import any_style_losses as losses
 from engine.training.styles.paintings import Judge, Painting, stacked
 from engine.training.styles.photos import Photos
@@ -39,6 +40,8 @@ class Material:
     judge: Judge
     paintings: list[Painting]
     photos: Photos
+    base: Painter | None = None
+    """The network that styles are added to."""
 
 
 class Lesson(nn.Module, ABC):
@@ -70,7 +73,7 @@ class Lesson(nn.Module, ABC):
 
     def learned(self) -> list[nn.Parameter]:
         """Return what is learned."""
-        return [p for p in self.parameters() if p.requires_grad]
+        return [p for p in self.parameters() if p.requires_grad and p.numel()]
 
     def styles(self, moment: Moment) -> list[int]:
         """Return which painting each photo of a step is painted after."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention
 from engine.settings import mention, setting
 
 MOST_MINUTES = 100_000.0
@@ -22,8 +22,13 @@ class Usual(NamedTuple):
 
 
 # Scales and shifts are learned from single large pictures: small ones have other moments.
-USUAL = {"learn": Usual(3, 300, 0.1, 256, 1)}
-"""By kind."""
+USUAL = {
+    "learn": Usual(3, 300, 0.1, 256, 1),
+    "single": Usual(40, None, 1e-3, 128, 4),
+    "many": Usual(90, None, 1e-3, 128, 4),
+    "add": Usual(5, None, 0.03, 128, 4),
+}
+"""By what is trained: a kind, or "add", further styles of a network for many."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,14 @@ class StyleTraining:
     """How a style network is trained."""
 
     kind: str = setting(
-        "learn", "Kind", "learn: the shipped network for any painting learns one painting better.",
-        choices=tuple(USUAL), group="Training",
+        "learn", "Kind", "learn: the shipped network for any painting learns one painting better; "
+        "single: a network for one painting, begun anew; many: a network for several paintings.",
+        choices=("learn", "single", "many"), group="Training",
     )  # fmt: skip
     minutes: float | None = setting(
         None, "Time", "How long is computed; pauses do not count. The training arranges itself so "
-        "that it ends well by then. auto: learn 3 (and no more than 300 steps).",
+        "that it ends well by then. auto: learn 3 (and no more than 300 steps), single 40, many 90, "
+        "further styles 5.",
         low=0.01, high=MOST_MINUTES, unit="min", log=True, group="Training",
     )  # fmt: skip
     steps: int | None = setting(
@@ -55,16 +62,22 @@ class StyleTraining:
     )  # fmt: skip
     side: int | None = setting(
         None, "Practice size", "Side of the square photos that are painted for practice. auto: learn "
-        "256.",
+        "256, others 128, and twice that in the last third of the time.",
         low=64, high=512, step=32, unit="px", log=True, group="Training",
     )  # fmt: skip
     batch: int | None = setting(
-        None, "Batch", "Photos that are painted in a step. auto: learn 1.",
+        None, "Batch", "Photos that are painted in a step. auto: learn 1, others 4.",
         low=1, high=64, group="Training",
     )  # fmt: skip
     rate: float | None = setting(
-        None, "Learning rate", "Adam's largest step. auto: learn 0.1.",
+        None, "Learning rate", "Adam's largest step. auto: learn 0.1, further styles 0.03, others "
+        "0.001.",
         low=1e-6, high=1.0, log=True, group="Training",
+    )  # fmt: skip
+    norm: str = setting(
+        "instance", "Normalization", "single: instance normalizes each picture by itself; batch does "
+        "it with the means of the training, as the first such networks did, and paints worse.",
+        choices=("instance", "batch"), group="Training",
     )  # fmt: skip
     seed: int = setting(
         0, "Seed", "Same seed and same steps, same network.",
@@ -92,18 +105,6 @@ class StyleTraining:
         group="File",
     )  # fmt: skip
 
-    @property
-    def usual(self) -> Usual:
-        """What is taken where this says nothing."""
-        return USUAL[self.kind]
-
-    @property
-    def limits(self) -> tuple[float | None, int | None]:
-        """Seconds of computing and steps after which the training is over: one of them, or both."""
-        if self.minutes is None and self.steps is None:
-            return 60 * self.usual.minutes, self.usual.steps
-        return None if self.minutes is None else 60 * self.minutes, self.steps
-
 
 @dataclass(frozen=True)
 class Order:
@@ -112,6 +113,8 @@ class Order:
     output: Path
     paintings: tuple[Path, ...]
     settings: StyleTraining = StyleTraining()
+    add_to: Path | None = None
+    """A network for many styles that learns these besides; None: it is no such thing."""
     device: str = "auto"
     precision: str = "auto"
 
@@ -120,18 +123,47 @@ class Order:
         """Where an unfinished training is kept."""
         return checkpoint_of(self.output)
 
+    @property
+    def trains(self) -> str:
+        """What is trained: a key of `USUAL`."""
+        return self.settings.kind if self.add_to is None else "add"
+
+    @property
+    def usual(self) -> Usual:
+        """What is taken where the settings say nothing."""
+        return USUAL[self.trains]
+
+    @property
+    def limits(self) -> tuple[float | None, int | None]:
+        """Seconds of computing and steps after which the training is over: one of them, or both."""
+        minutes, steps = self.settings.minutes, self.settings.steps
+        if minutes is None and steps is None:
+            return 60 * self.usual.minutes, self.usual.steps
+        return None if minutes is None else 60 * minutes, steps
+
     def check(self) -> None:
         """Raise `BadInput` where something does not go together, before anything is opened."""
+        kind = mention(self.settings, "kind", self.settings.kind)
         if self.output.suffix.lower() != ".safetensors":
             raise BadInput(
                 f"{self.output} would be a style network: its name has to end in .safetensors"
             )
-        count = len(self.paintings)
-        if count != 1:
+        if self.settings.norm != "instance" and self.settings.kind != "single":
             raise BadInput(
-                mention(self.settings, "kind", self.settings.kind),
-                f" takes one painting; {count or 'none'} {'is' if count < 2 else 'are'} given",
-            )
+                mention(self.settings, "norm", self.settings.norm), " is for ",
+                mention(self.settings, "kind", "single"), ", not for ", kind,
+            )  # fmt: skip
+        if self.add_to is not None and self.settings.kind != "many":
+            raise BadInput(
+                Mention("add_to"), " is for ", mention(self.settings, "kind", "many"),
+                ", not for ", kind,
+            )  # fmt: skip
+        count = len(self.paintings)
+        given = f"{count or 'none'} {'is' if count < 2 else 'are'} given"
+        if self.settings.kind != "many" and count != 1:
+            raise BadInput(kind, f" takes one painting; {given}")
+        if self.settings.kind == "many" and count < (2 if self.add_to is None else 1):
+            raise BadInput(kind, f" takes several paintings; {given}")
 
 
 def checkpoint_of(output: Path) -> Path:

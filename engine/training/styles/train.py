@@ -11,12 +11,17 @@ Whoever draws sets the pace: while nothing is drawn nothing is computed, and no 
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from engine.device import choose_device, release_memory
-from engine.errors import BadInput
+from engine.errors import BadInput, Mention
 from engine.files import check_writable
+from engine.named_files import digest_of
+from engine.networks.style_cards import KINDS
 from engine.outputs import Sources, keep_apart
-from engine.stylization.network import StyleNetwork
+from engine.stylization.network import StyleKind, StyleNetwork
+from engine.stylization.opening import open_style_network
+from engine.stylization.painter import Painter
 from engine.training.styles.card import facts, signed
 from engine.training.styles.kept import Digests, Kept, keep
 from engine.training.styles.lesson import Material
@@ -75,10 +80,14 @@ def train(
     for number, count in read_photos(settings, photos):
         yield Progress("reading photos", number / count)
     judge = Judge(device)
-    digests = Digests({p.name: p.sha256 for p in paintings}, photos.digests, judge.sha256)
+    base = None if order.add_to is None else _network_for_many(order.add_to)
+    digests = Digests(
+        {str(p.path.absolute()): p.sha256 for p in paintings}, photos.digests, judge.sha256,
+        "" if order.add_to is None else digest_of(str(order.add_to)),
+    )  # fmt: skip
     if kept is not None:
         kept.check(digests)
-    material = Material(settings, judge, paintings, photos)
+    material = Material(settings, judge, paintings, photos, base)
     training = Training(order, material, None if kept is None else kept.state)
     schedule = training.schedule
     written = schedule.step
@@ -119,6 +128,17 @@ def train(
     )  # fmt: skip
 
 
+def _network_for_many(path: Path) -> Painter:
+    """Return the network that further styles are added to. Raises `BadInput` for others."""
+    found = open_style_network(path)
+    if not isinstance(found, Painter) or found.kind != StyleKind.MANY:
+        raise BadInput(
+            Mention("add_to", value=str(path)),
+            f" is a network for {KINDS[found.kind]}; further styles are learned by one for many",
+        )
+    return found
+
+
 def _check(order: Order, kept: Kept | None) -> None:
     order.check()
     if kept is None and order.checkpoint.exists():
@@ -127,4 +147,6 @@ def _check(order: Order, kept: Kept | None) -> None:
             "begin anew"
         )
     keep_apart([order.output, order.checkpoint], Sources(order.paintings))
+    if order.add_to is not None and not order.add_to.is_file():
+        raise BadInput(Mention("add_to", value=str(order.add_to)), ": there is no such network")
     check_writable(order.output)

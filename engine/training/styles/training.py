@@ -13,6 +13,7 @@ from engine.device import choose_precision
 from engine.errors import Diverged
 from engine.settings import mention
 from engine.stylization.network import StyleNetwork
+from engine.training.styles.johnson import Added, Many, Single
 from engine.training.styles.learn import Learn
 from engine.training.styles.lesson import Lesson, Material, Moment
 from engine.training.styles.schedule import StyleSchedule
@@ -23,8 +24,10 @@ AVERAGE = 0.999
 LONGEST_GRADIENT = 5.0
 SHOWN = 0.05
 """Share of a step in the losses that are shown."""
-LESSONS: Mapping[str, type[Lesson]] = {"learn": Learn}
-"""By kind."""
+LESSONS: Mapping[str, type[Lesson]] = {
+    "learn": Learn, "single": Single, "many": Many, "add": Added,
+}  # fmt: skip
+"""By what is trained."""
 
 
 class Training:
@@ -36,10 +39,10 @@ class Training:
         self.settings, self.device = settings, material.judge.device
         self.half = choose_precision(order.precision, self.device) != torch.float32
         torch.manual_seed(settings.seed % 2**63)
-        self.lesson = LESSONS[settings.kind](material).to(self.device)
+        self.lesson = LESSONS[order.trains](material).to(self.device)
         self.lesson.to(memory_format=torch.channels_last)
-        seconds, steps = settings.limits
-        usual = settings.usual
+        seconds, steps = order.limits
+        usual = order.usual
         rate, side = settings.rate or usual.rate, settings.side or usual.side
         batch = settings.batch or usual.batch
         self.schedule = StyleSchedule(seconds, steps, rate, side, batch, self.lesson.grows)

@@ -36,7 +36,7 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
 
 def order_of(album: Path, settings: StyleTraining = QUICK, name: str = "out") -> Order:
     own = replace(settings, photos=str(album / "photos"))
-    return Order(album / f"{name}.safetensors", (album / "waves.png",), own, "cpu", "fp32")
+    return Order(album / f"{name}.safetensors", (album / "waves.png",), own, None, "cpu", "fp32")
 
 
 def trained(order: Order) -> Progress:
@@ -116,9 +116,13 @@ def test_the_schedule_ends_in_time_whichever_limit_comes_first() -> None:
     assert (grows.picture_side, grows.batch) == (128, 4)
     grows.step = 7
     assert (grows.picture_side, grows.batch, grows.larger) == (256, 2, True)
-    assert StyleTraining().limits == (180.0, 300)
-    assert StyleTraining(minutes=5.0).limits == (300.0, None)
-    assert StyleTraining(steps=7).limits == (None, 7)
+    for settings, limits in (
+        (StyleTraining(), (180.0, 300)),
+        (StyleTraining(minutes=5.0), (300.0, None)),
+        (StyleTraining(steps=7), (None, 7)),
+        (StyleTraining("single"), (2400.0, None)),
+    ):
+        assert Order(Path("o"), (), settings).limits == limits
 
 
 # -- going on -----------------------------------------------------------------------------
@@ -154,7 +158,7 @@ def test_a_checkpoint_is_kept_on_request_and_names_other_ends(album: Path) -> No
     assert progress.keep is not None
     progress.keep()
     kept = changed(read_kept(order.checkpoint), minutes=7.0)
-    assert kept.order.settings.limits == (420.0, None) and kept.state["step"] == 1
+    assert kept.order.limits == (420.0, None) and kept.state["step"] == 1
     training.close()
 
 
@@ -194,7 +198,7 @@ def test_other_pictures_are_noticed_when_it_goes_on(album: Path) -> None:
         list(train(kept.order, kept))
     (album / "photos" / "d.png").unlink()
     (album / "waves.png").write_bytes((album / "fire.png").read_bytes())
-    with pytest.raises(BadInput, match="waves is another picture"):
+    with pytest.raises(BadInput, match=r"waves\.png is another picture"):
         list(train(kept.order, kept))
     data = order.checkpoint.read_bytes()
     order.checkpoint.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
@@ -237,7 +241,7 @@ def test_the_card_tells_what_it_was_learned_from(album: Path, home: Path) -> Non
     with safe_open(order.output, "pt") as file:
         facts = json.loads(file.metadata()["style_network"])
     digest = hashlib.sha256((album / "waves.png").read_bytes()).hexdigest()
-    assert facts["paintings"] == {"waves": digest}
+    assert facts["paintings"] == {"waves.png": digest}
     assert set(facts["photos"]) == {"a.png", "b.png", "c.png"}
     assert facts["judge"]["name"] == "slim_vgg" and len(facts["judge"]["sha256"]) == 64
     assert facts["steps"] == 3 and facts["losses"].keys() == last.losses.keys()
