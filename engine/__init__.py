@@ -1,7 +1,7 @@
 """The engine: networks run backwards, one idea of the field per file; imports no Qt.
 
-`engine.load_network`, `engine.run`, `engine.look` and `engine.stylize` are found here, imported when
-first used: the command line's help and the window's first second do without torch.
+`engine.load_network`, `engine.run`, `engine.look` and `engine.stylize` are found here and imported
+on first use, so that the command line's help and the window's start need no torch.
 """
 
 import os
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from engine.stylization.stylize import stylize
     from engine.task import Frame
 
-# Before torch allocates anything: on Linux its large tensors then lie on large pages. Every
-# iteration takes them anew from the system (`engine.device.return_large_blocks`), which with small
-# pages takes 7 % of the time of VGG-19 at 512 pixels, and with large ones nothing.
+# Set before torch allocates anything: on Linux its large tensors then lie on large pages. Every
+# iteration takes them anew from the system (`engine.device.return_large_blocks`), which costs 7 %
+# of the time of VGG-19 at 512 pixels with small pages, and nothing with large ones.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 _PLACES = {
@@ -38,7 +38,9 @@ def __getattr__(name: str) -> Any:
     if name in _PLACES:
         return getattr(import_module(_PLACES[name]), name)
     try:
-        return import_module(f"engine.{name}")  # engine.objectives without an import of its own
+        return import_module(
+            f"engine.{name}"
+        )  # engine.objectives works without an import of its own
     except ModuleNotFoundError as error:
         if error.name != f"engine.{name}":
             raise

@@ -1,7 +1,7 @@
-"""The timeline of a run as a film: MP4, or GIF and WebP that start over and over.
+"""The timeline of a run as a film: MP4, or a GIF or WebP that loops.
 
-The moments that are kept of a run lie closer together near its start, where it changes most. A film
-goes through them one by one; between two of them it fades.
+The moments kept of a run lie closer together near its start, where it changes most. A film shows
+them one by one and cross-fades from each to the next.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,26 +31,26 @@ SAMPLE = 128
 
 
 def frame_count(export: Export) -> int:
-    """Return how many frames are drawn: what `write_timeline` tells when all is done."""
+    """Return how many frames are drawn: the last number that `write_timeline` gives to `moved`."""
     return max(2, round(export.seconds * export.rate))
 
 
 def places(moments: int, export: Export) -> list[float]:
-    """Return for each frame where it stands among the moments, from 0 to their number less one.
+    """Return each frame's place among the moments, from 0 to their number minus one.
 
-    There are `seconds` times `rate` frames, the first and the last moment among them.
+    There are `seconds` times `rate` frames, including the first and the last moment.
     """
     count = frame_count(export)
     times = [frame / (count - 1) for frame in range(count)]
     if export.ease != "linear":
-        times = [t * t * (3 - 2 * t) for t in times]  # as fast at its ends as nothing moves
+        times = [t * t * (3 - 2 * t) for t in times]  # eased: starts and ends at rest
     return [t * (moments - 1) for t in times]
 
 
 def durations(export: Export, unit: int) -> list[int]:
     """Return how long each frame stays, in milliseconds that are multiples of `unit`.
 
-    The last one stays longer by `hold`. Together they take as long as was asked for.
+    The last one stays `hold` longer. Together they last as long as was asked for.
     """
     count = frame_count(export)
     ends = [unit * round(1000 * frame / (export.rate * unit)) for frame in range(count + 1)]
@@ -71,16 +71,16 @@ def write_timeline(
     """Write the film of a run; return its path.
 
     Args:
-        moments: the pictures, in order. All become as large as the last one, which is reduced to
+        moments: the pictures, in order. All are resized to the last one's size, reduced to
             `export.film_size`.
         path: ends in .mp4, .gif or .webp.
         export: how.
-        recipe: of the last picture; goes into the file.
+        recipe: that of the last picture, written into the file.
         moved: called with the number of frames done.
         cancelled: asked before each frame whether to give up.
-        grain: of which each frame gets its own, also where the film fades between two moments.
+        grain: the finish whose grain is drawn anew for each frame, also while the film fades.
 
-    Raises `BadInput` where it cannot be written, and `Cancelled`; nothing is left then.
+    Raises `BadInput` if it cannot be written, and `Cancelled`; neither leaves a file behind.
     """
     if not moments:
         raise BadInput(f"{path} was not written: there is no moment of the run.")
@@ -104,7 +104,7 @@ def _frames(
     moments: Moments, export: Export, moved: Callable[[int], None] | None,
     cancelled: Callable[[], bool], grain: Finish, held: int,
 ) -> Iterator[Bytes]:  # fmt: skip
-    """Yield all frames, then the last one again as often as it is `held`."""
+    """Yield all frames, then the last one `held` more times."""
     size = _reduced(moments[-1](), export.film_size).shape[1::-1]
     ready: dict[int, Bytes] = {}
 
@@ -167,7 +167,7 @@ def _write_gif(file: IO[bytes], frames: Iterator[Bytes], export: Export, text: s
 def _with_palette(frame: Bytes) -> Image.Image:
     image = Image.fromarray(frame)
     sample = image.copy()
-    sample.thumbnail((SAMPLE, SAMPLE), Image.Resampling.NEAREST)  # of all pixels it takes seconds
+    sample.thumbnail((SAMPLE, SAMPLE), Image.Resampling.NEAREST)  # using all pixels takes seconds
     palette = sample.quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
     return image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
 

@@ -1,8 +1,8 @@
 """Checkpoints: what a run needs to go on after an iteration as if it had never been broken off.
 
-A state is made of plain values of JSON, tensors, and lists and dictionaries of them. As a checkpoint
-its tensors stand beside its other values, each under the name of its place ("optimizer.mean"), so
-that both can be written into a file that holds nothing to be run.
+A state consists of plain JSON values, tensors, and lists and dictionaries of them. In a checkpoint
+its tensors are kept apart from its other values, each named after its place ("optimizer.mean"), so
+that both can be written to a file that contains no code.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DAMAGED = "the checkpoint does not fit this run: begin the run anew"
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A run after one of its iterations: enough to go on bit for bit, on the same machine."""
+    """A run after one of its iterations: enough to continue bit for bit, on the same machine."""
 
     iteration: int
     """Steps done, from 1."""
@@ -79,9 +79,9 @@ def _packed(state: State, name: str, tensors: dict[str, Tensor]) -> State:
 
 
 def unpacked(plain: State, tensors: Mapping[str, Tensor], device: torch.device | str) -> State:
-    """Return the state of `packed`, with new tensors on `device` that lie as the old ones did.
+    """Return the state of `packed`, with new tensors on `device` that have the old memory layout.
 
-    Raises `BadInput` where the values name no such tensors.
+    Raises `BadInput` if tensors that the values name are missing.
     """
     if isinstance(plain, list):
         return [unpacked(value, tensors, device) for value in plain]
@@ -104,7 +104,7 @@ def unpacked(plain: State, tensors: Mapping[str, Tensor], device: torch.device |
 
 
 def _dense(shape: tuple[int, ...], strides: Any) -> bool:
-    """Return whether numbers of `shape` with these strides fill their memory, each with one place."""
+    """Return whether a tensor of `shape` with these strides fills its memory without gap or overlap."""
     if len(strides) != len(shape) or not all(type(n) is int and 0 <= n < 2**40 for n in strides):
         return False
     if not prod(shape):

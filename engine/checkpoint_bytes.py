@@ -1,7 +1,7 @@
 """Checkpoints as bytes: safetensors, with plain values as JSON in the header; nothing is ever run.
 
-A check sum covers all of it: a run that went on from a single wrong bit would look right and be
-another.
+A checksum covers all of it: a run continued from a single wrong bit would look right and be a
+different one.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ DAMAGED = "the checkpoint is damaged: begin the run anew"
 
 
 def to_bytes(checkpoint: Checkpoint, belongs: Mapping[str, Any]) -> bytes:
-    """Return a checkpoint as the bytes of a file; `belongs` (values of JSON) says of what it is."""
+    """Return a checkpoint as the bytes of a file; `belongs` (JSON values) says what it belongs to."""
     from safetensors.torch import save
 
     values = {
@@ -40,7 +40,7 @@ def to_bytes(checkpoint: Checkpoint, belongs: Mapping[str, Any]) -> bytes:
 
 
 def from_bytes(data: bytes) -> tuple[Checkpoint, dict[str, Any]]:
-    """Return a checkpoint out of a file's bytes, and what it belongs to.
+    """Return a checkpoint from a file's bytes, and what it belongs to.
 
     Raises `BadInput` for a damaged or newer one.
     """

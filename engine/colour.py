@@ -33,7 +33,7 @@ def gray(picture: Tensor) -> Tensor:
 
 
 def is_gray(picture: Tensor) -> bool:
-    """Return whether no pixel of pictures (N, 3, H, W) has a colour that 8 bits could tell."""
+    """Return whether no pixel of pictures (N, 3, H, W) has a colour that 8 bits could show."""
     return bool((picture.amax(1) - picture.amin(1)).max() <= GRAY_TOLERANCE)
 
 

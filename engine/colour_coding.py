@@ -1,8 +1,8 @@
 """Colours given by code points (ITU-T H.273) or by a gamma and chromaticities, converted to sRGB.
 
-PNG's cICP, gAMA and cHRM chunks, the nclx box of AVIF and HEIC and the cicp tag of ICC profiles all
-speak so. PQ and HLG reach far above paper white: they are rolled off towards white, hue kept, from
-the reference white of 203 nits and the peak of 1000 nits of Rec. ITU-R BT.2408.
+So do PNG's cICP, gAMA and cHRM chunks, the nclx box of AVIF and HEIC, and the cicp tag of ICC
+profiles. PQ and HLG reach far above paper white: they are rolled off towards white with the hue
+kept, using the reference white of 203 nits and the peak of 1000 nits of Rec. ITU-R BT.2408.
 """
 
 from collections.abc import Callable
@@ -39,8 +39,8 @@ _UNSPECIFIED = 2
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
 )
-# What encoders write for the sRGB curve where they have only a power to say it with: libpng and
-# browsers also take it for sRGB.
+# What encoders write for the sRGB curve where they can only give a power; libpng and browsers, too,
+# take it for sRGB.
 _SRGB_GAMMA = 0.45455
 _SAME_XY = 0.0015  # chromaticities are rounded in many ways
 
@@ -95,7 +95,7 @@ def from_gamma(gamma: float | None, chromaticities: tuple[float, ...] | None) ->
 
 
 def conversion(coding: Coding, channels: int) -> Conversion | None:
-    """Return what converts (H, W, 1 or 3) samples in [0, 1] to sRGB; None: they are, or are ink."""
+    """Return what converts (H, W, 1 or 3) samples in [0, 1] to sRGB; None if already sRGB, or ink."""
     if channels not in (1, 3) or coding.is_srgb:
         return None
     x = np.linspace(0, 1, 65536)
@@ -123,9 +123,10 @@ def conversion(coding: Coding, channels: int) -> Conversion | None:
 
 
 def rolled_off(linear: Floats) -> Floats:
-    """Bring light (…, 3) of up to PEAK into [0, 1]: up to KNEE it stays, the brightest colour rules.
+    """Bring light (…, 3) of up to PEAK into [0, 1]; up to KNEE it stays as it is.
 
-    Beyond the knee it is Reinhard's extended curve (2002, equation 4), which reaches 1 at the peak.
+    Beyond the knee the brightest channel follows Reinhard's extended curve (2002, equation 4),
+    which reaches 1 at the peak, and the others are scaled with it.
     """
     greatest = linear.max(-1, keepdims=True)
     above = np.maximum(greatest - KNEE, 0) / (1 - KNEE)
@@ -137,7 +138,7 @@ def rolled_off(linear: Floats) -> Floats:
 
 
 def whole_steps(samples: Floats) -> npt.NDArray[np.intp]:
-    """Return samples as whole 65535ths, which n / 255 and n / 65535 both are."""
+    """Return samples in [0, 1] as whole 65535ths, exact for n / 255 and n / 65535 alike."""
     whole: npt.NDArray[np.intp] = np.rint(samples * np.float32(65535)).astype(np.intp)
     return whole
 

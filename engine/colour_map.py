@@ -1,8 +1,8 @@
 """Colour maps: numbers into colours for people.
 
-Sequential maps are drawn from few points in between which the published ones (viridis and its
-siblings: Smith and van der Walt 2015, CC0; cividis: Nuñez, Anderton, Renslow 2018) are straight to
-within 2/255. `signed` is a diverging map for values around zero: blue, white, red.
+Sequential maps are interpolated between a few points, and so match the published ones (viridis and
+its siblings: Smith and van der Walt 2015, CC0; cividis: Nuñez, Anderton, Renslow 2018) to within
+2/255. `signed` is a diverging map for values around zero: blue, white, red.
 """
 
 from functools import cache
@@ -46,15 +46,15 @@ def colourised(
     """Return numbers (H, W) as colours (H, W, 3).
 
     Args:
-        values: any float array or tensor. What is not a number gets the lowest colour (`signed`:
-            white), infinities those of the ends.
+        values: any float array or tensor. NaN gets the lowest colour (`signed`: white), infinities
+            those of the ends.
         name: one of `COLOUR_MAPS`.
         low: what gets the lowest colour; by default the least value, and -`high` for `signed`.
         high: what gets the highest; by default the greatest value, and for `signed` the greatest
-            size, so that zero is white.
+            magnitude, so that zero is white.
 
     Raises:
-        ValueError: another shape or name, or limits that are no numbers or the wrong way round.
+        ValueError: another shape or name, or limits that are not finite or the wrong way round.
     """
     table = _table(name) if name in POINTS else colour_map(name)
     numbers = _array(values)
@@ -66,7 +66,7 @@ def colourised(
     nothing = 0.5 if name == "signed" else 0.0
     if low < high:
         position = (np.clip(numbers, low, high) - low) / (high - low)
-    else:  # nothing but what is beyond the limits differs
+    else:  # only what is beyond the limits differs
         position = np.clip(nothing + np.sign(numbers - low), 0, 1)
     return table[np.rint(np.where(np.isnan(position), nothing, position) * 255).astype(np.uint8)]
 
@@ -76,9 +76,9 @@ def display_range(
 ) -> tuple[float, float]:
     """Return limits for `colourised` that a few outliers do not stretch.
 
-    From 0 to the percentile of the values; where some are negative, as far to both sides of 0 as
-    the percentile of their sizes. Up to the greatest value where the percentile is 0. (0, 0) where
-    there is nothing but zeros and what is not finite.
+    They go from 0 to the percentile of the values or, if some are negative, equally far to both
+    sides of 0, to the percentile of the magnitudes. If the percentile is 0, the greatest value
+    takes its place. They are (0, 0) if there are only zeros and numbers that are not finite.
     """
     if not 0 < percentile <= 100:
         raise ValueError(f"percentile must be above 0 and at most 100, not {percentile}")
@@ -102,7 +102,7 @@ def _limits(
         given = low if high is None else -high
         size = np.abs(finite).max(initial=0.0) if given is None else -given
         return -float(size), float(size)
-    # A limit that is given stands, also where all values are beyond it.
+    # A given limit stands, even if all values are beyond it.
     least = float(finite.min()) if finite.size else 0.0
     greatest = float(finite.max()) if finite.size else 0.0
     if low is None:

@@ -34,7 +34,8 @@ _CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 # Steps that divide 255, so that the lattice points are exact 8-bit colours.
 _LATTICE_STEPS = {1: 255, 3: 51, 4: 17}
-# A quarter of an 8-bit step: the many slightly different "sRGB" profiles stay an exact identity.
+# A quarter of an 8-bit step: the many slightly different "sRGB" profiles then count as exactly
+# sRGB.
 _SAME = 0.25 / 255
 _ROWS_AT_ONCE = 256
 
@@ -53,15 +54,15 @@ def to_srgb(
     """Convert colour samples to sRGB.
 
     A profile that is missing, broken or made for another kind of picture is passed over, as
-    browsers do: grey and RGB then count as sRGB, and CMYK becomes (1 - ink) (1 - black).
-    The intent is relative colorimetric, for tables with black point compensation; colours outside
-    sRGB are clipped.
+    browsers do: grey and RGB then count as sRGB, and CMYK becomes (1 - ink) (1 - black). The intent
+    is relative colorimetric (for tables, with black point compensation); colours outside sRGB are
+    clipped.
 
     Args:
         samples: (H, W, C) in [0, 1], C being 1 (grey), 3 (RGB) or 4 (CMYK, 1 is full ink).
         profile: the ICC profile found in the file.
         bits: 8 or 16, the precision that the samples came with.
-        coding: what the file says of its colours otherwise; it counts where there is no profile.
+        coding: what else the file says about its colours; it counts if there is no profile.
 
     Returns:
         (H, W, 3) float32 sRGB in [0, 1].
@@ -79,7 +80,7 @@ def to_srgb(
 def converter(
     profile: bytes | None, channels: int, bits: int, coding: Coding | None = None
 ) -> Conversion:
-    """Return what `to_srgb` does with each band of samples, for others who have them in bands."""
+    """Return the conversion that `to_srgb` applies to each band, for callers that read in bands."""
     if profile and (found := _conversion(profile, channels, bits)):
         return found
     return (coding and conversion(coding, channels)) or _without_profile
@@ -88,7 +89,7 @@ def converter(
 def from_srgb(samples: Floats, profile: bytes) -> Floats | None:
     """Convert sRGB samples (H, W, 3) in [0, 1] to an RGB profile of curves and a matrix.
 
-    Returns None where the profile is of another kind. Colours outside of its range are clipped.
+    Returns None if the profile is of another kind. Colours outside its gamut are clipped.
     """
     try:
         parts = _curves_and_matrix(profile)
@@ -171,7 +172,7 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
 def _high_range(profile: bytes) -> Coding | None:
     """Return the coding of a profile whose cicp tag (ICC.1:2022, 9.2.17) says PQ or HLG.
 
-    The curves of such profiles only describe a stand-in for programs that know no such pictures.
+    The curves of such profiles are only a stand-in, for programs that know neither.
     """
     try:
         primaries, transfer = _tags(profile)[b"cicp"][8:10]
@@ -204,7 +205,7 @@ def _formula(profile: bytes) -> Conversion | None:
 def _curves_and_matrix(profile: bytes) -> tuple[list[Floats], Floats] | None:
     """Return the tone curves of an RGB profile, and its linear colours in linear sRGB: (3, 3).
 
-    None if it is of another kind.
+    Returns None if it is of another kind.
     """
     tags = _tags(profile)
     tables = b"A2B0" in tags or b"A2B1" in tags
@@ -240,7 +241,7 @@ def _curve(data: bytes) -> Floats:
         a, b, c, d, e, f = (rest + [0.0] * 6)[:6] if rest else (1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         if kind in (1, 2):  # X >= -b / a; below it a constant, which type 2 also adds above
             d, e, f, c = -b / a if a else 0.0, c, c, 0.0
-        with np.errstate(all="ignore"):  # a nonsensical curve is found out below
+        with np.errstate(all="ignore"):  # a nonsensical curve is caught below
             y = np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f)
     else:
         raise ValueError("neither curv nor para")

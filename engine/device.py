@@ -57,10 +57,10 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 @lru_cache
 def bf16_is_faster(device_type: str) -> bool:
-    """Measure a convolution in both precisions: having the instructions does not make it so.
+    """Return whether a convolution was measured to be faster: having the instructions is not enough.
 
-    Without them (x86 up to AVX2) it is slower for sure, by so much that measuring would take longer
-    than many a run.
+    Without them (x86 up to AVX2) it is so much slower that measuring would take longer than many a
+    run.
     """
     if device_type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -72,8 +72,8 @@ def bf16_is_faster(device_type: str) -> bool:
 
     pictures = {d: (x.to(d), weight.to(d)) for d in (torch.bfloat16, torch.float32)}
     best = dict.fromkeys(pictures, float("inf"))
-    # By turns, for another thread's work would otherwise slow one of them down and not the other,
-    # and the answer is kept for as long as the program runs.
+    # In turns: otherwise another thread's work might slow down only one of them, and the answer is
+    # kept for as long as the program runs.
     with torch.inference_mode():
         for _ in range(PROBES):
             for dtype, (a, b) in pictures.items():
@@ -84,7 +84,7 @@ def bf16_is_faster(device_type: str) -> bool:
 
 
 def has_avx512() -> bool:
-    """Return whether PyTorch computes by AVX-512 here."""
+    """Return whether PyTorch uses AVX-512 here."""
     return torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
@@ -103,7 +103,7 @@ def available_memory(device: torch.device) -> int:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Let `peak_memory` count from now on, where the system can."""
+    """Let `peak_memory` count from now on, if the system allows it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif sys.platform == "linux":
@@ -132,7 +132,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def release_memory(device: torch.device) -> None:
-    """Give cached memory back to the card, and what the allocator kept back to the system."""
+    """Give cached memory back to the card, and what the allocator holds back to the system."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     if sys.platform == "linux":
@@ -142,11 +142,11 @@ def release_memory(device: torch.device) -> None:
 
 @lru_cache
 def return_large_blocks() -> None:
-    """Let glibc give freed blocks of `LARGE_BLOCK` bytes back at once, from now on.
+    """Make glibc return freed blocks of at least `LARGE_BLOCK` bytes at once, from now on.
 
-    By itself it raises that limit to 32 MiB, and keeps what lies between blocks still in use: style
-    transfer with VGG-19 at 512 pixels took 1,217 MiB in float32, with this 1,078. A limit that the
-    user has set stays.
+    Otherwise it raises that limit to 32 MiB by itself, and keeps what lies between blocks in use:
+    style transfer with VGG-19 at 512 pixels (float32) took 1,217 MiB without this, and 1,078 with
+    it. A limit that the user has set stays.
     """
     mmap_threshold = -3  # M_MMAP_THRESHOLD of malloc.h
     asked = "MALLOC_MMAP_THRESHOLD_" in os.environ or (

@@ -37,19 +37,19 @@ class Mention:
     """What it is, or should be, set to; empty: the sentence itself says."""
 
     def __str__(self) -> str:
-        """Return it as a notebook has it."""
+        """Return it as a notebook words it."""
         return f"{self.name}={self.value}"
 
 
 @dataclass(frozen=True)
 class Remedy:
-    """Something to do with the catalogue of networks, in a clause: "see …", "get them with …"."""
+    """An action in the catalogue of networks, as a clause: "see …", "get them with …"."""
 
     action: Literal["download", "list", "show", "remove"]
     network: str = ""
 
     def __str__(self) -> str:
-        """Return it as a notebook has it."""
+        """Return it as a notebook words it."""
         return {
             "download": "get them with engine.networks.download.download("
             f"engine.networks.catalogue.card({self.network!r}))",
@@ -68,7 +68,7 @@ class Message:
     """A sentence that can name settings, and be worded by whoever shows it."""
 
     def __init__(self, *parts: "Part | Message | PareidoliaError") -> None:
-        """Take the parts one after the other; those of messages and errors one by one."""
+        """Take the parts in order; messages and errors are taken apart into theirs."""
         flat: list[Part] = []
         for part in parts:
             flat += part.parts if isinstance(part, (Message, PareidoliaError)) else (part,)
@@ -79,7 +79,7 @@ class Message:
         return "".join(part if isinstance(part, str) else words(part) for part in self.parts)
 
     def __str__(self) -> str:
-        """Return it as a notebook has it."""
+        """Return it as a notebook words it."""
         return self.worded()
 
     def __bool__(self) -> bool:
@@ -87,7 +87,7 @@ class Message:
         return bool(self.parts)
 
     def __eq__(self, other: object) -> bool:
-        """Whether the other says the same of the same settings."""
+        """Whether the other says the same about the same settings."""
         return isinstance(other, Message) and other.parts == self.parts
 
     def __hash__(self) -> int:
@@ -128,7 +128,7 @@ class BadInput(PareidoliaError):
 
 
 class WeightsMissing(PareidoliaError):
-    """A network's weights are not on this machine; the sentence says how to get them."""
+    """Return the sentence as a notebook words it."""
 
     exit_code = 3
 
@@ -140,7 +140,7 @@ class OutOfMemory(PareidoliaError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether `error` says that memory ran out: Python, torch and the system's own ways."""
+    """Return whether `error` means that memory ran out, in the words of Python, torch or the system."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     words = (
@@ -155,7 +155,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class Diverged(PareidoliaError):
-    """NaN or infinity appeared; the last good picture is kept by whoever consumed the frames."""
+    """NaN or infinity appeared; whoever consumed the frames has the last good picture."""
 
     exit_code = 1
 

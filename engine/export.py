@@ -1,4 +1,4 @@
-"""How a result becomes a file: what is drawn, the format, and what of the photo goes along."""
+"""How a result becomes a file: what is drawn, the format, and which data of the photo go with it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -116,7 +116,7 @@ class Export:
 def with_choices(
     described: Mapping[str, Setting], choices: Mapping[str, tuple[str, ...]]
 ) -> dict[str, Setting]:
-    """Return settings that offer only what there is here, by the setting's name."""
+    """Return the settings by name, with only the choices that are available here."""
     return {
         name: replace(each, choices=choices[name]) if name in choices else each
         for name, each in described.items()

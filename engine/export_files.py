@@ -47,10 +47,10 @@ def export_picture(
     """Write a picture; return its path.
 
     Args:
-        picture: with the EXIF that may be kept.
+        picture: the result, with the EXIF that may be kept.
         path: where to; its suffix decides the format.
         export: how.
-        recipe: goes into the file.
+        recipe: written into the file.
         photo: the file whose profile and resolution may be kept.
 
     Raises `BadInput` as `save_picture` does, and where the photo's profile cannot be written.
@@ -84,7 +84,8 @@ def export_picture(
 def pair(before: Picture, after: Picture, gap: bool) -> Picture:
     """Return two pictures side by side, the first one at the height of the second.
 
-    All that comes along is the second one's. Between them there is a thin white gap, or none.
+    Metadata are the second one's; transparency becomes white. With `gap`, a thin white gap is left
+    between them.
     """
     width = max(1, round(before.width * after.height / before.height))
     one = before.resized(size=(width, after.height))
@@ -104,7 +105,7 @@ def _over_white(picture: Picture) -> Any:
 def _of_photo(path: Path) -> tuple[bytes | None, tuple[float, float] | None]:
     """Return a photo's ICC profile and its pixels per inch, across and down, as far as it has them.
 
-    One that is gone has neither any more.
+    A photo that no longer exists has neither.
     """
     try:
         with opened(path) as (image, _):
@@ -118,7 +119,7 @@ def _of_photo(path: Path) -> tuple[bytes | None, tuple[float, float] | None]:
 
 def _dpi(image: Any) -> tuple[float, float] | None:
     try:
-        # Of a TIFF that names none, Pillow says 1.
+        # For a TIFF that names none, Pillow says 1.
         found = image.info.get("dpi") if image.format != "TIFF" else None
         if not found:
             exif = image.getexif()

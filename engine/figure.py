@@ -61,7 +61,7 @@ def contact_sheet(
     Args:
         tiles: of any sizes; each keeps every pixel.
         columns: how many stand side by side; about as many as there are rows if None.
-        title: stands above all.
+        title: stands above everything.
         dark: whether the background is dark instead of white.
 
     Raises:
@@ -218,7 +218,7 @@ def _clean(text: str) -> str:
     """Return `text` as the font can show it: it has little beyond ASCII.
 
     Control characters become spaces; letters lose their accents, some signs are spelt out. What is
-    still unknown (other scripts) stays and shows as boxes.
+    still missing (other scripts) stays and shows as boxes.
     """
     text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
     return "".join(_spelt(c) for c in text)
@@ -272,7 +272,7 @@ def _wrapped(text: str, size: int, width: int, most: int) -> list[str]:
 
 
 def _elided(line: str, size: int, width: int) -> str:
-    """Cut a line that is a word too long for `width`."""
+    """Shorten a line that is a single word too long for `width`."""
     font = _font(size)
     if font.getlength(line) <= width:
         return line

@@ -1,7 +1,7 @@
-"""Files written whole or not at all: first next to their place, then renamed.
+"""Files written whole or not at all: first beside their place, then renamed.
 
-What a killed program left beside its place is deleted by the next one that writes there. Whoever
-writes holds a lock on such a file; the system lets it go with the program, however that ended.
+What a killed program left unfinished is deleted by the next one that writes there. Files being
+written are locked; the system releases the lock when the program ends, however that happens.
 """
 
 import json
@@ -33,7 +33,7 @@ _swept: set[Path] = set()
 def check_place(path: Path) -> Path:
     """Return the file that would be written: what a link points to, not the link.
 
-    Raises `BadInput` that says why nothing can be written there.
+    Raises `BadInput`, saying why, if nothing can be written there.
     """
     if "\0" in str(path):
         raise BadInput(f"{str(path)!r} cannot be written: a path has no null character.")
@@ -55,7 +55,7 @@ def check_place(path: Path) -> Path:
 
 
 def check_writable(path: Path) -> None:
-    """See, before hours of work, that a file could be written at `path`. Raises `BadInput`."""
+    """Check, before hours of work, that a file can be written at `path`. Raises `BadInput` if not."""
     with unfinished(path):
         pass
 
@@ -65,11 +65,11 @@ def replacing(path: Path | Callable[[], Path]) -> Iterator[IO[bytes]]:
     """Open a new file beside a path; it takes the path's place only if all goes well.
 
     Args:
-        path: where to; or what tells it when all is written, which must lie in the folder that it
-            told at first.
+        path: where to; or a function that is asked once more when all is written, and must then
+            name a file in the same folder as before.
 
     Raises:
-        BadInput: it cannot be written; an existing file then stays what it was.
+        BadInput: it cannot be written; an existing file then stays unchanged.
     """
     told = path if callable(path) else lambda: path
     with unfinished(told()) as (beside, file):
@@ -86,7 +86,7 @@ def replacing(path: Path | Callable[[], Path]) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def unfinished(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """Make a file beside a path, with a name of its own; if it is still there afterwards, it goes.
+    """Make a file with a unique name beside a path; it is deleted afterwards if still there.
 
     Raises `BadInput` when none can be written there.
     """
@@ -112,7 +112,7 @@ def unfinished(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
 
 @contextmanager
 def unfinished_folder(parent: Path) -> Iterator[Path]:
-    """Make an empty folder in another one, with a name of its own; afterwards it goes.
+    """Make an empty folder with a unique name in another one; it is deleted afterwards.
 
     Raises OSError.
     """
@@ -147,7 +147,7 @@ def _new_file(folder: Path) -> tuple[Path, IO[bytes]]:
 
 
 def _locked(descriptor: int) -> bool:
-    """Lock an open file or folder against `sweep`; return whether that is possible here."""
+    """Lock an open file or folder against `sweep`; return whether locks work here."""
     if fcntl is not None:
         with suppress(OSError):  # some network file systems know no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -169,7 +169,7 @@ def _sweep_once(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what killed programs left unfinished in a folder; what is being written stays."""
+    """Delete what killed programs left unfinished in a folder; files being written stay."""
     with suppress(OSError):
         for name in [e.name for e in os.scandir(folder) if _UNFINISHED.fullmatch(e.name)]:
             with suppress(OSError):
@@ -194,14 +194,14 @@ def _remove_if_left(path: Path) -> None:
 
 
 def read_plain(path: Path, limit: int) -> bytes:
-    """Return what a plain file holds. Never waits, as a pipe or a device would let one do.
+    """Return what a plain file holds. Never waits, as reading a pipe or a device could.
 
     Raises:
-        BadInput: it is something else than a plain file, or longer than `limit` bytes.
+        BadInput: it is not a plain file, or is longer than `limit` bytes.
         OSError: it cannot be opened or read.
     """
     try:
-        # Not to wait for a writer, should it be a pipe.
+        # So as not to wait for a writer, should it be a pipe.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
     except ValueError as error:
         raise BadInput(f"{str(path)!r} cannot be read: a path has no null character.") from error
@@ -222,8 +222,8 @@ _BINARY = getattr(os, "O_BINARY", 0)
 def read_json(text: str | bytes) -> Any:
     """Return the values in JSON that a person may have edited.
 
-    Raises `ValueError` for what is no JSON, and for a name that stands twice in one object, of
-    which the last would win silently.
+    Raises `ValueError` for anything but JSON, and for a name that occurs twice in one object, where
+    the last would silently win.
     """
     return json.loads(text, object_pairs_hook=_each_once)
 
@@ -240,15 +240,15 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def split_frame(path: str | Path) -> tuple[Path, int | None]:
-    """Take FILE#NUMBER apart into the file and which of its pictures is meant, from 1.
+    """Split FILE#NUMBER into the file and the number of the picture that is meant, from 1.
 
-    A file whose own name ends so is a file.
+    If a file of that whole name exists, it is meant, and the number is None.
     """
     match = re.fullmatch(r"(.+)#([0-9]{1,9})", str(path), re.DOTALL)
     try:
         if match and not Path(path).exists() and Path(match[1]).is_file():
             return Path(match[1]), int(match[2])
-    except (OSError, ValueError):  # no path at all
+    except (OSError, ValueError):  # not a path at all
         pass
     return Path(path), None
 
@@ -256,7 +256,8 @@ def split_frame(path: str | Path) -> tuple[Path, int | None]:
 def write_json(path: Path, values: Any) -> Path:
     """Write plain values as JSON (UTF-8); return the path. Raises what `replacing` raises."""
     with replacing(path) as file:
-        # A name in another encoding has what UTF-8 has no place for; it is read again as it was.
+        # A file name in another encoding has bytes that UTF-8 cannot hold; it is read back
+        # unchanged.
         file.write(
             json.dumps(values, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")
         )
@@ -264,7 +265,7 @@ def write_json(path: Path, values: Any) -> Path:
 
 
 def write_npz(path: Path, arrays: "Mapping[str, npt.ArrayLike]") -> Path:
-    """Write named arrays as compressed NumPy file; return the path.
+    """Write named arrays as a compressed NumPy file; return the path.
 
     Raises what `replacing` raises.
     """

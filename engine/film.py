@@ -19,7 +19,7 @@ CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm"}
 HD_LINES = 720
 """From here on the matrix is BT.709's, below BT.601's: what a player takes that reads no tags."""
 # Code points of ITU-T H.273, which all three containers carry. sRGB has the primaries of BT.709 in
-# films of any size, and its samples are shown as BT.709's by every common player.
+# films of any size, and every common player shows its samples as BT.709's.
 _BT709, _SMPTE170M, _LIMITED = 1, 6, 1
 
 CLOCK = Fraction(1, 90_000)
@@ -34,10 +34,10 @@ Change = Callable[["Tensor", int], "Tensor"]
 
 
 def check_film(path: Path) -> None:
-    """See, before hours of work, that a film could be written.
+    """Check, before hours of work, that a film can be written.
 
     Raises:
-        BadInput: the suffix is no video's, what writes such videos is not installed, nothing can be
+        BadInput: the suffix is not a video's, the encoder for it is not installed, nothing can be
             written there, or the folder already holds a film.
     """
     suffix = path.suffix.lower()
@@ -75,7 +75,7 @@ def _check_codec(path: Path, codec: str) -> None:
 
 
 def read_note(path: Path) -> str:
-    """Return the comment that a video carries; empty: none. Raises `BadInput`: it is no video."""
+    """Return a video's comment; empty if it has none. Raises `BadInput` if it is not a video."""
     try:
         import av
     except ImportError:
@@ -88,7 +88,7 @@ def read_note(path: Path) -> str:
 
 
 def partial_film(path: Path) -> Path:
-    """Return where a film goes that was stopped: frames of a folder are where they are."""
+    """Return where a film goes that was stopped: for a folder of frames, the folder itself."""
     if path.suffix.lower() not in CODECS:
         return path
     return path.with_name(f"{path.stem}.partial{path.suffix}")
@@ -101,7 +101,7 @@ def timed_film(
 ) -> Iterator[TimedTake]:  # fmt: skip
     """Open a film whose frames say when they are shown, and that may have sound.
 
-    As `film`, whose folders of pictures have neither times nor sound. `rate` is that on average.
+    As `film`, whose folders of pictures have neither times nor sound. `rate` is the average one.
     """
     suffix = path.suffix.lower()
     if suffix not in CODECS:
@@ -121,9 +121,9 @@ def film(
     A video is written beside its place and renamed at the end.
 
     Args:
-        path: where to; None: what is taken is dropped.
+        path: where to; None: all frames are dropped.
         rate: frames a second.
-        stopped: asked at the end whether there should have been more: then the video goes to
+        stopped: asked at the end whether there should have been more; if so, the video goes to
             `partial_film(path)`.
         note: text that a video carries as its comment.
 
@@ -180,7 +180,7 @@ def assemble(
         cancelled: asked before each frame whether to give up.
         change: what is done to each frame before it is written.
 
-    Raises `BadInput` as `film` does, and `Cancelled`; nothing is left then.
+    Raises `BadInput` as `film` does, and `Cancelled`; neither leaves anything behind.
     """
     if not pictures:
         raise BadInput(f"{path} was not written: not a single frame was finished")
@@ -191,7 +191,7 @@ def assemble(
         raise BadInput(f"{path} exists and is not empty: name a new folder for the frames")
     try:
         with unfinished_folder(path.parent) as beside:
-            frames = beside / "frames"  # with the usual permissions, unlike the one around it
+            frames = beside / "frames"  # with the usual permissions, unlike the folder around it
             _fill(frames, pictures, rate, moved, cancelled, change)
             if path.exists():
                 path.rmdir()
@@ -259,7 +259,8 @@ class _Video:
                 codec.time_base = CLOCK
             if self.sound is not None:
                 self.sound.begin(self.container)
-        # Converted here, as the tags say: encoding an RGB frame converts by BT.601 whatever they say.
+        # Converted here to match the tags: encoding an RGB frame converts by BT.601 whatever they
+        # say.
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
             format="yuv420p", dst_colorspace=self.stream.codec_context.colorspace,
             dst_color_range=_LIMITED,

@@ -18,7 +18,7 @@ ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".o
 
 
 def is_film(path: str | Path | None) -> bool:
-    """Whether a name is that of a film."""
+    """Return whether a name is that of a film."""
     return path is not None and Path(path).suffix.lower() in ENDINGS
 
 
@@ -51,9 +51,9 @@ class Film:
         return max(round(wide), self.stream.height)
 
     def frames(self) -> Iterator[FilmFrame]:
-        """Yield the frames in their order; what cannot be read of a damaged film is left out.
+        """Yield the frames in order, leaving out those that cannot be read from a damaged film.
 
-        Raises `BadInput` where not one can be.
+        Raises `BadInput` if none can be read.
         """
         start = Fraction(self.container.start_time or 0, 1_000_000)
         last: Fraction | None = None
@@ -71,7 +71,7 @@ class Film:
 
 @contextmanager
 def opened_film(path: Path) -> Iterator[Film]:
-    """Open a film. Raises `BadInput` where it is none, or the package av is missing."""
+    """Open a film. Raises `BadInput` if it is not one, or the package av is missing."""
     try:
         import av
     except ImportError:

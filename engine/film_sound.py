@@ -14,7 +14,7 @@ class Sound:
     """The first sound track of a film; a context manager. A film without one is silent."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is opened before `begin`."""
+        """Open nothing yet: `begin` does."""
         self.path = path
         self._open = ExitStack()
         self._container: Any = None
@@ -26,7 +26,7 @@ class Sound:
         self._start = Fraction(0)
 
     def __enter__(self) -> Self:
-        """Begin to be responsible for the file."""
+        """Return the sound; its file is closed at the end of the block."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -34,7 +34,7 @@ class Sound:
         self._open.close()
 
     def begin(self, container: Any) -> None:
-        """Give a film that is being written a track for it, before anything else is in it."""
+        """Add a track for it to a film being written, before anything else is in that."""
         import av
 
         found = self._open.enter_context(av.open(str(self.path.absolute())))
@@ -63,7 +63,7 @@ class Sound:
             self._take()
 
     def finish(self, whole: bool) -> None:
-        """Write what an encoder still holds; `whole`: all that is left as well."""
+        """Write what the encoder still holds and, if `whole`, all the sound that is left."""
         while whole and self._next is not None:
             self._put(self._next)
             self._take()
@@ -101,7 +101,7 @@ class Sound:
             return
         try:
             frames = packet.decode()
-        except av.FFmpegError:  # a damaged piece: silence is better than no film
+        except av.FFmpegError:  # a damaged part: silence is better than no film
             return
         for frame in frames:
             if frame.pts is not None:

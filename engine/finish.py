@@ -1,6 +1,6 @@
 """Finishing a result: colours restored or removed, the photo blended in, sharpened, grain.
 
-It takes no part in the run, so that it can be changed afterwards; a recipe holds it all the same.
+It is no part of the run, so it can be changed afterwards; a recipe holds it all the same.
 """
 
 import hashlib
@@ -66,9 +66,9 @@ FIRST = ("recolour", "recolour_strength", "strength")
 
 
 def read_finish(values: Mapping[str, Any]) -> Finish:
-    """Return what a recipe says; where it names no space to blend in, that is RGB, as it then was.
+    """Return the finish in a recipe; one that names no blending space means RGB, as it was then.
 
-    Raises `BadInput`, TypeError or AttributeError for what is no finish.
+    Raises `BadInput`, TypeError or AttributeError for anything but a finish.
     """
     finish = settings.make(Finish, values)
     if "blend" not in values and finish.strength < 1:
@@ -77,7 +77,7 @@ def read_finish(values: Mapping[str, Any]) -> Finish:
 
 
 def finish_values(finish: Finish) -> tuple[dict[str, Any], bool]:
-    """Return the values for a recipe, and whether they are those that there were originally."""
+    """Return the values for a recipe, and whether those of the first version, `FIRST`, suffice."""
     values = settings.values(finish)
     first = {name: values[name] for name in FIRST}
     return (first, True) if read_finish(first) == finish else (values, False)
@@ -113,8 +113,8 @@ class Finisher:
     def __call__(self, picture: "Tensor", finish: Finish) -> "Tensor":
         """Return a picture (3, H, W) in [0, 1], on the CPU, finished.
 
-        What takes the photo is left out where there is none, or where the picture has another
-        shape: a sheet, or more of a texture.
+        What needs the photo is left out if there is none, or if the picture has another shape (a
+        sheet, a larger texture).
         """
         import torch
 
@@ -162,7 +162,7 @@ class Finisher:
 
 
 def _retouched(result: "Tensor", photo: "Tensor | None", finish: Finish) -> "Tensor":
-    """Return a picture (1, 3, H, W) with what is done in OKLab; all else keeps its very numbers.
+    """Return a picture (1, 3, H, W) after the steps done in OKLab; with none, its exact numbers.
 
     `photo`, of the same shape, is blended in.
     """
@@ -187,9 +187,9 @@ def _retouched(result: "Tensor", photo: "Tensor | None", finish: Finish) -> "Ten
 
 
 def as_made(picture: "Picture") -> "Tensor":
-    """Return a result (3, H, W) as its run has made it, also where nothing of it is seen.
+    """Return a result (3, H, W) as its run made it, even where it is wholly transparent.
 
-    That is what is finished at the end of a run; `Picture.tensor` would put what is around there,
-    and the same picture finished later would have other bytes.
+    This is what is finished at the end of a run; `Picture.tensor` would fill transparent places
+    from their surroundings, and the same picture finished later would have other bytes.
     """
     return replace(picture, alpha=None).tensor()

@@ -1,4 +1,4 @@
-"""Runs whose numbers are no numbers any more end, before they have spoilt the picture."""
+"""Ends a run whose numbers are no longer finite, before they spoil the picture."""
 
 import math
 

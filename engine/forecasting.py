@@ -70,12 +70,12 @@ def forecast(
 ) -> Forecast:
     """Run a few iterations at the smallest and the largest size and add up the plan.
 
-    Set-up and iterations grow as a + b * pixels between the two; the memory is that of the
+    The times of set-up and iterations are taken to be a + b * pixels; the memory is that of the
     largest size. A technique whose steps take longer in some parts of a run than in others has
     several `parts`; then all are measured. Where that might take longer than `BUDGET`, two sizes
     well below are measured instead, of what the technique's `lighter` returns, and the memory is
-    estimated. Nothing is kept of the probe's pictures. Raises what `run` raises, and `Cancelled`
-    at the next iteration once `cancelled` returns True.
+    estimated. Nothing is kept of the probe's pictures. Raises what `run` raises, and `Cancelled` at
+    the next iteration once `cancelled` returns True.
     """
     task = prepare(job, network)
     check_fits(task)
@@ -96,7 +96,7 @@ def forecast(
 
 
 def _measured(task: Task[Technique], cancelled: Cancelling, enough: float) -> tuple[float, int]:
-    """Return the seconds and the memory of a run whose iterations differ by their size alone."""
+    """Return the seconds and the memory of a run whose iterations differ only in size."""
     plan = task.technique.stages(task)
     smallest, largest = _pixels(plan[0]), _pixels(plan[-1])
     reset_peak_memory(task.device)
@@ -126,7 +126,9 @@ def _extrapolated(
     two = _small(task, share, cancelled, enough=enough, budget=affordable)
     low, high = sorted((one, two), key=lambda small: small.share)
     few = (pixels * low.share**2, low.measured)
-    if low.share == high.share:  # nothing smaller is possible: all is taken to grow
+    if (
+        low.share == high.share
+    ):  # nothing smaller is possible: take all of it to grow with the pixels
         few = (0.0, _Measured(0.0, 0.0, 0))
     many = (pixels * high.share**2, high.measured)
     memory = bytes_at(task, task.size) * one.lighter.together
@@ -139,11 +141,11 @@ def _added_up(
     large: tuple[float, _Measured],
     times: float = 1.0,
 ) -> float:
-    """Return a plan's seconds, given what two numbers of pixels take, of `times` such iterations."""
+    """Return a plan's seconds from measurements at two sizes; an iteration takes `times` as long."""
     (few, at_few), (many, at_many) = small, large
 
     def line(pixels: int, low: float, high: float) -> float:
-        if pixels > many:  # more pixels are never quicker, whatever was measured
+        if pixels > many:  # more pixels are never faster, whatever was measured
             high = max(low, high)
         return max(low + (pixels - few) / max(many - few, 1) * (high - low), 0.0)
 
@@ -165,7 +167,7 @@ def _small(
 ) -> _Small:
     """Measure at a share of the run's long side, but no more than `SMALL` for the share 1.
 
-    Where network or technique need more than that, at the next size that they take.
+    If the network or technique needs more than that, the next size that it takes is used.
     """
     plan = task.technique.stages(task)
     side = max(plan[-1].size)

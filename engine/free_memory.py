@@ -14,14 +14,14 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def free_memory() -> int:
-    """Return the bytes that could still be taken of the machine's memory."""
+    """Return how many bytes of the machine's memory could still be allocated."""
     return min(int(psutil.virtual_memory().available), _container_room())
 
 
 def _container_room() -> int:
-    """Return the bytes that are left of the smallest limit of all groups that this process is in.
+    """Return the bytes left under the tightest limit of the control groups that this process is in.
 
-    A group is within others, each with a limit of its own. Without one, more than there are.
+    Groups are nested, each with a limit of its own. Without any limit, the number is huge.
     """
     version_2 = ("memory.max", "memory.current", "inactive_file")
     version_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
@@ -34,7 +34,7 @@ def _container_room() -> int:
 
 
 def _own_group(controller: str) -> str:
-    """Return the group of this process among those of a controller; "": of version 2."""
+    """Return this process's control group under a controller; "" stands for version 2."""
     with suppress(OSError, ValueError):
         for line in OWN_GROUPS.read_text().splitlines():
             _number, controllers, group = line.split(":", 2)
@@ -44,7 +44,7 @@ def _own_group(controller: str) -> str:
 
 
 def _upwards(root: Path, group: str) -> Iterator[Path]:
-    """Give the folders from a group's own up to the `root` of them all."""
+    """Yield the folders from a group's own up to `root`."""
     folder = root / group.lstrip("/")
     yield folder
     while folder != root:
@@ -53,7 +53,7 @@ def _upwards(root: Path, group: str) -> Iterator[Path]:
 
 
 def _room(folder: Path, limit_name: str, used_name: str, cache_name: str) -> int | None:
-    """Return the bytes that are left of a group's limit; None: it has none that can be read."""
+    """Return the bytes left under a group's limit; None if it has none that can be read."""
     try:
         limit = int((folder / limit_name).read_text())  # "max" when there is none
         used = int((folder / used_name).read_text())
@@ -61,4 +61,4 @@ def _room(folder: Path, limit_name: str, used_name: str, cache_name: str) -> int
         cache = sum(int(row[1]) for row in rows if row and row[0] == cache_name)
     except (OSError, ValueError, IndexError):
         return None
-    return max(limit - used + cache, 0)  # cached files give way
+    return max(limit - used + cache, 0)  # cached files can be dropped

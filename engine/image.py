@@ -1,11 +1,11 @@
 """Pictures: opened from files, kept as sRGB samples, converted to tensors, saved again.
 
-Where a picture is transparent, its file has colours too, which nobody sees; they decide nothing. What
-a network, a measurement or a map is given has there the colours of what is visible nearby instead: a
-pixel of opacity a shows a times its own colour and 1 - a times that of its surroundings (the means of
-the visible colours over ever larger squares, the nearest ones first; mid-gray where nothing is
-visible at all). No edge arises where none is to be seen, and what is opaque stays as it is. What sums
-over a picture weighs each place by its opacity besides (`engine.objectives.coverage`).
+A file has colours even where its picture is transparent, but nobody sees them, so they decide
+nothing. Networks, measurements and maps are given the colours of what is visible nearby instead: a
+pixel of opacity a shows a times its own colour plus 1 - a times that of its surroundings (the means
+of the visible colours over ever larger squares, nearest first; mid-grey if nothing is visible at
+all). So no edge arises where none can be seen, and what is opaque stays as it is. Sums over a
+picture also weight each place by its opacity (`engine.objectives.coverage`).
 """
 
 import hashlib
@@ -54,7 +54,7 @@ class Picture:
     """A picture in sRGB with its file's metadata. Its arrays are read-only.
 
     Raises:
-        ValueError: the arrays are not float32, not of these shapes or of no pixels.
+        ValueError: the arrays are not float32, have other shapes or no pixels.
     """
 
     rgb: Floats
@@ -103,12 +103,12 @@ class Picture:
 
     @property
     def long_side(self) -> int:
-        """The longer side in pixels, of the whole picture where this is a reduced one."""
+        """The longer side in pixels, that of the whole picture if this is a reduced one."""
         return max(self.full_size or (self.width, self.height))
 
     @property
     def note(self) -> str:
-        """What should be said of the file in a sentence: that it holds more. Mostly nothing."""
+        """A sentence about the file (that it holds more than this picture); usually empty."""
         return about_frames(self.path, self.frame, self.frames) if self.path else ""
 
     @property
@@ -118,14 +118,14 @@ class Picture:
 
     @cached_property
     def shown(self) -> Floats:
-        """(H, W, 3) float32 sRGB in [0, 1]: `rgb`, with what is visible nearby where it is not."""
+        """(H, W, 3) float32 sRGB in [0, 1]: `rgb`, filled from nearby wherever it is not visible."""
         if self.alpha is None or not self.see_through:
             return self.rgb
         return _read_only(continued(self.rgb, self.alpha))
 
     @property
     def gray(self) -> bool:
-        """Whether it has no colours, but for what JPEG adds: looked at on a grid of its pixels."""
+        """Whether it is grey but for what JPEG adds, judged by a grid of its pixels."""
         step = max(1, max(self.width, self.height) // 512)
         seen = self.rgb[::step, ::step]
         return float((seen.max(-1) - seen.min(-1)).max()) <= 4 / 255
@@ -176,7 +176,7 @@ class Picture:
             return replace(self, rgb=colour)
         alpha = resampled(self.alpha, target)
         if self.see_through:
-            # Colours weigh by their opacity, but where that is too little to be divided by.
+            # Colours are weighted by their opacity, except where that is too small to divide by.
             own = weighed(resampled(self.rgb * self.alpha[..., None], target), alpha)
             colour = np.where(alpha[..., None] >= LEAST, own, colour)
         return replace(self, rgb=colour, alpha=alpha.clip(0, 1))
@@ -191,13 +191,13 @@ def open_picture(
 
     Args:
         path: the file; FILE#NUMBER means that picture of an animation or of several pages, from 1.
-            Otherwise it is the first, or the one that a HEIC file itself puts first.
-        long_side: for whom this many pixels on the longer side are enough: a much larger picture is
-            reduced while it is decoded, to about that. The same file then gives the same numbers.
+            Otherwise it is the first, or a HEIC file's primary one.
+        long_side: how many pixels on the longer side are enough: a much larger picture is reduced
+            to about that while it is decoded, always to the same numbers.
         short_side: the same for the shorter side.
 
     Raises:
-        BadInput: the file is missing, no picture, damaged, or of more than 200 megapixels.
+        BadInput: the file is missing, not a picture, damaged, or has more than 200 megapixels.
         OutOfMemory: the decoded picture does not fit into memory.
     """
     path = Path(path)
@@ -227,7 +227,7 @@ def open_picture(
             if image.format == "TIFF" and (samples.width, samples.height) != size:
                 target = target and (target[1], target[0])  # Pillow has turned it while loading
                 size = size[1], size[0]
-            # Only now: asked before, Pillow would load a PNG in a layout of its own.
+            # Only now: asked earlier, Pillow would load a PNG in a layout of its own.
             orientation, exif = _orientation_and_exif(image, size)
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
@@ -303,7 +303,7 @@ def _converter(samples: Samples, profile: bytes | None, coding: Coding | None) -
 
 
 def _colours(image: ImageFile, file: IO[bytes]) -> tuple[Coding | None, bytes | None]:
-    """Return what the numbers mean: by code points and the like, or by an ICC profile."""
+    """Return what the numbers mean: as code points or the like, or as an ICC profile."""
     profile = image.info.get("icc_profile")
     profile = profile if isinstance(profile, bytes) and profile else None
     if image.format == "PNG":  # the order of the third edition: cICP, iCCP, sRGB, cHRM and gAMA

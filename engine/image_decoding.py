@@ -79,7 +79,7 @@ _lifted_limit = _PillowsLimit()
 def opened(path: Path) -> Iterator[tuple[ImageFile | None, IO[bytes]]]:
     """Open a picture file for decoding inside the `with`: Pillow's image and the file under it.
 
-    No image: a TIFF that Pillow does not read.
+    The image is None for a TIFF that Pillow does not read.
 
     Raises:
         BadInput: whatever is wrong with the file, found here or while decoding, in one sentence.
@@ -152,10 +152,10 @@ def _check_jxl(path: Path, file: IO[bytes]) -> None:
 
 
 def _rare(image: ImageFile) -> bool:
-    """Whether Pillow opens a TIFF that it cannot decode, or would get wrong."""
+    """Return whether an image is a TIFF that Pillow opens but cannot decode, or would get wrong."""
     tags = getattr(image, "tag_v2", {})
     colourful = image.mode in ("RGB", "RGBA", "CMYK")
-    # Pillow takes the bytes of such planes for the pixels of 8-bit ones.
+    # Pillow takes the bytes of such planes for 8-bit pixels.
     planes = colourful and tags.get(_PLANAR) == 2 and 16 in tags.get(_BITS_PER_SAMPLE, ())
     return planes or tags.get(_COMPRESSION) == _WEBP
 
@@ -166,14 +166,14 @@ def _reason(error: Exception) -> str:
 
 
 def read_samples(image: ImageFile, file: IO[bytes], kept: int | None = None) -> Samples:
-    """Decode an image that `opened` gave, at its present frame and the precision it has.
+    """Decode an image that `opened` gave: its current frame, at its own precision.
 
-    The orientation is not applied yet, but for TIFF files, where Pillow does it itself.
+    The orientation is not applied yet, except for TIFF files, where Pillow applies it itself.
 
     Args:
         image: the image.
         file: the file under it.
-        kept: how many pixels stay, where the samples are going to be reduced.
+        kept: how many pixels are left if the samples are going to be reduced.
 
     Raises:
         BadInput: the layout is one of the few that Pillow opens and gets wrong.
@@ -238,7 +238,7 @@ def _shallow(image: Image.Image) -> Samples:
 
 
 def of_grey16(values: npt.NDArray[Any], maximum: int, inverted: bool, key: Any) -> Samples:
-    """Return the samples of (H, W) whole numbers, in which one may stand for transparent."""
+    """Return the samples of (H, W) whole numbers, one of which may stand for transparent."""
 
     def rows(top: int, bottom: int) -> Rows:
         band = values[top:bottom, :, None]
@@ -274,7 +274,7 @@ def _deep_colour(image: ImageFile, file: IO[bytes], layout: str, frame: int) -> 
     else:
         little = layout.endswith("L") or (layout.endswith("N") and sys.byteorder == "little")
         same, other = ("L", "B") if little else ("B", "L")
-        # Colour multiplied by alpha Pillow divides in bytes; that is done below, in floats.
+        # Pillow divides colour multiplied by alpha in bytes; that is done below, in floats.
         raw = channels == "RGBa"
         high = _decoded_as(file, f"RGBA;16{same}", frame) if raw else np.asarray(image)
         low = _decoded_as(file, f"{channels.upper()};16{other}", frame)

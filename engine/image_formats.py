@@ -63,14 +63,14 @@ def formats_of(path: Path, head: bytes) -> tuple[str, ...]:
 
 
 def need_jxl(path: Path) -> None:
-    """Load what reads and writes JPEG XL. Raises `BadInput` that says what to install."""
+    """Load what reads and writes JPEG XL. Raises `BadInput`, saying what to install."""
     if not has_jxl():
         raise BadInput(f"{path} is a JPEG XL picture, which needs pillow-jxl-plugin ({EXTRA}).")
 
 
 @cache
 def has_heif() -> bool:
-    """Return whether HEIC can be read, and have Pillow read it."""
+    """Return whether HEIC can be read; if so, let Pillow read it."""
     try:
         import pillow_heif
     except ImportError:
@@ -94,13 +94,13 @@ def _silence() -> None:
     """Keep what libraries mutter about damaged files off standard error.
 
     Their errors come as exceptions; warnings about tags that nobody asked for help nobody. Python
-    prints records of level warning that no handler takes.
+    prints log records of level warning that no handler takes.
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")
     for name in ("PIL", "tifffile", "pillow_heif"):
         logging.getLogger(name).addHandler(logging.NullHandler())
-    # libtiff prints by itself. Its functions are found through Pillow's module, which it is linked
-    # to; where it is not to be found so (Windows), it goes on printing.
+    # libtiff prints by itself. Its functions are found through Pillow's module, which is linked to
+    # it; where that fails (Windows), it goes on printing.
     with suppress(OSError, AttributeError):
         library = ctypes.CDLL(import_module("PIL._imaging").__file__ or "")
         for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):

@@ -12,10 +12,10 @@ _REDUCED = 1  # bit of TIFF's NewSubfileType: the page is a smaller copy of anot
 
 
 def choose_frame(image: Image.Image, path: Path, frame: int | None) -> tuple[int, int]:
-    """Go to a frame, from 1, of an open image; None: the one that it opens with.
+    """Go to a frame of an open image, counted from 1; None keeps the one that it opens with.
 
     Returns:
-        Which frame it is now, from 1, and how many there are.
+        The number of the current frame, from 1, and how many there are.
 
     Raises:
         BadInput: there is no such frame.
@@ -33,7 +33,7 @@ def choose_frame(image: Image.Image, path: Path, frame: int | None) -> tuple[int
 
 
 def frame_of(path: Path, frame: int | None, frames: int) -> int:
-    """Return the frame to take; the first where none is named. Raises `BadInput` for none of them."""
+    """Return the frame to take, by default the first. Raises `BadInput` if there is no such frame."""
     if frame is not None and not 1 <= frame <= frames:
         raise BadInput(
             f"{path} has no frame {frame}: it holds"
@@ -43,7 +43,7 @@ def frame_of(path: Path, frame: int | None, frames: int) -> int:
 
 
 def about_frames(path: Path, frame: int, frames: int) -> str:
-    """Say that a file holds more than the picture that was taken; nothing where it does not."""
+    """Return a sentence saying that a file holds more than the picture taken; empty if it does not."""
     if frames < 2:
         return ""
     file, named = split_frame(path)

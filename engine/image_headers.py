@@ -2,7 +2,7 @@
 
 PNG's cICP chunk (third edition, W3C 2025), the nclx colours of AVIF (ISO/IEC 14496-12, 23008-12),
 size and XMP of JPEG XL (ISO/IEC 18181), how many scans a JPEG has. Nothing is decoded here, and a
-head that is damaged says nothing.
+damaged header yields nothing.
 """
 
 import struct
@@ -29,7 +29,7 @@ def png_code_points(file: IO[bytes]) -> tuple[int, int, int, bool] | None:
 
 
 def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, begin and end of the content of each box of an ISO base media file."""
+    """Yield each box of an ISO base media file: its name, and where its content begins and ends."""
     end = len(data) if end is None else end
     while start + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, start)
@@ -45,7 +45,7 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple
 
 
 def brands(head: bytes) -> set[bytes]:
-    """Return the brands of an ISO base media file, of which there are none in other files."""
+    """Return the brands of an ISO base media file; other files have none."""
     for name, start, end in boxes(head):
         if name == b"ftyp":
             places = (start, *range(start + 8, end - 3, 4))
@@ -55,7 +55,7 @@ def brands(head: bytes) -> set[bytes]:
 
 
 def code_points(data: bytes) -> tuple[int, int] | None:
-    """Return primaries and transfer of the primary item of an AVIF file, if it says any."""
+    """Return primaries and transfer of the primary item of an AVIF file, if it names any."""
     try:
         meta = _find(data, 0, len(data), b"meta")
         (version,) = struct.unpack_from(">B", data, (primary := _find(data, *meta, b"pitm"))[0] - 4)
@@ -136,7 +136,7 @@ def jxl_xmp(data: bytes) -> bytes | None:
 
 
 def jpeg_scans(file: IO[bytes]) -> int:
-    """Return how many scans a JPEG has at most: its thumbnail's count as well."""
+    """Return an upper bound on a JPEG's scans: those of its thumbnail are counted as well."""
     file.seek(0)
     count, last = 0, b""
     while block := file.read(2**20):

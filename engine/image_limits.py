@@ -11,7 +11,7 @@ MAX_SCANS = 100
 SHARE = 0.9
 """Of the free memory."""
 _IN_PILLOW = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # else 4 bytes for each pixel
-# Bytes that decoders keep for each pixel beside the finished picture.
+# Bytes that decoders keep for each pixel besides the finished picture.
 _DECODERS = {"WEBP": 4, "AVIF": 8, "HEIF": 8, "JXL": 16, "GIF": 8}
 _PROGRESSIVE = 6  # coefficients of three channels, two bytes each
 _SECOND_DECODING = 28  # of 16-bit colour: high and low bytes apart, then together

@@ -74,8 +74,8 @@ def upright_exif(source: Image.Exif, size: tuple[int, int], srgb: bool = True) -
     """Rewrite EXIF for an upright picture of a size (width, height), in sRGB, without thumbnail.
 
     Returns:
-        The EXIF block, beginning with "Exif" and two zeros; None where there is nothing to say or
-        where it is too broken to be written again.
+        The EXIF block, beginning with "Exif" and two zeros; None if there is nothing in it, or it
+        is too broken to be written again.
     """
     try:
         kept = Image.Exif()
@@ -98,12 +98,12 @@ def upright_exif(source: Image.Exif, size: tuple[int, int], srgb: bool = True) -
 
 
 def kept_exif(block: bytes, location: bool, dpi: tuple[float, float] | None) -> bytes | None:
-    """Return an EXIF block, as `Picture.exif`, with what shall be kept of it; None: nothing is left.
+    """Return an EXIF block, as `Picture.exif`, with what is to be kept of it; None if nothing is left.
 
     Args:
         block: as `upright_exif` gives it.
         location: whether to keep where the photo was taken.
-        dpi: the pixels per inch that it shall name; None: none.
+        dpi: the pixels per inch that it is to name; None for none.
     """
     tags = exif_as_tags(block)
     if not location:
@@ -149,7 +149,7 @@ def exif_as_tags(block: bytes) -> dict[int, Any]:
 
 
 def exif_for_jpeg(block: bytes, size: tuple[int, int]) -> bytes | None:
-    """Make an EXIF block fit into a JPEG: the camera maker's private note goes first, then all."""
+    """Make an EXIF block fit into a JPEG, dropping the maker's private note first, then everything."""
     if len(block) > EXIF_LIMIT:
         exif = parsed_exif(block)
         exif.get_ifd(IFD.Exif).pop(IFD.MakerNote, None)
@@ -229,7 +229,7 @@ def _recipe_in_xmp(packet: bytes) -> str | None:
     for element in ElementTree.fromstring(packet.rstrip(b"\0")).iter():
         if element.tag == name:
             return (element.text or "").strip()
-        if name in element.attrib:  # other programs may rewrite the property so
+        if name in element.attrib:  # other programs may rewrite the property like this
             return element.attrib[name]
     return None
 

@@ -1,8 +1,8 @@
 """Pictures reduced while they are decoded, so that a large photo is never held in full.
 
-JPEG is decoded at a half, a quarter or an eighth where that is still large enough. What is left to
-do is done band by band in two passes, across and then down: exactly what reducing the whole would
-give, as Lanczos' filter is separable.
+JPEG is decoded at a half, a quarter or an eighth where that is still large enough. The rest is done
+band by band in two passes, across and then down, which gives exactly what reducing the whole would,
+as Lanczos' filter is separable.
 """
 
 import numpy as np
@@ -21,13 +21,13 @@ _SHAPES_TRIED = 64
 def reduced_size(
     size: tuple[int, int], long_side: int | None, short_side: int | None
 ) -> tuple[int, int] | None:
-    """Return width and height of about a long or short side that keep the shape well.
+    """Return a width and height of about the wanted side that preserve the proportions well.
 
-    A few pixels more are taken where whole numbers keep it better: whoever goes on to resize the
-    reduced picture then arrives at the same numbers as from the picture itself.
+    A few more pixels are taken if whole numbers then fit better, so that resizing the reduced
+    picture later gives the same size as resizing the picture itself.
 
     Returns:
-        The size, each side at least as large as asked for; None: the picture is no larger.
+        The size, each side at least as large as asked for; None if the picture is no larger.
     """
     longer, shorter = max(size), min(size)
     least = 1
@@ -57,8 +57,8 @@ def in_srgb(
         samples: what was decoded.
         convert: from its colours to sRGB.
         target: width and height to reduce to.
-        extent: width and height of the samples that the picture covers: of a JPEG decoded at an
-            eighth, the last row and column may be only partly of it.
+        extent: width and height in samples that the picture covers: in a JPEG decoded at an eighth,
+            it may cover only part of the last row and column.
     """
     width, height = samples.width, samples.height
     right, down = extent or (width, height)

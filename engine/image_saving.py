@@ -1,7 +1,7 @@
 """Pictures into files: whole or not at all, with sRGB profile, EXIF and recipe.
 
 Pillow cannot write colour at 16 bits per channel
-(https://github.com/python-pillow/Pillow/issues/1888), so PNG of that depth, and TIFF of both, are
+(https://github.com/python-pillow/Pillow/issues/1888), so PNG of that depth, and TIFF of either, are
 put together here, after PNG (third edition, W3C 2025) and TIFF 6.0.
 """
 
@@ -59,16 +59,16 @@ def save_picture(
     """Save a picture as PNG, JPEG, WebP, TIFF, AVIF or JPEG XL, whichever the path ends in.
 
     The file is written beside its target and then renamed, so that on any failure an existing file
-    stays what it was and nothing is left over. An existing file is replaced.
+    stays unchanged and nothing is left over. On success it is replaced.
 
     Args:
-        picture: what to save. JPEG has no transparency: there, it is laid over white.
+        picture: what to save. JPEG has no transparency, so the picture is laid over white.
         path: where to; the folder must exist.
-        recipe: what `engine.image.read_recipe` shall find in the file: anything that JSON can hold.
+        recipe: what `engine.image.read_recipe` will find in the file: anything that JSON can hold.
         bits: 8 or, for PNG and TIFF, 16 bits per channel.
         quality: 1 to 100, for JPEG, AVIF, WebP and JPEG XL; PNG and TIFF lose nothing.
         subsampling: of colour in JPEG and AVIF: "4:4:4" (none) or "4:2:0".
-        lossless: whether WebP and JPEG XL keep every pixel; `quality` says nothing then.
+        lossless: whether WebP and JPEG XL keep every pixel; `quality` is then ignored.
         profile: the ICC profile that the colours are in; None: sRGB; empty: the file gets none.
             JPEG XL is sRGB always.
         dpi: pixels per inch, across and down, that the file names; None: none but what EXIF says.
@@ -147,7 +147,7 @@ class FileParts:
 
 
 def check_target(path: str | Path, bits: int = 8, long_side: int = 0) -> None:
-    """See, before hours of work, that a picture could be saved at `path`.
+    """Check, before hours of work, that a picture can be saved at `path`.
 
     Args:
         path: where to.
@@ -155,7 +155,7 @@ def check_target(path: str | Path, bits: int = 8, long_side: int = 0) -> None:
         long_side: of the picture, in pixels, as far as it is known.
 
     Raises:
-        BadInput: what `save_picture` would say of the format, the folder and the file.
+        BadInput: what `save_picture` would say about the format, the folder or the file.
     """
     path = Path(path)
     kind = _format(path, bits)

@@ -10,15 +10,15 @@ LEAST = np.float32(1 / 16)
 
 
 def continued(rgb: Floats, alpha: Floats) -> Floats:
-    """Return a rgb + (1 - a) s for colours (H, W, 3) of opacities a (H, W): s is what is nearby.
+    """Return a rgb + (1 - a) s for colours (H, W, 3) with opacities a (H, W), s being what is nearby.
 
-    From squares of two by two pixels to larger ones, as long as something is open; and back.
+    Goes from squares of two by two pixels to larger ones, and back.
     """
     part = rgb * alpha[..., None]
     levels = [(part, alpha)]
     while alpha.size > 1:
         part, alpha = _halved(part), _halved(alpha)
-        # A square with one opaque pixel is opaque: what is near goes before what is far.
+        # A square with one opaque pixel is opaque: near colours take precedence over far ones.
         fuller = np.minimum(np.float32(1), 4 * alpha)
         part = part * np.divide(fuller, alpha, out=np.zeros_like(alpha), where=alpha > 0)[..., None]
         alpha = fuller
@@ -33,7 +33,7 @@ def continued(rgb: Floats, alpha: Floats) -> Floats:
 
 
 def _halved(x: Floats) -> Floats:
-    """Return the means of squares of two by two; beyond an odd border is nothing."""
+    """Return the means of squares of two by two; beyond an odd border there is nothing."""
     height, width = x.shape[:2]
     padding = [(0, height % 2), (0, width % 2)] + [(0, 0)] * (x.ndim - 2)
     x = np.pad(x, padding)
@@ -52,7 +52,7 @@ def resampled(
 
 
 def weighed(part: Floats, alpha: Floats) -> Floats:
-    """Return colours (H, W, 3) of which `part` is a times, both resampled; darker where a is small.
+    """Return colours (H, W, 3), given a times them and a, both resampled; too dark where a is tiny.
 
     Lanczos overshoots at edges: the result is clipped to [0, 1].
     """

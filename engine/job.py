@@ -144,10 +144,10 @@ class Job:
         folder: Path | None = None,
         find: Callable[[Mapping[str, Any], Path | None, int, bool], Source] = find_picture,
     ) -> "Job":
-        """Return the job that `recipe` describes. Raises `BadInput`, also when a picture changed.
+        """Return the job that `recipe` describes. Raises `BadInput`, also if a picture has changed.
 
-        What the recipe names is also looked for near `folder`, where the recipe lies. `find` gives
-        the pictures, opened or by path, and takes what `find_picture` does.
+        What the recipe names is also looked for near `folder`, where the recipe lies. `find`
+        returns the pictures, opened or by path, and takes what `find_picture` takes.
         """
         version = recipe.get("format")
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -205,13 +205,13 @@ class Job:
 
 
 def _short(value: Any) -> str:
-    """Return a value of a recipe, or what is wrong with one, as a sentence can hold it."""
+    """Return a value from a recipe, or what is wrong with it, short enough for a sentence."""
     text = repr(value)
     return text if len(text) <= 300 else f"{text[:100]}…"
 
 
 def _side_of(size: int | None, content: Source | None) -> int:
-    """Return the long side of the result. Raises `BadInput` where a photo should tell and is not."""
+    """Return the long side of the result. Raises `BadInput` if it depends on a missing photo."""
     if size is not None:
         return size
     if content is None:
@@ -225,8 +225,8 @@ def _side_of(size: int | None, content: Source | None) -> int:
 def opened(job: Job) -> Job:
     """Return the job with its pictures opened, as large as needed, size and precision decided.
 
-    Later changes of the files do not matter then, and its recipe says what was computed with: which
-    precision is faster is measured, and may come out otherwise another time.
+    Later changes to the files then do not matter, and its recipe says which precision was used: the
+    faster one is found by measuring, and may be another next time.
     """
     check_size(job.size)
     i = job.inputs
@@ -247,7 +247,7 @@ def opened(job: Job) -> Job:
         if isinstance(source, Picture) and source.alpha is not None and not source.alpha.any():
             name = source.path or "the picture"
             raise BadInput(f"{name} is completely transparent: there is nothing to see in it")
-    from engine.device import choose_device, choose_precision, name_of  # torch: not for a mistake
+    from engine.device import choose_device, choose_precision, name_of  # torch: not before a check fails
 
     wanted = job.precision
     if wanted == "auto" and job.technique.exact:
@@ -258,7 +258,7 @@ def opened(job: Job) -> Job:
 
 
 def check_size(size: int | None) -> None:
-    """Refuse, by `BadInput`, a long side that no picture has."""
+    """Refuse, by `BadInput`, a long side that no picture can have."""
     if size is not None and size < 1:
         raise BadInput(Mention("size"), f" is {size}; it must be at least 1 pixel, or photo")
     if size is not None and size > LARGEST:
@@ -282,8 +282,8 @@ def prepare(job: Job, network: "Network | None" = None) -> Task[Technique]:
     device = choose_device(job.device)
     dtype = choose_precision(job.precision, device)
     return_large_blocks()
-    # A network of the caller's stays as it is; one that was loaded for this run is moved, not copied,
-    # unless what it says has to be checked in float32.
+    # The caller's network stays as it is; one loaded for this run is moved, not copied, unless its
+    # answers have to be checked in float32.
     if network is None:
         network = load_network(job.network, job.weights, preprocessing=job.preprocessing)
         if not job.technique.exact:
@@ -310,14 +310,14 @@ def run(
 ) -> Generator[Frame, None, None]:
     """Yield a `Frame` per iteration. Closing the generator stops the work.
 
-    Same job, device and precision give the same picture, also of a run that was steered or stopped:
-    `job.changes` and `job.stop_after` say how; `steering.applied` gets what has been changed, anew
-    and again. Raises `BadInput`, `WeightsMissing`, `OutOfMemory`
-    with the size that would fit, and `Diverged` when numbers stop being finite: the last frame's
-    picture is then the last good one.
+    The same job, device and precision give the same picture, even for a run that was steered or
+    stopped: `job.changes` and `job.stop_after` say how; `steering.applied` collects all changes,
+    the job's and new ones. Raises `BadInput`, `WeightsMissing`, `OutOfMemory` with the size that
+    would fit, and `Diverged` when numbers stop being finite: the last frame's picture is then the
+    last good one.
 
-    With the `checkpoint` of a frame of the same job, as it was begun, the run goes on with the
-    iteration after it, bit for bit as if it had never been broken off.
+    With the `checkpoint` of a frame of the same job, as it was at the start, the run goes on with
+    the next iteration, bit for bit as if it had never been interrupted.
     """
     frames = frames_of(job, prepare(job, network), steering, checkpoint)
     del checkpoint  # its memory is needed once only
@@ -330,7 +330,7 @@ def frames_of(
     steering: Steering | None = None,
     checkpoint: "Checkpoint | None" = None,
 ) -> Generator[Frame, None, None]:
-    """Yield what `run` does, of a job that `prepare` has made ready, once."""
+    """Yield what `run` does, for a task that `prepare` has made; works once."""
     from engine.colour import GRAY_NOTE
     from engine.device import release_memory
     from engine.memory import check_fits, explained
@@ -342,7 +342,7 @@ def frames_of(
     begun = 0 if checkpoint is None else checkpoint.iteration
     changes = deque(change for change in job.changes if not begun or change[0] >= begun)
     if job.changes or job.stop_after is not None:
-        # Done again from its beginning, where the changes and the stop are counted from.
+        # The run is repeated from its beginning, from which the changes and the stop are counted.
         task.technique = task.technique.from_the_start()
     if begun and job.stop_after is not None and job.stop_after <= begun:
         return
@@ -388,7 +388,8 @@ def _finished(frame: Frame, finisher: Finisher, finish: Finish) -> "Tensor":
 def carried(job: Job) -> Picture | None:
     """Return the picture whose EXIF, and transparency if it has any, the result of `job` carries.
 
-    The photo's; but its transparency goes only with what is made of the whole photo, place by place.
+    That is the photo; but its transparency is kept only for what is made of the whole photo, place
+    by place.
     """
     content = job.inputs.content
     if not isinstance(content, Picture):
@@ -399,8 +400,8 @@ def carried(job: Job) -> Picture | None:
 def enlarged(job: Job, size: int, result: Source) -> Job:
     """Return the job of the same picture at a larger `size`, given its present `result`.
 
-    A technique that can goes on from the result, with its settings as they were at the end; others
-    do the same again at the new size.
+    A technique that is able to goes on from the result, with its settings as they were at the end;
+    others run again at the new size.
     """
     technique = job.technique
     if not technique.goes_on:

@@ -1,7 +1,7 @@
 """Lessons: pictures and what a network saw in them, step by step, in one file.
 
-The file is JSON with the pictures in base64. Reading it runs nothing: all that it holds are texts,
-pictures that have been decoded once to see that they are some, and plain values.
+The file is JSON with the pictures in base64. Reading it runs no code: it holds only texts, plain
+values, and pictures, which are decoded once as a check.
 """
 
 import base64
@@ -95,7 +95,7 @@ def picture_bytes(pixels: npt.NDArray[np.uint8], exact: bool = False) -> bytes:
 
 
 def media_type(picture: bytes, what: str = "a picture") -> str:
-    """Return `image/png` or `image/jpeg`, whichever the bytes begin like.
+    """Return `image/png` or `image/jpeg`, depending on how the bytes begin.
 
     Raises:
         BadInput: they begin like neither; the sentence calls them `what`.
@@ -108,7 +108,7 @@ def media_type(picture: bytes, what: str = "a picture") -> str:
 
 
 def check(lesson: Lesson) -> None:
-    """See that a lesson can be kept and shown. Raises `BadInput`, which names the step."""
+    """Check that a lesson can be kept and shown. Raises `BadInput`, naming the step."""
     if len(lesson.steps) > MAX_STEPS:
         raise BadInput(
             f"the lesson has {len(lesson.steps)} steps; at most {MAX_STEPS} are allowed."
@@ -137,7 +137,7 @@ def write_lesson(lesson: Lesson, path: str | Path) -> Path:
     """Write a lesson whole or not at all; return the path.
 
     Raises:
-        BadInput: the lesson holds what no lesson can, or nothing can be written there.
+        BadInput: the lesson holds something that no lesson can, or nothing can be written there.
     """
     check(lesson)
     pictures = [p for s in lesson.steps for p in (s.picture, *(f.picture for f in s.figures))]
@@ -249,7 +249,7 @@ def _check_picture(data: Any, what: str) -> None:
         with Image.open(io.BytesIO(data), formats=(kind,)) as image:
             if image.width * image.height > MAX_MEGAPIXELS * 1e6:
                 raise large
-            image.load()  # the header alone says nothing of the rest
+            image.load()  # the header alone does not vouch for the rest
     except (BadInput, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -259,7 +259,7 @@ def _check_picture(data: Any, what: str) -> None:
 
 
 def _check_values(value: Any, what: str, depth: int = 0) -> None:
-    """See that a value is one that JSON has a notation for."""
+    """Check that JSON has a notation for a value."""
     if depth > MAX_DEPTH:
         raise BadInput(f"{what} is nested deeper than {MAX_DEPTH} levels.")
     if isinstance(value, Mapping):

@@ -1,8 +1,8 @@
 """A lesson as one self-contained HTML page: no connection, program or folder needed.
 
 What is shown is the part of the address behind "#": `#step-2` is the second step, and
-`#step-2-revealed` the same with its hidden figures. So the browser's back key, a reload and a link
-to one step work by themselves. Without scripts, and on paper, all steps lie below each other.
+`#step-2-revealed` the same with its hidden figures. So the browser's back button, a reload and a
+link to one step just work. Without scripts, and on paper, all steps follow one another.
 """
 
 import base64
@@ -169,11 +169,11 @@ _SCRIPT = """
 def export_html(lesson: Lesson, path: str | Path) -> Path:
     """Write a lesson as one page, whole or not at all; return its path.
 
-    The page names nothing of where the pictures came from: a step's state is left out.
+    The page does not tell where the pictures came from: a step's state is left out.
 
     Raises:
-        BadInput: the lesson has no step or holds what no lesson can, or nothing can be written
-            there.
+        BadInput: the lesson has no step or holds something that no lesson can, or nothing can be
+            written there.
     """
     path = Path(path)
     if not lesson.steps:
@@ -189,7 +189,8 @@ def page(lesson: Lesson) -> Iterator[str]:
     """Yield the parts of the page: pictures can make it large."""
     title = lesson.title.strip() or "Lesson"
     count = len(lesson.steps)
-    # Only what was written here may run: a text that escaped its escaping would be text still.
+    # Only the script written here may run: text that slipped through the escaping would still be
+    # text.
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_digest(_STYLE)}';"
         f" script-src '{_digest(_SCRIPT)}'; base-uri 'none'; form-action 'none'"

@@ -1,4 +1,4 @@
-"""OKLab, a colour space whose lightness looks even, and what is done to lightness alone.
+"""OKLab, a colour space of perceptually even lightness, and what is done to lightness alone.
 
 B. Ottosson, *A perceptual color space for image processing*, 2020 (his matrices for linear sRGB).
 Pictures are (N, 3, H, W) in [0, 1]; results are clamped to it.
@@ -81,14 +81,14 @@ def sharpened(lab: Tensor, amount: float, radius: float) -> Tensor:
 
 
 def grained(lab: Tensor, spread: float, size: float, seed: int) -> Tensor:
-    """Return OKLab pictures with grain on lightness, as of film.
+    """Return OKLab pictures with film-like grain on lightness.
 
     Args:
         lab: the pictures; all of them get the same grain.
-        spread: standard deviation in lightness where that is 0.5. Towards black and white it falls
+        spread: standard deviation of lightness where that is 0.5. Towards black and white it falls
             with 4 L (1 - L): there, film has hardly any grains, or all of them.
         size: standard deviation of the Gaussian that noise is blurred with, in pixels.
-        seed: same seed and size, same grain.
+        seed: the same seed and size give the same grain.
     """
     height, width = lab.shape[-2:]
     source = torch.Generator().manual_seed(seed % 2**63)

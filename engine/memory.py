@@ -1,4 +1,4 @@
-"""Whether a run fits into memory, checked before it begins; and what to say when it did not."""
+"""Whether a run fits into memory, checked before it begins; and what to say if it does not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +49,7 @@ def check_look(
     """Raise `OutOfMemory` where looking at pictures through a network needs more than is free.
 
     Args:
-        network: all of it is run, at once on what it is given.
+        network: run in full, on all pictures at once.
         size: height and width of a picture as the network is given it.
         graph: whether activations are kept for a gradient.
         count: pictures at a time.
@@ -97,7 +97,7 @@ def size_that_fits(task: Task[Technique]) -> int:
 
 
 def bytes_at(task: Task[Technique], size: int) -> int:
-    """Return about how many bytes a run takes whose result has a long side of `size` pixels."""
+    """Return roughly how many bytes a run takes whose result has a long side of `size` pixels."""
     side = task.network.card.input_size
     per_pixel = numbers_needed(task) * bytes_each(task) / side**2
     pixels = float(size**2)
@@ -115,11 +115,11 @@ def bytes_at(task: Task[Technique], size: int) -> int:
 
 
 def _sample_pixels(task: Task[Technique], size: int) -> float:
-    """Return the pixels of the sample of a texture where a scale of its own is set; else 0."""
+    """Return the pixels of a texture's sample if a scale of its own is set; otherwise 0."""
     whole = task.technique.sample_side
     if whole is None or task.content is None:
         return 0.0
-    # A smaller result is compared with a sample that is as much smaller.
+    # A smaller result is compared with a correspondingly smaller sample.
     side = whole * size / task.size
     return float(side**2 * _shape_factor(task.content.height, task.content.width))
 
@@ -149,7 +149,7 @@ def numbers_needed(task: Task[Technique]) -> int:
 
 
 def layers_needed(task: Task[Technique]) -> list[str]:
-    """Return the layers that the technique's settings name, or what they mean left to themselves."""
+    """Return the layers that the technique's settings name, or those that the defaults stand for."""
     suggested = task.technique.suggested_layers(task.network)
     chosen = chosen_layers(task.technique)
     return [

@@ -26,10 +26,10 @@ DEPTH = 3
 
 
 def check_local(path: str) -> str:
-    """Return a path that lies on this machine's disks, as far as it tells.
+    """Return a path that, as far as it tells, lies on this machine's disks.
 
-    Raises `BadInput` for one on another machine (a UNC path, an address), of a device, or so long that
-    there is no such file.
+    Raises `BadInput` for one on another machine (a UNC path, an address), of a device, or too long
+    for any file.
     """
     if len(path) > LONGEST:
         raise BadInput(
@@ -48,9 +48,10 @@ def check_local(path: str) -> str:
 
 
 def nearby(path: str, folder: Path | None) -> Iterator[Path]:
-    """Yield where a file or folder may be that has moved together with another one's `folder`.
+    """Yield where a file or folder may be if it has moved together with `folder`.
 
-    First beside it by its name, then by more of its path, then from the folders above.
+    Its name alone is tried there first, then more and more of its path; then the same in the
+    folders above.
     """
     if folder is None:
         return
@@ -70,7 +71,8 @@ def find_picture(
 ) -> Picture:
     """Open the picture that a recipe names by `path` and `sha256`, as large as `open_for` does.
 
-    The same picture beside the recipe, which lies in `folder`, comes before the one at the old path.
+    The same picture beside the recipe, which lies in `folder`, takes precedence over the one at the
+    old path.
 
     Raises:
         BadInput: it is in neither place, or another picture has taken its place.
@@ -114,7 +116,7 @@ def find_path(path: str, folder: Path | None = None) -> str:
 def find_same(path: str, digest: str, folder: Path | None) -> str:
     """Return where the file with this SHA-256 is near `folder`; else `path`.
 
-    Raises `BadInput` for a path elsewhere than on this machine.
+    Raises `BadInput` for a path that is not on this machine.
     """
     for candidate in nearby(path, folder):
         if digest and _digest(candidate) == digest:

@@ -1,7 +1,6 @@
 """Which pixels or places of a picture support a class or activate a unit: a family of methods per file.
 
-The functions are imported when first used: what methods there are (`registry`) is known without
-torch.
+The functions are imported on first use, so that the list of methods (`registry`) needs no torch.
 """
 
 from importlib import import_module

@@ -40,9 +40,9 @@ _NAMES = {
 def plain_activations(model: nn.Module, x: Tensor) -> tuple[str, ...]:
     """Return the activations that keep their ordinary gradient in guided backprop and the deconvnet.
 
-    By the names of their modules ("GELU", "LeakyReLU"), each once, in the order in which a run on
-    `x` meets them, whether they are modules, functions or methods. Gates (a sigmoid that scales
-    channels) count too. Softmax is not one, nor is a clamp to other bounds than a ReLU's.
+    They go by the names of their modules ("GELU", "LeakyReLU"), each once, in the order in which a
+    run on `x` meets them, whether they are modules, functions or methods. Gates (a sigmoid that
+    scales channels) count too; softmax does not, nor does a clamp to bounds other than a ReLU's.
 
     Args:
         model: takes `x` and returns anything; is left as it was found, and run in eval mode.
@@ -52,7 +52,7 @@ def plain_activations(model: nn.Module, x: Tensor) -> tuple[str, ...]:
         () where all activations are ReLUs.
 
     Raises:
-        ValueError: `x` is no batch of pictures, or the model is scripted, which hides them.
+        ValueError: `x` is not a batch of pictures, or the model is scripted, which hides them.
     """
     refuse_scripted(model)
     seen = _UnruledActivations()

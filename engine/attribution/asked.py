@@ -1,4 +1,4 @@
-"""What a method of attribution is handed, whichever it is, and what it gives back step by step."""
+"""What every attribution method is given, and what it gives back step by step."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Asked:
 
     @property
     def model(self) -> "nn.Module":
-        """What maps `x` to logits."""
+        """The module that maps `x` to logits."""
         return self.network.module
 
 

@@ -1,9 +1,9 @@
 """Class activation maps: where in a layer's maps a class finds its evidence.
 
 Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
-Localization": a layer's channels A_c, weighted with the mean over space of d logit / d A_c. Zhou
-et al. 2016, "Learning Deep Features for Discriminative Localization": the class activation map
-proper, of networks that average their last maps and have one linear layer behind.
+Localization": a layer's channels A_c, weighted by the mean over space of d logit / d A_c. Zhou et
+al. 2016, "Learning Deep Features for Discriminative Localization": the original class activation
+map, for networks that average their last maps and end in one linear layer.
 """
 
 from collections.abc import Iterator
@@ -43,18 +43,18 @@ def grad_cam(
     Args:
         model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
         x: float (N, 3, H, W) as the model takes it; is not changed.
-        target: a class number for all pictures, or one for each; or a `Unit` behind the layer.
-        layer: dotted module name of a layer with maps (N, C, h, w). Of a module that is called
-            several times the last call counts; `name#1` is its first call, `name#2` its second.
-        relu: keep only what speaks for the class.
-        upsample: bilinearly to the size of `x`; else on the layer's own grid.
+        target: a class number for all pictures, or one for each; or a `Unit` in a later layer.
+        layer: dotted module name of a layer with maps (N, C, h, w). If a module is called several
+            times, the last call counts; `name#1` is its first call, `name#2` its second.
+        relu: keep only evidence for the class.
+        upsample: interpolate bilinearly to the size of `x`; otherwise keep the layer's own grid.
 
     Returns:
         (N, H, W), or (N, h, w) without `upsample`; in the precision of `x`, without a graph.
 
     Raises:
-        ValueError: `x`, `target`, `layer` or what the model returns has not the form above, or
-            the logit or unit does not depend on the layer.
+        ValueError: `x`, `target`, `layer` or what the model returns has not the form above, or the
+            logit or unit does not depend on the layer.
     """
     maps = _Maps(model, layer)
     with differentiable(model):
@@ -65,7 +65,7 @@ def grad_cam(
 
 
 class GradCamPass:
-    """A forward pass that keeps a layer's maps, for Grad-CAM of any class without another pass."""
+    """A forward pass that keeps a layer's maps, so that Grad-CAM of any class needs no other pass."""
 
     def __init__(self, model: nn.Module, x: Tensor, layer: str) -> None:
         """Run `model` on `x`; arguments and errors are those of `grad_cam`."""
@@ -92,27 +92,27 @@ def cam(
 ) -> Tensor:
     """Return the class activation map of `target`, raw: sum over channels of weight * map.
 
-    The weights are those of the linear layer behind the average; its bias is in no place of the
-    picture and left out. Grad-CAM at the maps that are averaged, times their number of places.
+    The weights are those of the linear layer after the average; its bias belongs to no place and is
+    left out. The result is Grad-CAM at the averaged maps, times their number of places.
 
-    Where that layer is a 1x1 convolution before the average, as in SqueezeNet and Network in Network,
-    every class has a map of its own, and that is what is returned, as it is averaged: its mean is the
-    logit. What SqueezeNet's ReLU behind the convolution makes 0 says nothing against the class
-    either, as it never reaches the logit; the convolution's bias is in every place.
+    If the layer is a 1x1 convolution before the average, as in SqueezeNet and Network in Network,
+    every class has a map of its own, which is returned just as it is averaged: its mean is the
+    logit. Places that SqueezeNet's ReLU after the convolution sets to 0 do not count against the
+    class, since they never reach the logit; the convolution's bias is part of every place.
 
     Args:
         model: maps `x` to logits (N, classes) by a global average over maps (N, C, h, w) and one
-            linear layer behind or before it; is left as it was found, and run in eval mode.
+            linear layer after or before it; is left as it was found, and run in eval mode.
         x: float (N, 3, H, W) as the model takes it; is not changed.
         target: a class number for all pictures, or one for each.
-        relu: keep only what speaks for the class.
-        upsample: bilinearly to the size of `x`; else on the maps' own grid.
+        relu: keep only evidence for the class.
+        upsample: interpolate bilinearly to the size of `x`; otherwise keep the maps' own grid.
 
     Returns:
         (N, H, W), or (N, h, w) without `upsample`; in the precision of `x`, without a graph.
 
     Raises:
-        ValueError: the network ends otherwise, or `x`, `target` or what the model returns has not
+        ValueError: the network ends differently, or `x`, `target` or what the model returns has not
             the form above.
     """
     if isinstance(target, Unit):
@@ -164,10 +164,11 @@ def _weighted(weights: Tensor, maps: Tensor, x: Tensor, relu: bool, upsample: bo
 
 
 class _Maps:
-    """A layer's maps at the call.
+    """A layer's maps as they are when it is called.
 
-    Layers behind may overwrite them (a ReLU in place), therefore values are copied and the gradient
-    is asked for at the edge of the graph, not at the tensor, whose history would be the later one.
+    Later layers may overwrite them (an in-place ReLU), so the values are copied, and the gradient
+    is taken at the edge of the graph rather than at the tensor, whose history would then be the
+    later one.
     """
 
     def __init__(self, model: nn.Module, layer: str) -> None:
@@ -182,7 +183,7 @@ class _Maps:
 
     @contextmanager
     def watched(self, x: Tensor) -> Iterator[None]:
-        """Keep the maps of the run on `x` inside the block; `ValueError` if it has no such call."""
+        """Keep the maps of the run on `x` inside the block; raise `ValueError` if it has no such call."""
         with tapped(self._model, self._name, self._call, x, self._take) as calls:
             yield
         called(calls, self._layer, self._call)
@@ -196,7 +197,7 @@ class _Maps:
         self._output = tuple(output.shape)
         if output.dim() != 4 or not output.requires_grad:
             return None
-        # Whoever overwrites a view rewrites its history, and the edge would lead nowhere.
+        # Overwriting a view rewrites its history, and the edge would then lead nowhere.
         replaced = output.clone() if output._is_view() else None
         seen = output if replaced is None else replaced
         self._values, self._edge = seen.detach().clone(), get_gradient_edge(seen)
@@ -213,8 +214,8 @@ class _Maps:
     ) -> Tensor:
         """Return the Grad-CAM of `answers` (N,), the logits or activations of `target` in that run.
 
-        `again`: the graph is kept for more answers. Raises `ValueError` when the layer has no maps,
-        or the answers do not depend on them.
+        `again`: whether the graph is kept for further answers. Raises `ValueError` when the layer
+        has no maps, or the answers do not depend on them.
         """
         values, edge = self._checked(len(x))
         (gradient,) = torch.autograd.grad(
@@ -269,7 +270,7 @@ def class_activation_map(asked: Asked) -> Tensor:
 
 
 def grad_cam_at_layer(asked: Asked) -> Tensor:
-    """Return `grad_cam`, of the pass that is known where there is one."""
+    """Return `grad_cam`, from the known pass if there is one."""
     if asked.known is not None:
         return asked.known.grad_cam(asked.target)
     return grad_cam(asked.model, asked.x, asked.target, asked.find_layer())

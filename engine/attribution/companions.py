@@ -1,9 +1,9 @@
 """Zeiler and Fergus's companions of an occlusion map: the target's probability, the likely class.
 
-Their figure 7 (d) and (e): one number for each place of the square. A pixel shows the place whose
-middle is nearest, so that every place is a block, larger at the borders, which no middle reaches.
-Spread over all pixels that the square covers, as the drop is, numbers of many places would mix; and
-there is no mean of classes.
+Their figure 7 (d) and (e): one number for each position of the square. A pixel shows the position
+whose centre is nearest, so every position becomes a block, a larger one at the borders, which no
+centre reaches. Spreading the numbers over all pixels that the square covers, as is done with the
+drop, would mix many positions; and classes have no mean.
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ class PlaceMap(Heat):
     words: Words = field(default=str, kw_only=True)
 
     def seen(self, threshold: float) -> npt.NDArray[np.bool_] | None:
-        """Return (H, W): what is known and to be shown with that threshold; None: all of it."""
+        """Return (H, W): what is known and is shown at that threshold; None for all of it."""
         shown = self.beyond(threshold)
         return None if shown.all() else shown
 
@@ -54,7 +54,7 @@ class ChanceMap(PlaceMap):
 
     @property
     def title(self) -> str:
-        """Its name for people."""
+        """The title that people see."""
         return self.words("{0} probability").format(self.method.title)
 
     def said(self, value: float) -> str:
@@ -63,19 +63,19 @@ class ChanceMap(PlaceMap):
 
     @property
     def range(self) -> str:
-        """The least and the highest that are known."""
+        """The lowest and the highest known probability."""
         known = self.grid[~np.isnan(self.grid)]
         least = percent(float(known.min(initial=1.0)))
         return self.words("{0} to {1}").format(least, percent(self.reach))
 
     @property
     def key(self) -> str:
-        """The range, and where the scale begins."""
+        """The range in words, and where the scale begins."""
         return self.words("{0}, colours from 0 up").format(self.range)
 
     @property
     def reach(self) -> float:
-        """The highest; the scale begins at 0."""
+        """The highest known probability; the scale begins at 0."""
         return float(np.nanmax(self.grid, initial=0.0))
 
     def coloured(self, colours: str, reach: float | None = None) -> Bytes:
@@ -84,7 +84,7 @@ class ChanceMap(PlaceMap):
         return colourised(self.values, colours, 0.0, limit)
 
     def beyond(self, threshold: float, reach: float | None = None) -> npt.NDArray[np.bool_]:
-        """Return (H, W): where it is known and at least that part of the reach."""
+        """Return (H, W): where it is known and at least `threshold` times the reach."""
         return self.values >= threshold * (self.reach if reach is None else reach)
 
 
@@ -99,7 +99,7 @@ class ClassMap(PlaceMap):
 
     @property
     def title(self) -> str:
-        """Its name for people."""
+        """The title that people see."""
         return self.words("{0} most likely class").format(self.method.title)
 
     def said(self, value: float) -> str:
@@ -108,7 +108,7 @@ class ClassMap(PlaceMap):
 
     @property
     def legend(self) -> tuple[LegendLine, ...]:
-        """The classes with their colours; those that have none of their own together at the end."""
+        """The classes with their colours; last, in one line, those that have no colour of their own."""
         places = _counted(self.grid, self.names)
         total = max(places.total(), 1)
         lines = []
@@ -130,7 +130,7 @@ class ClassMap(PlaceMap):
 
     @property
     def reach(self) -> float:
-        """Nothing: classes are no sizes."""
+        """0: classes have no magnitude."""
         return 0.0
 
     def coloured(self, colours: str, reach: float | None = None) -> Bytes:
@@ -151,13 +151,13 @@ class ClassMap(PlaceMap):
 def heats(
     method: Method, found: Occluded, names: Sequence[str], words: Words = str
 ) -> dict[str, Heat]:
-    """Return the maps of the first picture, by `SHOWN`; of a unit the drop alone.
+    """Return the maps of the first picture by their names in `SHOWN`; for a unit, the drop alone.
 
     Args:
         method: occlusion.
         found: what is known so far.
-        names: of the network's classes.
-        words: the language that the maps are explained in; by default as it is written here.
+        names: those of the network's classes.
+        words: translates the maps' explanations; by default nothing is translated.
     """
     drop = Heat.of(method, found.map()[0].float())
     return dict(zip(SHOWN, (drop, *companions_of(method, found, names, words)), strict=False))
@@ -166,7 +166,7 @@ def heats(
 def companions_of(
     method: Method, found: Occluded, names: Sequence[str], words: Words = str
 ) -> tuple[ChanceMap, ClassMap] | tuple[()]:
-    """Return both companions of the first picture; nothing of a unit. Arguments as in `heats`."""
+    """Return both companions of the first picture; none for a unit. Arguments as in `heats`."""
     if bool((found.label < 0).all()):
         return ()
     down, across = (_nearest(axis) for axis in found.covers)
@@ -182,10 +182,10 @@ def companions_of(
 
 
 def ranked(maps: Iterable[tuple[Grid, Mapping[int, str]]]) -> tuple[str, ...]:
-    """Return the names of the classes in maps, those of the most places first.
+    """Return the names of the classes in maps, those with the most positions first.
 
-    Not the numbers, which mean other classes in other networks. Of equals the one that comes first
-    stays first, in a map that of the least number.
+    Names, since a number means different classes in different networks. Ties keep the order of the
+    maps and, within a map, that of the class numbers.
 
     Args:
         maps: each a grid of class numbers, with the names of its network's classes.
@@ -197,7 +197,7 @@ def ranked(maps: Iterable[tuple[Grid, Mapping[int, str]]]) -> tuple[str, ...]:
 
 
 def _counted(label: Grid, names: Mapping[int, str]) -> Counter[str]:
-    """Return at how many places each class is the most likely one, by their numbers' order."""
+    """Return at how many positions each class is the most likely one, in the order of their numbers."""
     numbers, counts = np.unique(label[label >= 0], return_counts=True)
     places: Counter[str] = Counter()
     for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
@@ -206,7 +206,7 @@ def _counted(label: Grid, names: Mapping[int, str]) -> Counter[str]:
 
 
 def _nearest(covers: Tensor) -> npt.NDArray[np.intp]:
-    """Return (side,): of the windows (count, side) along a side, the nearest to each pixel."""
+    """Return (side,): the window nearest to each pixel along a side; `covers` is (count, side)."""
     along = covers.numpy()
     pixels = np.arange(along.shape[1])
     middles = along @ pixels / along.sum(1)

@@ -57,7 +57,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class ComparisonStep:
-    """How far a figure is: maps made, maps in all; in the last step the figure."""
+    """How far a figure has come: maps made, maps in all and, in the last step, the figure."""
 
     done: int
     total: int
@@ -99,20 +99,20 @@ def compare(
             with a note that says so.
         methods: those wanted; where a network refuses one, a note below the figure says why.
         colours: one of `colour_map.COLOUR_MAPS`, for maps without sign.
-        one_scale: whether the maps of a row share one scale, each network and each unit's layer its
-            own; else every map.
-        over: 0: the maps alone; up to 1: how strongly they lie over the photo in gray.
+        one_scale: whether the maps of a row share a scale (one for each network and each unit's
+            layer); otherwise every map has its own.
+        over: how strongly the maps are laid over the grey photo, up to 1; 0 shows the maps alone.
         own_colours: whether maps that have colours (guided backprop, deconvnet, guided Grad-CAM)
-            are shown in them around gray, as their papers do.
+            are shown in them around grey, as in their papers.
         companions: whether occlusion is followed by the target's probability and the most likely
-            class for each place of the square (`engine.attribution.companions`); their raw values
-            are a number for each place.
-        long_side: of the picture, in pixels, for the networks; None: what each was made for.
+            class for each position of the square (`engine.attribution.companions`); their raw
+            values are one number per position.
+        long_side: of the picture that the networks see, in pixels; None: what each was made for.
         progress: called with the number of maps made and to be made.
         stopped: asked between maps and while one is made; once it says yes, None is returned.
 
     Raises:
-        BadInput: not one map could be made; the sentence says why.
+        BadInput: no map at all could be made; the sentence says why.
     """
     steps = comparison_steps(
         picture, columns, methods, colours=colours, one_scale=one_scale, over=over,
@@ -213,7 +213,8 @@ class Prepared:
         small = fitted(network, picture, long_side)
         x, question = network.prepare(small), column.question
         if isinstance(question.target, Unit):
-            # Its place is settled, or a network with random weights would be asked elsewhere.
+            # Its place is fixed here; otherwise a network with random weights would be asked about
+            # another.
             try:
                 unit, answer = located(network, x, question.target)
             except BadInput as error:
@@ -230,13 +231,13 @@ class Prepared:
 
     @property
     def scale(self) -> str:
-        """What may share a scale: networks take pictures, and layers answer, in units of their own."""
+        """What may share a scale: networks take pictures, and layers answer, each in their own units."""
         target, network = self.column.question.target, self.column.network.card.name
         return f"{network} {target.layer}" if isinstance(target, Unit) else network
 
     @property
     def name(self) -> str:
-        """The target's: a class's, or a unit's with its place."""
+        """The target's name: a class, or a unit with its place."""
         target = self.column.question.target
         if isinstance(target, Unit):
             return UnitName(target.layer, target.channel, target.position).words
@@ -301,10 +302,10 @@ def sanity_check(
 ) -> Compared | None:
     """Show each method's map as more and more layers lose what they learned; None when stopped.
 
-    Arguments as in `compare`. A row for each method and each of `columns`, whose maps stand side by
-    side here: by the trained network, then by networks randomised from the top down, with Spearman's
-    rank correlation of the maps' sizes with the trained one's. Every map has a scale of its own,
-    told below it: random networks answer with numbers of other sizes.
+    Arguments as in `compare`. There is a row for each method and column. It shows the map of the
+    trained network, then those of networks randomized from the top down, with Spearman's rank
+    correlation between the magnitudes of each map and the trained network's. Every map has its own
+    scale, given below it: random networks answer with numbers of other magnitudes.
     """
     steps = sanity_steps(picture, columns, methods, colours=colours, long_side=long_side)
     return _last(steps, progress, stopped)
@@ -361,7 +362,7 @@ def sanity_steps(
 
 
 def _why_0(method: Method) -> str:
-    """Return how a network with random weights comes to a map that is 0 everywhere."""
+    """Return why a network with random weights gives a map that is 0 everywhere."""
     if method.of_layer and method.relu_rule:
         why = "is 0 wherever Grad-CAM or guided backprop is: behind these random layers everywhere"
     elif method.of_layer:
@@ -382,9 +383,9 @@ def _why_0(method: Method) -> str:
 
 
 def _randomised(method: Method, about: Prepared) -> Iterator[Randomised | None]:
-    """Give the maps that a row shows: the trained network's, and `SHOWN_LAYERS` others.
+    """Yield the maps of a row: the trained network's, and `SHOWN_LAYERS` others.
 
-    None comes between two steps of a map.
+    None is yielded between two steps of a map.
     """
     network, question = about.column.network, about.column.question
     layers = len(weighted_layers(network.module))
@@ -402,7 +403,7 @@ def _randomised(method: Method, about: Prepared) -> Iterator[Randomised | None]:
 
 
 def _with(network: Network, model: nn.Module) -> Network:
-    """Return the network with other modules of the same build."""
+    """Return the network with `model`, of the same architecture, as its module."""
     other = copy.copy(network)
     other.module = model
     return other

@@ -40,6 +40,6 @@ def mask_picture(mask: npt.NDArray[np.bool_]) -> Picture:
 
 
 def without_background(photo: Picture, mask: npt.NDArray[np.bool_]) -> Picture:
-    """Return the photo, transparent where the mask (H, W) of its size is not."""
+    """Return the photo, transparent wherever the mask (H, W), of the same size, is False."""
     own = np.float32(1) if photo.alpha is None else photo.alpha
     return replace(photo, alpha=(mask * own).astype(np.float32))

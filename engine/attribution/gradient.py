@@ -1,9 +1,9 @@
 """The gradient of a logit or unit with respect to the pixels: plain, smoothed, times the picture.
 
 Simonyan, Vedaldi, Zisserman 2014, "Deep Inside Convolutional Networks: Visualising Image
-Classification Models and Saliency Maps". Of the logit, not of the probability: that one can also
-be raised by lowering the other classes. Smilkov et al. 2017, "SmoothGrad: removing noise by adding
-noise". Shrikumar et al. 2016, "Not Just a Black Box" (gradient times input).
+Classification Models and Saliency Maps". The gradient is the logit's, not the probability's, which
+can also be raised by lowering the other classes. Smilkov et al. 2017, "SmoothGrad: removing noise
+by adding noise". Shrikumar et al. 2016, "Not Just a Black Box" (gradient times input).
 """
 
 import math
@@ -29,11 +29,11 @@ SAMPLES = 25
 
 
 def saliency(model: nn.Module, x: Tensor, target: Target, signed: bool = False) -> Tensor:
-    """Return how much the logit of `target` answers to each pixel.
+    """Return how strongly the logit of `target` responds to each pixel.
 
     Args:
-        model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
-        x: float (N, 3, H, W) as the model takes it; is not changed.
+        model: maps `x` to logits (N, classes); run in eval mode and left as it was found.
+        x: float (N, 3, H, W) as the model takes it; not changed.
         target: a class number for all pictures, or one for each; or a `Unit`, whose activation then
             takes the logit's place (and the model may return anything).
         signed: return the gradient itself.
@@ -43,7 +43,7 @@ def saliency(model: nn.Module, x: Tensor, target: Target, signed: bool = False) 
         d logit / d x. In the precision of `x`, unscaled, without a graph.
 
     Raises:
-        ValueError: `x`, `target` or what the model returns has not the form above.
+        ValueError: `x`, `target` or what the model returns does not have the form above.
     """
     with differentiable(model):
         leaf = leaf_of(x)
@@ -53,7 +53,7 @@ def saliency(model: nn.Module, x: Tensor, target: Target, signed: bool = False) 
 def gradient_times_input(model: nn.Module, x: Tensor, target: Target) -> Tensor:
     """Return x * d logit / d x (N, 3, H, W): what each number of `x` adds, to first order.
 
-    Measured from the picture that is all 0 for the model. Arguments and errors as in `saliency`.
+    The reference is the picture that is all 0 to the model. Arguments and errors as in `saliency`.
     """
     gradient = saliency(model, x, target, signed=True)
     with torch.inference_mode(False):
@@ -83,7 +83,7 @@ def smooth_grad(
         signed: return the mean itself instead of the maximum over colours of its size.
 
     Returns:
-        As `saliency`. A unit without a position stays where it is highest without noise.
+        As `saliency`. A unit without a position is taken where it is highest without noise.
 
     Raises:
         ValueError: as `saliency`; no samples, or a sigma that is negative or not finite.
@@ -105,7 +105,7 @@ def smooth_grad_steps(
     """Yield the sum (N, 3, H, W) of the gradients so far, after each noisy copy of the pictures.
 
     Arguments and errors as in `smooth_grad`. Between copies the model and torch's modes are as the
-    caller left them, so that one may stop at any time.
+    caller left them, so it is safe to stop at any time.
     """
     if samples < 1:
         raise ValueError(f"samples must be at least 1, not {samples}")
@@ -121,8 +121,8 @@ def smooth_grad_steps(
     device = generator.device if generator else torch.device("cpu")
     for _ in range(samples):
         with differentiable(model):
-            # One draw for all pictures, so that none depends on who else is in the batch; in float32
-            # for every precision, so that float64 looks at the same pictures.
+            # One draw for all pictures, so that none depends on what else is in the batch; always
+            # in float32, so that a float64 run sees the same noise.
             noise = torch.randn(clean.shape[1:], generator=generator, device=device)
             leaf = (clean + sigma * noise.to(clean)).requires_grad_()
             total += gradient_of(chosen_logits(model, leaf, goal), leaf)
@@ -168,7 +168,7 @@ def gradient_x_input(asked: Asked) -> Tensor:
 def smoothgrad(asked: Asked) -> Iterator[MethodStep]:
     """Yield the progress of `smooth_grad`, and finally its map; the noise is always the same.
 
-    Networks take pictures in numbers of their own: of some white is 4 above black, of others 255.
+    Networks take pictures on scales of their own: for some, white is 4 above black, for others 255.
     """
     p = asked.network.card.preprocessing
     sigma = NOISE * p.scale * len(p.std) / sum(p.std)

@@ -1,7 +1,7 @@
 """How a network ends: whether in global average pooling, and how many linear layers follow.
 
-Found by watching a real forward pass instead of by the names of layers, so that it does not matter
-whether the mean over space is a module, a function or a method, and what flattens it.
+This is found by watching a real forward pass, not from the names of layers, so it does not matter
+whether the mean over space is a module, a function or a method, nor what flattens it.
 """
 
 from dataclasses import dataclass, replace
@@ -64,9 +64,9 @@ class HeadTrace(TorchFunctionMode):
         self._known = WeakTensorKeyDictionary()
 
     def of(self, tensor: Tensor) -> Head | None:
-        """Return the head that made `tensor` with nothing else behind the average, if any did."""
+        """Return the head that made `tensor`, if it is an average with nothing after it but that head."""
         head: Head | None = self._known.get(tensor)
-        # Somebody may have written into the tensor.
+        # It may have been written into since.
         return head if head and _same(tensor, head.numbers) else None
 
     def __torch_function__(
@@ -91,7 +91,7 @@ class HeadTrace(TorchFunctionMode):
 def _behind(
     head: Head, func: Any, args: tuple[Any, ...], given: list[Tensor], result: Tensor
 ) -> Head | None:
-    """Return the head of a `result` that was made of a tensor with `head`."""
+    """Return the head of a `result` that was made from a tensor with `head`."""
     if _same(result, head.numbers):  # reshaped, or dropout that does nothing
         return head
     if result.dim() < 2 or result.shape[:2].numel() != result.numel():
@@ -99,7 +99,7 @@ def _behind(
     made = replace(head, numbers=result.detach().flatten(1).clone())
     if func in _LINEAR:
         return replace(made, linear=head.linear + 1)
-    # The other operand must be a number or weights: what comes from x is no constant.
+    # The other operand must be a number or weights: what comes from x is not constant.
     constant = sum(not tensor.is_leaf for tensor in given) == 1
     divisor = func in _DIVIDE and (given[0].is_leaf or given[0] is not args[0])
     return made if func in _SHIFT_OR_SCALE and constant and not divisor else None
@@ -115,7 +115,7 @@ def _averaged(partly: list[Head], func: Any, given: list[Tensor], result: Tensor
     if result.shape[:2] != shape or not (complete or result.dim() == 3):
         return None
     head = partly[0] if partly else Head(maps[0].detach().clone(), get_gradient_edge(maps[0]))
-    # Of a single place everything is the mean: there, only what is called so counts.
+    # With a single place, everything is its own mean: then only what is called an average counts.
     single = head.maps.shape[2:].numel() == 1 and func not in _AVERAGE
     if not complete or (single and result.dim() == 3):  # flattened, averaged over one direction
         return head
@@ -123,7 +123,7 @@ def _averaged(partly: list[Head], func: Any, given: list[Tensor], result: Tensor
         return None
     numbers = result.detach().flatten(1).clone()
     difference = (numbers - head.maps.mean((2, 3))).abs().max()
-    # What rounding makes of sums over thousands of places.
+    # The rounding error of sums over thousands of places.
     near = 64 * torch.finfo(numbers.dtype).eps * head.maps.abs().max()
     return replace(head, numbers=numbers) if difference <= near else None
 
@@ -131,6 +131,6 @@ def _averaged(partly: list[Head], func: Any, given: list[Tensor], result: Tensor
 def _same(tensor: Tensor, numbers: Tensor | None) -> bool:
     return (
         numbers is not None
-        and tensor.numel() == numbers.numel()  # in whatever shape: exporters write some detours
+        and tensor.numel() == numbers.numel()  # in any shape: exporters take detours
         and torch.equal(tensor.detach().reshape(numbers.shape), numbers)
     )

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def caption(title: str, layer: str, target: str, answer: str, scale: str) -> str:
-    """Return what a map is of and what its colours stand for, in a line.
+    """Return one line that says what a map shows and what its colours stand for.
 
     Args:
         title: of the method.
-        layer: that it looks at; empty: none, or there is no choice.
+        layer: the one that it looks at; empty if there is none, or no choice.
         target: the class or the unit.
         answer: the target's probability or activation.
         scale: as `Heat.scale`.
@@ -54,18 +54,18 @@ class Heat:
 
     @classmethod
     def of(cls, method: Method, values: "Tensor") -> "Heat":
-        """Reduce raw values over colours: their sum if their sign counts, else the largest size."""
+        """Reduce raw values over colours: to their sum if signs count, else to the largest magnitude."""
         if values.ndim == 3:
             values = values.sum(0) if method.signed else values.abs().amax(0)
         return cls(method, values.numpy())
 
     @property
     def title(self) -> str:
-        """Its name for people."""
+        """The title that people see."""
         return self.method.title
 
     def value_at(self, at: tuple[float, float]) -> float:
-        """Return the value at x and y, parts of the picture's width and height."""
+        """Return the value at x and y, given as fractions of the picture's width and height."""
         height, width = self.values.shape
         return float(self.values[cell_on(height, 1, at[1]), cell_on(width, 1, at[0])])
 
@@ -80,19 +80,19 @@ class Heat:
 
     @property
     def legend(self) -> tuple[LegendLine, ...]:
-        """What each colour stands for, where they are no scale; else nothing."""
+        """What each colour stands for, if the colours are not a scale; otherwise nothing."""
         return ()
 
     @property
     def reach(self) -> float:
-        """What the strongest colour should stand for; outliers of maps of pixels are cut off."""
+        """What the strongest colour should stand for; outliers of pixel maps are cut off."""
         if self.method.coarse:
             return float(self.values.max(initial=0.0))
         return max(abs(limit) for limit in display_range(self.values))
 
     @property
     def largest(self) -> float:
-        """The largest size of all values, outliers included."""
+        """The largest magnitude of all values, outliers included."""
         return float(np.abs(self.values).max(initial=0.0))
 
     def scale(self, reach: float | None = None) -> str:
@@ -115,12 +115,12 @@ class Heat:
         return colourised(self.values, colours, 0.0, limit)
 
     def beyond(self, threshold: float, reach: float | None = None) -> npt.NDArray[np.bool_]:
-        """Return (H, W): where a value's size is at least that part, 0 to 1, of the reach."""
+        """Return (H, W): where a value's magnitude is at least `threshold` (0 to 1) times the reach."""
         sizes = np.abs(self.values) if self.method.signed else self.values
         return sizes >= threshold * (self.reach if reach is None else reach)
 
     def seen(self, threshold: float) -> npt.NDArray[np.bool_] | None:
-        """Return (H, W): what is to be shown with that threshold; None: all of it."""
+        """Return (H, W): what is shown at that threshold; None for all of it."""
         return self.beyond(threshold) if threshold > 0 else None
 
 

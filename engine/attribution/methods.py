@@ -41,11 +41,11 @@ def attribute(
         method: one of `METHODS`.
         network: whose answer is asked about.
         x: one picture (1, 3, H, W), as `network.prepare` returns it.
-        question: about what.
-        publish: called with what an occlusion has found so far, the last time with all of it:
-            Zeiler and Fergus's companions too, of which `companions.heats` makes maps.
-        stopped: asked between steps that take long; once it says yes, None is returned.
-        known: a pass over `x` that kept the layer asked for, which spares Grad-CAM of a class its
+        question: what is asked.
+        publish: called with what an occlusion has found so far, at the end with all of it,
+            including Zeiler and Fergus's companions; `companions.heats` makes maps of it.
+        stopped: asked between long steps; once it says yes, None is returned.
+        known: a pass over `x` that kept the layer asked for, which saves Grad-CAM of a class its
             own.
 
     Raises:
@@ -89,7 +89,7 @@ def attribution_steps(
 
 
 def _for_people(found: Tensor, network: "Network") -> Tensor:
-    """Return the first picture's values, float32 on the CPU, colours as people count them."""
+    """Return the first picture's values, float32 on the CPU, with colours in the order RGB."""
     values = found[0].detach().float().cpu()
     if values.ndim != 3:
         return values
@@ -101,8 +101,8 @@ def _for_people(found: Tensor, network: "Network") -> Tensor:
 def _called(network: "Network", target: int | Unit, size: tuple[int, int]) -> int | Unit:
     """Return a target with its layer named as `engine.attribution` does.
 
-    In the layer tree the name of a module that is called several times is its first call, there it
-    is the last.
+    In the layer tree, the bare name of a module that is called several times means its first call;
+    in `engine.attribution`, its last.
     """
     if isinstance(target, Unit):
         return replace(target, layer=call_name(network, target.layer, size))
@@ -112,8 +112,9 @@ def _called(network: "Network", target: int | Unit, size: tuple[int, int]) -> in
 def layer_of(network: "Network", x: Tensor, question: Question) -> str:
     """Return the layer that the CAM family looks at: the one asked for, or the last that will do.
 
-    Of a class the last layer that has a map; of a unit the last before it that it depends on (in
-    networks with branches not every layer before it is on the way to it). `x` as in `attribute`.
+    For a class, that is the last layer with a map; for a unit, the last one before it that it
+    depends on (in a network with branches, not every earlier layer leads to it). `x` as in
+    `attribute`.
 
     Raises:
         BadInput: there is none, or no such unit.
@@ -138,7 +139,7 @@ def layer_of(network: "Network", x: Tensor, question: Question) -> str:
             except ValueError:
                 continue
             reached.append(names.get(call.name, call.name))
-            if found.any():  # else it feeds other channels of a concatenation than the unit's
+            if found.any():  # otherwise it feeds channels of a concatenation other than the unit's
                 return reached[-1]
     if reached:  # the unit is silent here: nothing has a gradient
         return reached[0]
@@ -151,7 +152,7 @@ def layer_of(network: "Network", x: Tensor, question: Question) -> str:
 def located(network: "Network", x: Tensor, unit: Unit) -> tuple[Unit, float]:
     """Return a unit with its position in `x` (1, 3, H, W) settled, and its activation there.
 
-    Of layers without maps the position stays None. Raises `BadInput` where there is no such unit.
+    For layers without maps, the position stays None. Raises `BadInput` where there is no such unit.
     """
     size = (x.shape[2], x.shape[3])
     called = replace(unit, layer=call_name(network, unit.layer, size))

@@ -90,14 +90,14 @@ def occlusion(
         model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
         x: float (N, 3, H, W) as the model takes it; is not changed.
         target: a class number for all pictures, or one for each; or a `Unit`, whose activation then
-            takes the logit's place. Without a position it stays where it is highest with nothing
-            covered. Covered pictures go no deeper than its layer.
+            takes the logit's place. Without a position it is taken where it is highest with nothing
+            covered. Covered pictures are run no deeper than its layer.
         window: side of the square that is covered, in pixels; or height and width.
         stride: pixels from one window to the next; or downwards and to the right. The last window
             of a row or column is cut off at the picture's border.
-        baseline: what covers, in the numbers of `x`: a number, or a tensor that can be broadcast
-            to `x` (0 is the mean colour where pictures are normalized).
-        batch: covered pictures that the model sees at a time.
+        baseline: what covers, on the scale of `x`: a number, or a tensor that can be broadcast to
+            `x` (0 is the mean colour where pictures are normalized).
+        batch: how many covered pictures the model sees at a time.
 
     Returns:
         (N, H, W), the mean drop over the windows that cover a pixel, in the precision of `x`.
@@ -124,8 +124,8 @@ def occlusion_steps(
 ) -> Iterator[Occluded]:
     """Yield what is known after each batch of covered pictures; arguments as in `occlusion`.
 
-    Between batches the model and torch's modes are as the caller left them, so that one may stop at
-    any time. What was yielded stays as it is.
+    Between batches the model and torch's modes are as the caller left them, so it is safe to stop
+    at any time. What was yielded does not change later.
 
     Raises:
         ValueError: as `occlusion`, at the call; for the model and the target, at the first batch.
@@ -153,21 +153,20 @@ def occluded_logits(
     batch: int = BATCH,
     before: Tensor | None = None,
 ) -> Answers:
-    """Return what the model says of pictures, and of the same with each of the boxes covered.
+    """Return the model's logits for pictures, and for the same with each of the boxes covered.
 
     Args:
-        model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
-        x: float (N, 3, H, W) as the model takes it; is not changed.
-        boxes: one (left, top, right, bottom) or several, in pixels, the last two one beyond. May
-            reach beyond the picture, or lie outside, where it covers nothing.
+        model: maps `x` to logits (N, classes); run in eval mode and left as it was found.
+        x: float (N, 3, H, W) as the model takes it; not changed.
+        boxes: one (left, top, right, bottom) or several, in pixels, right and bottom exclusive.
+            They may reach beyond the picture; what lies outside covers nothing.
         baseline: what covers, as in `occlusion`; `fills.fill` makes the usual ones.
-        batch: covered pictures that the model sees at a time.
+        batch: how many covered pictures the model sees at a time.
         before: the logits of the same pictures from an earlier call, which then are not computed.
 
     Raises:
-        ValueError: `x` or what the model returns has not the form above; a box that is not four
-            whole numbers, or whose right or bottom lies before its left or top; or a baseline or
-            `before` that does not fit.
+        ValueError: `x` or what the model returns does not have the form above; a box is not four
+            whole numbers, or ends before it begins; or a baseline or `before` does not fit.
     """
     places = _boxes(boxes)
     if _whole(batch) < 1:
@@ -275,7 +274,7 @@ def _covers(side: int, window: int, stride: int, word: str) -> Tensor:
 
 
 def _cover(baseline: float | Tensor, x: Tensor) -> Tensor:
-    """Return what covers each picture, shaped as they are."""
+    """Return what covers each picture, in the shape of `x`."""
     try:
         if not isinstance(baseline, Tensor):  # a number, in the precision of the pictures
             return torch.full_like(x, baseline)

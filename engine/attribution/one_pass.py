@@ -35,17 +35,17 @@ def one_pass(
 ) -> Seen:
     """Return what `network` makes of a picture (N, 3, H, W), RGB in [0, 1], in one forward pass.
 
-    In two where memory is too small for a graph: the second one keeps none.
+    If memory is too small for a graph, a second pass without one is made.
 
     Args:
-        network: with classes.
+        network: one with classes.
         picture: at a size that the network takes as a whole.
         layers: whose activations are kept.
-        cam_layer: for Grad-CAM; empty: none is wanted. A layer where there can be none is no error:
+        cam_layer: for Grad-CAM; empty if none is wanted. A layer that allows none is no error here:
             `attribute` says why.
 
     Raises:
-        BadInput: the network has no classes, or no such layers to be kept.
+        BadInput: the network has no classes, or lacks one of `layers`.
     """
     size = (picture.shape[2], picture.shape[3])
     no_room = False
@@ -92,7 +92,7 @@ class _Pass(GradCamPass):
 
 
 class _NoRoom(GradCamPass):
-    """Stands for a pass that did not fit: it refuses the map of every class."""
+    """Stands in for a pass that did not fit: it refuses the map of every class."""
 
     def __init__(self, logits: Tensor, problem: str) -> None:
         self._logits, self._problem = logits, problem

@@ -20,15 +20,15 @@ def laid_over(
 ) -> Tensor:
     """Return (3, H, W) in [0, 1]: a map in colours over a photo in gray.
 
-    The map's values are interpolated, not its colours, and keep the scale of the map itself; maps
-    of places stay in blocks.
+    The map's values are interpolated, not its colours, and keep the map's own scale; maps of
+    positions keep their blocks.
 
     Args:
         photo: (3, H, W), RGB in [0, 1], of any size: that of the result.
         heat: the map, of about the same shape.
         colours: one of `colour_map.COLOUR_MAPS`, for maps without sign.
-        strength: how much of the map, 0 to 1.
-        threshold: where the map is below that part of its reach, the photo is bare.
+        strength: the map's opacity, 0 to 1.
+        threshold: the photo stays bare where the map is below this fraction of its reach.
     """
     height, width = photo.shape[1:]
     values = torch.from_numpy(np.asarray(heat.values, np.float32))[None, None]
@@ -55,7 +55,7 @@ def overlay_size(asked: str, photo: tuple[int, int], looked_at: tuple[int, int])
     Args:
         asked: "photo", "network", or the long side in pixels.
         photo: height and width of the photo.
-        looked_at: those at which the network looked at it.
+        looked_at: height and width at which the network saw it.
     """
     if asked == "network":
         return looked_at

@@ -30,7 +30,7 @@ def guided_backprop(model: nn.Module, x: Tensor, target: Target) -> Tensor:
         model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
         x: float (N, 3, H, W) as the model takes it; is not changed.
         target: a class number for all pictures, or one for each; or a `Unit` (Springenberg et al.
-            start at the strongest of a channel, which is a unit without a position).
+            start at the strongest unit of a channel: a `Unit` without a position).
 
     Returns:
         (N, 3, H, W), signed, in the precision of `x`, without a graph.
@@ -61,7 +61,7 @@ def _gradient(model: nn.Module, x: Tensor, target: Target, gated: bool) -> Tenso
 
 
 def refuse_scripted(model: nn.Module) -> None:
-    """Raise `ValueError` for a model whose functions nobody outside can watch."""
+    """Raise `ValueError` for a scripted model, whose functions cannot be watched from outside."""
     if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
         raise ValueError(
             "the ReLUs of a scripted model are out of reach; pass the model it was made from"

@@ -36,11 +36,12 @@ def randomisation(
 ) -> Iterator[Randomised]:
     """Yield the map of the trained model, then one after each layer, top down (cascading).
 
-    `wanted`: after how many layers, where that is not each; the trained model's comes always.
+    `wanted`: after how many layers a map is yielded, by default after each; the trained model's
+    always is.
 
-    A layer's weights become normal numbers of their own mean and standard deviation, drawn by
-    `generator` on the CPU, so that activations keep their size; biases and what normalises stay.
-    `model` is left as it is: a copy is randomised.
+    A layer's weights become normal random numbers with the same mean and standard deviation, drawn
+    by `generator` on the CPU, so that activations keep their magnitude; biases and normalization
+    stay. `model` is left as it is: a copy is randomised.
     """
     trained = None
     for layer, twin in randomised(model, generator, wanted):
@@ -55,9 +56,10 @@ def randomisation(
 def randomised(
     model: nn.Module, generator: torch.Generator, wanted: Container[int] | None = None
 ) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the layers randomised last and the model as it is then, as `randomisation` does.
+    """Yield the name of the layer randomized last and the model as it then is, top down.
 
-    The first comes with an empty name, trained as it is. Each is only right until the next.
+    Arguments as in `randomisation`. First comes the trained model, with an empty name. Each model
+    is valid only until the next one is drawn.
     """
     twin = copy.deepcopy(model).eval()
     yield "", twin
@@ -76,7 +78,7 @@ def weighted_layers(model: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> float:
-    """Return Spearman's rank correlation of all values, ties sharing their ranks; 0 if one is flat."""
+    """Return Spearman's rank correlation of all values, ties sharing a rank; 0 if one is constant."""
     from scipy.stats import rankdata
 
     ranks = [torch.from_numpy(rankdata(t.detach().cpu().double().numpy().ravel())) for t in (a, b)]

@@ -2,7 +2,8 @@
 
 Simonyan, Vedaldi, Zisserman 2014, "Deep Inside Convolutional Networks: Visualising Image
 Classification Models and Saliency Maps", section 3.2: seeds from quantiles of the map, the rest by
-GraphCut on colours. Here by Rother, Kolmogorov, Blake 2004, "GrabCut", as OpenCV has it.
+GraphCut on colours. Here the cut is that of Rother, Kolmogorov, Blake 2004, "GrabCut", as
+implemented by OpenCV.
 """
 
 from dataclasses import dataclass
@@ -39,10 +40,10 @@ def grab_cut(
 ) -> Selection:
     """Return the object that a saliency map points at, cut out along the picture's colours.
 
-    The sizes of the map's values are blurred. Pixels at their `foreground` quantile and above surely
-    belong to the object, pixels below their `background` quantile surely do not, and the rest
-    probably does not. Of what GrabCut then selects, the largest connected component (neighbours
-    share an edge) is returned. The same arguments give the same selection.
+    The magnitudes of the map's values are blurred. Pixels at their `foreground` quantile and above
+    surely belong to the object, pixels below their `background` quantile surely do not, and the
+    rest probably does not. Of what GrabCut then selects, the largest connected component
+    (neighbours share an edge) is returned. The same arguments give the same selection.
 
     Args:
         picture: (H, W, 3), bytes, or sRGB from 0 to 1, which is rounded to bytes.
@@ -78,17 +79,17 @@ def grab_cut(
         )
     trimap = np.full(blurred.shape, cv2.GC_PR_BGD, np.uint8)
     trimap[blurred < np.quantile(blurred, background)] = cv2.GC_BGD
-    # Of a map that is flat up to the quantile, what stands out; never everything.
+    # For a map that is flat up to the quantile: whatever stands out, but never everything.
     trimap[(blurred >= np.quantile(blurred, foreground)) & (blurred > low)] = cv2.GC_FGD
     cv2.setRNGSeed(_SEED)
     inside, outside = np.zeros((1, 65)), np.zeros((1, 65))
-    whole = (0, 0, pixels.shape[1], pixels.shape[0])  # is not looked at: there is a mask
+    whole = (0, 0, pixels.shape[1], pixels.shape[0])  # ignored: there is a mask
     cv2.grabCut(pixels, trimap, whole, outside, inside, iterations, cv2.GC_INIT_WITH_MASK)
     return _largest((trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD))
 
 
 def _largest(selected: npt.NDArray[np.bool_]) -> Selection:
-    """Return the largest connected component of what is selected, of which there is some."""
+    """Return the largest connected component of a selection that is not empty."""
     from scipy.ndimage import find_objects, label
 
     pieces, _ = label(selected)

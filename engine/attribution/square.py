@@ -20,6 +20,6 @@ class Square:
     """One of `FILLS`."""
 
     def pixels(self, size: tuple[int, int], window: int = 0) -> tuple[int, int]:
-        """Return side and step in a picture (height, width); `window`: a side that is given."""
+        """Return side and step in a picture (height, width); `window`: the side, if given."""
         window = window or max(1, round(min(size) * self.side))
         return window, max(1, int(window * self.step))

@@ -31,7 +31,7 @@ def differentiable(model: nn.Module) -> Iterator[None]:
 def without_gradients(model: nn.Module) -> Iterator[None]:
     """Run `model` in eval mode and without a graph.
 
-    Not in inference mode: what a model keeps of such a run it could never differentiate again.
+    Not in inference mode: what a model kept of such a run could never be differentiated again.
     """
     with _in_eval_mode(model), torch.inference_mode(False), torch.no_grad():
         yield
@@ -57,7 +57,7 @@ def _in_eval_mode(model: nn.Module) -> Iterator[None]:
 def copy_of(x: Tensor) -> Tensor:
     """Return a copy of the pictures `x` (N, C, H, W), without a graph.
 
-    Raises `ValueError` for anything that is no float batch.
+    Raises `ValueError` for anything but a float batch.
     """
     if not isinstance(x, Tensor):
         raise ValueError(f"x must be a float tensor (N, C, H, W), not {_kind(x)}")
@@ -70,9 +70,9 @@ def copy_of(x: Tensor) -> Tensor:
 
 
 def leaf_of(x: Tensor) -> Tensor:
-    """Return a copy of the pictures `x` (N, C, H, W) with respect to which one can differentiate.
+    """Return a copy of the pictures `x` (N, C, H, W) that can be differentiated by.
 
-    Raises `ValueError` for anything that is no float batch.
+    Raises `ValueError` for anything but a float batch.
     """
     return copy_of(x).requires_grad_()
 
@@ -82,7 +82,7 @@ def chosen_logits(model: nn.Module, leaf: Tensor, target: Target | Located) -> T
 
     To be called inside `differentiable`.
 
-    Raises `ValueError` when there is no such class or unit, or the model returns something else
+    Raises `ValueError` when there is no such class or unit, or the model returns something other
     than logits where a class is asked for.
     """
     if isinstance(target, (Unit, Located)):
@@ -113,7 +113,7 @@ def differentiable_logits(model: nn.Module, leaf: Tensor) -> Tensor:
 
 
 def values_of_unit(model: nn.Module, x: Tensor, unit: Unit | Located) -> tuple[Tensor, Located]:
-    """Return the unit's activation (N,) in the pictures `x`, which the model may change; and where.
+    """Return the unit's activation (N,) in the pictures `x`, which the model may change, and its places.
 
     Raises `ValueError` when there is no such unit.
     """
@@ -145,7 +145,7 @@ def chosen_of(logits: Tensor, classes: Tensor) -> Tensor:
 def class_numbers(target: Target, n: int) -> Tensor:
     """Return `target` as n class numbers, on the CPU.
 
-    Raises `ValueError` for what is neither one number nor n.
+    Raises `ValueError` for anything but one number or n of them.
     """
     if isinstance(target, Unit):
         raise ValueError("target must be class numbers here, not a unit inside the network")

@@ -45,13 +45,13 @@ def tapped(
     x: Tensor,
     keep: Callable[[object], Tensor | None],
 ) -> Iterator[Calls]:
-    """Give the output of a layer to `keep` at its n-th call (None: at each, the last one counts).
+    """Give `keep` a layer's output at its call number `call` (None: at each; the last one counts).
 
-    Of a run on the pictures `x`, which begins after this. Maps are given as (N, C, h, w) however
-    they lie. What `keep` returns, if anything, takes the output's place in the model.
+    The run on the pictures `x` begins inside the block. Maps are given as (N, C, h, w), whatever
+    their layout. What `keep` returns, if anything, takes the output's place in the model.
 
-    The hook is not the module's but torch's for all modules: the model itself stays untouched,
-    which another thread may be copying or running.
+    The hook is torch's for all modules, not the module's own: the model stays untouched, since
+    another thread may be copying or running it.
     """
     calls = Calls()
     owner = threading.get_ident()
@@ -70,7 +70,7 @@ def tapped(
             return keep(output)
         number = f"{name}#{calls.count}" if calls.count > 1 else name
         layout = following.layouts.of(output) if following else (traced or {}).get(number)
-        if layout is None or (following and layout.axes is None):  # may be told later: as it is
+        if layout is None or (following and layout.axes is None):  # it may become known later
             return keep(output)
         onward = keep(layout.spoken(output))
         return None if onward is None else layout.unspoken(onward, output)

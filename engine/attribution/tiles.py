@@ -1,4 +1,4 @@
-"""Maps as tiles of a figure: coloured, with a legend, or the reason why there is none."""
+"""Maps as tiles of a figure: coloured, with a legend, or the reason why a map is missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -36,7 +36,7 @@ class Look:
 
     @property
     def type_size(self) -> int:
-        """Of words within tiles, in pixels: about that of the captions."""
+        """Size of the words within tiles, in pixels: about that of the captions."""
         side = float(np.median(self.photo.shape[1:]))
         return round(min(max(side / TILE_TO_TYPE, SMALLEST_TYPE), LARGEST_TYPE))
 
@@ -84,7 +84,7 @@ class Look:
             found: the map.
             caption: stands below it.
             reach: what the strongest colour stands for; None: the map's own.
-            lines: of the legend, for which there is room below the map.
+            lines: how many lines of legend to leave room for below the map.
         """
         if isinstance(found, str):
             return Tile(self._below(self.blank(found), (), lines), caption)

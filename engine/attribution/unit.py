@@ -63,8 +63,8 @@ def unit_values(
 ) -> tuple[Tensor, Located]:
     """Return the unit's activation (N,) in each of the pictures `x`, with its graph, and its places.
 
-    `run` runs `model` on them. Without gradients, and where the number of the layer's call
-    is known, only as deep as the layer.
+    `run` runs `model` on them. Without gradients, and if the number of the layer's call is known,
+    it goes only as deep as the layer.
 
     Raises:
         ValueError: no such layer, channel or position, or the layer gives nothing that has units.
@@ -99,7 +99,7 @@ class _LayerOutput:
         self.values: Tensor | None = None
 
     def take(self, output: object, channel: int) -> None:
-        """Keep the channel as it is now: what is behind may overwrite it (a ReLU in place)."""
+        """Keep the channel as it is now: later layers may overwrite it (an in-place ReLU)."""
         self.kind, self.shape, self.values = type(output).__name__, (), None
         if not isinstance(output, Tensor):
             return

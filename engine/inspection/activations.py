@@ -38,9 +38,9 @@ def channels_of(found: Tensor, layer: str) -> Tensor:
 def tiles(maps: Tensor, together: bool = True) -> Tensor:
     """Return maps (C, h, w) in [0, 1] for display.
 
-    Zero is black where no activation is negative (behind a ReLU), else gray. `together` gives all
-    channels one scale; else each has its own, which shows weak ones as bright as strong ones. NaN
-    counts as 0.
+    Zero is black if no activation is negative (after a ReLU), otherwise grey. With `together`, all
+    channels share a scale; otherwise each has its own, which shows weak ones as bright as strong
+    ones. NaN counts as 0.
     """
     maps = maps.nan_to_num()
     if together:

@@ -1,8 +1,8 @@
 """A folder's pictures as vectors, read once: features and raw pixels.
 
-What is asked of it again and again, neighbours of another picture or another map, reads no file. It
-is kept in the data folder as well: the next time only files that are new or changed are read, and
-those that could not be.
+Further questions, such as for another picture's neighbours or another map, read no file. The
+vectors are also kept in the data folder: next time, only files are read that are new, changed, or
+could not be read before.
 """
 
 import time
@@ -42,10 +42,11 @@ class Album:
         self, features: Features, files: Sequence[Path], folder: Path | None = None, *,
         side: int = 0,
     ) -> None:  # fmt: skip
-        """Prepare for `files`; with `folder`, where they lie, take up what is known of them.
+        """Prepare for `files`; with the `folder` that they lie in, reuse what is known of them.
 
-        What is then read is kept, for the next time. The network sees squares of `side` pixels, the
-        middle of each picture (0: what it was made for); pixels are kept at a side of at most 128.
+        What is then read is kept for the next time. The network sees the central square of each
+        picture at `side` pixels (0: the size it was made for); pixels are kept at a side of at most
+        128.
         """
         self.features, self.files = features, list(files)
         self.seen_side = side or features.network.card.input_size
@@ -69,11 +70,11 @@ class Album:
 
     @property
     def done(self) -> int:
-        """Files that need not be read any more, also those that could not be."""
+        """How many files need no more reading, including those that could not be read."""
         return len(self.files) - len(self._unread)
 
     def read(self) -> Generator[Progress, None, None]:
-        """Read what has not been read yet. What was read is kept also when this is closed, or fails."""
+        """Read the files not read yet; what was read is kept even if this is closed or fails."""
         if self.done:
             yield Progress(self.done, len(self.files))
         todo, due = self._unread, time.monotonic() + SAVE_EVERY
@@ -125,8 +126,8 @@ class Album:
     ) -> Neighbors:
         """Return the neighbours of a square (3, seen_side, seen_side) in [0, 1].
 
-        Its own file `itself` (resolved) is left out; where that is not given, whatever is the same
-        pixel by pixel. Raises `BadInput` when there is no other.
+        Its own file `itself` (resolved) is left out or, if that is not given, whatever is the same
+        pixel by pixel. Raises `BadInput` if there is no other picture.
         """
         own = picture[None]
         vectors = _joined(self._readable(self._vectors))
@@ -166,7 +167,7 @@ class Album:
         return f"{weights_hash(network)} {folder.resolve()} {settings}"
 
     def _take_up(self, file: Path) -> None:
-        """Take what is known of files that have not changed; forget those that have gone."""
+        """Reuse what is known of files that have not changed; forget files that are gone."""
         rows = load(file, self._width)
         if rows is None:
             return
@@ -198,7 +199,7 @@ class Album:
 
 
 def with_others(rows: CachedVectors, file: Path, folder: Path) -> CachedVectors:
-    """Return rows, and those that another window has kept since of files as they are now."""
+    """Return rows, plus those that another window has kept since of files that have not changed."""
     ours = set(rows.marks)
     kept = load(file, lambda: rows.vectors.shape[1], ours)
     if kept is None:

@@ -26,13 +26,13 @@ class Albums:
     def read(
         self, folder: Path, network: "Network", who: str = "", may_read: bool = True
     ) -> "Generator[Progress, None, Album]":
-        """Yield how far it is, return the album; closed on the way, the next call goes on from there.
+        """Yield progress, return the album; if closed on the way, the next call goes on from there.
 
-        Others that wait in the meantime learn `who` is reading. A twin of the network is used.
+        Others that wait meanwhile are told `who` is reading. A twin of the network is used.
 
         Raises:
             BadInput: no such folder, or no pictures in it.
-            FolderNotRead: files are left to be read, and `may_read` is not.
+            FolderNotRead: files are left to be read, and `may_read` is False.
         """
         from engine.inspection.album import Album
         from engine.inspection.features import Features

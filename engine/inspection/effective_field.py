@@ -1,7 +1,7 @@
 """How much each pixel influences one unit of a layer: the effective receptive field.
 
 Luo, Li, Urtasun, Zemel 2016, "Understanding the Effective Receptive Field in Deep Convolutional
-Neural Networks": much less of the theoretical field matters than it holds, most of all its middle.
+Neural Networks": only a small part of the theoretical field matters, its centre above all.
 """
 
 from dataclasses import dataclass
@@ -44,13 +44,13 @@ def effective_field(
 
     Args:
         network: is left as it was found.
-        picture: float (3, H, W) or (N, 3, H, W), RGB in [0, 1]; of several, the map is the mean, as
-            in the paper.
+        picture: float (3, H, W) or (N, 3, H, W), RGB in [0, 1]; for several, the map is their mean,
+            as in the paper.
         layer: as the layer tree names it.
         channel: None: the sum of all channels, as in the paper.
         position: row and column in the layer's map; None: its middle. Must be None for a layer that
             gives vectors.
-        share: of the map's sum that `box` and `area` hold, above 0 and at most 1.
+        share: the fraction of the map's sum that `box` and `area` hold, above 0 and at most 1.
 
     Raises:
         BadInput: no such layer, channel or position, a layer of tokens, a picture that is too small
@@ -60,7 +60,7 @@ def effective_field(
         raise BadInput(f"the share must be above 0 and at most 1, not {share}")
     with torch.inference_mode(False), torch.enable_grad():
         leaf = picture.detach().clone()
-        leaf.requires_grad_(leaf.is_floating_point())  # for others, `taps` has the sentence
+        leaf.requires_grad_(leaf.is_floating_point())  # for others, `taps` raises the error
         output = network.taps(leaf, [layer])[layer]
         position = _position(layer, output, position)
         values = output if position is None else output[:, :, position[0], position[1]]

@@ -49,7 +49,7 @@ def embedding(
     folder: Path | None = None,
     side: int = 0,
 ) -> Generator[Progress, None, Embedding]:
-    """Yield how much is read, return the pictures laid out, as `Album` and `embed`."""
+    """Yield how much is read, return the pictures laid out; as `Album` and `embed`."""
     album = Album(features, files, folder, side=side)
     yield from album.read()
     positions, explained, taken = embed(album.vectors(), method, perplexity, seed)
@@ -79,7 +79,7 @@ class FolderMap:
         return map_title(self.embedding, self.method, what, f", seed {self.seed}")
 
     def figure(self) -> Picture:
-        """Draw the map, thumbnails at their places. Raises `BadInput` where a file has gone."""
+        """Draw the map, thumbnails at their places. Raises `BadInput` if a file is gone."""
         drawn = map_picture(self.embedding.paths, self.embedding.positions)
         return contact_sheet([Tile(drawn, self.title)])
 
@@ -88,9 +88,9 @@ def folder_map(
     reading: Generator[Progress, None, Album], folder: Path, method: Method, perplexity: float,
     seed: int,
 ) -> Generator[Progress | None, None, FolderMap]:  # fmt: skip
-    """Yield how much of an album is read, return its pictures laid out by a process of its own.
+    """Yield how much of an album is read, return its pictures laid out by a separate process.
 
-    Raises as the reading and `embed_apart`.
+    Raises what the reading and `embed_apart` raise.
     """
     album = yield from reading
     yield Progress(0, 0)  # how long the rest takes is not known
@@ -105,7 +105,10 @@ def folder_map(
 
 
 def map_title(found: Embedding, method: Method, what: str, settings: str = "") -> str:
-    """Return what a map shows: of `what`, by t-SNE with more `settings` than its perplexity."""
+    """Return a map's title: what it shows, by which method and with which settings.
+
+    `settings` is added to t-SNE's perplexity.
+    """
     share = f"the first two principal components explain {found.explained[:2].sum():.0%}"
     if method == "pca":
         return f"PCA of {what}: {share}"
@@ -120,8 +123,8 @@ def map_picture(
 ) -> Tensor:
     """Draw the map: thumbnails at their places on white, (3, H, W) in [0, 1].
 
-    The long side is `size`; both axes have one scale, so that distances are what they are. `side`
-    is a thumbnail's long side; 0: smaller the more there are. Later ones lie above earlier.
+    The long side is `size`; both axes share a scale, so that distances are kept. `side` is a
+    thumbnail's long side; 0: the smaller, the more there are. Later ones cover earlier ones.
     """
     side = side or int(min(max(size / (2.2 * len(paths) ** 0.5), 24), size / 5))
     low = positions.min(0)

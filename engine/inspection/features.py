@@ -16,9 +16,10 @@ class Features:
     def __init__(self, network: Network, layer: str = "") -> None:
         """Choose the features.
 
-        By default what goes into the last linear layer; in a network without one (all layers are
-        convolutions) the last map before its classes, averaged. With `layer`, that layer's output,
-        a map averaged over its places. Raises `BadInput` for unknown layers.
+        By default, they are what goes into the last linear layer or, in a network without one (all
+        layers are convolutions), the last map before its classes, averaged. With `layer`, they are
+        that layer's output, a map averaged over its positions. Raises `BadInput` for unknown
+        layers.
         """
         self.network = network
         self.layer = layer and network.resolve(layer)

@@ -23,8 +23,8 @@ class Filters:
     def pictures(self, together: bool = True) -> Tensor:
         """Return the filters as pictures (out, 3, h, w) in [0, 1], weight zero as gray.
 
-        `together` gives all filters one scale; else each has its own. Raises `BadInput` for a
-        layer that does not look at the picture itself.
+        With `together`, all filters share a scale; otherwise each has its own. Raises `BadInput`
+        for a layer that does not look at the picture itself.
         """
         if not self.coloured:
             raise BadInput(
@@ -38,8 +38,8 @@ class Filters:
     ) -> Tensor:
         """Return the first filters' slices in gray: (out, in, h, w) in [0, 1], zero as 0.5.
 
-        Of the inputs, those from `first_in` on. `together` gives all these slices one scale; else
-        each filter (all its slices) has its own.
+        The inputs shown begin at `first_in`. With `together`, all these slices share a scale;
+        otherwise each filter (all its slices) has its own.
         """
         return around_gray(self.weight[:most_out, first_in : first_in + most_in], together)
 
@@ -47,7 +47,7 @@ class Filters:
 def filters(network: Network, layer: str = "") -> Filters:
     """Return the filters of a convolution; by default of the first.
 
-    Raises `BadInput` for layers that are no convolutions.
+    Raises `BadInput` for layers that are not convolutions.
     """
     convolutions = {
         name: module
@@ -60,7 +60,7 @@ def filters(network: Network, layer: str = "") -> Filters:
         raise BadInput(f"{network.card.name} has no convolution, so no filters")
     name = network.resolve(layer).split("#")[0] if layer else order[0]
     if name not in convolutions:
-        # The convolution that runs last before what was asked for.
+        # The last convolution that runs before what was asked for.
         before = [c for c in called[: called.index(name)] if c in convolutions]
         near = before[-1] if before else order[0]
         raise BadInput(f"{layer} has no filters: it is not a convolution; the nearest is {near}")

@@ -52,9 +52,9 @@ class Batch:
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """Return the picture files in `folder` and below, by their names; sorted.
+    """Return the files in `folder` and below whose names are those of pictures, sorted.
 
-    Raises `BadInput` when it is no folder or holds none.
+    Raises `BadInput` if it is not a folder or holds none.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder; give the path of a folder of pictures")
@@ -79,11 +79,11 @@ def fingerprint(folder: Path, files: Sequence[Path]) -> str:
 
 
 def mark(folder: Path, path: Path) -> Mark:
-    """Return what tells a file of a folder from others, and from itself when it has changed."""
+    """Return what identifies a file of a folder and differs once the file has changed."""
     name = path.relative_to(folder).as_posix()
     try:
         status = path.stat()
-    except OSError:  # it has gone in the meantime; whoever reads it will say so
+    except OSError:  # gone in the meantime; whoever reads it will say so
         return name, -1, -1
     return name, status.st_size, status.st_mtime_ns
 

@@ -66,17 +66,17 @@ def embed_apart(
     perplexity: float = 30.0,
     seed: int = 0,
 ) -> Generator[None, None, Layout]:
-    """As `embed`, in a process of its own, which ends when this is closed on the way.
+    """As `embed`, in a process of its own, which ends if this is closed on the way.
 
-    t-SNE cannot be interrupted from within, and a decomposition keeps Python's lock, for which a
-    window would wait.
+    t-SNE cannot be interrupted from within, and a decomposition keeps Python's lock, which would
+    freeze a window.
 
     Raises:
         BadInput: as `embed`.
         OutOfMemory: the process ended without an answer.
     """
     context = multiprocessing.get_context("spawn")  # forking a program with threads may hang it
-    # By a file: starting would wait for a process that has ended before it took them from a pipe.
+    # In a file: given a pipe, starting would wait for a process that ended before reading from it.
     with TemporaryDirectory(prefix="pareidolia-") as folder:
         file = Path(folder) / "vectors.npy"
         np.save(file, vectors)
@@ -110,7 +110,7 @@ def _answer(pipe: Connection, file: str, method: Method, perplexity: float, seed
     answer: Layout | Exception
     try:
         answer = embed(np.load(file), method, perplexity, seed)
-    except Exception as error:  # all of it is raised where it was asked for
+    except Exception as error:  # all of it is raised in the asking process
         answer = error
     pipe.send(answer)
     pipe.close()

@@ -28,7 +28,7 @@ def neighbors(
     """Yield how much is read, return the pictures nearest to `picture`, by features and by pixels.
 
     Both compare the same squares, whose pixels are compared at a side of at most 128. The picture
-    itself is left out where it is among the files.
+    itself is left out if it is among the files.
 
     Args:
         features: what the network makes of a picture.
@@ -36,7 +36,7 @@ def neighbors(
         files: pictures to choose from.
         count: how many to return of either kind.
         metric: Euclidean distance or cosine.
-        folder: where the files lie; then what was read of them is kept for the next time.
+        folder: where the files lie; if given, what was read of them is kept for the next time.
         side: of the squares that the network sees; 0: what it was made for.
 
     Raises:
@@ -71,7 +71,7 @@ def near_pictures(
 ) -> Generator[Progress, None, NearPictures]:
     """Yield how much of an album is read, return its pictures nearest to the middle of a picture.
 
-    Raises `BadInput`s as the reading and `Album.nearest`.
+    Raises `BadInput` as the reading and `Album.nearest` do.
     """
     album = yield from reading
     found = album.nearest(middle_square(picture, album.seen_side), count, metric)

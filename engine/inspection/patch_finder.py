@@ -1,6 +1,6 @@
-"""A search for patches of which some channels are looked at, also before it has ended.
+"""A search for patches, some channels of which are looked at even before it has ended.
 
-Known without torch.
+Importable without torch.
 """
 
 import time
@@ -55,20 +55,20 @@ class FoundPatches(Generic[T]):
 
 
 class PatchFinder(Generic[T]):
-    """One layer's search in one folder; for one thread, but for `rows`."""
+    """One layer's search in one folder; for one thread, except for `rows`."""
 
     def __init__(
         self, network: "Callable[[], Network]", folder: Path, layer: str, rows: ShownChannels,
         made: Callable[[Bytes], T],
     ) -> None:  # fmt: skip
-        """Read nothing yet.
+        """Prepare the search; nothing is read yet.
 
         Args:
             network: returns what to search with, for this search alone; called when it begins.
             folder: pictures, also in folders below.
             layer: dotted or field name.
-            rows: what to look at.
-            made: makes of a patch's pixels (h, w, 3) what is shown of it.
+            rows: the channels to look at.
+            made: turns a patch's pixels (h, w, 3) into what is shown of it.
         """
         self.rows = rows
         """May be replaced at any time, by any thread."""
@@ -80,10 +80,10 @@ class PatchFinder(Generic[T]):
     def run(
         self, may_read: bool = True
     ) -> Generator[Progress | FoundPatches[T] | None, None, FoundPatches[T]]:
-        """Search on to the end: yield how far it is and what has been found, return all of it.
+        """Search on to the end: yield progress and what has been found, return all of it.
 
-        Raises `PareidoliaError`s as `PatchSearch` and its `run`, and `FolderNotRead` where files are
-        left to be read and `may_read` is not.
+        Raises the errors of `PatchSearch` and its `run`, and `FolderNotRead` if files are left to
+        be read and `may_read` is False.
         """
         if self._search is None:
             from engine.inspection.patches import PatchSearch
@@ -92,7 +92,7 @@ class PatchFinder(Generic[T]):
             self._taken_up = self._search.done
         check_read(self._search.done, len(self._search.files), may_read)
         shown = time.monotonic() - SHOW_EVERY / 2
-        with closing(self._search.run()) as running:  # closed, what was found is written down
+        with closing(self._search.run()) as running:  # closing it saves what was found
             for progress in running:
                 yield progress
                 if progress.done < progress.total and time.monotonic() - shown > SHOW_EVERY:
@@ -101,7 +101,7 @@ class PatchFinder(Generic[T]):
         return (yield from self.look())
 
     def look(self) -> Generator[None, None, FoundPatches[T]]:
-        """Return what has been found of the channels in `rows`, in a search that has begun."""
+        """Return what has been found for the channels in `rows`, in a search that has begun."""
         search, rows = self._search, self.rows
         assert search is not None
         of = search.channels(self._layer)
@@ -125,7 +125,7 @@ class PatchFinder(Generic[T]):
         )
 
     def _picture(self, patch: "Patch") -> T | None:
-        """Return a patch's picture, cut out once; None when its file has gone since."""
+        """Return a patch's picture, cut out once; None if its file is gone."""
         from engine.image import to_bytes8
         from engine.inspection.patches import patch_picture
 

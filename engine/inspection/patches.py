@@ -55,7 +55,7 @@ class _Best:
     """Row times width of the map, plus column."""
 
     def merged(self, maps: Tensor, pictures: Sequence[int]) -> "_Best":
-        """Return the best of these and of the pictures' maps (N, C, h, w); equal: the earlier."""
+        """Return the best of these and of the pictures' maps (N, C, h, w); of equals, the earlier."""
         value, unit = maps.flatten(2).max(2)
         value, unit = value.float().cpu(), unit.cpu()
         picture = torch.tensor(pictures)[:, None].expand_as(unit)
@@ -145,7 +145,7 @@ class PatchSearch:
         return [int(channel) for channel in order[:most]]
 
     def patches(self, layer: str, channel: int) -> list[Patch]:
-        """Return the best places of a channel, best first; none where it is 0, that is switched off.
+        """Return the best places of a channel, best first, but none where it is 0 (switched off).
 
         Raises `BadInput` when the layer has no such channel.
         """

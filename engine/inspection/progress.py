@@ -1,6 +1,6 @@
-"""How far the reading of a folder is.
+"""How far the reading of a folder has come.
 
-Readers are generators: what they have read is kept also where they are closed on the way.
+Readers are generators: what they have read is kept even if they are closed on the way.
 """
 
 from collections.abc import Callable, Generator
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of the reading, in files; a total of 0 is not known."""
+    """Progress of the reading, in files; a total of 0 means unknown."""
 
     done: int
     total: int
@@ -31,13 +31,13 @@ class FolderNotRead(PareidoliaError):
 
 
 def check_read(done: int, total: int, may_read: bool) -> None:
-    """Raise `FolderNotRead` where files are left to be read that may not be."""
+    """Raise `FolderNotRead` if files are left to be read but may not be."""
     if done < total and not may_read:
         raise FolderNotRead(done, total)
 
 
 def finished(steps: Generator[Progress | None, None, T], told: Callable[[int, int], object]) -> T:
-    """Carry a reader out, telling how much is done of how much; return its result."""
+    """Run a reader to its end, telling how much is done of how much; return its result."""
     while True:
         try:
             step = next(steps)

@@ -42,7 +42,7 @@ class Axis:
         return Axis(self.start - padding * self.jump, size, self.jump * stride, self.whole)
 
     def united(self, other: "Axis") -> "Axis":
-        """Return what sees all that either sees."""
+        """Return an axis whose units see all that those of either see."""
         start = min(self.start, other.start)
         end = max(self.start + self.size, other.start + other.size)
         whole = self.whole or other.whole
@@ -94,14 +94,18 @@ def fields(network: Network, layers: Iterable[str], size: tuple[int, int]) -> di
 
 
 def _found(module: nn.Module, batch: Tensor, watched: set[str]) -> dict[str, Field]:
-    """Return the fields of the calls of the modules `watched` that `batch` gets through."""
+    """Return the fields of the calls of the modules `watched` that are made for `batch`."""
     mode, found = _Fields(), dict[str, Field]()
 
     def note(name: str, _module: nn.Module, output: Tensor) -> None:
         found[name] = mode.of(output)
 
     mode.known[batch] = Field()
-    with suppress(Exception), mode, watching(module, watched, note):  # of what comes after them
+    with (
+        suppress(Exception),
+        mode,
+        watching(module, watched, note),
+    ):  # errors of what comes after them
         module(batch)
     return found
 

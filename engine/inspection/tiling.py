@@ -9,15 +9,15 @@ GRAY = 0.5
 
 
 def around_gray(tiles: Tensor, together: bool = True) -> Tensor:
-    """Return signed numbers (N, …) in [0, 1], zero at 0.5.
+    """Return signed numbers (N, …) scaled to [0, 1], zero at 0.5.
 
-    `together` gives all tiles one scale; else each reaches from end to end of its own.
+    With `together`, all tiles share a scale; otherwise each uses the whole range.
     """
     return tiles / (2 * _reach(tiles, together)) + GRAY
 
 
 def above_black(tiles: Tensor, together: bool = True) -> Tensor:
-    """Return numbers (N, …) that are not negative in [0, 1], zero at 0; `together` as above."""
+    """Return non-negative numbers (N, …) scaled to [0, 1], zero at 0; `together` as above."""
     return tiles / _reach(tiles, together)
 
 

@@ -64,7 +64,7 @@ def load(
     Args:
         file: as `kept_file` returns it.
         width: returns how long the vectors have to be; called only where there are any.
-        known: where there are no rows but of these files, there are none.
+        known: files that need no rows; if all rows are theirs, None is returned.
     """
     try:
         with file.open("rb") as opened, np.load(opened) as arrays:
@@ -101,13 +101,13 @@ def _fit(count: int, vectors: Tensor, pixels: Tensor) -> bool:
 
 
 def used(file: Path) -> None:
-    """Note that a kept file was of use: it is the last to give way."""
+    """Mark a kept file as used, so that it is the last to be dropped."""
     with suppress(OSError):
         os.utime(file)
 
 
 def make_room(newest: Path) -> None:
-    """Delete the kept files that were not used for longest until all are within the limit.
+    """Delete the kept files least recently used until the rest is within the limit.
 
     `newest`, just written, stays whatever its size.
     """

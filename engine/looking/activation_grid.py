@@ -1,4 +1,4 @@
-"""What all channels of a layer answer to a picture, as small gray tiles."""
+"""How all channels of a layer respond to a picture, as small grey tiles."""
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ def requested_layer(network: Network, size: Size, request: ActivationsRequest) -
 def activation_grid(
     network: Network, found: Tensor, layer: str, size: Size, together: bool
 ) -> ActivationGrid:
-    """Return the channels of a layer, of what it gave to one picture of `size` (height, width).
+    """Return a layer's channels, from its output `found` for one picture of `size` (height, width).
 
     Raises `BadInput` for layers that have no channels (tokens).
     """
@@ -40,7 +40,7 @@ def activation_grid(
 
 
 def tiles(maps: Tensor, together: bool) -> Bytes:
-    """Return maps (C, h, w) as gray tiles, zero black; gray where the layer goes below zero."""
+    """Return maps (C, h, w) as grey tiles: zero is black, or mid-grey if the layer goes below it."""
     shown = as_tiles(maps, together)
     longest = max(shown.shape[1:])
     if longest > LARGEST:
@@ -51,7 +51,7 @@ def tiles(maps: Tensor, together: bool) -> Bytes:
 
 
 def of_classes(network: Network, layer: str, size: Size | None = None) -> bool:
-    """Return whether each channel of a layer stands for a class: no layer behind it mixes them."""
+    """Return whether each channel of a layer stands for a class: no later layer mixes them."""
     if not network.classes:
         return False
     calls = list(network.calls(size).values())

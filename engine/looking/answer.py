@@ -1,4 +1,4 @@
-"""What a network says of a picture, as NumPy arrays and plain numbers ready to be shown."""
+"""What a network says about a picture, as NumPy arrays and plain numbers ready to be shown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -166,7 +166,7 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class ComparisonAnswer:
-    """How far a figure is; finally the figure itself."""
+    """How far a figure has come; finally the figure itself."""
 
     done: int
     total: int

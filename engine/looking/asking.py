@@ -53,24 +53,24 @@ def look(
     words: Words = str,
     memory: LookMemory | None = None,
 ) -> Iterator[Answer] | Iterator[ComparisonAnswer]:
-    """Yield what a network says of a picture: each answer holds all that is known so far.
+    """Yield what a network says about a picture: each answer holds all that is known so far.
 
-    The quick parts come first: places, activations and classes, all of one forward pass; then maps,
-    those that take long last, an occlusion's as it grows. The last answer is not `unfinished`.
-    Closing the generator stops the work between two steps and frees what it held.
+    The quick parts come first: places, activations and classes, all from one forward pass; then
+    maps, slow ones last, an occlusion's as it grows. The last answer is not `unfinished`. Closing
+    the generator stops the work between two steps and frees what it held.
 
     Args:
-        network: is left as it was found; of a comparison one or several.
+        network: left as it was found; for a comparison, one or several.
         picture: (3, H, W) or (1, 3, H, W), RGB in [0, 1] or in bytes, of any size.
         request: what is asked.
-        every: seconds between two states of a map that grows. Steps in between yield the answer
-            before once more, so that there are many moments at which to stop.
-        words: the language that maps are explained in; by default as it is written here.
-        memory: of the look before, where the next one may be about the same picture.
+        every: seconds between two states of a map that grows. Steps in between repeat the previous
+            answer, so that there are many moments at which to stop.
+        words: translates the maps' explanations; by default nothing is translated.
+        memory: that of the previous look, if this one may be about the same picture.
 
     Raises:
-        BadInput: there is no such method, class, place or channel. Why a map or activations are
-            missing, the answer says.
+        BadInput: there is no such method, class, place or channel. The answer itself says why a map
+            or activations are missing.
     """
     if isinstance(request, ComparisonRequest):
         networks = [network] if isinstance(network, Network) else list(network)
@@ -91,7 +91,7 @@ class _Look:
     def answers(self, picture: Tensor) -> Iterator[Answer]:
         """Yield the answers."""
         request, network = self.request, self.network
-        methods = request.rows  # says so before any work where there is no such method
+        methods = request.rows  # raises before any work if there is no such method
         small = self.memory.fitted(network, picture, request.long_side)
         size = (small.shape[2], small.shape[3])
         answer = Answer(request, size, _squeezed(network, picture, request, size))
@@ -100,7 +100,7 @@ class _Look:
         if request.activations is not None:
             try:
                 layer = requested_layer(network, size, request.activations)
-            except PareidoliaError as error:  # classes and maps may do
+            except PareidoliaError as error:  # classes and maps may still work
                 answer = replace(answer, activations_error=error)
         seen, of_unit = None, isinstance(request.target, UnitName)
         if (request.classes or (methods and not of_unit)) and (network.classes or not of_unit):
@@ -118,7 +118,7 @@ class _Look:
         if isinstance(request.target, UnitName):
             try:
                 answer = self._with_unit(answer, x, request.target)
-            except PareidoliaError as error:  # classes may do
+            except PareidoliaError as error:  # classes may still work
                 yield replace(answer, error=error)
                 return
         if methods:
@@ -149,19 +149,19 @@ class _Look:
         return answer
 
     def _cam_layer(self, methods: Sequence[Method], size: Size) -> str:
-        """Return where a method of a class shares the pass; empty: none does, or there is no place."""
+        """Return the layer that a class's methods share the pass for; empty if there is none."""
         wanted = any(method.shares_pass for method in methods)
         if isinstance(self.request.target, UnitName) or not wanted:
             return ""
         try:
             return self.request.layer or last_map(self.network, size)
-        except PareidoliaError:  # the map says so
+        except PareidoliaError:  # the map will say so
             return ""
 
     def _with_activations(
         self, answer: Answer, layer: str, picture: Tensor, seen: Seen | None
     ) -> Answer:
-        """Return the answer with a layer's activations: those `seen`, or of a pass of their own."""
+        """Return the answer with a layer's activations: those `seen`, or from a pass of their own."""
         asked, network = self.request.activations, self.network
         assert asked is not None
         if seen is None:
@@ -171,7 +171,7 @@ class _Look:
             found = seen.activations[layer]
         try:
             grid = activation_grid(network, found, layer, answer.looked_at, asked.together)
-        except PareidoliaError as error:  # classes and maps may do
+        except PareidoliaError as error:  # classes and maps may still work
             return replace(answer, activations_error=error)
         return replace(answer, activations=grid)
 
@@ -198,19 +198,19 @@ class _Look:
         return replace(answer, top=top, target=target, target_name=name, probability=chance)
 
     def _with_unit(self, answer: Answer, x: Tensor, name: UnitName) -> Answer:
-        """Return the answer with what a unit says. Raises `BadInput` where there is no such unit."""
+        """Return the answer with what a unit says. Raises `BadInput` if there is no such unit."""
         found, activation = located(self.network, x, Unit.named(name))
         return replace(answer, unit=found.name, target_name=found.name.words, activation=activation)
 
     def _with_map(
         self, answer: Answer, method: Method, x: Tensor, known: GradCamPass | None
     ) -> Iterator[Answer]:
-        """Yield the answer with a map added, as it grows; or with why there is none."""
+        """Yield the answer with a map added, as it grows; or with the reason why there is none."""
         try:
             for now in self._steps(answer, method, x, known if method.shares_pass else None):
                 answer = now
                 yield answer
-        except PareidoliaError as error:  # the other maps may do
+        except PareidoliaError as error:  # the other maps may still work
             yield replace(answer, error=error, unfinished=False)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -257,7 +257,7 @@ class _Look:
                     heat = Heat.of(method, step.values)
                     answer = replace(answer, maps={**answer.maps, method.command: heat})
                 if method.of_layer and not values.any():
-                    self.memory.cam_layers.clear()  # of a unit that is silent here it was a guess
+                    self.memory.cam_layers.clear()  # a guess, for a unit that is silent here
             yield replace(answer, unfinished=not last)
 
     def _layer_of(self, x: Tensor, about: Question) -> str:
@@ -277,7 +277,7 @@ def _pointed(picture: Tensor, heat: Heat) -> Pointed:
 
 
 def _squeezed(network: Network, picture: Tensor, request: Request, size: Size) -> Size | None:
-    """Return the size that a picture is seen at where it loses its proportions; else None."""
+    """Return the size at which a picture is seen if that distorts it; otherwise None."""
     if request.long_side is not None:
         return None
     return size if squeezed(network, picture.shape[-1], picture.shape[-2]) else None

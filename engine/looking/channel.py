@@ -1,4 +1,4 @@
-"""Where one channel answers to a picture, and what drives it there (Springenberg et al. 2015)."""
+"""Where one channel responds to a picture, and what drives it there (Springenberg et al. 2015)."""
 
 import numpy as np
 from torch import Tensor
@@ -53,7 +53,7 @@ def channel_answer(network: Network, picture: Tensor, request: ChannelRequest) -
 
 
 def _guided(network: Network, picture: Tensor, request: ChannelRequest, seen: Part) -> Bytes:
-    """Return guided backpropagation from the highest unit, around gray, of what it sees."""
+    """Return guided backpropagation from the strongest unit, around grey, within what it sees."""
     height, width = picture.shape[2], picture.shape[3]
     unit = Unit(call_name(network, request.layer, (height, width)), request.number)
     try:

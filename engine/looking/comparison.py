@@ -1,4 +1,4 @@
-"""Networks, classes, units and layers beside each other: what a figure's columns are about."""
+"""Networks, classes, units and layers side by side: what a figure's columns are about."""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,7 +24,7 @@ Target = int | str | UnitName
 def compared(
     networks: Sequence[Network], picture: Tensor, request: ComparisonRequest
 ) -> Iterator[ComparisonAnswer]:
-    """Yield how far the figure is, and finally the figure; arguments and errors as in `look`.
+    """Yield how far the figure has come, and finally the figure; arguments and errors as in `look`.
 
     `picture`: (1, 3, H, W), RGB in [0, 1].
     """
@@ -56,7 +56,7 @@ def columns_of(
     """Return the columns, and why some of the networks have no map for some of the targets.
 
     Raises:
-        BadInput: none of the networks has a target, or one has not, where the request is strict.
+        BadInput: no network has any of the targets or, if the request is strict, one lacks one.
     """
     targets: list[Target] = [*request.classes, *request.units]
     if not targets and request.likely:
@@ -108,7 +108,7 @@ def _meant(network: Network, x: Tensor, target: Target, strict: bool) -> int | U
 def _likely(
     network: Network, picture: Tensor, request: ComparisonRequest, count: int
 ) -> tuple[str, ...] | tuple[int, ...]:
-    """Return the classes that the network thinks most likely, for other networks by name."""
+    """Return the classes that the network thinks most likely, by name if other networks are asked."""
     logits = network.logits(fitted(network, picture, request.long_side))[0]
     numbers = [int(i) for i in logits.topk(min(count, len(logits))).indices]
     return tuple(network.classes[i] for i in numbers) if request.likely else tuple(numbers)

@@ -1,4 +1,4 @@
-"""What was worked out for one look and spares the next one its work."""
+"""What one look has worked out, to save the next one the work."""
 
 from collections.abc import Callable, Hashable
 from typing import TypeVar
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class LookMemory:
-    """Of the network and the picture that were looked at last; for one thread at a time."""
+    """Results for the network and the picture that were looked at last; for one thread at a time."""
 
     def __init__(self) -> None:
         self._network: Network | None = None
@@ -24,7 +24,7 @@ class LookMemory:
     def fitted(self, network: Network, picture: Tensor, long_side: int | None) -> Tensor:
         """Return `engine.networks.fitting.fitted` of a picture (3, H, W) or (1, 3, H, W).
 
-        The same as before for the same tensor: it must not have been written to since.
+        For the same tensor the result is reused: it must not have been written to since.
         """
         if network is not self._network:
             self._network, self._picture = network, None

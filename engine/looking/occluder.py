@@ -24,8 +24,8 @@ def covered(
 ) -> OccluderAnswer:
     """Return what the network says with `request.occluder` covered.
 
-    The target: a unit, without a position where it is highest with nothing covered; or the class,
-    None: the most likely one with nothing covered. `picture`: (1, 3, H, W) as `memory` fitted it.
+    The target is a unit (without a position: where it is highest with nothing covered) or a class
+    (None: the most likely one with nothing covered). `picture`: (1, 3, H, W) as `memory` fitted it.
 
     Raises:
         BadInput: the network has no classes, or no such class or unit.
@@ -33,7 +33,7 @@ def covered(
     asked, target = request.occluder, request.target
     assert asked is not None
     if not network.classes and not isinstance(target, UnitName):
-        network.logits(picture)  # says that it has no classes
+        network.logits(picture)  # raises if it has no classes
     size = (picture.shape[2], picture.shape[3])
     x = memory.kept("x", lambda: network.prepare(picture))
     base = memory.kept(("fill", asked.fill), lambda: fill(network, x, asked.fill))
@@ -76,7 +76,9 @@ def _unit_covered(
         return found.name.words, answer, place
 
     name, before, place = memory.kept(("unit", unit), settled)
-    left, top, right, bottom = (max(0, edge) for edge in box)  # a slice counts them from the end
+    left, top, right, bottom = (
+        max(0, edge) for edge in box
+    )  # a slice counts negative ones from the end
     hidden = x.clone()
     hidden[..., top:bottom, left:right] = base.expand_as(x)[..., top:bottom, left:right]
     with without_gradients(network.module):
@@ -93,7 +95,7 @@ def pixels_of(square: tuple[float, float, float, float], size: Size) -> Box:
 
 
 def _shown(network: Network, base: Tensor) -> Bytes:
-    """Return what covers as people see it: `Network.prepare` undone."""
+    """Return the cover as people see it: `Network.prepare` undone."""
     rgb = unprepared(base, network.card.preprocessing)
     pixels: Bytes = rgb[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
     return pixels

@@ -89,7 +89,7 @@ class Request:
 
     @property
     def rows(self) -> tuple[Method, ...]:
-        """The methods, those that take long last. Raises `BadInput` where there is no such."""
+        """The methods, those that take long last. Raises `BadInput` if there is no such method."""
         pointing = (POINTING,) if self.pointed else ()
         found = dict.fromkeys(find_method(name) for name in (*self.methods, *pointing))
         return tuple(sorted(found, key=lambda method: (method.slow, not method.of_layer)))

@@ -17,7 +17,7 @@ from engine.networks.network import Network
 
 
 def unit_on(axis: Axis, count: int, length: int, at: float) -> int:
-    """Return which of `count` units along an axis has its field's middle nearest to `at`.
+    """Return which of `count` units along an axis has the centre of its field nearest to `at`.
 
     `length` and `at`: pixels of the picture as the network takes it, whose borders are whole
     numbers: the middle of the first pixel is 0.5.

@@ -26,7 +26,7 @@ def assemble(
 ) -> nn.Module:
     """Return the module for recognised tensors: its parameters are copies, as float32.
 
-    Raises `BadInput` as `check`; `source` is what the sentences call the file, `release` is called
+    Raises `BadInput` as `check`; `source` is what messages call the file, `release` is called
     whenever what was read is no longer needed.
     """
     module = _fitting(state, found, input_size, source)
@@ -36,10 +36,10 @@ def assemble(
         kind = torch.float32 if wanted[ours].is_floating_point() else wanted[ours].dtype
         tensors[ours] = copied(tensor, kind, release)
         check_numbers(name, tensors[ours], source, nothing)
-    # Not in old files, without meaning in eval mode, and strict loading wants them.
+    # Missing from old files and meaningless in eval mode, but strict loading wants them.
     counters = [n for n in wanted.keys() - tensors.keys() if n.endswith(COUNTER)]
     tensors |= {n: torch.zeros((), dtype=torch.long) for n in counters}
-    # Names are the present ones: without this, modules take them for those of older versions.
+    # The names are up to date: without this, modules would take them for those of older versions.
     tensors._metadata = wanted._metadata  # type: ignore[attr-defined]
     module.load_state_dict(tensors, assign=True)
     return module.eval().requires_grad_(False)
@@ -54,7 +54,7 @@ def check(
 ) -> None:
     """Raise `BadInput` for tensors that the architecture cannot take.
 
-    Those are tensors that are missing, of other shapes, of types that are no weights, sparse,
+    Those are tensors that are missing, of other shapes, of types that no weights have, sparse,
     quantized or without values, and numbers that are not finite. Nothing is copied.
     """
     _fitting(state, found, input_size, source)
@@ -121,9 +121,9 @@ def _first(names: set[str]) -> str:
 
 
 def check_numbers(name: str, tensor: Tensor, source: object, release: Callable[[], None]) -> None:
-    """Raise `BadInput` if numbers are not finite, as float32."""
+    """Raise `BadInput` if numbers are not finite in float32."""
     if tensor.is_meta or not tensor.is_floating_point():
-        return  # nothing that could be
+        return  # integers are always finite
     flat = tensor.reshape(-1) if tensor.is_contiguous() else tensor.flatten()
     for piece in flat.split(PIECE):
         if not bool(piece.float().isfinite().all()):

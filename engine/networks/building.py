@@ -68,8 +68,8 @@ def build(
 ) -> nn.Module:
     """Return the network in eval mode with parameters that have shapes and no values.
 
-    `last_layer` is the module that gives way to the identity for part "body" (default: ours), or
-    to `head`; `input_size` (pixels) matters to vision transformers only; `channels` are those of
+    `last_layer` is the module (default: ours) that is replaced by the identity for part "body", or
+    by `head`; `input_size` (pixels) matters to vision transformers only; `channels` are those of
     the pictures (1: gray).
     """
     with WithoutWeights():

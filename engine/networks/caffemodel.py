@@ -32,7 +32,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 def read_caffemodel(path: Path) -> "dict[str, Tensor]":
     """Return `<layer>.weight` and `<layer>.bias` (float32) of every layer that has them.
 
-    Raises `BadInput` when the file is not a whole Caffe model.
+    Raises `BadInput` when the file is not a complete Caffe model.
     """
     try:
         tensors: dict[str, Tensor] = {}

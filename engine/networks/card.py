@@ -81,7 +81,7 @@ class Card:
     def from_dict(cls, values: dict[str, Any]) -> "Card":
         """Read what `to_dict` wrote.
 
-        Raises `TypeError` for unknown and missing keys, `ValueError` for values that cannot be.
+        Raises `TypeError` for unknown and missing keys, `ValueError` for impossible values.
         """
         values = dict(values)
         p = dict(values.pop("preprocessing", {}))
@@ -102,7 +102,7 @@ LARGEST_SIDE = 10_000
 
 
 def _check(card: Card) -> None:
-    """Raise `ValueError` for a card that says what cannot be."""
+    """Raise `ValueError` for a card with impossible values."""
     for key in (*TEXTS, "preprocessing_source"):
         if not isinstance(getattr(card, key), str):
             raise ValueError(f"{key} must be text")

@@ -79,7 +79,7 @@ def built_in(name: str) -> Card:
 
 
 def state(name: str) -> State:
-    """Return how the network `name` stands on this machine."""
+    """Return the state of the network `name` on this machine."""
     entry = card(name)
     file = card_file(name)
     found = located(entry)
@@ -91,7 +91,7 @@ def state(name: str) -> State:
 
 
 def located(entry: Card) -> Path | None:
-    """Return the weight file of a card, as far as names and headers tell (`weights.find` reads on).
+    """Return the weight file of a card, as far as names and headers tell (`weights.find` reads more).
 
     Quick enough for a list of all networks: PyTorch files of unusual names are not opened.
     """
@@ -122,7 +122,7 @@ def read_card(file: Path) -> Card:
         ) from error
     old = not card.preprocessing_source and card.preprocessing == IMAGENET
     if card.architecture in GOOGLES and old:
-        # From when the network converted its pictures itself.
+        # From when the network still converted its pictures itself.
         return replace(card, preprocessing=HALF)
     return card
 

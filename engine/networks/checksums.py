@@ -10,7 +10,7 @@ def sha256(path: Path) -> str:
 
 
 def matches(path: Path, published: str) -> bool:
-    """Tell whether a file is the published one; an empty check sum tells nothing, so False.
+    """Return whether a file is the published one; False for an empty checksum, which tells nothing.
 
     64 hex digits are a SHA-256, 40 a SHA-1 (Caffe's model zoo), fewer the start of a SHA-256
     (torchvision's file names).

@@ -32,22 +32,23 @@ def find_class(network: "Network", text: str) -> int:
 def probabilities(logits: "Tensor") -> "Tensor":
     """Return the probabilities (…, classes) that `logits` of that shape stand for.
 
-    The softmax; of a single output, which has nothing to be compared with, the logistic function.
+    That is the softmax or, for a single output, which has nothing to be compared with, the logistic
+    function.
     """
     return logits.sigmoid() if logits.shape[-1] == 1 else logits.softmax(-1)
 
 
 def percent(share: float) -> str:
-    """Return a probability in words: 61.6%, and never 0.0% for what is possible."""
+    """Return a probability in words, such as 61.6%; never 0.0% for what is possible."""
     return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
 
 
 def class_number(names: Sequence[str], text: str, owner: str) -> int:
     """Return the number of the class that `text` means: a name, a number or part of one name.
 
-    A name spelled exactly so goes first, then a number, then a name in other capitals, then a part
-    of a name. Raises `BadInput` in the name of `owner`, whose classes they are: with the numbers
-    where several fit, with near names where none does.
+    An exact name takes precedence, then a number, then a name in other capitals, then part of a
+    name. Raises `BadInput`, naming `owner`, whose classes they are: with the numbers if several
+    fit, with similar names if none does.
     """
     wanted = text.strip()
     fitting = _fitting(names, wanted)
@@ -70,7 +71,7 @@ def class_number(names: Sequence[str], text: str, owner: str) -> int:
 
 
 def _fitting(names: Sequence[str], wanted: str) -> list[int]:
-    """Return the numbers of the classes that `wanted` may mean, those with it as a word first."""
+    """Return the numbers of the classes that `wanted` may mean, whole words first."""
     if not wanted:
         return []
     if exact := [i for i, name in enumerate(names) if name == wanted]:

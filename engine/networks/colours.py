@@ -7,12 +7,12 @@ from engine.networks.card import Preprocessing
 
 
 def in_rgb(colours: Tensor, preprocessing: Preprocessing, dim: int) -> Tensor:
-    """Return what has a network's own colours along `dim` with red, green and blue there."""
+    """Return a tensor with a network's own colour order along `dim` in the order RGB."""
     return colours.flip(dim) if preprocessing.order == "BGR" else colours
 
 
 def unprepared(x: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """Return (N, 3, H, W), as a network takes it, in RGB from 0 to 1."""
+    """Return pictures (N, 3, H, W), given as a network takes them, as RGB in [0, 1]."""
     std, mean = (x.new_tensor(v).view(1, 3, 1, 1) for v in (preprocessing.std, preprocessing.mean))
     return in_rgb((x * std + mean) / preprocessing.scale, preprocessing, 1)
 

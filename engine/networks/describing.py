@@ -48,7 +48,7 @@ def _parts(contents: Contents, one: Identified) -> Iterator[str]:
 
 
 def summary(names: Iterable[str], most: int = 3) -> str:
-    """Return some tensor names; many under one prefix are given by that."""
+    """Return some tensor names; many that share a prefix are given by the prefix."""
     tops: dict[str, list[str]] = {}
     for name in names:
         tops.setdefault(name.partition(".")[0], []).append(name)
@@ -61,7 +61,7 @@ def summary(names: Iterable[str], most: int = 3) -> str:
 
 
 def preparation(card: Card) -> str:
-    """Return how pictures are prepared, and why so."""
+    """Return how pictures are prepared, and why."""
     why = f" ({card.preprocessing_source})" if card.preprocessing_source else ""
     return f"pictures are prepared as {formula(card.preprocessing)}{why}"
 

@@ -44,10 +44,10 @@ def download(
 ) -> Path:
     """Return the file of `card`'s weights, downloaded into `folder` (default: the user's).
 
-    `timeout`: seconds without any data before the connection counts as broken. What arrived of an
-    unfinished download stays beside it as `.part` and the next call goes on there. Raises
-    `BadInput` when the card has no address, `DownloadCancelled` when `cancel` returns True,
-    `DownloadFailed` for everything that goes wrong.
+    `timeout`: seconds without any data before the connection counts as broken. What has arrived of
+    an unfinished download is kept beside its place as `.part`, and the next call continues it.
+    Raises `BadInput` when the card has no address, `DownloadCancelled` when `cancel` returns True,
+    `DownloadFailed` for anything else that goes wrong.
     """
     if urlsplit(card.url).scheme not in ("http", "https"):
         raise BadInput(f"{card.name} cannot be downloaded; import a file of its weights")
@@ -77,7 +77,7 @@ def _downloaded(
     timeout: float,
     cancel: Callable[[], bool] | None,
 ) -> Path:
-    """Return the file, fetched and checked; nobody else is fetching it."""
+    """Return the file, fetched and checked; no one else may be fetching it."""
     part = _Part(target)
     _fetch_all(card, part, progress, timeout, cancel)
     if card.sha256 and not checksums.matches(part.path, card.sha256):
@@ -122,10 +122,10 @@ def _fetch_all(
     timeout: float,
     cancel: Callable[[], bool] | None,
 ) -> None:
-    """Fetch until everything is there, again after broken connections as long as data comes."""
+    """Fetch until everything is there, reconnecting after breaks as long as data comes."""
     failures = 0
     while True:
-        if cancel and cancel():  # not only between pieces: nothing may be coming any more
+        if cancel and cancel():  # not only between pieces: there may be no more
             raise _stopped()
         before = part.size
         try:

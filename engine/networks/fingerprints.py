@@ -37,7 +37,7 @@ def fingerprint(shapes: Shapes, head: Collection[str] = ()) -> str:
 
 
 def fingerprints(shapes: Shapes, head: Collection[str]) -> dict[str, str]:
-    """Return fingerprints of the whole network, without its last layer, and of its features."""
+    """Return fingerprints: the whole network's, the one without its last layer, and its features'."""
     features = {n: s for n, s in shapes.items() if n.startswith("features.")}
     prints = {
         "whole": fingerprint(shapes, head),
@@ -46,6 +46,6 @@ def fingerprints(shapes: Shapes, head: Collection[str]) -> dict[str, str]:
     if features and features.keys() != shapes.keys() - head:
         prints["features"] = fingerprint(features)
     elif features:
-        # Nothing but the last layer stands outside `features`: one name for both.
+        # Only the last layer is outside `features`: both names mean the same.
         prints["features"] = prints.pop("body")
     return prints

@@ -18,9 +18,9 @@ STEP = 2**0.5
 def fitting_size(network: "Network", width: int, height: int) -> tuple[int, int]:
     """Return the (height, width) at which the network should look at a picture of that shape.
 
-    The short side becomes what the network was made for, unless the long one then is more than
-    three times that; of a thin picture for which the short one is too short then, it is as long as
-    the network needs. A network that takes nothing but squares gets its square: `squeezed` says so.
+    The short side becomes what the network was made for, unless the long one would then be more
+    than three times that; if this makes a thin picture's short side too short, it is as long as the
+    network needs. A network that takes only squares gets its square: `squeezed` says so.
 
     Raises:
         BadInput: the picture is so thin that the network would have to look at too many pixels.
@@ -45,7 +45,7 @@ def fitting_size(network: "Network", width: int, height: int) -> tuple[int, int]
 
 
 def squeezed(network: "Network", width: int, height: int) -> str:
-    """Return a sentence where a picture loses its proportions, as `fitting_size` says; else ""."""
+    """Return a sentence if `fitting_size` distorts a picture of this shape; otherwise ""."""
     down, across = fitting_size(network, width, height)
     if down != across or abs(width - height) <= 0.02 * max(width, height):
         return ""
@@ -64,7 +64,7 @@ def _takes(network: "Network", size: tuple[int, int]) -> bool:
 
 
 def _thinnest(network: "Network") -> int:
-    """Return how many times as long as wide a picture may be: about, and rather too little."""
+    """Return about how many times as long as wide a picture may be, erring on the low side."""
     side = network.card.input_size
     short = 1.0
     while short < side and not _takes(network, (max(1, round(short)), side)):
@@ -75,7 +75,7 @@ def _thinnest(network: "Network") -> int:
 def looking_size(
     network: "Network", width: int, height: int, long_side: int | None = None
 ) -> tuple[int, int]:
-    """Return `fitting_size`, or that of a picture's shape with a long side that is asked for."""
+    """Return `fitting_size` or, if a long side is given, the size (height, width) that has it."""
     if long_side is None:
         return fitting_size(network, width, height)
     scale = long_side / max(width, height)
@@ -83,10 +83,10 @@ def looking_size(
 
 
 def fitted(network: "Network", picture: "Tensor", long_side: int | None = None) -> "Tensor":
-    """Return a picture as every tool here looks at it through a network.
+    """Return a picture (1, 3, H, W) in [0, 1], resized as every tool here does for a network.
 
     Args:
-        network: decides the size, and on which device the result is.
+        network: decides the size and the device of the result.
         picture: (1, 3, H, W), RGB in [0, 1] or in bytes, of any size.
         long_side: in pixels, as in `looking_size`.
     """
@@ -108,9 +108,9 @@ def fitted(network: "Network", picture: "Tensor", long_side: int | None = None) 
 def last_map(network: "Network", size: tuple[int, int] | None = None) -> str:
     """Return the last layer whose output is a map of more than one position.
 
-    Of a vision transformer's maps, which are tokens, the last whose patches matter to the classes,
-    before they are projected to queries, keys and values.
-    `size` is the picture's (height, width). Raises `BadInput` when there is no such layer.
+    For a vision transformer, whose maps are tokens, that is the last one whose patches matter to
+    the classes, before the projection to queries, keys and values. `size` is the picture's (height,
+    width). Raises `BadInput` when there is no such layer.
     """
     for call in reversed(list(network.calls(size).values())):
         matters = call.layout.grid is None or (call.seen_later and call.kind != "Linear")
@@ -120,9 +120,9 @@ def last_map(network: "Network", size: tuple[int, int] | None = None) -> str:
 
 
 def call_name(network: "Network", layer: str, size: tuple[int, int] | None = None) -> str:
-    """Return a layer's dotted name with the number of its call where its module has several.
+    """Return a layer's dotted name, with the number of its call if its module has several.
 
-    In the tree a plain name is the first call; in `engine.attribution` it is the last. Raises
+    In the tree a plain name means the first call; in `engine.attribution`, the last. Raises
     `BadInput` when there is no such layer.
     """
     name = network.resolve(layer)

@@ -37,7 +37,7 @@ class Identified:
 def identify(contents: Contents) -> Identified | None:
     """Return the network in a file, or None.
 
-    Averaged weights go before raw ones; whole networks before those without a classifier.
+    Averaged weights are preferred to raw ones, and whole networks to those without a classifier.
     """
     best: Identified | None = None
     others: list[str] = []
@@ -111,7 +111,7 @@ def _renamed(found: Recognised, back: dict[str, str], shapes: Shapes, prefix: st
 
 
 def _prefixes(names: dict[str, str]) -> list[str]:
-    """Return what may stand before a network's names, what most names have first."""
+    """Return the possible prefixes of a network's names, the most frequent first."""
     counts: Counter[str] = Counter()
     for name in names:
         parts = name.split(".")[:8]

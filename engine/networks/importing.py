@@ -44,8 +44,8 @@ def import_file(
     """Copy a weight file into the user's folder and return the card written beside it.
 
     `name` defaults to the file's; `preprocessing` is what `preparing.known_preprocessing` takes
-    (default: what the weights seem to have been trained with); `architecture` is whose weights these
-    are, where names and shapes do not tell. Raises `BadInput` for files of unknown networks, damaged
+    (default: what the weights seem to have been trained with); `architecture` says whose weights
+    these are, if names and shapes do not. Raises `BadInput` for files of unknown networks, damaged
     files and names that are taken.
     """
     from engine.networks.assembling import check
@@ -120,7 +120,7 @@ def _keep(path: Path, card: Card) -> Card:
         files.write_json(folder / f"{card.name}.json", card.to_dict())
     except (OSError, BadInput) as error:
         if fresh:
-            copy.unlink(missing_ok=True)  # without its card it would be nobody's
+            copy.unlink(missing_ok=True)  # without its card it would belong to nothing
         reason = error.strerror or error if isinstance(error, OSError) else error
         raise BadInput(f"{path} cannot be imported: {reason}") from error
     return card
@@ -134,7 +134,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _usual_name(path: Path) -> str:
-    """Return a file's name without its endings and the check sum in it."""
+    """Return a file's name without its suffixes and the checksum in it."""
     stem = path.stem
     while Path(stem).suffix.lower() in weights.SUFFIXES:
         stem = Path(stem).stem
@@ -188,7 +188,7 @@ def _existing(card: Card, architecture: str) -> Card | None:
         if same and copy.is_file() and checksums.matches(copy, known.sha256):
             return known
         if known.sha256 == card.sha256:
-            return None  # the same weights, to be prepared otherwise or copied again
+            return None  # the same weights, to be prepared differently or copied again
         raise BadInput(
             f"another network is already called {card.name}; choose a name with ",
             Mention("name"),
@@ -223,7 +223,7 @@ def remove(name: str) -> list[Path]:
 def verify() -> list[Verified]:
     """Read every weight file again and compare it with its card.
 
-    Files of which no check sum is known pass when they are whole, of a known network and finite.
+    Files without a known checksum pass if they are complete, finite and of a known network.
     """
     published = {c.file: c for c in (catalogue.built_in(n) for n in catalogue.built_in_names())}
     results: list[Verified] = []
@@ -236,7 +236,7 @@ def verify() -> list[Verified]:
 
 
 def _with_cards(folder: Path) -> Iterator[Verified]:
-    """Check what the cards in a folder speak of, whatever it is called."""
+    """Check the files that the cards in a folder describe, whatever their names."""
     for file in sorted(folder.glob("*.json")) if folder.is_dir() else []:
         try:
             card = catalogue.read_card(file)
@@ -265,7 +265,7 @@ def _verify(path: Path, card: Card | None) -> Verified:
 
 
 def _unknown(path: Path) -> Verified:
-    """Check a file that has no card by what is in it."""
+    """Check a file without a card by its content."""
     from engine.networks.assembling import check, check_numbers
 
     if (style := read_style_card(path)) is not None:

@@ -1,4 +1,4 @@
-"""How a layer's output lies in memory, and how it is spoken of: maps always as (N, C, H, W)."""
+"""How a layer's output lies in memory, and how it is seen from outside: maps always as (N, C, H, W)."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ MERGED = {"hy": "h", "wx": "w"}
 
 @dataclass(frozen=True)
 class Layout:
-    """How a layer's output lies in memory's order of axes."""
+    """The order of axes of a layer's output in memory."""
 
     axes: tuple[str, ...] | None = None
     """`FIRST`, `LAST`, `TOKENS` or another order of them; None where it is not known."""
@@ -27,9 +27,10 @@ class Layout:
     """Of tokens: how many stand before those of the patches (a class token)."""
 
     def spoken(self, output: Tensor) -> Tensor:
-        """Return `output` as it is spoken of: maps, and tokens of patches, as (N, C, H, W).
+        """Return `output` as it is seen from outside: maps, and tokens of patches, as (N, C, H, W).
 
-        Other tokens stay (N, T, C); four axes that are no map (tokens in windows) become that.
+        Other tokens stay (N, T, C); four axes that are not a map (tokens in windows) are merged
+        into that.
         """
         if output.dim() == 3 and self.grid is not None and self.axes in (TOKENS, TURNED):
             height, width = self.grid
@@ -43,9 +44,9 @@ class Layout:
         return output.permute([self.axes.index(axis) for axis in FIRST])
 
     def unspoken(self, spoken: Tensor, output: Tensor) -> Tensor:
-        """Return what became of `spoken(output)` in the form of `output`.
+        """Return `spoken`, which may have been changed since, in the layout of `output`.
 
-        Tokens that stand for no patch are taken from there.
+        Tokens that stand for no patch are taken from `output`.
         """
         if output.dim() == 3 and self.grid is not None and self.axes in (TOKENS, TURNED):
             tokens = output if self.axes == TOKENS else output.mT

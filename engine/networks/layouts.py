@@ -4,9 +4,9 @@ Swin transformers, and ConvNeXt inside its blocks, keep maps as (N, H, W, C); vi
 keep a row of tokens (N, T, C), some before those of the picture's patches. What a tensor is cannot
 be read off its shape or its module's name; it follows from what was done to it since the picture,
 which is (N, C, H, W), and from what is done to it later: a convolution takes channels second, and
-what is added to a map lies as the map does.
+what is added to a map has the map's layout.
 
-Everybody outside speaks of maps as (N, C, H, W), and of tokens of patches too.
+From outside, maps are always seen as (N, C, H, W), and so are tokens of patches.
 """
 
 from collections.abc import Callable, Sequence
@@ -170,7 +170,7 @@ class Layouts:
 class Following(TorchFunctionMode):
     """While active, follows layouts through a run of an untraced model.
 
-    What only a later operation would tell is not known yet when a layer has run.
+    What only a later operation reveals is not yet known when a layer has run.
     """
 
     def __init__(self, picture: Tensor) -> None:
@@ -200,7 +200,7 @@ def _alike(one: Tensor, other: Tensor) -> bool:
 def _permuted(
     place: _SharedLayout, func: Any, args: Sequence[Any], kwargs: dict[str, Any], dims: int
 ) -> _SharedLayout:
-    """Return the place after a permutation, whose order a small tensor tells."""
+    """Return the place after a permutation, whose order a small tensor reveals."""
     ruler = torch.empty(tuple(range(1, dims + 1)))
     order = tuple(length - 1 for length in func(ruler, *args[1:], **kwargs).shape)
     known = place.known
@@ -234,7 +234,7 @@ def _reshaped(known: Layout, given: Tensor, made: Tensor) -> _SharedLayout:
 def _merged(
     axes: tuple[str, ...], given: Sequence[int], made: Sequence[int]
 ) -> tuple[str, ...] | None:
-    """Return the axes of maps into which six are merged, of lengths as `given`; None for no maps."""
+    """Return the axes of the maps that six axes, of lengths `given`, are merged into; None if none."""
     rest = list(zip(axes, given, strict=True))
     merged = []
     for length in made:
@@ -253,7 +253,7 @@ def _merged(
 def _joined(
     known: Layout, args: Sequence[Any], kwargs: dict[str, Any], given: Tensor
 ) -> _SharedLayout:
-    """Return the place of tokens that others were put beside."""
+    """Return the place of tokens that others were concatenated with."""
     dim = (args[1] if len(args) > 1 else kwargs.get("dim", 0)) % 3
     if known.axes is None or known.axes[dim] != "t":
         return _SharedLayout(known)

@@ -172,7 +172,7 @@ def load_module(path: str | os.PathLike[str]) -> "nn.Module":
 
 
 def origin(found: Recognised) -> tuple[str, str]:
-    """Return licence and credit where the tensors themselves tell whose they are, else blanks."""
+    """Return licence and credit if the tensors themselves tell whose they are, else blanks."""
     if found.preprocessing.startswith("caffe-vgg"):
         return "CC BY 4.0", "Simonyan, Zisserman 2014 (Oxford VGG)"
     return "", ""
@@ -193,7 +193,7 @@ def class_names(
 
 
 def _stored_classes(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names that the file itself gives its classes; nothing if they are none."""
+    """Return the names that the file itself gives its classes; none if it gives none."""
     try:
         stored = json.loads(metadata.get("classes", "[]"))
     except (ValueError, RecursionError):

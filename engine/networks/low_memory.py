@@ -2,10 +2,10 @@
 
 For the backward pass PyTorch keeps the input of every convolution (its weights' gradient needs it,
 which nobody asks for here), the output of every ReLU, and 64 bits for the place of every maximum of
-a pool. Here a convolution keeps nothing, a ReLU of float32 one byte a number, a pool 32 bits; and
-gradients are changed in place, which spares the time that fresh memory takes to arrive. On VGG-19
-at 1024 pixels that is 0.9 of 3.1 GiB and 1.6 of 10.2 seconds an iteration. The gradients are
-PyTorch's to the last bit.
+a pool. Here a convolution keeps nothing, a ReLU in float32 one byte per number, a pool 32 bits; and
+gradients are changed in place, which saves the time that fresh memory takes. On VGG-19 at 1024
+pixels that saves 0.9 of 3.1 GiB and 1.6 of 10.2 seconds per iteration. The gradients are PyTorch's
+to the last bit.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -34,8 +34,8 @@ BLOCK = 1 << 20
 class LowMemory(TorchFunctionMode):
     """While active in this thread, large layers store only what the picture's gradient needs.
 
-    For the CPU: on a GPU the calls from Python would cost more than they spare, and pools on MPS
-    look at their input again. Other modes that change these layers are to be entered after it
+    For the CPU: on a GPU the calls from Python would cost more than they save, and pools on MPS
+    read their input again. Other modes that change these layers must be entered after it
     (`frugally` sees to that), or they would see what happens inside its layers.
     """
 
@@ -63,7 +63,7 @@ class LowMemory(TorchFunctionMode):
 
 
 def frugally() -> AbstractContextManager[Any]:
-    """Return `LowMemory()`, or what does nothing where another mode is active already."""
+    """Return `LowMemory()`, or a context that does nothing if another mode is active."""
     active = getattr(torch.overrides, "_get_current_function_mode", lambda: "not known")
     return nullcontext() if active() is not None else LowMemory()
 
@@ -71,14 +71,14 @@ def frugally() -> AbstractContextManager[Any]:
 def sole(gradient: Tensor) -> bool:
     """Tell whether nobody else holds this tensor's memory, so that a backward pass may change it.
 
-    False as well where there are gaps in it, or one number stands in several places.
+    False, too, if there are gaps in it, or one number stands in several places.
     """
     if _in_memory(gradient) is None:
         return False
     try:
         holders = gradient._use_count()
         storages = torch._C._storage_Use_Count(gradient.untyped_storage()._cdata)
-    except AttributeError:  # neither name is promised to stay
+    except AttributeError:  # neither name is public
         return False
     return bool(holders == 1 and storages <= 2)  # the tensor's, and the one that asking made
 
@@ -133,7 +133,7 @@ class _ReLU(torch.autograd.Function):
         if inplace:
             ctx.mark_dirty(x)
         result = x.relu_() if inplace else x.relu()
-        # Of numbers of two bytes, one byte each would save little and cost time.
+        # With two-byte numbers, one byte each would save little and cost time.
         ctx.save_for_backward((result > 0).view(torch.uint8) if x.itemsize > 2 else result)
         return result
 
@@ -177,7 +177,8 @@ class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, window: Any) -> Tensor:
         result, places = aten.max_pool2d_with_indices(x, *window)
-        # Numbers of two bytes are mostly a ReLU's, which has kept them: found again, nothing is.
+        # Two-byte numbers are mostly a ReLU's, which keeps them anyway: finding the places again
+        # needs no memory.
         ctx.save_for_backward(places.int() if x.itemsize > 2 else x)
         ctx.window, ctx.shape, ctx.layout = window, x.shape, _layout(x)
         return result
@@ -199,13 +200,13 @@ def _layout(x: Tensor) -> torch.memory_format:
 
 
 def _blank(gradient: Tensor, ctx: Any) -> Tensor:
-    """Return what stands for an input whose shape and layout alone matter; nothing is written there."""
+    """Return a stand-in for an input of which only shape and layout matter; it is never written to."""
     kind, device = gradient.dtype, gradient.device
     return torch.empty(ctx.shape, dtype=kind, device=device, memory_format=ctx.layout)
 
 
 def _in_memory(maps: Tensor) -> Tensor | None:
-    """Return maps as one row, in the order of their memory; None where there are gaps."""
+    """Return maps as one row, in the order of their memory; None if there are gaps."""
     if maps.is_contiguous():
         return maps.view(-1)
     if maps.is_contiguous(memory_format=torch.channels_last):

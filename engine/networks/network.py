@@ -33,7 +33,7 @@ class Network:
         classes: Sequence[str] = (),
         aliases: Mapping[str, str] | None = None,
     ) -> None:
-        """Take `module` over: eval mode, no gradients, channels last."""
+        """Take over `module`: eval mode, no gradients, channels last."""
         self.module = module.eval().requires_grad_(False)
         for tensor in (*module.parameters(), *module.buffers()):
             if tensor.dim() == 4:  # `Module.to` also wants it of five dimensions, and fails
@@ -74,7 +74,7 @@ class Network:
     def exact(self) -> "Network":
         """Return this network in float32, on its device: itself, or a copy.
 
-        A copy has the weights from before they were rounded, where `at` did that.
+        If `at` has rounded the weights, a copy has them as they were before.
         """
         return self if self.dtype == torch.float32 else (self._origin or self).at(
             self.device, torch.float32
@@ -113,7 +113,7 @@ class Network:
         return calls
 
     def _traced(self, size: tuple[int, int]) -> tuple[dict[str, Call], Exception | None]:
-        """Return the calls that a picture of `size` gets through, and what stopped it, if anything."""
+        """Return the calls that a picture of `size` reaches, and what stopped it, if anything."""
         found = self._traces.get(size)
         if found is None:
             calls, refused = trace(self._ghost, size, self.channels)
@@ -128,7 +128,7 @@ class Network:
     def _cannot_take(self, size: tuple[int, int], layer: str = "") -> BadInput:
         side = self.card.input_size
         reach = f" as far as {layer}" if layer else ""
-        # What is no smaller than usual is refused for its shape, such as by windows of 7 positions.
+        # A picture no smaller than usual is refused for its shape, say by windows of 7 positions.
         other = "a larger one" if min(size) < side else "another size"
         advice = f"use {other} ({side}x{side} always works)"
         if self._traced((2 * side, 2 * side))[1]:
@@ -239,10 +239,10 @@ class Network:
     ) -> None:
         """Call `visit` with each of the layers `names` and its activations as soon as they are there.
 
-        Otherwise as `taps`, but that `padding` may be for convolutions `everywhere` (a picture on a
-        torus, whose opposite borders meet, needs it). What `visit` returns goes on in their place;
-        what it does not keep is given back, and the gradient of what it computes from a layer comes
-        when the way back passes there: both spare memory.
+        Otherwise as `taps`, except that `padding` can be that of convolutions `everywhere` (as a
+        picture on a torus needs, whose opposite borders meet). What `visit` returns is passed on in
+        their place; what it does not keep is freed, and the gradient of what it computes from a
+        layer is formed when the backward pass gets there: both save memory.
         """
         if pooling not in POOLINGS or padding not in PADDINGS:
             known = f"{', '.join(POOLINGS)}; {', '.join(PADDINGS)}"
@@ -258,10 +258,11 @@ class Network:
     def tapping(
         self, names: Iterable[str], size: tuple[int, int], *, no_deeper: bool = False
     ) -> AbstractContextManager[dict[str, Tensor]]:
-        """Return what, while it is open, keeps activations of layers in a run of `module`.
+        """Return a context that keeps activations of layers during a run of `module`.
 
-        For one run on a picture of `size` (height, width), which `no_deeper` ends at the deepest of
-        the layers; then it holds what `taps` returns. Raises as `taps`, at once.
+        The run is one on a picture of `size` (height, width), ended at the deepest of the layers if
+        `no_deeper`; afterwards the context's dictionary holds what `taps` returns. Raises as
+        `taps`, at once.
         """
         wanted, calls = self._wanted(names, size)
         return tapping(self.module, calls, wanted, no_deeper)

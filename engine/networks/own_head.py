@@ -1,8 +1,8 @@
 """Custom heads in place of a network's last layers, inferred from names and shapes.
 
-Names and shapes tell linear layers, norms and their order; what has no weights they do not tell.
-Dropout does nothing here. Between linear layers with room between them a ReLU is taken to stand,
-as nearly all such heads have it.
+Names and shapes reveal linear layers, norms and their order, but no layers without weights. Dropout
+does nothing here. If the numbering leaves room between linear layers, a ReLU is assumed there, as
+nearly all such heads have one.
 """
 
 import re
@@ -29,7 +29,7 @@ COUNTERS = "num_batches_tracked"
 def read_head(
     shapes: Mapping[str, tuple[int, ...]], given: Sequence[int]
 ) -> tuple[HeadLayer, ...] | None:
-    """Return the layers of a head, or None where names and shapes do not tell them.
+    """Return the layers of a head, or None if names and shapes do not reveal them.
 
     `shapes`: tensors by their names within the head ("1.weight"); `given`: shape of what comes in,
     without the number of pictures.
@@ -97,5 +97,5 @@ def _layer(
 
 
 def has_guess(head: Sequence[HeadLayer]) -> bool:
-    """Tell whether a ReLU was taken to stand in the head."""
+    """Return whether a ReLU was assumed in the head."""
     return any(layer.kind == "relu" for layer in head)

@@ -29,7 +29,7 @@ def padded_convolution(
 def _continued(mode: str, x: Tensor, vertical: int, across: int) -> Tensor:
     height, width = x.shape[-2:]
     if mode == "circular" and (vertical > height or across > width):
-        # a map smaller than the window's reach: F.pad goes around once only
+        # a map smaller than the window's reach: F.pad wraps around only once
         return x[..., _around(height, vertical), :][..., _around(width, across)]
     return F.pad(x, (across, across, vertical, vertical), mode=mode)
 

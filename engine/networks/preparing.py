@@ -34,9 +34,9 @@ USUAL = "torchvision trains this network this way; the file does not say"
 def known_preprocessing(name: str) -> Preprocessing:
     """Return the preprocessing called `name`, or spelled out in it.
 
-    Spelled out: `mean=0.5,0.5,0.5 std=0.5,0.5,0.5 range=1 order=RGB`, any of them left out (0, 1, 1,
-    RGB); the mean and the deviation count in that range and order. Raises `BadInput` with the names
-    there are.
+    Spelled out, it is `mean=0.5,0.5,0.5 std=0.5,0.5,0.5 range=1 order=RGB`, any part of which may
+    be left out (0, 1, 1, RGB); the mean and the deviation are in that range and order. Raises
+    `BadInput` with the known names.
     """
     known = OTHER_NAMES.get(name.lower(), name.lower())
     if known in KNOWN:
@@ -76,7 +76,7 @@ def choose(
 ) -> tuple[Preprocessing, str]:
     """Return the preprocessing for weights, and why that one.
 
-    What was asked for goes first, then what the file says, then what the tensors tell, then what
+    What was asked for comes first, then what the file says, then what the tensors tell, then what
     is `usual` for the architecture. Raises `BadInput` for names that do not exist.
     """
     if asked is not None:

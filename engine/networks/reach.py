@@ -59,11 +59,11 @@ class Reach:
 
 
 def joins_positions(func: Any, given: Sequence[Tensor]) -> bool:
-    """Return whether a unit of what `func` makes sees all positions of what comes from the picture.
+    """Return whether a unit of what `func` makes sees all positions of the tensors `given`.
 
-    Products of two such tensors are attention. (Within windows it joins those alone; these count as
-    everything too.) A linear layer joins positions only after flattening; else channels, as a 1x1
-    convolution.
+    Those come from the picture; a product of two is attention. (Within windows it joins only those
+    positions, but counts as joining all.) A linear layer joins positions only after flattening;
+    otherwise channels, like a 1x1 convolution.
     """
     if func in MIXING:
         return len(given) > 1

@@ -1,4 +1,4 @@
-"""Reading a weight file of whatever format, without running anything in it."""
+"""Reading a weight file of any format, without running anything in it."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
 def shapes(path: Path) -> list[Shapes]:
     """Return name -> shape of each group of tensors in a file. Raises `BadInput` as `read_file`.
 
-    Of safetensors without PyTorch, for lists of files.
+    Safetensors files are read without PyTorch, for lists of files.
     """
     if path.suffix.lower() == ".safetensors":
         return [safetensors_file.shapes(path)]

@@ -28,7 +28,7 @@ def recognise(state: "Mapping[str, Tensor | Unusable]") -> Recognised | None:
 
 
 def with_preprocessing(found: Recognised, state: "Mapping[str, Tensor | Unusable]") -> Recognised:
-    """Return what was found with the preprocessing that the values of its tensors tell."""
+    """Return what was found with the preprocessing that the values of its tensors reveal."""
     if found.architecture not in CAFFE_VGG_START or found.preprocessing or found.channels != 3:
         return found
     known = {ours: state[theirs] for theirs, ours in found.mapping.items()}

@@ -73,7 +73,7 @@ class _File:
 
     @cached_property
     def side(self) -> int:
-        """Return for which size of pictures a vision transformer's positions are, 0 for others."""
+        """Return the picture size that a vision transformer's positions are for; 0 for others."""
         tokens, patch = self.shapes.get(TOKENS, ()), self.shapes.get("conv_proj.weight", ())
         if len(tokens) != 3 or len(patch) != 4:
             return 0
@@ -87,8 +87,8 @@ class _File:
     def fingerprint(self, row: Mapping[str, Any], without: str = "") -> str:
         """Return the fingerprint of the tensors that may belong to the row's network.
 
-        Gray pictures for coloured ones, and pictures of other sizes, do not count. `without` leaves
-        out a module.
+        Grey pictures instead of coloured ones, and other picture sizes, make no difference.
+        `without` leaves out a module.
         """
         key = (tuple(row["tops"]), row["stem"], tuple(row["head"]), row["input_size"], without)
         if key not in self._prints:
@@ -107,9 +107,9 @@ class _File:
 
 
 def recognise_torchvision(shapes: Shapes) -> Recognised | None:
-    """Return which of torchvision's classifiers the tensors are.
+    """Return which of torchvision's classifiers the tensors belong to.
 
-    Whole, with a head of somebody's own, without a head, or only its features.
+    It may be whole, have a custom head or none, or be only the features.
     """
     file = _File(shapes)
     body = None
@@ -155,7 +155,7 @@ def _features(file: _File, architecture: str, row: Mapping[str, Any]) -> Recogni
 
 
 def _found(file: _File, row: Mapping[str, Any], found: Recognised) -> Recognised:
-    """Complete what was found by what the tensors tell of the pictures, and by their names."""
+    """Complete what was found with what the tensors tell about the pictures, and with their names."""
     names = set(file.names(row))
     slot = f"{found.last_layer}."
     mapping = {}

@@ -1,4 +1,4 @@
-"""Networks that paint, as files of this program: what they are stands in their metadata.
+"""Networks that paint, as files of this program, described by their metadata.
 
 They lie beside the networks that judge pictures, but no technique can run one in their place.
 """
@@ -55,7 +55,7 @@ class StyleCard:
 
 
 def said(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a file's metadata say of a style network; nothing for other files."""
+    """Return what a file's metadata say about a style network; nothing for other files."""
     try:
         found = json.loads(metadata.get(KEY, "{}"))
     except (ValueError, RecursionError):
@@ -64,7 +64,7 @@ def said(metadata: Mapping[str, str]) -> dict[str, Any]:
 
 
 def read_style_card(path: Path) -> StyleCard | None:
-    """Return the card in a file; None for files of anything else, whole or not."""
+    """Return the card in a file; None for any other file, damaged or not."""
     if path.suffix.lower() != ".safetensors":
         return None
     try:

@@ -1,9 +1,9 @@
-"""What a network does to a picture of a given size, found by running a copy of it on the meta device.
+"""What a network does to a picture of a given size, found by running a copy of it on no pictures.
 
-The copy gets a batch of no pictures: shapes, in-place changes and refusals are real, and nothing is
-computed. (On the meta device a batch of one would do the same, but PyTorch finds shapes there in
-Python, and imports its compiler and sympy for that: two seconds at every start. It is asked only
-where a network refuses: some cannot tell "too small" from "no picture at all".)
+With a batch of no pictures, shapes, in-place changes and refusals are real, and nothing is
+computed. (A batch of one on the meta device would do the same, but there PyTorch finds shapes in
+Python, and imports its compiler and sympy for that: two seconds at every start. It is tried only if
+a network refuses: some cannot tell "too small" from "no picture at all".)
 """
 
 from collections.abc import Iterable, Iterator
@@ -124,16 +124,16 @@ class _Trace(TorchFunctionMode):
         return rows * inner
 
     def shape(self, tensor: Tensor, layout: Layout) -> tuple[int, ...]:
-        """Return the shape that `tensor` would have for one picture, as it is spoken of."""
+        """Return the shape that `tensor` would have for one picture, as seen from outside."""
         rows = self.rows.get(tensor, 1)
         of_one = [length or rows for length in tensor.shape]
         return tuple(layout.spoken(torch.empty(of_one, device="meta")).shape)
 
 
 def _untouched(weight: Tensor) -> Tensor:
-    """Return zeros of a weight's shape, in memory that is there only once it is looked at.
+    """Return zeros of a weight's shape, in memory that is taken only once it is looked at.
 
-    Even for no picture PyTorch lays a convolution's weights out in full, which can be gigabytes.
+    Even for no pictures PyTorch lays out a convolution's weights in full, which can be gigabytes.
     """
     if weight.device.type != "cpu" or weight.untyped_storage().nbytes() > weight.itemsize:
         return weight
@@ -180,7 +180,7 @@ def stand_ins(
 ) -> Iterator[tuple[nn.Module, Tensor]]:
     """Yield what to run for a picture of `size` (height, width): a module and a batch for it.
 
-    The second only where the first is refused; what it raises is then the network's own reason.
+    The second is for when the first is refused; what it raises is then the network's own reason.
     `ghost` comes from `without_memory`.
     """
     yield ghost, torch.empty(0, channels, *size)
@@ -192,9 +192,9 @@ def trace(
 ) -> tuple[list[Call], Exception | None]:
     """Return the module calls for one (channels, *size) picture, in order of completion.
 
-    Calls that give nothing of the picture are left out.
-    `ghost` comes from `without_memory`. Where the network refuses a picture of this size, the calls
-    before that, and what it raised. Also inside `torch.inference_mode`.
+    Calls that do not depend on the picture are left out. `ghost` comes from `without_memory`. If
+    the network refuses a picture of this size, the calls before that are returned with what it
+    raised. Works inside `torch.inference_mode`, too.
     """
     with torch.inference_mode(False), torch.no_grad():  # changes in place must be counted
         for module, batch in stand_ins(ghost, size, channels):
@@ -238,10 +238,10 @@ def _trace(ghost: nn.Module, batch: Tensor) -> tuple[list[Call], Exception | Non
         except Exception as error:
             if batch.numel():
                 raise
-            refused = error  # of having no picture, and there is another batch to try
+            refused = error  # for want of a picture, perhaps; another batch is left
     calls = []
     for name, kind, tensor, version, reach, numbers, joints in seen:
-        if reach is None:  # nothing of the picture, such as sizes that a network computes
+        if reach is None:  # not from the picture, such as sizes that a network computes
             continue
         layout = mode.layouts.of(tensor)
         shape = mode.shape(tensor, layout)

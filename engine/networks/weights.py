@@ -64,7 +64,7 @@ def named(card: Card, places: Iterable[Path]) -> Path | None:
         for name in names:
             if name and name == Path(name).name and (place / name).is_file():
                 return place / name
-        # With another check sum in the name, as torch.hub and converted files have.
+        # With another checksum in the name, as in torch.hub's and converted files.
         for pattern in (f"{card.name}-*.pth", f"{card.name}-*.pt"):
             matches = sorted(place.glob(pattern)) if place.is_dir() else []
             if matches:
@@ -96,7 +96,7 @@ def weight_files(folder: Path) -> Iterator[Path]:
 
 
 def architecture(path: Path) -> str:
-    """Return the network whose plain weights a file holds; empty: none's, or one of its own.
+    """Return the network whose plain weights a file holds; empty for none, or one of its own.
 
     Raises `BadInput` for a file that holds no weights.
     """

@@ -15,15 +15,15 @@ LEAST_COSINE = 0.1
 
 
 def class_logit(logits: Tensor, classes: Sequence[int]) -> Tensor:
-    """Return (N,): the logit (N, K) of each picture's own class, before the softmax."""
+    """Return (N,): of the logits (N, K), that of each picture's own class, before the softmax."""
     return logits.gather(1, torch.tensor(list(classes), device=logits.device)[:, None])[:, 0]
 
 
 def class_margin(logits: Tensor, classes: Sequence[int], rivals: float) -> Tensor:
-    """Return (N,): each picture's own logit less `rivals` times its highest other one.
+    """Return (N,): each picture's own logit minus `rivals` times its highest other one.
 
-    0: `class_logit`; 1: the margin by which the class wins (Carlini and Wagner 2017). In between,
-    a look-alike (the tabby's tiger cat) is not made as strong on the way. A network with one output
+    0: `class_logit`; 1: the margin by which the class wins (Carlini and Wagner 2017). In between, a
+    look-alike (the tabby's tiger cat) is not made as strong on the way. A network with one output
     has no other class: its logit is the margin.
     """
     own = class_logit(logits, classes)
@@ -65,7 +65,7 @@ def direction(features: Tensor, vector: Tensor, power: float = 0.0) -> Tensor:
 
 
 def diversity(features: Tensor) -> Tensor:
-    """Return how alike the pictures of a batch are, a scalar to be made small.
+    """Return how alike the pictures of a batch are, a scalar to be minimized.
 
     The sum over pairs i ≠ j of the inner products of their Gram matrices, each of norm 1, divided
     by the batch: 0 where no two share a feature, N - 1 where all are the same.

@@ -14,7 +14,7 @@ class ContentLoss:
     def __init__(
         self, target: Tensor, normalised: bool = False, coverage: Coverage | None = None
     ) -> None:
-        """Compare with the activations `target` (N, C, H, W), by how visible their places are."""
+        """Compare with activations `target` (N, C, H, W), weighted by how visible their places are."""
         self.coverage = coverage if target.dim() == 4 else None  # a vector has no places
         self.target = self._seen(target.detach())
         self.normalised = normalised

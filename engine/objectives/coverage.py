@@ -1,6 +1,6 @@
 """How visible each place of a picture is: what is invisible has no influence.
 
-Sums over positions of a layer weigh each by the mean opacity of the part of the picture that lies
+Sums over positions of a layer weight each by the mean opacity of the part of the picture that lies
 there, so that a see-through picture counts only where it can be seen.
 """
 
@@ -21,17 +21,17 @@ class Coverage:
 
     @classmethod
     def of(cls, picture: Picture) -> "Coverage | None":
-        """Return a picture's; None: all of it is opaque."""
+        """Return a picture's coverage; None if all of it is opaque."""
         if picture.alpha is None or not picture.see_through:
             return None
         return cls(torch.tensor(picture.alpha)[None, None])
 
     def rolled(self, shift: list[int]) -> "Coverage":
-        """Return that of the picture moved around by rows and columns."""
+        """Return the coverage of the picture rolled by `shift`: rows and columns."""
         return Coverage(self.alpha.roll(shift, (2, 3)))
 
     def at(self, size: tuple[int, int]) -> "Coverage":
-        """Return that of the picture resized to `size` (height, width)."""
+        """Return the coverage of the picture resized to `size` (height, width)."""
         return Coverage(F.interpolate(self.alpha, size, mode="area"))
 
     def weights(self, like: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class Coverage:
         return found.to(like.device).to(kind)
 
     def scaled(self, maps: Tensor) -> Tensor:
-        """Return maps (N, C, H, W) times the roots of the weights: for sums of products of two."""
+        """Return maps (N, C, H, W) times the square roots of the weights, for sums of products of two."""
         return maps * self.weights(maps).sqrt().to(maps.dtype)
 
     def mean(self, maps: Tensor) -> Tensor:
@@ -58,6 +58,6 @@ class Coverage:
         return (maps.to(weights.dtype) * weights).mean((2, 3))
 
     def visible(self, maps: Tensor) -> Tensor:
-        """Return (1, C, 1, positions): of maps (1, C, H, W) those at least half as visible as any."""
+        """Return (1, C, 1, positions): maps (1, C, H, W) where at least half as visible as the most."""
         weights = self.weights(maps).flatten()
         return maps.flatten(2)[..., weights >= weights.max() / 2].unsqueeze(2)

@@ -21,7 +21,7 @@ def squares_objective(features: Tensor, channels: Sequence[int] = ()) -> Tensor:
 def guided_objective(features: Tensor, guide: Tensor, channels: Sequence[int] = ()) -> Tensor:
     """Return the best dot product with any position of the guide, averaged over positions.
 
-    It is divided by the channels too, which keeps it comparable between layers.
+    It is also divided by the number of channels, which keeps it comparable between layers.
     `features` (1, C, H, W), `guide` (1, C, h, w) of the same layer. The best match counts as fixed,
     so the gradient at a position is the guide's activation there.
     """

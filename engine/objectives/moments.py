@@ -4,8 +4,8 @@ Autograd would differentiate F Fᵀ as two products; the gradient of a symmetric
 Half-precision activations are multiplied in float32, block by block, for a covariance: products
 rounded to half precision would drown its small eigenvalues (measured with Wasserstein style on
 VGG-19, 128 px: 14 % more loss than a float32 run). A Gram matrix that is compared entry by entry
-takes half-precision products of short blocks, summed in float32, at half the time: what the blocks
-round evens out (0.02 % to 0.2 % of the matrix). The gradient needs no such care in either.
+takes half-precision products of short blocks, summed in float32, at half the time: rounding in the
+blocks averages out (0.02 % to 0.2 % of the matrix). Neither gradient needs such care.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ SHORT_BLOCK = 512
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean (N, C) and E[f fᵀ] (N, C, C) over positions of activations (N, C, H, W).
 
-    float64 in, float64 out; anything else gives float32. Both together cost one pass backwards.
+    float64 in, float64 out; anything else gives float32. Both together take one backward pass.
     """
     _, mean, second = passing_moments(features)
     return mean, second
@@ -40,17 +40,17 @@ def second_moments(features: Tensor) -> Tensor:
 
 
 def passing_moments(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the activations before their `moments`.
+    """Return the activations, then their `moments`.
 
-    Where a network goes on with the activations returned, what the moments have to say about their
-    gradient is added in place to what comes back from there, when it comes.
+    If a network goes on with the returned activations, the gradient of the moments is added in
+    place to the one that comes back from there, when it comes.
     """
     onward, mean, second = _Moments.apply(features)
     return onward, mean, second
 
 
 def passing_second_moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the activations before their `second_moments`, as `passing_moments` does."""
+    """Return the activations, then their `second_moments`, as `passing_moments` does."""
     onward, second = _SecondMoments.apply(features)
     return onward, second
 
@@ -113,7 +113,7 @@ def _rounded_products(rows: Tensor) -> Tensor:
 def _gradient(
     features: Tensor, onward: Tensor | None, of_second: Tensor | None, of_mean: Tensor | None = None
 ) -> Tensor | None:
-    """Return the gradient of activations: that of what comes after them and that of their moments."""
+    """Return the gradient of activations: from what comes after them, plus from their moments."""
     if of_second is None:
         if of_mean is None:
             return onward

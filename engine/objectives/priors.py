@@ -24,17 +24,17 @@ def total_variation(picture: Tensor, beta: float = 2.0) -> Tensor:
 def alpha_norm(picture: Tensor, alpha: float = 6.0) -> Tensor:
     """Return the sum over pixels and colours of |x|^alpha, a scalar; keeps values near 0.
 
-    `picture` (3, H, W) or (N, 3, H, W), counted from what is to be usual, such as mid-gray; `alpha` at
-    least 1. The higher it is, the more only the extremes are held back. Mahendran & Vedaldi 2015.
+    `picture` (3, H, W) or (N, 3, H, W), relative to what is usual, such as mid-grey; `alpha` at
+    least 1. The higher it is, the more it holds back only the extremes. Mahendran & Vedaldi 2015.
     """
     return picture.abs().pow(alpha).sum()
 
 
 def smoothness(picture: Tensor) -> Tensor:
-    """Return mean squared differences to the eight neighbours, the same in every direction.
+    """Return the mean squared difference to the eight neighbours, the same in every direction.
 
-    `picture` (N, 3, H, W) continued at its border. Right and lower neighbours weigh 1/3 each, the two
-    diagonals 1/12 each, all times 2: the isotropic discretisation of the squared gradient that
+    `picture` (N, 3, H, W) continued at its border. Right and lower neighbours weigh 1/3 each, the
+    two diagonals 1/12 each, all times 2: the isotropic discretisation of the squared gradient that
     crowsonkb's style transfer uses in place of the lectures' TV.
     """
     x = F.pad(picture, (1, 1, 1, 1), mode="replicate")

@@ -30,6 +30,6 @@ def gaussian_log_prior(pictures: Tensor, mean: Tensor) -> Tensor:
 def smooth_log_prior(pictures: Tensor, beta: float = 2.0) -> Tensor:
     """Return minus the total variation of each picture (N, 3, H, W), as (N,).
 
-    By itself this is no density, as it says nothing of a picture's mean colour.
+    By itself this is not a density, as it says nothing about a picture's mean colour.
     """
     return -torch.stack([total_variation(picture, beta) for picture in pictures])

@@ -1,7 +1,7 @@
 """Help for inactive units: gradients that pass blocked ReLUs in the first steps.
 
-A unit that a start picture leaves at 0 has no gradient, and the picture would stay gray. The rule is
-that of Lucid (Olah, Mordvintsev, Schubert 2017).
+A unit that the initial picture leaves at 0 has no gradient, and the picture would stay grey. The
+rule is that of Lucid (Olah, Mordvintsev, Schubert 2017).
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ _IN_PLACE = (torch.relu_, Tensor.relu_, F.relu_)
 class RedirectedReLU(TorchFunctionMode):
     """While active in this thread, ReLUs that block a whole picture let helpful gradients through.
 
-    For a scalar that is made small: gradients pass wherever the input is positive, as always. Where
+    For a scalar that is minimized: gradients pass wherever the input is positive, as always. If
     that leaves nothing of a picture's gradient, they also pass wherever they would make a negative
     input larger. ReLU6 and the smooth activations are left as they are.
     """

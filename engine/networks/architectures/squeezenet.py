@@ -1,6 +1,6 @@
 """SqueezeNet 1.1 (Iandola et al. 2016) with torchvision's tensor and module names.
 
-Defined here for the reason that VGG is: importing torchvision takes longer than a quick run.
+Defined here for the same reason as VGG: importing torchvision takes longer than a quick run.
 """
 
 from collections import OrderedDict

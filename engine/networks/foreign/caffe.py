@@ -1,8 +1,8 @@
 """Any network in a Caffe model: the file holds its layers as well as their weights.
 
-For BVLC GoogLeNet and Oxford's VGG, which are known by their layers' names, there are modules of
-their own. Caffe's arithmetic (Jia et al. 2014): pools round up, batch norm and its scale are two
-layers, pictures are BGR from 0 to 255 less a mean.
+BVLC GoogLeNet and Oxford's VGG, recognized by the names of their layers, have modules of their own.
+Caffe's arithmetic (Jia et al. 2014): pools round up, batch norm and its scale are two layers,
+pictures are BGR from 0 to 255 minus a mean.
 """
 
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ def _input_size(found: "Sequence[CaffeLayer]") -> int:
 
 
 def _preprocessing(path: Path, found: "Sequence[CaffeLayer]") -> tuple[Preprocessing, str]:
-    """Return what a mean file beside, or the layer that read the training pictures, says."""
+    """Return what a mean file beside the model, or the layer that read the pictures, says."""
     scale = next((n for layer in found for n in layer.numbers("transform", 1)), 1.0)
     if mean_file := mean_beside(path):
         return _bgr(mean_of(mean_file), scale), f"the mean is that of {mean_file.name} beside it"
@@ -106,13 +106,13 @@ def _preprocessing(path: Path, found: "Sequence[CaffeLayer]") -> tuple[Preproces
 
 
 def _bgr(mean: tuple[float, float, float], scale: float) -> Preprocessing:
-    # Caffe takes the mean off before it scales.
+    # Caffe subtracts the mean before it scales.
     deviation = 1 / scale
     return Preprocessing("BGR", 255.0, mean, (deviation, deviation, deviation))
 
 
 def mean_beside(path: Path) -> Path | None:
-    """Return the mean file that belongs to a model: of its name, or the only one in its folder."""
+    """Return the mean file that belongs to a model: the one of its name, or the only one beside it."""
     own = [path.with_suffix(".binaryproto"), path.with_name(f"{path.stem}_mean.binaryproto")]
     found = [p for p in own if p.is_file()] or sorted(path.parent.glob("*mean*.binaryproto"))
     return found[0] if len(found) == 1 or (found and found[0] in own) else None

@@ -49,11 +49,11 @@ class CaffeLayer:
     """Only there while training."""
 
     def numbers(self, group: str, number: int) -> list[float]:
-        """Return the values of a setting; [] where it is not given."""
+        """Return the values of a setting; [] if it is not given."""
         return self.settings.get(group, {}).get(number, [])
 
     def number(self, group: str, number: int, default: float) -> float:
-        """Return a setting."""
+        """Return the value of a setting, or `default`."""
         values = self.numbers(group, number)
         return values[-1] if values else default
 
@@ -61,7 +61,7 @@ class CaffeLayer:
 def layers(file: Mapped) -> tuple[list[CaffeLayer], list[str]]:
     """Return the layers of the NetParameter in a file in their order, and the names of its inputs.
 
-    Raises `ValueError` or `IndexError` when the message is not whole.
+    Raises `ValueError` or `IndexError` when the message is incomplete.
     """
     found: list[CaffeLayer] = []
     inputs: list[str] = []

@@ -32,10 +32,10 @@ class Configuration:
 
 
 def beside(path: Path) -> Configuration | None:
-    """Return what the configuration beside `path` says, or None where there is none.
+    """Return the configuration beside `path`, or None if there is none.
 
-    Looked for are NAME.json with timm's keys, config.json and preprocessor_config.json. Files that
-    are no configuration count as none.
+    It may be NAME.json with timm's keys, config.json or preprocessor_config.json. Files of these
+    names that hold no configuration are ignored.
     """
     found: Configuration | None = None
     for name in (f"{path.stem}.config.json", *NAMES, f"{path.stem}.json"):
@@ -77,7 +77,7 @@ def _configuration(name: str, values: Mapping[str, Any]) -> Configuration | None
 
 
 def from_timm(name: str, values: Mapping[str, Any], prepared: Mapping[str, Any]) -> Configuration:
-    """Return what timm's config.json says, or the `pretrained_cfg` of a model."""
+    """Return the configuration in timm's config.json, or in the `pretrained_cfg` of a model."""
     channels, *sides = prepared.get("input_size") or (3, 0, 0)
     labels = values.get("label_names") or prepared.get("label_names") or ()
     chosen = prepared.get("first_conv")

@@ -7,7 +7,7 @@ from engine.errors import BadInput
 
 
 def needs(module: str, extra: str, path: Path) -> None:
-    """Raise `BadInput` with the command that installs `extra` where `module` is not installed."""
+    """Raise `BadInput` with the command that installs `extra` if `module` is not installed."""
     if find_spec(module) is None:
         raise BadInput(
             f"{path} needs {module}, which is not installed; "

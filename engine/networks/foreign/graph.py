@@ -24,7 +24,7 @@ class Graph(nn.Module):
     """Runs layers in order; takes one picture batch and returns one tensor.
 
     The layers are children under their own names (a dot, which PyTorch keeps for itself, becomes an
-    underscore), so that they are found and tapped as those of any other network.
+    underscore), so that they are found and tapped like those of any other network.
     """
 
     def __init__(self, steps: Sequence[GraphNode], source: str, output: str) -> None:
@@ -49,7 +49,7 @@ class Graph(nn.Module):
     def _adopt(self, step: GraphNode) -> str:
         base = name = step.layer.replace(".", "_") or "layer"
         count = 1
-        while hasattr(self, name):  # a name of PyTorch's modules, or several layers of one name
+        while hasattr(self, name):  # taken by PyTorch's modules or by another layer
             count += 1
             name = f"{base}_{count}"
         self.add_module(name, step.module)
@@ -82,7 +82,7 @@ def _needed(steps: Sequence[GraphNode], source: str, output: str) -> list[GraphN
 
 
 def in_order(steps: Iterable[GraphNode], source: str) -> list[GraphNode]:
-    """Return steps so that each stands behind what it takes; raises `KeyError` where that fails."""
+    """Return steps ordered so that each follows its inputs; raise `KeyError` if that fails."""
     waiting, known, ordered = list(steps), {source}, []
     while waiting:
         ready = [step for step in waiting if known.issuperset(step.inputs)]

@@ -1,7 +1,7 @@
 """Networks from Keras's files (.h5, .keras, .weights.h5), read without Keras and without running code.
 
-Whole models tell their layers, whatever they are; files of weights alone are known by the names of
-their layers, as one of keras.application's five.
+Whole models describe their layers, whatever they are; files of weights alone are recognized by the
+names of their layers, as one of five networks of keras.applications.
 """
 
 import json
@@ -48,8 +48,8 @@ def is_keras(path: Path, start: bytes) -> bool:
 def read(path: Path) -> Foreign:
     """Return the network in a Keras file.
 
-    Raises `BadInput` for damaged files, for layers that are programs or have no counterpart, and
-    without h5py.
+    Raises `BadInput` for damaged files, for layers that contain code or have no counterpart, and if
+    h5py is missing.
     """
     needs("h5py", "keras", path)
     import h5py
@@ -133,7 +133,7 @@ def _by_names(file: Any, path: Path) -> Foreign:
     output = f"{entries[-1]['name']}#0"
     size = SIZES.get(title, 224)
     first = renamed.arrays("fc1", "Dense", {}, "").get("kernel") if "fc1" in names else None
-    if first is not None:  # of VGG for other pictures, recognized by what its first matrix takes
+    if first is not None:  # a VGG for other pictures, recognized by the size of its first matrix
         size = round((first.shape[0] / 512) ** 0.5 * 32)
         del first  # most of the network's memory
     network = _assembled(entries, output, renamed, findings)
@@ -219,7 +219,7 @@ def vgg_aliases(names: Sequence[str]) -> dict[str, str]:
 
 
 def _input_size(entries: "Sequence[Entry]", channels_last: bool) -> int:
-    """Return the side of the pictures that a model was made for, or 0 where it takes any."""
+    """Return the side of the pictures that a model was made for, or 0 if it takes any."""
     for entry in entries:
         config = entry["config"]
         shape = config.get("batch_shape") or config.get("batch_input_shape")

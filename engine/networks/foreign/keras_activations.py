@@ -36,7 +36,7 @@ class _Exponential(nn.Module):
 
 
 def activation_name(value: Any) -> str:
-    """Return the name of an activation, as settings give it in several ways."""
+    """Return the name of an activation, which settings give in several ways."""
     if isinstance(value, Mapping):
         inner = value.get("config")
         value = inner.get("name") if isinstance(inner, Mapping) else inner or value["class_name"]

@@ -105,7 +105,7 @@ def model(entry: Entry) -> tuple[list[Entry], str]:
 def last_activation(entries: Sequence[Entry], output: str) -> tuple[list[Entry], str, str]:
     """Return the layers without the softmax (or sigmoid) that ends them, the output, and its name.
 
-    Scores are read before it: they, not probabilities, tell what speaks for a class.
+    Scores are read before it: they, not probabilities, tell what counts for a class.
     """
     name = output.partition("#")[0]
     entry = next(e for e in entries if name_of(e) == name)
@@ -125,7 +125,7 @@ def last_activation(entries: Sequence[Entry], output: str) -> tuple[list[Entry],
 
 
 def layout(entries: Sequence[Entry]) -> bool:
-    """Tell whether a model counts channels last, from the first layer that says so."""
+    """Return whether a model keeps channels last, according to the first layer that tells."""
     for entry in _all(entries):
         order = entry["config"].get("data_format") or entry["config"].get("dim_ordering")
         if order and entry["class_name"] != "Flatten":
@@ -232,7 +232,7 @@ def _constant(value: Any) -> Any:
 
 
 def _histories(value: Any) -> Iterator[str]:
-    """Yield the keys of the tensors in nested values, in either of Keras's ways to write them."""
+    """Yield the keys of the tensors in nested values, in either of Keras's notations."""
     if isinstance(value, Mapping):
         if value.get("class_name") == "__keras_tensor__":
             name, node, _ = value["config"]["keras_history"]

@@ -1,4 +1,4 @@
-"""Keras's layers as PyTorch modules: kernels turned to (out, in, H, W), TensorFlow's padding kept."""
+"""Keras's layers as PyTorch modules: kernels transposed to (out, in, H, W), TensorFlow's padding kept."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer"}
 def layer(kind: str, config: Config, arrays: Arrays, channels_last: bool) -> nn.Module:
     """Return the module for a layer of class `kind`. Raises `UnsupportedLayer`.
 
-    `channels_last` says how the Keras model counts axes; the module takes (N, C, H, W) always.
+    `channels_last` says how the Keras model orders axes; the module always takes (N, C, H, W).
     """
     if kind in NOTHING_TO_DO:
         return nn.Identity()
@@ -114,7 +114,7 @@ def _kernel(weight: nn.Parameter, config: Config, arrays: Arrays, groups: int) -
 def _dense(_config: Config, arrays: Arrays, _last: bool) -> nn.Module:
     kernel = _need(arrays, "kernel")
     module = nn.Linear(kernel.shape[0], kernel.shape[1], bias=False, device="meta")
-    # Turned as a view: a copy would double the memory of VGG's largest layer.
+    # Transposed as a view: a copy would double the memory of VGG's largest layer.
     weight = torch.from_numpy(np.ascontiguousarray(kernel)).float().T
     return _filled(module, nn.Parameter(weight, False), arrays)
 
@@ -189,7 +189,8 @@ def _concatenate(config: Config, _arrays: Arrays, last: bool) -> nn.Module:
 
 
 def _flatten(config: Config, _arrays: Arrays, last: bool) -> nn.Module:
-    # Keras turns channels-first maps to channels-last before it flattens them, if told of it.
+    # Keras turns channels-first maps to channels-last before it flattens them, if told that they
+    # are.
     return layers.Flatten(last or config.get("data_format") == "channels_first")
 
 

@@ -1,6 +1,6 @@
 """The five networks of keras.applications by which files without a description are recognised.
 
-Written down as Keras describes its models (layers with their inputs); widths are given by the
+They are written as Keras describes its models (layers with their inputs); widths come from the
 weights. VGG: Simonyan, Zisserman 2014. ResNet: He et al. 2015. Inception v3: Szegedy et al. 2015.
 MobileNetV2: Sandler et al. 2018.
 """
@@ -49,7 +49,7 @@ def _vgg(counts: tuple[int, ...]) -> Callable[[Collection[str]], list[Entry]]:
 
 
 def _resnet50(names: Collection[str]) -> list[Entry]:
-    """As of 2019 and later, or with the names of before (res2a_branch2a)."""
+    """ResNet-50 as of 2019 and later, or with the names used before (res2a_branch2a)."""
     old = "res2a_branch2a" in names
     epsilon = 1e-3 if old else 1.001e-5
     m = _Model()
@@ -89,7 +89,7 @@ def _res(part: str, kind: str, old: bool) -> str:
 
 
 def _inception_v3(names: Collection[str]) -> list[Entry]:
-    """The k-th convolution of the code is called conv2d_k; where counting begins depends."""
+    """Inception v3, whose k-th convolution is called conv2d_k; where counting begins varies."""
     m = _Model()
 
     def conv(x: str, height: int, width: int, stride: int = 1, padding: str = "same") -> str:
@@ -196,7 +196,7 @@ CONVOLUTIONS = {"Conv2D", "DepthwiseConv2D"}
 def description(names: Collection[str]) -> tuple[str, list[Entry]] | None:
     """Return which of `MODELS` has its convolutions among `names`, and its layers; else None.
 
-    The largest of them: VGG19 has all that VGG16 has.
+    Of several, it is the largest: VGG19 has all that VGG16 has.
     """
     fitting = []
     for title, make in MODELS.items():

@@ -115,7 +115,7 @@ def places(classes: Sequence[str]) -> list[str]:
 
 
 def _old_role(name: str) -> str:
-    """Return the role of a variable called as Keras 1 did (`conv1_W`, `bn_running_std`)."""
+    """Return the role of a variable named as in Keras 1 (`conv1_W`, `bn_running_std`)."""
     endings = {
         "_W": "kernel", "_b": "bias", "_gamma": "gamma", "_beta": "beta",
         "_running_mean": "moving_mean", "_running_std": "moving_variance",

@@ -1,6 +1,6 @@
 """Layers of other programs that PyTorch lacks, such as TensorFlow's padding.
 
-All of them speak of maps as (N, C, H, W), whatever the program that the network comes from does.
+All of them take maps as (N, C, H, W), whatever the original program does.
 """
 
 from collections.abc import Sequence
@@ -127,7 +127,7 @@ class GlobalPool(nn.Module):
     """The mean or the maximum of every map."""
 
     def __init__(self, kind: str, keep: bool = False) -> None:
-        """`kind` is "mean" or "max"; `keep` leaves maps of one pixel."""
+        """`kind` is "mean" or "max"; `keep` keeps maps of one pixel."""
         super().__init__()
         self.kind, self.keep = kind, keep
 
@@ -170,7 +170,7 @@ class ReverseChannels(nn.Module):
     """Channels in the opposite order: RGB to BGR."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the turned channels."""
+        """Return the reversed channels."""
         return x.flip(1)
 
 

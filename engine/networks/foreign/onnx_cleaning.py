@@ -49,7 +49,7 @@ def clean(model: Any, weights: Weights) -> Clean:
 
 
 def simplified(model: Any, weights: Weights) -> Clean:
-    """Return the simplified graph of a model with any inputs, of which the first is its source.
+    """Return the simplified graph of a model with any inputs, the first of which is its source.
 
     Raises `UnsupportedLayer`.
     """
@@ -133,10 +133,10 @@ class _Cleaning(Rewriting):
 
 
 def _without_ending(made: Clean) -> None:
-    """Take off the softmax (or sigmoid) at the end: scores are read before it."""
+    """Remove the softmax (or sigmoid) at the end: scores are read before it."""
     last = next((n for n in reversed(made.nodes) if made.output in n.output), None)
     while last is not None and last.op_type in ("Clip", "Reshape", "Flatten"):
-        # Quantized probabilities are limited once more; zoo files reshape them.
+        # Quantized probabilities are clipped once more; zoo files reshape them.
         before = next((n for n in made.nodes if last.input[0] in n.output), None)
         if before is None or before.op_type not in ("Softmax", "Sigmoid", "Clip"):
             return

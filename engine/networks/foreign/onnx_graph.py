@@ -74,7 +74,7 @@ def build(
 
 
 def _theirs(node: Any, made: Clean, opset: int) -> Any:
-    """Return the library's module for a node. It gets one at a time, since it copies weights."""
+    """Return the library's module for a node. It gets one node at a time, since it copies weights."""
     from onnx import helper, numpy_helper
     from onnx2pytorch.convert.operations import convert_operations
 
@@ -88,7 +88,7 @@ def _theirs(node: Any, made: Clean, opset: int) -> Any:
 def _with_biases(
     nodes: Sequence[Any], operations: Sequence[Any], made: Clean
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield nodes and modules; a sum behind a product of matrices becomes the bias of its layer."""
+    """Yield nodes and modules; a sum after a matrix product becomes the bias of its layer."""
     readers: dict[str, list[Any]] = {made.output: [None]}
     for node in nodes:
         for name in node.input:
@@ -156,7 +156,7 @@ def _steps(
 
 
 def _only_inference(node: Any) -> None:
-    """Take off what the library does not know and inference does not need."""
+    """Remove what the library does not know and inference does not need."""
     kept = [a for a in node.attribute if a.name in ("epsilon", "momentum")]
     if any(a.name == "training_mode" and a.i for a in node.attribute):
         raise UnsupportedLayer("a batch norm in training mode")
@@ -165,11 +165,9 @@ def _only_inference(node: Any) -> None:
 
 
 def layer_name(node: Any) -> str:
-    """Return what to call a node: as the exporter does, without its path marks."""
+    """Return a node's name: the exporter's, without its path marks."""
     scopes = next((p.value for p in node.metadata_props if p.key.endswith("name_scopes")), "")
-    if (
-        scopes
-    ):  # torch's exporter of today: "['', 'layer1', 'layer1.0', 'layer1.0.conv1', 'conv2d']"
+    if scopes:  # torch's present exporter: "['', 'layer1', 'layer1.0', 'layer1.0.conv1', 'conv2d']"
         try:
             path = [str(s) for s in ast.literal_eval(scopes)]
         except (ValueError, SyntaxError):
@@ -179,7 +177,7 @@ def layer_name(node: Any) -> str:
             return own.replace(".", "/")
     name = node.name or f"{node.op_type}_{node.output[0]}"
     parts = [p for p in name.split("/") if p]
-    # torch's exporter of before: "/layer1/layer1.0/conv1/Conv"
+    # torch's former exporter: "/layer1/layer1.0/conv1/Conv"
     kept = [
         p
         for i, p in enumerate(parts)

@@ -1,6 +1,6 @@
-"""From ONNX nodes to PyTorch's modules and ours: what the library copies, or that cannot be tapped.
+"""From ONNX nodes to PyTorch's modules and ours, where the library's copy weights or cannot be tapped.
 
-Weights are copied once, from where they lie in their file.
+Weights are copied only once, from their place in the file.
 """
 
 from collections.abc import Mapping
@@ -111,7 +111,7 @@ def linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
 
 
 def _convolution(node: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
-    """Return the convolution, behind a layer that pads where PyTorch's own padding cannot say it."""
+    """Return the convolution, after a layer that pads if PyTorch's own padding cannot do it."""
     from onnx2pytorch.convert.attribute import extract_attributes
     from onnx2pytorch.operations import AutoPad
 
@@ -143,7 +143,7 @@ def _convolution(node: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
 def _layer_norm(
     node: Any, constants: Mapping[str, Array], attributes: Any, release: Release
 ) -> nn.Module | None:
-    """Return PyTorch's own norm of the last axis, if its numbers are constant."""
+    """Return PyTorch's own norm of the last axis, if its weights are constant."""
     last = "axis" not in attributes or attributes["axis"].i == -1
     picture, *names = (name for name in node.input if name)
     if not last or picture in constants or not constants.keys() >= set(names):
@@ -159,7 +159,7 @@ def _layer_norm(
 
 
 def _max_pool(attributes: Any) -> nn.Module | None:
-    """Return PyTorch's own pool where it can say what ONNX asks for."""
+    """Return PyTorch's own pool if it can do what ONNX asks for."""
     kernel = tuple(attributes["kernel_shape"].ints)
     pads = tuple(attributes["pads"].ints) if "pads" in attributes else (0, 0, 0, 0)
     auto = attributes["auto_pad"].s if "auto_pad" in attributes else b"NOTSET"

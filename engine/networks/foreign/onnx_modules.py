@@ -17,11 +17,11 @@ Release = Callable[[], None]
 
 
 def taken(values: Array, release: Release) -> Tensor:
-    """Return real numbers as a tensor of float32 that lies in no file."""
+    """Return real numbers as a float32 tensor that does not lie in a file."""
     values = np.asarray(values)
     if not values.flags.c_contiguous or not values.flags.writeable:
         values = values.copy()
-    if values.flags.owndata:  # what was computed here: nobody else changes it
+    if values.flags.owndata:  # computed here: nobody else changes it
         return torch.from_numpy(values).float()
     return copied(torch.from_numpy(values), torch.float32, release)
 
@@ -78,7 +78,7 @@ class Sliced(nn.Module):
             first, behind, _ = slice(int(start), int(end), step).indices(x.shape[axis])
             if step > 0:
                 parts[axis] = slice(first, behind, step)
-            else:  # which PyTorch has no slices for
+            else:  # PyTorch has no backward slices
                 places = torch.arange(first, behind, step, device=x.device)
                 x = x.index_select(axis, places)
         return x[tuple(parts)]
@@ -97,7 +97,7 @@ class Gathered(nn.Module):
 
 
 class Reshaped(nn.Module):
-    """Another shape, in whose beginning the 1 of the exporter's example becomes the batch."""
+    """Another shape, whose leading 1, from the exporter's example, becomes the batch."""
 
     def __init__(self, shape: Sequence[int], zeros_copy: bool) -> None:
         """`zeros_copy`: 0 stands for the length that the tensor has there."""
@@ -111,7 +111,7 @@ class Reshaped(nn.Module):
             shape = [n or x.shape[place] for place, n in enumerate(shape)]
         if len(shape) > 1 and shape[0] == 1 and len(x) == len(picture):
             shape[0] = len(picture)
-            if -1 in shape[1:] and not len(picture):  # of nothing, PyTorch cannot tell the rest
+            if -1 in shape[1:] and not len(picture):  # with an empty batch, PyTorch cannot infer it
                 rest = prod(x.shape[1:]) // -prod(shape[1:])
                 shape = [rest if n == -1 else n for n in shape]
         return x.reshape(shape)
@@ -131,7 +131,7 @@ class Filled(nn.Module):
 
 
 class Counted(nn.Module):
-    """Whole numbers from a start to below an end, on the CPU."""
+    """Whole numbers from a start up to, but not including, an end, on the CPU."""
 
     def forward(self, start: Any, end: Any, step: Any) -> Tensor:
         """Return them."""
@@ -192,7 +192,7 @@ class PickOutput(nn.Module):
         self.place = place
 
     def forward(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return the output of that number."""
+        """Return the output with that number."""
         return outputs[self.place]
 
 
@@ -208,7 +208,7 @@ class ChannelsLast(nn.Module):
     """(N, C, H, W) to the (N, H, W, C) that the network was written for."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the turned view."""
+        """Return the view with its axes permuted."""
         return x.permute(0, 2, 3, 1)
 
 

@@ -1,7 +1,7 @@
 """Integers of ONNX networks become the real numbers that they stand for.
 
-Of quantization there remain the limits, since exporters let them do a ReLU's work. Roundings are not
-repeated; they have no useful gradient.
+Of quantization only the limits remain, since exporters let them do a ReLU's work. Rounding is not
+repeated: it has no useful gradient.
 """
 
 from collections.abc import Callable
@@ -61,7 +61,7 @@ class Rewriting:
         return name
 
     def limited(self, source: str, output: str, scale: Array, zero: Array, node: Any) -> None:
-        """Let `output` be `source` within what the quantized type can say."""
+        """Make `output` be `source`, clipped to the range of the quantized type."""
         if np.size(scale) != 1:
             self.names[output] = source
             return
@@ -96,7 +96,7 @@ def _dequantize(c: Rewriting, node: Any) -> None:
 
 
 def _dynamic(c: Rewriting, node: Any) -> None:
-    """DynamicQuantizeLinear: the picture's own range; as if it were 1 for each step."""
+    """DynamicQuantizeLinear, whose range is the picture's own: treated as if a step were 1."""
     quantized, scale, zero = node.output
     c.names[quantized] = node.input[0]
     c.store(scale, np.float32(1))
@@ -136,7 +136,7 @@ def _qlinear_matmul(c: Rewriting, node: Any) -> None:
 
 
 def _qgemm(c: Rewriting, node: Any) -> None:
-    """Return onnxruntime's Gemm of integers as one of numbers."""
+    """Replace onnxruntime's Gemm of integers by one of real numbers."""
     a, a_scale, _, b, b_scale, b_zero, *rest = node.input
     bias, ys, yz = [*rest, "", "", ""][:3]
     output = node.output[0]

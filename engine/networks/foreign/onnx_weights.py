@@ -1,8 +1,8 @@
 """ONNX models whose weights stay in their files until they are used.
 
-A model is a protocol buffer, and the library for those copies a weight several times over. So what
-is large is left out of the message before the library sees it, as if it lay in a file beside it
-(where it often does), and looked up by its name. Field numbers are those of onnx.proto.
+A model is a protocol buffer, and the library for those copies a weight several times over. So large
+constants are left out of the message before the library sees it, as if they lay in a file beside it
+(where they often do), and are looked up by name. Field numbers are those of onnx.proto.
 """
 
 from collections.abc import Callable, Iterator
@@ -46,12 +46,12 @@ class Weights:
     """Names of the files beside the model that hold some of them."""
 
     def release(self) -> None:
-        """Give back the memory of what was read."""
+        """Release the memory of what was read."""
         for file in self.files:
             file.release()
 
     def keep(self, name: str, kind: int, shape: tuple[int, ...], piece: Mapped) -> bool:
-        """Take a weight as the numbers of a piece; return False where they are not laid out so."""
+        """Take a weight as the numbers of a piece; return False if they are not laid out like that."""
         import numpy as np
 
         if kind not in KINDS or prod(shape) * np.dtype(KINDS[kind]).itemsize != piece.length:
@@ -67,7 +67,7 @@ class Weights:
 def load(path: Path) -> tuple[Any, Weights]:
     """Return a model without its large constants, and these.
 
-    Raises `BadInput` for damaged files, and where what lies beside cannot be read.
+    Raises `BadInput` for damaged files, and if a file beside it cannot be read.
     """
     import onnx
 
@@ -79,7 +79,7 @@ def load(path: Path) -> tuple[Any, Weights]:
     weights.files.append(file)
     try:
         model = onnx.ModelProto.FromString(_Slimming(file, weights).model())
-    except Exception as error:  # protocol buffers have errors of their own, in a package of theirs
+    except Exception as error:  # protocol buffers have their own errors, in their own package
         raise BadInput(damaged) from error
     if not model.graph.node or not model.graph.output:
         raise BadInput(damaged)
@@ -101,7 +101,7 @@ def load(path: Path) -> tuple[Any, Weights]:
 
 
 def _beside(outside: list[Any], folder: Path, weights: Weights) -> None:
-    """Map what lies in files beside the model. Raises `ValueError` or `BadInput` where it cannot."""
+    """Map constants in files beside the model. Raises `ValueError` or `BadInput` if that fails."""
     from onnx.external_data_helper import ExternalDataInfo
 
     opened: dict[str, Mapped] = {}
@@ -195,7 +195,7 @@ def _messages(message: memoryview, wanted: int) -> Iterator[tuple[int, memoryvie
 
 
 def _packed(message: memoryview) -> Iterator[int]:
-    """Yield whole numbers that stand one behind another."""
+    """Yield the whole numbers of a packed field."""
     value = shift = 0
     for byte in message:
         value |= (byte & 0x7F) << shift
@@ -225,7 +225,7 @@ def _varint(value: int) -> bytes:
 
 
 def write_whole(path: Path, target: Path) -> None:
-    """Write a model and what lies beside it into one file. Raises `BadInput` where it is too large."""
+    """Write a model and its external data into one file. Raises `BadInput` if it is too large."""
     model, weights = load(path)
     for node in model.graph.node:
         for attribute in node.attribute:

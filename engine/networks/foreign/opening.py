@@ -22,7 +22,7 @@ def open_foreign(path: Path, architecture: str = "") -> Foreign | None:
 
     `architecture` is what a card or a person says: one of `FORMATS`, a name of timm's (with or
     without "timm/"), or nothing. Raises `BadInput` for damaged files, for networks that cannot be
-    built, and where a library is missing.
+    built, and if a library is missing.
     """
     asked = architecture.removeprefix(TIMM)
     start = _start(path)
@@ -46,7 +46,7 @@ def open_foreign(path: Path, architecture: str = "") -> Foreign | None:
 
 
 def doubts(architecture: str) -> tuple[str, ...]:
-    """Return what to say of weights that may be a twin's: same names and shapes, other arithmetic."""
+    """Return warnings about weights that a twin, with the same names and shapes, may own."""
     twins = timm.TWINS.get(architecture, ())
     if not twins:
         return ()
@@ -85,7 +85,7 @@ def _ours(path: Path) -> "Identified | None":
 
 
 def _tensors(path: Path) -> tuple[Mapping[str, Any], Callable[[], None]]:
-    """Return a file's tensors by name, without common prefixes, and what gives back their memory."""
+    """Return a file's tensors by name, without common prefixes, and what releases their memory."""
     from torch import Tensor
 
     from engine.networks.identify import WRAPPED

@@ -19,9 +19,10 @@ def channels_of(network: "nn.Module") -> int:
 
 
 def given_by(network: "nn.Module", size: int, path: Path) -> "Tensor":
-    """Return what comes out for one picture of `size` pixels a side, without its numbers.
+    """Return the output for one picture of `size` pixels a side: shape and type, no values.
 
-    Found on a copy without memory. Raises `BadInput` where the network fails on such a picture.
+    It is found with a copy that takes no memory. Raises `BadInput` if the network fails on such a
+    picture.
     """
     import torch
 
@@ -43,7 +44,7 @@ def given_by(network: "nn.Module", size: int, path: Path) -> "Tensor":
 
 
 def takes_several(network: "nn.Module", size: int) -> bool:
-    """Tell whether a network takes two pictures as it takes one."""
+    """Return whether a network takes a batch of two pictures as it takes one."""
     import torch
 
     from engine.networks.tracing import without_memory
@@ -73,9 +74,9 @@ SUMS = ("Combine", "Add")
 
 
 def stages(network: "nn.Module", size: int) -> Sequence[str]:
-    """Return layers worth tapping, by depth: maps behind activations, sums and whole blocks.
+    """Return layers worth tapping, by depth: maps after activations, sums and whole blocks.
 
-    In a network of another program's that attends, those are the sums alone.
+    In another program's network with attention, only the sums are.
     """
     from engine.networks.foreign.graph import Graph
     from engine.networks.tracing import trace, without_memory

@@ -1,8 +1,8 @@
 """timm's networks, by their names in timm, with weights from a local file.
 
-Names and shapes do not tell a network: timm's resnetblur18 and resnetaa50 have exactly those of
-torchvision's ResNets and compute otherwise. So the configuration beside the weights decides, or the
-person; and each tag of a network has a mean, a deviation, a crop and an interpolation of its own.
+Names and shapes do not identify a network: timm's resnetblur18 and resnetaa50 have exactly those of
+torchvision's ResNets but compute something else. So the configuration beside the weights decides,
+or the user; and each tag of a network has its own mean, deviation, crop and interpolation.
 """
 
 import re
@@ -76,7 +76,7 @@ def read(
 
     `name` may carry a tag ("inception_v3.gluon_in1k"); `release` is called whenever what was read
     is no longer needed. Raises `BadInput` for names that timm lacks, for tensors that do not fit,
-    and without timm.
+    and if timm is missing.
     """
     needs("timm", "timm", path)
     base, _, tag = name.partition(".")
@@ -109,7 +109,7 @@ def read(
 
 
 def _own(base: str, tag: str) -> tuple[Configuration, str]:
-    """Return what timm itself says about a network, and of which tag."""
+    """Return what timm itself says about a network, and the tag that this is about."""
     from timm.models import get_pretrained_cfg
 
     for name in (f"{base}.{tag}" if tag else "", base):

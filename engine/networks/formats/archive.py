@@ -58,7 +58,7 @@ class Archive:
     """The entries of a zip archive within a mapped file."""
 
     def __init__(self, piece: Mapped) -> None:
-        """Read the list of entries. Raises `ValueError` for what is no whole archive."""
+        """Read the list of entries. Raises `ValueError` for anything but a complete archive."""
         self.piece = piece
         _check_directory(piece)
         try:
@@ -91,7 +91,7 @@ class Archive:
 
 
 class Packed(ValueError):
-    """An entry is compressed or encrypted; the name of that."""
+    """An entry is compressed or encrypted; carries its name."""
 
 
 def _check_directory(piece: Mapped) -> None:

@@ -6,7 +6,7 @@ from engine.networks.contents import Contents, Group
 
 
 def matches(path: Path, start: bytes) -> bool:
-    """Tell whether the file is of this format; its first bytes are those of many."""
+    """Return whether the file is of this format, by its suffix: its first bytes are not distinctive."""
     return path.suffix.lower() == ".caffemodel"
 
 

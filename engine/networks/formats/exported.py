@@ -22,7 +22,7 @@ STRIDED = 7
 
 
 def read_exported(path: Path, archive: Archive) -> Contents:
-    """Return the tensors of an archive; its program is not looked at.
+    """Return the tensors of an archive; its program is ignored.
 
     Raises `BadInput` for versions from before PyTorch 2.8, `ValueError` for damaged archives.
     """

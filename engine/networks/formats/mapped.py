@@ -38,7 +38,7 @@ class Mapped:
         return cls(memory, 0, len(memory))
 
     def release(self) -> None:
-        """Give back the memory of what was read; it is read again when it is used again."""
+        """Release the memory of what was read; it is read again when next used."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self.memory.madvise(mmap.MADV_DONTNEED)
 
@@ -85,7 +85,7 @@ class Mapped:
 def copied(tensor: "Tensor", kind: "dtype", release: Callable[[], None]) -> "Tensor":
     """Return a copy of a tensor that may lie in a mapped file, as numbers of `kind`.
 
-    `release` gives back the memory of what was read; it is called piece by piece, so that a large
+    `release` releases the memory of what was read; it is called piece by piece, so that a large
     tensor is never in memory twice.
     """
     import torch

@@ -44,7 +44,7 @@ class Global(NamedTuple):
 
     @property
     def runs_code(self) -> bool:
-        """Whether a call of it would do something beyond making an object."""
+        """Whether calling it would do more than make an object."""
         if self.module in ("builtins", "__builtin__"):
             return self.name.partition(".")[0] not in HARMLESS
         return self.module.partition(".")[0] in RUNS_CODE and self.dotted not in KNOWN_OBJECTS
@@ -105,9 +105,10 @@ class Bounded(io.BytesIO):
 def read_pickle(
     file: BinaryIO, build: Build, persistent: Callable[[Any], Any] = lambda _: None
 ) -> Any:
-    """Return what the pickle at the stream's place describes; the stream then stands behind it.
+    """Return what the pickle at the stream's place describes; the stream then stands after it.
 
-    Raises `RunsCode`, and `ValueError` for what is no pickle, or more than `LARGEST` bytes of one.
+    Raises `RunsCode`, and `ValueError` for anything but a pickle, or more than `LARGEST` bytes of
+    one.
     """
     machine = _Machine(build, persistent)
     try:
@@ -280,7 +281,7 @@ class _Machine:
         target = self.stack[-1]
         if isinstance(target, DescribedObject):
             target.state = state
-        # What was made (tensors, dictionaries) has nothing to learn from it.
+        # Objects already made (tensors, dictionaries) need nothing from it.
 
     def _persid(self, argument: str) -> None:
         self.stack.append(self.persistent(argument))

@@ -1,7 +1,7 @@
 """What `torch.save` and `torch.jit.save` write: a pickle, and the numbers of its tensors beside it.
 
 Nothing in the file is run: pickles are read as data, numbers are mapped. So whole pickled modules
-and TorchScript archives can be read as well: their tensors are where their attributes are.
+and TorchScript archives can be read as well: their tensors are among their attributes.
 """
 
 import struct
@@ -33,7 +33,7 @@ DAMAGED = (
 
 
 class TooMuch(ValueError):
-    """More than any weights need, in words."""
+    """More than any weights need; carries the sentence that says so."""
 
 
 def matches(path: Path, start: bytes) -> bool:

@@ -1,7 +1,7 @@
 """Safetensors: a header of JSON (names, types, shapes, places), then the numbers.
 
-The whole header is checked before anything in it is believed: the format demands that the places follow
-each other without a gap, up to the end of the file.
+The whole header is checked before anything in it is used: the format requires that the places
+follow one another without a gap, up to the end of the file.
 """
 
 import json
@@ -55,7 +55,7 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def metadata(path: Path) -> dict[str, str]:
-    """Return what a file says of itself, without PyTorch. Raises `BadInput` if it is not whole."""
+    """Return what a file says about itself, without PyTorch. Raises `BadInput` if it is not whole."""
     return _header(path)[1]
 
 

@@ -21,8 +21,8 @@ MOST_GROUPS = 40
 def groups_in(root: Any) -> tuple[tuple[Group, ...], tuple[str, ...]]:
     """Return the groups of tensors in `root`, the likeliest first, and what was left out.
 
-    Looks at every value once, so that dictionaries may contain themselves. Raises `ValueError`
-    where there is more to look at than any checkpoint holds.
+    Looks at every value once, so that dictionaries may contain themselves. Raises `ValueError` if
+    there is more to look at than any checkpoint holds.
     """
     found: list[Group] = []
     notes: list[str] = []
