@@ -23,14 +23,15 @@ from gui.run.latest import LatestOnly
 from gui.run.networks import Networks
 from gui.run.pace import words
 from gui.run.referenced import photo_of
+from gui.run.worker import RunResult
 from gui.wording import worded
 
 SETTLE_MS = 50
 """Changes that come together are one question."""
 STANDS_MS = 10_000
 """A result that is looked at so long becomes a variant."""
-PREVIEW_SIZE = 512
-"""Pixels of a preview's longer side, at most."""
+FIRST_PREVIEW, PREVIEW_SIZE = 256, 512
+"""Pixels of a preview's longer side, at most: of the one that comes at once, and of the better one."""
 CARRIED = {"colour": "colour", "colour_strength": "colour_strength", "style_scale": "stroke_size"}
 """Settings of style transfer, and which of stylization in one pass mean the same."""
 
@@ -50,6 +51,7 @@ class FollowFlow(QObject):
         self.on = False
         self.previews = True
         """Whether style transfer is previewed."""
+        self._preview_size = FIRST_PREVIEW
         self._number = 0
         """Of the newest question; whatever belongs to another is stale. Any thread may read it."""
         self._given_up = False
@@ -91,7 +93,7 @@ class FollowFlow(QObject):
             return None
         if isinstance(job.technique, Stylize):
             return job
-        return preview_of(job) if self.previews else None
+        return preview_of(job, self._preview_size) if self.previews else None
 
     def switch(self, on: bool) -> None:
         """Follow what is set up from now on, or no more."""
@@ -182,6 +184,7 @@ class FollowFlow(QObject):
     def _wait(self) -> None:
         """Ask soon; what is under way is stale now, but its next picture may still be of use."""
         self._number += 1
+        self._preview_size = FIRST_PREVIEW
         if self.follows:
             self.running.forgo_forecast()
             self._settling.start()
@@ -229,14 +232,24 @@ class FollowFlow(QObject):
 
     def _on_done(self, made: Followed | None) -> None:
         own = isinstance(self.studio.technique, Stylize)
+        if made is not None and made.result is not None:
+            if made.number != self._number:
+                self._on_way(made)
+            elif own:
+                self._take_up(made, made.result)
+            else:
+                self._on_way(made)
+                self._ask_better(made.job)
         if not own and not self.busy:
             self.running.wait_for_forecast()
-        if made is None or made.result is None:
-            return
-        if made.number != self._number or not own:
-            self._on_way(made)
-            return
-        result = made.result
+
+    def _ask_better(self, shown: Job) -> None:
+        """Ask for a larger preview than the one that is shown, if there is any."""
+        self._preview_size = PREVIEW_SIZE
+        if self._wanted(self.studio.job) != shown:
+            self._ask()
+
+    def _take_up(self, made: Followed, result: RunResult) -> None:
         moment = Moment(result.iteration, result.total, "", made.image)
         record = RunRecord(
             result.job, result=result, finisher=Finisher(photo_of(result)), moments=[moment],
@@ -260,8 +273,11 @@ class FollowFlow(QObject):
             self.running.wait_for_forecast()  # which says the same, or has nothing against it
 
 
-def preview_of(job: Job) -> Job | None:
-    """Return the stylization in one pass that foretells a style transfer; None of other techniques."""
+def preview_of(job: Job, side: int = PREVIEW_SIZE) -> Job | None:
+    """Return the stylization in one pass that foretells a style transfer; None of other techniques.
+
+    `side`: pixels of its longer side, at most.
+    """
     technique = job.technique
     if not isinstance(technique, StyleTransfer) or not job.inputs.content:
         return None
@@ -270,7 +286,7 @@ def preview_of(job: Job) -> Job | None:
         job,
         technique=Stylize(**carried),
         inputs=Inputs(job.inputs.content, job.inputs.styles),
-        size=min(job.size or PREVIEW_SIZE, PREVIEW_SIZE),
+        size=min(job.size or side, side),
         changes=(),
         stop_after=None,
         finish=Finish(),

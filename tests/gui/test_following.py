@@ -285,6 +285,28 @@ def test_style_transfer_is_previewed_when_its_pictures_change(
     until(qtbot, lambda: not window.background.busy)
 
 
+def test_a_small_preview_comes_at_once_and_a_better_one_after_it(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gui.flow.following.FIRST_PREVIEW", 32)
+    monkeypatch.setattr("gui.flow.following.PREVIEW_SIZE", 48)
+    window.follow.previews = True
+    widths: list[int] = []
+
+    def note() -> None:
+        current = window.canvas_content.current
+        if current is not None and current.kind == "preview":
+            widths.append(current.image.width())
+
+    window.canvas_content.changed.connect(note)
+    for style in (MOSAIC, STROKES):
+        widths.clear()
+        window.studio.set_inputs("", styles=((style, 1.0),))
+        until_followed(qtbot, window)
+        assert widths == [32, 48]
+        assert window.canvas.logical_size().width() == SIZE, "it lies as the result will"
+
+
 def test_no_preview_takes_the_place_of_a_result_or_a_picture_looked_at(
     window: MainWindow, qtbot: QtBot
 ) -> None:
