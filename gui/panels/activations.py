@@ -21,11 +21,11 @@ SMALLEST, AT_FIRST = 32, 64
 class ActivationsPanel(InspectionPanel):
     """Layer, scale and order at the top; below, a small map of each channel.
 
-    It says what it wants to see; the maps' thread answers, during a run at its leisure.
+    It says what it wants to see; the maps' thread answers, and lets a run go first.
     """
 
     request_changed = Signal(object)
-    """`ActivationsRequest`, or None when nobody looks."""
+    """`ActivationsRequest`, or None while nobody is looking."""
 
     def __init__(
         self, networks: Networks, background: Background, parent: QWidget | None = None
@@ -34,7 +34,7 @@ class ActivationsPanel(InspectionPanel):
         self.setObjectName("activationsPanel")
         self.grid_shown: ActivationGrid | None = None
         self.images: tuple[QImage, ...] = ()
-        """Its tiles."""
+        """The tiles of the answer shown."""
         self._order: list[int] = []
         self._map_settings: ActivationsRequest | None = None
         self.layer = LayerBox()
@@ -52,7 +52,7 @@ class ActivationsPanel(InspectionPanel):
         self.bars = UnitBars()
         self.pages = QStackedWidget()
         self._watched = True
-        self._soon = QTimer(self)  # several changes that come together are one
+        self._soon = QTimer(self)  # changes that come together count as one
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._tell)
         self._lay_out()
@@ -83,14 +83,14 @@ class ActivationsPanel(InspectionPanel):
     # -- what is wanted -------------------------------------------------------------------
 
     def request(self) -> ActivationsRequest | None:
-        """Return what is to be worked out for what is seen now."""
+        """Return the request for what the panel shows now."""
         if not (self._watched and self.isVisible() and self.layer.chosen()):
             return None
         return ActivationsRequest(self.layer.chosen(), self.scale.currentIndex() == 0)
 
     @Slot()
     def _tell(self) -> None:
-        """Say what is wanted, if it is something else than before."""
+        """Say what is wanted, if that has changed."""
         request = self.request()
         if request == self._map_settings:
             return
@@ -101,7 +101,7 @@ class ActivationsPanel(InspectionPanel):
         self.request_changed.emit(request)
 
     def watch(self, on: bool) -> None:
-        """The dock has come into view or gone: Qt also calls visible what lies below other tabs."""
+        """The dock came into view or left it; Qt also calls docks behind other tabs visible."""
         self._watched = on
         self._soon.start()
 
@@ -111,12 +111,12 @@ class ActivationsPanel(InspectionPanel):
         self._soon.start()
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Follow it no longer."""
+        """Stop following the picture."""
         super().hideEvent(event)
         self._tell()
 
     def subject_changed(self) -> None:
-        """Take over the network's layers and the one that is selected in the tree."""
+        """Take over the network's layers, and the one selected in the tree."""
         subject = self.subject
         assert subject is not None
         self.layer.follow(subject)
@@ -130,7 +130,7 @@ class ActivationsPanel(InspectionPanel):
 
     @Slot(object)
     def on_answer(self, answer: MapsAnswer) -> None:
-        """Show the activations of an answer of the maps' thread."""
+        """Show the activations in an answer from the maps' thread."""
         asked, subject = answer.question, self.subject
         if (
             asked.request.activations is None
@@ -156,7 +156,7 @@ class ActivationsPanel(InspectionPanel):
 
     @Slot()
     def _show_grid(self) -> None:
-        """Fill grid or bars in the order asked for."""
+        """Fill the grid or the bars in the order chosen."""
         shown = self.grid_shown
         if shown is None:
             return

@@ -1,4 +1,4 @@
-"""What choice lists share: pointer and keys."""
+"""What lists to choose from share: pointer and keys."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QListView, QWidget
 
 DATA = Qt.ItemDataRole.UserRole
-"""Role of what `ChoiceList.chosen` hands out."""
+"""The role of the data that `ChoiceList.chosen` emits."""
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -50,14 +50,14 @@ class ChoiceList(QListView):
 
 
 class Items(QAbstractListModel):
-    """The items; a sub-class says what is shown of one."""
+    """The items; a subclass says what is shown of each."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.items: tuple[Any, ...] = ()
 
     def replace(self, items: Sequence[Any]) -> None:
-        """Take other items; as many as before keep the place that is looked at."""
+        """Replace the items; if there are as many as before, the view keeps its place."""
         before, after = len(self.items), len(items)
         if after < before:
             self.beginRemoveRows(QModelIndex(), after, before - 1)
@@ -77,11 +77,11 @@ class Items(QAbstractListModel):
         return 0 if parent is not None and parent.isValid() else len(self.items)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return what the view asks about an item."""
+        """Return the view's data about an item."""
         if not index.isValid() or index.row() >= len(self.items):
             return None
         return self.shown(index.row(), role)
 
     def shown(self, row: int, role: int) -> Any:
-        """Return what a role is of the item in a row."""
+        """Return the data for a role of the item in a row."""
         raise NotImplementedError

@@ -17,10 +17,10 @@ FOLDED = Qt.ItemDataRole.UserRole + 1
 
 
 class _Completer(QCompleter):
-    """Completes names in whatever capitals.
+    """Completes names regardless of case.
 
-    It counts as case-sensitive all the same: a box whose completer is not takes "Cardigan", the
-    dog, for "cardigan".
+    It still counts as case-sensitive: with a completer that is not, the box takes "Cardigan", the dog,
+    for "cardigan".
     """
 
     def __init__(self, box: QComboBox) -> None:
@@ -31,7 +31,7 @@ class _Completer(QCompleter):
         ClickThrough(self)
 
     def splitPath(self, path: str) -> list[str]:
-        """Return what is typed in folded case."""
+        """Return the typed text in folded case."""
         return [path.casefold()]
 
     def pathFromIndex(self, index: QModelIndex | QPersistentModelIndex) -> str:
@@ -40,12 +40,12 @@ class _Completer(QCompleter):
 
 
 class ClassBox(QComboBox):
-    """Offers “most likely”, then the classes; the data of an item is its class's number, or None."""
+    """Offers “most likely”, then the classes; an item's data is its class's number, or None."""
 
     typed = Signal()
-    """Another class was chosen by typing its number or a part of its name."""
+    """Another class was chosen, by typing its number or part of its name."""
     refused = Signal(str)
-    """Why what was typed is no class."""
+    """Why the typed text names no class."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,7 +61,7 @@ class ClassBox(QComboBox):
         line.editingFinished.connect(self._on_finished)
 
     def set_classes(self, names: Sequence[str]) -> None:
-        """Offer these classes; a name that several have is followed by the number."""
+        """Offer these classes; a name shared by several is followed by the number."""
         self._names = tuple(names)
         counts = Counter(names)
         with QSignalBlocker(self):
@@ -78,7 +78,7 @@ class ClassBox(QComboBox):
 
     @Slot()
     def _on_finished(self) -> None:
-        """Take a typed name or number; go back, and say why, where it is not that of one class."""
+        """Take a typed name or number; if it does not name exactly one class, go back and say why."""
         text = self.currentText().strip()
         before = index = self.currentIndex()
         if text.casefold() == self.itemText(0).casefold():

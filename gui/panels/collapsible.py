@@ -32,7 +32,7 @@ class CollapsibleGroup(QWidget):
         column.addWidget(content)
 
     def set_open(self, on: bool) -> None:
-        """Fold or unfold."""
+        """Fold or unfold the group."""
         self.heading.setChecked(on)
 
     def is_open(self) -> bool:

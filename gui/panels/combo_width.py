@@ -4,6 +4,6 @@ from PySide6.QtWidgets import QComboBox
 
 
 def narrow(box: QComboBox, letters: int = 8) -> None:
-    """Let a combo box be narrower than its longest entry: about as narrow as this many letters."""
+    """Let a combo box be narrower than its longest entry, down to about this many letters."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(letters)

@@ -12,7 +12,7 @@ class Editor(QWidget):
     """What all editors have in common: a value that is always valid, and a signal for edits."""
 
     edited = Signal(object)
-    """The new value, by the person; not when `set_value` was called."""
+    """The new value, when the user changed it; not emitted by `set_value`."""
 
     def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -21,7 +21,7 @@ class Editor(QWidget):
         self._line.setContentsMargins(0, 0, 0, 0)
 
     def value(self) -> Any:
-        """Return the present value."""
+        """Return the current value."""
         raise NotImplementedError
 
     def set_value(self, value: Any) -> None:
@@ -33,7 +33,7 @@ class Editor(QWidget):
             self._line.addWidget(widget)
             widget.setAccessibleName(self.setting.label)
             widget.setAccessibleDescription(self.setting.help)
-            # The wheel scrolls the form; a field changes only after a click into it.
+            # The wheel scrolls the form; it changes a field only after a click into it.
             widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             widget.installEventFilter(self)
         self.setFocusProxy(widgets[-1])

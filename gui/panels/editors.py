@@ -1,4 +1,4 @@
-"""Editors for single settings, made from their description: slider with number, choice, switch."""
+"""Editors for single settings, made from their descriptions: slider with number, choice, switch."""
 
 import math
 from typing import Any
@@ -24,19 +24,19 @@ from gui.panels.text_editors import FolderEditor, PickEditor, TextEditor
 
 SLIDER_STEPS = 1000
 SLIDER = 72
-"""Pixels of width that a slider has at least."""
+"""The least width of a slider, in pixels."""
 DIGITS, LONG = 7, 11
-"""Figures that a number box has room for: usual numbers, and those without an end (a seed)."""
+"""Digits that a number box has room for: for usual numbers, and for unbounded ones (a seed)."""
 BUTTONS = 30
 """Pixels that a number box needs beside its text."""
 SMALLEST_SHARE = 1e-4
-"""A logarithmic slider that includes 0 begins at this share of a usual value."""
+"""A logarithmic slider that includes 0 begins at this fraction of a usual value."""
 
 
 class NumberBox(QDoubleSpinBox):
-    """A spin box that shows a number with as many digits as it has, from 1e-20 to 1e6."""
+    """A spin box that shows all the digits a number has, from 1e-20 to 1e6."""
 
-    _figures = 0  # of the class: Qt sends events while a box is being made
+    _figures = 0  # on the class: Qt sends events while a box is being made
 
     def __init__(self, whole: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -46,7 +46,7 @@ class NumberBox(QDoubleSpinBox):
         self.setStepType(QAbstractSpinBox.StepType.DefaultStepType)
 
     def keep_room(self, figures: int) -> None:
-        """Never be narrower than this many digits with the unit, in any font."""
+        """Keep room for this many digits and the unit, in any font."""
         self._figures = figures
         self._measure()
 
@@ -55,17 +55,17 @@ class NumberBox(QDoubleSpinBox):
         self.setMinimumWidth(self.fontMetrics().horizontalAdvance(text) + BUTTONS)
 
     def changeEvent(self, event: QEvent) -> None:
-        """Measure anew in another font or style."""
+        """Measure again when the font or style changes."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and self._figures:
             self._measure()
 
     def textFromValue(self, value: float) -> str:
-        """Return the number as short as possible."""
+        """Return the number, written as short as possible."""
         return f"{int(value)}" if self.whole else f"{value:.6g}"
 
     def valueFromText(self, text: str) -> float:
-        """Return the number that a text means; 1e-3 is one, and so is 0,5."""
+        """Return the number that a text means; 1e-3 counts, and so does 0,5."""
         return _number(self._bare(text))
 
     def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
@@ -133,13 +133,13 @@ class NumberEditor(Editor):
         self.set_value(setting.default)
 
     def value(self) -> float | int | None:
-        """Return the number; None: by itself."""
+        """Return the number; None: left to the program."""
         if self.auto is not None and self.auto.isChecked():
             return None
         return int(self.box.value()) if self.setting.kind == "int" else self.box.value()
 
     def set_value(self, value: Any) -> None:
-        """Show a number, or that it is left open."""
+        """Show a number, or that it is left to the program."""
         if self.auto is not None:
             self.auto.setChecked(value is None)
             self._enable(value is not None)
@@ -178,13 +178,13 @@ class NumberEditor(Editor):
 
 
 class _Scale:
-    """Where on its slider, from 0 to 1, a number is."""
+    """A number's place on its slider, from 0 to 1."""
 
     def __init__(self, setting: Setting, low: float, high: float) -> None:
         default = setting.default if isinstance(setting.default, (int, float)) else 0
         if setting.log:
-            # The whole range of 0 to 1e6 would leave a hair's breadth for the usual: what a slider
-            # offers is two or three decades around the default; the number box takes the rest.
+            # A slider over the whole range of 0 to 1e6 would leave usual values a hair's breadth: it
+            # covers two or three decades around the default, and the number box takes the rest.
             middle = default or 1.0
             floor = max(low, middle * SMALLEST_SHARE) if low <= 0 else low
             self.low, self.high = max(floor, middle / 1000), min(high, max(middle, 1e-12) * 100)
@@ -267,12 +267,12 @@ class SwitchEditor(Editor):
 
 
 def short_unit(unit: str) -> str:
-    """Return a unit as it stands behind a number: "px" of "px of the network's input"."""
+    """Return a unit as it follows a number: "px" for "px of the network's input"."""
     return unit.partition(" of ")[0] if len(unit) > DIGITS else unit
 
 
 def editor_for(setting: Setting, parent: QWidget | None = None) -> Editor:
-    """Return the editor for a setting, named as outside checks expect: `setting_<field>`."""
+    """Return the editor for a setting; its object name is `setting_<field>`."""
     kinds: dict[str, type[Editor]] = {
         "float": NumberEditor,
         "int": NumberEditor,
@@ -288,7 +288,7 @@ def editor_for(setting: Setting, parent: QWidget | None = None) -> Editor:
 
 
 def commit_typed() -> None:
-    """Let what is being typed into a field count, though the field still has the focus."""
+    """Take what is being typed into a field, though the field still has the focus."""
     focused = QApplication.focusWidget()
     if isinstance(focused, (QAbstractSpinBox, QLineEdit)):
         focused.clearFocus()

@@ -1,4 +1,4 @@
-"""A line of text that is shortened where it does not fit; `text()` stays whole."""
+"""A line of text that is shortened if it does not fit; `text()` stays whole."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
@@ -16,16 +16,16 @@ class ElidedLabel(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def set_mode(self, mode: Qt.TextElideMode) -> None:
-        """Leave something out elsewhere from now on."""
+        """Set where text is left out."""
         self._mode = mode
         self.update()
 
     def minimumSizeHint(self) -> QSize:
-        """As low as a line, and as narrow as can be."""
+        """One line high, and as narrow as can be."""
         return QSize(0, super().minimumSizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw as much of the text as fits, and a sign where something is left out."""
+        """Draw as much of the text as fits, with an ellipsis where some is left out."""
         painter = QPainter(self)
         text = self.fontMetrics().elidedText(self.text(), self._mode, self.contentsRect().width())
         alignment = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from engine.inspection.layout import Method
 
 LEGEND = 12
-"""Labels that the legend names."""
+"""The most labels that the legend names."""
 
 
 @dataclass(frozen=True)
 class EmbeddingSettings:
-    """What decides what the map is like."""
+    """The settings that shape the map."""
 
     network_key: NetworkKey
     folder: Path
@@ -102,7 +102,7 @@ class EmbeddingPanel(FolderPanel):
         self.method_box.activated.connect(self._on_setting)
         self.method_box.setToolTip(self.tr(
             "PCA: the two directions of greatest variance. t-SNE: keeps neighbours together. It "
-            "runs in a process of its own; Cancel ends it and throws away what it has come to."
+            "runs in a process of its own; Cancel ends it and discards what it has reached."
         ))  # fmt: skip
         self.form = QFormLayout()
         self.form.addRow(self.tr("Method"), self.method_box)
@@ -147,7 +147,7 @@ class EmbeddingPanel(FolderPanel):
         if subject is None or folder is None:
             return None
         method: Method = self.method_box.currentData()
-        by_tsne = method == "tsne"  # else its settings change nothing
+        by_tsne = method == "tsne"  # otherwise its settings have no effect
         return EmbeddingSettings(
             subject.network_key, folder, method,
             self.perplexity.value() if by_tsne else 0.0, self.seed.value() if by_tsne else 0,
@@ -172,14 +172,14 @@ class EmbeddingPanel(FolderPanel):
         self._show_settings()
 
     def look(self) -> None:
-        """Read the folder, as far as it has not been, and lay it out."""
+        """Read what has not been read of the folder, and lay it out."""
         asked = self._asked = self._map_settings()
         assert asked is not None
         settings = asked.method, asked.perplexity, asked.seed
         self.start(partial(laid_out, self.query(), self._albums, *settings), self._on_made)
 
     def cancel(self) -> None:
-        """Give up; what has been read stays known."""
+        """Stop; what has been read is kept."""
         if self.busy:
             self._asked = None
         super().cancel()

@@ -11,20 +11,20 @@ from gui.pixels import Bytes, to_image
 
 Floats = npt.NDArray[np.float32]
 Place = tuple[int, QRectF]
-"""Number of a picture, and where its thumbnail is on the screen."""
+"""A picture's number, and where its thumbnail is on the screen."""
 MOST_THUMBNAILS = 300
 SIDES = (24, 32, 44, 60, 84)
-"""Thumbnails' sides in pixels: the fewer pictures are in view, the larger."""
+"""Thumbnail sides in pixels: the fewer pictures in view, the larger."""
 APART = 0.6
-"""Of a side: how far thumbnails lie from each other at least."""
+"""The least distance between thumbnails, as a fraction of their side."""
 AT_ONCE = 40
-"""Thumbnails that are made in one go; the window has something else to do as well."""
+"""How many thumbnails are made in one go; the window has other things to do."""
 
 
 def arranged(
     positions: Floats, places: npt.NDArray[np.float64], rect: QRectF, pixel: float
 ) -> list[Place]:
-    """Return whose thumbnails there is room for: none hides another's middle.
+    """Return the pictures whose thumbnails fit: none hides another's middle.
 
     Args:
         positions: (N, 2) on the map.
@@ -38,7 +38,7 @@ def arranged(
     ).nonzero()[0]  # fmt: skip
     side = _side(len(inside), rect)
     apart = APART * side
-    # Cells of the map, not of the screen: while it is moved, the same ones stay.
+    # Cells of the map, not of the screen: as the map moves, the same thumbnails stay.
     cells = np.floor(positions[inside] / (apart * pixel)).astype(np.int64)
     _, first = np.unique(cells, axis=0, return_index=True)
     taken: dict[tuple[int, int], tuple[float, float]] = {}
@@ -62,7 +62,7 @@ def _side(count: int, rect: QRectF) -> int:
 
 
 class Thumbnails:
-    """Pixmaps of pictures (N, s, s, 3) in the sizes that have been asked for."""
+    """Pixmaps of pictures (N, s, s, 3) in the sizes requested."""
 
     def __init__(self, pixels: Bytes) -> None:
         self._pixels = pixels
@@ -73,7 +73,7 @@ class Thumbnails:
         return self._made.get(_key(place))
 
     def make_some(self, places: Sequence[Place], ratio: float) -> bool:
-        """Make at most `AT_ONCE` of those that are missing; return whether there were any."""
+        """Make at most `AT_ONCE` missing pixmaps; return whether any were missing."""
         missing = [each for each in places if _key(each) not in self._made][:AT_ONCE]
         for each in missing:
             self._made[_key(each)] = self._pixmap(*_key(each), ratio)

@@ -24,20 +24,20 @@ from gui.pixels import Bytes, to_image
 
 DOT = 7
 NEAR = 12
-"""Pixels between the pointer and a dot that it is said to be on."""
+"""The pointer is on a dot within this many pixels."""
 CLICK = 4
-"""Pixels that the mouse may move between press and release of a click."""
+"""How many pixels the mouse may move during a click."""
 
 
 def colour_of(number: int) -> QColor:
-    """Return a label's colour: the plots' own, then hues as far apart as can be."""
+    """Return a label's colour: first those of the plots, then hues as far apart as possible."""
     if number < len(COLOURS):
         return QColor(COLOURS[number])
     return QColor.fromHslF((number * 0.618034) % 1.0, 0.62, 0.55)
 
 
 class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
-    """Pictures at their places; wheel and drag zoom and move, a click chooses one."""
+    """Pictures at their places; the wheel zooms, dragging moves, a click chooses a picture."""
 
     chosen = Signal(int)
     """Number of a picture."""
@@ -76,7 +76,7 @@ class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
     def show_map(
         self, positions: Floats, pixels: Bytes, names: Sequence[str], labels: Sequence[int]
     ) -> None:
-        """Show pictures (N, s, s, 3) at positions (N, 2), dots coloured by the labels' numbers."""
+        """Show pictures (N, s, s, 3) at positions (N, 2), with dots coloured by label number."""
         self._positions, self._pixels, self._names = positions, pixels, names
         colours = {label: colour_of(label) for label in set(labels)}
         self._colours = [colours[label] for label in labels]
@@ -106,7 +106,7 @@ class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
         self._arrange()
 
     def set_thumbnails(self, on: bool) -> None:
-        """Draw thumbnails, or dots alone."""
+        """Draw thumbnails, or only dots."""
         self.thumbnails = on
         self._arrange()
 
@@ -115,7 +115,7 @@ class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
         return [number for number, _ in self.places]
 
     def on_screen(self, positions: Floats) -> npt.NDArray[np.float64]:
-        """Return where positions (N, 2) are, in pixels of the scene."""
+        """Return positions (N, 2) in pixels of the scene."""
         (x0, x1), (y0, y1) = self._box.viewRange()
         rect = self._box.sceneBoundingRect()
         x = rect.left() + (positions[:, 0] - x0) / (x1 - x0) * rect.width()
@@ -126,9 +126,9 @@ class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
 
     @Slot()
     def _arrange(self) -> None:
-        """Choose whose thumbnails there is room for: none hides another's middle."""
+        """Choose the pictures whose thumbnails fit: none hides another's middle."""
         if self._fitting:
-            return  # `fit` comes here by itself when it has chosen the range
+            return  # `fit` calls this again once it has set the range
         self.places = []
         if self.thumbnails and len(self._positions) and self.isVisible():
             self.places = arranged(
@@ -232,7 +232,7 @@ class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
         self._point(-1)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Zoom with + and -, all with 0; go to the next picture with the arrows, choose it."""
+        """Zoom with + and -, show all with 0; go to the next picture with the arrows, and choose it."""
         key = event.key()
         if key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal, Qt.Key.Key_Minus):
             factor = 1.25 if key == Qt.Key.Key_Minus else 0.8
@@ -266,7 +266,7 @@ class MapView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
     # -- look -----------------------------------------------------------------------------
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Choose the thumbnails for the size that it has now."""
+        """Choose the thumbnails for the current size."""
         super().showEvent(event)
         self._arrange()
 

@@ -10,7 +10,7 @@ from gui.panels.settings_form import SettingsForm
 from gui.wording import in_words
 
 LINES = 3
-"""Lines of text that the explanation of a setting always has room for."""
+"""Lines of text reserved for the explanation of a setting."""
 
 
 class ExplainedForm(QWidget):
@@ -56,13 +56,13 @@ class ExplainedForm(QWidget):
 
 
 def sentence_of(command: str) -> str:
-    """Return what a technique makes of what, as a sentence."""
+    """Return a sentence that says what a technique makes, and from what."""
     words = in_words(ROWS[command].summary)
     return f"{words[:1].upper()}{words[1:]}."
 
 
 def explanation(entry: Setting) -> str:
-    """Return what a setting does, and which values it takes where its field does not show them."""
+    """Return what a setting does, and which values it takes if its field does not show them."""
     words = in_words(entry.help)
     numbers = entry.range_text if entry.kind in ("int", "float") else ""
     return f"{words} ({numbers})" if numbers else words

@@ -18,12 +18,12 @@ from gui.run.networks import NetworkKey, Networks
 
 INPUTS = 16
 ROWS = 16
-"""Filters that are shown at first, and that each "more" adds."""
+"""How many filters are shown at first, and added by each "more"."""
 
 
 @dataclass(frozen=True)
 class FiltersRequest:
-    """What is to be shown of which layer."""
+    """What to show of which layer."""
 
     network_key: NetworkKey
     layer: str
@@ -40,21 +40,21 @@ class FilterPictures:
     shape: tuple[int, ...]
     """Filters, inputs, height, width."""
     largest: float
-    """The largest weight shown, without its sign."""
+    """The largest absolute weight shown."""
     coloured: list[QImage]
     """Empty for slices."""
     slices: list[list[QImage]]
 
 
 class FiltersPanel(InspectionPanel):
-    """Filters of the convolution that is chosen here or in the tree."""
+    """Filters of the convolution chosen here or in the tree."""
 
     def __init__(
         self, networks: Networks, background: Background, parent: QWidget | None = None
     ) -> None:
         super().__init__(networks, background, parent)
         self.setObjectName("filtersPanel")
-        self.layer_box = LayerBox(_has_filters, from_first=True)  # whose filters are pictures
+        self.layer_box = LayerBox(_has_filters, from_first=True)  # its filters are pictures
         self.scale_box = narrow_box(self.tr("Scale"))
         self.scale_box.addItems([self.tr("same for all"), self.tr("one per tile")])
         self.first_input = QSpinBox()
@@ -86,7 +86,7 @@ class FiltersPanel(InspectionPanel):
         self.table.heading_chosen.connect(self._on_channel)
 
     def subject_changed(self) -> None:
-        """Offer the network's convolutions; take the one selected in the tree, or below it."""
+        """Offer the network's convolutions; take the one selected in the tree, or one below it."""
         subject = self.subject
         assert subject is not None
         self.layer_box.follow(subject)
@@ -132,7 +132,7 @@ class FiltersPanel(InspectionPanel):
             self.start(partial(shown_filters, self.networks, request), self._on_found)
 
     def cancel(self) -> None:
-        """Give up; the same may be asked for again."""
+        """Stop; the same may be requested again."""
         self._asked = None
         super().cancel()
 

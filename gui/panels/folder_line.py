@@ -17,7 +17,7 @@ from gui.window_settings import window_settings
 
 KEY = "inspected_folder"
 NAMED = 3
-"""Unreadable files whose names are said."""
+"""How many unreadable files are named."""
 
 
 class FolderChoice(QObject):
@@ -31,10 +31,10 @@ class FolderChoice(QObject):
         kept = self._settings.value(KEY)
         self.path = Path(kept) if isinstance(kept, str) and kept else None
         self.wanted = False
-        """Whether anybody asked in this session for its pictures to be read, should it need that."""
+        """Whether the user has asked, in this session, for its pictures to be read if necessary."""
 
     def choose(self, path: Path) -> None:
-        """Take another folder, also for the next start."""
+        """Take another folder, and remember it for the next start."""
         self.wanted = True
         if path != self.path:
             self.path = path
@@ -42,13 +42,13 @@ class FolderChoice(QObject):
             self.changed.emit()
 
     def leave(self) -> None:
-        """Be about no folder: it is not there now; at the next start it may be."""
+        """Drop the folder, as it is not there now; it may be at the next start."""
         self.path = None
         self.changed.emit()
 
 
 class FolderLine(QWidget):
-    """Shows the folder; its button asks for another."""
+    """Shows the folder, with a button to choose another."""
 
     def __init__(self, folder: FolderChoice, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -83,10 +83,10 @@ class FolderLine(QWidget):
 
 
 class FolderPanel(InspectionPanel):
-    """A panel about a folder. A sub-class overrides `look`, which is called only while it is seen.
+    """A panel about a folder. A subclass overrides `look`, called only while the panel is visible.
 
-    After Cancel a button goes on from there. A folder of the last session is not read before anybody
-    asks for it; what is known of it is shown.
+    After Cancel, a button continues from there. A folder from the last session is not read until the
+    user asks; what was read of it before is shown.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class FolderPanel(InspectionPanel):
         self.again.clicked.connect(self._go_on)
         self.again.hide()
         self._offers = False
-        """Whether the button is there because nobody has asked for the folder yet."""
+        """Whether the button is there because the user has not asked for the folder yet."""
         column = self.layout()
         assert column is not None
         column.addWidget(self.again)
@@ -111,10 +111,10 @@ class FolderPanel(InspectionPanel):
         """Look through `self.folder.path`, which is not None, with the subject's network."""
 
     def clear(self) -> None:
-        """Show nothing: there is no folder, or it is about to be read."""
+        """Show nothing, as there is no folder, or it is about to be read."""
 
     def refresh(self) -> None:
-        """Begin anew, if there is something to look through; else say what is missing."""
+        """Start again, if there is something to look through; else say what is missing."""
         self._give_up()
         self._hide_again()
         if self.subject is None or not self.subject.layers:
@@ -126,13 +126,13 @@ class FolderPanel(InspectionPanel):
 
     @Slot()
     def cancel(self) -> None:
-        """Give up what is under way, and offer to go on."""
+        """Stop what is running, and offer to go on."""
         if self.busy:
             super().cancel()
             self._show_again(self.tr("Go on"))
 
     def query(self) -> FolderQuery:
-        """Return what is to be read now: only a folder that was asked for."""
+        """Return what to read now; a folder is read only if the user asked for it."""
         assert self.subject is not None
         assert self.folder.path is not None
         return FolderQuery(
@@ -141,7 +141,7 @@ class FolderPanel(InspectionPanel):
         )  # fmt: skip
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Read what was only offered, if it has been asked for elsewhere."""
+        """Read the folder that was only offered, if another panel has been asked to read it."""
         super().showEvent(event)
         if self._offers and self.folder.wanted:
             self.refresh()
@@ -150,7 +150,7 @@ class FolderPanel(InspectionPanel):
         super()._on_failed(error)
         if not isinstance(error, FolderNotRead):
             return
-        if self.folder.wanted:  # meanwhile
+        if self.folder.wanted:  # in the meantime
             self.refresh()
             return
         self.say(
@@ -186,7 +186,7 @@ class FolderPanel(InspectionPanel):
 
     @Slot(object)
     def open_chosen(self, path: str) -> None:
-        """Ask for a picture to be looked at."""
+        """Ask for the chosen picture to be shown."""
         self.open_requested.emit(path)
 
     def skipped(self, unreadable: "dict[Path, str]") -> str:

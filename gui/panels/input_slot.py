@@ -34,7 +34,7 @@ from gui.wording import in_words
 
 THUMB = 64
 FIGURES = 4
-"""That a weight's box has room for."""
+"""Digits that a weight's box has room for."""
 WEIGHT = Setting(
     "style_weight_of_picture", "float", 1.0, "Weight", "How much this style counts in the blend.",
     low=0.01, high=1000.0, log=True,
@@ -43,7 +43,7 @@ WEIGHT = Setting(
 
 @dataclass(frozen=True)
 class InputKey:
-    """One slot: which input, and which of the styles."""
+    """A slot: which input and, for styles, which one."""
 
     role: str
     index: int = 0
@@ -71,7 +71,7 @@ class InputSlot(QFrame):
         font = self.title.font()
         font.setBold(True)
         self.title.setFont(font)
-        self.title.setWordWrap(True)  # of use where the text is large
+        self.title.setWordWrap(True)  # useful with large text
         self.name = ElidedLabel(Qt.TextElideMode.ElideMiddle, self)
         self.size_label = QLabel()
         self.size_label.setWordWrap(True)
@@ -107,7 +107,7 @@ class InputSlot(QFrame):
         return words[self.place.role]
 
     def show_picture(self, path: str | None, weight: float | None) -> None:
-        """Show a picture, or that there is none."""
+        """Show the picture, or an empty slot."""
         self.path = path
         self.name.setVisible(path is not None)
         self.weight.setVisible(weight is not None)
@@ -154,19 +154,19 @@ class InputSlot(QFrame):
     # -- drag and drop --------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take local files."""
+        """Accept local files."""
         if local_paths(event.mimeData()) and event.source() is not self.thumb:
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Hand on the dropped files."""
+        """Pass on the dropped files."""
         files = local_paths(event.mimeData())
         if files:
             event.acceptProposedAction()
             self.dropped.emit(self.place, files)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Look at the picture on the canvas."""
+        """Show the picture on the canvas."""
         if self.path:
             self.show_requested.emit(self.path)
         super().mouseDoubleClickEvent(event)
@@ -189,7 +189,7 @@ class _Thumb(QToolButton):
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw the button, and the picture on it as large as it fits."""
+        """Draw the button, and the picture on it as large as fits."""
         super().paintEvent(event)
         painter = QPainter(self)
         if self._image is None:
@@ -209,7 +209,7 @@ class _Thumb(QToolButton):
         super().mousePressEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Begin to drag the picture's file."""
+        """Start dragging the picture's file."""
         if self._pressed is None or self._slot.path is None:
             return
         far = (event.position().toPoint() - self._pressed).manhattanLength()
@@ -226,7 +226,7 @@ class _Thumb(QToolButton):
         drag.exec(Qt.DropAction.CopyAction)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Remove with Delete."""
+        """Remove the picture with Delete."""
         if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace) and self._slot.path:
             self._slot.removed.emit(self._slot.place)
         else:

@@ -13,13 +13,13 @@ class InputsPanel(QScrollArea):
     """A column of slots; pictures are dropped, chosen, weighted and removed here."""
 
     dropped = Signal(object, list)
-    """Place, paths of dropped files."""
+    """The slot, and the paths of the dropped files."""
     choose_requested = Signal(object)
-    """Place whose picture is to be chosen from a file dialog."""
+    """The slot whose picture is to be chosen in a file dialog."""
     removed = Signal(object)
     weight_edited = Signal(int, float)
     show_requested = Signal(str)
-    """Path of a picture to look at on the canvas."""
+    """Path of a picture to show on the canvas."""
 
     def __init__(self, pictures: Pictures, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -54,7 +54,7 @@ class InputsPanel(QScrollArea):
         guide: str | None,
         start: str | None,
     ) -> None:
-        """Show the pictures of a job, one slot for each that the technique takes."""
+        """Show the pictures of a job, with a slot for each that the technique takes."""
         wanted: list[tuple[InputKey, str | None, float | None]] = []
         if "content" in takes:
             wanted.append((InputKey("content"), content, None))

@@ -1,4 +1,4 @@
-"""What the panels that look into a network share: their subject, and work in the background."""
+"""What the panels that look into a network share: their subject, and background work."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,16 +20,16 @@ PROGRESS_AFTER = 500
 
 
 class InspectionPanel(QWidget):
-    """A panel with a body of its own, and below it a sentence, progress and Cancel.
+    """A panel with a body, and below it a sentence, progress and Cancel.
 
-    A sub-class fills `body` and overrides `subject_changed`, which is called only while the panel
-    is seen.
+    A subclass fills `body` and overrides `subject_changed`, which is called only while the panel is
+    visible.
     """
 
     open_requested = Signal(str)
-    """A picture's path: to be looked at."""
+    """The path of a picture to be shown."""
     channel_requested = Signal(str, int)
-    """Layer and channel: to be shown everywhere."""
+    """A layer and channel to be shown everywhere."""
 
     def __init__(
         self, networks: Networks, background: Background, parent: QWidget | None = None
@@ -41,7 +41,7 @@ class InspectionPanel(QWidget):
         self._done: Callable[[Any], None] | None = None
         self._stale = False
         self._waiting = False
-        """Whether the panel says that another one has to end first."""
+        """Whether the panel says that it is waiting for another one."""
         self.body = QVBoxLayout()
         self.said = QLabel()
         self.said.setWordWrap(True)
@@ -68,7 +68,7 @@ class InspectionPanel(QWidget):
     # -- what it is about -----------------------------------------------------------------
 
     def set_subject(self, subject: Subject) -> None:
-        """Take over what there is to look at; a panel that is not seen waits until it is."""
+        """Take over the subject; a hidden panel waits until it is shown."""
         if subject == self.subject:
             return
         self.subject = subject
@@ -77,7 +77,7 @@ class InspectionPanel(QWidget):
             self._follow()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Catch up with what has changed in the meantime."""
+        """Catch up with changes made while hidden."""
         super().showEvent(event)
         if self._stale:
             self._follow()
@@ -87,7 +87,7 @@ class InspectionPanel(QWidget):
         self.subject_changed()
 
     def subject_changed(self) -> None:
-        """Look at `self.subject`, which is not None."""
+        """Show `self.subject`, which is not None."""
 
     # -- work behind the window -----------------------------------------------------------
 
@@ -97,10 +97,10 @@ class InspectionPanel(QWidget):
         return self._latest.awaited
 
     def start(self, work: Work, done: Callable[[Any], None]) -> None:
-        """Do `work()` behind the window, then `done(result)` here.
+        """Do `work()` in the background, then `done(result)` here.
 
-        What was under way is given up. Of a generator's states, a `Progress` is shown as such and
-        others go to `grow`. A `PareidoliaError` is shown as a sentence.
+        Earlier work is stopped. Of a generator's states, a `Progress` is shown as such and others go to
+        `grow`. A `PareidoliaError` is shown as a sentence.
         """
         self._give_up()
         self._done = done
@@ -112,7 +112,7 @@ class InspectionPanel(QWidget):
 
     @Slot()
     def cancel(self) -> None:
-        """Give up what is under way; what was shown before stays."""
+        """Stop what is running; what is shown stays."""
         if self.busy:
             self._give_up()
             self.say(self.tr("Cancelled."))
@@ -122,7 +122,7 @@ class InspectionPanel(QWidget):
         self._hide_progress()
 
     def say(self, text: str) -> None:
-        """Show a sentence below the body; an empty one takes it away."""
+        """Show a sentence below the body; an empty one removes it."""
         self.said.setText(text)
         self.said.setVisible(bool(text))
 
@@ -138,7 +138,7 @@ class InspectionPanel(QWidget):
         self.say(worded(error))
 
     def grow(self, what: Any) -> None:
-        """Show a state on the way."""
+        """Show an intermediate state."""
 
     def _on_state(self, state: Any) -> None:
         if not isinstance(state, Progress):

@@ -12,9 +12,9 @@ from gui.panels.combo_width import narrow
 
 
 def narrow_box(name: str, box: QComboBox | None = None) -> QComboBox:
-    """Return a box (a new one without `box`) that long entries do not widen.
+    """Return a combo box (`box`, or a new one) that long entries do not widen.
 
-    `name` is what screen readers call it.
+    `name` is its name for screen readers.
     """
     box = box or QComboBox()
     box.setAccessibleName(name)
@@ -25,17 +25,17 @@ def narrow_box(name: str, box: QComboBox | None = None) -> QComboBox:
 class LayerBox(QComboBox):
     """A network's layers, or those of one kind.
 
-    It follows the layer selected in the tree; another one can be taken here until the next is
-    selected there. `activated` says that a person has taken one.
+    It follows the layer selected in the tree; another can be chosen here until the next selection
+    there. `activated` says that the user chose one.
     """
 
     def __init__(
         self, takes: Callable[[LayerChoice], bool] | None = None, parent: QWidget | None = None,
         *, from_first: bool = False,
     ) -> None:  # fmt: skip
-        """`takes` says which layers are offered; without it all are.
+        """`takes` says which layers are offered; without it, all are.
 
-        `from_first`: it begins with the first of them, not with the usual one.
+        `from_first`: begin with the first of them rather than the usual one.
         """
         super().__init__(parent)
         narrow_box(self.tr("Layer"), self)
@@ -43,7 +43,7 @@ class LayerBox(QComboBox):
         self._selected = ""
 
     def follow(self, subject: Subject) -> None:
-        """Offer a subject's layers, and show the one selected or else the usual one."""
+        """Offer a subject's layers, and show the selected one or else the usual one."""
         offered = {c.name: c for c in subject.layers if self._takes is None or self._takes(c)}
         other = list(offered) != [self.itemData(i) for i in range(self.count())]
         if other:
@@ -69,8 +69,8 @@ class LayerBox(QComboBox):
 def usual_layer(network: str, layers: Sequence[LayerChoice]) -> str:
     """Return the layer to begin with, in the middle of those that the network's card offers.
 
-    The first ones show hardly more than edges, the last ones hardly a place. Without a card it is
-    the last map; empty where there are no layers.
+    The first layers show little more than edges, and the last ones have few positions. Without a card
+    it is the last layer with maps; empty if there are no layers.
     """
     names = [choice.name for choice in layers]
     offered = offered_by_card(network) if names else []
@@ -82,22 +82,22 @@ def usual_layer(network: str, layers: Sequence[LayerChoice]) -> str:
 def offered_by_card(network: str) -> list[str]:
     """Return the layers that a network's card offers first, by the names that the tree shows.
 
-    For networks that have been loaded: else it would wait for PyTorch.
+    Only for loaded networks: otherwise it would wait for PyTorch.
     """
     from engine.networks.loading import aliases
 
     try:
         card = catalogue.card(network)
-    except BadInput:  # one that is in no catalogue
+    except BadInput:  # not in the catalogue
         return []
     shown = {module: name for name, module in aliases(card.architecture).items()}
     return [shown.get(name, name) for name in card.layers]
 
 
 def _nearest(layers: Sequence[LayerChoice], offered: dict[str, LayerChoice], name: str) -> str:
-    """Return a layer itself if it is offered, else the one before it whose channels it goes on.
+    """Return the layer itself if it is offered, else the layer before it whose channels it passes on.
 
-    So a ReLU stands for the convolution below it. Empty where there is none.
+    So a ReLU stands for the convolution below it. Empty if there is none.
     """
     names = [choice.name for choice in layers]
     if name in offered or name not in names:

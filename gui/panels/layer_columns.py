@@ -1,7 +1,7 @@
-"""Widths of the columns of the layer tree, without asking every cell for its size.
+"""Column widths of the layer tree, found without asking every cell for its size.
 
-Qt's own `sizeHintForColumn` styles up to a hundred cells of each column, which takes the window
-tens of milliseconds. Here texts are measured, and only the widest cell of a column is styled.
+Qt's own `sizeHintForColumn` styles up to a hundred cells of each column, which takes the window tens of
+milliseconds. Here, texts are measured and only the widest cell of each column is styled.
 """
 
 from collections.abc import Iterator
@@ -13,19 +13,19 @@ from PySide6.QtWidgets import QTreeView
 from gui.panels.layer_model import LayerModel
 
 ROWS = 100
-"""How many of the unfolded rows are measured each way: a network may have thousands."""
+"""How many unfolded rows are measured above and below: a network may have thousands."""
 
 
 @dataclass
 class _Widest:
-    """The cell with the longest text so far, and that text's width."""
+    """The cell with the longest text so far, and the text's width."""
 
     cell: QModelIndex = field(default_factory=QModelIndex)
     advance: int = -1
 
 
 class ColumnWidths:
-    """Measures what can be seen of a tree whose model filters a `LayerModel`."""
+    """Measures the visible part of a tree whose model filters a `LayerModel`."""
 
     def __init__(self, tree: QTreeView, rows: QSortFilterProxyModel, layers: LayerModel) -> None:
         self._tree, self._rows, self._layers = tree, rows, layers
@@ -33,20 +33,20 @@ class ColumnWidths:
         self._titles: dict[str, int] = {}
 
     def forget(self) -> None:
-        """Texts are written in another font from now on."""
+        """Forget all widths, as the font has changed."""
         self._known.clear()
         self._titles.clear()
 
     def title(self, column: int) -> int:
-        """Return the width that a column's title needs; one not measured before is shown for it."""
+        """Return the width that a column's title needs; to be measured, a hidden column is shown."""
         title = self._layers.headerData(column, Qt.Orientation.Horizontal)
         if title not in self._titles:
-            self._tree.setColumnHidden(column, False)  # Qt says 0 for a hidden one
+            self._tree.setColumnHidden(column, False)  # Qt says 0 for a hidden column
             self._titles[title] = self._tree.header().sectionSizeHint(column)
         return self._titles[title]
 
     def measure(self) -> list[int]:
-        """Return the width that the unfolded rows about the visible ones need in every column."""
+        """Return the width that the rows in and near view need in every column."""
         names: dict[tuple[int, bool], _Widest] = {}
         others = [_Widest() for _ in range(1, self._layers.columnCount())]
         for row in self._around():
@@ -74,7 +74,7 @@ class ColumnWidths:
         return self._tree.sizeHintForIndex(cell).width() if cell.isValid() else 0
 
     def _around(self) -> Iterator[QModelIndex]:
-        """Yield the rows that can be seen now, and those to be seen after some scrolling."""
+        """Yield the rows in view, and those that some scrolling would bring into view."""
         first = row = self._tree.indexAt(QPoint(0, 0)).siblingAtColumn(0)
         for go in (self._tree.indexBelow, self._tree.indexAbove):
             for _ in range(ROWS):

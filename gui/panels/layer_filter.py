@@ -21,16 +21,16 @@ class LayerFilter(QSortFilterProxyModel):
 
     @property
     def active(self) -> bool:
-        """Whether anything may be left out."""
+        """Whether anything may be filtered out."""
         return bool(self._words) or self._only is not None
 
     def search(self, text: str, only: frozenset[str] | None) -> None:
-        """Keep layers with all words in their names and kind; of those, only the ones named."""
+        """Keep layers with all these words in their names and kind; of those, only the ones in `only`."""
         self._words, self._only = text.casefold().split(), only
         self.invalidate()
 
     def matches(self, layer: Layer) -> bool:
-        """Return whether a layer itself, not one above or below it, is what is looked for."""
+        """Return whether a layer itself matches, not just one above or below it."""
         names = {layer.name, layer.field_name}
         if self._only is not None and not names & self._only:
             return False

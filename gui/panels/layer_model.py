@@ -1,7 +1,7 @@
-"""A network's layers as a Qt tree: rows of layers, a check box with a weight for every role.
+"""A network's layers as a Qt tree: a row per layer, with a check box and a weight for every role.
 
-The model shows state that lives elsewhere: an edit is announced as the complete new value and seen
-only when it comes back through `set_weights` or `set_channels`.
+The model shows state kept elsewhere: an edit is announced as the complete new value, and shown only
+once it comes back through `set_weights` or `set_channels`.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ AUTOMATIC = Qt.ItemDataRole.UserRole
 """Data role: whether a cell shows the network's own suggestion."""
 
 _Data, _Flag = Qt.ItemDataRole, Qt.ItemFlag
-# Combined once: Qt asks for the flags of every row whenever something is unfolded.
+# Combined once: Qt asks for every row's flags whenever something is unfolded.
 _PLAIN = _Flag.ItemIsEnabled | _Flag.ItemIsSelectable
 _BOX = _PLAIN | _Flag.ItemIsUserCheckable
 _WEIGHT = _BOX | _Flag.ItemIsEditable
@@ -27,12 +27,12 @@ _CHANNEL_ROW = _PLAIN | _Flag.ItemNeverHasChildren
 _CHANNEL_BOX = _BOX | _Flag.ItemNeverHasChildren
 _SPOKEN = (_Data.ToolTipRole, _Data.AccessibleTextRole)
 FACTS = 4
-"""Columns that every network has, after the roles: kind, channels, size, what a unit sees."""
+"""Columns that every network has after the roles: kind, channels, size, what a unit sees."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """What a layer can be used for: the setting that holds the layers, and a column title."""
+    """What a layer can be used for: the setting that holds the layers, and the column's title."""
 
     field: str
     label: str
@@ -41,7 +41,7 @@ class Role:
 
 
 def number_text(value: float) -> str:
-    """Return a weight with at most three decimals; as 1e-05 where that would look like zero."""
+    """Return a weight with at most three decimals, or as 1e-05 if that would look like zero."""
     text = f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
     if text in ("0", "-0"):
         return f"{value:.1g}" if value else "0"
@@ -54,13 +54,13 @@ def layer_key(layer: Layer) -> str:
 
 
 def full_name(layer: Layer) -> str:
-    """Return a layer's name as settings use it, and the one in the module tree if it differs."""
+    """Return a layer's name as settings use it, and its name in the module tree if that differs."""
     key = layer_key(layer)
     return key if key == layer.name else f"{key} ({layer.name})"
 
 
 class LayerModel(LayerRows):
-    """Layers, their roles and weights, and optionally single channels under every leaf."""
+    """Layers, their roles and weights and, optionally, single channels under every leaf."""
 
     role_edited = Signal(str, object)
     """(setting, the complete new {layer name: weight})"""
@@ -89,11 +89,11 @@ class LayerModel(LayerRows):
         self.endResetModel()
 
     def offers(self, roles: tuple[Role, ...], channels: bool) -> bool:
-        """Return whether these are the columns that there are."""
+        """Return whether these are the present columns."""
         return (roles, channels) == (self.roles, self._with_channels)
 
     def set_weights(self, weights: dict[str, dict[str, float]], automatic: set[str]) -> None:
-        """Show which layers play which role; those of `automatic` are the network's suggestion."""
+        """Show which layers play which role; roles in `automatic` show the network's suggestion."""
         before = [self._played(node.layer) for node in self._nodes]
         self._weights = {name: dict(layers) for name, layers in weights.items()}
         self._automatic = frozenset(automatic)
@@ -103,7 +103,7 @@ class LayerModel(LayerRows):
                 self._announce_channels(index, self._channels)
 
     def set_channels(self, channels: tuple[int, ...]) -> None:
-        """Show these channels of the used layers as picked."""
+        """Show these channels of the layers in use as picked."""
         changed, self._channels = self._channels ^ set(channels), frozenset(channels)
         for index in self.indexes():
             self._announce_channels(index, changed)
@@ -130,12 +130,12 @@ class LayerModel(LayerRows):
         return self.roles[column - 1] if 1 <= column <= len(self.roles) else None
 
     def _key(self, role: Role, layer: Layer) -> str | None:
-        """Return the name by which a layer plays a role; None when it does not."""
+        """Return the name under which a layer plays a role; None if it does not."""
         held = self._weights.get(role.field, {})
         return next((n for n in (layer.field_name, layer.name) if n and n in held), None)
 
     def flags(self, index: Index) -> Qt.ItemFlag:
-        """Maps can play roles; so can whatever plays one already, to be taken out."""
+        """Layers with maps can play roles; a layer that plays one already can always be taken out."""
         if not index.isValid():
             return _Flag.NoItemFlags
         if index.internalId() >= CHANNELS:
@@ -167,7 +167,7 @@ class LayerModel(LayerRows):
         return full_name(layer) if role in _SPOKEN and column == 0 else None
 
     def texts(self, index: Index) -> list[str | None]:
-        """Return what the cells of a row say; None for one without text or box."""
+        """Return the texts of a row's cells; None for a cell without text or box."""
         if self.channel(index) is not None:
             return [self._channel_text(index.row())] + [None] * (self.columnCount() - 1)
         layer = self.layer(index)
@@ -183,7 +183,7 @@ class LayerModel(LayerRows):
         return self.tr("channel {0}").format(number)
 
     def _title(self, index: Index) -> str:
-        """Return a layer's name without what the row above says already."""
+        """Return a layer's name without the part that the row above already shows."""
         node = self._nodes[index.internalId()]
         name, own = node.layer.field_name, node.layer.name
         if node.parent is None:
@@ -239,7 +239,7 @@ class LayerModel(LayerRows):
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = _Data.DisplayRole
     ) -> Any:
-        """Return a column's title, what it means, and where its text stands."""
+        """Return a column's title, explanation and alignment."""
         if orientation != Qt.Orientation.Horizontal or not 0 <= section < self.columnCount():
             return None
         if role == _Data.TextAlignmentRole:
@@ -267,7 +267,7 @@ class LayerModel(LayerRows):
     # -- edits go out ---------------------------------------------------------------------
 
     def setData(self, index: Index, value: Any, role: int = _Data.EditRole) -> bool:
-        """Announce an edit; what is shown changes when the new state is set."""
+        """Announce an edit; the cell changes only once the new state is set."""
         purpose, wanted = self.role_at(index.column()), _Flag.ItemIsUserCheckable
         if role == _Data.EditRole:
             wanted = _Flag.ItemIsEditable
@@ -285,7 +285,7 @@ class LayerModel(LayerRows):
         return True
 
     def _ask_weight(self, role: Role, layer: Layer, weight: float | None) -> None:
-        """Emit the role's layers with this one's new weight; without it for None."""
+        """Emit the role's layers with this one's new weight, or without it for None."""
         held = dict(self._weights.get(role.field, {}))
         key = self._key(role, layer)
         if weight is None:

@@ -1,4 +1,4 @@
-"""Which rows the tree of layers has: layers within layers, and channels under every leaf."""
+"""The rows of the tree of layers: layers within layers, and channels under every leaf."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ CHANNELS = 1 << 24
 
 @dataclass
 class Node:
-    """A layer and where its row is."""
+    """A layer and the place of its row."""
 
     layer: Layer
     parent: int | None
@@ -27,7 +27,7 @@ class Node:
 
 
 def _structure(layers: tuple[Layer, ...]) -> tuple[Any, ...]:
-    """Return all that decides which rows there are; sizes of pictures change only their texts."""
+    """Return all that decides which rows there are; picture sizes change only their texts."""
     return tuple(
         (x.name, x.field_name, x.kind, x.channels, x.size is None, _structure(x.children))
         for x in layers
@@ -35,7 +35,7 @@ def _structure(layers: tuple[Layer, ...]) -> tuple[Any, ...]:
 
 
 class LayerRows(QAbstractItemModel):
-    """Rows of layers as numbers in the order of `Layer.flat`; cells are for those who inherit."""
+    """Rows of layers, as numbers in the order of `Layer.flat`; subclasses fill the cells."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -96,7 +96,7 @@ class LayerRows(QAbstractItemModel):
         return (self._index_of(number) for number in range(len(self._nodes)))
 
     def with_layers(self, above: QModelIndex) -> Iterator[QModelIndex]:
-        """Yield the rows that have layers under them, from a layer's row down."""
+        """Yield a layer's row and those below it that have layers under them."""
         number = above.internalId()
         node = self._nodes[number % CHANNELS]
         if number < CHANNELS and node.below:
@@ -113,7 +113,7 @@ class LayerRows(QAbstractItemModel):
         return depth
 
     def parents(self) -> Iterator[QModelIndex]:
-        """Yield the rows of layers that have rows under them now, from the top."""
+        """Yield the layers' rows that have rows under them now, from the top."""
         return (self._index_of(i) for i, n in enumerate(self._nodes) if n.below or n.unfolded)
 
     def _index_of(self, number: int) -> QModelIndex:
@@ -136,7 +136,7 @@ class LayerRows(QAbstractItemModel):
             below = node.below
         return self.createIndex(row, column, below[row]) if row < len(below) else QModelIndex()
 
-    # Qt has this and QObject's parent(), which no model is asked for, under one name.
+    # Qt gives this and QObject's parent(), which nobody asks of a model, the same name.
     def parent(self, index: Index) -> QModelIndex:  # type: ignore[override]
         """Return the row above."""
         if not index.isValid():
@@ -146,7 +146,7 @@ class LayerRows(QAbstractItemModel):
         return QModelIndex() if above is None else self._index_of(above)
 
     def rowCount(self, parent: Index = ROOT) -> int:
-        """Return how many rows are there now; channels are there once they were fetched."""
+        """Return how many rows there are now; channels count once they have been fetched."""
         if not parent.isValid():
             return len(self._top)
         if parent.column() > 0 or self.channel(parent) is not None:
@@ -159,7 +159,7 @@ class LayerRows(QAbstractItemModel):
         return self.rowCount(parent) > 0 or self.canFetchMore(parent)
 
     def canFetchMore(self, parent: Index) -> bool:
-        """Return whether a row has channels that nobody has looked at."""
+        """Return whether a row has channels that have not been fetched."""
         if not self._with_channels or not parent.isValid() or parent.column() > 0:
             return False
         number = parent.internalId()

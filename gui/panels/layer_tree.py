@@ -36,7 +36,7 @@ from gui.panels.layer_model import (
 
 Index = QModelIndex | QPersistentModelIndex
 LEAST_NAME = 20
-"""Characters: how wide the column of names is at least."""
+"""The least width of the column of names, in characters."""
 
 
 class _WeightBox(QDoubleSpinBox):
@@ -50,7 +50,7 @@ class WeightDelegate(QStyledItemDelegate):
     """Edits a layer's weight in a number box; paints suggested weights paler."""
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
-        """Mix the text of suggestions with the background: gray in light and dark themes."""
+        """Mix the text colour of suggestions with the background: grey in light and dark themes."""
         super().initStyleOption(option, index)
         if index.data(AUTOMATIC):
             palette = QPalette(option.palette)
@@ -80,7 +80,7 @@ class WeightDelegate(QStyledItemDelegate):
         editor.setValue(index.data(Qt.ItemDataRole.EditRole) or 0.0)
 
     def setModelData(self, editor: QWidget, model: QAbstractItemModel, index: Index) -> None:
-        """Announce the weight, unless it is as the box showed it at first."""
+        """Announce the weight, unless it is still the one that the box first showed."""
         assert isinstance(editor, QDoubleSpinBox)
         editor.interpretText()
         before = index.data(Qt.ItemDataRole.EditRole)
@@ -90,7 +90,7 @@ class WeightDelegate(QStyledItemDelegate):
     def updateEditorGeometry(
         self, editor: QWidget, option: QStyleOptionViewItem, _index: Index
     ) -> None:
-        """Give the box the room it needs, also over the neighbouring columns."""
+        """Give the box the room it needs, even over neighbouring columns."""
         area, need = option.rect, editor.sizeHint()
         width = max(area.width(), need.width())
         view = editor.parentWidget()
@@ -102,7 +102,7 @@ class WeightDelegate(QStyledItemDelegate):
 
 
 class LayerTree(QTreeView):
-    """The tree itself: columns that fit, keys and a menu for everything the mouse can do."""
+    """The tree itself: columns that fit, and keys and a menu for everything the mouse can do."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -126,7 +126,7 @@ class LayerTree(QTreeView):
         for action in self._facts:
             action.setCheckable(True)
         self._wanted: dict[QAction, bool] = {}
-        """Facts that a person has shown or hidden; the others are shown where there is room."""
+        """Fact columns that the user has shown or hidden; the others are shown if there is room."""
         self._columns.triggered.connect(self._choose_column)
         header = self.header()
         header.setSectionsMovable(False)
@@ -134,18 +134,18 @@ class LayerTree(QTreeView):
         header.setResizeContentsPrecision(100)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._show_columns)
-        self._fitting = QTimer(self, singleShot=True, interval=0)  # once for many rows unfolded
+        self._fitting = QTimer(self, singleShot=True, interval=0)  # once for many unfolded rows
         self._fitting.timeout.connect(self.fit_columns)
         self.expanded.connect(self._fitting.start)
         self.collapsed.connect(self._fitting.start)
 
     def show_layers(self, rows: LayerFilter) -> None:
-        """Show what a filter lets through."""
+        """Show the layers that a filter lets through."""
         self.setModel(rows)
         self._widths = ColumnWidths(self, rows, rows.model)
 
     def unfold(self, rows: Iterable[QModelIndex]) -> None:
-        """Unfold many rows of the filter; they are laid out once, not after each."""
+        """Unfold many rows of the filter; they are laid out once, not after each row."""
         self.scheduleDelayedItemsLayout()
         for row in rows:
             self.expand(row)
@@ -155,12 +155,12 @@ class LayerTree(QTreeView):
         return list(range(1, self.model().columnCount() - FACTS))
 
     def fit_soon(self) -> None:
-        """Fit the columns once all that is being changed has been: measuring rows takes a while."""
+        """Fit the columns once all current changes are done: measuring rows takes a while."""
         self._fitting.start()
 
     @Slot()
     def fit_columns(self) -> None:
-        """Fit columns to what they show: names and roles first, then the facts that have room."""
+        """Fit the columns to what they show: names and roles first, then as many facts as fit."""
         header = self.header()
         if self._widths is None or header.count() != self.model().columnCount():
             return
@@ -181,14 +181,14 @@ class LayerTree(QTreeView):
             self.setColumnHidden(column, number >= 0 and not self._facts[number].isChecked())
             if not self.isColumnHidden(column):
                 header.resizeSection(column, width)
-        # Facts that a person wants may be out of sight, but not the roles.
+        # Facts that the user wants may be scrolled out of sight, but roles may not.
         least = min(whole, LEAST_NAME * self.fontMetrics().averageCharWidth())
         shown = sum(width for fact, width in facts.items() if fact.isChecked())
         header.resizeSection(0, max(min(whole, room), least, room - shown))
 
     @Slot(QAction)
     def _choose_column(self, fact: QAction) -> None:
-        """Show or hide a column from now on, whether there is room or not."""
+        """Show or hide a column from now on, whether or not there is room."""
         self._wanted[fact] = fact.isChecked()
         self.fit_columns()
 
@@ -198,7 +198,7 @@ class LayerTree(QTreeView):
         self.fit_columns()
 
     def changeEvent(self, event: QEvent) -> None:
-        """Measure texts anew in another font or style."""
+        """Measure texts again when the font or style changes."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and self._widths:
             self._widths.forget()

@@ -1,4 +1,4 @@
-"""The lesson: its steps in their order, and the words of the one that is selected."""
+"""The lesson: its steps in order, and the words of the selected one."""
 
 from collections.abc import Sequence
 
@@ -25,18 +25,18 @@ THUMB = QSize(64, 48)
 
 
 class LessonPanel(QWidget):
-    """Shows a lesson and asks for changes of it; does nothing by itself."""
+    """Shows a lesson and asks for changes to it; changes nothing itself."""
 
     add_requested = Signal()
     replace_requested = Signal(int)
     move_requested = Signal(int, int)
-    """From which place to which."""
+    """The old place and the new one."""
     remove_requested = Signal(int)
     edited = Signal(int, str, str, bool)
     """Step, title, text, whether its maps are hidden at first."""
     renamed = Signal(str)
     go_requested = Signal(int)
-    """Back to what a step shows."""
+    """The step whose picture and settings are to be restored."""
     new_requested = Signal()
     open_requested = Signal()
     save_requested = Signal()
@@ -135,7 +135,7 @@ class LessonPanel(QWidget):
     # -- what is shown --------------------------------------------------------------------
 
     def row(self) -> int:
-        """Return which step is selected; -1: none."""
+        """Return the number of the selected step; -1: none."""
         return self.list.currentRow()
 
     def show_lesson(self, lesson: Lesson, thumbs: Sequence[QImage | None], row: int) -> None:
@@ -165,7 +165,7 @@ class LessonPanel(QWidget):
 
     @Slot(int)
     def _on_row(self, row: int) -> None:
-        """Show the words of the step and what can be done with it."""
+        """Show the step's words and what can be done with it."""
         count = len(self._steps)
         there = 0 <= row < count
         step = self._steps[row] if there else Step("", "", False, b"")
@@ -213,7 +213,7 @@ class LessonPanel(QWidget):
 
 
 def words_of(place: int, step: Step) -> str:
-    """Return how a step is called in the list; below it, what its first map is."""
+    """Return a step's text in the list: its title and, below it, the caption of its first map."""
     if not step.figures:
         return f"{place + 1}  {step.title}"
     maps = "  ?" if step.hidden else "  ●" * min(3, len(step.figures))

@@ -37,9 +37,9 @@ class LiveMapsPanel(QScrollArea):
     """Class and source at the top, then a group for each kind of map."""
 
     changed = Signal()
-    """Something else is to be computed."""
+    """Something else must be computed."""
     recoloured = Signal(str)
-    """saliency or grad_cam is to be shown in other colours or with another threshold."""
+    """The named map, saliency or grad_cam, is to be shown with other colours or another threshold."""
     opacity_changed = Signal(str, float)
     """saliency or grad_cam."""
 
@@ -78,7 +78,7 @@ class LiveMapsPanel(QScrollArea):
         self.cancel.setToolTip(self.tr("Cancel the map being made and switch it off"))
         self.cancel.clicked.connect(self._on_cancel)
         self.cancel.hide()
-        line_of_words = QWidget()  # as high as the button: nothing moves when that comes
+        line_of_words = QWidget()  # as high as the button, so that nothing moves when it appears
         line_of_words.setMinimumHeight(self.cancel.sizeHint().height())
         words = QHBoxLayout(line_of_words)
         words.setContentsMargins(0, 0, 0, 0)
@@ -105,10 +105,10 @@ class LiveMapsPanel(QScrollArea):
         column.addStretch(1)
         self.setWidget(page)
         self.set_classes(())
-        self.say("")  # there is no network yet that could lack them
+        self.say("")  # until a network without classes is loaded
 
     def set_classes(self, names: Sequence[str]) -> None:
-        """Offer these classes; none: the network has no classifier."""
+        """Offer these classes; if empty, the network has no classifier."""
         self.class_box.set_classes(names)
         self.target.set_classes(bool(names))
         self.occlusion.set_of_unit(self.target.of_unit)
@@ -117,11 +117,11 @@ class LiveMapsPanel(QScrollArea):
         self.say("" if names else self.no_classes())
 
     def no_classes(self) -> str:
-        """Return what to do with a network that has no classes."""
+        """Return the advice for a network without classes."""
         return self.target.which()
 
     def set_layers(self, names: Sequence[tuple[str, str]]) -> None:
-        """Offer layers (shown name, name) for Grad-CAM, the last layer by itself."""
+        """Offer layers (shown name, name) for Grad-CAM, besides “last layer”."""
         before = self.layer.currentData()
         with QSignalBlocker(self.layer):
             self.layer.clear()
@@ -132,7 +132,7 @@ class LiveMapsPanel(QScrollArea):
         self.target.set_layers([name for _, name in names])
 
     def select_layer(self, name: str) -> None:
-        """Take the layer that was selected in the tree, if it has a map."""
+        """Take the layer selected in the tree, if it has a map."""
         index = self.layer.findData(name)
         if index >= 0 and index != self.layer.currentIndex():
             self.layer.setCurrentIndex(index)
@@ -140,7 +140,7 @@ class LiveMapsPanel(QScrollArea):
                 self.changed.emit()
 
     def map_settings(self) -> MapSettings:
-        """Return what is to be shown."""
+        """Return the settings of the maps."""
         return MapSettings(
             self.class_box.currentData(),
             self.source.currentIndex() == 1,
@@ -158,7 +158,7 @@ class LiveMapsPanel(QScrollArea):
         )
 
     def set_map_settings(self, map_settings: MapSettings) -> None:
-        """Take over a whole wish; what is not offered here stays as it is."""
+        """Take over all settings; choices not offered here stay as they are."""
         with QSignalBlocker(self):
             for box, data in (
                 (self.class_box, map_settings.target),
@@ -185,7 +185,7 @@ class LiveMapsPanel(QScrollArea):
 
     @Slot(str)
     def say(self, text: str, may_cancel: bool = False) -> None:
-        """Put the maps into words; offer to give up the one under way."""
+        """Describe the maps in words, and offer to cancel one being made."""
         self.said.setText(text)
         self.said.setVisible(bool(text))
         self.cancel.setVisible(may_cancel)
@@ -199,13 +199,13 @@ class LiveMapsPanel(QScrollArea):
         other = at != self.class_box.currentIndex()
         self.class_box.setCurrentIndex(at)
         if self.target.of_unit:
-            self.target.set_of_class()  # which asks
+            self.target.set_of_class()  # this asks
         elif other:
             self.changed.emit()
 
     @Slot()
     def _on_cancel(self) -> None:
-        """Switch off the map under way: where both are wanted, saliency is the slow one."""
+        """Switch off the map being made: if both are wanted, saliency is the slow one."""
         group = self.saliency if self.saliency.isChecked() else self.grad_cam
         group.setChecked(False)
 
@@ -216,7 +216,7 @@ class LiveMapsPanel(QScrollArea):
 
     @Slot(str)
     def _offer_layers(self, method: str) -> None:
-        """Let a layer be chosen only for methods that leave the choice."""
+        """Let a layer be chosen only for methods that allow it."""
         free = find_method(method).takes_layer
         self.layer.setEnabled(free)
         self.layer.setToolTip(

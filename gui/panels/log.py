@@ -1,4 +1,4 @@
-"""What happened, line by line, to read and copy."""
+"""The log, line by line, to read and copy."""
 
 import logging
 
@@ -56,7 +56,7 @@ class LogPanel(QWidget):
         self._logger.addHandler(self._handler)
 
     def close_log(self) -> None:
-        """Listen no more; the window goes."""
+        """Stop listening, as the window closes."""
         self._logger.removeHandler(self._handler)
 
     @Slot()

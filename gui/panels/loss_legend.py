@@ -1,25 +1,25 @@
-"""The legend of a plot of losses: a check box with a swatch for each term."""
+"""The legend of the loss plot: a check box with a swatch for each term."""
 
 from PySide6 import QtGui
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QScrollArea, QVBoxLayout, QWidget
 
 NAME = 14
-"""Characters of a term's name that are shown."""
+"""How many characters of a term's name are shown."""
 
 
 class LossLegend(QScrollArea):
-    """Terms one below the other; each can be switched off.
+    """Terms in a column; each can be switched off.
 
-    It is as wide for many as for few, and never higher than there is room: nothing beside it moves
-    when a term comes.
+    Its width does not depend on the terms, nor does it outgrow its place: nothing beside it moves when
+    one is added.
     """
 
     switched = Signal()
     """A term was switched on or off."""
 
     def __init__(self, first: str, before: QWidget, parent: QWidget) -> None:
-        """`first` stands first whenever it came; the Tab key comes here from `before`."""
+        """`first` always stands first; the Tab key comes here from `before`."""
         super().__init__(parent)
         self._first, self._before = first, before
         self._boxes: dict[str, QCheckBox] = {}
@@ -32,17 +32,17 @@ class LossLegend(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the boxes take it
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the boxes take the focus
         self._fit_to_font()
 
     def changeEvent(self, event: QEvent) -> None:
-        """Be as wide as names in the new font need."""
+        """Set the width that names need in the new font."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._fit_to_font()
 
     def _fit_to_font(self) -> None:
-        sample = QCheckBox("m" * (NAME * 3 // 4))  # no child: that could be shown
+        sample = QCheckBox("m" * (NAME * 3 // 4))  # no child, which could be shown
         sample.setFont(self.font())
         self.setMinimumHeight(self.fontMetrics().height())
         self.setFixedWidth(sample.sizeHint().width() + self.verticalScrollBar().sizeHint().width())
@@ -50,11 +50,11 @@ class LossLegend(QScrollArea):
             box.setText(self._elided(box.accessibleName()))
 
     def terms(self) -> list[str]:
-        """Return the terms that are switched on, in the order in which they came."""
+        """Return the terms that are switched on, in order of arrival."""
         return [term for term, box in self._boxes.items() if box.isChecked()]
 
     def add(self, term: str) -> None:
-        """Take in another term, switched on."""
+        """Add a term, switched on."""
         name = term.replace("_", " ")
         box = QCheckBox(self._elided(name), self.widget())
         box.setAccessibleName(name)
@@ -88,7 +88,7 @@ class LossLegend(QScrollArea):
         self._boxes[term].setIcon(QtGui.QIcon(swatch))
 
     def arrange(self) -> None:
-        """Put them into order."""
+        """Put the boxes in order."""
         before = self._before
         boxes = [self._boxes[t] for t in sorted(self._boxes, key=lambda t: t != self._first)]
         for n, box in enumerate(boxes):

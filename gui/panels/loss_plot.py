@@ -1,4 +1,4 @@
-"""What a plot of losses is made of: values that grow cheaply, a logarithmic axis, keys and mouse."""
+"""The parts of the loss plot: values that are cheap to append, a logarithmic axis, keys and mouse."""
 
 import math
 
@@ -19,7 +19,7 @@ KEYS = frozenset(
 DECADES = 3
 """Powers of ten on each side of a symmetric scale."""
 FAR = 12
-"""Powers of ten above zero, where there is nothing below it, at most."""
+"""Most powers of ten above zero, if no value is below it."""
 
 
 class Series:
@@ -29,19 +29,19 @@ class Series:
         self.count = 0
         self.linear = 0.0
         """See `scaled`."""
-        self._rows: Floats = np.empty((3, 256))  # iteration, value, its place on the log scale
+        self._rows: Floats = np.empty((3, 256))  # iteration, value, and its place on the log scale
 
     @property
     def iterations(self) -> Floats:
-        """Where there are values, ascending."""
+        """The iterations with values, ascending."""
         return self._rows[0, : self.count]
 
     def values(self, log: bool) -> Floats:
-        """Values, or their places on the log scale; NaN where there is nothing to draw."""
+        """The values, or their places on the log scale; NaN where there is nothing to draw."""
         return self._rows[2 if log else 1, : self.count]
 
     def rescale(self, linear: float) -> None:
-        """Take another log scale: see `scaled`."""
+        """Change to another log scale: see `scaled`."""
         if linear != self.linear:
             self.linear = linear
             self._rows[2, : self.count] = scaled(self._rows[1, : self.count], linear)
@@ -64,21 +64,21 @@ class Series:
         self.count = end
 
     def at(self, iteration: float) -> float | None:
-        """The value at an iteration, NaN if it was not finite, None if there was none."""
+        """The value at an iteration; NaN if it was not finite, None if there was none."""
         i = int(np.searchsorted(self.iterations, iteration))
         found = i < self.count and self._rows[0, i] == iteration
         return float(self._rows[1, i]) if found else None
 
     def nearest(self, iteration: float) -> float:
-        """Return the iteration with a value that is nearest; there is one."""
+        """Return the nearest iteration with a value; there must be one."""
         i = int(np.searchsorted(self.iterations, iteration).clip(1, max(self.count - 1, 1)))
         near = self.iterations[max(i - 1, 0) : i + 1]
         return float(near[np.abs(near - iteration).argmin()])
 
     def thinned(self, low: float, high: float, pixels: int, log: bool) -> tuple[Floats, Floats]:
-        """Points to draw between two iterations: the least and greatest of each few.
+        """Points to draw between two iterations: the least and the greatest value of each group.
 
-        The groups are powers of two from the start of the run, so that the picture stays still
+        Group sizes are powers of two, counted from the start of the run, so that the curve stays still
         while more is appended.
         """
         x, y = self.iterations, self.values(log)
@@ -90,17 +90,17 @@ class Series:
         first -= first % group
         starts = np.arange(first, last, group)
         ends = np.empty((len(starts), 2))
-        # fmin and fmax pass over NaN: one bad value does not make a hole of a whole group.
+        # fmin and fmax skip NaN: one bad value does not make a whole group a gap.
         ends[:, 0] = np.fmin.reduceat(y[:last], starts)
         ends[:, 1] = np.fmax.reduceat(y[:last], starts)
         return np.repeat(x[starts], 2), ends.ravel()
 
 
 def scaled(values: Floats, linear: float) -> Floats:
-    """Return places on a log scale: the logarithm, NaN for what has none.
+    """Return places on a log scale: the logarithm, or NaN if there is none.
 
-    Where `linear` is above 0, on a symmetric one (Webber 2013): sign(v) log10(1 + |v| / linear),
-    nearly linear within `linear` of zero and a logarithm beyond on both sides.
+    If `linear` is above 0, on a symmetric one (Webber 2013): sign(v) log10(1 + |v| / linear), nearly
+    linear within `linear` of zero and logarithmic beyond it on both sides.
     """
     if linear:
         places: Floats = np.copysign(np.log10(1 + np.abs(values) / linear), values)
@@ -111,10 +111,10 @@ def scaled(values: Floats, linear: float) -> Floats:
 
 
 def linear_part(columns: list[Floats]) -> float:
-    """Return the `linear` of `scaled` with which all of some values have places; 0: logarithms do.
+    """Return the `linear` of `scaled` that gives all values a place; 0: logarithms do.
 
-    Where there are zeros, but nothing below, it is the power of ten under the smallest other value;
-    else it is some powers below the largest: this many are told apart on each side of zero.
+    With zeros but no negative values, it is the power of ten below the smallest other value, at most
+    `FAR` powers below the largest; with negative values, it is `DECADES` powers below the largest.
     """
     values = np.concatenate([*columns, np.empty(0)])
     values = values[np.isfinite(values)]
@@ -141,10 +141,10 @@ def ends_of(columns: list[Floats], log: bool) -> tuple[float, float] | None:
 
 
 class LogAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
-    """Labels powers of ten, and on short ranges plain steps; pyqtgraph's own round 3.2 to 3."""
+    """Labels powers of ten or, on short ranges, plain steps; pyqtgraph's own labels round 3.2 to 3."""
 
     linear = 0.0
-    """Of the scale: see `scaled`."""
+    """The scale's `linear`: see `scaled`."""
 
     def logTickValues(
         self, minVal: float, maxVal: float, size: float, stdTicks: object
@@ -165,7 +165,7 @@ class LogAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
         return [(1.0, [float(p) for p in powers if p % sparse == 0]), (None, minor)]
 
     def _symmetric(self, low: float, high: float, size: float) -> list[float]:
-        """Zero and powers of ten on both sides of it, as far as there is room."""
+        """Zero and powers of ten on both sides of it, as many as there is room for."""
         reach = max(abs(low), abs(high))
         sparse = max(1, math.ceil((high - low) * 24 / max(size, 24)))
         beyond = [self.linear * 10.0**n for n in range(sparse, math.ceil(reach) + 1, sparse)]
@@ -186,12 +186,12 @@ class LogAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
 
 
 class Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
-    """The plot; says what keys and mouse ask for."""
+    """The plot; reports what keys and mouse ask for."""
 
     pointed = Signal(object)
-    """Iteration under the mouse; None: the mouse or the focus has gone."""
+    """The iteration under the mouse; None: the mouse or the focus has left."""
     asked = Signal(object)
-    """A key of `KEYS`; 0 also for a double click; End also when Tab comes here."""
+    """A key of `KEYS`; 0 also on a double click; End also when Tab brings the focus."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self.scale_axis = LogAxis("left")
@@ -208,10 +208,10 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
     def add_mark(
         self, iteration: int, text: str, style: Qt.PenStyle, height: float
     ) -> pg.InfiniteLine:
-        """Return a line across the plot, named at a part of its height."""
+        """Add and return a vertical line, with its name at a fraction of its height."""
         width = 24 * self.fontMetrics().averageCharWidth()
         short = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width)
-        # Single braces would be taken for a place where the line's value goes.
+        # Single braces would be replaced by the line's value.
         label = short.replace("{", "{{").replace("}", "}}")
         if self._spare:
             line = self._spare.pop()
@@ -229,14 +229,14 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
         return line
 
     def take_mark(self, line: pg.InfiniteLine) -> None:
-        """Take a mark away."""
+        """Remove a mark."""
         self.removeItem(line)
-        # Kept for the next marks: pyqtgraph's labels fail when they are collected as garbage
-        # while Qt still has something to paint of them.
+        # Kept for later marks: pyqtgraph's labels fail if they are garbage-collected while Qt still has
+        # to paint part of them.
         self._spare.append(line)
 
     def mouseMoveEvent(self, event: QtGui.QMouseEvent) -> None:
-        """Say which iteration is under the mouse."""
+        """Report the iteration under the mouse."""
         super().mouseMoveEvent(event)
         box = self.getViewBox()
         self.pointed.emit(box.mapSceneToView(self.mapToScene(event.position().toPoint())).x())
@@ -247,23 +247,23 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
         self.asked.emit(Qt.Key.Key_0)
 
     def leaveEvent(self, event: QEvent) -> None:
-        """Say that the mouse has gone."""
+        """Report that the mouse has left."""
         super().leaveEvent(event)
         self.pointed.emit(None)
 
     def focusInEvent(self, event: QtGui.QFocusEvent) -> None:
-        """Show where the focus is, when the keyboard brought it."""
+        """Show the focus, if the keyboard brought it."""
         super().focusInEvent(event)
         if event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason):
             self.asked.emit(Qt.Key.Key_End)  # the cursor line shows where the focus is
 
     def focusOutEvent(self, event: QtGui.QFocusEvent) -> None:
-        """Say that the focus has gone."""
+        """Report that the focus has left."""
         super().focusOutEvent(event)
         self.pointed.emit(None)
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
-        """Hand on the keys that the panel knows."""
+        """Pass on the keys that the panel handles."""
         if event.key() in KEYS:
             self.asked.emit(Qt.Key(event.key()))
         else:
@@ -280,13 +280,13 @@ def paint_mark(line: pg.InfiniteLine, back: str, front: str) -> None:
 
 
 def thin_labels(lines: list[pg.InfiniteLine], low: float, high: float, width: float) -> None:
-    """Hide the names of marks that would lie over the name before, of marks named at one height.
+    """Of marks named at the same height, hide names that would cover the one before.
 
     Args:
         lines: from left to right.
         low: the first iteration in view.
         high: the last one.
-        width: of the view, in pixels.
+        width: the view's, in pixels.
     """
     ends: dict[float, float] = {}
     for line in lines:

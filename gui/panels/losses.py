@@ -1,7 +1,7 @@
 """A run's losses as curves.
 
-Every value is kept; what is drawn is thinned to the plot's pixels first, so that a run of
-100,000 iterations costs no more to show than a short one.
+Every value is kept, but drawing is thinned to the plot's pixels, so that a run of 100,000 iterations
+costs no more to show than a short one.
 """
 
 import pyqtgraph as pg
@@ -34,12 +34,12 @@ LIGHT = ("#ffffff", "#202020")
 DARK = ("#19232d", "#dfe1e2")
 """Background and foreground."""
 COLOURS = ("#3a86c8", "#d55e00", "#009e73", "#b565a7", "#a67c00", "#8a8a8a")
-"""Hues after Okabe and Ito, of one lightness: 3:1 or more against both backgrounds."""
+"""Hues after Okabe and Ito, at one lightness: contrast 3:1 or more against both backgrounds."""
 DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DashDotLine)
 """The seventh term has the first one's colour, dashed."""
 TOTAL = "total"
 NEAR = 4
-"""Pixels between the cursor and a mark that it is said to be on."""
+"""The cursor is on a mark within this many pixels."""
 
 
 class LossPanel(QWidget):
@@ -123,7 +123,7 @@ class LossPanel(QWidget):
     def add(self, points: list[tuple[int, dict[str, float]]]) -> None:
         """Append the losses of some iterations, ascending.
 
-        Where they begin at or before the last one, they replace what was there from then on.
+        If they begin at or before the last one, they replace the values from there on.
         """
         if not points:
             return
@@ -203,13 +203,13 @@ class LossPanel(QWidget):
 
     @Slot()
     def _follow(self) -> None:
-        """Show the whole run, and what is still to come of it."""
+        """Show the whole run, with room for what is still to come."""
         self._following = True
         self._redraw()
 
     @Slot()
     def _stay(self) -> None:
-        """The person zoomed or moved: the view is theirs until they ask for a fit."""
+        """The user zoomed or moved: the view stays theirs until they ask for a fit."""
         self._following = False
 
     @Slot()
@@ -239,21 +239,21 @@ class LossPanel(QWidget):
         self.hint.setVisible(ends is None)
 
     def _rescale(self, columns: list[Floats]) -> None:
-        """Give every value that is shown a place: also zero and what is below it."""
+        """Give every value shown a place on the scale, also zero and negative ones."""
         linear = linear_part(columns)
         axis = self._plot.scale_axis
         if axis.linear != linear:
             axis.linear = linear
-            axis.picture = None  # what is cached of the old scale
+            axis.picture = None  # cached for the old scale
             axis.update()
         for series in self._series.values():
             series.rescale(linear)
 
     @Slot()
     def _draw_curves(self) -> None:
-        """Draw what is in view of the curves that are switched on."""
+        """Draw the visible part of the curves that are switched on."""
         if self._fitting or not self.isVisible():
-            return  # `_redraw` comes here by itself when it has chosen the range
+            return  # `_redraw` calls this again once it has set the range
         (low, high), _ = self._view.viewRange()
         shown = self.legend.terms()
         for term, curve in self.curves.items():
@@ -268,7 +268,7 @@ class LossPanel(QWidget):
 
     @Slot(object)
     def _point(self, iteration: float | None) -> None:
-        """Put the cursor on the iteration nearest to a place, or away."""
+        """Put the cursor on the iteration nearest to a place, or remove it."""
         steps = self._steps.iterations
         if iteration is None or not len(steps):
             self._cursor = None
@@ -278,7 +278,7 @@ class LossPanel(QWidget):
 
     @Slot(object)
     def _act(self, key: Qt.Key) -> None:
-        """Do what a key asks for."""
+        """Carry out a key."""
         steps = self._steps.iterations
         (low, high), _ = self._view.viewRange()
         if key == Qt.Key.Key_0:
@@ -296,7 +296,7 @@ class LossPanel(QWidget):
             self._point(float(steps[moved(key, at, page, len(steps) - 1)]))
 
     def _tell(self) -> None:
-        """Say in words what is under the cursor, and to screen readers what came last."""
+        """Show what is under the cursor in words, and tell screen readers the latest values."""
         steps = self._steps.iterations
         last = float(steps[-1]) if len(steps) else None
         at = last if self._cursor is None else self._cursor
@@ -315,7 +315,7 @@ class LossPanel(QWidget):
         self._readout.setToolTip("\n".join(words))
 
     def _values(self, iteration: float) -> list[str]:
-        """Each term with its value, the total first."""
+        """Return each term with its value, the total first."""
         found = {term: series.at(iteration) for term, series in self._series.items()}
         terms = sorted(found, key=lambda term: term != TOTAL)
         return [f"{t.replace('_', ' ')} {found[t]:.4g}" for t in terms if found[t] is not None]

@@ -62,7 +62,7 @@ class MapGroup(QGroupBox):
         return self.method.currentText() if self.isChecked() else ""
 
     def told_of(self, name: str) -> str:
-        """Return a sentence about a method, in lines that a tooltip breaks by itself."""
+        """Return a sentence about a method, as rich text that a tooltip wraps by itself."""
         words = QCoreApplication.translate("Maps", find_method(name).help)
         return f"<qt>{escape(words[:1].upper() + words[1:], quote=False)}.</qt>"
 

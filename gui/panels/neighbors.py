@@ -48,10 +48,10 @@ class NeighborsPanel(FolderPanel):
         self.rows.chosen.connect(self.open_chosen)
 
     def subject_changed(self) -> None:
-        """Compare what is on the canvas now."""
+        """Compare the picture now on the canvas."""
         if self._wanted() == self._asked:
             return
-        # Pictures of a run follow each other faster than neighbours are found: the newest waits.
+        # A run's pictures come faster than neighbours are found: the newest waits.
         if self.busy and self._wanted()[:2] == self._asked[:2] and self._image() is not None:
             self._pending = True
         else:
@@ -90,7 +90,7 @@ class NeighborsPanel(FolderPanel):
         self.start(partial(nearest, self.query(), self._albums, image, metric), self._on_found)
 
     def cancel(self) -> None:
-        """Give up; what has been read stays known."""
+        """Stop; what has been read is kept."""
         self._pending = False
         super().cancel()
 

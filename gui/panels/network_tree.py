@@ -1,4 +1,4 @@
-"""The chosen network as a searchable tree, with roles for layers and facts about them."""
+"""The chosen network as a searchable tree, with the roles of layers and facts about them."""
 
 from collections.abc import Iterable
 
@@ -33,7 +33,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 
 class NetworkTreePanel(QWidget):
-    """Search line, tree and facts about the current row; emits choices, shows state."""
+    """Search line, tree, and facts about the current row; emits choices, shows state."""
 
     role_edited = Signal(str, object)
     """(setting, the complete new {layer name: weight})"""
@@ -111,7 +111,7 @@ class NetworkTreePanel(QWidget):
     ) -> None:
         """Show a network's layers; `offered` are those worth trying first.
 
-        `picture` is the height and width of the picture that the sizes are for.
+        `picture` is the height and width of the picture that the sizes apply to.
         """
         before, self._offered, self._message, self._picture = self._offered, offered, "", picture
         same_rows = self.model.set_layers(layers)
@@ -119,7 +119,7 @@ class NetworkTreePanel(QWidget):
             self._selected, self._open_before = None, []
             self._unfold_to(offered)
         if same_rows and offered == before:
-            self._show_page()  # what is found and unfolded stays
+            self._show_page()  # search and unfolded rows stay
         else:
             self._key.setEnabled(bool(offered))
             if not offered:
@@ -139,12 +139,12 @@ class NetworkTreePanel(QWidget):
         self.tree.fit_soon()
 
     def set_weights(self, weights: dict[str, dict[str, float]], automatic: set[str]) -> None:
-        """Show which layers play which role; those of `automatic` are the network's suggestion."""
+        """Show which layers play which role; roles in `automatic` show the network's suggestion."""
         self.model.set_weights(weights, automatic)
         self.tree.fit_soon()
 
     def set_channels(self, channels: tuple[int, ...]) -> None:
-        """Show these channels of the used layers as picked."""
+        """Show these channels of the layers in use as picked."""
         self.model.set_channels(channels)
 
     def set_message(self, text: str) -> None:
@@ -194,7 +194,7 @@ class NetworkTreePanel(QWidget):
         self._show_page()
 
     def _unfolded(self) -> list[str]:
-        """Return the names of the layers whose rows below can be seen."""
+        """Return the names of the layers whose rows are unfolded."""
         rows = ((i, self._filter.mapFromSource(i)) for i in self.model.parents())
         return [self.model.layer(i).name for i, row in rows if self.tree.isExpanded(row)]
 
@@ -205,7 +205,7 @@ class NetworkTreePanel(QWidget):
         self.tree.unfold([self._filter.mapFromSource(row) for row in rows])
 
     def _unfold_to(self, names: Iterable[str]) -> None:
-        """Unfold what stands above these layers."""
+        """Unfold the rows above these layers."""
         rows: dict[int, QModelIndex] = {}
         for name in names:
             above = self.model.find(name).parent()

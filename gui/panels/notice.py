@@ -24,7 +24,7 @@ class Notice(QWidget):
         self.hide()
 
     def suggest(self, text: str, action: str) -> None:
-        """Show a sentence and what the button does; "" takes both away."""
+        """Show a sentence and the button's text; "" hides both."""
         self.label.setText(text)
         self.label.setToolTip(text)
         self.button.setText(action)

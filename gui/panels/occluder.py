@@ -11,7 +11,7 @@ STEP = 3
 
 
 def fills() -> list[tuple[str, str]]:
-    """Return every one of `engine.attribution.square.FILLS` with the words for it."""
+    """Return the words for each of `engine.attribution.square.FILLS`."""
     words = QCoreApplication.translate
     return [
         ("mean", words("OccluderGroup", "mean colour of the training pictures")),
@@ -25,7 +25,7 @@ class OccluderGroup(QGroupBox):
     """Switch, size and fill; the canvas draws the square itself."""
 
     changed = Signal()
-    """Another size or fill."""
+    """The size or fill has changed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,16 +53,16 @@ class OccluderGroup(QGroupBox):
         self.fill_box.activated.connect(self._on_changed)
 
     def share(self) -> float:
-        """Return the square's side as a part of the picture's short side."""
+        """Return the square's side as a fraction of the picture's short side."""
         return self.size_box.value() / 100
 
     def fill(self) -> str:
-        """Return what covers: one of `engine.attribution.square.FILLS`."""
+        """Return the fill: one of `engine.attribution.square.FILLS`."""
         return str(self.fill_box.currentData())
 
     @Slot(int)
     def grow(self, notches: int) -> None:
-        """Make the square larger by this many notches of a wheel, or smaller."""
+        """Make the square larger or smaller by this many notches of a wheel."""
         self.size_box.setValue(self.size_box.value() + STEP * notches)
 
     def set_on(self, on: bool) -> None:

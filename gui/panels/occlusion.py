@@ -1,4 +1,4 @@
-"""Rows of the saliency group for occlusion: what covers, and which of its maps is shown."""
+"""The saliency group's rows for occlusion: its square, and which of its maps is shown."""
 
 from dataclasses import astuple
 from itertools import pairwise
@@ -16,20 +16,20 @@ from gui.panels.map_group import MapGroup
 from gui.panels.occluder import fills
 
 SMALLEST_SIDE, LARGEST_SIDE = 2.0, 100.0
-"""Of the square, in percent of the picture's short side."""
+"""The square's side, in per cent of the picture's short side."""
 SMALLEST_STEP = 10
-"""In percent of the square; a smaller one takes hours."""
+"""The smallest step, in per cent of the square; a smaller one takes hours."""
 
 
 class OcclusionRows(QWidget):
-    """Square, step, fill and the map shown, seen only while the method is occlusion."""
+    """Square, step, fill and the map shown; visible only while the method is occlusion."""
 
     changed = Signal()
-    """Something else is to be computed."""
+    """Something else must be computed."""
 
     def __init__(self, group: MapGroup) -> None:
         super().__init__(group)
-        self.hide()  # its rows are the group's
+        self.hide()  # the rows belong to the group
         self._group, self._of_unit = group, False
         self._chosen = SHOWN[0]
         self.shown = QComboBox()
@@ -60,7 +60,7 @@ class OcclusionRows(QWidget):
             self.fill.addItem(text, name)
         narrow(self.fill)
         for box in (self.side, self.step):
-            box.setKeyboardTracking(False)  # a number that is being typed is not asked about
+            box.setKeyboardTracking(False)  # not for a number that is still being typed
             box.setMinimumWidth(8 * self.fontMetrics().averageCharWidth())
         self.legend = Legend()
         rows = (
@@ -82,8 +82,8 @@ class OcclusionRows(QWidget):
         self.fill.activated.connect(self._on_changed)
 
     def values(self) -> tuple[float, float, str, str]:
-        """Return side, step and fill as `Square` has them, and the map that is shown."""
-        # What the box can only show rounded is a seventh all the same.
+        """Return side, step and fill as in `Square`, and the map shown."""
+        # A seventh stays a seventh, though the box can only show it rounded.
         untouched = self.side.value() == round(100 * Square.side, self.side.decimals())
         return (
             Square.side if untouched else round(self.side.value() / 100, 4),
@@ -92,7 +92,7 @@ class OcclusionRows(QWidget):
         )  # fmt: skip
 
     def set_values(self, square: Square, shown: str) -> None:
-        """Take these over; names that are not offered stay as they are."""
+        """Take over these values; names that are not offered are ignored."""
         side, step, fill = astuple(square)
         for box, value in ((self.side, 100 * side), (self.step, round(100 * step))):
             box.blockSignals(True)
@@ -105,7 +105,7 @@ class OcclusionRows(QWidget):
         self._show_choice()
 
     def set_of_unit(self, of_unit: bool) -> None:
-        """Say whether the maps are about a unit, which has no companions."""
+        """Set whether the maps are about a unit, for which there are no other maps."""
         if of_unit == self._of_unit:
             return
         self._of_unit = of_unit
@@ -143,7 +143,7 @@ class OcclusionRows(QWidget):
         for widget in self._settings:
             form.setRowVisible(widget, on)
         form.setRowVisible(self.legend, not self.legend.empty)
-        by_class = on and self.shown.currentData() == "label"  # classes are no sizes
+        by_class = on and self.shown.currentData() == "label"  # classes have no order
         form.setRowVisible(self._group.threshold, not by_class)
         beside = on and self.shown.currentData() != SHOWN[0]
         signed = find_method(self._group.method.currentText()).signed and not beside
@@ -179,7 +179,7 @@ class Legend(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.lines: tuple[LegendLine, ...] = ()
         self.words = ""
-        """In place of lines."""
+        """Shown instead of lines."""
 
     @property
     def empty(self) -> bool:
@@ -197,14 +197,14 @@ class Legend(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        """As many lines of text as there are."""
+        """As high as its lines of text."""
         return QSize(120, self._row_height() * max(1, len(self.lines)))
 
     def _row_height(self) -> int:
         return self.fontMetrics().height() + 4
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw the lines; names too long for the panel are cut off, and whole in the tool tip."""
+        """Draw the lines; names too long for the panel are cut off here, but not in the tooltip."""
         painter = QPainter(self)
         painter.setPen(self.palette().windowText().color())
         metrics, height = painter.fontMetrics(), self._row_height()

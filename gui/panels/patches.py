@@ -16,7 +16,7 @@ from gui.panels.tile_rows import TileRow, TileRows
 from gui.run.networks import Networks
 
 ROWS = 12
-"""Channels that are shown at first, and that each "more" adds."""
+"""How many channels are shown at first, and added by each "more"."""
 
 
 class PatchesPanel(FolderPanel):
@@ -67,7 +67,7 @@ class PatchesPanel(FolderPanel):
         subject = self.subject
         assert subject is not None
         self.layer_box.follow(subject)
-        if self._wanted() != self._asked:  # another picture on the canvas changes nothing here
+        if self._wanted() != self._asked:  # the picture on the canvas makes no difference here
             self.refresh()
 
     def _wanted(self) -> tuple[object, ...]:
@@ -94,7 +94,7 @@ class PatchesPanel(FolderPanel):
         self.more.hide()
 
     def refresh(self) -> None:
-        """Search, resuming from what was found before."""
+        """Search, continuing from what was found before."""
         if self._wanted() != self._asked:
             self.clear()
         super().refresh()
@@ -125,7 +125,7 @@ class PatchesPanel(FolderPanel):
         self._show_other_rows()
 
     def _show_other_rows(self) -> None:
-        """Show other channels: at the next look of a search, or at once when it has ended."""
+        """Show other channels: at the search's next state, or at once if it has ended."""
         if self._finder is None:
             return
         self._finder.rows = self._rows_wanted()
@@ -135,7 +135,7 @@ class PatchesPanel(FolderPanel):
     # -- what was found -------------------------------------------------------------------
 
     def grow(self, what: FoundPatches[QImage]) -> None:
-        """Show the best so far."""
+        """Show the best patches so far."""
         self._show(what)
 
     def _on_found(self, found: FoundPatches[QImage]) -> None:

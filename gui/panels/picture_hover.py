@@ -25,7 +25,7 @@ class PictureHover(QFrame):
         self.hide()
 
     def show_picture(self, picture: QPixmap, name: str, at: QPointF, half: float) -> None:
-        """Show a picture right of a point, or left where there is no room."""
+        """Show a picture to the right of a point, or to the left if there is no room."""
         if picture.width() < 96:
             picture = picture.scaledToWidth(96)
         self._picture.setPixmap(picture)

@@ -1,4 +1,4 @@
-"""The queue of jobs: added, put in order, paused, tried again, removed."""
+"""The queue: its jobs are added, ordered, paused, retried and removed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,11 +23,11 @@ from gui.panels.elided import ElidedLabel
 from gui.panels.queue_model import SHARE, QueueModel
 
 BAR = 3
-"""Pixels that the bar below a running job is high."""
+"""Height in pixels of the bar below a running job."""
 
 
 class _JobRows(QStyledItemDelegate):
-    """Draws a thin bar below a job: how far it is. All rows are alike, with a thumbnail or without."""
+    """Draws a thin progress bar below a job. Rows are alike with and without a thumbnail."""
 
     def initStyleOption(
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
@@ -60,18 +60,18 @@ class _JobRows(QStyledItemDelegate):
 
 
 class QueuePanel(QWidget):
-    """Shows the queue; says what a person wants with it."""
+    """Shows the queue; says what the user wants done with it."""
 
     job_requested = Signal()
-    """Add what is set up."""
+    """Add the current job."""
     photos_requested = Signal()
     """Add a folder of photos."""
     folder_requested = Signal()
-    """Let the pictures go elsewhere."""
+    """Put the pictures in another folder."""
     workers_requested = Signal()
-    """Have the pictures made elsewhere."""
+    """Have the pictures made by other workers."""
     held = Signal(bool)
-    """Hold the whole queue, or let it go on."""
+    """Pause the whole queue, or resume it."""
     paused = Signal(list)
     """Numbers of jobs."""
     resumed = Signal(list)
@@ -185,7 +185,7 @@ class QueuePanel(QWidget):
         line.addWidget(self.elsewhere)
         side = QGridLayout()
         side.setSpacing(2)
-        # Two rows, no more: with large text the window has to fit a small screen.
+        # No more than two rows: with large text, the window must still fit a small screen.
         rows = ((self.up, self.pause, self.retry), (self.down, self.resume, self.remove))
         for row, buttons in enumerate(rows):
             for column, each in enumerate(buttons):
@@ -202,7 +202,7 @@ class QueuePanel(QWidget):
         whole.addLayout(line)
 
     def show_jobs(self, jobs: Sequence[QueuedJob], thumbnails: Mapping[int, QImage]) -> None:
-        """Show these; what is selected stays."""
+        """Show these jobs; the selection stays."""
         self.model.show(jobs, thumbnails)
         self._on_selection()
 
@@ -212,7 +212,7 @@ class QueuePanel(QWidget):
         self.folder.setToolTip(folder)
 
     def show_workers(self, lines: Sequence[str] | None) -> None:
-        """Show who makes pictures elsewhere, a line each; None: they are made on this computer."""
+        """Show the workers elsewhere, a line each; None: pictures are made on this computer."""
         self.workers.setVisible(lines is not None)
         lines = lines or ()
         while self.workers.count() > len(lines):
@@ -244,7 +244,7 @@ class QueuePanel(QWidget):
         self.down.setEnabled(bool(states) and self._moved(1) is not None)
 
     def _moved(self, by: int) -> list[int] | None:
-        """Return the order with the selected jobs moved by one; None: they are at the end."""
+        """Return the order with the selected jobs moved by one; None: they cannot move further."""
         order = [job.id for job in self.model.jobs]
         chosen = set(self._numbers())
         rows = [row for row, number in enumerate(order) if number in chosen]

@@ -1,4 +1,4 @@
-"""The queue's jobs as a list for views: titles, states, thumbnails, how far each is."""
+"""The queue's jobs as a list for views: titles, states, thumbnails, progress."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,13 +9,13 @@ from engine.work.queue import QueuedJob
 
 JOB = Qt.ItemDataRole.UserRole
 SHARE = Qt.ItemDataRole.UserRole + 1
-"""How much is done, 0 to 1; None: nothing to show."""
+"""The share done, 0 to 1; None: nothing to show."""
 Index = QModelIndex | QPersistentModelIndex
 _NOWHERE = QModelIndex()
 
 
 class QueueModel(QAbstractListModel):
-    """Shows what stands in the queue; a row per job, in order."""
+    """Shows what the queue holds; a row per job, in order."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -23,7 +23,7 @@ class QueueModel(QAbstractListModel):
         self._thumbnails: dict[int, QImage] = {}
 
     def show(self, jobs: Sequence[QueuedJob], thumbnails: Mapping[int, QImage]) -> None:
-        """Take over what is there now; rows that stay keep their places and selections."""
+        """Take over the current jobs; rows that stay keep their places and selection."""
         self._thumbnails |= thumbnails
         if [job.id for job in jobs] == [job.id for job in self.jobs]:
             before, self.jobs = self.jobs, list(jobs)
@@ -48,7 +48,7 @@ class QueueModel(QAbstractListModel):
         return 0 if parent.isValid() else len(self.jobs)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        """Return what a view shows of a job."""
+        """Return the view's data about a job."""
         if not index.isValid() or index.row() >= len(self.jobs):
             return None
         job = self.jobs[index.row()]
@@ -67,7 +67,7 @@ class QueueModel(QAbstractListModel):
         return None
 
     def words(self, job: QueuedJob) -> str:
-        """Return how it is with a job, in words."""
+        """Return a job's state in words."""
         if job.state == "failed":
             return self.tr("failed: {0}").format(" ".join(job.sentence.split()))
         far = (

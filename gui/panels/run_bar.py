@@ -64,7 +64,7 @@ class RunBar(QWidget):
         return button
 
     def refresh_icons(self) -> None:
-        """Draw the icons anew, in the colours of another theme."""
+        """Draw the icons again, in the theme's colours."""
         buttons = {
             "run": self.run, "continue": self.go_on, "pause": self.pause, "step": self.step,
             "stop": self.stop,
@@ -74,7 +74,7 @@ class RunBar(QWidget):
 
     @Slot(object)
     def show_state(self, state: State) -> None:
-        """Enable what can be done now."""
+        """Enable the buttons for what can be done now."""
         active = state is not State.IDLE
         self.run.setEnabled(not active)
         self.pause.setEnabled(state in (State.RUNNING, State.PAUSED))
@@ -93,7 +93,7 @@ class RunBar(QWidget):
             self.progress.setRange(0, 1)
 
     def show_continue(self, iteration: int, why_not: str) -> None:
-        """Offer to continue a run that was stopped after `iteration`, or say why that cannot be."""
+        """Offer to continue a run that was stopped after `iteration`, or say why that is impossible."""
         self.go_on.setEnabled(not why_not)
         offer = self.tr("Continue after iteration {0}").format(iteration)
         self.go_on.setToolTip(why_not or offer)
@@ -106,7 +106,7 @@ class RunBar(QWidget):
         self.say("")
 
     def show_pace(self, state: State, pace: Pace, memory: int) -> None:
-        """Show how far the run is and how fast it goes; `memory` in bytes, 0: unknown."""
+        """Show how far the run is and how fast; `memory` in bytes, 0: unknown."""
         if not pace.total:
             return
         self.progress.setValue(pace.iteration)
@@ -124,19 +124,19 @@ class RunBar(QWidget):
         self.tell(" · ".join([*parts, self._device]))
 
     def finish(self, text: str, iteration: int = 0) -> None:
-        """Show how the run ended, after how many iterations."""
+        """Show how the run ended, and after how many iterations."""
         if self.progress.maximum() == 0:
             self.progress.setRange(0, 1)
         self.progress.setValue(iteration)
         self.say(text)
 
     def say(self, text: str) -> None:
-        """Put a sentence where the time is shown."""
+        """Show a sentence in place of the time."""
         self.eta.setText(text)
         self.eta.setToolTip(text)
 
     def tell(self, text: str) -> None:
-        """Put a sentence where speed, memory and device are shown."""
+        """Show a sentence in place of speed, memory and device."""
         self.details.setText(text)
         self.details.setToolTip(text)
 

@@ -36,20 +36,20 @@ OPEN_AT_FIRST = (
     "Finish",
     "",
 )
-"""Groups that a new person sees unfolded, besides the first one."""
+"""Groups that are unfolded at the first start, besides the first one."""
 SLICE, AHEAD_MS = 0.004, 30
 """Seconds for which pages are built ahead at a time, and how often."""
 
 
 class SettingsForm(QScrollArea):
-    """One row per setting, in folding groups; shows what differs from the default."""
+    """One row per setting, in folding groups; marks what differs from the default."""
 
     edited = Signal(str, object)
     """Setting's name, new value."""
     refused = Signal(str)
-    """Why what was typed could not be taken."""
+    """Why the typed text was not accepted."""
     explained = Signal(object)
-    """The `Setting` that the pointer or the keyboard is on; None: none is."""
+    """The `Setting` under the pointer or with the keyboard focus; None: none."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -72,23 +72,23 @@ class SettingsForm(QScrollArea):
         self._suggestions: Mapping[str, str] = {}
         self._totals: Mapping[str, str] = {}
         self._owners: dict[int, Setting] = {}
-        """Which setting a widget of a row belongs to, by the widget's id."""
+        """The setting that each widget of a row belongs to, by the widget's id."""
         self._focused: Setting | None = None
         self._page: QWidget | None = None
-        """The one that is shown; the others are hidden beside it. Taking a page out and putting another
-        in would have Qt work out style and font of each of its widgets anew: 100 ms."""
+        """The page shown; the others are hidden beside it. If pages were taken out and put in, Qt would
+        work out the style and font of every widget again, which takes 100 ms."""
         self._holder = QWidget()
         self._column = QVBoxLayout(self._holder)
         self._column.setContentsMargins(6, 4, 6, 4)
         self._holder.installEventFilter(self)
         self.setWidget(self._holder)
-        self._fitting = QTimer(self, singleShot=True, interval=0)  # once for many widgets
+        self._fitting = QTimer(self, singleShot=True, interval=0)  # once for any number of widgets
         self._fitting.timeout.connect(self._fit)
         self._ahead = QTimer(self, interval=AHEAD_MS)
         self._ahead.timeout.connect(self._go_ahead)
 
     def describe(self, settings: Mapping[str, Setting]) -> None:
-        """Show the rows for these settings; they are built once."""
+        """Show the rows for these settings; each page is built only once."""
         shape = tuple(settings.values())
         if shape == self._shape:
             return
@@ -99,7 +99,7 @@ class SettingsForm(QScrollArea):
         for title, group in self._groups.items():
             if title in self._folded:
                 group.set_open(not self._folded[title])
-        self._page.lower()  # first among the children: whoever looks for an editor finds this one
+        self._page.lower()  # first among the children, so that its editors are found first
         self._page.show()
         self.set_choices(self._choices)
         self.set_notes(self._notes)
@@ -109,7 +109,7 @@ class SettingsForm(QScrollArea):
 
     @Slot()
     def _fit(self) -> None:
-        """Be never narrower than the rows, in the present font: there is no scrolling sideways."""
+        """Be at least as wide as the rows in the current font: there is no scrolling sideways."""
         if self._page is None:
             return
         for row in self.rows.values():
@@ -119,16 +119,16 @@ class SettingsForm(QScrollArea):
         )
 
     def changeEvent(self, event: QEvent) -> None:
-        """Measure the rows anew in another font or style."""
+        """Measure the rows again when the font or style changes."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._fitting.start()
 
     def _put_away(self) -> None:
-        """Hide the present page; text that is still being typed there is not taken."""
+        """Hide the current page; text still being typed there is discarded."""
         self._leaving = True
         if self._page is not None:
-            self._page.hide()  # takes the focus from it, and so ends the typing
+            self._page.hide()  # takes the focus away, which ends the typing
         self._leaving = False
 
     def build_ahead(self, wanted: Iterable[Mapping[str, Setting]]) -> None:
@@ -202,14 +202,14 @@ class SettingsForm(QScrollArea):
         self._show_headings()
 
     def set_notes(self, notes: Mapping[str, str]) -> None:
-        """Show a word beside settings by name ("next run"); others show none."""
+        """Show a note ("next run") beside settings, by name; the others show none."""
         self._notes = notes
         for name, row in self.rows.items():
             row.set_note(notes.get(name, ""))
         self._show_headings()
 
     def _show_headings(self) -> None:
-        """Say on the heading of a folded group what would be seen in it."""
+        """Sum up in the heading of a folded group what it hides."""
         for title, group in self._groups.items():
             rows = [row for row in self.rows.values() if row.entry.group == title]
             marks = sorted({row.note for row in rows if row.note})
@@ -219,7 +219,7 @@ class SettingsForm(QScrollArea):
             group.set_mark("" if group.is_open() else ", ".join(marks))
 
     def set_choices(self, choices: Mapping[str, Sequence[str]]) -> None:
-        """Offer names (keys "class", "layer", "network") where they are asked for."""
+        """Offer names (by kind: "class", "layer", "network") in the settings that ask for them."""
         self._choices = {**self._choices, **choices}
         for row in self.rows.values():
             if isinstance(row.editor, PickEditor):
@@ -227,14 +227,14 @@ class SettingsForm(QScrollArea):
                 row.editor.set_choices(self._choices.get(kind, ()))
 
     def set_suggestions(self, suggestions: Mapping[str, str]) -> None:
-        """Say what settings that are left empty mean, by name."""
+        """Show what empty settings stand for, by name."""
         self._suggestions = suggestions
         for name, row in self.rows.items():
             if isinstance(row.editor, TextEditor) and name in suggestions:
                 row.editor.set_suggestion(suggestions[name])
 
     def set_totals(self, totals: Mapping[str, str]) -> None:
-        """Say below settings, by name, what they come to in all."""
+        """Show below settings, by name, what they come to in total."""
         self._totals = totals
         for name, row in self.rows.items():
             row.set_total(totals.get(name, ""))
@@ -244,7 +244,7 @@ class SettingsForm(QScrollArea):
         return self.rows[name].editor
 
     def folded(self) -> list[str]:
-        """Return the titles of the groups that are folded away."""
+        """Return the titles of the folded groups."""
         return [title for title, group in self._groups.items() if not group.is_open()]
 
     def set_folded(self, titles: list[str]) -> None:
@@ -269,9 +269,9 @@ class SettingsForm(QScrollArea):
         return row
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Tell which setting is in hand: the one under the pointer, else the one with the focus.
+        """Report the current setting: the one under the pointer, else the one with the focus.
 
-        And fit the page's width whenever a row, or a group that is unfolded, needs another.
+        Also fit the page's width when a row or an unfolded group changes its own.
         """
         if event.type() == QEvent.Type.LayoutRequest and watched is self._page:
             self._fitting.start()
@@ -327,7 +327,7 @@ class SettingsForm(QScrollArea):
 
 
 _Page = tuple[QWidget, "dict[str, _Row]", dict[str, CollapsibleGroup]]
-"""With its rows by setting and its groups by title."""
+"""A page with its rows by setting and its groups by title."""
 
 
 class _Row:
@@ -363,7 +363,7 @@ class _Row:
 
     def measure(self) -> None:
         """Give the label room for its longest word."""
-        bold = self.label.font()  # as it becomes when the setting is changed
+        bold = self.label.font()  # its font once the setting is changed
         bold.setBold(True)
         metrics = QFontMetrics(bold)
         words = [metrics.horizontalAdvance(word) for word in self.text.split()]
@@ -388,7 +388,7 @@ class _Row:
         return bool(self.editor.value() != self.entry.default)
 
     def show_changed(self) -> None:
-        """Bold and with a reset button when it is not the default."""
+        """Make the label bold and show the reset button if the value is not the default."""
         self.reset.setVisible(self.changed)
         font = self.label.font()
         font.setBold(self.changed)

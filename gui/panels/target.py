@@ -11,18 +11,18 @@ from gui.dialogs.completers import ClickThrough
 from gui.wording import worded
 
 EXAMPLE = "relu4_2"
-"""Layer of the unit that is named as an example, where there is such a layer."""
+"""The layer of the example unit, if the network has it."""
 
 
 class TargetRows(QWidget):
-    """Rows of a form: class or unit, and the one chosen; the class's box is the form's own."""
+    """Rows of a form: class or unit, and which one; the box of classes belongs to the form."""
 
     changed = Signal()
-    """Another target, or none that can be read."""
+    """The target has changed, perhaps to one that cannot be read."""
 
     def __init__(self, form: QFormLayout, class_box: QComboBox) -> None:
         super().__init__(class_box.parentWidget())
-        self.hide()  # its rows are the form's
+        self.hide()  # the rows belong to the form
         self._form, self._class_box = form, class_box
         self._has_classes = False
         self._before = ""
@@ -55,13 +55,13 @@ class TargetRows(QWidget):
         self._show_rows()
 
     def set_layers(self, names: Sequence[str]) -> None:
-        """Complete these names."""
+        """Complete these layers' names."""
         self._layers.setStringList([f"{name}:" for name in names])
         deep = names[2 * len(names) // 3] if names else EXAMPLE
         self._example = f"{EXAMPLE if EXAMPLE in names else deep}:17"
 
     def set_classes(self, any_there: bool) -> None:
-        """Another network: it has classes or not; a unit of the one before is forgotten."""
+        """Take over another network, with classes or without; the old network's unit is forgotten."""
         self._has_classes = any_there
         self.line.clear()
         self._before = ""
@@ -73,11 +73,11 @@ class TargetRows(QWidget):
 
     @property
     def of_unit(self) -> bool:
-        """Whether a unit is asked about, or is going to be."""
+        """Whether the target is a unit, even one not named yet."""
         return self.kind.currentIndex() == 1
 
     def unit(self) -> UnitName | None:
-        """Return the unit asked about; None: a class, or nothing that can be read."""
+        """Return the unit; None: the target is a class, or cannot be read."""
         if not self.of_unit or not self.line.text().strip():
             return None
         try:
@@ -87,7 +87,7 @@ class TargetRows(QWidget):
 
     @property
     def problem(self) -> str:
-        """Why there is no unit although one is needed."""
+        """Why there is no unit though one is needed."""
         if not self.of_unit:
             return ""
         if not self.line.text().strip():
@@ -99,7 +99,7 @@ class TargetRows(QWidget):
         return ""
 
     def which(self) -> str:
-        """Return the words that ask for a unit."""
+        """Return the sentence that asks for a unit."""
         if self._has_classes:
             words = self.tr(
                 "Which unit? Type one, for example {0}, or click a channel under Inspect."
@@ -112,11 +112,11 @@ class TargetRows(QWidget):
         return words.format(self._example)
 
     def set_of_class(self) -> None:
-        """Ask about the class; the unit stays in its line."""
+        """Make the class the target; the unit stays in its line."""
         self.kind.setCurrentIndex(0)
 
     def set_unit(self, text: str) -> None:
-        """Ask about a unit, as `UnitName.parse` takes it; "": about a class, where there are any."""
+        """Make a unit the target, as `UnitName.parse` takes it; "": a class, if there are any."""
         self.line.setText(text)
         wanted = 0 if not text and self._has_classes else 1
         if self.kind.currentIndex() == wanted:

@@ -16,7 +16,7 @@ from gui.wording import worded
 
 
 class TextEditor(Editor):
-    """A line of text: layers with weights, numbers of channels; what cannot be read goes back."""
+    """A line of text, such as layers with weights or channel numbers; unreadable text is undone."""
 
     refused = Signal(str)
     """Why the text was not taken."""
@@ -42,7 +42,7 @@ class TextEditor(Editor):
         self.box.setToolTip(_as_text(value))
 
     def set_suggestion(self, text: str) -> None:
-        """Say what an empty line means."""
+        """Show what an empty line stands for."""
         words = self.tr("auto: {0}").format(text) if text else self.tr("auto")
         self.box.setPlaceholderText(words)
 
@@ -62,7 +62,7 @@ class TextEditor(Editor):
 
 
 class PickEditor(TextEditor):
-    """A text that names a class, a layer or a network: typed, or picked from what there is."""
+    """A text that names a class, a layer or a network: typed, or picked from a list."""
 
     def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
         super().__init__(setting, parent)
@@ -86,7 +86,7 @@ class PickEditor(TextEditor):
 
 
 class FolderEditor(TextEditor):
-    """A text that is the path of a folder: typed, or asked for by a button."""
+    """The path of a folder: typed, or chosen by a button."""
 
     def __init__(self, setting: Setting, parent: QWidget | None = None) -> None:
         super().__init__(setting, parent)
@@ -98,13 +98,13 @@ class FolderEditor(TextEditor):
         self.setFocusProxy(self.box)
 
     def set_value(self, value: Any) -> None:
-        """Show a path by its end, which says more than its beginning."""
+        """Show the end of a path, which says more than its beginning."""
         super().set_value(value)
         self.box.end(False)
 
     @Slot()
     def ask(self) -> None:
-        """Ask for a folder, beginning at the present one."""
+        """Ask for a folder, starting at the current one."""
         present = str(Path(self._value).expanduser()) if self._value else ""
         path = folder_to_open(self, f"setting_{self.setting.name}", self.setting.label, present)
         if path is not None and str(path) != self._value:

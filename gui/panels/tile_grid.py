@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QListView, QWidget
 from gui.panels.choice_list import DATA, ChoiceList, Items
 
 KEPT = 512
-"""Drawn tiles that are kept: more than fit on a screen."""
+"""How many drawn tiles are kept: more than fit on a screen."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class GridTile:
     caption: str = ""
     tip: str = ""
     data: Any = None
-    """What `chosen` hands out for it."""
+    """What `chosen` emits for it."""
 
 
 class TileGrid(ChoiceList):
     """Tiles in reading order; a click, Enter or the space bar chooses one.
 
-    Thousands cost nothing before they are scrolled to: only what is seen is drawn and scaled.
+    Thousands cost nothing until scrolled to: only visible tiles are drawn and scaled.
     """
 
     def __init__(self, side: int = 96, parent: QWidget | None = None) -> None:
@@ -54,14 +54,14 @@ class TileGrid(ChoiceList):
         self._tiles.set_side(side, self.devicePixelRatioF())
 
     def set_tiles(self, tiles: Sequence[GridTile]) -> None:
-        """Show these instead; as many as before keep the place that is looked at."""
+        """Show these instead; if there are as many as before, the view keeps its place."""
         captions = [tile.caption for tile in tiles if tile.caption]
         longest = max((self.fontMetrics().horizontalAdvance(c) for c in captions[-50:]), default=0)
         lines = 0 if not captions else 1 if longest <= self.side else 2
         if lines != self._lines:
             self._lines = lines
             self.set_side(self.side)
-        self._tiles.set_side(self.side, self.devicePixelRatioF())  # of the screen it is on now
+        self._tiles.set_side(self.side, self.devicePixelRatioF())  # of its current screen
         self._tiles.replace(tiles)
 
     def data_at(self, row: int) -> Any:
@@ -70,7 +70,7 @@ class TileGrid(ChoiceList):
 
 
 class _Tiles(Items):
-    """The tiles, and pixmaps of those that have been seen."""
+    """The tiles, and pixmaps of those seen so far."""
 
     def __init__(self, parent: TileGrid) -> None:
         super().__init__(parent)
@@ -78,17 +78,17 @@ class _Tiles(Items):
         self._pixmaps: dict[int, QPixmap] = {}
 
     def set_side(self, side: int, ratio: float) -> None:
-        """Draw with this long side, in pixels of the window."""
+        """Draw tiles with this long side, in pixels of the window."""
         self._side, self._ratio = side, ratio
         self._pixmaps.clear()
 
     def replace(self, items: Sequence[GridTile]) -> None:
-        """Take other tiles."""
+        """Replace the tiles."""
         self._pixmaps.clear()
         super().replace(items)
 
     def shown(self, row: int, role: int) -> Any:
-        """Return what the view asks about a tile."""
+        """Return the view's data about a tile."""
         tile = self.items[row]
         if role == Qt.ItemDataRole.DisplayRole:
             return tile.caption
@@ -99,9 +99,9 @@ class _Tiles(Items):
         return tile.data if role == DATA else None
 
     def _pixmap(self, row: int) -> QPixmap:
-        """Return a tile's picture, small maps enlarged as squares; made when first seen.
+        """Return a tile's picture, made when first seen; the pixels of small maps show as squares.
 
-        In the middle of a square: all tiles are of one size, or captions would be cut off.
+        It lies in the middle of a square: tiles must be of one size, or captions would be cut off.
         """
         found = self._pixmaps.get(row)
         if found is not None:
@@ -121,7 +121,7 @@ class _Tiles(Items):
 
 
 def fitted(image: QImage, side: int, smooth: bool) -> QImage:
-    """Return an image as large as a square of `side` pixels takes; not `smooth`: its pixels show."""
+    """Return the image scaled to fit a square of `side` pixels; unless `smooth`, its pixels show."""
     kind = Qt.TransformationMode
     mode = kind.SmoothTransformation if smooth else kind.FastTransformation
     return image.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio, mode)

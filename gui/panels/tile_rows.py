@@ -1,4 +1,4 @@
-"""Rows of small pictures, each with a heading: a row answers one question, best first."""
+"""Rows of small pictures, each with a heading and the best picture first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from gui.panels.tile_grid import GridTile, fitted
 
 GAP = 3
 LEAST, MOST = 56, 112
-"""Sides of wrapped tiles, in pixels; narrower rows go on in the next line."""
+"""Sides of tiles in wrapped rows, in pixels; what does not fit goes on the next line."""
 LEAST_CELL, MOST_CELL = 12, 40
-"""Sides of tiles that stay below each other."""
+"""Sides of tiles in a table."""
 HEADING = -1
-"""The column of a row's heading."""
+"""The column number of a heading."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,15 @@ class TileRow:
     heading: str
     tiles: tuple[GridTile, ...]
     data: Any = None
-    """What `heading_chosen` hands out; None: the heading cannot be chosen."""
+    """What `heading_chosen` emits; None: the heading cannot be chosen."""
     tip: str = ""
 
 
 class TileRows(QAbstractScrollArea):
     """Headings with their tiles; a click, Enter or the space bar chooses one.
 
-    `wrapped` rows go on in a next line, headings above; others are a table, headings at the left.
+    `wrapped` rows continue on the next line, with headings above; others form a table, with headings on
+    the left.
     """
 
     chosen = Signal(object)
@@ -64,7 +65,7 @@ class TileRows(QAbstractScrollArea):
     # -- what is shown --------------------------------------------------------------------
 
     def set_rows(self, rows: Sequence[TileRow]) -> None:
-        """Show these instead; what is in view stays there."""
+        """Show these rows instead; what is in view stays in view."""
         self._rows = tuple(rows)
         self._lay_out()
         if self._current not in self._places:
@@ -72,7 +73,7 @@ class TileRows(QAbstractScrollArea):
         self._describe()
 
     def rows(self) -> tuple[TileRow, ...]:
-        """Return what is shown."""
+        """Return the rows shown."""
         return self._rows
 
     def place_of(self, row: int, column: int = HEADING) -> QRect:
@@ -189,7 +190,7 @@ class TileRows(QAbstractScrollArea):
             painter.drawText(below, Qt.AlignmentFlag.AlignCenter, text)
 
     def _fitted(self, tile: GridTile, side: int) -> QPixmap:
-        """Enlarge small pictures as squares: their pixels are what there is to see."""
+        """Enlarge small pictures with visible pixels: the pixels are what there is to see."""
         ratio = self.devicePixelRatioF()
         pixels = max(1, round(side * ratio))
         tiny = max(tile.image.width(), tile.image.height()) * 2 <= pixels
@@ -213,7 +214,7 @@ class TileRows(QAbstractScrollArea):
         return (row if column == HEADING else row.tiles[column]).data is not None
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Show what can be clicked."""
+        """Show by the pointer's shape what can be clicked."""
         can = self._can_be_chosen(self._at(event.position().toPoint()))
         shape = Qt.CursorShape.PointingHandCursor if can else Qt.CursorShape.ArrowCursor
         self.viewport().setCursor(shape)
@@ -272,7 +273,7 @@ class TileRows(QAbstractScrollArea):
             self.setAccessibleDescription("")
 
     def viewportEvent(self, event: QEvent) -> bool:
-        """Say more about what is under the pointer."""
+        """Show a tooltip for what is under the pointer."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             at = self._at(event.pos())
             text = ""

@@ -26,14 +26,14 @@ from PySide6.QtWidgets import (
 from gui.run.history import Moment
 
 GAP = 4
-"""Pixels between thumbnails, at least."""
+"""The least space between thumbnails, in pixels."""
 
 
 class TimelineStrip(QWidget):
-    """As many thumbnails as fit, evenly chosen; the chosen one is always there, framed."""
+    """As many thumbnails as fit, evenly spaced; the current one is always among them, framed."""
 
     picked = Signal(int)
-    """Index of the moment whose thumbnail was clicked, or passed with the button held."""
+    """Index of the moment whose thumbnail was clicked, or dragged over."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,19 +51,19 @@ class TimelineStrip(QWidget):
         return QSize(320, 3 * self.fontMetrics().height())
 
     def show_moments(self, moments: Sequence[Moment], chosen: int) -> None:
-        """Show these; thumbnails of those shown before are kept."""
+        """Show these moments; thumbnails made before are kept."""
         self._moments, self._chosen = moments, chosen
         kept = {_key(m) for m in moments}
         self.thumbnails = {k: p for k, p in self.thumbnails.items() if k in kept}
         self.update()
 
     def show_marks(self, marks: Sequence[tuple[int, str]]) -> None:
-        """Show a line where something was changed: after which iteration, and what in words."""
+        """Show a line at each change: after which iteration, and in words what changed."""
         self._marks = list(marks)
         self.update()
 
     def _marked(self) -> dict[int, list[str]]:
-        """Return what changed between each thumbnail shown and the one before, by its index."""
+        """Return what changed between each thumbnail and the one before, by the thumbnail's index."""
         found: dict[int, list[str]] = {}
         before = 0
         for index, _ in self.places():
@@ -75,7 +75,7 @@ class TimelineStrip(QWidget):
         return found
 
     def places(self) -> list[tuple[int, QRect]]:
-        """Return the index of each moment shown, and where."""
+        """Return the index of each moment shown, and its place."""
         count = len(self._moments)
         if not count:
             return []
@@ -121,7 +121,7 @@ class TimelineStrip(QWidget):
             self._pick(event)
 
     def event(self, event: QEvent) -> bool:
-        """Say which iteration is under the mouse."""
+        """Show which iteration is under the mouse."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             for index, place in self.places():
                 if place.contains(event.pos()):
@@ -161,14 +161,14 @@ class TimelineStrip(QWidget):
 class TimelinePanel(QWidget):
     """Shows the current moment of a run, and lets another be chosen.
 
-    As long as it is live, it follows the newest; once the person goes back, it stays at their
-    iteration, or the nearest that is still kept.
+    While live, it follows the newest; once the user goes back, it stays at that iteration, or the
+    nearest one still kept.
     """
 
     moment_selected = Signal(object)
-    """A Moment, chosen by the person."""
+    """A `Moment` that the user chose."""
     live_requested = Signal()
-    """The person wants to see the newest, now and from now on; also on reaching the end."""
+    """The user wants to follow the newest; also emitted on reaching the end."""
     compare_toggled = Signal(bool)
     save_requested = Signal(object)
     branch_requested = Signal(object)
@@ -193,7 +193,7 @@ class TimelinePanel(QWidget):
         self._slider.setObjectName("timelineSlider")
         self._slider.setAccessibleName(self.tr("Moment of the run"))
         self._label = QLabel(self)
-        # Its text is elided to the room it gets: a long one must not widen the window.
+        # Its text is elided to fit: a long one must not widen the window.
         self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._go_live = self._button(
             self.tr("Live"), self.tr("Go to the newest picture and follow the run")
@@ -231,7 +231,7 @@ class TimelinePanel(QWidget):
         return button
 
     def clear(self) -> None:
-        """Forget the run; the next is followed live."""
+        """Forget the run; the next one is followed live."""
         self._live = True
         self._changes.clear()
         self._strip.show_marks(self._changes)
@@ -244,13 +244,13 @@ class TimelinePanel(QWidget):
         self._show()
 
     def set_moments(self, moments: list[Moment]) -> None:
-        """Show these moments, in order of iteration, in place of those shown now."""
+        """Show these moments, in order of iteration, instead."""
         self._moments = list(moments)
         last = len(moments) - 1
         index = last
         if not self._live and moments:
             index = min(range(len(moments)), key=lambda i: abs(self._off(i)))
-        blocker = QSignalBlocker(self._slider)  # not the person's doing
+        blocker = QSignalBlocker(self._slider)  # not the user's doing
         self._slider.setRange(0, max(last, 0))
         self._slider.setPageStep(max(1, len(moments) // 10))
         self._slider.setValue(max(index, 0))
@@ -270,7 +270,7 @@ class TimelinePanel(QWidget):
         self._compare.setChecked(on)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Cut the label for the new width."""
+        """Shorten the label for the new width."""
         super().resizeEvent(event)
         self._elide()
 
@@ -279,7 +279,7 @@ class TimelinePanel(QWidget):
 
     @Slot(int)
     def _choose(self, index: int) -> None:
-        """The person moved the slider or picked a thumbnail."""
+        """The user moved the slider or picked a thumbnail."""
         moment = self._moments[index]
         self._iteration = moment.iteration
         self._live = index == len(self._moments) - 1
@@ -303,7 +303,7 @@ class TimelinePanel(QWidget):
         self.branch_requested.emit(self.current())
 
     def _show(self) -> None:
-        """Bring everything in line with the slider."""
+        """Bring everything into line with the slider."""
         moment = self.current()
         self._said = ""
         if moment is not None:

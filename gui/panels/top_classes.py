@@ -29,12 +29,12 @@ class TopClasses(QWidget):
         self._current = 0
 
     def show_classes(self, top: Sequence[TopClass], target: int | None) -> None:
-        """Show these, the one asked about emphasised."""
+        """Show these, with the target emphasized."""
         self._top, self._target = tuple(top), target
         self._tell()
 
     def show_covered(self, top: Sequence[TopClass], before: Mapping[int, float]) -> None:
-        """Show these instead, each with its difference to `before`, by number of the class."""
+        """Show these instead, each with its change from `before`, which goes by class number."""
         self._covered = tuple(top), dict(before)
         self._tell()
 
@@ -44,7 +44,7 @@ class TopClasses(QWidget):
         self._tell()
 
     def rows(self) -> list[tuple[TopClass, float | None]]:
-        """Return what is shown: each class, and its probability before, where one is compared."""
+        """Return what is shown: each class and, if compared, its earlier probability."""
         if self._covered is None:
             return [(one, None) for one in self._top]
         top, before = self._covered
@@ -69,7 +69,7 @@ class TopClasses(QWidget):
         return self.fontMetrics().height() + 4
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw a bar as long as the probability behind each name."""
+        """Draw behind each name a bar as long as its probability."""
         painter = QPainter(self)
         palette, height = self.palette(), self._row_height()
         widest = "100.0 % " if self._covered is None else "100.0 %  +100.0 "
@@ -81,7 +81,7 @@ class TopClasses(QWidget):
             colour = palette.highlight().color()
             colour.setAlpha(110)
             painter.fillRect(bar, colour)
-            if before is not None:  # where the bar ended with nothing covered
+            if before is not None:  # where the bar ends with nothing covered
                 edge = min(line.width() - 2, round(line.width() * before))
                 painter.fillRect(edge, line.top(), 2, line.height(), palette.windowText().color())
             if self.hasFocus() and row == self._current:

@@ -18,7 +18,7 @@ from gui.panels.choice_list import DATA, ChoiceList, Index, Items
 UNIT = DATA + 1
 """Role of the `Bar` itself."""
 STRENGTH = 110
-"""Opacity of a bar, of 255: text is read on it."""
+"""Opacity of a bar, out of 255: text on it must be legible."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Bar:
 
     number: int
     name: str
-    """Of the class that it stands for, or empty."""
+    """Name of the class that it stands for, or empty."""
     value: float
 
     @property
@@ -37,7 +37,7 @@ class Bar:
 
 
 class UnitBars(ChoiceList):
-    """A line for each unit, whose number is handed out when it is chosen."""
+    """A line for each unit; choosing one emits its number."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,7 +47,7 @@ class UnitBars(ChoiceList):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def set_bars(self, bars: Sequence[Bar]) -> None:
-        """Show these instead; as many as before keep the place that is looked at."""
+        """Show these instead; if there are as many as before, the view keeps its place."""
         self._bars.replace(bars)
 
     def bar_at(self, row: int) -> Bar:
@@ -76,7 +76,7 @@ class _Bars(Items):
 
 
 class _Painter(QStyledItemDelegate):
-    """Draws a bar from zero to the value, number and name on it, the value at the right."""
+    """Draws a bar from zero to the value, with number and name on it and the value on the right."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         return QSize(120, option.fontMetrics.height() + 6)

@@ -1,4 +1,4 @@
-"""The variants of a project as a tree: shown, compared, named, starred, used, deleted."""
+"""The variants of a project as a tree: to show, compare, name, star, use and delete."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from gui.run.variant_entry import VariantEntry
 
 
 class VariantsPanel(QWidget):
-    """Shows what has been made, each under what it began with; emits what to do with it."""
+    """Shows the variants, each under the one it started from; emits what to do with them."""
 
     show_requested = Signal(object)
     """A `VariantEntry`."""
@@ -27,7 +27,7 @@ class VariantsPanel(QWidget):
     """Two of them, the one above first."""
     save_requested = Signal(object)
     use_requested = Signal(object, str)
-    """One of them, and as what: content, style, guide or start."""
+    """A variant, and what to use it as: content, style, guide or start."""
     larger_requested = Signal(object)
     settings_requested = Signal(object)
     renamed = Signal(object, str)
@@ -50,7 +50,7 @@ class VariantsPanel(QWidget):
         self._more = self._button(
             self.tr("More ▾"), self.tr("What else can be done with a variant")
         )
-        self.menu = QMenu(self._more)  # not the button's own: it would hold up whoever presses it
+        self.menu = QMenu(self._more)  # as the button's own it would block a press
         self._make_menu()
         line = QHBoxLayout()
         for button in (self._compare, self._delete, self._more):
@@ -74,7 +74,7 @@ class VariantsPanel(QWidget):
         self._on_selection()
 
     def _button(self, text: str, tip: str) -> QToolButton:
-        button = QToolButton(self)  # narrower than a push button: the panel stands at the side
+        button = QToolButton(self)  # narrower than a push button: the panel is at the side
         button.setText(text)
         button.setToolTip(tip)
         return button
@@ -110,13 +110,13 @@ class VariantsPanel(QWidget):
     # -- what is shown --------------------------------------------------------------------
 
     def show_entries(self, entries: Sequence[VariantEntry]) -> None:
-        """Show these, each below its parent; what is selected stays."""
+        """Show these, each below its parent; the selection stays."""
         self.tree.show_entries(entries)
         self._on_selection()
 
     @Slot(object)
     def refresh(self, entry: VariantEntry) -> None:
-        """Show anew what is known of a variant."""
+        """Update what is shown of a variant."""
         self.tree.refresh(entry)
         if self.selected() == [entry]:
             self._on_selection()
@@ -127,15 +127,15 @@ class VariantsPanel(QWidget):
         self._on_selection()
 
     def entries(self) -> list[VariantEntry]:
-        """Return all variants, from above."""
+        """Return all variants, from the top."""
         return self.tree.entries()
 
     def selected(self) -> list[VariantEntry]:
-        """Return the selected ones, from above."""
+        """Return the selected variants, from the top."""
         return self.tree.selected()
 
     def select(self, entries: Sequence[VariantEntry]) -> None:
-        """Select these; nothing is asked for."""
+        """Select these; no signal is emitted."""
         self.tree.select(entries)
         self._on_selection()
 
@@ -146,7 +146,7 @@ class VariantsPanel(QWidget):
         entry = entry_of(item)
         if column == STAR:
             self.starred.emit(entry, not entry.starred)
-        elif len(self.selected()) <= 1:  # with Ctrl, one more is being selected
+        elif len(self.selected()) <= 1:  # with Ctrl, the user is selecting one more
             self.show_requested.emit(entry)
 
     @Slot(QTreeWidgetItem, int)

@@ -1,4 +1,4 @@
-"""The rows of the variants: each under what it began with, with thumbnail, name and star."""
+"""The rows of the variants: each under the one it started from, with thumbnail, name and star."""
 
 from collections.abc import Iterator, Sequence
 
@@ -32,18 +32,18 @@ ENTRY = Qt.ItemDataRole.UserRole
 NAME, STAR = 0, 1
 """Columns."""
 SIDE = 44
-"""Of a thumbnail, in pixels."""
+"""Size of a thumbnail, in pixels."""
 
 
 class VariantsTree(QTreeWidget):
-    """Shows variants and which are selected; what it is told changes without a signal."""
+    """Shows variants and which are selected; changes by the program emit no signal."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._shown: VariantEntry | None = None
         self._rows: dict[VariantEntry, QTreeWidgetItem] = {}
         self._placed: list[tuple[VariantEntry, VariantEntry | None]] = []
-        """The variants and their parents, as they are shown."""
+        """The variants and their parents, as shown."""
         self.setObjectName("variantsTree")
         self.setAccessibleName(self.tr("Variants of this project"))
         self.setColumnCount(2)
@@ -64,9 +64,9 @@ class VariantsTree(QTreeWidget):
         self.setItemDelegateForColumn(NAME, _NameDelegate(self))
 
     def show_entries(self, entries: Sequence[VariantEntry]) -> None:
-        """Show these, each below its parent; what is selected stays.
+        """Show these, each below its parent; the selection stays.
 
-        After a run there is one more: only its row is made, as there may be hundreds.
+        After a run there is one more, and only its row is made: there may be hundreds.
         """
         there = [(entry, entry.parent) for entry in entries]
         added = entries[len(self._rows) :]
@@ -86,7 +86,7 @@ class VariantsTree(QTreeWidget):
                 self.scrollToItem(self._rows[added[-1]])
 
     def _add(self, entry: VariantEntry) -> QTreeWidgetItem:
-        """Make the last row below the variant's parent."""
+        """Append a row for the variant below its parent."""
         item = self._rows[entry] = QTreeWidgetItem()
         item.setData(NAME, ENTRY, entry)
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
@@ -100,7 +100,7 @@ class VariantsTree(QTreeWidget):
         return item
 
     def refresh(self, entry: VariantEntry) -> None:
-        """Show anew what is known of a variant."""
+        """Update what is shown of a variant."""
         item = self.item(entry)
         if item is not None:
             with QSignalBlocker(self):
@@ -123,18 +123,18 @@ class VariantsTree(QTreeWidget):
                 item.setSelected(True)
 
     def entries(self) -> list[VariantEntry]:
-        """Return all variants, from above."""
+        """Return all variants, from the top."""
         return [entry_of(item) for item in self._items()]
 
     def selected(self) -> list[VariantEntry]:
-        """Return the selected ones, from above."""
+        """Return the selected variants, from the top."""
         chosen = self.selectedItems()
         if len(chosen) < 2:
             return [entry_of(item) for item in chosen]
         return [entry_of(item) for item in self._items() if item.isSelected()]
 
     def select(self, entries: Sequence[VariantEntry]) -> None:
-        """Select these; nothing is asked for."""
+        """Select these; no signal is emitted."""
         with QSignalBlocker(self):
             self.clearSelection()
             for item in map(self.item, entries):
@@ -193,7 +193,7 @@ class VariantsTree(QTreeWidget):
 
 
 class _NameDelegate(QStyledItemDelegate):
-    """Edits the name alone; what else the row says is left as it is."""
+    """Edits only the name in the row's text."""
 
     def setEditorData(
         self, editor: QWidget, index: QModelIndex | QPersistentModelIndex
@@ -206,7 +206,7 @@ class _NameDelegate(QStyledItemDelegate):
         self, editor: QWidget, model: QAbstractItemModel,
         index: QModelIndex | QPersistentModelIndex,
     ) -> None:  # fmt: skip
-        """Leave the row alone: whoever owns the variant gives it the name."""
+        """Leave the row alone: the variant's owner gives it the name."""
 
 
 def entry_of(item: QTreeWidgetItem) -> VariantEntry:
