@@ -1,4 +1,4 @@
-"""All about one channel: on the picture, in a folder's pictures, in a picture made for it."""
+"""Everything about one channel: on the picture, in a folder's pictures, in a picture made for it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,26 +32,26 @@ from gui.run.channel import Channel, write_figure
 from gui.run.networks import Networks
 
 ACROSS = 5
-"""Patches side by side in a figure."""
+"""How many patches stand side by side in a figure."""
 SETTLED = 300
-"""Milliseconds after which a picture that has changed is looked at."""
+"""Milliseconds until a changed picture is looked at."""
 
 
 class ChannelWindow(QDialog):
     """Four parts about the channel, and buttons for the previous and the next one."""
 
     open_requested = Signal(str)
-    """A picture's path: to be looked at."""
+    """The path of a picture to be shown."""
     job_requested = Signal(object)
-    """`Channel`: to be maximized in the main window."""
+    """A `Channel` to be maximized in the main window."""
     target_requested = Signal(str, object)
-    """Layer and channel that the maps in the main window shall be about."""
+    """Layer and channel that the main window's maps are to explain."""
 
     def __init__(
         self, networks: Networks, background: Background, folder: FolderChoice,
         held: Callable[[], bool], parent: QWidget | None = None,
     ) -> None:  # fmt: skip
-        """`held` says whether a run is under way: the picture is left as it was then."""
+        """`held` says whether a run is active: then the picture is not followed."""
         super().__init__(parent)
         self._held = held
         self.setObjectName("channelWindow")
@@ -103,7 +103,7 @@ class ChannelWindow(QDialog):
 
     @property
     def busy(self) -> bool:
-        """Whether anything is being worked out, or another picture waits to be looked at."""
+        """Whether anything is being computed, or another picture waits to be looked at."""
         return self._settled.isActive() or any(part.busy for part in self.parts)
 
     def _lay_out(self) -> None:
@@ -142,7 +142,7 @@ class ChannelWindow(QDialog):
     # -- what it is about -----------------------------------------------------------------
 
     def show_channel(self, subject: Subject, layer: str, number: int, device: str) -> None:
-        """Turn to a channel of the present network, on the present picture."""
+        """Show a channel of the current network, on the current picture."""
         counts = {choice.name: choice.channels for choice in subject.layers}
         count = counts.get(layer) or number + 1
         self._image = subject.image
@@ -159,7 +159,7 @@ class ChannelWindow(QDialog):
 
     @Slot(object)
     def follow(self, subject: Subject) -> None:
-        """Look at another picture once it stays for a moment; another network changes nothing."""
+        """Look at a new picture once it has stayed for a moment, unless the network has changed."""
         own = self.channel
         if own is None or own.network_key != subject.network_key:
             return
@@ -209,10 +209,10 @@ class ChannelWindow(QDialog):
         self.setWindowTitle(self.name.text())
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Nothing goes on behind a window that is closed; what was found in a folder is kept."""
+        """Stop all work when the window is closed; what was found in a folder is kept."""
         super().hideEvent(event)
         if event.spontaneous():
-            return  # minimised
+            return  # minimized
         self._settled.stop()
         for part in self.parts:
             part.cancel()
@@ -237,7 +237,7 @@ class ChannelWindow(QDialog):
             self._saver.save(write(path))
 
     def _writer(self) -> Callable[[Path], Callable[[], Path]] | None:
-        """Return what writes that which is shown now; None, and said: there is nothing yet."""
+        """Return a function that writes what is shown; None, after saying so: there is nothing."""
         first = [*self.on_picture.tiles(), *self.guided.tiles(), *self.maximized.tiles()]
         patches = self.patches.tiles()
         labelled = [("", first), (self.patches.title, patches[:ACROSS]), ("", patches[ACROSS:])]

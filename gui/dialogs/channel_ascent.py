@@ -12,7 +12,7 @@ from gui.run.channel import Captioned, Channel, maximized
 from gui.run.networks import Networks
 
 KEPT = 64
-"""Pictures that are kept for going back to."""
+"""How many pictures are kept to go back to."""
 
 
 class MaximizedPart(ChannelPart):
@@ -36,7 +36,7 @@ class MaximizedPart(ChannelPart):
         self.made: dict[Channel, QImage] = {}
 
     def show_channel(self, channel: Channel) -> None:
-        """Show the channel's picture, if one has been made."""
+        """Show the channel's picture, if it has been made."""
         if channel != self.channel:
             self._give_up()
             self.channel = channel
@@ -54,14 +54,14 @@ class MaximizedPart(ChannelPart):
 
     @Slot()
     def cancel(self) -> None:
-        """Stop; what it had reached is no longer shown."""
+        """Stop, and remove the unfinished picture."""
         if self.busy:
             self._give_up()
             self.go.setEnabled(True)
             self._show_made()
 
     def grow(self, what: QImage) -> None:
-        """Show a state on the way."""
+        """Show an intermediate state."""
         self.view.set_picture(what)
 
     def _on_made(self, image: QImage) -> None:

@@ -32,17 +32,17 @@ class PictureView(QWidget):
     def set_picture(
         self, image: QImage | None, over: QImage | None = None, box: QRectF | None = None
     ) -> None:
-        """Show a picture; `over` covers it, `box` is a part of it, with width and height as 1."""
+        """Show a picture; `over` covers it, `box` is a part of it in fractions of width and height."""
         self.image, self._over, self._box = image, over, box
         self.update()
 
     def set_opacity(self, opacity: float) -> None:
-        """Let the map cover the picture by that part, 0 to 1."""
+        """Set the map's opacity, 0 to 1."""
         self._opacity = opacity
         self.update()
 
     def sizeHint(self) -> QSize:
-        """Room for a picture that something can be seen in."""
+        """Room for a picture large enough to make something out."""
         return QSize(220, 180)
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -54,7 +54,7 @@ class PictureView(QWidget):
         left, top = (self.width() - size.width()) / 2, (self.height() - size.height()) / 2
         area = QRectF(left, top, size.width(), size.height())
         painter = QPainter(self)
-        # Few pixels are shown as squares.
+        # A few pixels are shown as squares.
         fine = max(self.image.width(), self.image.height()) > 48
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, fine)
         painter.drawImage(area, self.image)
@@ -71,10 +71,10 @@ class PictureView(QWidget):
 
 
 class ChannelPart(InspectionPanel):
-    """A title, what is shown, buttons, and below a sentence about it."""
+    """A title, what is shown, buttons, and a sentence below."""
 
     changed = Signal()
-    """Something else is shown."""
+    """What is shown has changed."""
 
     def __init__(
         self, networks: Networks, background: Background, parent: QWidget | None = None
@@ -105,7 +105,7 @@ class ChannelPart(InspectionPanel):
 
 
 class MapPart(ChannelPart):
-    """The channel's map over the present picture."""
+    """The channel's map over the current picture."""
 
     def __init__(self, networks: Networks, background: Background) -> None:
         super().__init__(networks, background)
@@ -122,10 +122,10 @@ class MapPart(ChannelPart):
         self.body.addWidget(self.view, 1)
         self.shown: ChannelAnswer | None = None
         self._heat: QImage | None = None
-        """The map in colours, a pixel for each unit; None where there is one unit only."""
+        """The map in colours, a pixel per unit; None if there is only one unit."""
 
     def show_channel(self, channel: Channel, image: QImage | None) -> None:
-        """Work out where the channel answers."""
+        """Find out where the channel responds."""
         self.channel = channel
         if image is None:
             self._give_up()
@@ -151,7 +151,7 @@ class MapPart(ChannelPart):
     def caption(self, found: ChannelAnswer) -> str:
         """Return the numbers in words."""
         if found.colours is None:
-            return self.tr("answers {0:.3g}").format(found.peak)
+            return self.tr("activation {0:.3g}").format(found.peak)
         height, width = found.values.shape
         if found.peak <= 0:
             return self.tr("no positive activation; {0}×{1} positions").format(width, height)
@@ -187,7 +187,7 @@ class GuidedPart(ChannelPart):
         self.body.addLayout(line, 1)
 
     def show_channel(self, channel: Channel, image: QImage | None) -> None:
-        """Go back from where the channel is highest."""
+        """Propagate back from where the channel is highest."""
         self.channel = channel
         if image is None:
             self._give_up()

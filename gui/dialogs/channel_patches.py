@@ -1,4 +1,4 @@
-"""The part of the window about one channel that searches a folder for its maximal patches."""
+"""The part of the window about one channel that searches a folder for its top patches."""
 
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QImage
@@ -37,7 +37,7 @@ class PatchesPart(ChannelPart):
         folder.changed.connect(self._on_folder)
 
     def show_channel(self, channel: Channel) -> None:
-        """Search the folder for a channel; another one of the same layer is then known too."""
+        """Search the folder for a channel; this covers all channels of its layer."""
         self.channel = channel
         folder = self.folder.path
         if folder is None:
@@ -52,14 +52,14 @@ class PatchesPart(ChannelPart):
             self._finder = query.finder(channel.layer, rows)
             self.start(self._finder.run, self._on_found)
         else:
-            self._finder.rows = rows  # a search under way turns to it at its next look
+            self._finder.rows = rows  # a running search switches to it at its next state
             if not self.busy:
                 self.start(self._finder.run, self._on_found)
         self.again.hide()
 
     @Slot()
     def cancel(self) -> None:
-        """Stop; what was found stays, also for the next search."""
+        """Stop; what was found is kept, also for the next search."""
         if self.busy:
             super().cancel()
             self.again.show()
@@ -74,13 +74,13 @@ class PatchesPart(ChannelPart):
         super()._on_failed(error)
 
     def grow(self, what: FoundPatches[QImage]) -> None:
-        """Show the best so far."""
+        """Show the best patches so far."""
         self._show(what)
 
     def _on_found(self, found: FoundPatches[QImage]) -> None:
         self._show(found)
         if self.channel is not None and found.rows.only != self.channel.number:
-            self.show_channel(self.channel)  # turned to while the last patches were cut out
+            self.show_channel(self.channel)  # chosen while the last patches were being cut out
 
     def _show(self, found: FoundPatches[QImage] | None) -> None:
         self.found = found

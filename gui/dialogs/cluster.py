@@ -37,17 +37,17 @@ def kept_address() -> SchedulerAddress | None:
     try:
         return scheduler_address(kept["address"], ca, certificate, key, insecure)
     except BadInput:
-        return None  # somebody has edited the file
+        return None  # the file was edited by hand
 
 
 def keep_address(where: SchedulerAddress | None) -> None:
-    """Remember it for the next start."""
+    """Remember the address for the next start."""
     values = {"address": "" if where is None else where.address}
     for name in FILES:
         file = None if where is None else getattr(where, name)
         values[name] = "" if file is None else str(file)
     values["insecure"] = "yes" if where is not None and where.insecure else ""
-    kept = window_settings()  # one for all: each writes the file when it goes
+    kept = window_settings()  # one for all: each writes the file when deleted
     for name, text in values.items():
         kept.setValue(f"{KEY}/{name}", text)
 

@@ -1,4 +1,4 @@
-"""The command palette and the sheet of shortcuts, both read from the actions themselves."""
+"""The command palette and the sheet of shortcuts, both made from the actions themselves."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ class Command:
     shortcut: str
     act: Callable[[], object]
     more: str = ""
-    """Words that it is also found by."""
+    """More words that it is found by."""
     enabled: bool = True
 
 
 def commands_of(actions: Sequence[QAction]) -> list[Command]:
-    """Return the actions as commands; those that cannot be done now are listed as such."""
+    """Return the actions as commands; those unavailable now are marked as such."""
     native = QKeySequence.SequenceFormat.NativeText
     return [
         Command(plain(a.text()), a.shortcut().toString(native), a.trigger, _more(a), a.isEnabled())
@@ -43,7 +43,7 @@ def commands_of(actions: Sequence[QAction]) -> list[Command]:
 
 
 def _more(action: QAction) -> str:
-    """Return what a person might call it otherwise."""
+    """Return other words by which the user might search for it."""
     saves = action.objectName().startswith("action_save")
     export = QCoreApplication.translate("CommandPalette", "export") if saves else ""
     return f"{action.statusTip()} {export}"
@@ -76,7 +76,7 @@ class CommandPalette(QDialog):
         self._filter("")
         self.line.setFocus()
         self.chosen: Command | None = None
-        """What the user chose; carried out by the palette's owner once the palette has closed."""
+        """What the user chose; the palette's owner carries it out once the palette has closed."""
 
     @Slot(str)
     def _filter(self, text: str) -> None:
@@ -99,7 +99,7 @@ class CommandPalette(QDialog):
         return self.tr("{0}    (not available now)").format(words)
 
     def _move(self, row: int, step: int) -> None:
-        """Choose a row, or the next one in this direction that can be taken."""
+        """Select a row, or the next one in this direction that is available."""
         while 0 <= row < self.list.count():
             if self.list.item(row).flags() & Qt.ItemFlag.ItemIsEnabled:
                 self.list.setCurrentRow(row)
@@ -107,7 +107,7 @@ class CommandPalette(QDialog):
             row += step
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Let letters go to the line at once."""
+        """Let typing go to the search line at once."""
         super().showEvent(event)
         self.activateWindow()
         self.line.setFocus(Qt.FocusReason.PopupFocusReason)
@@ -120,7 +120,7 @@ class CommandPalette(QDialog):
             self.accept()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Let the arrows move in the list while letters go to the line."""
+        """Let the arrows move in the list while letters go to the search line."""
         if watched is self.line and isinstance(event, QKeyEvent):
             keys = Qt.Key
             page = max(1, self.list.height() // max(1, self.list.sizeHintForRow(0)) - 1)
@@ -135,7 +135,7 @@ class CommandPalette(QDialog):
 
 
 def matching(commands: Sequence[Command], text: str) -> list[Command]:
-    """Return the commands that hold all words of `text`; those that begin with it first."""
+    """Return the commands that contain all words of `text`; those that begin with it first."""
     words = text.casefold().split()
     found = [c for c in commands if all(w in f"{c.text} {c.more}".casefold() for w in words)]
 
@@ -156,7 +156,7 @@ KEYS_OF_THE_CANVAS = (
     ("Arrows", "Move the picture"),
     ("Ctrl+Shift+←/→", "Move the divider of before and after"),
 )
-# Texts of the sheet that are no actions.
+# Texts of the sheet that belong to no action.
 
 
 class ShortcutSheet(QDialog):

@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
 
 WIDE = 58
-"""Characters: the choices' column at first, so that the longest words in empty fields fit."""
+"""First width of the column of choices, in characters: the longest placeholder fits."""
 MOST_SAID = 3
-"""Sentences about what is missing; there is little room beside the figure."""
+"""How many sentences about missing maps are shown: there is little room beside the figure."""
 
 
 class CompareDialog(QDialog):
@@ -90,9 +90,9 @@ class CompareDialog(QDialog):
         )
         self.older = QLabel(self.tr("The choices have changed since this figure was made."))
         self._stale = False
-        """Whether the figure is not of the last order, which was refused, or is not done."""
+        """Whether the figure is not the one last ordered, because that was refused or is unfinished."""
         self._changed = False
-        """Whether another choice was made since the last order."""
+        """Whether the choices have changed since the last order."""
         self.zooms = zoom_buttons(self.view)
         self.parts = QSplitter()
         self._lay_out()
@@ -118,9 +118,9 @@ class CompareDialog(QDialog):
     def set_question(
         self, classes: str, units: str, layer: str, names: Sequence[str], layers: Sequence[str]
     ) -> None:
-        """Ask what the window asks: its class or unit, its layer.
+        """Take over the window's target and layer.
 
-        `names`, `layers`: the network's classes and the layers whose units can be asked about.
+        `names`, `layers`: the network's classes, and the layers whose units can be targets.
         """
         self.choices.set_names(names, layers)
         self.choices.classes.setText(classes)
@@ -162,12 +162,12 @@ class CompareDialog(QDialog):
 
     @Slot()
     def start(self) -> None:
-        """Compare, behind the window."""
+        """Compare, in the background."""
         self._begin(sanity=False)
 
     @Slot()
     def start_check(self) -> None:
-        """Make the sanity check, behind the window."""
+        """Make the sanity check, in the background."""
         self._begin(sanity=True)
 
     def _begin(self, sanity: bool) -> None:
@@ -186,13 +186,13 @@ class CompareDialog(QDialog):
 
     @Slot()
     def _on_changed(self) -> None:
-        """Mark the figure, even one that is still being made: it does not show what is chosen."""
+        """Mark the figure, even an unfinished one, as not showing the current choices."""
         self._stale = self._changed = True
         self._show_state()
 
     @Slot()
     def cancel(self) -> None:
-        """Give up what is being computed."""
+        """Stop what is being computed."""
         if self.busy:
             self.busy = False
             self._latest.cancel()
@@ -200,7 +200,7 @@ class CompareDialog(QDialog):
         self._show_state()
 
     def done(self, result: int) -> None:
-        """Close; nothing goes on behind a closed dialog."""
+        """Close, and stop all work."""
         self.cancel()
         super().done(result)
 

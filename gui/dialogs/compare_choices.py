@@ -1,4 +1,4 @@
-"""What a comparison of methods shows and how it is drawn: the choices beside the figure."""
+"""The choices beside the figure: what a comparison of methods shows, and how it is drawn."""
 
 from collections.abc import Sequence
 
@@ -25,11 +25,11 @@ from gui.run.comparison import MOST_COLUMNS, ComparisonQuery
 from gui.run.networks import NetworkKey
 
 OVER = 0.6
-"""How strongly maps lie over the photo, when they do."""
+"""The opacity of maps laid over the photo."""
 SEEN = 8
-"""Rows of the list of layers."""
+"""How many rows the list of layers shows."""
 LIKELY = 3
-"""Most likely classes, where none is named."""
+"""How many of the most likely classes are taken if none is named."""
 AT_FIRST = ("gradient", "guided backprop", "Grad-CAM", "guided Grad-CAM")
 
 
@@ -40,7 +40,7 @@ class CompareChoices(QWidget):
         self, network: NetworkKey, layers: Sequence[tuple[str, str]], others: Sequence[str],
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip
-        """`layers`: (shown name, name) of those with a map; `others`: networks by name."""
+        """`layers`: (shown name, name) of those with maps; `others`: names of networks."""
         super().__init__(parent)
         self._network = network
         self._has_classes = False
@@ -126,14 +126,14 @@ class CompareChoices(QWidget):
         self._tell_default()
 
     def set_names(self, classes: Sequence[str], layers: Sequence[str]) -> None:
-        """Complete these names of classes, none of which there may be, and of layers with units."""
+        """Complete these names of classes, if there are any, and of layers with units."""
         self.classes.setCompleter(SeveralCompleter(classes, self.classes))
         self.units.setCompleter(UnitsCompleter(layers, self.units))
         self._has_classes = bool(classes)
         self._tell_default()
 
     def tick_layer(self, name: str) -> None:
-        """Let the CAM family look at this layer, if it has a map."""
+        """Let the CAM methods look at this layer, if it has maps."""
         for row in range(self.layers.count()):
             item = self.layers.item(row)
             if name and item.data(Qt.ItemDataRole.UserRole) == name:
@@ -142,7 +142,7 @@ class CompareChoices(QWidget):
                 self.layers.scrollToItem(item)
 
     def query(self, image: QImage, sanity: bool = False) -> ComparisonQuery:
-        """Return what is asked for. Raises `BadInput`, which says what is missing or wrong."""
+        """Return what to compare. Raises `BadInput`, which says what is missing or wrong."""
         methods = tuple(name for name, box in self.boxes.items() if box.isChecked())
         if not methods:
             raise BadInput(self.tr("Choose a method first."))
@@ -171,7 +171,7 @@ class CompareChoices(QWidget):
 
     @Slot(str)
     def _find_layers(self, text: str) -> None:
-        """Show the layers with all these words in their names, and those that are ticked."""
+        """Show the layers with all searched words in their names, and those that are ticked."""
         words = text.casefold().split()
         for row in range(self.layers.count()):
             item = self.layers.item(row)
@@ -181,6 +181,6 @@ class CompareChoices(QWidget):
 
     @Slot()
     def _tell_default(self) -> None:
-        """Say in the line of classes which are taken when it is left empty."""
+        """Say in the line of classes which ones are taken if it is left empty."""
         default = self.tr("none") if self.units.text().strip() else self.tr("the three most likely")
         self.classes.setPlaceholderText(default if self._has_classes else self.tr("none"))

@@ -1,4 +1,4 @@
-"""Completion of the name being typed in a list of several."""
+"""Completion of the name being typed in a list of names."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QCompleter, QLineEd
 class ClickThrough(QObject):
     """Lets a click outside a list of suggestions have its normal effect.
 
-    Qt's completer takes the click that closes its list; a button under it would need a second one.
+    Qt's completer swallows the click that closes its list, so that a button would need a second one.
     """
 
     def __init__(self, completer: QCompleter) -> None:
         super().__init__(completer)
         self._popup = completer.popup()
-        assert self._popup is not None  # of a completer of lists
+        assert self._popup is not None  # the popup of a completer with a list
         self._popup.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -35,7 +35,7 @@ class ClickThrough(QObject):
 
 
 class SeveralCompleter(QCompleter):
-    """Completes the last of several names with commas between them."""
+    """Completes the last of several names separated by commas."""
 
     def __init__(self, names: Sequence[str], line: QLineEdit) -> None:
         super().__init__(list(names), line)
@@ -44,11 +44,11 @@ class SeveralCompleter(QCompleter):
         ClickThrough(self)
 
     def splitPath(self, path: str) -> list[str]:
-        """Return what is being typed now."""
+        """Return the name being typed."""
         return [path.rpartition(",")[2].strip()]
 
     def pathFromIndex(self, index: QModelIndex | QPersistentModelIndex) -> str:
-        """Return the line with the chosen name in place of what was typed of it."""
+        """Return the line with the chosen name in place of the part typed."""
         line = self.widget()
         before = line.text().rpartition(",")[0] if isinstance(line, QLineEdit) else ""
         return (
@@ -63,6 +63,6 @@ class UnitsCompleter(SeveralCompleter):
         super().__init__([f"{layer}:" for layer in layers], line)
 
     def splitPath(self, path: str) -> list[str]:
-        """Return what is being typed of a layer; of a unit's column all, which is no layer."""
+        """Return the layer being typed; while a unit's column is typed, a text that matches no layer."""
         before = path.rpartition(",")[0].rpartition(",")[2]
         return [path] if before.count(":") == 2 else super().splitPath(path)

@@ -1,4 +1,4 @@
-"""The object cut out of a photo where saliency points: look, set two quantiles, export."""
+"""The object that saliency points at, cut out of a photo: look, set two quantiles, export."""
 
 from collections.abc import Callable
 from functools import partial
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from engine.attribution.segmentation import Selection
 
 DIMMED = 150
-"""How opaque the dark is over what is not selected, of 255."""
+"""How dark the picture is outside the selection, out of 255."""
 EDGE = QColor(255, 210, 60)
 
 
@@ -49,7 +49,7 @@ class CutOutDialog(QDialog):
         self, query: PictureQuery, path: str, target: int | UnitName | None, networks: Networks,
         background: Background, parent: QWidget | None = None,
     ) -> None:  # fmt: skip
-        """`path`: the file that the picture is from, for its full size; empty: the picture's own."""
+        """`path`: the picture's file, for its full size; empty: the size of the picture itself."""
         super().__init__(parent)
         self.setObjectName("cutOutDialog")
         self.setWindowTitle(self.tr("Cut out the object"))
@@ -105,14 +105,14 @@ class CutOutDialog(QDialog):
         line.addWidget(self.view, 1)
 
     def done(self, result: int) -> None:
-        """Close; nothing comes back to a closed dialog."""
+        """Close; no result comes back to a closed dialog."""
         self._pointing.cancel()
         self._cutting.cancel()
         super().done(result)
 
     @property
     def busy(self) -> bool:
-        """Whether the object is being looked for or cut out."""
+        """Whether the object is being located or cut out."""
         return self._pointing.busy or self._cutting.busy
 
     def _tell_quantiles(self) -> None:
@@ -142,7 +142,7 @@ class CutOutDialog(QDialog):
 
     @Slot(int)
     def _on_slider(self, _value: int) -> None:
-        """Cut anew; of two quantiles that cross, the other one gives way."""
+        """Cut again; if the quantiles cross, the other one gives way."""
         if self.backdrop.value() >= self.foreground.value():
             moved = self.sender()
             if moved is self.backdrop:
@@ -188,7 +188,7 @@ class CutOutDialog(QDialog):
             self._saver.ask(self, question, self._writer(self.selection, mask))
 
     def write(self, path: Path, *, mask: bool) -> None:
-        """Write the mask, or the photo without its background, in the photo's size."""
+        """Write the mask, or the photo without its background, at the photo's size."""
         if self.selection is not None:
             self._saver.save(self._writer(self.selection, mask)(path))
 
@@ -201,7 +201,7 @@ class CutOutDialog(QDialog):
 
 
 class _View(QWidget):
-    """The picture, darker where it is not selected, with the outline and its box."""
+    """The picture, darker outside the selection, with the selection's outline and box."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -212,7 +212,7 @@ class _View(QWidget):
         self._box: tuple[int, int, int, int] | None = None
 
     def show_picture(self, image: QImage) -> None:
-        """Show another picture, nothing of it selected."""
+        """Show another picture, with nothing selected."""
         self._picture, self._shade, self._edge, self._box = image, QImage(), QImage(), None
         self.update()
 
@@ -222,7 +222,7 @@ class _View(QWidget):
         shade = np.zeros((*mask.shape, 4), np.uint8)
         shade[~mask, 3] = DIMMED
         self._shade, self._box = to_image(shade), selection.box
-        # Pixels of the mask that have a neighbour outside it.
+        # pixels of the mask with a neighbour outside it
         around = np.pad(mask, 1)
         inner = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
         edge = np.zeros_like(shade)
@@ -235,7 +235,7 @@ class _View(QWidget):
         return QSize(600, 560)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint all of it as large as there is room."""
+        """Paint it as large as there is room for."""
         if self._picture.isNull():
             return
         size = self._picture.size().scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio)
@@ -265,7 +265,7 @@ def _slider(name: str, value: int) -> QSlider:
 def _pointed(
     networks: Networks, query: PictureQuery, target: int | UnitName | None
 ) -> "tuple[Pointed, UnitName | str]":
-    """Return what the target answers to, and the unit or the class's name; for a thread."""
+    """Return what the target responds to, and the unit or the class's name; runs in a thread."""
     asked = Request(target, classes=False, pointed=True)
     found = NetworkView(networks).one(query, asked)
     if found.error is not None:
@@ -281,7 +281,7 @@ def _kept_apart(
 
 
 def _write(selection: "Selection", image: QImage, path: str, target: Path, only_mask: bool) -> Path:
-    """Write mask or cut-out in the size of the file, or of the image where there is none."""
+    """Write the mask or cut-out at the size of the file or, without a file, of the image."""
     from engine.attribution.cut_out import enlarged, mask_picture, without_background
     from engine.image import open_picture, save_picture
 

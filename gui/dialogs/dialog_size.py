@@ -4,11 +4,11 @@ from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QDialog, QWidget
 
 OF_SCREEN = 0.9
-"""What is left of a screen beside panels and the dialog's own frame."""
+"""The share of a screen left beside panels and the dialog's own frame."""
 
 
 def fit_height(dialog: QDialog, width: int) -> None:
-    """Make a dialog so wide, and no less high than its text then needs, which may have changed."""
+    """Give a dialog this width, and at least the height that its text, perhaps a new one, then needs."""
     layout = dialog.layout()
     assert layout is not None
     layout.activate()
@@ -16,7 +16,7 @@ def fit_height(dialog: QDialog, width: int) -> None:
 
 
 def open_within(dialog: QDialog, width: int, height: int) -> None:
-    """Give a dialog its first size: no larger than the window it belongs to, or than the screen."""
+    """Give a dialog its first size: no larger than its window or the screen."""
     room = dialog.screen().availableSize() * OF_SCREEN
     parent = dialog.parentWidget()
     window: QWidget | None = parent.window() if parent is not None else None

@@ -38,7 +38,7 @@ class DownloadBar(QWidget):
         line.addWidget(self._cancel)
         for button in (self._hold, self._cancel):
             button.setAutoDefault(False)
-        # As wide as needed for any number, so that the bar does not jump.
+        # as wide as any number needs, so that the bar does not jump
         self._digits = self.fontMetrics().horizontalAdvance("0")
         self._hold.clicked.connect(self._on_hold)
         self._cancel.clicked.connect(self._on_cancel)

@@ -27,7 +27,7 @@ FACTOR = 2
 WIDE = 60
 """Characters."""
 DELAY_MS = 600
-"""After the last change of the size."""
+"""Milliseconds from the last change of the size to the estimate."""
 
 
 class EnlargeDialog(QDialog):
@@ -40,7 +40,7 @@ class EnlargeDialog(QDialog):
         self, side: int, make: Callable[[int], Job], how: str, controller: RunController,
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip
-        """`side` is the long side of the picture; `make` returns the job for another one."""
+        """`side` is the picture's long side; `make` returns the job for a new one."""
         super().__init__(parent)
         self.setObjectName("largerDialog")
         self.setWindowTitle(self.tr("Same picture, larger"))
@@ -119,7 +119,7 @@ class EnlargeDialog(QDialog):
         self.accept()
 
     def done(self, result: int) -> None:
-        """Give up what is being measured."""
+        """Close, and stop measuring."""
         self._soon.stop()
         self._controller.forecast_made.disconnect(self._on_forecast)
         self._controller.state_changed.disconnect(self._on_state)

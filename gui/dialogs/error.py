@@ -1,4 +1,4 @@
-"""The last resort: an uncaught error is shown in one sentence and the program goes on."""
+"""The last resort: an uncaught error is shown in one sentence, and the program goes on."""
 
 import logging
 import sys
@@ -13,7 +13,7 @@ log = logging.getLogger("pareidolia")
 
 
 def error_box(sentence: str, details: str, parent: QWidget | None = None) -> QMessageBox:
-    """Return a box with one sentence, and the details behind a button."""
+    """Return a message box with one sentence, and the details behind a button."""
     box = QMessageBox(parent)
     box.setObjectName("errorDialog")
     box.setIcon(QMessageBox.Icon.Warning)
@@ -38,12 +38,12 @@ class ExceptionHook(QObject):
         self.raised.connect(self._show, Qt.ConnectionType.QueuedConnection)
 
     def install(self) -> None:
-        """Begin to catch."""
+        """Start catching errors."""
         sys.excepthook = self._catch
         threading.excepthook = self._catch_thread
 
     def uninstall(self) -> None:
-        """Give the hooks back."""
+        """Restore the hooks."""
         sys.excepthook = self._before
         threading.excepthook = self._before_threads
 

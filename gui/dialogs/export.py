@@ -1,4 +1,4 @@
-"""How a picture is exported: the generated form of the settings that matter for what is chosen."""
+"""How a picture is exported: a generated form with the settings that apply to what is chosen."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +18,7 @@ class ExportDialog(QDialog):
     def __init__(
         self, export: Export, choices: Mapping[str, tuple[str, ...]], parent: QWidget | None = None
     ) -> None:
-        """`choices`: what there is here, of settings that name one of several."""
+        """`choices`: the choices available here, for settings that have several."""
         super().__init__(parent)
         self.setObjectName("exportDialog")
         self.setWindowTitle(self.tr("Export picture"))

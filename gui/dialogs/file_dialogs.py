@@ -16,30 +16,30 @@ from gui.window_settings import window_settings
 from gui.wording import worded
 
 Check = Callable[[Path, str], None]
-"""Given the path and the chosen kind of file; raises `BadInput` where it cannot be written there."""
+"""Gets the path and the chosen kind of file; raises `BadInput` if it cannot be written there."""
 
 ALSO = {".jpeg": ".jpg", ".tiff": ".tif"}
 
 
 def first_folder() -> str:
-    """Return where a dialog begins that was never used: the person's own pictures."""
+    """Return where a dialog starts if it was never used: the user's pictures."""
     pictures = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.PicturesLocation)
     return pictures if pictures and Path(pictures).is_dir() else str(Path.home())
 
 
 def last_folder(use: str) -> str:
-    """Return the folder that the dialog for `use` was last used in, if it is still there."""
+    """Return the folder where the dialog for `use` was last used, if it still exists."""
     kept = window_settings().value(f"folders/{use}")
     return kept if isinstance(kept, str) and Path(kept).is_dir() else first_folder()
 
 
 def remember_folder(use: str, folder: Path) -> None:
-    """Let the next dialog for `use` begin in this folder."""
+    """Let the next dialog for `use` start in this folder."""
     window_settings().setValue(f"folders/{use}", str(folder))
 
 
 def file_to_open(parent: QWidget, use: str, title: str, kinds: str) -> Path | None:
-    """Ask for a file; None: nobody chose one. `use` tells dialogs with folders of their own apart."""
+    """Ask for a file; None: none was chosen. Each `use` has a last folder of its own."""
     path, _ = QFileDialog.getOpenFileName(parent, title, last_folder(use), kinds)
     if not path:
         return None
@@ -56,7 +56,7 @@ def files_to_open(parent: QWidget, use: str, title: str, kinds: str) -> list[Pat
 
 
 def folder_to_open(parent: QWidget, use: str, title: str, present: str = "") -> Path | None:
-    """Ask for a folder, beginning at the present one, or else where the last one was chosen."""
+    """Ask for a folder, starting at the current one, or else where the last one was chosen."""
     begin = present if present and Path(present).is_dir() else last_folder(use)
     path = QFileDialog.getExistingDirectory(parent, title, begin)
     if not path:
@@ -74,16 +74,16 @@ def file_to_save(
     check: Check | None = None,
     own: Path | None = None,
 ) -> tuple[Path, str] | None:
-    """Ask where to save until the answer will do, or the person gives up (None).
+    """Ask where to save until the answer will do, or the user gives up (None).
 
     Args:
         parent: the window that the dialog belongs to.
-        use: tells dialogs with folders of their own apart.
+        use: each has a last folder of its own.
         title: of the dialog.
-        name: the file name to begin with, or a whole path.
-        kinds: what it can be saved as, such as "PNG (*.png);;JPEG (*.jpg)"; "*" alone is a folder.
-        check: asked in addition.
-        own: a file that may be written anew, though it was read.
+        name: the suggested file name, or a whole path.
+        kinds: the formats it can be saved in, such as "PNG (*.png);;JPEG (*.jpg)"; "*" alone is a folder.
+        check: an additional check.
+        own: a file that may be overwritten, though it was read.
 
     Returns:
         The path, with the suffix of the chosen kind where none was typed, and that kind.
@@ -120,7 +120,7 @@ def suffixes_of(kinds: str) -> list[str]:
 
 
 def check_savable(path: Path, suffixes: list[str]) -> None:
-    """See that a file could be written there, in one of these formats.
+    """Check that a file could be written there, in one of these formats.
 
     Raises:
         BadInput: what is wrong with the folder or the name.
@@ -149,7 +149,7 @@ def _listed(suffixes: list[str]) -> str:
 
 
 def _better(path: Path, begin: Path, suffixes: list[str], suffix: str) -> Path:
-    """Return what to begin with after a refusal: the name that was typed, mended where it can be."""
+    """Return what to suggest after a refusal: the typed name, mended if possible."""
     folder = path.parent if path.parent.is_dir() else begin.parent
     if not suffixes or _ends_in(path, suffixes):
         return folder / path.name
@@ -158,7 +158,7 @@ def _better(path: Path, begin: Path, suffixes: list[str], suffix: str) -> Path:
 
 
 def _replaces(parent: QWidget, title: str, path: Path) -> bool:
-    """Ask about a file that the dialog has not asked about: it was given another name."""
+    """Ask before replacing a file that the dialog did not ask about, as the suffix came later."""
     words = _words("{0} exists. Replace it?").format(path.name)
     return QMessageBox.question(parent, title, words) == QMessageBox.StandardButton.Yes
 

@@ -1,4 +1,4 @@
-"""How to save the film of a run: the format and the frame rate."""
+"""How to save the film of a run: format and frame rate."""
 
 import importlib.util
 
@@ -21,7 +21,7 @@ SLOWEST, FASTEST = 0.1, 240.0
 
 
 class FilmDialog(QDialog):
-    """Asks for the format and the frames a second; the path is asked for afterwards."""
+    """Asks for the format and the frame rate; the path is asked for afterwards."""
 
     def __init__(self, film_frames: FilmFrames, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,7 +53,7 @@ class FilmDialog(QDialog):
             QLabel(self.tr("{0} frames of {1} × {2}").format(len(film_frames), size[1], size[0]))
         )
         if film_frames.first > 1:
-            text = self.tr("They begin with frame {0}: a project does not keep those before.")
+            text = self.tr("They start at frame {0}: a project does not keep earlier ones.")
             form.addRow(QLabel(text.format(film_frames.first)))
         form.addRow(self.tr("&As"), self.kind)
         form.addRow(self.tr("&Frames"), self.rate)
@@ -66,7 +66,7 @@ class FilmDialog(QDialog):
 
     @property
     def suffix(self) -> str:
-        """What the film's name ends in; empty: it is a folder."""
+        """The suffix of the film's name; empty: it is a folder."""
         return str(self.kind.currentData())
 
     @Slot()

@@ -6,14 +6,14 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QProgressDialog, QWidget
 
 PATIENCE_MS = 500
-"""A film that is written sooner needs no bar."""
+"""Milliseconds; a film written sooner needs no bar."""
 
 
 class FilmProgress(QObject):
-    """Shows how far a film is, and hears whether it is to be given up."""
+    """Shows how far a film is, and lets the user cancel it."""
 
     moved = Signal(int)
-    """How many frames are done; any thread may emit it."""
+    """Frames done; any thread may emit it."""
 
     def __init__(self, title: str, text: str, count: int, window: QWidget) -> None:
         super().__init__(window)
@@ -33,8 +33,8 @@ class FilmProgress(QObject):
         self.cancelled.set()
 
     def end(self) -> None:
-        """Let the bar go: the film is written, or is not to be."""
-        self.bar.canceled.disconnect(self._on_cancel)  # closing it is no wish
+        """Close the bar: the film is written or was cancelled."""
+        self.bar.canceled.disconnect(self._on_cancel)  # closing is not cancelling
         self.bar.close()
         self.bar.deleteLater()
         self.deleteLater()

@@ -30,7 +30,7 @@ from gui.help import pages
 PLACE = Qt.ItemDataRole.UserRole
 _MARKDOWN = QTextDocument.ResourceType.MarkdownResource
 EDGE = 40
-"""Pixels that a picture leaves free beside it."""
+"""Pixels left free beside a picture."""
 
 
 class HelpBrowser(QTextBrowser):
@@ -42,7 +42,7 @@ class HelpBrowser(QTextBrowser):
         self.setAccessibleName(self.tr("Guide"))
 
     def loadResource(self, kind: int, name: QUrl | str, /) -> object:
-        """Return a page with its tables, and pictures no wider than the window."""
+        """Return a page with its tables, or a picture no wider than the window."""
         address = self.source().resolved(QUrl(name))
         path = address.toLocalFile()
         if kind == _MARKDOWN:
@@ -62,7 +62,7 @@ class HelpBrowser(QTextBrowser):
     def doSetSource(
         self, name: QUrl | str, /, type: QTextDocument.ResourceType = _MARKDOWN
     ) -> None:
-        """Load a page and show its anchor, with the row or heading there marked."""
+        """Load a page and scroll to its anchor, marking the row or heading there."""
         before, url = self.source(), QUrl(name)
         super().doSetSource(url, type)
         if _name(before) != _name(url):
@@ -73,7 +73,7 @@ class HelpBrowser(QTextBrowser):
             self._mark(url.fragment())
 
     def _finish_page(self) -> None:
-        """Make headings anchors, which Qt's Markdown leaves out, and let lines of code wrap."""
+        """Give headings anchors, which Qt's Markdown leaves out, and let lines of code wrap."""
         for block in _blocks(self.document()):
             heading = block.blockFormat().headingLevel()
             cursor = QTextCursor(block)
@@ -183,7 +183,7 @@ class HelpWindow(QDialog):
         self.resize(QSize(150 * letters, 48 * self.fontMetrics().height()).boundedTo(room))
 
     def show_place(self, place: str) -> None:
-        """Show a page by its path below the guide's folder, at its anchor if it names one."""
+        """Show a page by its path below the guide's folder, at an anchor if the path names one."""
         name, _, anchor = place.partition("#")
         url = QUrl.fromLocalFile(str(pages.DOCS / name))
         if anchor:

@@ -11,7 +11,7 @@ from engine.lesson import Step
 from gui.dialogs.lesson_text import height_of
 
 TITLE, TEXT, CAPTION, PROMPT, FOOTER = 0.05, 0.032, 0.026, 0.04, 0.024
-"""Heights of the fonts, as parts of the screen's."""
+"""Heights of the fonts, as fractions of the screen's."""
 FontOf = Callable[[float], QFont]
 
 
@@ -21,14 +21,14 @@ class StepLayout:
 
     title: QRect
     cells: tuple[QRect, ...]
-    """One for each picture, the places of their captions not among them."""
+    """One for each picture, without its caption."""
     caption_height: int
     text: QRect
     footer: QRect
 
 
 def scene_of(step: Step, revealed: bool, rect: QRect, font: FontOf) -> StepLayout:
-    """Return where the things of a step lie in `rect`, its maps shown or not."""
+    """Return the layout of a step in `rect`, with its maps or without."""
     margin = max(8, rect.height() // 36)
     inside = rect.adjusted(margin, margin, -margin, -margin)
     footer = QFontMetrics(font(FOOTER)).height()
@@ -52,12 +52,12 @@ def scene_of(step: Step, revealed: bool, rect: QRect, font: FontOf) -> StepLayou
 
 
 def pictures_of(step: Step, revealed: bool) -> list[bytes]:
-    """Return the files of the pictures that can be seen of a step."""
+    """Return the files of the pictures that a step shows."""
     return [step.picture, *(f.picture for f in step.figures)] if revealed else [step.picture]
 
 
 def size_of(data: bytes) -> QSize:
-    """Return the size that a picture file says; it is not decoded."""
+    """Return the size in a picture file's header; the file is not decoded."""
     buffer = QBuffer()
     buffer.setData(QByteArray(data))
     buffer.open(QIODevice.OpenModeFlag.ReadOnly)
@@ -68,7 +68,7 @@ def size_of(data: bytes) -> QSize:
 def cells_of(
     count: int, aspect: float, area: QRect, captions: int, gap: int
 ) -> tuple[QRect, ...]:  # fmt: skip
-    """Return the places of pictures of one aspect (width / height), as large as the area allows."""
+    """Return places for pictures of one aspect (width / height), as large as the area allows."""
 
     def cell(columns: int) -> tuple[float, float, float]:
         rows = math.ceil(count / columns)
@@ -83,7 +83,7 @@ def cells_of(
     for place in range(count):
         row, column = divmod(place, columns)
         left = area.left() + column * (width + gap)
-        in_row = min(columns, count - row * columns)  # the last row lies in the middle
+        in_row = min(columns, count - row * columns)  # the last row is centred
         left += (columns - in_row) * (width + gap) // 2
         found.append(QRect(left, area.top() + row * (height + captions + gap), width, height))
     return tuple(found)

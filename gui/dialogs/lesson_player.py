@@ -39,12 +39,12 @@ Key = tuple[int, bool]
 
 
 class LessonPlayer(QWidget):
-    """Shows a lesson; pictures are opened and scaled in the background, the next ones ahead of time."""
+    """Shows a lesson; pictures are opened and scaled in the background, the next step's in advance."""
 
     closed = Signal(int)
     """The step shown last."""
     moved = Signal()
-    """Another step, or its maps, can be seen now."""
+    """Another step, or its maps, is on the screen now."""
 
     def __init__(
         self, lesson: Lesson, background: Background, start: int = 0, parent: QWidget | None = None
@@ -58,7 +58,7 @@ class LessonPlayer(QWidget):
         self.lesson, self._background = lesson, background
         self.wanted: Key = (start, self._open(start))
         self.shown: Key | None = None
-        """What can be seen; differs from `wanted` while pictures are being opened."""
+        """What is on the screen; differs from `wanted` while pictures are being opened."""
         self._images: dict[Key, list[QImage]] = {}
         self._scenes: dict[Key, StepLayout] = {}
         self._tickets: dict[Key, BackgroundTask] = {}
@@ -71,17 +71,17 @@ class LessonPlayer(QWidget):
 
     @property
     def secret(self) -> bool:
-        """Whether the present step has maps that are not revealed yet."""
+        """Whether the current step has maps that are not revealed yet."""
         return not self.wanted[1]
 
     def go(self, index: int) -> None:
-        """Turn to a step; to none that is not there."""
+        """Go to a step, if it exists."""
         if 0 <= index < len(self.lesson.steps) and index != self.wanted[0]:
             self._want((index, self._open(index)))
 
     @Slot()
     def reveal(self) -> None:
-        """Show the maps of this step."""
+        """Show the maps of the current step."""
         if self.secret:
             self._want((self.wanted[0], True))
 
@@ -108,7 +108,7 @@ class LessonPlayer(QWidget):
             act()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """A click or a tap: reveal first, then move on."""
+        """On a click or tap, reveal first, then move on."""
         if event.button() == Qt.MouseButton.LeftButton:
             if self.secret:
                 self.reveal()
@@ -116,7 +116,7 @@ class LessonPlayer(QWidget):
                 self.go(self.wanted[0] + 1)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Nothing goes on behind a closed player."""
+        """Stop all work when the player is closed."""
         self._forget()
         self.closed.emit(self.wanted[0])
         super().closeEvent(event)
@@ -124,7 +124,7 @@ class LessonPlayer(QWidget):
     # -- pictures -------------------------------------------------------------------------
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Open the pictures anew, at the size that they have now."""
+        """Open the pictures again, at their new size."""
         super().resizeEvent(event)
         self._forget()
         self._images.clear()
@@ -132,7 +132,7 @@ class LessonPlayer(QWidget):
         self._want(self.wanted)
 
     def changeEvent(self, event: QEvent) -> None:
-        """Lay the texts out anew in another font."""
+        """Lay the texts out again when the font changes."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:
             self._scenes.clear()
@@ -186,14 +186,14 @@ class LessonPlayer(QWidget):
     # -- layout and painting --------------------------------------------------------------
 
     def _font(self, part: float) -> QFont:
-        """Return a font whose height is this part of the screen's; the title's is bold."""
+        """Return a font of this fraction of the screen's height; the title's is bold."""
         font = QFont(self.font())
         font.setPixelSize(max(LEAST, round(part * min(self.height(), 0.7 * self.width()))))
         font.setBold(part == TITLE)
         return font
 
     def scene(self, key: Key) -> StepLayout:
-        """Return where the things of a step lie."""
+        """Return the layout of a step."""
         if key not in self._scenes:
             step = self.lesson.steps[key[0]]
             self._scenes[key] = scene_of(step, key[1], self.rect(), self._font)
@@ -239,7 +239,7 @@ class LessonPlayer(QWidget):
 
 
 def opened(files: list[bytes], sizes: list[QSize], ratio: float) -> list[QImage]:
-    """Open pictures and scale each into its size, given in pixels of the screen."""
+    """Open pictures and scale each to its size, given in pixels of the screen."""
     images = []
     for data, size in zip(files, sizes, strict=True):
         image = QImage.fromData(data).scaled(

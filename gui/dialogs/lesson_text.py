@@ -1,4 +1,4 @@
-"""Texts on a lesson's screen: as large as fits, and never longer than can be seen."""
+"""Texts on a lesson's screen: as large as fits, and cut to what can be seen."""
 
 import math
 from functools import lru_cache
@@ -7,16 +7,16 @@ from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
 
 SMALLEST = 0.55
-"""To this part of its size a text may be reduced that is too long for its place."""
+"""A text too long for its place may be reduced to this fraction of its size."""
 LEAST = 9
-"""Pixels of the smallest font."""
+"""Height of the smallest font, in pixels."""
 WRAP = Qt.TextFlag.TextWordWrap
 
 
 def seen(text: str, size: QSize, font: QFont) -> str:
-    """Return as much of a text as could be seen in a place of that size, in the narrowest letters.
+    """Return as much of a text as could fit into a place of that size, in the narrowest letters.
 
-    A lesson may hold a hundred thousand letters, which take a tenth of a second to measure.
+    A lesson may hold a hundred thousand letters, which would take a tenth of a second to measure.
     """
     metrics = QFontMetrics(font)
     lines = size.height() // max(1, metrics.lineSpacing()) + 2
@@ -26,7 +26,7 @@ def seen(text: str, size: QSize, font: QFont) -> str:
 
 
 def height_of(text: str, font: QFont, width: int, most: int) -> int:
-    """Return the height that a text takes in lines of this width, at most `most`."""
+    """Return the height of a text in lines of this width, at most `most`."""
     if not text.strip():
         return 0
     text = seen(text, QSize(width, most), font)
@@ -36,14 +36,14 @@ def height_of(text: str, font: QFont, width: int, most: int) -> int:
 
 @lru_cache(maxsize=256)
 def fitted(text: str, width: int, height: int, font: str, align: int) -> tuple[str, QFont]:
-    """Return what can be seen of a text in a place, and the largest font in which it fits.
+    """Return the part of a text that can be seen in a place, and the largest font in which it fits.
 
     Args:
-        text: as long as it may be.
+        text: of any length.
         width: of the place.
         height: of the place.
         font: as `QFont.toString` writes it.
-        align: flags for painting, wrapping apart.
+        align: flags for painting, except wrapping.
     """
     found = QFont()
     found.fromString(font)
@@ -66,7 +66,7 @@ def draw_text(
     painter: QPainter, place: QRect, text: str, font: QFont, colour: QColor,
     align: Qt.AlignmentFlag,
 ) -> None:  # fmt: skip
-    """Draw a text into its place, smaller if it is too long for it."""
+    """Draw a text in its place, smaller if it would not fit."""
     if not text.strip() or place.height() <= 0:
         return
     part, font = fitted(text, place.width(), place.height(), font.toString(), int(align))

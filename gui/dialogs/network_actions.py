@@ -21,11 +21,11 @@ from gui.dialogs.network_status import NetworkStatus, mib
 from gui.wording import worded
 
 NAMED = 3
-"""How many wrong files a summary names."""
+"""How many damaged files a summary names."""
 
 
 class NetworkActions(QObject):
-    """Asks, works in the background, one thing at a time, and reports the outcome."""
+    """Asks, works in the background (one thing at a time) and reports the outcome."""
 
     said = Signal(str)
     """A sentence for the status line."""
@@ -45,12 +45,12 @@ class NetworkActions(QObject):
 
     @property
     def working(self) -> bool:
-        """Whether something is being done."""
+        """Whether any work is being done."""
         return bool(self._tickets)
 
     @Slot()
     def ask_for_file(self) -> None:
-        """Let a person choose a weight file, then import it."""
+        """Let the user choose a weight file, then import it."""
         dialog = QFileDialog(self._window, self.tr("Import weights"))
         dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
@@ -63,7 +63,7 @@ class NetworkActions(QObject):
 
     @Slot(str)
     def ask_for_name(self, path: str) -> None:
-        """Let a person name the network in this file, then import it."""
+        """Let the user name the network in this file, then import it."""
         remember_folder("weights", Path(path).parent)
         dialog = QInputDialog(self._window)
         dialog.setWindowTitle(self.tr("Import weights"))
@@ -79,7 +79,7 @@ class NetworkActions(QObject):
         self._work(self.tr("Checking all weight files on this machine…"), verify, self._verified)
 
     def ask_to_remove(self, facts: NetworkStatus) -> None:
-        """Remove a network's weights if a person confirms it."""
+        """Remove a network's weights if the user confirms it."""
         box = QMessageBox(self._window)
         box.setIcon(QMessageBox.Icon.Question)
         box.setWindowTitle(self.tr("Remove weights"))
@@ -162,14 +162,14 @@ class NetworkActions(QObject):
 
 
 def forget(tickets: list[BackgroundTask], *_: object) -> None:
-    """Drop the callbacks of work in the background, since their owner is going away."""
+    """Drop the callbacks of background work, as their owner is going away."""
     for ticket in tickets:
         ticket.cancel()
 
 
 def _kept(path: str, name: str | None) -> Card | StyleCard:
     """Import a network of either kind."""
-    from engine.stylization.importing import import_network  # with PyTorch, which takes long
+    from engine.stylization.importing import import_network  # it imports PyTorch, which takes long
 
     return import_network(path, name)
 
@@ -179,7 +179,7 @@ def _remove(name: str) -> list[Path]:
 
 
 def _suggestion(path: Path) -> str:
-    """Return a name that the engine takes, made from the file's: without its check sum."""
+    """Return a valid name, made from the file's without its check sum."""
     stem = path.parent.name if path.name in DESCRIPTIONS else path.stem
     stem = re.sub(r"-[0-9a-f]{8,}$", "", stem)
     return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")

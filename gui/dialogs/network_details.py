@@ -9,7 +9,7 @@ from gui.dialogs.network_table import Row
 
 
 class NetworkDetails(QTextBrowser):
-    """One network's card, the place of its weights, and the result of checking its file."""
+    """A network's card, the place of its weights, and the result of checking its file."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -22,7 +22,7 @@ class NetworkDetails(QTextBrowser):
     def show_row(self, row: Row | None) -> None:
         """Show this network; None: nothing is selected."""
         text = self._text(row) if row else escape(self.tr("No network is selected."))
-        if text != self._shown:  # selection and scrolling stay while nothing is new
+        if text != self._shown:  # selection and scrolling stay if nothing is new
             self._shown = text
             self.setHtml(text)
 

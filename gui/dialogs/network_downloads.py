@@ -1,8 +1,7 @@
 """Downloads of networks: one at a time, the others queued; each can be paused and resumed.
 
-A stopped download may hang in a read of its socket until the time-out. Nobody waits for that: it
-ends by itself on one of the spare threads, and a lock for each network keeps a later one off its
-file until then.
+A stopped download may hang in a socket read until the time-out. Nobody waits for it: it ends by itself
+on one of the spare threads, and until then a lock for each network keeps a later download off its file.
 """
 
 import contextlib
@@ -26,14 +25,14 @@ from gui.wording import worded
 TIMEOUT = 30.0
 """Seconds without data before a connection counts as broken."""
 THREADS = 4
-"""One runs; the others are for those that were stopped and hang."""
+"""One thread downloads; the others are spares for stopped downloads that hang."""
 INTERVAL = 100
 """Milliseconds between two looks at the progress."""
 RATE_SECONDS = 3.0
-"""What the speed is averaged over."""
+"""Seconds over which the speed is averaged."""
 
 _writers: dict[str, threading.Lock] = {}
-"""Who writes a network's file, among all windows of the program."""
+"""One lock per network, shared by all windows: who writes its file."""
 
 
 class DownloadState(enum.Enum):
@@ -46,7 +45,7 @@ class DownloadState(enum.Enum):
 
 @dataclass
 class Download:
-    """One download that was requested and has not ended."""
+    """A download that was requested and has not ended."""
 
     card: Card
     stage: DownloadState = DownloadState.QUEUED
@@ -57,12 +56,12 @@ class Download:
 
     @property
     def percent(self) -> int:
-        """How much has arrived."""
+        """The percentage that has arrived."""
         return min(100, 100 * self.done // self.total) if self.total else 0
 
     @property
     def rate(self) -> float:
-        """Bytes per second, lately."""
+        """Recent speed in bytes per second."""
         if len(self.samples) < 2:
             return 0.0
         (start, first), (end, last) = self.samples[0], self.samples[-1]
@@ -84,24 +83,25 @@ class _Run:
     writer: threading.Lock
     stop: threading.Event = field(default_factory=threading.Event)
     arrived: tuple[int, int] | None = None
-    """Bytes done, bytes in all: the thread's last word, looked at by a timer. A signal for each
-    piece would flood the GUI thread, and leaving some out could lose the last."""
+    """Bytes done and in all, left here by the thread and read by a timer. A signal for each piece would
+    flood the GUI thread, and skipping some could lose the last."""
 
 
 class Downloads(QObject):
     """The queue of downloads of one dialog; lives in the GUI thread, as a child of the program.
 
-    Not of the dialog: that would wait for hanging threads as it closes. It calls `retire` instead.
+    It is no child of the dialog, which would wait for hanging threads as it closes; that calls `retire`
+    instead.
     """
 
     changed = Signal(str)
-    """The download of this network began, came on, paused or ended."""
+    """The download of this network began, progressed, paused or ended."""
     finished = Signal(str)
-    """The weights of this network are here."""
+    """The weights of this network have arrived."""
     failed = Signal(str, str)
     """Name of the network, one sentence."""
     discarded = Signal(str)
-    """What had arrived of this network is deleted."""
+    """What had arrived of this network was deleted."""
 
     def __init__(self, timeout: float = TIMEOUT) -> None:
         app = QCoreApplication.instance()
@@ -129,11 +129,11 @@ class Downloads(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether a thread still works, be it for a download that was stopped."""
+        """Whether a thread is still working, even for a stopped download."""
         return bool(self._outstanding)
 
     def start(self, card: Card, partial: int = 0) -> None:
-        """Download `card`'s weights when its turn comes, on from the `partial` bytes there are."""
+        """Download `card`'s weights when its turn comes, continuing after `partial` bytes."""
         transfer = self._transfers.setdefault(
             card.name, Download(card, DownloadState.PAUSED, partial)
         )
@@ -142,7 +142,7 @@ class Downloads(QObject):
         transfer.stage = DownloadState.QUEUED
         transfer.total = transfer.total or card.bytes
         transfer.samples.clear()
-        # To the end of the queue.
+        # to the end of the queue
         self._transfers[card.name] = self._transfers.pop(card.name)
         self.changed.emit(card.name)
         self._next()
@@ -164,7 +164,7 @@ class Downloads(QObject):
         """Stop everything and keep what has arrived."""
         self._look()
         waiting = [t for t in self._transfers.values() if t.stage is not DownloadState.PAUSED]
-        for transfer in waiting:  # all first: or else each would let the next one start
+        for transfer in waiting:  # all states first, or each pause would start the next one
             transfer.stage = DownloadState.PAUSED
         for transfer in waiting:
             self._stop(transfer.card.name)
@@ -185,9 +185,9 @@ class Downloads(QObject):
 
     @Slot()
     def retire(self) -> None:
-        """Stop everything; this object goes away as soon as nothing runs any more."""
+        """Stop everything; this object is deleted once nothing runs."""
         self._retired = True
-        self.blockSignals(True)  # those who listened are going
+        self.blockSignals(True)  # the listeners are going away
         self.pause_all()
         self._end(None)
 
@@ -212,7 +212,7 @@ class Downloads(QObject):
         transfer = next(queued, None)
         if transfer is None:
             return
-        self._stop(transfer.card.name)  # the deletion of its file that has not begun, if any
+        self._stop(transfer.card.name)  # cancels a deletion of its file that has not begun
         transfer.stage = DownloadState.RUNNING
         self._active = run = self._run(transfer.card)
         self._background.submit(
@@ -234,7 +234,7 @@ class Downloads(QObject):
 
     @Slot()
     def _look(self) -> None:
-        """Take over how far the running download has come."""
+        """Take over the progress of the running download."""
         run = self._active
         if run is None:
             self._timer.stop()
@@ -245,7 +245,7 @@ class Downloads(QObject):
             self.changed.emit(run.card.name)
 
     def _ended(self, run: _Run, _: None) -> None:
-        # Also where a pause came too late to stop it: the weights are here all the same.
+        # Also if a pause came too late to stop it: the weights are here all the same.
         name = run.card.name
         self._transfers.pop(name, None)
         self._end(run)
@@ -282,7 +282,7 @@ class Downloads(QObject):
 
 @contextlib.contextmanager
 def _writing(run: _Run) -> Iterator[None]:
-    """Be the only one who writes this network's file; raises `DownloadCancelled` when stopped."""
+    """Be the only writer of this network's file; raises `DownloadCancelled` when stopped."""
     while not run.writer.acquire(timeout=INTERVAL / 1000):
         if run.stop.is_set():
             raise DownloadCancelled("stopped before its turn came")

@@ -40,7 +40,7 @@ WIDEST = {
     CLASSES: "Classes",
     LICENCE: "BSD-3-Clause",
 }
-"""What a column should have room for."""
+"""A sample text that each column should have room for."""
 
 
 class NetworksLayout(QWidget):
@@ -73,7 +73,7 @@ class NetworksLayout(QWidget):
     def _button(self, name: str, text: str) -> QPushButton:
         button = QPushButton(text, self)
         button.setObjectName(name)
-        button.setAutoDefault(False)  # Return in the search line must do nothing
+        button.setAutoDefault(False)  # so that Return in the search line does nothing
         return button
 
     def _describe(self) -> None:
@@ -103,7 +103,7 @@ class NetworksLayout(QWidget):
             Qt.TextInteractionFlag.TextSelectableByMouse
             | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
-        # Long paths must not widen the dialog, two lines not move what is above.
+        # Long paths must not widen the dialog, nor may two lines move what is above.
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.status.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         self.busy.setObjectName("networkBusy")
@@ -124,7 +124,7 @@ class NetworksLayout(QWidget):
         view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         view.setSortingEnabled(True)
         header = view.header()
-        header.setSortIndicatorClearable(True)  # the third click: the catalogue's own order
+        header.setSortIndicatorClearable(True)  # a third click restores the catalogue's order
         view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)

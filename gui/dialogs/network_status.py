@@ -18,7 +18,7 @@ USABLE = ("shipped", "imported", "here")
 
 @dataclass(frozen=True)
 class NetworkStatus:
-    """One network as found on this machine."""
+    """A network as found on this machine."""
 
     name: str
     card: Card | None = None
@@ -26,15 +26,15 @@ class NetworkStatus:
     """One of `catalogue.State`; empty: not known (yet)."""
     path: Path | None = None
     size: int = 0
-    """Bytes of the file that is here, else of the one that could be."""
+    """Size in bytes of the file that is here, or else of the one to download."""
     partial: int = 0
     """Bytes of an unfinished download."""
     removable: bool = False
     """Whether the user's own folder holds it."""
     problem: str = ""
-    """Why nothing can be said about it."""
+    """Why its state cannot be found out."""
     paints: bool = False
-    """Whether it is a style network: no technique can run it in place of one that judges pictures."""
+    """Whether it is a style network, which no technique can use in place of a classifier."""
 
     @property
     def usable(self) -> bool:
@@ -48,7 +48,7 @@ class NetworkStatus:
 
 
 def known() -> list[NetworkStatus]:
-    """Return every network with its card alone: quick, for the first sight of the table."""
+    """Return every network with only its card: quick, for the table as it opens."""
     found = [NetworkStatus(name, problem=reason) for name, reason in catalogue.damaged().items()]
     for name in catalogue.names():
         try:
@@ -75,7 +75,7 @@ def _style(style: StyleCard) -> NetworkStatus:
 
 
 def look() -> list[NetworkStatus]:
-    """Return every network as it stands; reads the headers of all weight files."""
+    """Return the state of every network; reads the headers of all weight files."""
     return [_look(facts) for facts in known()]
 
 
@@ -92,7 +92,7 @@ def _look(facts: NetworkStatus) -> NetworkStatus:
         size = path.stat().st_size if path else card.bytes
         part = part_files(card)[0]
         partial = part.stat().st_size if part.is_file() else 0
-    except (PareidoliaError, OSError) as error:  # including a file that went away in the meantime
+    except (PareidoliaError, OSError) as error:  # including a file deleted in the meantime
         return NetworkStatus(facts.name, card, size=card.bytes, problem=worded(error))
     folder = weights.user_folder()
     own = path is not None and path.parent == folder
@@ -101,12 +101,12 @@ def _look(facts: NetworkStatus) -> NetworkStatus:
 
 
 def part_files(card: Card) -> tuple[Path, Path]:
-    """Return where an unfinished download of `card` lies, and its server's mark beside it."""
+    """Return the file of an unfinished download of `card`, and that of its server's mark beside it."""
     target = weights.user_folder() / (card.file or card.url.rsplit("/", 1)[-1])
     part = target.with_name(target.name + ".part")
     return part, part.with_name(part.name + ".version")
 
 
 def mib(count: float) -> str:
-    """Return a number of bytes in words, as the command line says it."""
+    """Return a number of bytes in words, as on the command line."""
     return f"{count / MIB:.1f} MiB"

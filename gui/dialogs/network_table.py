@@ -22,14 +22,14 @@ NAME, TITLE, STATE, SIZE, CLASSES, LICENCE = range(6)
 ALL, ON_THIS_MACHINE, FEATURED_ONLY = range(3)
 SORT_ROLE = Qt.ItemDataRole.UserRole + 1
 ORDER = ("shipped", "imported", "here", "downloadable", "missing", "")
-"""How states sort: what can be used first."""
+"""The order of states: usable ones first."""
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 Index = QModelIndex | QPersistentModelIndex
 
 
 @dataclass
 class Row:
-    """A network and what has been done to it since the dialog was opened."""
+    """A network, and what was done to it since the dialog was opened."""
 
     facts: NetworkStatus
     transfer: Download | None = None
@@ -70,11 +70,11 @@ class NetworkTable(QAbstractTableModel):
         return self._rows
 
     def number(self, name: str) -> int:
-        """Return where a network stands; -1: nowhere."""
+        """Return a network's row number; -1: none."""
         return next((i for i, row in enumerate(self._rows) if row.facts.name == name), -1)
 
     def set_facts(self, found: Sequence[NetworkStatus]) -> None:
-        """Show these networks; what is known about downloads and checks stays."""
+        """Show these networks; what is known of downloads and checks stays."""
         if [row.facts.name for row in self._rows] == [facts.name for facts in found]:
             for row, facts in zip(self._rows, found, strict=True):
                 row.facts = facts
@@ -88,7 +88,7 @@ class NetworkTable(QAbstractTableModel):
         self.endResetModel()
 
     def set_transfer(self, name: str, transfer: Download | None) -> None:
-        """Show how a network's download stands; None: there is none."""
+        """Show a network's download; None: there is none."""
         number = self.number(name)
         if number >= 0:
             self._rows[number].transfer = transfer
@@ -102,7 +102,7 @@ class NetworkTable(QAbstractTableModel):
             self._changed(number, number)
 
     def state_text(self, row: Row) -> str:
-        """Return in a few words how a network stands."""
+        """Return a network's state in a few words."""
         transfer, facts = row.transfer, row.facts
         if transfer and transfer.stage is DownloadState.RUNNING:
             return self.tr("downloading {0} %").format(transfer.percent)
@@ -141,7 +141,7 @@ class NetworkTable(QAbstractTableModel):
         return self._headers[section] if role == Qt.ItemDataRole.DisplayRole else None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return what one cell shows, explains, or sorts by."""
+        """Return what a cell shows, its tooltip, or what it is sorted by."""
         if not index.isValid():
             return None
         row, column = self._rows[index.row()], index.column()
@@ -171,7 +171,7 @@ class NetworkTable(QAbstractTableModel):
 
     def _key(self, row: Row, column: int) -> Any:
         if column == SIZE:
-            return float(row.facts.size)  # integers of 32 and of 64 bits sort wrongly together
+            return float(row.facts.size)  # 32-bit and 64-bit integers sort wrongly together
         if column == CLASSES:
             return len(row.facts.card.classes) if row.facts.card else 0
         if column == STATE:
@@ -194,18 +194,18 @@ class NetworkFilter(QSortFilterProxyModel):
 
     @Slot(str)
     def set_words(self, text: str) -> None:
-        """Show only rows that hold all these words."""
+        """Show only rows that contain all these words."""
         self._words = text.casefold().split()
         self.invalidate()
 
     @Slot(int)
     def set_kind(self, kind: int) -> None:
-        """Show `ALL`, what is `ON_THIS_MACHINE` or `FEATURED_ONLY`."""
+        """Show `ALL` rows, those `ON_THIS_MACHINE` or `FEATURED_ONLY`."""
         self._kind = kind
         self.invalidate()
 
     def filterAcceptsRow(self, source_row: int, source_parent: Index) -> bool:
-        """Tell whether a row is to be seen."""
+        """Return whether a row is shown."""
         model = self.sourceModel()
         assert isinstance(model, NetworkTable)
         row = model.rows()[source_row]

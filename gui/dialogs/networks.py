@@ -1,4 +1,4 @@
-"""The catalogue of networks: which there are, which are here, and how to get the others."""
+"""The catalogue of networks: which exist, which are here, and how to get the others."""
 
 import functools
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class NetworksDialog(QDialog):
     """Chooses, downloads, imports, checks and removes networks."""
 
     chosen = Signal(str)
-    """Name of the network to use; its weights are here."""
+    """The name of the network to use; its weights are here."""
     changed = Signal()
     """Weights arrived, were imported or removed."""
 
@@ -79,7 +79,7 @@ class NetworksDialog(QDialog):
         self.destroyed.connect(functools.partial(forget, self._tickets))
 
     def select(self, name: str) -> None:
-        """Select a network, in the table of all of them if a filter hides it."""
+        """Select a network; if a filter hides it, show all of them."""
         ui = self._ui
         source = ui.table.index(ui.table.number(name), 0)
         if source.isValid() and not ui.filter.mapFromSource(source).isValid():
@@ -92,7 +92,7 @@ class NetworksDialog(QDialog):
 
     @Slot()
     def _on_filtered(self) -> None:
-        """Select what can be seen: a network that the filter hides is not what a person means."""
+        """Select a visible network: nobody means one that the filter hides."""
         view = self._ui.view
         index = view.currentIndex()
         if not index.isValid():
@@ -109,7 +109,7 @@ class NetworksDialog(QDialog):
         return row.facts.name if row else ""
 
     def import_file(self, path: str) -> None:
-        """Ask for a name for the network in a file, and import it."""
+        """Ask for the name of the network in a file, and import it."""
         self._actions.ask_for_name(path)
 
     @Slot()
@@ -147,7 +147,7 @@ class NetworksDialog(QDialog):
         return self._ui.table.rows()[self._ui.filter.mapToSource(index).row()]
 
     def _transfer(self, row: Row | None) -> Download | None:
-        """Return a row's download, also one of which only the file of an earlier day is there."""
+        """Return a row's download, even one of which only an earlier session's file is left."""
         if row is None or row.transfer:
             return row.transfer if row else None
         facts = row.facts
@@ -156,7 +156,7 @@ class NetworksDialog(QDialog):
         return None
 
     def _transfer_to_show(self) -> Download | None:
-        """Return the selected network's download, or the one that runs, or that ran last."""
+        """Return the selected network's download, or the running one, or the last one."""
         names = (self._downloads.running, self._last_shown)
         found = [self._transfer(self._row()), *map(self._downloads.transfer, names)]
         shown = next((transfer for transfer in found if transfer), None)
@@ -165,7 +165,7 @@ class NetworksDialog(QDialog):
 
     @Slot()
     def _update(self) -> None:
-        """Fit details, buttons and the download's line to the selection."""
+        """Update details, buttons and the download's line for the selection."""
         row, ui, working = self._row(), self._ui, self._actions.working
         facts = row.facts if row else NetworkStatus("")
         active = bool(row and row.transfer and row.transfer.stage is not DownloadState.PAUSED)

@@ -1,4 +1,4 @@
-"""What the window currently reads, so that saving never overwrites it."""
+"""The files that windows currently read, so that saving never overwrites them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,12 +17,12 @@ class HasSources(Protocol):
     """A window that knows which files it reads."""
 
     def sources(self) -> Sources:
-        """Return the files that it reads."""
+        """Return the files that the window reads."""
         ...
 
 
 def sources() -> Sources:
-    """Return what all windows of the program read."""
+    """Return the files that all windows of the program read."""
     found = Sources()
     for window in QApplication.topLevelWidgets():
         if isinstance(window, HasSources):
@@ -33,13 +33,13 @@ def sources() -> Sources:
 def apart(
     path: Path, work: Callable[[], T], folder: Path | None = None, own: Path | None = None
 ) -> Callable[[], T]:
-    """Return `work`, which writes `path`, preceded by a check that this is nothing that is read.
+    """Return `work`, which writes `path`, preceded by a check that no window reads that file.
 
     Args:
-        path: where to.
-        work: raises `BadInput` where it cannot; so does what is returned.
-        folder: the pictures in there are read for it, so that it may not lie among them.
-        own: a file that may be written anew, though it was read.
+        path: the file to write.
+        work: raises `BadInput` if it cannot; so does the function returned.
+        folder: its pictures are being read, so `path` must not be inside it.
+        own: a file that may be overwritten, though it was read.
     """
     read = sources()
     files = tuple(file for file in read.files if file != own)

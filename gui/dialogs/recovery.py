@@ -1,4 +1,4 @@
-"""What was left by a program that crashed, offered to be taken up again."""
+"""Work that a crashed program left, offered for recovery."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from engine.work.recovery import LeftOver
 from gui.icons import untinted
 
 SIDE = 72
-"""Of a thumbnail, in pixels."""
+"""Size of a thumbnail, in pixels."""
 SHOWN_AT_ONCE = 4
 LEFT = Qt.ItemDataRole.UserRole
 
 
 @dataclass(frozen=True, eq=False)
 class LeftWork:
-    """Work that was left, as a person knows it."""
+    """Work that was left, as the user would recognize it."""
 
     left: LeftOver
     making: str
@@ -35,7 +35,7 @@ class LeftWork:
 
 
 class RecoveryDialog(QDialog):
-    """Lists what was left; one is restored, some are discarded, the others wait."""
+    """Lists what was left: entries are restored, discarded, or left for later."""
 
     restored = Signal(object)
     """`LeftWork`."""
@@ -106,7 +106,7 @@ class RecoveryDialog(QDialog):
         return item
 
     def chosen(self) -> LeftWork | None:
-        """Return what is chosen in the list."""
+        """Return the entry chosen in the list."""
         items = self.list.selectedItems()
         return items[0].data(LEFT) if items else None
 
@@ -132,7 +132,7 @@ class RecoveryDialog(QDialog):
 
     @Slot()
     def _on_discard(self) -> None:
-        """Discard what is chosen; the dialog stays as long as there is more."""
+        """Discard the chosen entry; the dialog stays open while there are more."""
         work = self.chosen()
         if work is None:
             return
@@ -143,7 +143,7 @@ class RecoveryDialog(QDialog):
 
 
 def _picture(image: QImage) -> QPixmap:
-    """Return a thumbnail in the middle of a square, so that all names stand in a line."""
+    """Return a thumbnail in the middle of a square, so that all names line up."""
     square = QPixmap(SIDE, SIDE)
     square.fill(Qt.GlobalColor.transparent)
     if not image.isNull():

@@ -17,7 +17,7 @@ from gui.wording import worded
 log = logging.getLogger("pareidolia.files")
 
 Unsaved = Callable[[str], object]
-"""Given the sentence that says why something could not be written."""
+"""Gets the sentence that says why something could not be written."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Saver(QObject):
     """Writes files in the background; outlives the dialog that asks for it."""
 
     written = Signal(str)
-    """The name of a file."""
+    """The name of the file that was written."""
     failed = Signal(str)
-    """Why it was not."""
+    """Why the file was not written."""
 
     def __init__(self, background: Background) -> None:
         super().__init__(background)
@@ -48,12 +48,12 @@ class Saver(QObject):
         question: SaveDialogOptions,
         work: Callable[[Path], Callable[[], Path]],
     ) -> None:
-        """Ask where to, until it is written or the person gives up.
+        """Ask where to save, until the file is written or the user gives up.
 
         Args:
-            parent: the dialog; it may be closed before all is written.
+            parent: the dialog; it may close before everything is written.
             question: what to ask.
-            work: given the path, returns what writes the file; called in the GUI thread.
+            work: gets the path, returns a function that writes the file; called in the GUI thread.
         """
         over = _living(parent)
         if over is None:
@@ -65,7 +65,7 @@ class Saver(QObject):
             self.save(work(path), partial(offer_again, parent, question.title, again=again))
 
     def save(self, work: Callable[[], Path], unsaved: Unsaved | None = None) -> None:
-        """Do `work`, which writes a file and returns its path, even if all else is closed by then."""
+        """Do `work`, which writes a file and returns its path, even if every window is closed by then."""
         failed = partial(self._on_failed, unsaved)
         self._background.submit(work, self._on_written, failed, keep=True)
 
@@ -85,16 +85,16 @@ class Saver(QObject):
 def offer_again(
     parent: QWidget | None, title: str, sentence: str, again: Callable[[], object]
 ) -> None:
-    """Say in a box that something was not saved, and why; it can be saved in another place.
+    """Say in a box that something was not saved, and why, and offer another place.
 
     Args:
-        parent: what it belongs to; gone by now, it is the program's window.
+        parent: the box's parent; if that is gone, it is the program's window.
         title: of the dialog in which the place was chosen.
         sentence: why it was not saved.
         again: asks for another place for the same thing.
     """
     over = _living(parent)
-    if over is None:  # everything is closed: it is in the log
+    if over is None:  # everything is closed, but the log has it
         return
     box = QMessageBox(over)
     box.setObjectName("unsavedDialog")
@@ -111,7 +111,7 @@ def offer_again(
 
 
 def _living(parent: QWidget | None) -> QWidget | None:
-    """Return the widget, if it is still to be seen, or else a window that is."""
+    """Return the widget if it is still visible, or else a visible window."""
     if any(widget is parent for widget in QApplication.allWidgets()):  # and not deleted
         assert parent is not None
         if parent.isVisible():

@@ -354,7 +354,7 @@ def test_a_class_is_called_by_its_name(channel_window: ChannelWindow, qtbot: QtB
     channel_window.show_channel(subject(two_colours()), "fc", 1, "cpu")
     until(qtbot, lambda: at_rest(channel_window))
     assert channel_window.name.text().endswith("green")
-    assert "answers 0.1" in channel_window.on_picture.said.text()
+    assert "activation 0.1" in channel_window.on_picture.said.text()
     assert not channel_window.on_picture.opacity.isEnabled()
 
 
