@@ -23,7 +23,7 @@ class PatchesPart(ChannelPart):
         self.folder = folder
         self.grid = TileGrid(72)
         self.grid.setAccessibleName(self.title)
-        self.again = QPushButton(self.tr("Go on"))
+        self.again = QPushButton(self.tr("Continue"))
         self.again.hide()
         self.head.setStretch(self.head.count() - 1, 0)  # a folder's path needs all the room
         self.head.addWidget(FolderLine(folder), 1)

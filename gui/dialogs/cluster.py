@@ -81,8 +81,8 @@ class ClusterDialog(QDialog):
         self.insecure.setObjectName("clusterInsecure")
         self.insecure.setToolTip(
             self.tr(
-                "To other machines, too. Whoever reaches a scheduler or a worker can run programs"
-                " there: only in a network where you trust everybody"
+                "Even to other machines. Whoever can reach a scheduler or worker can run programs there,"
+                " so do this only in a network where you trust everybody"
             )
         )
         self.insecure.setChecked(where is not None and where.insecure)

@@ -1,1 +1,1 @@
-"""How the parts of the window work together: one topic per file, no painting, no mathematics."""
+"""How the parts of the window work together: one topic per file, with no painting and no mathematics."""

@@ -15,15 +15,15 @@ from gui.session import Presets, SavedSession, Session
 from gui.studio import Studio
 
 LATER_MS = 2000
-"""From a change of the job to its writing; what comes in between goes along."""
+"""Milliseconds from a change of the job to its writing; changes in between are included."""
 
 
 class Autosave(QObject):
-    """Writes them, and takes over presets that other windows have written in the meantime."""
+    """Writes the session, and takes over presets that other windows have written in the meantime."""
 
     failed = Signal(str)
     changed = Signal()
-    """There may be presets that were not there before."""
+    """There may be new presets."""
 
     def __init__(
         self, session: Session, studio: Studio, background: Background, parent: QObject
@@ -55,7 +55,7 @@ class Autosave(QObject):
         self.background.submit(work, partial(self._on_kept, number, before), failed, keep=keep)
 
     def close(self) -> None:
-        """Write all now, as the last."""
+        """Write everything now, for the last time."""
         self._closed = True
         self._timer.stop()
         self._take_job()
@@ -75,7 +75,7 @@ class Autosave(QObject):
 
     def _on_kept(self, number: int, before: Presets, written: Session) -> None:
         if number != self._turns.newest:
-            return  # a later write is under way, made from what is here now
+            return  # a later write is coming, made from the current session
         session = self.session
         session.presets = sessions.merged(before, session.presets, written.presets)
         session.base = SavedSession(written.presets, written.preferences)
@@ -93,31 +93,31 @@ class Autosave(QObject):
 
 
 class _WriteOrder:
-    """Keeps what was asked for earlier from undoing what was asked for later.
+    """Keeps an earlier write from undoing a later one.
 
-    Two writes may be asked for before the window hears of the first. Then what the second changes is
-    what its session differs in from the first's, not from what the window knows of the file: else a
-    preset that was deleted soon after it was saved would come back.
+    Two writes may be requested before the window hears of the first. The second's changes are then
+    counted from the first's session, not from what the window knows of the file: otherwise a preset
+    deleted soon after it was saved would come back.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.newest = 0
-        """The number of the last write that was asked for."""
+        """The number of the last write requested."""
         self._last = self._last_job = 0
-        """Numbers of the last write, and of the last job written."""
+        """The numbers of the last write, and of the last job written."""
         self._base: SavedSession | None = None
-        """What the last write's session knew of the file,"""
+        """What the last written session knew of the file,"""
         self._own = SavedSession()
         """and what it held itself."""
 
     def next(self) -> int:
-        """Return the number of another write, asked for in the GUI thread."""
+        """Return the number of a new write; called in the GUI thread."""
         self.newest += 1
         return self.newest
 
     def write(self, session: Session, number: int, job: bool) -> Session:
-        """Write a session; `job`: its job as well, unless a later one has been written."""
+        """Write a session; `job`: with its job too, unless a later one has been written."""
         with self._lock:
             base = session.base
             if number < self._last:

@@ -1,4 +1,4 @@
-"""Which variant a run was started from: the one whose picture it begins with."""
+"""Which variant a run was started from: the one whose picture it starts with."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ MOST = 1000
 
 
 class Branching(QObject):
-    """Knows of pictures that were taken from variants, by the check sum of their file."""
+    """Knows which pictures were taken from variants, by the check sums of their files."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -21,15 +21,15 @@ class Branching(QObject):
         self._entries: Sequence[VariantEntry] = ()
 
     def watch(self, entries: Sequence[VariantEntry]) -> None:
-        """Know these variants from now on."""
+        """Keep track of these variants from now on."""
         self._entries = entries
 
     def note(self, digest: str, entry: VariantEntry, iteration: int) -> None:
-        """Note that a file holds what a variant was after an iteration."""
+        """Note that a file holds a variant's picture after an iteration."""
         self._taken[digest] = entry.id, iteration
 
     def of(self, job: Job) -> tuple[VariantEntry, int] | None:
-        """Return the variant, and its iteration, that a job with opened pictures begins with."""
+        """Return the variant, and its iteration, that a job with opened pictures starts from."""
         for source in (job.inputs.start, job.inputs.content):
             found = self._taken.get(source.sha256) if isinstance(source, Picture) else None
             if found is not None:
@@ -38,13 +38,13 @@ class Branching(QObject):
         return None
 
     def to_values(self) -> dict[str, Any]:
-        """Return what is known as plain values, for the project."""
+        """Return all that is known as plain values, for the project."""
         there = {entry.id for entry in self._entries}
         kept = [(d, taken) for d, taken in self._taken.items() if taken[0] in there][-MOST:]
         return {digest: list(taken) for digest, taken in kept}
 
     def from_values(self, values: Any) -> None:
-        """Know what such values say, and nothing else; values of another kind are left out."""
+        """Replace all that is known by what such values say; malformed values are ignored."""
         self._taken = {}
         if isinstance(values, Mapping):
             for digest, taken in values.items():

@@ -1,4 +1,4 @@
-"""Which picture is on the canvas: the photo, the newest of a run or camera, a moment, an input."""
+"""Which picture is on the canvas: the photo, the newest one of a run or camera, a moment or an input."""
 
 from dataclasses import dataclass
 
@@ -24,14 +24,14 @@ class CanvasPicture:
     """A picture on the canvas and where it comes from."""
 
     kind: str
-    """content, frame, moment, input, live, or preview: what a result will look like, not to be kept."""
+    """content, frame, moment, input, live, or preview: a foretaste of a result, which is not kept."""
     image: QImage
     iteration: int = 0
     path: str = ""
     raw: QImage | None = None
-    """The image of a run's picture before it was finished."""
+    """A run's picture before it was finished."""
     label: str = ""
-    """What is written on it."""
+    """The text written on it."""
 
 
 class CanvasContent(QObject):
@@ -45,28 +45,28 @@ class CanvasContent(QObject):
         super().__init__(parent)
         self.current: CanvasPicture | None = None
         self.run_active = False
-        """Then the canvas is the run's: a new photo waits for the next one."""
+        """While a run is active, the canvas belongs to it: a new photo waits for the next run."""
         self._canvas, self._studio, self._pictures = canvas, studio, pictures
         self.run_content: str | None = None
-        """The photo that the run on the canvas works on: what its pictures are compared with."""
+        """The photo of the run on the canvas, with which its pictures are compared."""
         self.finishing: FinishFlow | None = None
-        """Finishes the pictures of a run before they are shown."""
+        """Finishes a run's pictures before they are shown."""
         self.run_labels: Labels | None = None
-        """What the pictures of the run's sheet are."""
+        """Names of the pictures on the run's sheet."""
         self._size: QSize | None = None
         self.original: str | None = None
         self._divided = False
-        """Whether before and after were compared before two results were."""
+        """Whether before and after were being compared before two results were."""
         self._wants_content = False
         self._wanted_input = ""
         self._before_live: tuple[CanvasPicture | None, QSize, str | None] = (None, QSize(), None)
-        """What was shown when a camera or film came: picture, size and the photo before it."""
+        """What was shown when a camera or film started: picture, size and the original."""
         pictures.arrived.connect(self._on_arrived)
         studio.changed.connect(self._on_job)
         self.show_content()
 
     def content(self) -> OpenedPicture | None:
-        """Return the content photo, if it is there and there is a use for it."""
+        """Return the content photo, if there is one and the technique uses it."""
         if "content" not in self._studio.technique.inputs:
             return None
         path = path_of(self._studio.job.inputs.content)
@@ -74,9 +74,9 @@ class CanvasContent(QObject):
         return opened if opened is not None and not opened.problem else None
 
     def size_of_result(self) -> QSize | None:
-        """Return the size that the next picture will have; None before the photo is open."""
+        """Return the size of the next picture; None until the photo has been opened."""
         if "content" not in self._studio.technique.inputs:
-            side = self._studio.job.size or 1  # none: the run will say that there is no photo
+            side = self._studio.job.size or 1  # none: the run will report that there is no photo
             return QSize(side, side)
         opened = self.content()
         if opened is None:
@@ -87,7 +87,7 @@ class CanvasContent(QObject):
 
     @Slot()
     def show_content(self) -> None:
-        """Show the photo, at the size that the result will have; as soon as it is open."""
+        """Show the photo at the size of the result, as soon as it has been opened."""
         self._wants_content = False
         self._show_hint()
         path = path_of(self._studio.job.inputs.content)
@@ -107,7 +107,7 @@ class CanvasContent(QObject):
             self._wants_content = True
 
     def _show_hint(self) -> None:
-        """Say on the empty canvas what is to be done next."""
+        """Say on the empty canvas what to do next."""
         if "content" in self._studio.technique.inputs:
             self._canvas.set_hint(self.tr("Drop a photo here, or press Ctrl+I"))
         else:
@@ -115,14 +115,14 @@ class CanvasContent(QObject):
             self._canvas.set_hint(lacks or self.tr("Press Run (F5) to make a picture"))
 
     def _compare_with_content(self) -> None:
-        """Take the run's own photo as the one before, unless it is that already."""
+        """Take the run's own photo as the original, unless it is that already."""
         if self.original != self.run_content or self._canvas.compare_names is not None:
             self._compare_with(self.run_content)
 
     def _compare_with(self, path: str | None) -> None:
-        """Take a photo as the one before; it may still have to be opened."""
+        """Take a photo as the original; it may still have to be opened."""
         self.original = path
-        if self._canvas.compare_names is not None:  # so does the divider end that came with them
+        if self._canvas.compare_names is not None:  # also ends the divider that came with them
             self._canvas.set_compare(self._divided)
         self._canvas.set_compare_names(None)
         opened = self._pictures.get(path) if path else None
@@ -137,21 +137,21 @@ class CanvasContent(QObject):
         self._put_made(CanvasPicture("frame", shown.image, shown.iteration, raw=shown.image))
 
     def show_result(self, image: QImage, result: RunResult) -> None:
-        """Show the result of a run that is not the one of the timeline."""
+        """Show the result of a run other than the timeline's."""
         self._wants_content = False
         self._compare_with_content()
         self._size = QSize(result.picture.width, result.picture.height)
         self._put_made(CanvasPicture("frame", image, result.iteration, raw=image))
 
     def show_preview(self, image: QImage, size: QSize, label: str = "") -> None:
-        """Show what a result of this size will look like; `label` is written on it."""
+        """Show a preview of a result of this size; `label` is written on it."""
         self._wants_content = False
         if self.original != self._content_path() or self._canvas.compare_names is not None:
             self._compare_with(self._content_path())
         self._put(CanvasPicture("preview", image, label=label), size)
 
     def compare_with_image(self, image: QImage, names: tuple[str, str]) -> None:
-        """Let an image be the one before, until another run or picture is shown."""
+        """Let an image be the original, until another run or picture is shown."""
         if self._canvas.compare_names is None:
             self._divided = self._canvas.compare()
         self.original = None
@@ -173,7 +173,7 @@ class CanvasContent(QObject):
 
     @Slot(str)
     def show_input(self, path: str) -> None:
-        """Show one of the pictures that go in."""
+        """Show one of the input pictures."""
         self._wants_content = False
         opened = self._pictures.get(path)
         if opened is None:
@@ -183,7 +183,7 @@ class CanvasContent(QObject):
             self._put(CanvasPicture("input", opened.image, path=path), size)
 
     def show_opened(self, path: str) -> None:
-        """Show a picture whose recipe was opened, beside the photo that it was made of."""
+        """Show a picture whose recipe was opened, beside the photo that it was made from."""
         self._compare_with(self._content_path())
         self.show_input(path)
 
@@ -200,7 +200,7 @@ class CanvasContent(QObject):
         self._put(CanvasPicture("live", image, path=name), image.size())
 
     def end_live(self) -> None:
-        """Show again what was there before the camera or film."""
+        """Show again what was shown before the camera or film."""
         if self.current is None or self.current.kind != "live":
             return
         before, size, original = self._before_live
@@ -211,7 +211,7 @@ class CanvasContent(QObject):
             self._put(before, size)
 
     def put(self, canvas_picture: CanvasPicture, size: QSize | None) -> None:
-        """Show what a run has made, as it is."""
+        """Show a picture of a run, unfinished."""
         self._put(canvas_picture, size)
 
     def _put(self, canvas_picture: CanvasPicture | None, size: QSize | None) -> None:
@@ -224,7 +224,7 @@ class CanvasContent(QObject):
         if canvas_picture is not None and canvas_picture.label:
             labels = ((QRectF(0, 0, 1, 1), canvas_picture.label),)
         self._canvas.set_labels(labels)
-        if other:  # a run at another size: what was looked at closely is elsewhere now
+        if other:  # a run at another size: the magnified part is elsewhere now
             self._canvas.fit()
         self._canvas.set_description(self._words(canvas_picture))
         self.changed.emit()
@@ -266,7 +266,7 @@ class CanvasContent(QObject):
 
 
 def places_of(labels: Labels | None) -> tuple[Labelled, ...]:
-    """Return labels with the parts of the picture that they are about."""
+    """Return labels with the parts of the picture that they name."""
     if labels is None:
         return ()
     across = labels.columns

@@ -1,4 +1,4 @@
-"""A canvas tool backed by a network: on or off, and only the newest request counts."""
+"""A canvas tool backed by a network: it is on or off, and only the newest request counts."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ from gui.wording import worded
 
 
 class CanvasToolFlow(QObject):
-    """Connects a switch, the canvas's tool and the network; a sub-class knows what to ask.
+    """Connects a switch, the canvas's tool and the network; a subclass knows what to ask.
 
     It overrides `renew`, `show_found` and `clear`, and gives the canvas its tool by `take_tool`.
     """
@@ -41,10 +41,10 @@ class CanvasToolFlow(QObject):
     # -- what a sub-class says ------------------------------------------------------------
 
     def renew(self) -> None:
-        """Ask for what is to be shown now."""
+        """Request what to show now."""
 
     def show_found(self, found: Answer) -> None:
-        """Show what was asked for, while the tool is on."""
+        """Show the answer, while the tool is on."""
 
     def show_problem(self, text: str) -> None:
         """Say why there is no answer."""
@@ -52,14 +52,14 @@ class CanvasToolFlow(QObject):
         self.canvas.set_note(text)
 
     def clear(self) -> None:
-        """Take away what is shown, and what is still being worked out."""
+        """Remove what is shown, and stop what is being computed."""
         self._newest.forget()
         self.canvas.set_note("")
 
     # -- on and off -----------------------------------------------------------------------
 
     def bind(self, action: QAction) -> None:
-        """Take the switch."""
+        """Connect the switch."""
         self._action = action
 
     @property
@@ -69,7 +69,7 @@ class CanvasToolFlow(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is being worked out."""
+        """Whether an answer is being computed."""
         return self._newest.busy
 
     def take_tool(self, on: bool) -> None:
@@ -88,12 +88,12 @@ class CanvasToolFlow(QObject):
     # -- requests and answers -------------------------------------------------------------
 
     def ask(self, query: PictureQuery, request: Request) -> None:
-        """Look behind the window, unless something newer comes first."""
+        """Look in the background, unless a newer request comes first."""
         self._newest.ask(partial(self._view.one, query, request))
 
     @Slot()
     def _on_other(self) -> None:
-        """Another picture or network: what is shown is no longer true."""
+        """The picture or network has changed: what is shown no longer holds."""
         if self.on:
             self.clear()
             self.renew()

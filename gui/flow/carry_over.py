@@ -31,7 +31,7 @@ class CarryOverFlow(QObject):
         self.studio, self.layers, self.pictures = studio, layers, pictures
         self.networks, self.background = networks, background
         self.shown: tuple[object, str] = (None, "")
-        """What the photo shows: network and photo, and the class."""
+        """What the photo shows: network, photo and class."""
         kept = window_settings()
         for picks in CARRIED:
             value = kept.value(f"last/{picks}")
@@ -42,7 +42,7 @@ class CarryOverFlow(QObject):
         pictures.arrived.connect(self.look)
 
     def remember(self) -> None:
-        """Write down what was last in use, for the next start."""
+        """Remember the class and folder last used, for the next start."""
         for picks, value in self.studio.last.items():
             window_settings().setValue(f"last/{picks}", value)
 
@@ -53,7 +53,7 @@ class CarryOverFlow(QObject):
 
     @Slot()
     def look(self) -> None:
-        """Find out what the photo shows, where a class is needed and none was ever named."""
+        """Find out what the photo shows, if a class is needed and none was ever named."""
         here, path = self.layers.here, path_of(self.studio.job.inputs.content)
         if here is None or not here.network.classes or path is None:
             return
@@ -90,7 +90,7 @@ class CarryOverFlow(QObject):
 
 
 def likeliest_class(networks: Networks, network_key: NetworkKey, image: QImage) -> str:
-    """Return the class that a network finds likeliest in an image."""
+    """Return the likeliest class of an image for a network."""
     query = PictureQuery(image, *network_key[:2], "cpu", network_key[2])
     number, found, _ = NetworkView(networks).one(query, Request()).top[0]
     return str(number) if "," in found else found

@@ -1,4 +1,4 @@
-"""Whether a stopped run can be continued with what is set up now, and if not, why."""
+"""Whether a stopped run can be continued with the current settings, and if not, why."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,11 +13,11 @@ from gui.session import path_of
 from gui.wording import in_words
 
 LEFT_OPEN = {"size": None, "precision": "auto"}
-"""What a job says where the run decides: no other setting than the one that it had."""
+"""Values that leave a setting to the run, and so never count as a difference."""
 
 
 def as_left(job: Job) -> Job:
-    """Return a job with its settings as they were when its run ended."""
+    """Return a job with its settings as they were at the end of its run."""
     technique, styles = job.technique, job.inputs.styles
     for _, values in job.changes:
         own = {name: value for name, value in values.items() if name != STYLE_WEIGHTS}
@@ -30,24 +30,24 @@ def as_left(job: Job) -> Job:
 
 
 def why_not(entry: VariantEntry | None, now: Job) -> str:
-    """Return why the run of a variant cannot be continued, in a sentence; empty: it can."""
+    """Return in a sentence why a variant's run cannot be continued; empty: it can."""
     if entry is None or entry.running:
         return _words("There is no stopped run on the canvas.")
     if entry.complete:
         return _words("This run is complete.")
     if not entry.has_checkpoint:
-        return _words("This run has left nothing to continue from.")
+        return _words("This run left nothing to continue from.")
     different = difference(entry.job, now)
     if different:
         return _words(
-            "{0} has changed since this run. Press Run to start anew, or take its settings back: "
+            "{0} has changed since this run. Press Run to start afresh, or restore its settings: "
             "Variants › More › Use these settings."
         ).format(different)
     return ""
 
 
 def difference(run: Job, now: Job) -> str:
-    """Return what is set up in another way than a run had it at its end; empty: nothing is."""
+    """Return the name of a setting that differs from its value at the run's end; empty: none does."""
     run, now = as_left(run), as_left(now)
     if type(run.technique) is not type(now.technique):
         return _words("The technique")
@@ -76,7 +76,7 @@ def _pictures(inputs: Inputs) -> list[Any]:
 
 
 def settings_of(entry: VariantEntry) -> dict[str, Any]:
-    """Return what takes a job back to what a variant was made with, as it was at its end."""
+    """Return the fields that take a job back to a variant's settings, as they were at its end."""
     job = as_left(entry.job)
     styles = tuple((path_of(p), weight) for p, weight in job.inputs.styles)
     i = job.inputs

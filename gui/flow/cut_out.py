@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def cut_out_dialog(window: "MainWindow") -> "CutOutDialog | None":
-    """Return the dialog for the picture that the maps are about; None: there is nothing to cut."""
+    """Return the dialog for the picture that the maps explain; None: there is nothing to cut out."""
     from gui.dialogs.cut_out import CutOutDialog
 
     image, here = looked_at(window.live_maps_flow), window.layers.here

@@ -1,4 +1,4 @@
-"""The dialogs that actions open, for what is in the window now."""
+"""The dialogs that actions open, on what is in the window now."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -73,7 +73,7 @@ class DialogsFlow(QObject):
 
     @Slot(str)
     def import_weights(self, path: str) -> None:
-        """Ask under which name to import a weight file."""
+        """Ask for a name under which to import a weight file."""
         from gui.dialogs.networks import NetworksDialog
 
         self.networks()
@@ -108,7 +108,7 @@ class DialogsFlow(QObject):
         target = (
             "" if map_settings.unit or map_settings.target is None else names[map_settings.target]
         )
-        if "," in target:  # commas part classes there
+        if "," in target:  # commas separate classes there
             target = str(map_settings.target)
         dialog.set_question(
             target, map_settings.unit, map_settings.layer, names, units_in(here.layers)
@@ -138,7 +138,7 @@ class DialogsFlow(QObject):
 
     @Slot()
     def palette(self) -> None:
-        """Open the command palette and do what is taken from it."""
+        """Open the command palette and do what is chosen there."""
         w = self.window
         palette = CommandPalette(commands_in(w), w)
         bind_help(palette, "window.md#shortcuts")
@@ -160,7 +160,7 @@ class DialogsFlow(QObject):
 
     @Slot()
     def about(self) -> None:
-        """Say what this is."""
+        """Say what this program is."""
         from importlib.metadata import PackageNotFoundError, version
 
         try:

@@ -1,4 +1,4 @@
-"""Where dropped files belong: each goes to its place, or a sentence says why it cannot."""
+"""Where dropped files belong: each goes to its place, or a sentence says why not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from engine.task import Technique
 
 @dataclass
 class DroppedFiles:
-    """What is to be done with dropped files."""
+    """What to do with dropped files."""
 
     pictures: list[str] = field(default_factory=list)
     """In the order of their places: the photo, then styles."""
@@ -28,7 +28,7 @@ class DroppedFiles:
     weights: str | None = None
     folder: str | None = None
     refused: list[str] = field(default_factory=list)
-    """Sentences about what goes nowhere."""
+    """Sentences about files that belong nowhere."""
 
 
 def belongings(paths: Sequence[str], technique: Technique, places: int | None) -> DroppedFiles:
@@ -36,8 +36,8 @@ def belongings(paths: Sequence[str], technique: Technique, places: int | None) -
 
     Args:
         paths: what was dropped, in order.
-        technique: it may take styles, and a folder.
-        places: how many pictures can be taken; None: any number.
+        technique: the current one, which may take styles and a folder.
+        places: how many pictures are accepted; None: any number.
     """
     found = DroppedFiles()
     for text in paths:

@@ -1,4 +1,4 @@
-"""Exports: the picture on the canvas, beside its photo, or how it came about, as a file."""
+"""Exports the picture on the canvas, alone or beside its photo, or a film of how it came about."""
 
 import json
 import logging
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from gui.main_window import MainWindow
 
 KEPT = "export"
-"""Where the choices of the last export are kept, among the window's settings."""
+"""The key of the last export's choices in the window's settings."""
 log = logging.getLogger("pareidolia.files")
 
 
 @dataclass(frozen=True)
 class ToExport:
-    """What was on the canvas when somebody wanted to export it."""
+    """What was on the canvas when the export was requested."""
 
     picture: Picture
     job: Job
@@ -52,7 +52,7 @@ class ToExport:
 
 
 class ExportFlow(QObject):
-    """Asks how and where to, and writes the file behind the window."""
+    """Asks how and where to export, and writes the file in the background."""
 
     said = Signal(str)
     failed = Signal(str)
@@ -64,9 +64,9 @@ class ExportFlow(QObject):
 
     @Slot()
     def export(self) -> None:
-        """Ask how to export what is on the canvas, and where to."""
+        """Ask how and where to export what is on the canvas."""
         commit_typed()
-        ready = self.window.files.ready()  # now: a run goes on under the dialog
+        ready = self.window.files.ready()  # now, as a run goes on behind the dialog
         if ready is None:
             self.said.emit(self.tr("There is no result to export yet: press Run."))
             return
@@ -80,7 +80,7 @@ class ExportFlow(QObject):
             self._ask(wanted, export, self.window.files.suggestion(export.suffix))
 
     def dialog_for(self, wanted: ToExport) -> ExportDialog:
-        """Return the dialog, with what there is to choose from."""
+        """Return the dialog, with the choices available now."""
         what = ["picture"]
         if wanted.job.inputs.content is not None:
             what.append("pair")
@@ -103,10 +103,10 @@ class ExportFlow(QObject):
             self.write(wanted, export, answer[0])
 
     def write(self, wanted: ToExport, export: Export, path: Path) -> None:
-        """Write the file behind the window."""
+        """Write the file in the background."""
         if export.what == "timeline":
             if self.progress is not None:
-                self.failed.emit(self.tr("A film is being written already: wait until it is done."))
+                self.failed.emit(self.tr("A film is already being written: wait until it is done."))
                 return
             title, text = self.tr("Export picture"), self.tr("Writing {0}").format(path.name)
             self.progress = progress = FilmProgress(title, text, frame_count(export), self.window)
@@ -138,7 +138,7 @@ class ExportFlow(QObject):
         self.said.emit(self.tr("Exported {0}").format(path))
 
     def _end(self, film: bool) -> None:
-        # A picture may be done while a film is being written.
+        # A picture may be finished while a film is being written.
         if film and self.progress is not None:
             self.progress.end()
             self.progress = None
@@ -154,7 +154,7 @@ def last_export() -> Export:
 
 
 def picture_file(wanted: ToExport, export: Export, path: Path) -> Path:
-    """Write a picture, or a pair, as it is finished, with its recipe; return its path."""
+    """Write a picture, or a pair, finished and with its recipe; return its path."""
     photo = photo_for(wanted.picture, wanted.job)
     picture = complete(wanted.picture, photo, wanted.job)
     if export.what == "pair":
@@ -168,9 +168,9 @@ def film_of(
     wanted: ToExport, export: Export, path: Path, moved: Callable[[int], None],
     cancelled: Callable[[], bool],
 ) -> Path:  # fmt: skip
-    """Write how a picture came about, each moment as it is finished; return the path."""
+    """Write a film of how a picture came about, each moment finished; return its path."""
     finisher = Finisher(photo_for(wanted.picture, wanted.job))
-    finish = replace(wanted.job.finish, grain=0.0)  # which each frame gets at the end
+    finish = replace(wanted.job.finish, grain=0.0)  # each frame gets it at the end
 
     def pixels(moment: Moment) -> Bytes:
         picture = picture_of(moment.image)

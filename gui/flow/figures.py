@@ -40,7 +40,7 @@ class FigureFlow(QObject):
         running.controller.shown.connect(self._refresh)
 
     def bind(self, action: QAction) -> None:
-        """Keep the action enabled exactly when there is a figure to show."""
+        """Keep the action enabled exactly while there is a figure to show."""
         self._action = action
         self._refresh()
 

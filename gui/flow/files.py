@@ -1,4 +1,4 @@
-"""Pictures to and from files, with the jobs that made them, read and written in the background."""
+"""Pictures read from and written to files, with the jobs that made them, in the background."""
 
 import hashlib
 import logging
@@ -36,7 +36,7 @@ log = logging.getLogger("pareidolia.files")
 
 
 class FilesFlow(QObject):
-    """Save, copy and use pictures; open recipes."""
+    """Saves, copies and uses pictures; opens recipes."""
 
     said = Signal(str)
     """A sentence about what was done."""
@@ -54,9 +54,9 @@ class FilesFlow(QObject):
 
     @Slot()
     def save_picture(self) -> None:
-        """Ask where to, then write the picture on the canvas with the recipe that made it."""
+        """Ask where to save, then write the picture on the canvas with the recipe that made it."""
         commit_typed()
-        ready = self.ready()  # now: a run goes on under the dialog
+        ready = self.ready()  # now, as a run goes on behind the dialog
         if ready is None:
             self.said.emit(self.tr("There is no result to save yet: press Run."))
             return
@@ -100,7 +100,7 @@ class FilesFlow(QObject):
             self.background.submit(work, self._on_written, failed, keep=True)
 
     def _is_an_input(self, path: Path, job: Job) -> bool:
-        """Refuse to write over a picture of the job, and say so."""
+        """Refuse to overwrite a picture of the job, and say so."""
         try:
             check_apart(path, job.inputs)
         except BadInput as error:
@@ -110,13 +110,13 @@ class FilesFlow(QObject):
 
     @Slot()
     def save_figure(self) -> None:
-        """Ask where to, then write the figure that explains the last result."""
+        """Ask where to save, then write the figure that explains the last result."""
         result = self.running.result
         if result is not None:
             self.save_figure_of(result.job, partial(made_figure, result))
 
     def save_figure_of(self, job: Job, make: Callable[[], Picture]) -> None:
-        """Ask where to, then write the figure of a job's result, which `make` returns."""
+        """Ask where to save, then write the figure of a job's result, which `make` returns."""
         self._ask_figure(job, make, self.suggestion(".figure.png"))
 
     def _ask_figure(self, job: Job, make: Callable[[], Picture], name: str) -> None:
@@ -142,7 +142,7 @@ class FilesFlow(QObject):
             self.background.submit(work, self._on_saved, failed, keep=True)
 
     def suggestion(self, suffix: str = ".png") -> str:
-        """Return the name that the picture on the canvas might be saved under."""
+        """Suggest a file name for the picture on the canvas."""
         content = self.running.content_path()
         stem = Path(content).stem if content else "picture"
         job = self.running.job or self.studio.job
@@ -150,7 +150,7 @@ class FilesFlow(QObject):
 
     @Slot()
     def copy(self) -> None:
-        """Put the picture on the canvas on the clipboard."""
+        """Copy the picture on the canvas to the clipboard."""
         current = self.canvas_content.current
         if current is not None:
             QGuiApplication.clipboard().setImage(current.image)
@@ -158,7 +158,7 @@ class FilesFlow(QObject):
 
     @Slot()
     def branch(self) -> None:
-        """Let the next run begin with the picture on the canvas, at full size at once."""
+        """Let the next run start from the picture on the canvas, at full size at once."""
         current = self.canvas_content.current
         if current is None or not {"start", "content"} & set(self.studio.technique.inputs):
             self.said.emit(self.tr("This technique does not start from a picture."))
@@ -167,7 +167,7 @@ class FilesFlow(QObject):
         self.background.submit(partial(_kept, current.image), done, self._on_failed)
 
     def _made_by(self, current: CanvasPicture) -> tuple[VariantEntry, int] | None:
-        """Return the variant and the iteration of a picture on the canvas, if it is of a run."""
+        """Return the variant and the iteration of the picture on the canvas, if a run made it."""
         record = self.running.record
         if current.kind not in ("frame", "moment") or record is None or record.entry is None:
             return None
@@ -190,7 +190,7 @@ class FilesFlow(QObject):
             self.said.emit(text.format(made[0].name))
 
     def use_image(self, role: str, image: QImage) -> None:
-        """Let the picture on the canvas be the content, a style or the guide."""
+        """Use the picture on the canvas as content, a style or the guide."""
         current = self.canvas_content.current
         made = None if current is None or current.image is not image else self._made_by(current)
         done = partial(self._on_use, role, made)
@@ -211,9 +211,9 @@ class FilesFlow(QObject):
     # -- jobs in files --------------------------------------------------------------------
 
     def read_recipe(self, path: Path) -> None:
-        """Set everything up as a recipe says, of a picture or on its own (.json).
+        """Set everything up as a recipe says, be it a picture's or a file of its own (.json).
 
-        It can be undone, and nothing is lost when it cannot be read.
+        This can be undone, and nothing is lost if the recipe cannot be read.
         """
         self.background.submit(
             partial(read_job, path), partial(self._on_recipe, path), self._on_failed
@@ -251,7 +251,7 @@ class FilesFlow(QObject):
 
 
 def _kept(image: QImage) -> tuple[str, str]:
-    """Write an image into the program's own folder; return its path and its check sum."""
+    """Write an image into the program's own folder; return its path and check sum."""
     path = kept(image)
     return path, hashlib.sha256(Path(path).read_bytes()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Films: the frames of a run, saved as a video or a folder."""
+"""Films: a run's frames, saved as a video or a folder."""
 
 import logging
 from collections.abc import Callable
@@ -28,7 +28,7 @@ log = logging.getLogger("pareidolia.films")
 
 
 class FilmFlow(QObject):
-    """Saves the film of the run on the canvas, even while it still grows."""
+    """Saves the film of the run on the canvas, even while it is still growing."""
 
     said = Signal(str)
     failed = Signal(str)
@@ -40,19 +40,19 @@ class FilmFlow(QObject):
         self.running, self.files = running, files
         self.background, self.window = background, window
         self.progress: FilmProgress | None = None
-        """Of the film that is being written."""
+        """The progress bar of the film being written."""
         self._film_frames: FilmFrames | None = None
         self._action: QAction | None = None
         running.controller.points.connect(self._refresh)
         running.finished.connect(self._on_finished)
 
     def bind(self, action: QAction) -> None:
-        """Keep the action enabled exactly when there is a film to save."""
+        """Keep the action enabled exactly while there is a film to save."""
         self._action = action
         self._refresh()
 
     def close(self) -> None:
-        """Let go of the film: its files are deleted."""
+        """Let go of the film, so that its files are deleted."""
         self._film_frames = None
         if self.running.record is not None:
             self.running.record.film_frames = None
@@ -63,7 +63,7 @@ class FilmFlow(QObject):
         if film_frames is not self._film_frames:
             if (
                 self._film_frames
-            ):  # deletes the last run's files, unless a film is being made of them
+            ):  # deletes the last run's files, unless a film is being made from them
                 self.background.submit([self._film_frames].clear)
             self._film_frames = film_frames
         if self._action is not None:
@@ -77,7 +77,7 @@ class FilmFlow(QObject):
 
     @Slot()
     def save(self) -> None:
-        """Ask what kind of film and where to, then write it."""
+        """Ask for the kind of film and where to save it, then write it."""
         from gui.dialogs.film import FilmDialog
 
         film_frames = self.running.film_frames
@@ -107,7 +107,7 @@ class FilmFlow(QObject):
         film_frames: FilmFrames | None = None,
         unsaved: Unsaved | None = None,
     ) -> None:
-        """Write the frames so far, `rate` a second, as a video by the suffix or into a folder."""
+        """Write the frames so far, `rate` a second, as a video (by suffix) or into a folder."""
         film_frames = film_frames or self.running.film_frames
         if not film_frames or self.progress is not None:
             return
@@ -123,9 +123,9 @@ class FilmFlow(QObject):
         self._refresh()
 
     def _change(self, first: int) -> Change | None:
-        """Return what finishes the frames as the canvas shows them; they are kept as made.
+        """Return what finishes the frames as on the canvas; they are kept unfinished.
 
-        `first`: which frame of the film is the first of them.
+        `first`: the number of the first one in the film.
         """
         finish, job = self.running.finish(), self.running.job
         if finish == Finish() or job is None:
@@ -161,5 +161,5 @@ def _assemble(
     _film_frames: FilmFrames, files: list[Path], path: Path, rate: float, moved: Callable[[int], None],
     cancelled: Callable[[], bool], change: Change | None,
 ) -> Path:  # fmt: skip
-    """Write the film; holding the reel keeps its files there until it is done."""
+    """Write the film; holding the reel keeps its files until it is done."""
     return assemble(files, path, rate, moved, cancelled, change)

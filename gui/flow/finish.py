@@ -1,4 +1,4 @@
-"""How the run's pictures are finished: computed in the background, shown as it changes."""
+"""How a run's pictures are finished: computed in the background, shown as the settings change."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from gui.flow.canvas_content import CanvasContent, CanvasPicture
 
 Source = Callable[[int], tuple[Finisher, Picture | None] | None]
-"""Takes an iteration; returns what finishes the run's pictures, and that one in full precision if
-there is one; None: there is no run."""
+"""Takes an iteration; returns what finishes the run's pictures and, if there is one, that picture in
+full precision; None: there is no run."""
 
 
 class FinishFlow(QObject):
-    """Shows pictures of a run with the current finish, and again when that changes."""
+    """Shows a run's pictures with the current finish, and again when that changes."""
 
     def __init__(
         self, studio: Studio, canvas_content: "CanvasContent", background: Background, source: Source,
@@ -44,7 +44,7 @@ class FinishFlow(QObject):
         return self._newest.busy
 
     def put(self, canvas_picture: "CanvasPicture", size: QSize | None) -> None:
-        """Show a picture that a run has made, finished."""
+        """Show a run's picture, finished."""
         self._size = size
         finish, raw = self.studio.job.finish, canvas_picture.raw
         found = self.source(canvas_picture.iteration)
@@ -54,13 +54,13 @@ class FinishFlow(QObject):
                 replace(canvas_picture, image=raw or canvas_picture.image), size
             )
             return
-        self.canvas_content.current = canvas_picture  # what would be saved now
+        self.canvas_content.current = canvas_picture  # the picture that would be saved now
         finisher, exact = found
         self._newest.ask(partial(_finished, canvas_picture, exact or raw, finisher, finish))
 
     @Slot()
     def refresh(self) -> None:
-        """Finish the picture on the canvas anew."""
+        """Finish the picture on the canvas again."""
         current = self.canvas_content.current
         if current is not None and current.raw is not None:
             self.put(current, self._size)
@@ -69,7 +69,7 @@ class FinishFlow(QObject):
         current = self.canvas_content.current
         if (
             current is not None and current.raw is canvas_picture.raw
-        ):  # else another is shown by now
+        ):  # otherwise another is shown by now
             self.canvas_content.put(canvas_picture, self._size)
 
     def _on_failed(self, error: BaseException) -> None:
@@ -93,7 +93,7 @@ def _finished(
 
 
 def finished_picture(picture: Picture, photo: Picture | None, finish: Finish) -> Picture:
-    """Return a picture as it is finished, with all that came along."""
+    """Return a picture, finished, with everything else unchanged."""
     if finish == Finish():
         return picture
     return replace(picture, rgb=from_tensor(Finisher(photo)(as_made(picture), finish)).rgb)

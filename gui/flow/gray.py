@@ -1,4 +1,4 @@
-"""Grey inputs: offers to keep the result grey too."""
+"""Grey inputs: an offer to keep the result grey too."""
 
 from PySide6.QtCore import QObject, Slot
 

@@ -1,4 +1,4 @@
-"""F1: opens the place in the guide that explains what a person is working with."""
+"""F1: opens the place in the guide that explains what the user is working with."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DIALOGS = {"trainStyleDialog": "window.md#style-networks-of-your-own"}
 """Places of dialogs that lie beside the window, by their names."""
 SETTING = "setting_"
-"""What the object name of a setting's editor begins with."""
+"""How the object name of a setting's editor begins."""
 
 
 class HelpFlow(QObject):
@@ -37,12 +37,12 @@ class HelpFlow(QObject):
         self.shown: HelpWindow | None = None
 
     def bind(self, action: QAction) -> None:
-        """Let F1 also work in dialogs that lie beside the window."""
+        """Let F1 work in dialogs beside the window too."""
         action.setShortcutContext(Qt.ShortcutContext.ApplicationShortcut)
 
     @Slot()
     def here(self) -> None:
-        """Show what explains the widget with the focus."""
+        """Show the guide's explanation of the widget with the focus."""
         self.show_place(self.place_of(QApplication.focusWidget()))
 
     @Slot()
@@ -56,18 +56,18 @@ class HelpFlow(QObject):
 
         if self.shown is None:
             self.shown = HelpWindow(self.window)
-        self.shown.show()  # first: pictures fit the window's width
+        self.shown.show()  # first, as pictures fit the window's width
         self.shown.show_place(place)
         self.shown.raise_()
         self.shown.activateWindow()
 
     def place_of(self, widget: QWidget | None) -> str:
-        """Return where the guide explains a widget: a setting, a method, a panel, else its home."""
+        """Return the guide's place for a widget: its setting, method or panel, or else the first page."""
         line = []
         while widget is not None:
             line.append(widget)
             widget = widget.parentWidget()
-        # Settings before methods: one of them may have a value that is called like a method.
+        # Settings before methods: a setting's value may have the same name as a method.
         for place_in in (_dialog_in, self._setting_in, _method_in, self._part_in):
             if (place := place_in(line)) is not None:
                 return place
@@ -97,7 +97,7 @@ class HelpFlow(QObject):
 
 
 def bind_help(dialog: QDialog, place: str) -> None:
-    """Let F1 open a place of the guide over a dialog that holds the rest of the program up."""
+    """Let F1 open a place of the guide above a modal dialog."""
 
     def show() -> None:
         from gui.dialogs.help import HelpWindow
@@ -115,7 +115,7 @@ def _dialog_in(line: list[QWidget]) -> str | None:
 
 
 def _method_in(line: list[QWidget]) -> str | None:
-    """Return where the method of attribution that a widget stands for is explained, if it does."""
+    """Return the guide's place for the attribution method that a widget stands for, if any."""
     names = []
     for number, widget in enumerate(line):
         if isinstance(widget, MapGroup):

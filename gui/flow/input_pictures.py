@@ -28,7 +28,7 @@ from gui.studio import Studio
 
 FILTER = f"({' '.join(f'*{suffix}' for suffix in sorted(SUFFIXES))})"
 MANY = 10**6
-"""Index of a place after all styles."""
+"""The index of a slot after all styles."""
 log = logging.getLogger("pareidolia.pictures")
 
 
@@ -37,13 +37,13 @@ class InputPicturesFlow(QObject):
 
     problem = Signal(str)
     said = Signal(str)
-    """A sentence about a picture that has come in."""
+    """A sentence about a new picture."""
     project_dropped = Signal(str)
     lesson_dropped = Signal(str)
     preset_dropped = Signal(str)
     weights_dropped = Signal(str)
     folder_dropped = Signal(str)
-    """A folder that is no setting of the technique."""
+    """A folder that belongs to no setting of the technique."""
 
     def __init__(
         self, studio: Studio, session: Session, pictures: Pictures, panel: InputsPanel,
@@ -54,7 +54,7 @@ class InputPicturesFlow(QObject):
         self.studio, self.session, self.pictures = studio, session, pictures
         self.panel, self.window = panel, window
         self._coming: list[tuple[InputKey, str]] = []
-        """Pictures that are being opened, with the places they are for."""
+        """Pictures being opened, with the slots they are for."""
         panel.dropped.connect(self.drop_at)
         panel.choose_requested.connect(self.choose)
         panel.removed.connect(self.remove)
@@ -89,7 +89,7 @@ class InputPicturesFlow(QObject):
 
     @Slot(object, str)
     def put(self, place: InputKey, path: str) -> None:
-        """Put a picture into a place."""
+        """Put a picture into a slot."""
         self.session.remember_file(path)
         name = Path(path).name
         if place.role == "style":
@@ -105,14 +105,14 @@ class InputPicturesFlow(QObject):
 
     @Slot(object)
     def remove(self, place: InputKey) -> None:
-        """Empty a place."""
+        """Empty a slot."""
         text = self.tr("Remove picture")
         if place.role == "style":
             styles = list(self.studio.job.inputs.styles)
             del styles[place.index]
             self.studio.set_inputs(text, styles=tuple(styles))
         elif place.role == "start":
-            # As `branch` had set it: from this picture, at full size at once.
+            # as `branch` had set it: from this picture, at full size at once
             described = settings.describe(self.studio.technique)
             usual = {n: described[n].default for n in ("start", "smallest_scale") if n in described}
             technique = replace(self.studio.technique, **usual)
@@ -131,7 +131,7 @@ class InputPicturesFlow(QObject):
 
     @Slot(object)
     def choose(self, place: InputKey) -> None:
-        """Ask for a file for a place."""
+        """Ask for a file for a slot."""
         title, kinds = self.tr("Choose a picture"), self.tr("Pictures {0}").format(FILTER)
         path = file_to_open(self.window, place.role, title, kinds)
         if path is not None:
@@ -144,15 +144,15 @@ class InputPicturesFlow(QObject):
 
     @Slot()
     def choose_style(self) -> None:
-        """Ask for one more style."""
+        """Ask for another style."""
         self.choose(InputKey("style", len(self.studio.job.inputs.styles)))
 
     @Slot(list)
     def drop(self, paths: list[str]) -> None:
         """Take dropped files: the first picture is the photo to work on, the others are styles.
 
-        Projects, lessons, presets, weights and folders go where they belong; the rest is refused in
-        words, and what was there stays.
+        Projects, lessons, presets, weights and folders go where they belong. The rest is refused with a
+        sentence, and nothing is replaced.
         """
         several = "styles" in self.studio.technique.inputs
         found = belongings(paths, self.studio.technique, None if several else 1)
@@ -162,14 +162,14 @@ class InputPicturesFlow(QObject):
 
     @Slot(object, list)
     def drop_at(self, place: InputKey, paths: list[str]) -> None:
-        """Take files dropped on a place: the first picture goes there, others follow as styles."""
+        """Take files dropped on a slot: the first picture goes there, others follow as styles."""
         found = belongings(paths, self.studio.technique, None if place.role == "style" else 1)
         self._hand_on(found)
         for number, path in enumerate(found.pictures):
             self.take(InputKey("style", MANY) if number else place, path)
 
     def _hand_on(self, found: DroppedFiles) -> None:
-        """Give everything but pictures to where it belongs, and say what goes nowhere."""
+        """Pass everything but pictures to where it belongs, and say what belongs nowhere."""
         if found.project is not None:
             self.project_dropped.emit(found.project)
         if found.lesson is not None:
@@ -188,15 +188,15 @@ class InputPicturesFlow(QObject):
             self.problem.emit(" ".join(found.refused))
 
     def take(self, place: InputKey, path: str) -> None:
-        """Put a picture into a place once it is seen that it can be opened; else say why not."""
+        """Put a picture into a slot once it has been opened; otherwise say why it cannot be."""
         self._coming.append((place, path))
         opened = self.pictures.get(path)
-        if opened is not None and opened.problem:  # known from before
+        if opened is not None and opened.problem:  # opened before
             self.problem.emit(opened.problem)
         self._put_what_has_come()
 
     def _put_what_has_come(self) -> None:
-        """Put pictures in the order in which they were given."""
+        """Put the opened pictures in their slots, in the order in which they were given."""
         while self._coming:
             place, path = self._coming[0]
             opened = self.pictures.get(path)
@@ -208,7 +208,7 @@ class InputPicturesFlow(QObject):
 
     @Slot(QImage)
     def drop_image(self, image: QImage) -> None:
-        """Take a picture that is no file: it becomes one, so that the job can be repeated."""
+        """Take a picture without a file, and write one, so that the job can be repeated."""
         work = partial(kept, image)
         self.background.submit(work, partial(self.put, InputKey("content")), self._on_not_kept)
 

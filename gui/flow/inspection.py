@@ -1,4 +1,4 @@
-"""The panels that look into the network: what they show, and what their requests lead to."""
+"""The panels that look into the network: what they show, and how their requests are carried out."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class InspectionFlow(QObject):
-    """Fills the tabs and keeps them on the same picture, network, layer and class."""
+    """Fills the tabs, and keeps them on the same picture, network, layer and class."""
 
     subject_changed = Signal(object)
     """`Subject`."""
@@ -87,13 +87,13 @@ class InspectionFlow(QObject):
         return next(name for name, p in self.panels.items() if p is self.tabs.currentWidget())
 
     def put_in_front(self, name: str) -> None:
-        """Bring a panel to the front, as it was at the last start: that asks for no reading."""
+        """Bring a panel to the front, as in the last session: this is no request to read the folder."""
         with QSignalBlocker(self.tabs):
             self.tabs.setCurrentWidget(self.panels[name])
 
     @Slot(int)
     def _on_tab(self, _index: int) -> None:
-        """Somebody turned to another tab, and wants to see what it has to show."""
+        """The user switched to another tab, and wants to see what it shows."""
         self.folder.wanted = True
 
     @Slot(object)
@@ -108,7 +108,7 @@ class InspectionFlow(QObject):
         self.refresh()
 
     def subject(self) -> Subject:
-        """Return what there is to look at."""
+        """Return the current subject."""
         job, here = self.studio.job, self.layers.here
         current, content = self.canvas_content.current, self.canvas_content.content()
         map_settings = self.live_maps.map_settings()
@@ -122,7 +122,7 @@ class InspectionFlow(QObject):
 
     @Slot(bool)
     def watch(self, on: bool) -> None:
-        """All panels have come into view or gone: nothing is worked out unseen."""
+        """The panels came into view or left it: nothing is computed while they are hidden."""
         self._watched = on
         activations = self.panels["activations"]
         assert isinstance(activations, ActivationsPanel)
@@ -132,7 +132,7 @@ class InspectionFlow(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        """Hand the panels what there is to look at now, if they are seen; tell others."""
+        """Give the panels the current subject, if they are visible, and announce it."""
         subject = self.subject()
         for panel in self.panels.values() if self._watched else ():
             panel.set_subject(subject)
@@ -140,27 +140,27 @@ class InspectionFlow(QObject):
 
     @Slot(str)
     def open_picture(self, path: str) -> None:
-        """Make a picture the content photo, so that canvas, classes and maps are about it."""
+        """Make a picture the content photo, so that the canvas, classes and maps show it."""
         if "content" not in self.studio.technique.inputs:
             self.studio.set_technique("style-transfer")
         self.input_pictures.put(InputKey("content"), path)
 
     @Slot()
     def show_saliency(self) -> None:
-        """Lay over the picture what the class depends on, or the unit that is asked about."""
+        """Lay over the picture what the target, a class or a unit, depends on."""
         here = self.layers.here
         if here is not None and (here.network.classes or self.live_maps.map_settings().unit):
             self.live_maps.saliency.setChecked(True)
 
     @Slot(str, object)
     def _on_activated(self, layer: str, channel: int | None) -> None:
-        """A row of the tree was double-clicked: of a channel, if it is one."""
+        """A row of the tree was double-clicked: a layer's, or a channel's."""
         if channel is not None:
             self.show_channel(layer, channel)
 
     @Slot(str, int)
     def show_channel(self, layer: str, channel: int) -> None:
-        """Show a channel of the present network everywhere."""
+        """Show a channel of the current network everywhere."""
         if self.channel_window is None:
             window, patches = self.parent(), self.panels["patches"]
             assert isinstance(patches, PatchesPanel)
@@ -179,7 +179,7 @@ class InspectionFlow(QObject):
 
     @Slot(str, object)
     def ask_about(self, layer: str, channel: int) -> None:
-        """Let the maps be about a channel, and bring them into view."""
+        """Let the maps explain a channel, and bring them into view."""
         map_settings = self.live_maps.map_settings()
         on = bool(map_settings.saliency or map_settings.grad_cam)
         self.maps.on_unit(layer, channel)
@@ -199,7 +199,7 @@ class InspectionFlow(QObject):
 
     @Slot(object)
     def maximize(self, channel: Channel) -> None:
-        """Set up the activation maximization of a channel; one step to undo."""
+        """Set up the activation maximization of a channel, as one undo step."""
         studio = self.studio
         name = self.tr("Visualize channel {0} of {1}").format(channel.number, channel.layer)
         studio.undo_stack.beginMacro(name)

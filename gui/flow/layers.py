@@ -1,4 +1,4 @@
-"""The chosen network: loaded in the background, its layers in the tree, their roles in the job."""
+"""The chosen network: it is loaded in the background; the tree shows its layers, the job their roles."""
 
 import logging
 from dataclasses import dataclass
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]
 UNSEEN_MS = 1500
-"""The network is loaded after that even if the window has not been painted: perhaps nobody is looking."""
+"""Milliseconds until the network is loaded even if the window has not been painted: perhaps nobody is
+looking."""
 log = logging.getLogger("pareidolia.networks")
 
 
@@ -39,20 +40,21 @@ class LoadedNetwork:
     network: "Network"
     layers: "tuple[Layer, ...]"
     size: Size
-    """Height and width of the picture that the layers' sizes are for."""
+    """Height and width of the picture that the layers' sizes apply to."""
 
 
 class LayersFlow(QObject):
     """Connects the studio's network and layer settings with box and tree."""
 
     loaded = Signal(object)
-    """`LoadedNetwork`: another network is there."""
+    """`LoadedNetwork`: another network has been loaded."""
     choices = Signal(dict)
-    """Names of networks here, the network's classes and layers, for settings that ask for one."""
+    """Names of available networks, and of the network's classes and layers, for settings that ask for
+    one."""
     totals = Signal(dict)
-    """What settings come to in all on the network, in words, by name."""
+    """What settings come to in total on the network, in words, by name."""
     suggested = Signal(dict)
-    """Names of the layers that settings take when they are left to themselves, by setting."""
+    """The layers that settings take if left empty, by setting."""
     status = Signal(str)
     weights_missing = Signal(str)
 
@@ -69,7 +71,7 @@ class LayersFlow(QObject):
         self._shown: object = None
         self._key: tuple[NetworkKey, Size | None] | None = None
         self.names = [studio.job.network]
-        """What is on this machine."""
+        """The networks on this machine."""
         box.activated.connect(self._on_chosen)
         tree.role_edited.connect(self._on_role)
         tree.channel_edited.connect(self._on_channel)
@@ -86,7 +88,7 @@ class LayersFlow(QObject):
     def begin(self) -> None:
         """Load the network and list the others, once the window has been painted.
 
-        PyTorch is imported for it, behind the window; until then painting has the processor.
+        This imports PyTorch in the background; until then, painting has the CPU to itself.
         """
         if not self._begun:
             self._begun = True
@@ -96,7 +98,7 @@ class LayersFlow(QObject):
 
     @Slot()
     def _on_unseen(self) -> None:
-        if self.tree.window().isVisible():  # about to be painted, on a busy machine
+        if self.tree.window().isVisible():  # on a busy machine, painting may be about to begin
             self._first.start(UNSEEN_MS)
         else:
             self.begin()
@@ -104,7 +106,7 @@ class LayersFlow(QObject):
     # -- which network --------------------------------------------------------------------
 
     def list_networks(self) -> None:
-        """Offer what is on this machine; reading folders happens in the background."""
+        """Offer the networks on this machine; folders are read in the background."""
         self.background.submit(networks_here, self._on_names)
         self.background.submit(style_networks_here, self._on_style_networks)
 
@@ -131,12 +133,12 @@ class LayersFlow(QObject):
 
     @Slot(str)
     def choose(self, name: str) -> None:
-        """Turn to another network."""
+        """Switch to another network."""
         if name != self.studio.job.network:
             self.studio.set_network(name)
 
     def layer_names(self) -> list[str]:
-        """Return the names of all layers of the network that is there."""
+        """Return the names of all layers of the loaded network."""
         if self.here is None:
             return []
         return [layer.known_as for top in self.here.layers for layer in top.flat()]
@@ -145,7 +147,7 @@ class LayersFlow(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        """Load the network, and work out its layers for the size of the result."""
+        """Load the network, and find its layers' sizes for the size of the result."""
         if not self._begun:
             return
         job = self.studio.job
@@ -165,7 +167,7 @@ class LayersFlow(QObject):
         self._ticket = self.background.submit(work, self._on_loaded, self._on_failed)
 
     def forget(self) -> None:
-        """Files of weights have changed: load anew, list anew."""
+        """Weight files have changed: load and list again."""
         self.networks.forget()
         self._key = None
         self.list_networks()
@@ -196,7 +198,7 @@ class LayersFlow(QObject):
     # -- roles ----------------------------------------------------------------------------
 
     def _show_roles(self) -> None:
-        """Show which layers the technique uses for what."""
+        """Show what the technique uses each layer for."""
         technique = self.studio.technique
         self.totals.emit({"iterations": self._iterations_in_all()})
         fields = settings.layers_of(technique)
@@ -219,7 +221,7 @@ class LayersFlow(QObject):
         channels = picked(technique)
         shown = (roles, field is not None, weights, automatic, channels, self.here)
         if shown == self._shown:
-            return  # as with every step of a slider
+            return  # as on every step of a slider
         self._shown = shown
         self.tree.set_roles(roles, field is not None)
         self.tree.set_weights(weights, automatic)
@@ -247,13 +249,13 @@ class LayersFlow(QObject):
             self.studio.set_setting(field, weights)
         elif described.picks == "layers":
             self.studio.set_setting(field, ", ".join(weights))
-        else:  # there is one: another takes its place
+        else:  # only one is possible: the new one replaces it
             shown = self._shown_layers(field)
             added = [name for name in weights if name not in shown]
             self.studio.set_setting(field, added[0] if added else "")
 
     def _shown_layers(self, field: str) -> dict[str, float]:
-        """Return the layers that the tree shows in a role, chosen or suggested."""
+        """Return the layers that the tree shows in a role, whether chosen or suggested."""
         own = layers_of(settings.values(self.studio.technique)[field], None)
         if own is None and self.here is not None:
             return self.studio.technique.suggested_layers(self.here.network).get(field, {})
@@ -261,7 +263,7 @@ class LayersFlow(QObject):
 
     @Slot(str, object)
     def _on_channel(self, layer: str, channels: tuple[int, ...]) -> None:
-        """Take these channels; of the layer that they were picked in, if of none yet."""
+        """Take these channels, and their layer, if none was chosen yet."""
         technique = self.studio.technique
         field = settings.channels_of(technique)
         where = next(iter(settings.layers_of(technique).values()), None)
@@ -274,7 +276,7 @@ class LayersFlow(QObject):
             if chosen is None or layer not in chosen:
                 values[where.name] = {layer: 1.0}
         elif where.picks == "layer":
-            if layer not in shown:  # the others were channels of another
+            if layer not in shown:  # the others belonged to another layer
                 channels = tuple(c for c in channels if c not in picked(technique))
             values[where.name] = layer
         elif layer not in shown:
@@ -294,7 +296,7 @@ class LayersFlow(QObject):
 
 
 def layers_of(value: Any, network: "Network | None") -> dict[str, float] | None:
-    """Return the layers that a setting names, with weights; None: those that are suggested."""
+    """Return the layers that a setting names, with weights; None: the suggested ones."""
     if not isinstance(value, str):
         named: dict[str, float] | None = value
         return named
@@ -305,14 +307,14 @@ def layers_of(value: Any, network: "Network | None") -> dict[str, float] | None:
 
 
 def picked(technique: Technique) -> tuple[int, ...]:
-    """Return the channels that a technique is set to, by number."""
+    """Return the numbers of the channels that a technique is set to."""
     field = settings.channels_of(technique)
     text = settings.values(technique)[field.name] if field is not None else ""
     return () if field and field.picks == "units" and "," not in text else numbers(text)
 
 
 def load(networks: Networks, network_key: NetworkKey, size: Size | None) -> LoadedNetwork:
-    """Load a network and trace its layers; for pictures that it cannot take, at its own size."""
+    """Load a network and trace its layers; at its own size, if it cannot take pictures of this one."""
     network = networks.get(*network_key)
     own = network.card.input_size, network.card.input_size
     try:
@@ -322,7 +324,7 @@ def load(networks: Networks, network_key: NetworkKey, size: Size | None) -> Load
 
 
 def networks_here() -> list[str]:
-    """Return the networks whose weights are on this machine, the featured ones first."""
+    """Return the networks whose weights are on this machine, featured ones first."""
     return [
         name for name in catalogue.names()
         if catalogue.state(name) in ("shipped", "imported", "here")

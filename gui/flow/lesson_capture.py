@@ -1,4 +1,4 @@
-"""Makes lesson steps of the picture on the canvas and the maps over it."""
+"""Makes lesson steps from the picture on the canvas and the maps over it."""
 
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,10 @@ from gui.wording import worded
 
 
 class LessonCapture(QObject):
-    """Takes what is shown as a step, once the maps match the picture."""
+    """Makes a step of what is shown, once the maps match the picture."""
 
     made = Signal(int, object)
-    """The step that it takes the place of (-1: of none), `Step`."""
+    """The number of the step that it replaces (-1: none), and the `Step`."""
     said = Signal(str)
     failed = Signal(str)
 
@@ -34,7 +34,7 @@ class LessonCapture(QObject):
         super().__init__(parent)
         self.studio, self.live_maps, self.background = studio, live_maps, background
         self._waiting: int | None = None
-        """A step is to be made as soon as its maps are there: in place of which one."""
+        """The step to replace as soon as the new one's maps are ready."""
         self._making: BackgroundTask | None = None
         live_maps.maps.answered.connect(self._on_answer)
         live_maps.panel.changed.connect(self._try)
@@ -42,18 +42,18 @@ class LessonCapture(QObject):
         live_maps.layers.loaded.connect(self._on_network)
 
     def cancel(self) -> None:
-        """Give up a step that is not ready yet."""
+        """Cancel a step that is not ready yet."""
         self._waiting = None
         if self._making is not None:
             self._making.cancel()
 
     def take(self, row: int) -> None:
-        """Make a step in place of one, or a new one (-1)."""
+        """Make a step that replaces one, or a new one (-1)."""
         self._waiting = row
         self._try()
         if self._waiting is not None:
             self.said.emit(self.tr("Waiting for the maps…"))
-            self.live_maps.refresh()  # an earlier answer may have said that there is none
+            self.live_maps.refresh()  # an earlier answer may have found none
 
     @Slot(object)
     def _on_network(self, _loaded: object) -> None:
@@ -61,7 +61,7 @@ class LessonCapture(QObject):
 
     @Slot()
     def _try(self) -> None:
-        """Make the step that is waited for, if all of it is there."""
+        """Make the awaited step, if everything for it is ready."""
         if self._waiting is None:
             return
         current, here = self.live_maps.canvas_content.current, self.live_maps.layers.here
@@ -91,7 +91,7 @@ class LessonCapture(QObject):
         return None if about is None else about.image
 
     def _is_answer(self, answer: MapsAnswer) -> bool:
-        """Whether an answer is a whole one about the network, class, methods and layer chosen."""
+        """Whether an answer is complete and about the network, class, methods and layer chosen."""
         asked, panel = answer.question, self.live_maps.panel
         chosen, job = panel.map_settings(), self.studio.job
         about = asked.request
@@ -110,7 +110,7 @@ class LessonCapture(QObject):
             self.live_maps.canvas_content.run_active
             and not self.live_maps.panel.map_settings().of_content
         ):
-            # The run is further already: the step shows the picture that the maps are about.
+            # The run is further by now: the step shows the picture that the maps explain.
             shown = self.live_maps.panel.map_settings().occlusion_shown
             self._make(answer.question.image, answer.showing(shown))
         elif not answer.top and answer.activation is None:
@@ -162,7 +162,7 @@ class LessonCapture(QObject):
         if heat.method.takes_layer and answer.layer:
             parts.append(self.tr("layer {0}").format(answer.layer))
         parts.append(self.tr("network {0}").format(answer.question.query.network))
-        if type(heat) is Heat:  # the companions of an occlusion have keys of their own
+        if type(heat) is Heat:  # the other maps of an occlusion have keys of their own
             largest, reach = f"{heat.largest:.3g}", f"{heat.reach:.3g}"
             parts.append(self.tr("scale to {0}, maximum {1}").format(reach, largest))
         if heat.key:  # a figure has no legend

@@ -1,4 +1,4 @@
-"""The file of a lesson: opened, saved, exported; nothing unsaved is thrown away unasked."""
+"""A lesson's file: opened, saved and exported; nothing unsaved is discarded without asking."""
 
 import logging
 import time
@@ -24,10 +24,10 @@ log = logging.getLogger("pareidolia.lessons")
 
 
 class LessonDocument(QObject):
-    """Holds the lesson and knows whether a file holds it too."""
+    """Holds the lesson, and knows whether a file holds it too."""
 
     opened = Signal()
-    """Another lesson is there."""
+    """Another lesson has been opened or begun."""
     said = Signal(str)
     failed = Signal(str)
 
@@ -43,25 +43,26 @@ class LessonDocument(QObject):
 
     @property
     def changed(self) -> bool:
-        """Whether the lesson holds anything that no file does."""
+        """Whether the lesson holds anything that is in no file."""
         return self.lesson is not self._saved
 
     @property
     def file(self) -> Path | None:
         """The file that the lesson was read from or written to.
 
-        Or the last session's: it is being read, or not there now, and at the next start may be.
+        Or the last session's file, while it is being read, or if it is missing now but may be back at
+        the next start.
         """
         return self._path or self._awaited
 
     def set_lesson(self, lesson: Lesson, path: Path | None = None) -> None:
-        """Take over a lesson as it is in a file (None: a new one)."""
+        """Take over a lesson, as read from a file (None: a new one)."""
         self.lesson = self._saved = lesson
         self._path, self._awaited = path, None
         self.opened.emit()
 
     def may_leave(self, then: Callable[[], object]) -> bool:
-        """Return whether nothing would be lost; otherwise ask, and call `then` after a yes."""
+        """Return whether nothing would be lost; otherwise ask, and call `then` if the user agrees."""
         if not self.changed:
             return True
         if self._box is None:
@@ -79,9 +80,9 @@ class LessonDocument(QObject):
         return False
 
     def put_aside(self) -> None:
-        """Write a changed lesson into the program's own folder; the next start opens it from there.
+        """Write a changed lesson into the program's own folder, from where the next start opens it.
 
-        For an end that leaves no time for questions. The person's own file stays as it is.
+        For an exit that leaves no time for questions. The user's own file stays as it is.
         """
         if not self.changed:
             return
@@ -123,24 +124,24 @@ class LessonDocument(QObject):
 
     @Slot(str)
     def open_path(self, path: str) -> None:
-        """Open a lesson by its path, unless the present one would be lost and is to be kept."""
+        """Open a lesson by its path, unless the user wants to keep unsaved changes of the current one."""
         if self.may_leave(partial(self.open_path, path)):
             self.open(Path(path))
 
     def open(self, path: Path) -> None:
-        """Open a lesson; the present one stays when it cannot be read."""
+        """Open a lesson; the current one stays if it cannot be read."""
         work = partial(read_lesson, path)
         self.background.submit(work, partial(self._on_opened, path), self._on_failed)
 
     def _on_opened(self, path: Path, lesson: Lesson) -> None:
         if self.may_leave(
             partial(self._on_opened, path, lesson)
-        ):  # a step may have come in the meantime
+        ):  # a step may have been added in the meantime
             self.set_lesson(lesson, path)
             self.said.emit(self.tr("Opened {0}").format(path))
 
     def reopen(self, path: Path) -> None:
-        """Open the lesson of the last session, unless another is begun before it has been read."""
+        """Open the last session's lesson, unless another is begun before it has been read."""
         self._awaited = path
         self.background.submit(
             partial(read_lesson, path), partial(self._on_reopened, self.lesson, path), self._on_gone
@@ -154,13 +155,13 @@ class LessonDocument(QObject):
     def _on_gone(self, error: BaseException) -> None:
         if not isinstance(error, (PareidoliaError, OSError)):
             raise error
-        if not isinstance(error.__cause__ or error, OSError):  # it is there, but no lesson
+        if not isinstance(error.__cause__ or error, OSError):  # it exists, but is no lesson
             self._awaited = None
         log.warning("the lesson of the last session is not opened: %s", error)
 
     @Slot()
     def save(self) -> None:
-        """Ask where to, then write the lesson."""
+        """Ask where to save, then write the lesson."""
         self._save(None)
 
     def _save(self, then: Callable[[], object] | None, name: str = "") -> None:
@@ -179,7 +180,7 @@ class LessonDocument(QObject):
     def write(
         self, path: Path, then: Callable[[], object] | None = None, unsaved: Unsaved | None = None
     ) -> None:
-        """Write the lesson, then do what is to follow."""
+        """Write the lesson, then call `then`."""
         lesson = self.lesson
         work = apart(path, partial(write_lesson, lesson, path), own=self._path)
         failed = partial(self._on_unsaved, unsaved)
@@ -195,7 +196,7 @@ class LessonDocument(QObject):
 
     @Slot()
     def export(self) -> None:
-        """Ask where to, then write the lesson as a page for browsers."""
+        """Ask where to save, then write the lesson as a page for browsers."""
         self._export(self.lesson, self._suggested(".html"))
 
     def _export(self, lesson: Lesson, name: str) -> None:
@@ -230,5 +231,5 @@ class LessonDocument(QObject):
 
 
 def _plain(title: str) -> str:
-    """Return a title as the name of a file."""
+    """Return a title as a file name."""
     return "".join(c if c.isalnum() or c in " -" else "_" for c in title).strip() or "lesson"

@@ -1,4 +1,4 @@
-"""What a lesson step stores of the window, and how the window returns to it."""
+"""What a lesson's step stores of the window, and how the window returns to it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -22,9 +22,9 @@ from gui.session import job_from_values, path_of
 LONGEST = 1600
 """Long side of the pictures of a step; no projector shows much more."""
 SMALLEST_FIGURE = 448
-"""Long side that a composed map has at least, or it would be coarser than the map itself."""
+"""The least long side of a composed map: below, it would be coarser than the map itself."""
 MOST_CLASSES = 1 << 31
-"""Qt's lists count no further."""
+"""The highest count of Qt's lists."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class WindowSnapshot:
 
     image: QImage
     exact: bool
-    """Whether every pixel matters: a result of a run, which cannot be opened again."""
+    """Whether every pixel matters, as for a run's result, which cannot be opened again."""
     maps: tuple[MapSnapshot, ...]
     title: str
     state: dict[str, Any]
@@ -58,11 +58,11 @@ class RestorePoint:
     """None: the step's settings cannot be read."""
     map_settings: Mapping[str, Any]
     path: str
-    """A picture to show; empty: the photo of the job."""
+    """The picture to show; empty: the job's photo."""
 
 
 def step_of(seen: WindowSnapshot) -> Step:
-    """Return the step: pictures reduced, maps composed. Takes a while."""
+    """Return the step, with pictures reduced and maps composed. Takes a while."""
     image = at_most(seen.image, LONGEST)
     figures = tuple(
         Figure(each.caption, picture_bytes(to_array(composed(image, each)))) for each in seen.maps
@@ -81,7 +81,7 @@ def digests(state: Mapping[str, Any]) -> dict[str, str]:
 
 
 def at_most(image: QImage, side: int) -> QImage:
-    """Return an image of at most that long side."""
+    """Return the image, reduced to at most that long side."""
     if max(image.width(), image.height()) <= side:
         return image
     smooth = Qt.TransformationMode.SmoothTransformation
@@ -114,14 +114,14 @@ def thumbnail(picture: bytes, size: QSize) -> QImage:
 
 
 def map_settings_values(map_settings: MapSettings) -> dict[str, Any]:
-    """Return a wish as plain values."""
+    """Return the settings of the maps as plain values."""
     return {each.name: getattr(map_settings, each.name) for each in fields(map_settings)}
 
 
 def map_settings_from(values: Mapping[str, Any], present: MapSettings) -> MapSettings:
-    """Return the wish that plain values tell; what they do not tell is as at present.
+    """Return the settings of the maps from plain values; those left out stay as they are.
 
-    But steps of before there were settings of occlusion were made with what now is the default.
+    Steps from before occlusion had settings were made with what are now the defaults.
     """
     told: dict[str, Any] = {}
     for each in fields(present):
@@ -141,10 +141,10 @@ def map_settings_from(values: Mapping[str, Any], present: MapSettings) -> MapSet
 
 
 def restore_point(step: Step, folder: Path | None = None) -> RestorePoint:
-    """Return how to get back to a step; its own picture stands in where a file has gone.
+    """Return how to get back to a step; its own picture replaces a missing file.
 
-    Files that moved together with the lesson are found near its `folder`. Raises `BadInput` when
-    the step names one on another machine, or its picture cannot be put into the program's folder.
+    Files that moved together with the lesson are found near its `folder`. Raises `BadInput` if the step
+    names a file on another machine, or if its picture cannot be put into the program's folder.
     """
     shown, map_settings = (_table(step.state.get(name)) for name in ("shown", "sight"))
     try:
@@ -170,7 +170,7 @@ def restore_point(step: Step, folder: Path | None = None) -> RestorePoint:
 
 
 def _job_of_now(job: Job, found: Callable[[Any], str], folder: Path | None) -> Job:
-    """Return a lesson's job with its files where they are now."""
+    """Return a lesson's job with the current places of its files."""
     i = job.inputs
 
     def one(source: Any) -> str | None:
@@ -198,5 +198,5 @@ def _own_picture(step: Step) -> str:
 def _is_file(path: str) -> bool:
     try:
         return Path(path).is_file()
-    except (OSError, ValueError):  # a name that none can have
+    except (OSError, ValueError):  # a name that no file can have
         return False

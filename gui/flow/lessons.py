@@ -49,7 +49,7 @@ class LessonsFlow(QObject):
         self.player: LessonPlayer | None = None
         self._thumbs: dict[bytes, QImage | None] = {}
         self._map_settings: tuple[Network, Mapping[str, Any]] | None = None
-        """What to ask about as soon as this network is there."""
+        """What to ask for as soon as this network is loaded."""
         panel.add_requested.connect(self.add)
         panel.replace_requested.connect(self.renew)
         panel.move_requested.connect(self.move)
@@ -104,12 +104,12 @@ class LessonsFlow(QObject):
 
     @Slot()
     def add(self) -> None:
-        """Make a step of what is shown now; it comes after the selected one."""
+        """Make a step of what is shown now, after the selected one."""
         self.taking.take(-1)
 
     @Slot(int)
     def renew(self, row: int) -> None:
-        """Let a step show what is shown now; its words stay."""
+        """Replace a step's picture and maps by those shown now; its words stay."""
         if 0 <= row < len(self.steps):
             self.taking.take(row)
 
@@ -129,7 +129,7 @@ class LessonsFlow(QObject):
 
     @Slot(int, int)
     def move(self, place: int, to: int) -> None:
-        """Put a step elsewhere."""
+        """Move a step."""
         steps = list(self.steps)
         if 0 <= place < len(steps) and 0 <= to < len(steps):
             steps.insert(to, steps.pop(place))
@@ -137,7 +137,7 @@ class LessonsFlow(QObject):
 
     @Slot(int)
     def remove(self, row: int) -> None:
-        """Take a step out."""
+        """Remove a step."""
         if 0 <= row < len(self.steps):
             self._change(self.steps[:row] + self.steps[row + 1 :], row)
 
@@ -189,21 +189,21 @@ class LessonsFlow(QObject):
             self._on_network(None)
 
     def asked(self) -> tuple[str, str | None, Mapping[str, Any]]:
-        """Return the network, its weights and what is asked of the maps, or going to be."""
+        """Return the network, its weights and the settings of the maps, current or about to apply."""
         if self._map_settings is not None:
             return *self._map_settings[0], self._map_settings[1]
         job = self.studio.job
         return job.network, job.weights, map_settings_values(self.live_maps.panel.map_settings())
 
     def ask_when_there(self, network: Network, map_settings: Mapping[str, Any]) -> None:
-        """Ask for the maps that plain values describe, as soon as that network is loaded."""
+        """Ask for the maps that plain values describe, as soon as their network is loaded."""
         self._map_settings = network, map_settings
         if self.live_maps.layers.here is not None:
             self._on_network(None)
 
     @Slot(object)
     def _on_network(self, _loaded: object) -> None:
-        """Ask about what a step asked about, if its network is the one that is there."""
+        """Ask for a step's maps, if its network is the one loaded."""
         wanted, self._map_settings = self._map_settings, None
         job = self.studio.job
         if wanted is not None and wanted[0] == (job.network, job.weights):

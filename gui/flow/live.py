@@ -1,4 +1,4 @@
-"""A camera or a film on the canvas: classes and maps follow it, and a frame can be kept."""
+"""A camera or film on the canvas: classes and maps follow it, and a frame can be kept."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ NAME_LETTERS = 32
 
 
 class LiveFlow(QObject):
-    """At most one source at a time, and none during a run, which then has the canvas."""
+    """At most one source at a time, and none during a run, to which the canvas then belongs."""
 
     changed = Signal(bool)
     """Whether a source is live."""
@@ -44,15 +44,15 @@ class LiveFlow(QObject):
         self.window = window
         self._source: FrameSource | None = None
         self.film: Path | None = None
-        """The file that is being played."""
+        """The file being played."""
         self.leaving: list[FrameSource] = []
         """Stopped sources whose threads are about to end."""
         self._seen = False
         """Whether a picture of the source has been on the canvas."""
         self.painting: Callable[[QImage], bool] | None = None
-        """Takes a picture and calls `show` later, or returns False."""
+        """Takes a picture and later calls `show`, or returns False."""
         self._original: QImage | None = None
-        """What the picture on the canvas was made of."""
+        """The source's picture that the one on the canvas was made from."""
         self._pictures = self._answers = 0
         self._counted_from = 0.0
         self.label = QLabel()
@@ -78,7 +78,7 @@ class LiveFlow(QObject):
 
     @Slot()
     def camera(self) -> None:
-        """Show a camera; ask which, if there are several."""
+        """Show a camera; if there are several, ask which."""
         from gui.run.cameras import CameraSource, cameras
 
         try:
@@ -137,14 +137,14 @@ class LiveFlow(QObject):
 
     @Slot()
     def stop(self) -> None:
-        """End, and show again what was there before."""
+        """Stop, and show again what was there before."""
         if self.active:
             self._leave()
             self.canvas_content.end_live()
 
     @Slot()
     def freeze(self) -> None:
-        """End, and keep the picture on the canvas as the photo to work on."""
+        """Stop, and keep the picture on the canvas as the photo to work on."""
         current = self.canvas_content.current
         if self.active and current is not None and current.kind == "live":
             original = self._original or current.image
@@ -152,7 +152,7 @@ class LiveFlow(QObject):
             self.input_pictures.drop_image(original)
 
     def close(self) -> None:
-        """End, and wait for all threads."""
+        """Stop, and wait for all threads."""
         self._leave()
         for source in list(self.leaving):
             source.wait()
@@ -185,7 +185,7 @@ class LiveFlow(QObject):
             self.show(image, image)
 
     def show(self, image: QImage, original: QImage) -> None:
-        """Put a picture of the source on the canvas, or what has been made of it."""
+        """Put a picture of the source on the canvas, or what was made from it."""
         if self._source is not None:
             self._seen, self._original = True, original
             self._pictures += 1
@@ -193,7 +193,7 @@ class LiveFlow(QObject):
 
     @Slot()
     def _on_showing(self) -> None:
-        """Whatever else is put on the canvas ends the source, rather than flash by."""
+        """Stop the source when something else is put on the canvas, which would only flash by."""
         current = self.canvas_content.current
         if self._seen and (current is None or current.kind != "live"):
             self._leave()

@@ -1,4 +1,4 @@
-"""The live maps: of which picture and class, when they are computed, where they show."""
+"""The live maps: of which picture and class, when they are computed, and where they are shown."""
 
 from typing import TYPE_CHECKING
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from engine.networks.layer import Layer
 
 PATIENCE = 300
-"""Milliseconds after which it is said that maps are under way: quick ones come without a word."""
+"""Milliseconds until the panel says that maps are being made: quick ones come without a word."""
 
 
 class LiveMapsFlow(QObject):
-    """Connects panel, maps' thread and canvas."""
+    """Connects the panel, the maps' thread and the canvas."""
 
     maps_changed = Signal()
-    """A map was laid over the picture or taken away."""
+    """A map was laid over the picture or removed."""
 
     def __init__(
         self, studio: Studio, maps: MapsController, controller: RunController, layers: LayersFlow,
@@ -46,10 +46,10 @@ class LiveMapsFlow(QObject):
         self._watched = False
         self._activations: ActivationsRequest | None = None
         self.answer: MapsAnswer | None = None
-        """What is shown."""
+        """The answer shown."""
         self._newest: MapsRequest | None = None
         self.awaited = False
-        """Whether the newest question has no whole answer yet."""
+        """Whether the newest request has no complete answer yet."""
         self._captions: dict[str, str] = {}
         self._words = LiveMapsText(self)
         self.patience = QTimer(self)
@@ -66,7 +66,7 @@ class LiveMapsFlow(QObject):
         studio.changed.connect(self._on_job)
 
     def bind(self, actions: dict[str, QAction]) -> None:
-        """Keep the menu's switches of the maps in step with the panel's."""
+        """Keep the menu's switches for the maps in step with the panel's."""
         self._actions = actions
         for kind in KINDS:
             group = getattr(self.panel, kind)
@@ -74,14 +74,14 @@ class LiveMapsFlow(QObject):
             group.toggled.connect(actions[kind].setChecked)
 
     def watch(self, on: bool) -> None:
-        """The panel has come into view or gone: classes are worked out only while it is seen."""
+        """The panel came into view or left it: classes are computed only while it is visible."""
         self._watched = on
         if on:
             self.refresh()
 
     @Slot(object)
     def want_activations(self, map_settings: ActivationsRequest | None) -> None:
-        """Also ask for a layer's activations; None: nobody looks at them any more."""
+        """Also ask for a layer's activations; None: nobody is looking at them any more."""
         self._activations = map_settings
         if map_settings is not None:
             self.refresh()
@@ -105,7 +105,7 @@ class LiveMapsFlow(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        """Ask for maps and activations of what is on the canvas, if anybody looks."""
+        """Ask for maps and activations of what is on the canvas, if anybody is looking."""
         map_settings, target = self.panel.map_settings(), self.panel.target
         for kind in KINDS:
             if not getattr(map_settings, kind):
@@ -143,17 +143,17 @@ class LiveMapsFlow(QObject):
         before, self._newest, self.awaited = self._newest, question, looked
         self.maps.ask(question)
         if before is not None and before.request.methods != methods:
-            self._tell()  # at once, though what is under way takes until its next step to end
+            self._tell()  # at once, though the current one only ends at its next step
 
     # -- what is no longer true -----------------------------------------------------------
 
     @property
     def _moving(self) -> bool:
-        """Whether pictures keep arriving: maps then stay until the next ones, so as not to flicker."""
+        """Whether pictures keep arriving: then maps stay until the next ones, so as not to flicker."""
         return self.maps.run_active or self.maps.live
 
     def _drop_what_is_over(self, now: MapsRequest) -> None:
-        """Take away what is shown of another picture, target or method than is asked for now."""
+        """Remove what is shown for a picture, target or method other than the current ones."""
         shown = self.answer
         if shown is not None and not self._fits(shown, now):
             if not shown.of_picture(now):
@@ -167,12 +167,12 @@ class LiveMapsFlow(QObject):
             self._tell()
 
     def _fits(self, answer: MapsAnswer, now: MapsRequest) -> bool:
-        """Whether an answer is about what is asked for now, if perhaps by another method."""
+        """Whether an answer is about the current picture and target, whatever its methods."""
         return answer.of_target(now) and (self._moving or answer.of_picture(now))
 
     @Slot()
     def _tell(self) -> None:
-        """Say what is shown, what is missing, and what is under way for a while."""
+        """Say what is shown, what is missing, and what has been in the making for a while."""
         asked, progress = self._newest, ""
         slow = self.awaited and not self.patience.isActive()
         if asked is not None and slow and (not self._moving or self.answer is None):
@@ -214,13 +214,13 @@ class LiveMapsFlow(QObject):
 
     @Slot(str)
     def _show_map(self, kind: str) -> None:
-        """Lay a map over the picture in the colours asked for."""
+        """Lay a map over the picture in the chosen colours."""
         map_settings = self.panel.map_settings()
         if self.answer is not None:
             self.answer = self.answer.showing(map_settings.occlusion_shown)
         heat = getattr(self.answer, kind, None)
         if heat is None and self.answer is not None and self.answer.unfinished:
-            return  # the map before stays until this one has begun
+            return  # the previous map stays until this one has begun
         if self.answer is None or heat is None or not getattr(map_settings, kind):
             self._lay(kind, None)
             return
@@ -235,7 +235,7 @@ class LiveMapsFlow(QObject):
     def _lay(
         self, kind: str, image: QImage | None, opacity: float = 1.0, caption: str = ""
     ) -> None:
-        """Lay a map's image over the picture with words about it, or take both away."""
+        """Lay a map's image over the picture with words about it, or remove both."""
         self.canvas.set_overlay(kind, image, opacity)
         self._captions[kind] = caption
         shown = [text for each in KINDS if (text := self._captions.get(each, ""))]
@@ -253,7 +253,7 @@ class LiveMapsFlow(QObject):
 
     @Slot(str, object)
     def on_unit(self, name: str, channel: int | None) -> None:
-        """Let the maps be about a channel."""
+        """Let the maps explain a channel."""
         if channel is not None:
             self.panel.target.set_unit(str(UnitName(name, channel)))
 
@@ -263,13 +263,13 @@ class LiveMapsFlow(QObject):
         group.setChecked(not group.isChecked())
 
     def _forget(self) -> None:
-        """Wait for no answer any more."""
+        """Stop waiting for an answer."""
         self.maps.forget()
         self.awaited = False
         self.patience.stop()
 
     def _clear(self) -> None:
-        """Take away what was said of another picture or network."""
+        """Remove what was said about another picture or network."""
         self._forget()
         self.answer = self._newest = None
         for kind in KINDS:
@@ -279,7 +279,7 @@ class LiveMapsFlow(QObject):
 
 
 def without_others(answer: MapsAnswer | None, now: MapsRequest) -> MapsAnswer | None:
-    """Return an answer without the maps that are made another way than is asked for now."""
+    """Return an answer without the maps made by other methods than the current ones."""
     for kind in KINDS:
         if answer is not None and not answer.has_method(kind, now):
             answer = answer.without(kind)
@@ -287,7 +287,7 @@ def without_others(answer: MapsAnswer | None, now: MapsRequest) -> MapsAnswer | 
 
 
 def maps_of(layers: "tuple[Layer, ...]") -> list[tuple[str, str]]:
-    """Return (shown name, name) of every layer that has a map of more than one position."""
+    """Return (shown name, name) of every layer whose maps have more than one position."""
     found = []
     for top in layers:
         for layer in top.flat():

@@ -9,15 +9,15 @@ from gui.run.map_answers import MapsAnswer, MapsRequest
 
 
 class LiveMapsText(QObject):
-    """Words answers; child of the flow that shows them."""
+    """Puts answers into words; a child of the flow that shows them."""
 
     def line(self, answer: MapsAnswer | None, problem: str, progress: str) -> str:
         """Return what the panel says.
 
         Args:
-            answer: what is shown.
-            problem: why there is less than was asked for.
-            progress: of what is under way, said in place of the target; empty: nothing is.
+            answer: the one shown.
+            problem: why there is less than requested.
+            progress: of the maps being made, shown instead of the target; empty: none are.
         """
         named = answer is not None and not answer.question.nameless
         target = self._target(answer) if answer is not None and named else ""
@@ -32,14 +32,14 @@ class LiveMapsText(QObject):
         return "\n".join(filter(None, [*lines, problem]))
 
     def squeezed(self, answer: MapsAnswer) -> str:
-        """Return for the caption that the picture loses its proportions; empty where it does not."""
+        """Return words for the caption if the picture loses its proportions; otherwise empty."""
         if answer.squeezed is None:
             return ""
         down, across = answer.squeezed
         return self.tr("squeezed to {0}\u00d7{1}").format(across, down)
 
     def _target(self, answer: MapsAnswer) -> str:
-        """Return what the network says of the target, and where Grad-CAM looked."""
+        """Return what the network says about the target, and where Grad-CAM looked."""
         if answer.question.unit is not None and answer.activation is None:
             return ""
         said = self.tr("{0}: {1}").format(answer.target_name, _size(answer))
@@ -52,7 +52,7 @@ class LiveMapsText(QObject):
         return f"{said}, {where}"
 
     def progress(self, asked: MapsRequest, answer: MapsAnswer | None) -> str:
-        """Return how far the maps asked for are; `answer` is what there is of them."""
+        """Return the progress of the maps requested; `answer` is what there is of them."""
         method = asked.method("saliency") or asked.method("grad_cam")
         if method is None:
             return self.tr("working…")
@@ -61,7 +61,7 @@ class LiveMapsText(QObject):
         return self.tr("{0}: working…").format(method.title)
 
     def caption(self, answer: MapsAnswer, heat: Heat) -> str:
-        """Return method, target, probability or activation, and range of a map in one line."""
+        """Return a map's method, target, probability or activation, and range in one line."""
         method, name = heat.method, answer.target_name
         shown = next((key for key, one in answer.occlusion.items() if one is heat), "")
         if shown == "probability":
@@ -81,7 +81,7 @@ class LiveMapsText(QObject):
         scale = self.tr("−{0} to {0}") if method.signed else self.tr("0 to {0}")
         words = self.tr("{0} of {1} ({2}): {3}")
         said = words.format(title, name, _size(answer), scale.format(reach))
-        largest = f"{heat.largest:.3g}"  # the colours of maps of pixels end before outliers
+        largest = f"{heat.largest:.3g}"  # the colours of pixel maps leave outliers beyond their end
         return said if largest == reach else self.tr("{0}, maximum {1}").format(said, largest)
 
 

@@ -1,4 +1,4 @@
-"""A camera or film stylized in one pass as it plays, while that is the technique."""
+"""A camera or film, stylized as it plays while stylization in one pass is the technique."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ from gui.wording import worded
 
 
 class LivePaintingFlow(QObject):
-    """Takes a source's pictures and gives them back painted; of those in between, the newest."""
+    """Paints a source's pictures; of those that arrive meanwhile, it takes the newest."""
 
     def __init__(self, live: LiveFlow, follow: FollowFlow, parent: QObject) -> None:
         super().__init__(parent)
@@ -25,7 +25,7 @@ class LivePaintingFlow(QObject):
         self.studio = follow.studio
         self._painter: LivePainter | None = None
         self._failed = False
-        """Whether what is set up cannot be painted with: it is said once."""
+        """Whether painting with the current settings failed, which is reported once."""
         self._background = Background(self, threads=1)
         self._latest = LatestOnly(self._background, self._on_painted, self._on_failed, self)
         live.painting = self.take
@@ -33,7 +33,7 @@ class LivePaintingFlow(QObject):
         self.studio.changed.connect(self._on_job)
 
     def take(self, image: QImage) -> bool:
-        """Paint a picture and show that; return False where it is to be shown as it is."""
+        """Paint a picture and show the painting; return False if the picture is to be shown as it is."""
         if self._failed or not self.follow.on or self._lacks():
             return False
         if self._painter is None:
@@ -45,12 +45,12 @@ class LivePaintingFlow(QObject):
         return True
 
     def _lacks(self) -> bool:
-        """Whether it is no stylization, or one without a painting."""
+        """Whether the job is no stylization, or one without a painting."""
         technique, inputs = self.studio.technique, self.studio.job.inputs
         return not isinstance(technique, Stylize) or (technique.needs_styles and not inputs.styles)
 
     def close(self) -> bool:
-        """End the thread; False where its present picture is not done yet: ask again."""
+        """End the thread; False: its current picture is not done yet, call again."""
         self._latest.cancel()
         if self._latest.busy:
             return False
@@ -75,5 +75,5 @@ class LivePaintingFlow(QObject):
 
     @Slot(object, object)
     def _on_job(self, _before: Job, _after: Job) -> None:
-        # What is under way is still shown: with a slider in motion there would be nothing else.
+        # The picture in progress is still shown: while a slider moves there would be nothing else.
         self._painter, self._failed = None, False

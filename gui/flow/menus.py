@@ -98,7 +98,7 @@ class MenusFlow(QObject):
         }
 
     def bind(self, actions: Actions) -> None:
-        """Keep actions enabled exactly when they can be done, and switches in step."""
+        """Keep actions enabled exactly while they are possible, and switches in step."""
         self.actions = actions
         w = self.window
         stack = w.studio.undo_stack
@@ -145,7 +145,7 @@ class MenusFlow(QObject):
         self._on_showing()
 
     def show_continue(self, possible: bool) -> None:
-        """Let a stopped run be continued, or not."""
+        """Enable or disable continuing a stopped run."""
         if self.actions is not None:
             self.actions["continue"].setEnabled(possible)
 
@@ -183,7 +183,7 @@ class MenusFlow(QObject):
 
     @Slot()
     def _nothing(self) -> None:
-        """The action's switch is bound elsewhere."""
+        """Do nothing: the action's switch is bound elsewhere."""
 
     @Slot(bool)
     def _receptive_field(self, on: bool) -> None:
@@ -243,7 +243,7 @@ class MenusFlow(QObject):
         menu.deleteLater()
 
     def menu_of_canvas(self) -> QMenu:
-        """Return the canvas's context menu as it would open now."""
+        """Return the canvas's context menu, as of now."""
         assert self.actions is not None
         w = self.window
         menu = QMenu(w)

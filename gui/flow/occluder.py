@@ -1,4 +1,4 @@
-"""The occluder: a square that follows the pointer, and the classes or the unit as it moves."""
+"""The occluder: a square that follows the pointer, with the classes or the unit as it moves."""
 
 from PySide6.QtCore import QObject, QPointF, QRectF, QSizeF, Slot
 from PySide6.QtGui import QAction, QImage
@@ -18,7 +18,7 @@ from gui.run.networks import Networks
 
 MARK = "occluder"
 STEP = 0.25
-"""An arrow moves the square by this part of its side."""
+"""An arrow key moves the square by this fraction of its side."""
 
 
 class OccluderFlow(CanvasToolFlow):
@@ -33,8 +33,8 @@ class OccluderFlow(CanvasToolFlow):
         super().__init__(live_maps, networks, background, canvas, parent)
         self.group = live_maps.panel.occluder
         self.covered: OccluderAnswer | None = None
-        """What is shown."""
-        self._centre: QPointF | None = None  # in parts of the picture's width and height
+        """The answer shown."""
+        self._centre: QPointF | None = None  # in fractions of the picture's width and height
         self._cover: tuple[str, QImage] | None = None
         canvas.tool_dragged.connect(self._on_dragged)
         canvas.tool_stepped.connect(self._on_stepped)
@@ -49,7 +49,7 @@ class OccluderFlow(CanvasToolFlow):
 
     @Slot(bool)
     def switch(self, on: bool) -> None:
-        """Begin with the square in the middle, or end."""
+        """Start with the square in the middle, or end."""
         self.clear()
         self.take_tool(on)
         if on:
@@ -58,7 +58,7 @@ class OccluderFlow(CanvasToolFlow):
         self.group.set_on(on)
 
     def clear(self) -> None:
-        """Take the square away."""
+        """Remove the square."""
         super().clear()
         self.covered = self._cover = None
         self.canvas.set_mark(MARK, None)
@@ -92,7 +92,7 @@ class OccluderFlow(CanvasToolFlow):
             self._move_to(x, self._centre.y() + down * step / size.height())
 
     def _move_to(self, x: float, y: float) -> None:
-        """Put the square's middle somewhere; it stays within the picture."""
+        """Move the square's middle; the square stays within the picture."""
         self._centre = QPointF(min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0))
         self.renew()
 
@@ -148,7 +148,7 @@ class OccluderFlow(CanvasToolFlow):
         self.canvas.set_note(text)
 
     def show_problem(self, text: str) -> None:
-        """Say why there is no answer; the square stays, to be moved when there is one again."""
+        """Say why there is no answer; the square stays, to be used when there is one again."""
         self.covered = self._cover = None
         self.live_maps.panel.top.end_covered()
         self._draw(self.square())
@@ -156,5 +156,5 @@ class OccluderFlow(CanvasToolFlow):
 
 
 def _number(text: str) -> str:
-    """Return a number with a minus sign of the width of a plus."""
+    """Return a number with a minus sign as wide as a plus."""
     return text.replace("-", "−")

@@ -24,7 +24,7 @@ class OptionsFlow(QObject):
 
     refused = Signal(str)
     presets_changed = Signal()
-    """The person's own ones."""
+    """The user's presets."""
 
     def __init__(
         self, studio: Studio, session: Session, form: SettingsForm, techniques: QComboBox,
@@ -43,7 +43,7 @@ class OptionsFlow(QObject):
         self._show()
 
     def described(self) -> dict[str, Setting]:
-        """Return the settings of the technique, then those of every job."""
+        """Return the settings of the technique, then those that every job has."""
         return _described(self.studio.technique)
 
     @Slot()
@@ -52,12 +52,12 @@ class OptionsFlow(QObject):
         self.form.build_ahead(_described(kind) for kind in TECHNIQUES.values())
 
     def all_presets(self) -> dict[str, Mapping[str, Any]]:
-        """Return the technique's presets and the person's own, by name."""
+        """Return the technique's presets and the user's, by name."""
         own = self.session.presets.get(self.studio.technique.command, {})
         return {**self.studio.technique.presets, **own}
 
     def save_preset(self, name: str) -> None:
-        """Keep the present settings under a name; layers are the network's and stay out."""
+        """Keep the current settings under a name, without layers, which depend on the network."""
         technique = self.studio.technique
         described = settings.describe(technique)
         values = {
@@ -70,13 +70,13 @@ class OptionsFlow(QObject):
         self.presets_changed.emit()
 
     def delete_preset(self, name: str) -> None:
-        """Forget one of the person's own presets."""
+        """Delete one of the user's presets."""
         self.session.presets.get(self.studio.technique.command, {}).pop(name, None)
         self.show_presets()
         self.presets_changed.emit()
 
     def rename_preset(self, old: str, new: str) -> None:
-        """Give one of the person's own presets another name; it keeps its place."""
+        """Rename one of the user's presets; it keeps its place."""
         own = self.session.presets.get(self.studio.technique.command, {})
         renamed = {new if name == old else name: values for name, values in own.items()}
         self.session.presets[self.studio.technique.command] = renamed
@@ -84,9 +84,9 @@ class OptionsFlow(QObject):
         self.presets_changed.emit()
 
     def take_preset(self, preset: Preset) -> str:
-        """Put a preset among the person's own, and apply it if it is of this technique.
+        """Add a preset to the user's, and apply it if it is for the current technique.
 
-        Returns its name, with a number behind it where there was another preset of that name.
+        Returns its name, with a number appended if another preset has that name.
         """
         own = self.session.presets.setdefault(preset.technique, {})
         values, taken = dict(preset.values), {*own, *TECHNIQUES[preset.technique].presets}
@@ -100,7 +100,7 @@ class OptionsFlow(QObject):
         return name
 
     def own_presets(self) -> list[str]:
-        """Return the names of the person's own presets for the technique."""
+        """Return the names of the user's presets for the technique."""
         return list(self.session.presets.get(self.studio.technique.command, {}))
 
     @Slot()
@@ -110,9 +110,9 @@ class OptionsFlow(QObject):
         self.studio.edit(self.tr("Reset all settings"), technique=kind())
 
     def apply_preset(self, name: str) -> None:
-        """Take a preset by its name."""
+        """Apply a preset by its name."""
         technique, values = self.studio.technique, self.all_presets()[name]
-        # What is to be shown (a class, a unit, a folder) is not the preset's to take away.
+        # A preset must not remove what is to be shown (a class, a unit, a folder).
         kept = {
             field: value
             for field, value in settings.values(technique).items()
@@ -125,7 +125,7 @@ class OptionsFlow(QObject):
         return {name for name, d in described.items() if d.kind == "text"}
 
     def _is_of_a_preset(self, field: str, value: Any) -> bool:
-        """Whether a preset of the technique has set this."""
+        """Whether a preset of the technique sets this."""
         return any(values.get(field) == value for values in self.all_presets().values())
 
     def _show(self) -> None:
@@ -145,7 +145,7 @@ class OptionsFlow(QObject):
 
     @Slot()
     def show_presets(self) -> None:
-        """Offer the presets that there are now."""
+        """Offer the current presets."""
         with QSignalBlocker(self.presets):
             self.presets.clear()
             self.presets.addItems(list(self.all_presets()))
@@ -153,7 +153,7 @@ class OptionsFlow(QObject):
             self.presets.setCurrentIndex(self._matching() + 1)
 
     def _matching(self) -> int:
-        """Return which preset the settings are those of, whatever they are to show; -1: none."""
+        """Return the preset that the settings match, whatever they are to show; -1: none."""
         technique, texts = self.studio.technique, self._texts()
         described = settings.describe(technique)
         now = {n: v for n, v in settings.values(technique).items() if described[n].kind != "layers"}

@@ -28,7 +28,7 @@ class Overlay:
     """A map to write, and the photo under it."""
 
     photo: str | QImage
-    """The path of a file, of which the canvas may show a smaller one; or a picture without one."""
+    """The photo's path (the canvas may show it reduced), or a picture without a file."""
     heat: Heat
     colours: str
     opacity: float
@@ -38,7 +38,7 @@ class Overlay:
 
 
 class OverlayFlow(QObject):
-    """Saves the map that is shown; of two, the upper one."""
+    """Saves the map shown; of two, the upper one."""
 
     said = Signal(str)
     """A sentence about what was done."""
@@ -70,7 +70,7 @@ class OverlayFlow(QObject):
         self._action.setEnabled(self.ready() is not None)
 
     def ready(self) -> Overlay | None:
-        """Return the upper map on the canvas with what it lies over; None: none, or not finished."""
+        """Return the upper map on the canvas with its photo; None: there is none, or it is unfinished."""
         answer, map_settings = self._live_maps.answer, self._live_maps.panel.map_settings()
         shown = [key for key in self._live_maps.canvas.overlays() if key in KINDS]
         if answer is None or answer.unfinished or not shown:
@@ -94,8 +94,8 @@ class OverlayFlow(QObject):
 
     @Slot()
     def save(self) -> None:
-        """Ask where to, then write the map over its photo."""
-        overlay = self.ready()  # now: the next map may come under the dialog
+        """Ask where to save, then write the map over its photo."""
+        overlay = self.ready()  # now, as the next map may come behind the dialog
         if overlay is None:
             self.said.emit(self.tr("There is no map to save yet: switch on Saliency or Grad-CAM."))
             return
@@ -107,7 +107,7 @@ class OverlayFlow(QObject):
             self.write(overlay, answer[0])
 
     def write(self, overlay: Overlay, path: Path) -> None:
-        """Write a map over its photo, behind the window."""
+        """Write a map over its photo, in the background."""
         self._saver.save(apart(path, partial(write_overlay, overlay, path)))
 
     @Slot(str)
@@ -116,7 +116,7 @@ class OverlayFlow(QObject):
 
 
 def described_map(answer: MapsAnswer, heat: Heat) -> str:
-    """Return the line about a map that its file carries, as the command `attribute` writes it."""
+    """Return the line about a map for its file, as the command `attribute` writes it."""
     layer = answer.layer if heat.method.takes_layer else ""
     known = answer.activation
     sure = percent(answer.probability) if known is None else f"{known:.4g}"

@@ -18,14 +18,14 @@ from gui.run.map_answers import KINDS
 from gui.run.networks import Networks
 
 FIELD, THEORETICAL, EFFECTIVE = "receptive_field", "theoretical", "effective"
-"""Names of what lies on the canvas."""
+"""Names of the marks on the canvas."""
 EVERY_MS = 40
-"""The pointer is looked at no more often than this."""
+"""The shortest time between two looks at the pointer, in milliseconds."""
 OPACITY = 0.8
 
 
 class PointerFlow(CanvasToolFlow):
-    """Connects the pointer with the maps shown and with the network."""
+    """Connects the pointer with the maps shown and the network."""
 
     tool = "point"
 
@@ -39,7 +39,7 @@ class PointerFlow(CanvasToolFlow):
         self.value.setAccessibleName(self.tr("Map values under the pointer"))
         bar.insertPermanentWidget(0, self.value)
         self.seen: UnitField | None = None
-        """The receptive field that is shown."""
+        """The receptive field shown."""
         self.at: QPointF | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -54,7 +54,7 @@ class PointerFlow(CanvasToolFlow):
 
     @Slot(bool)
     def switch(self, on: bool) -> None:
-        """Begin or end to show the receptive field under the pointer."""
+        """Start or stop showing the receptive field under the pointer."""
         self.clear()
         self.take_tool(on)
         if on:
@@ -66,7 +66,7 @@ class PointerFlow(CanvasToolFlow):
             self.renew()
 
     def clear(self) -> None:
-        """Take the field away."""
+        """Remove the field."""
         super().clear()
         self._timer.stop()
         self.seen = None
@@ -93,16 +93,16 @@ class PointerFlow(CanvasToolFlow):
 
     @Slot(str)
     def _on_recoloured(self, _kind: str) -> None:
-        self._tell_values()  # perhaps another of an occlusion's maps is shown
+        self._tell_values()  # another map of an occlusion may be shown now
 
     @Slot()
     def renew(self) -> None:
-        """Ask for the field under the pointer, in a moment."""
+        """Ask for the field under the pointer in a moment."""
         if self.on and self.at is not None and not self._timer.isActive():
             self._timer.start()
 
     def _shares(self) -> tuple[float, float] | None:
-        """Return where the pointer is in parts of the picture's width and height."""
+        """Return the pointer's place in fractions of the picture's width and height."""
         size = self.canvas.logical_size()
         if self.at is None or size.isEmpty():
             return None
@@ -111,7 +111,7 @@ class PointerFlow(CanvasToolFlow):
     # -- values ---------------------------------------------------------------------------
 
     def _tell_values(self) -> None:
-        """Say which value each map that is shown has under the pointer."""
+        """Show the value of each visible map under the pointer."""
         at, answer = self._shares(), self.live_maps.answer
         parts = []
         shown = self.canvas.overlays()
@@ -177,7 +177,7 @@ class PointerFlow(CanvasToolFlow):
 
 
 def looked_at(live_maps: LiveMapsFlow) -> QImage | None:
-    """Return the picture that the maps are about; None: there is none."""
+    """Return the picture that the maps explain; None: there is none."""
     shown = live_maps.canvas_content.current
     image = shown.image if shown is not None else None
     if live_maps.panel.map_settings().of_content:

@@ -1,4 +1,4 @@
-"""A person's own presets: saved, renamed, deleted, shared as files."""
+"""The user's presets: saved, renamed, deleted, shared as files."""
 
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PresetsFlow(QObject):
-    """Asks what has to be asked, and does it."""
+    """Asks for names and files, and does the work."""
 
     said = Signal(str)
     failed = Signal(str)
@@ -32,7 +32,7 @@ class PresetsFlow(QObject):
 
     @Slot()
     def save(self) -> None:
-        """Ask for a name and keep the settings under it."""
+        """Ask for a name, and keep the settings under it."""
         commit_typed()
         name = self._ask_name(self.tr("Save as preset"))
         if name:
@@ -46,7 +46,7 @@ class PresetsFlow(QObject):
         new = self._ask_name(title, old) if old else ""
         if old and new and new != old:
             if new in self.options.own_presets():
-                self.failed.emit(self.tr("There is a preset {0} already.").format(new))
+                self.failed.emit(self.tr("There is already a preset {0}.").format(new))
             else:
                 self.options.rename_preset(old, new)
 
@@ -92,7 +92,7 @@ class PresetsFlow(QObject):
 
     @Slot()
     def import_file(self) -> None:
-        """Ask for a preset's file, and take it among the person's own."""
+        """Ask for a preset's file, and add it to the user's presets."""
         kinds = self.tr("Presets {0}").format(f"(*{ENDING})")
         path = file_to_open(self.window, "preset", self.tr("Import preset"), kinds)
         if path is not None:
@@ -100,16 +100,16 @@ class PresetsFlow(QObject):
 
     @Slot(str)
     def read(self, path: str) -> None:
-        """Take the preset in a file among the person's own; apply it where it is of this technique."""
+        """Add the preset in a file to the user's; apply it if it is for the current technique."""
         work = partial(read_preset, Path(path), TECHNIQUES)
         self.background.submit(work, self._on_read, self._on_failed)
 
     def _on_read(self, preset: Preset) -> None:
         kind = TECHNIQUES[preset.technique]
         name = self.options.take_preset(preset)
-        text = self.tr("Preset {0} is among your own now").format(name)
+        text = self.tr("Preset {0} is now one of your own").format(name)
         if kind is not type(self.window.studio.technique):
-            text = self.tr("Preset {0} is among those of {1} now").format(name, kind.title)
+            text = self.tr("Preset {0} is now among those of {1}").format(name, kind.title)
         notes = [text, *(worded(note) for note in preset.notes)]
         (self.failed if preset.notes else self.said).emit(". ".join(notes) + ".")
 
@@ -121,7 +121,7 @@ class PresetsFlow(QObject):
     # -- questions ------------------------------------------------------------------------
 
     def _ask_name(self, title: str, text: str = "") -> str:
-        """Return the name that was typed, one that can be used; "": none."""
+        """Return the typed name, if it can be used; "": none."""
         dialog = self._question(title, self.tr("Name"))
         dialog.setTextValue(text)
         name = " ".join(_answer(dialog).split())[:LONGEST_NAME]
@@ -132,7 +132,7 @@ class PresetsFlow(QObject):
         return name
 
     def _ask_which(self, title: str) -> str:
-        """Return one of the person's own presets of the technique; "": none."""
+        """Return one of the user's presets for the technique; "": none."""
         names = self.options.own_presets()
         if not names:
             self.said.emit(self.tr("You have no presets of your own for this technique."))
@@ -153,7 +153,7 @@ class PresetsFlow(QObject):
 
 
 def _answer(dialog: QInputDialog) -> str:
-    """Ask; return what was typed or chosen, "" where nothing was."""
+    """Ask; return what was typed or chosen; "": nothing."""
     accepted = dialog.exec() == QInputDialog.DialogCode.Accepted
     dialog.deleteLater()
     return dialog.textValue() if accepted else ""

@@ -1,4 +1,4 @@
-"""The project: new, opened, saved; nothing unsaved is thrown away unasked."""
+"""The project: new, opened and saved; nothing unsaved is discarded without asking."""
 
 import logging
 from collections.abc import Callable
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     from gui.main_window import MainWindow
 
 LATER_MS = 2000
-"""From a change to its writing; what comes in between goes along."""
+"""Milliseconds from a change to its writing; changes in between are included."""
 SHOWN_MS = 10_000
-"""After which a project has been shown without crashing the program."""
+"""Milliseconds after which a project counts as shown without a crash."""
 log = logging.getLogger("pareidolia.project")
 
 
 class ProjectFlow(QObject):
-    """Knows the project's file, and whether that holds all that there is."""
+    """Knows the project's file, and whether it holds everything."""
 
     said = Signal(str)
     failed = Signal(str)
     changed = Signal()
-    """Another project is there, or the file holds all there is, or no longer does."""
+    """There is another project, or whether the file holds everything has changed."""
 
     def __init__(self, window: "MainWindow") -> None:
         super().__init__(window)
@@ -57,13 +57,13 @@ class ProjectFlow(QObject):
         )
         self.variants, self.writer = window.variants, window.project_writer
         self.path: Path | None = None
-        """The project's file, where it has one."""
+        """The project's file, if it has one."""
         self._saved_job = self.studio.job
         self._edits = self._saved_edits = 0
-        """Counts changes of variants."""
+        """Counts changes to variants."""
         self._box: QMessageBox | None = None
         self._decided = False
-        """Whether what is unsaved has been given up, or is to be found by the next start."""
+        """Whether unsaved work has been given up, or left for the next start to find."""
         self._put_aside = False
         self._failing = ""
         self._timer = _timer(self, LATER_MS, self.write_job)
@@ -83,7 +83,7 @@ class ProjectFlow(QObject):
 
     @property
     def name(self) -> str:
-        """What the project is called."""
+        """The project's name."""
         return self.path.stem if self.path is not None else self.tr("Untitled")
 
     def _show(self) -> None:
@@ -99,7 +99,7 @@ class ProjectFlow(QObject):
 
     @Slot(object, object)
     def _on_filled(self, before: Job, after: Job) -> None:
-        """What the program fills in by itself is no change of a person's."""
+        """What the program fills in by itself does not count as a change."""
         if self._saved_job == before:
             self._saved_job = after
             self.window.setWindowModified(self.modified)
@@ -116,7 +116,7 @@ class ProjectFlow(QObject):
 
     @Slot()
     def write_job(self) -> None:
-        """Keep what is set up where the next start finds it after a crash."""
+        """Keep the job where the next start finds it after a crash."""
         self._timer.stop()
         if self.modified:
             work = partial(write_state, self._state(with_pictures=False))
@@ -130,7 +130,7 @@ class ProjectFlow(QObject):
             raise error
         if worded(error) != self._failing:  # once is enough
             self._failing = worded(error)
-            text = self.tr("Your work cannot be kept against a crash: {0}")
+            text = self.tr("Your work cannot be protected against a crash: {0}")
             self.failed.emit(text.format(self._failing))
 
     def _state(self, with_pictures: bool = True) -> ProjectState:
@@ -151,7 +151,7 @@ class ProjectFlow(QObject):
 
     @Slot()
     def new(self) -> None:
-        """Begin another project."""
+        """Start a new project."""
         if self.may_leave(self.new):
             self._when_settled(partial(self._take, None))
 
@@ -167,7 +167,7 @@ class ProjectFlow(QObject):
 
     @Slot(str)
     def open_path(self, path: str) -> None:
-        """Open a project in place of the present one; a recipe is taken into the present one."""
+        """Open a project in place of the current one; a recipe is added to the current one."""
         if Path(path).suffix.lower() != ENDING:
             self.window.files.read_recipe(Path(path))
         elif self.may_leave(partial(self.open_path, path)):
@@ -186,16 +186,16 @@ class ProjectFlow(QObject):
         self.fail(error)
 
     def stay(self) -> None:
-        """Note that nothing takes this project's place: it is kept, and asked about, as before."""
+        """Note that no other project was opened: this one is kept, and asked about, as before."""
         self._decided = False
         self._write_soon()
 
     def restore(self, opened: OpenedProject) -> None:
-        """Take up work that was left by a program that crashed."""
+        """Restore work that a crashed program left."""
         self._when_settled(partial(self._take, opened))
 
     def _take(self, opened: OpenedProject | None) -> None:
-        """Show another project in place of the present one, which has been saved or given up."""
+        """Show another project in place of the current one, which has been saved or given up."""
         self._timer.stop()
         before = self.writer.change_slot(None if opened is None else opened.slot)
         if before is not None:
@@ -234,26 +234,26 @@ class ProjectFlow(QObject):
 
     @Slot()
     def save(self) -> None:
-        """Write the project's file; ask where to if it has none."""
+        """Write the project's file; if it has none, ask where to save it."""
         self.saving.save()
 
     @Slot()
     def save_as(self) -> None:
-        """Ask where to, then write the project's file."""
+        """Ask where to save, then write the project's file."""
         self.saving.save_as()
 
     def write(self, path: Path, then: Then | None = None) -> None:
-        """Write the project into a file, with what a run under way has made; then do what follows."""
+        """Write the project into a file, with what a current run has made; then call `then`."""
         self.saving.write(path, then)
 
     def to_write(self) -> tuple[ProjectState, int]:
-        """Return all that is to be written now, and which state of the variants that is."""
+        """Return all that is to be written now, and the state of the variants that it holds."""
         self.variants.write_edits()
         self._timer.stop()
         return self._state(), self._edits
 
     def written(self, state: ProjectState, edits: int, then: Then | None, path: Path) -> None:
-        """Note that a file holds that; then do what follows."""
+        """Note that the file holds that state; then call `then`."""
         self.path, self._saved_job, self._saved_edits = path, state.job, edits
         self.window.session.remember_file(str(path))
         log.info("saved %s", path)
@@ -285,7 +285,7 @@ class ProjectFlow(QObject):
             if self.controller.active:
                 box.setInformativeText(
                     self.tr(
-                        "The run is stopped. If you save, it can be continued later from where it is."
+                        "The run is stopped. If you save, it can be continued later where it left off."
                     )
                 )
             box.setObjectName("projectUnsaved")
@@ -310,7 +310,7 @@ class ProjectFlow(QObject):
         then()
 
     def _when_stopped(self, act: Then) -> None:
-        """Do something when no run is under way any more."""
+        """Do something once no run is active."""
         if not self.controller.active:
             act()
             return
@@ -318,14 +318,14 @@ class ProjectFlow(QObject):
         self.controller.stop()
 
     def _when_settled(self, act: Then) -> None:
-        """Do something when nothing is being written any more."""
+        """Do something once nothing is being written."""
         if not self.writer.busy:
             act()
         else:
             self.writer.settled.connect(Once(act, self).act)
 
     def put_aside(self) -> None:
-        """Leave what is unsaved to the next start, for an end that leaves no time for questions."""
+        """Leave unsaved work to the next start, for an exit that leaves no time for questions."""
         if self._box is not None:
             self._box.reject()
         self._put_aside = not self._decided and (self.modified or self.controller.active)
@@ -334,7 +334,7 @@ class ProjectFlow(QObject):
         self._decided = True
 
     def close(self) -> bool:
-        """Let go of the project's folder, when no run is under way; False: ask again a little later."""
+        """Release the project's folder, once no run is active; False: call again a little later."""
         if self._put_aside:
             self.variants.write_edits()
         if self.writer.busy:

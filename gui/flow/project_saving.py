@@ -1,4 +1,4 @@
-"""Saving a project: where to, with what a run under way has made, and what if that fails."""
+"""Saving a project: where, with what a current run has made, and what to do if that fails."""
 
 import logging
 from collections.abc import Callable
@@ -27,19 +27,19 @@ Then = Callable[[], object]
 
 
 class ProjectSaving(QObject):
-    """Writes the project's file behind the window."""
+    """Writes the project's file in the background."""
 
     def __init__(self, project: "ProjectFlow") -> None:
         super().__init__(project)
         self.project, self.window = project, project.window
 
     def save_as(self) -> None:
-        """Ask where to, then write the project's file."""
+        """Ask where to save, then write the project's file."""
         commit_typed()
         self._ask(None, self._suggestion())
 
     def save(self, then: Then | None = None) -> None:
-        """Write the project's file, asking where to if it has none; then do what follows."""
+        """Write the project's file, asking where if it has none; then call `then`."""
         commit_typed()
         if self.project.path is None:
             self._ask(then, self._suggestion())
@@ -58,11 +58,11 @@ class ProjectSaving(QObject):
             self.write(answer[0], then)
 
     def write(self, path: Path, then: Then | None = None) -> None:
-        """Write the project into a file, with what a run under way has made; then do what follows."""
+        """Write the project into a file, with what a current run has made; then call `then`."""
         self._when_kept(partial(self._write, path, then))
 
     def _when_kept(self, act: Then) -> None:
-        """Do something when what a run under way has made by now is among what is written."""
+        """Do something once what a current run has made so far has been kept."""
         if self.window.controller.state in (State.IDLE, State.PREPARING):
             act()
             return
@@ -80,7 +80,7 @@ class ProjectSaving(QObject):
             again=partial(self._ask, then, str(path)),
         )  # fmt: skip
         failed = partial(self._on_not_written, path, state, inside, written, unsaved)
-        check = apart(path, _nothing, own=self.project.path)  # now: it asks windows what they read
+        check = apart(path, _nothing, own=self.project.path)  # now, as it asks the windows
         self.window.project_writer.submit(
             partial(_checked, check, path, state, inside), written, failed
         )
@@ -89,7 +89,7 @@ class ProjectSaving(QObject):
         self, path: Path, state: ProjectState, inside: bool, written: Callable[[Path], None],
         unsaved: Unsaved, error: BaseException,
     ) -> None:  # fmt: skip
-        """Try without the project's folder: it may be that which cannot be written."""
+        """Try without the project's folder, which may be what cannot be written."""
         if not isinstance(error, (PareidoliaError, OSError)):
             raise error
         log.warning("%s", worded(error))
@@ -116,7 +116,7 @@ def _checked(
 
 
 class Once(QObject):
-    """Does something at the first of some signals."""
+    """Does something at the first of several signals."""
 
     def __init__(self, act: Then, parent: QObject) -> None:
         super().__init__(parent)
@@ -124,7 +124,7 @@ class Once(QObject):
 
     @Slot()
     def act(self) -> None:
-        """Do it, unless it has been done."""
+        """Do it, unless it has been done already."""
         act, self._act = self._act, None
         if act is not None:
             self.deleteLater()

@@ -1,4 +1,4 @@
-"""Projects between their files and the window: what is read and written off the GUI thread."""
+"""Projects on their way between files and the window, read and written off the GUI thread."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from gui.run.worker import RunResult
 from gui.session import with_paths
 
 SHOWN, BRANCHED, LABELS = "shown", "branched", "labels"
-"""What the window wants to find again in a project."""
+"""What the window stores in a project, to find it again."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class OpenedProject:
     job: Job | None
     entries: list[VariantEntry]
     problems: list[str]
-    """Sentences about variants that cannot be shown; they stay in the project."""
+    """Sentences about variants that cannot be shown but stay in the project."""
 
 
 @dataclass(frozen=True)
 class Unwritten:
-    """A variant that the project's folder does not hold."""
+    """A variant that the project's folder does not hold yet."""
 
     entry: VariantEntry
     variant: Variant
@@ -51,7 +51,7 @@ class Unwritten:
 
 @dataclass(frozen=True)
 class ProjectState:
-    """All of a project that is written when it is saved."""
+    """Everything that is written when a project is saved."""
 
     job: Job
     window: Mapping[str, Any]
@@ -70,7 +70,7 @@ def opened_file(path: Path) -> OpenedProject:
 
 
 def claimed(left: LeftOver) -> OpenedProject:
-    """Take over work that was left. Raises `BadInput`; it is left as it is then."""
+    """Take over work that was left. Raises `BadInput`, and then leaves it as it is."""
     slot = claim(left)
     try:
         return opened_slot(slot)
@@ -80,7 +80,7 @@ def claimed(left: LeftOver) -> OpenedProject:
 
 
 def opened_slot(slot: Slot) -> OpenedProject:
-    """Read a slot's project. Raises `BadInput` where there is no job in it that can be read."""
+    """Read a slot's project. Raises `BadInput` if it holds no readable job."""
     folder, project = slot.folder, slot.folder.read()
     entries: dict[str, VariantEntry] = {}
     problems: list[str] = []
@@ -100,7 +100,7 @@ def opened_slot(slot: Slot) -> OpenedProject:
 
 
 def _labels(values: Any, id: str) -> Labels | None:
-    """Return what the pictures of a variant's sheet are, if the project says so."""
+    """Return the names of the pictures on a variant's sheet, if the project has them."""
     found = values.get(id) if isinstance(values, Mapping) else None
     if not isinstance(found, list) or not found or not isinstance(found[0], int) or found[0] < 1:
         return None
@@ -108,9 +108,9 @@ def _labels(values: Any, id: str) -> Labels | None:
 
 
 def _outside(job: Job, slot: Path) -> Job:
-    """Return a job that names no picture in a slot, which goes when the window closes.
+    """Return a job that refers to no picture in a slot, which is deleted when the window closes.
 
-    Pictures that are nowhere else are copied into the program's own folder.
+    Pictures that exist nowhere else are copied into the program's own folder.
     """
 
     def kept(source: Any) -> Any:
@@ -133,7 +133,7 @@ def _outside(job: Job, slot: Path) -> Job:
 
 
 def write_state(state: ProjectState, folder: ProjectFolder) -> None:
-    """Write what is set up into the project's folder. Raises `BadInput`."""
+    """Write the job into the project's folder. Raises `BadInput`."""
     for each in state.unwritten:
         if each.entry.unwritten is not None:
             put_variant(folder, each.variant, each.result, each.moments, each.losses)
@@ -144,7 +144,7 @@ def write_state(state: ProjectState, folder: ProjectFolder) -> None:
 def save_project(path: Path, state: ProjectState, inside: bool, folder: ProjectFolder) -> Path:
     """Write a project's folder, and then its file; return its path. Raises `BadInput`.
 
-    `inside`: whether the pictures that it starts from go along.
+    `inside`: whether the input pictures go into the file too.
     """
     write_state(state, folder)
     return pack(folder, path, inside)
@@ -153,7 +153,7 @@ def save_project(path: Path, state: ProjectState, inside: bool, folder: ProjectF
 def save_apart(
     path: Path, state: ProjectState, inside: bool, folder: ProjectFolder | None
 ) -> Path:  # fmt: skip
-    """Write a project's file when its folder cannot be written: by way of one beside the file.
+    """Write a project's file, if its folder cannot be written, from a folder beside the file.
 
     Raises `BadInput` or OSError.
     """
@@ -172,7 +172,7 @@ def _dot_files(_folder: str, names: list[str]) -> list[str]:
 def unwritten(
     entries: Sequence[VariantEntry], moments: Mapping[str, Sequence[Moment]]
 ) -> list[Unwritten]:
-    """Return the variants whose pictures are in memory alone. `moments`: of their timelines, by id."""
+    """Return the variants whose pictures are only in memory. `moments`: of their timelines, by id."""
     return [
         Unwritten(
             e, variant_of(e, e.finish), e.unwritten, moments.get(e.id, ()), e.unwritten_losses

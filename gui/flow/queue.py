@@ -1,4 +1,4 @@
-"""What a person does with the queue: jobs in, pictures out."""
+"""What the user does with the queue: jobs in, pictures out."""
 
 from functools import partial
 from pathlib import Path
@@ -25,12 +25,12 @@ KEY = "queue_folder"
 
 
 class QueueFlow(QObject):
-    """Connects the queue with its panel and with what is set up."""
+    """Connects the queue with its panel and the current job."""
 
     said = Signal(str)
     failed = Signal(str)
     titled = Signal(str)
-    """What the dock is called: with the number of jobs that are left."""
+    """The dock's title, with the number of jobs left."""
 
     def __init__(
         self, studio: Studio, queue: QueueController, panel: QueuePanel,
@@ -60,7 +60,7 @@ class QueueFlow(QObject):
 
     @Slot()
     def begin(self) -> None:
-        """Show what an earlier sitting has left, and go on with it."""
+        """Show what the last session left, and go on with it."""
         self._use(kept_address())
         self.queue.begin()
 
@@ -68,7 +68,7 @@ class QueueFlow(QObject):
 
     @Slot()
     def add_job(self) -> None:
-        """Put what is set up at the end of the queue, or say what it lacks."""
+        """Put the current job at the end of the queue, or say what it lacks."""
         commit_typed()
         job = self.studio.job
         if lacks := missing(job):
@@ -78,7 +78,7 @@ class QueueFlow(QObject):
 
     @Slot()
     def add_photos(self) -> None:
-        """Ask for a folder of photos, and for styles; put each photo with each style into the queue."""
+        """Ask for a folder of photos and for styles; queue each photo with each style."""
         commit_typed()
         job = self.studio.job
         if "content" not in job.technique.inputs:
@@ -98,7 +98,7 @@ class QueueFlow(QObject):
         self.add_sets(photos, styles)
 
     def add_sets(self, photos: Path, styles: list[Path]) -> None:
-        """Put each photo in a folder with each style into the queue; no style: with the job's own."""
+        """Queue each photo in a folder with each style; without styles, with the job's own."""
         self.queue.add(partial(wanted_of_sets, self.studio.job, photos, styles), self.folder)
 
     def _styles(self) -> list[Path]:
@@ -108,7 +108,7 @@ class QueueFlow(QObject):
 
     @Slot()
     def choose_folder(self) -> None:
-        """Ask where the pictures of the jobs that are added from now on go."""
+        """Ask where the pictures of jobs added from now on are to go."""
         chosen = folder_to_open(
             self.panel, "queue", self.tr("Where finished pictures go"), str(self.folder)
         )
@@ -116,14 +116,14 @@ class QueueFlow(QObject):
             self.take_folder(chosen)
 
     def take_folder(self, folder: Path) -> None:
-        """Let pictures go there, also at the next start."""
+        """Let pictures go there, and remember it for the next start."""
         self.folder = folder
         window_settings().setValue(KEY, str(folder))
         self.panel.show_folder(str(folder))
 
     @Slot()
     def choose_workers(self) -> None:
-        """Ask who makes the pictures: this computer, or the workers of a scheduler."""
+        """Ask where to make the pictures: on this computer, or on a scheduler's workers."""
         dialog = ClusterDialog(self.queue.scheduler, self.panel)
         bind_help(dialog, "batch.md#on-many-machines")
         if dialog.exec():
@@ -131,9 +131,9 @@ class QueueFlow(QObject):
         dialog.deleteLater()
 
     def take_scheduler(self, where: SchedulerAddress | None) -> None:
-        """Have pictures made there, also after the next start; None: on this computer."""
+        """Have pictures made there, and remember it for the next start; None: on this computer."""
         keep_address(where)
-        if self.queue.held:  # perhaps since the former one does not answer
+        if self.queue.held:  # perhaps because the former one does not answer
             self.panel.hold.setChecked(False)
         self._use(where)
 
@@ -151,7 +151,7 @@ class QueueFlow(QObject):
             return
         lines = [self._line(worker) for worker in workers]
         self.panel.show_workers(
-            lines or [self.tr("No worker has come to {0} yet.").format(where.address)]
+            lines or [self.tr("No worker has connected to {0} yet.").format(where.address)]
         )
 
     @Slot(str)
@@ -160,7 +160,7 @@ class QueueFlow(QObject):
             self.panel.show_workers([sentence])
 
     def _line(self, worker: WorkerState) -> str:
-        """Return who it is and, below, what it does: how far it is first, as there is little room."""
+        """Return a worker's name and, below it, its job, progress first as there is little room."""
         doing = worker.title or self.tr("idle")
         if worker.title and worker.total:
             far = self.tr("{0} of {1}").format(worker.iteration, worker.total)
@@ -198,6 +198,6 @@ class QueueFlow(QObject):
 
 
 def _first_folder() -> Path:
-    """Return where pictures go before anybody has chosen: a folder among the person's pictures."""
+    """Return where pictures go until the user has chosen: a folder among the user's pictures."""
     place = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.PicturesLocation)
     return Path(place or Path.home()) / "Pareidolia"

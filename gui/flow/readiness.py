@@ -11,7 +11,7 @@ from gui.session import path_of
 
 
 def missing(job: Job) -> str:
-    """Return what keeps the job from running, in a sentence; empty: nothing."""
+    """Return in a sentence what keeps the job from running; empty: nothing."""
     technique, inputs, takes = job.technique, job.inputs, job.technique.inputs
     if "content" in takes and not inputs.content:
         return QCoreApplication.translate("RunFlow", "Open a photo first (Ctrl+I).")
@@ -31,7 +31,7 @@ def missing(job: Job) -> str:
 
 
 def wanted(technique: Technique) -> str | None:
-    """Return the setting that has to be filled in before anything can run."""
+    """Return the setting that must be filled in before anything can run."""
     for name, described in settings.describe(technique).items():
         if described.required and not getattr(technique, name).strip():
             return name
@@ -39,7 +39,7 @@ def wanted(technique: Technique) -> str | None:
 
 
 def waiting(running: Job, wanted: Job) -> dict[str, str]:
-    """Return the settings that take effect only in the next run, with a word to show beside."""
+    """Return the settings that take effect only in the next run, each with a note to show beside it."""
     if type(running.technique) is not type(wanted.technique):
         return {}
     word = QCoreApplication.translate("RunFlow", "next run")
@@ -56,7 +56,7 @@ def waiting(running: Job, wanted: Job) -> dict[str, str]:
 
 
 def same_pictures(one: Inputs, other: Inputs) -> bool:
-    """Whether two jobs take the same pictures, however the styles are weighed."""
+    """Whether two jobs take the same pictures, whatever the weights of the styles."""
 
     def pictures(i: Inputs) -> list[str | None]:
         return [

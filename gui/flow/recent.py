@@ -1,4 +1,4 @@
-"""The menu of files that were in use last, with their thumbnails."""
+"""The menu of recent files, with their thumbnails."""
 
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from gui.main_window import MainWindow
 
 SIDE = 40
-"""Of a thumbnail, in pixels."""
+"""Size of a thumbnail, in pixels."""
 
 
 class RecentFilesFlow(QObject):
-    """Fills the menu when it opens; thumbnails come when they have been read."""
+    """Fills the menu as it opens; thumbnails follow once they have been read."""
 
     def __init__(self, window: "MainWindow") -> None:
         super().__init__(window)
@@ -66,7 +66,7 @@ class RecentFilesFlow(QObject):
 def _thumbnails(
     paths: list[str], known: dict[tuple[str, int], QImage]
 ) -> dict[tuple[str, int], QImage]:
-    """Return a thumbnail for each file that has one, by its path and when it was last written."""
+    """Return a thumbnail for each file that has one, by path and time of last change."""
     found = {}
     for path in paths:
         try:

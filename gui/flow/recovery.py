@@ -1,4 +1,4 @@
-"""At the start: work that a crash has left is offered; what was saved anyway is cleared away."""
+"""At the start, work that a crash left is offered for recovery; what had been saved is deleted."""
 
 import logging
 from functools import partial
@@ -23,7 +23,7 @@ log = logging.getLogger("pareidolia.recovery")
 
 
 class RecoveryFlow(QObject):
-    """Offers what was left."""
+    """Offers what a crash left."""
 
     said = Signal(str)
     failed = Signal(str)
@@ -35,7 +35,7 @@ class RecoveryFlow(QObject):
 
     @Slot()
     def begin(self) -> None:
-        """Look for what was left, behind the window."""
+        """Look in the background for what was left."""
         self.window.background.submit(look, self._on_found, self._on_failed)
 
     def _on_found(self, works: list[LeftWork]) -> None:
@@ -56,7 +56,7 @@ class RecoveryFlow(QObject):
 
     @Slot(object)
     def restore(self, work: LeftWork) -> None:
-        """Take up work in place of what is in the window."""
+        """Restore work in place of what is in the window."""
         if self.window.project.may_leave(partial(self.restore, work)):
             done = partial(self._on_claimed, work)
             self.window.background.submit(partial(claimed, work.left), done, self._on_not_claimed)
@@ -87,7 +87,7 @@ class RecoveryFlow(QObject):
 
 
 def look() -> list[LeftWork]:
-    """Return what was left and is in no file; delete what is. Raises `BadInput`."""
+    """Return what was left and is in no file; delete the rest. Raises `BadInput`."""
     found = []
     for left in left_over():
         if left.unsaved or left.problem:
@@ -100,7 +100,7 @@ def look() -> list[LeftWork]:
 
 
 def _making(folder: ProjectFolder) -> str:
-    """Return what was being made last, in words; empty: nothing yet."""
+    """Return in words what was being made last; empty: nothing yet."""
     try:
         variants = folder.read().variants
     except PareidoliaError:

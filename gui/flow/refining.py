@@ -21,11 +21,11 @@ from gui.session import with_paths
 from gui.wording import worded
 
 USUAL = "Fast preview"
-"""The preset for whoever has not set up style transfer yet: most is done already."""
+"""The preset to use if style transfer has not been set up yet: most of the work is done already."""
 
 
 class RefineFlow(QObject):
-    """Sets up and starts the refinement of the result on the canvas; one undo takes it back."""
+    """Sets up and starts the refinement of the result on the canvas, as one undo step."""
 
     said = Signal(str)
     failed = Signal(str)
@@ -38,7 +38,7 @@ class RefineFlow(QObject):
 
     @property
     def possible(self) -> bool:
-        """Whether the run on the canvas has left something to refine."""
+        """Whether the run on the canvas left something to refine."""
         result = self.running.result
         idle = not self.running.controller.active
         return idle and result is not None and isinstance(result.job.technique, Stylize)
@@ -50,7 +50,7 @@ class RefineFlow(QObject):
         if not self.possible or record is None or record.result is None:
             self.said.emit(self.tr("There is no stylization in one pass to refine."))
             return
-        self.follow.keep()  # what is made of it hangs on it
+        self.follow.keep()  # the refined picture becomes its child
         work = partial(_in_file, record.result.picture)
         self.background.submit(work, partial(self._on_kept, record), self._on_failed)
 
@@ -78,7 +78,7 @@ class RefineFlow(QObject):
 
 
 def refinement(job: Job, left: object = None) -> StyleTransfer:
-    """Return how the result of a job is refined: as style transfer was left, begun with a picture."""
+    """Return the style transfer that refines a result: with its last settings, started from a picture."""
     technique = left
     if not isinstance(technique, StyleTransfer):
         technique = settings.make(StyleTransfer, StyleTransfer.presets[USUAL])
@@ -87,6 +87,6 @@ def refinement(job: Job, left: object = None) -> StyleTransfer:
 
 
 def _in_file(picture: Picture) -> tuple[str, str]:
-    """Write a picture where a run can begin with it; return its path and its check sum."""
+    """Write a picture where a run can start from it; return its path and check sum."""
     file = kept_picture(picture)
     return str(file), hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""What is saved of a result: its picture with the recipe, or its figure."""
+"""The files of a result: its picture with the recipe, or its figure."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def photo_for(picture: Picture, job: Job) -> Picture | None:
-    """Return the photo of a job, large enough for a picture that was made of it, if it is there.
+    """Return a job's photo, large enough for a picture made from it, if it still exists.
 
-    Raises `BadInput` where its file cannot be read any more.
+    Raises `BadInput` if its file can no longer be read.
     """
     content = job.inputs.content
     if isinstance(content, str):
@@ -33,7 +33,7 @@ def photo_for(picture: Picture, job: Job) -> Picture | None:
 
 
 def complete(picture: Picture, photo: Picture | None, job: Job) -> Picture:
-    """Return a picture as it is finished; a moment taken from the screen gets the photo's EXIF."""
+    """Return a picture, finished; a moment taken from the screen gets the photo's EXIF data."""
     picture = finished_picture(picture, photo, job.finish)
     like = carried(replace(job, inputs=replace(job.inputs, content=photo)))
     if like is not None and picture.exif is None and picture.alpha is None:
@@ -45,22 +45,22 @@ def complete(picture: Picture, photo: Picture | None, job: Job) -> Picture:
 
 
 def write_with_recipe(picture: Picture, path: Path, job: Job, bits: int = 8) -> Path:
-    """Write a picture as it is finished, with its recipe; what is kept of the photo is as usual."""
+    """Write a picture, finished and with its recipe, keeping the usual data of the photo."""
     picture = complete(picture, photo_for(picture, job), job)
     return export_picture(picture, path, Export(bits=str(bits)), job.recipe(), photo_file(job))
 
 
 def photo_file(job: Job) -> Path | None:
-    """Return where the photo of a job lies."""
+    """Return the path of a job's photo."""
     content = job.inputs.content
     path = content.path if isinstance(content, Picture) else content
     return None if path is None else Path(path)
 
 
 def written_and_told(picture: Picture, path: Path, job: Job, bits: int) -> tuple[Path, str]:
-    """Write a picture as `write_with_recipe`; return where, and what is true of the file, if asked.
+    """Write a picture as `write_with_recipe` does; return its path and any verdict on the file.
 
-    Some formats lose what a network was fooled by.
+    Some formats lose the details that fool a network.
     """
     path = write_with_recipe(picture, path, job, bits)
     if job.technique.has_verdict:
@@ -70,7 +70,7 @@ def written_and_told(picture: Picture, path: Path, job: Job, bits: int) -> tuple
 
 
 def made_figure(result: RunResult, network: "Network | None" = None) -> Picture:
-    """Return the figure that explains a result; without its network, that is loaded again."""
+    """Return the figure that explains a result; if its network is not given, it is loaded again."""
     job = result.job
     if not job.technique.has_figure:
         raise BadInput(

@@ -1,4 +1,4 @@
-"""A run from the click to the finished picture: bar, canvas, losses, timeline, forecast."""
+"""A run, from the click to the finished picture: bar, canvas, losses, timeline, forecast."""
 
 import logging
 from collections.abc import Mapping
@@ -40,29 +40,30 @@ if TYPE_CHECKING:
     from engine.task import Stage
 
 FORECAST_DELAY_MS = 900
-"""After the last change of the settings; a person who is turning a knob is not done yet."""
+"""Milliseconds after the last change of a setting; while a slider moves, the user is not done."""
 HISTORY_MS = 400
 MARKED_SCALES = 40
-"""A film goes through all its scales in every frame; marks of them would fill the plot."""
+"""The most scales that are marked: a film goes through all of them in every frame, which would fill the
+plot."""
 BAR_MS = 250
 
 log = logging.getLogger("pareidolia.run")
 
 
 class RunFlow(ShownRun):
-    """Connects the controller with what shows a run."""
+    """Connects the controller with everything that shows a run."""
 
     notes_changed = Signal(dict)
-    """Settings that wait for the next run, with the word to show beside them."""
+    """Settings that wait for the next run, each with the note to show beside it."""
     failed = Signal(str, str)
     said = Signal(str)
     """A sentence for the status bar."""
     wanted = Signal(str)
-    """A setting that has to be filled in before the run."""
+    """A setting that must be filled in before the run."""
     finished = Signal()
     """A run has ended and left its result."""
     turned = Signal()
-    """The pictures of another run are those on the canvas."""
+    """The canvas now shows another run's pictures."""
 
     def __init__(
         self, studio: Studio, controller: RunController, canvas_content: CanvasContent, bar: RunBar,
@@ -73,9 +74,9 @@ class RunFlow(ShownRun):
         self.studio, self.controller = studio, controller
         self.bar, self.losses, self.timeline = bar, losses, timeline
         self._coming: RunRecord | None = None
-        """A run that has not shown anything yet: until then the last one stays."""
+        """A run that has nothing to show yet: until it does, the last one stays."""
         self._last: RunRecord | None = None
-        """The run of the timeline: the one under way, or the last that was made or shown."""
+        """The timeline's run: the current one, or the last that was made or shown."""
         self._made: RunRecord | None = None
         """The run whose moments are in the controller's history."""
         self._sentence = ""
@@ -116,7 +117,7 @@ class RunFlow(ShownRun):
 
     @Slot()
     def start(self) -> None:
-        """Begin a run with what is set up, or say what is missing."""
+        """Start a run of the current job, or say what is missing."""
         commit_typed()
         if not self._lacks():
             self._begin(self.studio.job)
@@ -124,7 +125,7 @@ class RunFlow(ShownRun):
 
     @Slot(object)
     def run(self, job: Job) -> None:
-        """Begin a run of another job than the one that is set up, which stays as it is."""
+        """Start a run of a job other than the current one, which stays as it is."""
         if not self.controller.active:
             self._begin(job)
             self.controller.start(job)
@@ -133,7 +134,7 @@ class RunFlow(ShownRun):
         self, entry: VariantEntry, job: Job, checkpoint: bytes, moments: list[Moment],
         losses: LossHistory,
     ) -> None:  # fmt: skip
-        """Continue the run of a variant from a checkpoint, with its moments and losses so far."""
+        """Continue a variant's run from a checkpoint, with its moments and losses so far."""
         if self.controller.active:
             return
         same = self._made is not None and self._made.entry is entry
@@ -143,7 +144,7 @@ class RunFlow(ShownRun):
         self.controller.start(job, checkpoint=checkpoint, moments=moments, film_frames=film)
 
     def _lacks(self) -> bool:
-        """Whether something is missing; then it is said, and a setting is asked for in its place."""
+        """Return whether something is missing; if so, say what, and ask for a missing setting."""
         lacks = self.missing()
         if not lacks:
             return False
@@ -155,7 +156,7 @@ class RunFlow(ShownRun):
 
     @Slot()
     def step(self) -> None:
-        """Do a single iteration, beginning a held run where there is none."""
+        """Do a single iteration; without a run, start a held one."""
         commit_typed()
         if self._lacks():
             return
@@ -165,7 +166,7 @@ class RunFlow(ShownRun):
 
     @Slot()
     def pause(self) -> None:
-        """Hold the run, or go on."""
+        """Pause the run, or resume it."""
         if self.controller.state is State.PAUSED:
             self.controller.resume()
         else:
@@ -173,7 +174,7 @@ class RunFlow(ShownRun):
         self.bar.show_state(self.controller.state)
 
     def missing(self) -> str:
-        """Return what keeps the job from running, in a sentence; empty: nothing."""
+        """Return in a sentence what keeps the job from running; empty: nothing."""
         return missing(self.studio.job)
 
     def finish(self) -> Finish:
@@ -234,7 +235,7 @@ class RunFlow(ShownRun):
             self.canvas_content.show_frame(shown)
 
     def _arrive(self) -> None:
-        """Let the new run take the place of the last one: it has something to show."""
+        """Let the new run replace the last one, now that it has something to show."""
         if self._coming is not None:
             record, self._coming = self._coming, None
             if record.entry is None:
@@ -248,7 +249,7 @@ class RunFlow(ShownRun):
             self._follow(record)
 
     def _follow(self, record: RunRecord) -> None:
-        """Let a run's moments be those of the timeline, and its pictures those on the canvas."""
+        """Show a run's moments in the timeline, and its pictures on the canvas."""
         self._last = record
         self._turn_to(record)
         self.timeline.clear()
@@ -257,7 +258,7 @@ class RunFlow(ShownRun):
                 self.timeline.mark_change(iteration, text)
 
     def _turn_to(self, record: RunRecord) -> None:
-        """Let a run's pictures be those on the canvas."""
+        """Show a run's pictures on the canvas."""
         self.record = record
         self.turned.emit()
         self.canvas_content.run_content = path_of(record.job.inputs.content)
@@ -274,9 +275,9 @@ class RunFlow(ShownRun):
         self.show_moment(moment)
 
     def take_up(self, record: RunRecord, image: QImage) -> None:
-        """Show the result of a run, and its timeline; a run that is under way goes on with its own.
+        """Show a run's result and its timeline; a current run goes on all the same.
 
-        `image` is that of the result before it is finished.
+        `image` is the result before it is finished.
         """
         if self._made is not None and self._made.entry is record.entry and self._made.result:
             record = self._made  # it knows more
@@ -294,7 +295,7 @@ class RunFlow(ShownRun):
         self.canvas_content.show_result(image, result)
 
     def follow(self) -> None:
-        """Show the run under way again."""
+        """Show the current run again."""
         if self._made is not None and self._coming is None:
             self._follow(self._made)
             self._show_losses(self._made)
@@ -302,7 +303,7 @@ class RunFlow(ShownRun):
             self._on_live()
 
     def let_go(self) -> None:
-        """Show the photo: the variant whose pictures were on the canvas is no more."""
+        """Show the photo, as the variant on the canvas was deleted."""
         if self._last is self.record:
             self._last = None
             self.timeline.clear()
@@ -312,7 +313,7 @@ class RunFlow(ShownRun):
         self.turned.emit()
 
     def forget(self) -> None:
-        """Show no run any more: another project is there."""
+        """Show no run any more, as there is another project."""
         self.record = self._last = self._made = None
         self.controller.history.clear()
         self.timeline.clear()
@@ -323,7 +324,7 @@ class RunFlow(ShownRun):
         self.turned.emit()
 
     def moments_by_variant(self) -> dict[str, list[Moment]]:
-        """Return the moments that are in memory, by the id of their variant."""
+        """Return the moments in memory, by the id of their variant."""
         if self._made is None or self._made.entry is None:
             return {}
         return {self._made.entry.id: self.controller.history.moments()}
@@ -336,7 +337,7 @@ class RunFlow(ShownRun):
         self.losses.add(points)
 
     def _show_losses(self, record: RunRecord) -> None:
-        """Show the curves of a run as far as they are, and what is marked in them."""
+        """Show a run's curves so far, and their marks."""
         self.losses.clear()
         self.losses.add(record.losses.points())
         for iteration, scale in record.losses.marks:
@@ -367,7 +368,7 @@ class RunFlow(ShownRun):
 
     @Slot()
     def _show_pace(self) -> None:
-        from engine.device import choose_device, peak_memory  # torch is there: a run is on
+        from engine.device import choose_device, peak_memory  # torch is loaded, as a run is active
 
         job = self.controller.job
         memory = peak_memory(choose_device(job.device)) if job else 0
@@ -386,7 +387,7 @@ class RunFlow(ShownRun):
             log.info("from iteration %d: %s", iteration + 1, text)
 
     def _in_short(self, values: Mapping[str, Any]) -> list[str]:
-        """Return changed settings as they are named on marks."""
+        """Return changed settings in short, for marks."""
         described = settings.describe(self.studio.technique)
         texts = []
         for name, value in values.items():
@@ -418,8 +419,8 @@ class RunFlow(ShownRun):
         self._arrive()
         record = self._made
         if record is not None and record.entry is not None:
-            record.result = replace(result, checkpoint=None)  # that is for the file alone
-            if self.record is record:  # else it is finished as it was when another was shown
+            record.result = replace(result, checkpoint=None)  # only the file needs it
+            if self.record is record:  # else it keeps the finish that it had
                 record.entry.finish = self.finish()
             self.variants.end(record.entry)
             moments = self.controller.history.moments()
@@ -479,13 +480,13 @@ class RunFlow(ShownRun):
 
     @Slot()
     def wait_for_forecast(self) -> None:
-        """Measure the job once it is left alone for a moment."""
+        """Measure the job once it has not changed for a moment."""
         self.controller.cancel_forecast()
         if self.forecasts and not self.controller.active:
             self._forecast_timer.start()
 
     def forgo_forecast(self) -> None:
-        """Measure nothing: the result itself is about to come."""
+        """Measure nothing, as the result itself is about to come."""
         self._forecast_timer.stop()
         self.controller.cancel_forecast()
         self.bar.tell("")
@@ -516,7 +517,7 @@ class RunFlow(ShownRun):
 
 
 def _scales(plan: "list[Stage]") -> list[tuple[int, str]]:
-    """Return with which iteration each scale of a run begins, and its size in words."""
+    """Return the iteration at which each scale of a run begins, and its size in words."""
     found, begins = [], 1
     for stage in plan if 1 < len(plan) <= MARKED_SCALES else []:
         found.append((begins, f"{stage.size[1]}x{stage.size[0]}"))

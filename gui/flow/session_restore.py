@@ -29,7 +29,7 @@ class SessionRestore(QObject):
         self.inspection, self.lessons, self.background = inspection, lessons, background
 
     def save(self, settings: QSettings) -> None:
-        """Write down what is looked at now."""
+        """Remember what is being looked at."""
         network, weights, map_settings = self.lessons.asked()
         settings.setValue(TAB, self.inspection.tab())
         settings.setValue(
@@ -39,7 +39,7 @@ class SessionRestore(QObject):
         settings.setValue(LESSON, str(lesson) if lesson is not None else "")
 
     def restore(self, settings: QSettings) -> None:
-        """Look at the same again; files are looked for behind the window."""
+        """Look at the same again; files are searched for in the background."""
         tab = settings.value(TAB)
         if isinstance(tab, str) and tab in self.inspection.panels:
             self.inspection.put_in_front(tab)
@@ -76,7 +76,7 @@ class SessionRestore(QObject):
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is there; may take long where it is on another machine."""
+    """Whether a folder exists; may take long if it is on another machine."""
     try:
         return path.is_dir()
     except (OSError, ValueError):

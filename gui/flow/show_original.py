@@ -10,13 +10,13 @@ class ShowOriginalFlow(QObject):
     """While O is held on the canvas, the original is shown."""
 
     def __init__(self, canvas: Canvas, original: QAction, parent: QObject | None = None) -> None:
-        """`original`: the action that shows it for good."""
+        """`original`: the action that switches the original on and off."""
         super().__init__(parent)
         self._canvas, self._original = canvas, original
         canvas.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Show it while the key is down; the canvas does with its keys what it does anyway."""
+        """Show the original while the key is down; leave all other keys to the canvas."""
         if isinstance(event, QKeyEvent) and not event.isAutoRepeat():
             if event.key() == Qt.Key.Key_O and not event.modifiers():
                 pressed = event.type() == QEvent.Type.KeyPress

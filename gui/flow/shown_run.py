@@ -1,4 +1,4 @@
-"""The run whose pictures are in the timeline and on the canvas, and what can be made of them."""
+"""The run whose pictures are in the timeline and on the canvas, and what can be made from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,16 +31,16 @@ class RunRecord:
     labels: Labels | None = None
     finisher: Finisher | None = None
     entry: VariantEntry | None = None
-    """The variant that it makes, or has made."""
+    """The variant that it makes or has made."""
     moments: list[Moment] | None = None
-    """Of its timeline, as they were read; None: they are in the controller's history."""
+    """The moments of its timeline, as read; None: they are in the controller's history."""
     total: int = 0
     losses: LossHistory = field(default_factory=LossHistory)
-    """From its beginning, also where it was continued."""
+    """From its beginning, even if it was continued."""
 
 
 class ShownRun(QObject):
-    """Keeps the record of the displayed run, and makes recipes and pictures from it."""
+    """Keeps the record of the run shown, and makes recipes and pictures from it."""
 
     def __init__(self, canvas_content: CanvasContent, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -50,7 +50,7 @@ class ShownRun(QObject):
 
     @property
     def result(self) -> RunResult | None:
-        """What the run on the canvas has left; None while it is under way."""
+        """The result of the run on the canvas; None while it is active."""
         return self.record.result if self.record else None
 
     @property
@@ -60,7 +60,7 @@ class ShownRun(QObject):
 
     @property
     def film_frames(self) -> FilmFrames | None:
-        """The film of the run on the canvas, as far as it is."""
+        """The film of the run on the canvas so far."""
         return self.record.film_frames if self.record else None
 
     @property
@@ -83,7 +83,7 @@ class ShownRun(QObject):
         return Finish()
 
     def finisher_of(self, iteration: int) -> tuple[Finisher, Picture | None] | None:
-        """Return what finishes the run's pictures, and that of `iteration` in full precision."""
+        """Return what finishes the run's pictures, and the picture of `iteration` in full precision."""
         record = self.record
         if record is None or record.finisher is None:
             return None
@@ -92,13 +92,13 @@ class ShownRun(QObject):
         return record.finisher, result.picture if result is not None and exact else None
 
     def picture(self) -> Picture | None:
-        """Return the picture on the canvas in full precision where there is one, not finished."""
+        """Return the picture on the canvas, unfinished, in full precision if available."""
         current = self.canvas_content.current
         if current is None or current.kind not in ("frame", "moment"):
             return None
         if self.result is not None and current.iteration == self.result.iteration:
             return self.result.picture
-        # Its file gets the photo's own transparency, which the screen has in 8 bits only.
+        # Its file gets the photo's own transparency, of which the screen has only 8 bits.
         return replace(picture_of(current.raw or current.image), alpha=None)
 
     def content_path(self) -> str | None:

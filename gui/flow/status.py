@@ -20,7 +20,7 @@ class StatusFlow(QObject):
         super().__init__(window)
         self.window = window
         self._warned = ""
-        """What went wrong, as long as it is shown."""
+        """What went wrong, while it is shown."""
         self._since = 0.0
         self.pixel = QLabel()
         self.pixel.setAccessibleName(self.tr("Pixel under the pointer"))
@@ -50,7 +50,7 @@ class StatusFlow(QObject):
         bar = self.window.statusBar()
         if text:
             bar.showMessage(text, 0 if text.endswith("…") else MESSAGE_MS)
-        elif bar.currentMessage().endswith("…"):  # what was under way is done
+        elif bar.currentMessage().endswith("…"):  # the work is done
             bar.clearMessage()
 
     @Slot(str)
@@ -66,11 +66,11 @@ class StatusFlow(QObject):
 
     @Slot()
     def _on_remedy(self) -> None:
-        """Let what went wrong go: a person has changed what it was about, or runs anew."""
+        """Dismiss what went wrong: the user has changed what it was about, or started a new run."""
         bar = self.window.statusBar()
         if self._warned and bar.currentMessage() == self._warned:
             left = MESSAGE_MS - round(1000 * (time.monotonic() - self._since))
-            if left > 0:  # time to read it
+            if left > 0:  # give time to read it
                 bar.showMessage(self._warned, left)
             else:
                 bar.clearMessage()

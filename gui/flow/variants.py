@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from gui.main_window import MainWindow
 
 Whole = tuple[RunRecord, QImage]
-"""A variant's run read again, and the image of its picture before it is finished."""
+"""A variant's run as read back, and its picture before it is finished."""
 Continued = tuple[Job, bytes, list[Moment], LossHistory]
 """The job, the checkpoint, and the moments and losses so far."""
 log = logging.getLogger("pareidolia.variants")
 
 
 class VariantsFlow(QObject):
-    """Connects the tree of variants with canvas, timeline, files and job."""
+    """Connects the tree of variants with the canvas, timeline, files and job."""
 
     failed = Signal(str)
     said = Signal(str)
@@ -103,7 +103,7 @@ class VariantsFlow(QObject):
 
     @Slot(object)
     def show(self, entry: VariantEntry) -> None:
-        """Show a variant again, as it was finished."""
+        """Show a variant again, with its finish."""
         if entry.has_picture and not (entry.running and self.window.controller.active):
             self._read(entry, self._on_shown)
         elif entry.running:
@@ -111,12 +111,12 @@ class VariantsFlow(QObject):
 
     @Slot(object)
     def save(self, entry: VariantEntry) -> None:
-        """Ask where to, then write a variant's picture with its recipe."""
+        """Ask where to save, then write a variant's picture with its recipe."""
         self._read(entry, self._on_save)
 
     @Slot(object, object)
     def compare(self, one: VariantEntry, other: VariantEntry) -> None:
-        """Show two variants on the two sides of the divider."""
+        """Show two variants, one on each side of the divider."""
         folder = self.writer.folder
         self.window.background.submit(
             partial(_pair, one, other, folder), partial(self._on_pair, one, other), self._on_failed
@@ -124,25 +124,25 @@ class VariantsFlow(QObject):
 
     @Slot(object, str)
     def use(self, entry: VariantEntry, role: str) -> None:
-        """Take a variant's picture, as it was finished, into the next run."""
+        """Use a variant's picture, finished, in the next run."""
         self._read(entry, partial(self._on_use, role))
 
     @Slot(object)
     def use_settings(self, entry: VariantEntry) -> None:
-        """Set up again what a variant was made with."""
+        """Restore the settings that a variant was made with."""
         text = self.tr("Settings of {0}").format(entry.name)
         self.window.studio.edit(text, **settings_of(entry))
 
     @Slot()
     def larger_shown(self) -> None:
-        """Ask for the size of the picture on the canvas, larger, and run it."""
+        """Ask for a larger size of the picture on the canvas, and run it."""
         record = self.window.running.record
         if record is not None and record.entry is not None:
             self.larger(record.entry)
 
     @Slot(object)
     def larger(self, entry: VariantEntry) -> None:
-        """Ask for the size of the same picture, larger, and run it."""
+        """Ask for a larger size of a variant's picture, and run it."""
         self.window.background.submit(
             partial(_to_enlarge, entry, self.writer.folder), partial(self._on_larger, entry),
             self._on_failed,
@@ -155,7 +155,7 @@ class VariantsFlow(QObject):
         self._on_shown(opened)
         self.window.running.branching.note(digest, entry, entry.iteration)
         job = replace(with_paths(result.job), finish=entry.finish)
-        assert job.size is not None  # decided when it ran
+        assert job.size is not None  # fixed when it ran
         how = self.tr("The same settings and the same seed, at another size.")
         if job.technique.goes_on:
             how = self.tr(
@@ -172,7 +172,7 @@ class VariantsFlow(QObject):
 
     @Slot(list)
     def ask_to_delete(self, entries: list[VariantEntry]) -> None:
-        """Delete variants after a yes: their pictures may be in no other file."""
+        """Delete variants if the user confirms: their pictures may be in no other file."""
         if self._question is not None:
             return
         kinds = QMessageBox.StandardButton
@@ -186,10 +186,12 @@ class VariantsFlow(QObject):
             self.window,
         )
         box.setObjectName("deleteVariants")
-        box.setInformativeText(self.tr("Their pictures and notes go from this project for good."))
+        box.setInformativeText(
+            self.tr("Their pictures and notes will be deleted from this project for good.")
+        )
         if len(entries) == 1:
             box.setInformativeText(
-                self.tr("Its picture and its note go from this project for good.")
+                self.tr("Its picture and note will be deleted from this project for good.")
             )
         box.button(kinds.Yes).setText(self.tr("Delete"))
         box.setDefaultButton(kinds.Cancel)
@@ -228,7 +230,7 @@ class VariantsFlow(QObject):
 
     @Slot()
     def go_on(self) -> None:
-        """Continue the run on the canvas from where it was stopped, as if it never had been."""
+        """Continue the run on the canvas from where it stopped, as if it had never been stopped."""
         why, record = self.why_not_continue(), self.window.running.record
         if why or record is None or record.entry is None:
             self.said.emit(why)
@@ -277,7 +279,7 @@ class VariantsFlow(QObject):
 
 
 def whole(entry: VariantEntry, folder: ProjectFolder | None) -> Whole:
-    """Read a variant with all that its run's record holds. Raises `BadInput` or OSError."""
+    """Read a variant with everything in its run's record. Raises `BadInput` or OSError."""
     result = read(entry, folder)
     record = RunRecord(
         result.job, list(result.job.changes), result, labels=entry.labels,
@@ -300,26 +302,26 @@ def moments_of(entry: VariantEntry, folder: ProjectFolder | None) -> list[Moment
 
 
 def losses_of(entry: VariantEntry, folder: ProjectFolder | None) -> LossHistory:
-    """Read the losses of a variant's run from its beginning; none, where they cannot be read."""
+    """Read the losses of a variant's run from its beginning; none if they cannot be read."""
     if entry.unwritten_losses is not None:
         return entry.unwritten_losses.copy()
     if folder is None or not entry.in_folder:
         return LossHistory()
     try:
         return folder.losses(entry.id)
-    except BadInput as error:  # its picture is there all the same
+    except BadInput as error:  # its picture exists all the same
         log.warning("%s: %s", entry.name, error)
         return LossHistory()
 
 
 def _to_continue(entry: VariantEntry, folder: ProjectFolder) -> Continued:
-    """Return what a variant's run is continued with."""
+    """Return what is needed to continue a variant's run."""
     if entry.unwritten is not None and entry.unwritten.checkpoint is not None:
         job, checkpoint = entry.unwritten.job, entry.unwritten.checkpoint
     else:
         kept = folder.checkpoint(entry.id)
         if kept is None:
-            raise BadInput(f"{entry.name} has left nothing to continue from: press Run")
+            raise BadInput(f"{entry.name} left nothing to continue from: press Run")
         job, checkpoint = folder.job(entry.id), kept
     losses = losses_of(entry, folder)
     losses.cut(entry.iteration)
@@ -327,7 +329,7 @@ def _to_continue(entry: VariantEntry, folder: ProjectFolder) -> Continued:
 
 
 def _to_enlarge(entry: VariantEntry, folder: ProjectFolder | None) -> tuple[Whole, Path, str]:
-    """Read a variant; keep it as a picture that a run can begin with, with its check sum."""
+    """Read a variant, and keep it as a picture that a run can start from, with its check sum."""
     found = whole(entry, folder)
     assert found[0].result is not None
     file = kept_picture(found[0].result.picture)
@@ -335,7 +337,7 @@ def _to_enlarge(entry: VariantEntry, folder: ProjectFolder | None) -> tuple[Whol
 
 
 def kept_picture(picture: Picture) -> Path:
-    """Write a picture into the program's own folder with 16 bits, once for the same pixels."""
+    """Write a picture with 16 bits into the program's own folder, once for the same pixels."""
     folder = data_folder() / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(picture.rgb.tobytes()).hexdigest()[:16]

@@ -97,7 +97,7 @@ class FolderPanel(InspectionPanel):
         self.folder = folder
         self.line = FolderLine(folder)
         self.body.addWidget(self.line)
-        self.again = QPushButton(self.tr("Go on"))
+        self.again = QPushButton(self.tr("Continue"))
         self.again.clicked.connect(self._go_on)
         self.again.hide()
         self._offers = False
@@ -129,7 +129,7 @@ class FolderPanel(InspectionPanel):
         """Stop what is running, and offer to go on."""
         if self.busy:
             super().cancel()
-            self._show_again(self.tr("Go on"))
+            self._show_again(self.tr("Continue"))
 
     def query(self) -> FolderQuery:
         """Return what to read now; a folder is read only if the user asked for it."""

@@ -114,7 +114,7 @@ class QueuePanel(QWidget):
         self.hold.setCheckable(True)
         self.pause = tell("queuePauseButton", self.tr("Pause"), self.tr("Pause the selected jobs"))
         self.resume = tell(
-            "queueResumeButton", self.tr("Go on"), self.tr("Resume the selected jobs")
+            "queueResumeButton", self.tr("Resume"), self.tr("Resume the selected jobs")
         )
         self.retry = tell(
             "queueRetryButton", self.tr("Retry"), self.tr("Retry the selected failed jobs")

@@ -158,7 +158,7 @@ class Variants(QObject):
         def failed(error: BaseException) -> None:
             done(None)
             self._fail(
-                self.tr("{0} cannot be kept on the disk: {1}").format(entry.name, "{0}"), error
+                self.tr("{0} cannot be written to disk: {1}").format(entry.name, "{0}"), error
             )
 
         self._writer.submit(work, done, failed, key=f"picture {entry.id}")
@@ -208,7 +208,7 @@ class Variants(QObject):
                 variant = variant_of(entry, entry.finish)
                 thumbnail = QImage(entry.thumbnail)
                 work = partial(_said, variant, thumbnail)
-                failed = partial(self._fail, self.tr("The change cannot be kept on the disk: {0}"))
+                failed = partial(self._fail, self.tr("The change cannot be written to disk: {0}"))
                 self._writer.submit(work, None, failed, key=f"said {entry.id}")
         self._changed.clear()
 

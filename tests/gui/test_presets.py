@@ -53,7 +53,7 @@ def test_a_preset_is_renamed_in_its_place(with_own: MainWindow, answers: dict[st
     answers["Preset"] = "soft look"
     with_own.actions_table["rename_preset"].trigger()
     assert own(with_own) == ["soft look", "other"], "another one keeps its name"
-    assert "other already" in with_own.statusBar().currentMessage()
+    assert "already a preset other" in with_own.statusBar().currentMessage()
     answers["Name"] = "Best"
     with_own.actions_table["rename_preset"].trigger()
     assert "built-in" in with_own.statusBar().currentMessage()
@@ -130,7 +130,7 @@ def test_a_dropped_preset_of_another_technique_waits_there_and_says_what_was_lef
     assert window.studio.job == before
     assert window.session.presets["deep-dream"] == {"Waves": {"octaves": 7}}
     said = window.statusBar().currentMessage()
-    assert said.startswith("Preset Waves is among those of DeepDream now. DeepDream has no setting")
+    assert said.startswith("Preset Waves is now among those of DeepDream. DeepDream has no setting")
 
 
 def test_two_presets_of_one_name_are_both_kept(

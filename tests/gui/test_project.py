@@ -297,7 +297,7 @@ def test_a_full_disk_loses_nothing_and_another_place_can_be_chosen(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     (entry,) = window.variants.entries
-    assert len(said) == 1 and "cannot be kept on the disk" in said[0]
+    assert len(said) == 1 and "cannot be written to disk" in said[0]
     assert entry.has_picture and not entry.in_folder and not entry.thumbnail.isNull()
     wanted = window.running.result.picture.rgb  # type: ignore[union-attr]
     window.variants_flow.show(entry)

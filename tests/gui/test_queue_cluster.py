@@ -71,7 +71,7 @@ def test_a_job_is_made_by_a_worker_that_is_shown(
     assert not window.queue_panel.workers.isVisible()
     window.queue_flow.take_scheduler(scheduler_address(cluster.address))
     assert window.queue_panel.workers.isVisible()
-    until(qtbot, lambda: lines(window) == [f"No worker has come to {cluster.address} yet."])
+    until(qtbot, lambda: lines(window) == [f"No worker has connected to {cluster.address} yet."])
     click(qtbot, window, "queueAddButton")
     cluster.add_worker()
     until(qtbot, lambda: [job.state for job in window.queue_panel.model.jobs] == ["done"])
