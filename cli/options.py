@@ -187,7 +187,11 @@ def technique_parser(kind: "type[Technique]") -> Parser:
     add = parser.add_argument
     if "content" in kind.inputs:
         metavar, text = CONTENT.get(kind.command, ("PHOTO", "the photo to work on"))
-        add("content", metavar=metavar, help=text)
+        if kind.content_optional:
+            add("content", metavar=metavar, help=f"{text}; a network for a texture needs none",
+                nargs="?")  # fmt: skip
+        else:
+            add("content", metavar=metavar, help=text)
     if "styles" in kind.inputs:
         required = not kind.styles_optional
         add(STYLES.option, dest="style", action="append", default=[], required=required,

@@ -43,6 +43,8 @@ def wants_sheet(options: Namespace) -> bool:
         raise BadInput("--styles already says which paintings: leave out --style")
     if not is_folder(folder):
         raise BadInput(f"--styles is {folder}; it must be a folder of paintings")
+    if options.content is None:
+        raise BadInput("--sheet needs a photo: name it before the options")
     if is_folder(options.content):
         raise BadInput(f"--sheet takes one photo, and {options.content} is a folder")
     for given, name in ((options.forecast, "--forecast"), (options.project, "--project")):

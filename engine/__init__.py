@@ -1,7 +1,7 @@
 """The engine: networks run backwards, one idea of the field per file; imports no Qt.
 
-`engine.load_network`, `engine.run`, `engine.look` and `engine.stylize` are found here and imported
-on first use, so that the command line's help and the window's start need no torch.
+`engine.load_network`, `engine.run`, `engine.look`, `engine.stylize` and `engine.draw_texture` are found
+here and imported on first use, so that the command line's help and the window's start need no torch.
 """
 
 import os
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from engine.looking.asking import look
     from engine.networks.loading import load_network
     from engine.stylization.stylize import stylize
+    from engine.stylization.texture_network import draw_texture
     from engine.task import Frame
 
 # Set before torch allocates anything: on Linux its large tensors then lie on large pages. Every
@@ -24,13 +25,14 @@ _PLACES = {
     "Frame": "engine.task",
     "Inputs": "engine.job",
     "Job": "engine.job",
+    "draw_texture": "engine.stylization.texture_network",
     "load_network": "engine.networks.loading",
     "look": "engine.looking.asking",
     "run": "engine.job",
     "stylize": "engine.stylization.stylize",
 }
 
-__all__ = ["Frame", "Inputs", "Job", "load_network", "look", "run", "stylize"]
+__all__ = ["Frame", "Inputs", "Job", "draw_texture", "load_network", "look", "run", "stylize"]
 
 
 def __getattr__(name: str) -> Any:

@@ -112,6 +112,8 @@ class Technique(ABC):
     """Which pictures it takes, of content, styles, guide and start."""
     styles_optional: ClassVar[bool] = False
     """Whether it can do without a style, of those that take some: see `needs_styles`."""
+    content_optional: ClassVar[bool] = False
+    """Whether it can do without a photo, of those that take one."""
     exact: ClassVar[bool] = False
     """Whether it needs float32 where the precision is left open: otherwise differences would drown."""
     repaints: ClassVar[bool] = False

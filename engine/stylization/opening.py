@@ -17,6 +17,7 @@ from engine.stylization.formats.torch7 import is_torch7
 from engine.stylization.learned_style import learned_style
 from engine.stylization.network import StyleNetwork
 from engine.stylization.painter_file import painter
+from engine.stylization.texture_network import texture_network
 
 KNOWN = (
     "those of PyTorch's example program and the ONNX zoo, AdaIN, Magenta's, ml5's, and Lua Torch's "
@@ -76,7 +77,7 @@ def _look(path: Path) -> StyleNetwork | Half:
         contents = read_file(path)
     except BadInput as error:
         raise NoStyleNetwork(error) from error
-    for reader in (any_style, learned_style, painter, pytorch_examples, adain):
+    for reader in (any_style, learned_style, texture_network, painter, pytorch_examples, adain):
         found: StyleNetwork | Half | None = reader(contents, path)
         if found is not None:
             return found

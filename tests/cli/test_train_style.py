@@ -45,6 +45,21 @@ def test_a_network_is_trained_and_paints(in_process: Program, folder: Path) -> N
     assert again.returncode == 2 and "it is finished" in one_line(again)
 
 
+def test_a_texture_is_drawn_without_a_photo(in_process: Program, folder: Path) -> None:
+    made = ("train-style", "waves.png", "--kind", "texture", *SMALL, "--steps", "1", "--quiet")
+    assert in_process(*made, "-o", "bark.safetensors").returncode == 0
+    drawn = ("stylize", "--style-network", "bark.safetensors", "--size", "64", "--device", "cpu")
+    for seed in ("1", "2"):
+        done = in_process(*drawn, "--seed", seed, "--quiet", "-o", f"bark{seed}.png")
+        assert (done.returncode, done.stderr) == (0, "")
+    one, other = (open_picture(folder / f"bark{seed}.png") for seed in (1, 2))
+    assert one.rgb.shape == (64, 64, 3) and (one.rgb != other.rgb).any()
+    assert in_process("render", "bark1.png", "--quiet", "-o", "again.png").returncode == 0
+    assert (open_picture(folder / "again.png").rgb == one.rgb).all()
+    refused = in_process("stylize", "--style", "waves.png", "-o", "no.png", "--quiet")
+    assert refused.returncode == 2 and "needs a photo" in one_line(refused)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals to another process")
 def test_ctrl_c_keeps_what_has_been_learned(folder: Path, in_process: Program) -> None:
     command = [sys.executable, str(ROOT / "main.py"), *MADE, "--steps", "100000"]

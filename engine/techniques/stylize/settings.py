@@ -22,6 +22,7 @@ class Stylize(Technique):
     steps: ClassVar[str] = "engine.techniques.stylize.steps:StylizeSteps"
     repaints: ClassVar[bool] = True
     styles_optional: ClassVar[bool] = True
+    content_optional: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("content", "styles")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Painting": {},

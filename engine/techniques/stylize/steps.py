@@ -16,6 +16,7 @@ from engine.stylization.finding import load_style_network, parse_networks
 from engine.stylization.network import StyleKind, StyleNetwork
 from engine.stylization.running import HALO, SMALL, TILE, WHOLE
 from engine.stylization.stylize import Manner, Painted, Style, own_styles
+from engine.stylization.texture_network import TextureNetwork
 from engine.task import Frame, Stage, Steps, Task
 from engine.techniques.stylize.settings import Stylize
 
@@ -30,6 +31,8 @@ def _content(task: Task[Stylize]) -> Picture:
 
 
 def _stages(task: Task[Stylize]) -> list[Stage]:
+    if (texture := _texture(task)) is not None:
+        return [Stage(texture.size, 1)]
     content = _content(task)
     size = fit((content.height, content.width), task.size)
     whole = Stage(size, task.technique.iterations)
@@ -51,6 +54,56 @@ def _networks(task: Task[Stylize]) -> list[tuple[StyleNetwork, float]]:
         (load_style_network(name, device, dtype), weight)
         for name, weight in parse_networks(task.technique.style_network)
     ]
+
+
+@dataclass(frozen=True)
+class _Texture:
+    """A texture to be drawn."""
+
+    network: TextureNetwork
+    size: tuple[int, int]
+    photo: bool
+    """Whether there is one, whose shape it has."""
+
+    @property
+    def note(self) -> str:
+        """What is to be said of it, in sentences."""
+        said, multiple = [], self.network.multiple
+        if self.photo:
+            said.append("The network draws a texture: of the photo it takes the shape alone.")
+        if any(side % multiple for side in self.size):
+            said.append(
+                f"It repeats without a seam only where width and height are multiples of {multiple}."
+            )
+        return " ".join(said)
+
+
+def _texture(task: Task[Stylize]) -> _Texture | None:
+    """Return the texture that the task's network draws; None: it paints photos.
+
+    Raises `BadInput` for a network for a texture among others.
+    """
+    networks = [network for network, _ in _networks(task)]
+    found = [network for network in networks if isinstance(network, TextureNetwork)]
+    if not found:
+        return None
+    if len(networks) > 1:
+        name = mention(task.technique, "style_network")
+        raise BadInput(name, " names a network for a texture, which is not mixed with others")
+    content = task.content
+    shape = (1, 1) if content is None else (content.height, content.width)
+    return _Texture(found[0], fit(shape, task.size), content is not None)
+
+
+@torch.no_grad()
+def _drawn(task: Task[Stylize], texture: _Texture) -> Iterator[Frame]:
+    """Yield the texture, of noise by the task's seed."""
+    run, canvas = RunState(task, 1), _Canvas()
+    run.keep(canvas=canvas)
+    label = f"{texture.size[1]} x {texture.size[0]}"
+    for _ in run.steps():
+        canvas.picture = texture.network.draw(texture.size, task.generator)
+        yield run.frame({}, label, partial(_shown, canvas.picture), note=texture.note)
 
 
 def _painted(task: Task[Stylize], size: tuple[int, int]) -> Painted:
@@ -112,8 +165,9 @@ class StylizeSteps(Steps[Stylize]):
         return _stages(task)
 
     def frames(self, task: Task[Stylize]) -> Iterator[Frame]:
-        """Yield the small picture and a frame per pass. Needs a photo, and mostly a painting."""
-        return _frames(task)
+        """Yield the small picture and a frame per pass; or a texture, which needs no photo."""
+        texture = _texture(task)
+        return _frames(task) if texture is None else _drawn(task, texture)
 
     def painter(self, task: Task[Stylize]) -> Painted:
         """Return what paints the photo as it is, and the frames that follow it."""

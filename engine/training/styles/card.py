@@ -41,9 +41,10 @@ def signed(network: T, order: Order, training: Training) -> T:
     network.licence = order.settings.licence.strip() or own
     names = ", ".join(path.stem for path in order.paintings)
     count = len(training.lesson.material.photos.pictures)
+    practice = f"practised on {count} photos, " if count else ""
     base_found = f"{base.found}; " if base is not None and base.found else ""
     network.found = (
         f"{base_found}{training.lesson.made_by} {names}: {training.schedule.step} steps in "
-        f"{training.schedule.spent / 60:.1f} minutes, practised on {count} photos, judged by {Judge.NAME}"
+        f"{training.schedule.spent / 60:.1f} minutes, {practice}judged by {Judge.NAME}"
     )
     return network

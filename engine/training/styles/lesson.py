@@ -77,7 +77,9 @@ class Lesson(nn.Module, ABC):
 
     def styles(self, moment: Moment) -> list[int]:
         """Return which painting each photo of a step is painted after."""
-        chance = torch.Generator().manual_seed(_number(self.material.settings.seed, moment.step))
+        chance = torch.Generator().manual_seed(
+            step_number(self.material.settings.seed, moment.step)
+        )
         drawn = torch.randint(len(self.material.paintings), (moment.batch,), generator=chance)
         return [int(k) for k in drawn]
 
@@ -109,13 +111,13 @@ class Lesson(nn.Module, ABC):
         }
         if settings.steadiness:
             some = -(-moment.batch // NOISY_SHARE)
-            chance = torch.Generator().manual_seed(_number(settings.seed, moment.step))
+            chance = torch.Generator().manual_seed(step_number(settings.seed, moment.step))
             noisy = self.painted(losses.speckled(photos[:some], chance), styles[:some])
             change = (noisy.float() - made[:some].detach()).square().mean()
             terms["steadiness"] = settings.steadiness * change
         return terms
 
 
-def _number(seed: int, step: int) -> int:
+def step_number(seed: int, step: int) -> int:
     """Return what a step's generator begins with."""
     return (seed * 1_000_003 + step) % 2**63

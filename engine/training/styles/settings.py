@@ -27,6 +27,7 @@ USUAL = {
     "single": Usual(40, None, 1e-3, 128, 4),
     "many": Usual(90, None, 1e-3, 128, 4),
     "add": Usual(5, None, 0.03, 128, 4),
+    "texture": Usual(20, None, 3e-3, 128, 4),
 }
 """By what is trained: a kind, or "add", further styles of a network for many."""
 
@@ -37,13 +38,14 @@ class StyleTraining:
 
     kind: str = setting(
         "learn", "Kind", "learn: the shipped network for any painting learns one painting better; "
-        "single: a network for one painting, begun anew; many: a network for several paintings.",
-        choices=("learn", "single", "many"), group="Training",
+        "single: a network for one painting, begun anew; many: a network for several paintings; "
+        "texture: a network that draws a picture's texture from noise, without a seam.",
+        choices=("learn", "single", "many", "texture"), group="Training",
     )  # fmt: skip
     minutes: float | None = setting(
         None, "Time", "How long is computed; pauses do not count. The training arranges itself so "
         "that it ends well by then. auto: learn 3 (and no more than 300 steps), single 40, many 90, "
-        "further styles 5.",
+        "further styles 5, texture 20.",
         low=0.01, high=MOST_MINUTES, unit="min", log=True, group="Training",
     )  # fmt: skip
     steps: int | None = setting(
@@ -70,8 +72,8 @@ class StyleTraining:
         low=1, high=64, group="Training",
     )  # fmt: skip
     rate: float | None = setting(
-        None, "Learning rate", "Adam's largest step. auto: learn 0.1, further styles 0.03, others "
-        "0.001.",
+        None, "Learning rate", "Adam's largest step. auto: learn 0.1, further styles 0.03, texture "
+        "0.003, others 0.001.",
         low=1e-6, high=1.0, log=True, group="Training",
     )  # fmt: skip
     norm: str = setting(
@@ -99,6 +101,11 @@ class StyleTraining:
         0.0, "Steadiness", "Weight of what noise in a photo changes in the picture: 50 makes for "
         "films that flicker less. Steps take longer then.",
         low=0.0, high=1e4, log=True, group="Losses",
+    )  # fmt: skip
+    diversity: float = setting(
+        0.1, "Diversity", "texture: how much its textures have to differ from each other. Of a single "
+        "one in a step nothing is asked.",
+        low=0.0, high=1e3, log=True, group="Losses",
     )  # fmt: skip
     licence: str = setting(
         "", "Licence", "What you allow others to do with the network; it stands in the file.",

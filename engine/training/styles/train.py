@@ -77,7 +77,8 @@ def train(
     device = choose_device(order.device)
     settings, photos = order.settings, Photos()
     paintings = [read_painting(path, settings.painting_size) for path in order.paintings]
-    for number, count in read_photos(settings, photos):
+    from_noise = settings.kind == "texture"
+    for number, count in () if from_noise else read_photos(settings, photos):
         yield Progress("reading photos", number / count)
     judge = Judge(device)
     base = None if order.add_to is None else _network_for_many(order.add_to)
@@ -91,7 +92,7 @@ def train(
     training = Training(order, material, None if kept is None else kept.state)
     schedule = training.schedule
     written = schedule.step
-    note = "" if settings.photos else (
+    note = "" if settings.photos or from_noise else (
         "Practising on the few pictures that come with the program: with a folder of your own photos "
         "the network will be better."
     )  # fmt: skip

@@ -18,6 +18,7 @@ from engine.training.styles.learn import Learn
 from engine.training.styles.lesson import Lesson, Material, Moment
 from engine.training.styles.schedule import StyleSchedule
 from engine.training.styles.settings import Order
+from engine.training.styles.texture import Texture
 
 AVERAGE = 0.999
 """Decay of the averaged numbers, which are what is written; less in the beginning."""
@@ -25,7 +26,7 @@ LONGEST_GRADIENT = 5.0
 SHOWN = 0.05
 """Share of a step in the losses that are shown."""
 LESSONS: Mapping[str, type[Lesson]] = {
-    "learn": Learn, "single": Single, "many": Many, "add": Added,
+    "learn": Learn, "single": Single, "many": Many, "add": Added, "texture": Texture,
 }  # fmt: skip
 """By what is trained."""
 
