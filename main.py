@@ -1,12 +1,12 @@
-"""The door: no arguments open the window; a sub-command runs the same engine without a screen."""
+"""The entry point: no arguments open the window; a sub-command runs the same engine without a screen."""
 
 import gc
 import os
 import sys
 
-# Before torch is imported. Otherwise its threads would spin while waiting for each other: nothing
-# gained on a quiet machine (measured: the same rate of convolutions), and runs about three times
-# slower as soon as another program wants one of the cores.
+# Set before torch is imported. Otherwise its threads would spin while waiting for each other, which
+# gains nothing on an idle machine (measured: the same rate of convolutions) and makes runs about three
+# times slower as soon as another program wants one of the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
@@ -15,7 +15,7 @@ def main() -> int:
     try:
         import signal
 
-        # Nothing has been begun yet: Ctrl-C just ends the program.
+        # Nothing has begun yet: Ctrl-C just ends the program.
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     except KeyboardInterrupt:
         os._exit(130)
@@ -30,7 +30,7 @@ def _chosen() -> int:
     argv = sys.argv[1:]
     if argv:
         if not {"-h", "--help"}.isdisjoint(argv):
-            gc.disable()  # it ends sooner than there is anything to collect
+            gc.disable()  # it ends before there is anything to collect
         return run(argv)
     if not has_display():
         return without_a_command()

@@ -40,7 +40,7 @@ def run(argv: list[str]) -> int:
 
 
 def _one(options: Any, loaded: "dict[str, Network]") -> int:
-    """Carry out the command for one photo, with networks that are loaded already and by name."""
+    """Carry out the command for one photo; `networks` are those loaded already, by name."""
     from engine.device import choose_device
     from engine.files import check_writable
     from engine.image import open_picture
@@ -130,7 +130,7 @@ def _single(
             **({"unit": names["name"]} if "unit" in names else told), "method": method.command,
             "layer": layer, "network": network.card.name,
         }  # fmt: skip
-        # Zeiler and Fergus's companions, one number for each place of the square.
+        # Zeiler and Fergus's other maps: one number for each place of the square.
         companions = ("probability", "label") if found.occluded else ()
         beside = {key: getattr(found.occluded, key)[0].numpy() for key in companions}
         write_npz(Path(options.raw), {"values": values.numpy(), **beside, **about})
@@ -145,7 +145,7 @@ def _single(
 
 
 def _caption(heat: "Heat", names: dict[str, Any], layer: str, scale: str) -> str:
-    """Return what a map is of and what its colours stand for, in a line."""
+    """Return in one line what a map shows and what its colours stand for."""
     from engine.attribution.heat import caption
 
     sure = names.get("probability")
@@ -154,7 +154,7 @@ def _caption(heat: "Heat", names: dict[str, Any], layer: str, scale: str) -> str
 
 
 def _drawn(options: Any, photo: "Picture", values: "Tensor", heat: "Heat") -> "Tensor":
-    """Return the map alone, of the size that the network looked at, or over the photo."""
+    """Return the map alone, at the size of the network's input, or over the photo."""
     from engine.attribution.overlay import laid_over, overlay_size
 
     if not options.over or values.ndim == 3:
@@ -188,7 +188,7 @@ def _figure(
             progress(answer.done, answer.total)
             done = answer
     made = done.compared
-    assert made is not None  # nobody stopped it
+    assert made is not None  # it was not stopped
     save_picture(made.figure, options.output)
     if options.raw:
         write_npz(Path(options.raw), made.values)
@@ -221,10 +221,10 @@ def _figure(
 
 @contextmanager
 def _progress(quiet: bool) -> "Iterator[Callable[[int, int], None]]":
-    """Give what shows the number of maps made on standard error, where somebody looks."""
+    """Give a function that shows the number of maps made on standard error, if that is a terminal."""
     from tqdm import tqdm
 
-    # None: not into files and pipes, where other lines are read.
+    # None: no bar in files and pipes, where other lines are read
     with tqdm(unit=" maps", disable=quiet or None, file=sys.stderr, leave=False) as bar:
 
         def told(done: int, total: int) -> None:
@@ -235,7 +235,7 @@ def _progress(quiet: bool) -> "Iterator[Callable[[int, int], None]]":
 
 
 def _check_memory(options: Any, network: "Network", photo: "Picture") -> None:
-    """See that all methods fit into memory at the size that the network looks at."""
+    """Check that all methods fit into memory at the size of the network's input."""
     from engine.attribution.occluding import BATCH
     from engine.memory import check_look
     from engine.networks.fitting import looking_size
@@ -247,7 +247,7 @@ def _check_memory(options: Any, network: "Network", photo: "Picture") -> None:
 
 
 def _check_companions(options: Any) -> None:
-    """See that an occlusion of a class is asked for."""
+    """Check that --companions goes with an occlusion of a class."""
     if "occlusion" not in options.method:
         raise BadInput("--companions is for --method occlusion")
     if options.sanity:
@@ -272,7 +272,7 @@ def _cut_out(options: Any, photo: "Picture", network: "Network", target: "int | 
 
 
 def _named(found: "Answer") -> dict[str, Any]:
-    """Return what --json says of the target of an answer."""
+    """Return what --json says about the target of an answer."""
     if found.unit is not None:
         name, activation = found.unit.words, found.activation
         return {"unit": str(found.unit), "name": name, "activation": activation}
@@ -280,14 +280,14 @@ def _named(found: "Answer") -> dict[str, Any]:
 
 
 def _tell_plain(method: Method, network: "Network", plain: "Sequence[str]") -> None:
-    """Say on standard error which activations a method with a rule for ReLUs has none for."""
+    """Say on standard error for which activations a method with a rule for ReLUs has no rule."""
     if plain:
         kept = f"no rule for {', '.join(plain)}, which keep their ordinary gradient"
         print(f"pareidolia: {method.command} on {network.card.name}: {kept}", file=sys.stderr)
 
 
 def _methods(options: Any) -> list[Method]:
-    """Return the methods asked for."""
+    """Return the methods requested."""
     methods = [find_method(name) for name in options.method]
     if options.signed:
         signed = find_method("signed-gradient")
@@ -296,7 +296,7 @@ def _methods(options: Any) -> list[Method]:
 
 
 def _colours(heat: "Heat", values: "Tensor", colours: str) -> "Tensor":
-    """Return (3, H, W) in [0, 1]: a map in colours, or a gradient in its own around gray."""
+    """Return (3, H, W) in [0, 1]: a map in colours, or a gradient in its own colours around grey."""
     import torch
 
     from engine.attribution.heat import around_gray

@@ -1,4 +1,4 @@
-"""Many jobs at once: a queue for each output folder, and processes that work it off."""
+"""Many jobs at once: a queue for each output folder, and processes that run its jobs."""
 
 import hashlib
 import json
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from engine.work.cluster.address import SchedulerAddress
 
 GLANCE_SECONDS = 0.1
-"""Between two looks at what the workers have done."""
+"""Seconds between two checks of what the workers have done."""
 MOST_DEATHS = 6
-"""So many workers may die one after the other, without a job ending, before the batch gives up."""
+"""How many workers in a row may die, with no job ending in between, before the batch gives up."""
 ALONE_SECONDS = 5.0
-"""Without a worker, before a person is told how to start one."""
+"""Seconds without a worker before the user is told how to start one."""
 
 
 def run(options: Any) -> int:
@@ -53,9 +53,9 @@ class BatchRun:
     """Makes many pictures into one folder."""
 
     def __init__(self, options: Any, read: Sources) -> None:
-        """Take what `cli.options` adds for batches and files, and --output, --quiet and --json.
+        """Take the options of `cli.options` for batches and files, and --output, --quiet and --json.
 
-        `read` must not be written into.
+        The files `read` must not be overwritten.
         """
         self.folder = Path(options.output)
         self.workers, self.retries = options.workers, options.retry
@@ -65,16 +65,16 @@ class BatchRun:
         self.report = BatchReport(self.folder, quiet=options.quiet, json=options.json)
         self.read = read
         self.scheduler: SchedulerAddress | None = None
-        """Whose workers make the pictures; None: this machine."""
+        """The scheduler whose workers make the pictures; None: this machine."""
         if getattr(options, "scheduler", None):
             self.scheduler = read_address(options.scheduler, options)
             if self.workers != 1:
                 raise BadInput("--workers counts processes here; those of a scheduler are its own")
         self._deaths = 0
-        """Workers that died since a job ended."""
+        """How many workers have died since a job last ended."""
 
     def run(self, wanted: Sequence[Wanted]) -> int:
-        """Make the pictures; return the exit code. Raises `BadInput` when nothing can be begun."""
+        """Make the pictures; return the exit code. Raises `BadInput` if nothing can be started."""
         wanted = [self._exported(each) for each in wanted]
         make_folder(self.folder)
         path = queue_of(self.folder)
@@ -98,7 +98,7 @@ class BatchRun:
     # -- what is to be done ---------------------------------------------------------------
 
     def _exported(self, wanted: Wanted) -> Wanted:
-        """Return a picture that becomes a file as the options say; a name in a list stays."""
+        """Return how a picture is exported by the options; a name in a list stays."""
         if self.suffix and not wanted.chosen:
             wanted = replace(wanted, suffix=self.suffix)
         if wanted.bits == 16 and WRITTEN[wanted.suffix] not in ("PNG", "TIFF"):
@@ -108,7 +108,7 @@ class BatchRun:
         return replace(wanted, export=self.export) if self.export else wanted
 
     def _fill(self, queue: Queue, wanted: Sequence[Wanted]) -> None:
-        """Put the jobs into the queue; those already made are reported and skipped."""
+        """Put the jobs into the queue; report and skip those already made."""
         queue.expire()
         there = queue.entries()
         if not wanted:
@@ -185,7 +185,7 @@ class BatchRun:
         return self.report.summed_up(interrupt)
 
     def _work_elsewhere(self, queue: Queue, scheduler: "SchedulerAddress") -> int:
-        """Have the jobs made by the workers of a scheduler."""
+        """Have a scheduler's workers make the jobs."""
         from engine.work.cluster.connection import Connection
         from engine.work.cluster.run import ClusterRun, topic_of
 
@@ -206,7 +206,7 @@ class BatchRun:
                 more = work.step()
                 alone_since = time.monotonic() if work.workers else alone_since
                 if time.monotonic() - alone_since > ALONE_SECONDS and not self.quiet:
-                    alone_since = float("inf")  # until there is somebody again
+                    alone_since = float("inf")  # until there is a worker again
                     say(
                         f"there is no worker at {scheduler.address}: start one with "
                         f"{program()} worker {scheduler.address}"
@@ -236,7 +236,7 @@ class BatchRun:
             children.append(child)
 
     def _bury(self, children: list[BaseProcess]) -> None:
-        """Forget workers that have ended. Raises `PareidoliaError` when they do nothing but die."""
+        """Forget workers that have ended. Raises `PareidoliaError` if workers keep dying."""
         for child in [each for each in children if not each.is_alive()]:
             children.remove(child)
             code = child.exitcode
@@ -249,13 +249,13 @@ class BatchRun:
 
 
 def queue_of(folder: Path) -> Path:
-    """Return the file of the queue that fills a folder: among the program's own, not in the folder."""
+    """Return the file of the queue that fills a folder: in the program's data folder, not in that one."""
     name = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
     return data_folder() / "queues" / f"{name}.sqlite"
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder that pictures go into. Raises `BadInput`."""
+    """Create the folder for the pictures. Raises `BadInput`."""
     if folder.suffix.lower() in WRITTEN and not folder.is_dir():
         raise BadInput(f"{folder} is the name of a picture: for many, -o takes a folder")
     try:
@@ -268,7 +268,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _keys(wanted: Sequence[Wanted]) -> list[str]:
-    """Return what tells each picture from the others, and is the same when they are asked for again."""
+    """Return a key for each picture that tells it from the others, and is the same next time."""
     seen: dict[str, int] = {}
     keys = []
     for each in wanted:

@@ -1,4 +1,4 @@
-"""What a batch says while it goes: a line for each job that ends, and a bar."""
+"""What a batch reports as it goes: a line for each job that ends, and a bar."""
 
 import json
 import time
@@ -11,15 +11,15 @@ from engine.work.queue import QueuedJob
 
 
 class BatchReport:
-    """Tells each job once, and remembers what came of all."""
+    """Reports each job once, and remembers how all of them ended."""
 
     def __init__(self, folder: Path, *, quiet: bool, json: bool) -> None:
-        """Tell of pictures in `folder`."""
+        """Report on pictures in `folder`."""
         self.folder, self.quiet, self.json = folder, quiet, json
         self.codes: list[int] = []
-        """What each failed job would have ended with."""
+        """The exit code that each failed job would have had."""
         self.count = self.skipped = self.done = 0
-        """Pictures in all; those that were there; those that were made."""
+        """All pictures, those that already existed, and those that were made."""
         self._told: set[int] = set()
         self._shown_at = 0.0
 
@@ -33,7 +33,7 @@ class BatchReport:
         )  # fmt: skip
 
     def tell(self, jobs: list[QueuedJob], bar: Any) -> int:
-        """Tell of the jobs that have ended meanwhile; return how many have. `bar`: None at the end."""
+        """Report the jobs that have ended since; return how many. `bar`: None at the end."""
         ended = [j for j in jobs if j.state in ("done", "failed") and j.id not in self._told]
         if ended and bar is not None:
             bar.clear()
@@ -83,7 +83,7 @@ class BatchReport:
         )
 
     def tell_made(self, path: Path) -> None:
-        """Tell of a picture that was there."""
+        """Report a picture that already existed."""
         self.skipped += 1
         if self.json:
             self._print_json("skipped", self._shown(path))
@@ -97,7 +97,7 @@ class BatchReport:
         return str(self.folder / path.name)
 
     def summed_up(self, interrupt: Interrupt) -> int:
-        """Say what is left or has failed; return the exit code."""
+        """Report what is left and what failed; return the exit code."""
         ready = self.skipped + self.done
         if interrupt.asked:
             if not self.quiet:

@@ -1,4 +1,4 @@
-"""A process that makes the jobs of a batch's queue, and how it is ended."""
+"""A process that runs the jobs of a batch's queue, and how it is ended."""
 
 import multiprocessing
 import os
@@ -19,11 +19,11 @@ from engine.work.queue import Queue
 from engine.work.worker import Worker
 
 GRACE_SECONDS = 10.0
-"""For workers to end after the second request."""
+"""Seconds that workers have to end after the second request."""
 
 
 class _Asked:
-    """Asked to end by the process that began this one, or left alone by it."""
+    """Tells whether the parent process has asked this one to end, or is gone."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -39,9 +39,9 @@ class _Asked:
 
 
 def make_jobs(path: str, retries: int, workers: int, keep_every: float) -> None:
-    """Make the jobs of a queue until none waits: the whole life of a worker's process."""
+    """Run the jobs of a queue until none waits: a worker process's whole life."""
     asked = _Asked()
-    # Ctrl-C reaches all processes of the terminal; the one in front tells the others.
+    # Ctrl-C reaches all processes of the terminal; the parent tells the others.
     for name in ("SIGINT", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -74,19 +74,19 @@ def _share_cores(workers: int) -> None:
 
 
 def explained(error: Exception) -> str:
-    """Say an unexpected failure in words."""
+    """Put an unexpected failure into words."""
     return f"unexpected error ({error!r}); details in {log_error()}"
 
 
 def ask_to_end(children: Sequence[BaseProcess]) -> None:
-    """Let workers end after their present iteration."""
+    """Ask workers to end after their current iteration."""
     for child in children:
         with suppress(OSError, ValueError):
             child.terminate()
 
 
 def end_all(children: Sequence[BaseProcess]) -> None:
-    """See that no worker is left, whatever has happened."""
+    """Make sure that no worker is left, whatever has happened."""
     ask_to_end(children)
     until = time.monotonic() + GRACE_SECONDS
     for child in children:

@@ -1,4 +1,4 @@
-"""The options that say where a cluster is, and how the way there is protected."""
+"""The options that say where a cluster is, and how the connection is protected."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ WORKER_SUMMARY = "make pictures for a batch that runs on a cluster (Dask)"
 
 
 def add_cluster_options(add: Callable[..., Any]) -> None:
-    """Add the options for TLS, and the one that does without."""
+    """Add the options for TLS, and the one to do without."""
     add("--tls-ca", metavar="FILE", type=Path,
         help="for tls:// addresses: certificates of the authorities trusted to sign (PEM)")  # fmt: skip
     add("--tls-cert", metavar="FILE", type=Path, help="your own certificate (PEM)")

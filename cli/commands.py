@@ -100,7 +100,7 @@ def usage() -> str:
 
 
 def version() -> str:
-    """Return the program's version: the installed one's, else the one that pyproject.toml says."""
+    """Return the program's version: as installed, or else as in pyproject.toml."""
     import importlib.metadata
     import tomllib
 
@@ -185,7 +185,7 @@ def _worker(argv: list[str]) -> int:
 
 
 def _forecast(job: "Job", as_json: bool) -> int:
-    """Print what the run would take, measured by a few iterations."""
+    """Print what the run would take, measured over a few iterations."""
     import json
 
     from engine.forecasting import forecast
@@ -231,7 +231,7 @@ def _render(argv: list[str]) -> int:
     parser = Parser(prog=f"{program()} render", description=HELP["render"])
     parser.add_argument("source", metavar="PROJECT_OR_PICTURE", type=Path)
     parser.add_argument("-o", "--output", metavar="OUT", required=True)
-    add_variant(parser, "its present job")
+    add_variant(parser, "its current job")
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8)
     add_export(parser)
     add_device(parser.add_argument, "as before")
@@ -323,7 +323,7 @@ def _recolour_one(options: Any) -> int:
         coverages = [Coverage.of(each) for each in (picture, content)]
         seen = [each.weights(photo) if each else None for each in coverages]
         result = colour.match_colours(before, photo, options.strength, *seen)
-    # Without the recipe of `picture`: it would give that one again, not this.
+    # without the recipe of `picture`, which makes that picture, not this one
     save_picture(from_tensor(result[0], picture), options.output)
     print(options.output)
     return 0

@@ -1,7 +1,7 @@
 """A folder in place of a photo, for commands whose pictures carry no recipe.
 
-What was made of which photo, and how, is written down beside the queues: such a picture is not made
-twice as long as neither it nor the photo has changed.
+A record of what was made from which photo, and how, is kept beside the queues: as long as neither
+picture nor photo has changed, it is not made again.
 """
 
 import json
@@ -23,9 +23,9 @@ from engine.outputs import Sources, keep_apart
 from engine.work.job_files import photos_in
 
 MAX_BYTES = 64 * 2**20
-"""Of what is written down."""
+"""The largest record that is read."""
 UNTOLD = ("output", "json", "quiet")
-"""Options that change nothing of a picture."""
+"""Options that do not affect the picture."""
 
 
 def for_each(
@@ -35,9 +35,9 @@ def for_each(
     """Do the same with each photo in a folder; return the exit code. Raises `BadInput`.
 
     Args:
-        options: of the command; --output is a folder.
-        name: of the option that holds the folder of photos.
-        act: does it with one photo, given the options for that.
+        options: the command's; --output is a folder.
+        name: the option that holds the folder of photos.
+        act: does it with one photo, given the options for it.
         others: returns options that depend on the photo. May raise `PareidoliaError`.
     """
     photos, folder = Path(getattr(options, name)), Path(options.output)
@@ -73,9 +73,9 @@ def for_each(
 
 
 def of_same_name(content: Path, picture: Path) -> Path:
-    """Return the photo for a picture: the only one, or that of a folder that is called alike.
+    """Return the photo for a picture: the only one, or the one of the same name in a folder.
 
-    Raises `BadInput` where there is none, or more than one.
+    Raises `BadInput` if there is none, or more than one.
     """
     if not is_folder(content):
         return content
@@ -90,12 +90,12 @@ def _read(notes: Path) -> dict[str, Any]:
     try:
         values = read_json(read_plain(notes, MAX_BYTES))
     except (OSError, ValueError, RecursionError, BadInput):
-        return {}  # then what is there counts as somebody else's, and stays
+        return {}  # then an existing file counts as somebody else's, and stays
     return values if isinstance(values, dict) else {}
 
 
 def _key(options: Namespace) -> str:
-    """Return what tells a picture from others: the options, and what the files hold that they name."""
+    """Return what tells a picture from others: the options, and the contents of the files they name."""
     said = {}
     for name, value in sorted(vars(options).items()):
         if name not in UNTOLD:

@@ -20,7 +20,7 @@ def parser() -> Parser:
         "picture", metavar="PICTURE", type=Path, help="a picture, or a folder of them"
     )
     made.add_argument("--content", metavar="PHOTO", type=Path,
-                      help="the photo that it was made of; for a folder of pictures, also a folder "
+                      help="the photo that it was made from; for a folder of pictures, also a folder "
                       "of photos with the same names")  # fmt: skip
     made.add_argument("-o", "--output", metavar="OUT", required=True, type=Path)
     for entry in settings.describe(Finish).values():
@@ -71,7 +71,7 @@ def _finish_one(finish: Finish, options: Namespace) -> int:
                 f" {picture.width} x {picture.height}: give a photo of the same shape"
             )
     finished = Finisher(photo)(as_made(picture), finish)
-    # Without the recipe of `picture`: it would give that one again, not this.
+    # without the recipe of `picture`, which makes that picture, not this one
     save_picture(from_tensor(finished, picture), options.output)
     print(options.output)
     return 0

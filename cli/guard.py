@@ -15,9 +15,9 @@ from engine.places import log_folder
 
 INTERRUPTED = 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
-"""What the system says of a disk that is full or gone."""
+"""The system's error numbers for a disk that is full or gone."""
 LONGEST = 1000
-"""Letters of a sentence: values of any length come in from outside."""
+"""The most letters of a sentence: values from outside may be of any length."""
 
 
 def guarded(action: Callable[[], int]) -> int:
@@ -57,11 +57,11 @@ def guarded(action: Callable[[], int]) -> int:
 
 
 def say(sentence: str) -> None:
-    """Print one line on standard error, of bearable length."""
+    """Print one line of bearable length on standard error."""
     line = " ".join(sentence.splitlines())
     if len(line) > LONGEST:
         line = f"{line[: LONGEST * 2 // 3]} … {line[-LONGEST // 3 :]}"
-    with suppress(OSError):  # nobody listens any more; the exit code says it, too
+    with suppress(OSError):  # nobody is listening; the exit code says it too
         print("pareidolia:", line, file=sys.stderr)
 
 
@@ -80,7 +80,7 @@ def _print_notes() -> None:
 
 
 def _print_what_can_be_printed() -> None:
-    """Escape characters that the console or pipe has no code for, rather than fail."""
+    """Escape characters that the console or pipe cannot encode, rather than fail."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
@@ -93,7 +93,7 @@ def _close_quietly() -> None:
 
 
 def log_error() -> str:
-    """Append the present traceback to the log file and return where that is."""
+    """Append the current traceback to the log file and return its path."""
     import traceback
 
     file = log_folder() / "pareidolia.log"

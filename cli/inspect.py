@@ -82,7 +82,7 @@ def parser() -> Parser:
     add("--what", required=True, choices=KINDS, metavar="W", help="one of " + ", ".join(KINDS))
     add("--layer", action="append", default=[], metavar="NAME",
         help="which layer; for patches may be repeated (default: filters: the first convolution; "
-        "activations, patches: the deepest that sees less than the picture; "
+        "activations and patches: the deepest that sees less than the picture; "
         "else what goes into the last linear layer)")  # fmt: skip
     add_output(add)
     add("--among", type=Path, metavar="FOLDER", help="for neighbors: the pictures to choose from")
@@ -138,7 +138,7 @@ def _check_source(options: Any) -> None:
 
 
 def _check_memory(network: "Network", side: int, count: int) -> None:
-    """See that so many squares at a time fit into memory; a picture is no larger than a square."""
+    """Check that so many squares at a time fit into memory; no picture is larger than a square."""
     from engine.memory import check_look
 
     check_look(network, (side, side), graph=False, count=count)
@@ -155,7 +155,7 @@ def _read(options: Any) -> "Sources":
 
 
 def _layer(network: "Network", side: int) -> str:
-    """Return the deepest layer whose units see less than the picture, or the first with a map."""
+    """Return the deepest layer whose units see less than the picture, or the first with maps."""
     calls = [c for c in network.calls((side, side)).values() if len(c.shape) == 4]
     if not calls:
         raise BadInput(f"{network.card.name} has no layer with a map; name one with --layer")

@@ -1,6 +1,6 @@
-"""Signals that end the program: Ctrl-C, a request to end, a terminal that is closed.
+"""Signals that end the program: Ctrl-C, a request to end, a closed terminal.
 
-All are treated alike; the exit code is 128 and the signal's number, as shells have it.
+All are treated alike; the exit code is 128 plus the signal's number, as in shells.
 """
 
 import os
@@ -13,7 +13,7 @@ from types import FrameType
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
-"""Those that there are on this system."""
+"""The signals that exist on this system."""
 Handler = Callable[[int, FrameType | None], None]
 
 
@@ -26,7 +26,7 @@ class Ended(KeyboardInterrupt):
 
 
 def leave(number: int, _frame: FrameType | None = None) -> None:
-    """End the program at once: a handler for as long as nothing has been begun."""
+    """End the program at once: a handler for before any work has begun."""
     os._exit(128 + number)
 
 
@@ -34,17 +34,17 @@ def end(number: int, frame: FrameType | None = None) -> None:
     """Raise `Ended`: a handler for work that cleans up after itself."""
     let_go_of_terminal(number)
     if _importing(frame):
-        # Libraries in C print what is raised while they are loaded, and go on without.
+        # C libraries print what is raised while they are loaded, and go on without it.
         leave(number)
     raise Ended(number)
 
 
 @contextmanager
 def handled(handler: Handler) -> Iterator[None]:
-    """Let `handler` take all signals that end the program; only in the main thread."""
+    """Let `handler` handle all signals that end the program; only in the main thread."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    # A signal that the program was started to ignore (`nohup`) must not end it. Only
-    # Ctrl-C is ignored by itself where a script runs the program in the background.
+    # A signal that the program was started to ignore (`nohup`) must not end it. SIGINT is handled all
+    # the same: scripts start every background process with it ignored.
     taken = [n for n in SIGNALS if before[n] != signal.SIG_IGN or n == signal.SIGINT]
     for number in taken:
         signal.signal(number, handler)
@@ -56,7 +56,7 @@ def handled(handler: Handler) -> Iterator[None]:
 
 
 def let_go_of_terminal(number: int) -> None:
-    """After a hang-up nobody reads: what is printed goes nowhere, rather than fails."""
+    """After a hang-up nobody reads: let output vanish rather than fail."""
     if number != getattr(signal, "SIGHUP", None):
         return
     for stream in (sys.stdout, sys.stderr):

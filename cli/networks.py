@@ -27,7 +27,7 @@ STATES = {
 def run(argv: list[str]) -> int:
     """Carry out `networks ARGV` and return the exit code.
 
-    Raises `PareidoliaError`s for the caller to show, usage errors among them.
+    Raises `PareidoliaError`s, including usage errors, for the caller to show.
     """
     options = _parser().parse_args(argv)
     action: Callable[[argparse.Namespace], int] = options.action
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     names = ", ".join([*sorted(KNOWN), *OTHER_NAMES])
     text += f": {names}, or spelled out, such as {EXAMPLE}"
     added.add_argument("--preprocessing", metavar="HOW", help=text)
-    text = "which network the weights belong to, where they do not show it: a name from timm"
+    text = "which network the weights belong to, if that is not clear from them: a name from timm"
     added.add_argument("--architecture", metavar="NAME", default="", help=text)
     command("verify", _verify, "compare every weight file on this machine with its checksum")
     added = command("remove", _remove, "delete imported or downloaded weights")
@@ -114,7 +114,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _style_row(card: StyleCard) -> dict[str, Any]:
-    """A style network as a row of the list: `kind` tells that it is one."""
+    """Return a style network as a row of the list: `kind` says that it is one."""
     state = "shipped" if card.path.parent == SHIPPED else "imported"
     return {
         "name": card.name,
@@ -128,7 +128,7 @@ def _style_row(card: StyleCard) -> dict[str, Any]:
 
 
 def _bytes(card: Card) -> int:
-    """The size of the file that is here, else of the one that could be."""
+    """Return the size of the file that is here, or else of the one to download."""
     found = catalogue.located(card)
     return found.stat().st_size if found else card.bytes
 
@@ -202,7 +202,7 @@ def _made_for(card: Card) -> str:
 
 
 def _all_layers(card: Card) -> list[dict[str, Any]]:
-    """Every layer in order, for a picture of the size that the network was made for."""
+    """Return every layer in order, for a picture of the size that the network was made for."""
     from engine.networks.building import build
     from engine.networks.foreign.by_name import is_foreign
     from engine.networks.loading import aliases, load_network

@@ -36,7 +36,7 @@ CONTENT = {
     "stylize": ("PHOTO_OR_FILM", "the photo, folder of photos or film to repaint"),
     "texture-synthesis": ("TEXTURE", "the texture to make more of"),
 }
-"""What the picture that a command works on is called."""
+"""Name and help of the picture that a command works on."""
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="start from these settings: a preset's name, or a file saved as one (.preset)")  # fmt: skip
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting by its name")
     add("--project", type=Path, metavar="FILE.pareidolia",
-        help="keep the run in this project as well, while it goes: resume goes on with it")  # fmt: skip
+        help="also keep the run in this project as it goes: resume continues it")  # fmt: skip
     add("--forecast", action="store_true", help="only estimate the time and memory of the run")
     add(
         "--bits",
@@ -74,7 +74,7 @@ def add_output(add: Callable[..., Any]) -> None:
 
 
 def add_network(add: Callable[..., Any], several: bool = False) -> None:
-    """Add --network and --weights; with `several` the first may be repeated, [] being none."""
+    """Add --network and --weights; with `several`, the first may be repeated, and [] means none."""
     text = "which network (default: slim_vgg)"
     if several:
         add("--network", default=[], action="append", metavar="NAME", help=text)
@@ -89,7 +89,7 @@ def add_network(add: Callable[..., Any], several: bool = False) -> None:
 
 
 def add_device(add: Callable[..., Any], default: str) -> None:
-    """Add --device; any other default than "auto" says in words what None means."""
+    """Add --device; a default other than "auto" says in words what None means."""
     text = f"auto, cpu, cuda or mps (default: {default})"
     add("--device", default=default if default == "auto" else None, metavar="DEVICE", help=text)
 
@@ -105,11 +105,11 @@ def add_output_options(add: Callable[..., Any]) -> None:
 
 
 def add_batch_options(add: Callable[..., Any]) -> None:
-    """Add the options for many pictures: how many at once, what of broken-off ones, which files."""
+    """Add the options for many pictures: how many at once, retries, checkpoints, file names."""
     add("--workers", type=positive, default=1, metavar="N",
         help="for many pictures: processes side by side, which share the cores (default: 1)")  # fmt: skip
     add("--retry", type=_times, default=0, metavar="N",
-        help="for many pictures: how often to try again what failed (default: 0)")  # fmt: skip
+        help="for many pictures: how often to retry a job that failed (default: 0)")  # fmt: skip
     add("--checkpoint-every", type=_seconds, default=SECONDS, metavar="S",
         help="for many pictures: seconds between two checkpoints of a running job, from which it goes "
         f"on if the program is killed; 0: none (default: {SECONDS:g})")  # fmt: skip
@@ -119,7 +119,7 @@ def add_batch_options(add: Callable[..., Any]) -> None:
 
 
 def tell(*pictures: "Picture") -> None:
-    """Print on standard error what should be said of opened files: that one holds more pictures."""
+    """Print on standard error what the user should know of opened files: that one holds more pictures."""
     for picture in pictures:
         if picture.note:
             print(picture.note, file=sys.stderr)
@@ -169,7 +169,7 @@ def _seconds(text: str) -> float:
 
 
 def is_folder(text: str | Path | None) -> bool:
-    """Whether what stands in place of a photo is a folder."""
+    """Whether a folder was given in place of a photo."""
     try:
         return text is not None and Path(text).is_dir()
     except (OSError, ValueError):
@@ -177,7 +177,7 @@ def is_folder(text: str | Path | None) -> bool:
 
 
 def technique_parser(kind: "type[Technique]") -> Parser:
-    """Return the parser of one technique's command, every setting an option."""
+    """Return the parser of a technique's command, with every setting as an option."""
     parser = Parser(
         prog=f"{program()} {kind.command}",
         description=f"{kind.title}. Presets: {', '.join(kind.presets)}.",
@@ -230,12 +230,12 @@ def add_setting(parser: Any, entry: settings.Setting, kind: str = "setting") -> 
 
 
 class _Several(argparse.Action):
-    """Puts what an option says each time it is given in one line, with commas."""
+    """Joins the values of a repeated option, with commas."""
 
     def __call__(
         self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
     ) -> None:
-        """Add what it says this time."""
+        """Add the option's new value."""
         before = getattr(namespace, self.dest)
         setattr(namespace, self.dest, f"{before}, {values}" if before else values)
 
@@ -243,7 +243,7 @@ class _Several(argparse.Action):
 def chosen_of(
     described: Mapping[str, settings.Setting], options: argparse.Namespace, kind: str = "setting"
 ) -> dict[str, Any]:
-    """Return the settings that options were given for, parsed. Raises `BadInput`."""
+    """Return the settings that were given as options, parsed. Raises `BadInput`."""
     return {
         name: entry.parse(text)
         for name, entry in described.items()
@@ -266,7 +266,7 @@ def export_of(options: argparse.Namespace) -> Export:
 
 
 def many_exported(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Return how many pictures become files: what is not as usual, and the suffix; "": as usual.
+    """Return how many pictures become files: what differs from the defaults, and any suffix.
 
     Raises `BadInput`.
     """
@@ -310,7 +310,7 @@ def _help(entry: settings.Setting) -> str:
 
 
 def read_job(kind: "type[Technique]", options: argparse.Namespace) -> "Job":
-    """Return the job that the options describe: preset, then --set, then the options themselves."""
+    """Return the job that the options describe: the preset, then --set, then the options themselves."""
     from engine.job import Inputs, Job
 
     described = settings.describe(kind)
@@ -350,8 +350,8 @@ def read_job(kind: "type[Technique]", options: argparse.Namespace) -> "Job":
 
 
 def preset(kind: "type[Technique]", name: str) -> dict[str, Any]:
-    """Return the settings of a preset by its name, however it is capitalised, or of a file."""
-    from engine.preset_file import ENDING  # not for --help
+    """Return the settings of a preset by its name, in any capitalization, or of a file."""
+    from engine.preset_file import ENDING  # not needed for --help
 
     if Path(name).suffix.lower() == ENDING:
         return _shared_preset(kind, Path(name))
@@ -362,7 +362,7 @@ def preset(kind: "type[Technique]", name: str) -> dict[str, Any]:
 
 
 def _shared_preset(kind: "type[Technique]", path: Path) -> dict[str, Any]:
-    """Return the settings of a preset's file; say what is read in another way than it stands there."""
+    """Return the settings in a preset's file; say what is read differently from what it says."""
     from engine.preset_file import read_preset
     from engine.techniques import TECHNIQUES
 
@@ -375,9 +375,9 @@ def _shared_preset(kind: "type[Technique]", path: Path) -> dict[str, Any]:
 
 
 def parse_style(text: str) -> tuple[str, float]:
-    """Return (path, weight) of PAINTING[:WEIGHT]; a colon that no number follows is the path's.
+    """Return (path, weight) of PAINTING[:WEIGHT]; a colon not followed by a number belongs to the path.
 
-    So is one in the name of a file that exists, unless there is also one without what follows.
+    So does a colon in the name of an existing file, unless there is also a file named without the weight.
     """
     path, colon, weight = text.rpartition(":")
     if colon and path and (_is_file(path) or not _is_file(text)):
@@ -391,12 +391,12 @@ def parse_style(text: str) -> tuple[str, float]:
 def _is_file(text: str) -> bool:
     try:
         return Path(text).is_file()
-    except OSError:  # too long for a name
+    except OSError:  # too long for a file name
         return False
 
 
 def split_known(argv: Sequence[str], names: Sequence[str]) -> str:
-    """Return the command in front, or raise `BadInput` with the ones there are."""
+    """Return the command at the front, or raise `BadInput` that lists the valid ones."""
     if argv[0] in names:
         return argv[0]
     import difflib

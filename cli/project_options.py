@@ -1,11 +1,11 @@
-"""The options that are about projects."""
+"""Options for projects."""
 
 from pathlib import Path
 
 from cli.options import Parser, add_export, add_output_options
 from cli.wording import program
 
-RESUME = "a broken-off run, from its project: the same picture as if it had never stopped"
+RESUME = "an interrupted run continued from its project: the same picture as without a break"
 
 
 def resume_parser() -> Parser:
@@ -15,12 +15,12 @@ def resume_parser() -> Parser:
     add("project", metavar="PROJECT", type=Path, nargs="?",
         help="a project file (.pareidolia), or the folder of a project")  # fmt: skip
     add("--recovered", action="store_true",
-        help="instead of PROJECT: the newest unfinished run of a window that was killed")  # fmt: skip
+        help="instead of PROJECT: the newest unfinished run of a killed window")  # fmt: skip
     add("--list", action="store_true",
-        help="only list what windows that were killed have left, the newest first")  # fmt: skip
+        help="only list what killed windows left, newest first")  # fmt: skip
     add("-o", "--output", metavar="OUT", type=Path,
-        help="picture to write as well (default: it is only kept in the project)")  # fmt: skip
-    add_variant(parser, "the run that was kept last of those that are not finished")
+        help="a picture file to write too (default: the picture is only kept in the project)")  # fmt: skip
+    add_variant(parser, "the most recently kept unfinished run")
     add("--bits", type=int, choices=(8, 16), default=8,
         help="bits per colour of OUT, for png and tif (default: 8)")  # fmt: skip
     add_export(parser)

@@ -1,4 +1,4 @@
-"""Projects on the command line: a run kept in one, one continued, and the jobs in it."""
+"""Projects on the command line: keeping a run in one, continuing a run, and its jobs."""
 
 import json
 import secrets
@@ -55,7 +55,7 @@ def resume(options: Any) -> int:
 
 @contextmanager
 def _output(chosen: Path | None, folder: ProjectFolder) -> Iterator[Path]:
-    """Give where the picture goes; where none was chosen, it is in the project, and nowhere else."""
+    """Give the picture's path; if none was chosen, the picture is kept only in the project."""
     if chosen is not None:
         yield chosen
         return
@@ -67,7 +67,7 @@ def _output(chosen: Path | None, folder: ProjectFolder) -> Iterator[Path]:
 
 
 def _list_left(as_json: bool) -> int:
-    """Print a line for each work that `recovery` holds and no window has open."""
+    """Print a line for each piece of work in `recovery` that no window has open."""
     for left in left_over():
         run = _resumable(left)
         when = datetime.fromtimestamp(left.when).astimezone().isoformat(" ", "minutes")
@@ -87,7 +87,7 @@ def _list_left(as_json: bool) -> int:
 
 
 def _newest_left() -> Path:
-    """Return the newest work with a run to be continued. Raises `BadInput`: there is none."""
+    """Return the newest work with a run to continue. Raises `BadInput` if there is none."""
     for left in left_over():
         if _resumable(left) is not None:
             return left.path
@@ -98,7 +98,7 @@ def _newest_left() -> Path:
 
 
 def _resumable(left: LeftOver) -> Variant | None:
-    """Return the run of a work that would be continued; None: there is none."""
+    """Return the run that would be continued; None: there is none."""
     try:
         return _unfinished(ProjectFolder(left.path).read(), left.path, None)
     except BadInput:
@@ -107,7 +107,7 @@ def _resumable(left: LeftOver) -> Variant | None:
 
 @contextmanager
 def _opened_folder(path: Path) -> Iterator[tuple[ProjectFolder, None]]:
-    """Work in a project's folder itself; one of a window that was killed is nobody else's meanwhile."""
+    """Work in a project's folder itself; while a killed window's is in use, nobody else may claim it."""
     if not (path / "project.json").is_file():
         raise BadInput(f"{path} holds no project: give a project file (.pareidolia), or its folder")
     if path.absolute().parent.resolve() != slots_folder().resolve():
@@ -118,12 +118,12 @@ def _opened_folder(path: Path) -> Iterator[tuple[ProjectFolder, None]]:
         yield slot.folder, None
         slot.shown()
     finally:
-        slot.release()  # the next window offers it with what has been made
+        slot.release()  # the next window offers it, with what has been made
 
 
 @contextmanager
 def kept_in(path: Path, job: Job) -> Iterator[RunKeeper]:
-    """Give what keeps a run of `job` in a project file, which is made or gets another variant."""
+    """Give what keeps a run of `job` in a project file, which is created or gets a new variant."""
     check_ending(path)
     check_writable(path)
     with _working_folder(path.absolute().parent) as made:
@@ -135,7 +135,7 @@ def kept_in(path: Path, job: Job) -> Iterator[RunKeeper]:
 
 
 def tell_kept(keeper: RunKeeper, path: Path, stopped: bool) -> None:
-    """Say where a run that was stopped can be continued, or why it cannot."""
+    """Say how a stopped run can be continued, or why it cannot."""
     if keeper.problem is not None:
         say(f"the run is not kept in {path}: {worded(keeper.problem)}")
     elif stopped:
@@ -143,7 +143,7 @@ def tell_kept(keeper: RunKeeper, path: Path, stopped: bool) -> None:
 
 
 def job_in(path: Path, name: str | None) -> Job:
-    """Return the job in a project or a picture's recipe, or of a variant, with its pictures opened."""
+    """Return the job of a project, a variant or a picture's recipe, with its pictures opened."""
     if not is_project(path):
         if name is not None:
             raise BadInput(f"--variant is for project files (.pareidolia), and {path} is not one")
@@ -156,9 +156,9 @@ def job_in(path: Path, name: str | None) -> Job:
 
 @contextmanager
 def _opened(path: Path, elsewhere: bool) -> Iterator[tuple[ProjectFolder, Path | None]]:
-    """Open a project to be changed; give its folder, and its file if that can be written.
+    """Open a project for changes; give its folder, and its file if that can be written.
 
-    `elsewhere`: whether the picture is also written to another place, so that the file need not be.
+    `elsewhere`: whether the picture is also written elsewhere, so that the file need not be writable.
     """
     if path.is_dir():
         with _opened_folder(path) as opened:
@@ -187,7 +187,7 @@ def _opened(path: Path, elsewhere: bool) -> Iterator[tuple[ProjectFolder, Path |
 
 @contextmanager
 def _working_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder beside a project: on its disk there is room, and the next start tidies it up."""
+    """Make a folder beside a project, on a disk that has room; the next start tidies it up."""
     try:
         with unfinished_folder(parent) as made:
             yield made
@@ -205,15 +205,15 @@ def _unfinished(project: Project, path: Path, name: str | None) -> Variant:
             )
         if not variant.has_checkpoint:
             raise BadInput(
-                f"the variant {name!r} of {path} has no checkpoint: make it anew with render --variant"
+                f"the variant {name!r} of {path} has no checkpoint: make it again with render --variant"
             )
         return variant
     if not project.variants:
-        raise BadInput(f"no run was begun in {path} yet: make its job with render")
+        raise BadInput(f"no run has been started in {path} yet: make its job with render")
     open_ones = [each for each in project.variants if not each.complete]
     if not open_ones:
         raise BadInput(f"all runs in {path} are finished: there is nothing to continue")
     resumable = [each for each in open_ones if each.has_checkpoint]
     if not resumable:
-        raise BadInput(f"no run in {path} has a checkpoint: make it anew with render --variant")
+        raise BadInput(f"no run in {path} has a checkpoint: make one again with render --variant")
     return max(resumable, key=lambda each: each.when)

@@ -1,7 +1,7 @@
 """The guide's tables of settings and options, made from their own descriptions.
 
-In the guide's Markdown a line such as `<!-- reference: settings deep-dream -->` stands where a table
-goes. Tables are HTML that a browser and a QTextBrowser both show; every row has an anchor.
+In the guide's Markdown, a line such as `<!-- reference: settings deep-dream -->` marks the place of a
+table. Tables are HTML that both a browser and a QTextBrowser show; every row has an anchor.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _HEAD = '<table class="reference" border="1" cellspacing="0" cellpadding="4" wid
 
 
 def filled(text: str) -> str:
-    """Return a page of the guide with its tables. Raises `KeyError` for a table there is not."""
+    """Return a page of the guide with its tables. Raises `KeyError` for an unknown table."""
     return _MARK.sub(lambda found: _KINDS[found["kind"]](found["words"].split()), text)
 
 
@@ -41,7 +41,7 @@ def option_anchor(option: str) -> str:
 
 
 def _settings(words: list[str]) -> str:
-    """Return the settings of a technique, or those that all have, a table for each group."""
+    """Return a technique's settings, or those that all techniques share, in a table for each group."""
     (name,) = words
     described = settings.describe(OF_ALL[name] if name in OF_ALL else TECHNIQUES[name])
     groups: dict[str, list[settings.Setting]] = {}
@@ -77,7 +77,7 @@ def _values(entry: settings.Setting) -> tuple[str, str, str]:
 
 
 def _options(words: list[str]) -> str:
-    """Return options of a command: all, those that are no settings, or those that are named."""
+    """Return options of a command: all, those that are not settings, or those named."""
     command, *named = words
     parsers: dict[str, Callable[[], argparse.ArgumentParser]] = {
         "attribute": attribute_options.parser,
@@ -99,7 +99,7 @@ def _options(words: list[str]) -> str:
 
 
 def _method(words: list[str]) -> str:
-    """Return what the registry says of a method of attribution."""
+    """Return what the registry says about an attribution method."""
     method = find_method(words[0])
     lines = [
         ("Name on the command line", f"<code>--method {method.command}</code>"),
@@ -125,7 +125,7 @@ def _row(
     anchor: str, label: str, options: Iterable[str], takes: str, default: str | None, text: str
 ) -> str:
     """Return a row of a table; `text` is HTML already."""
-    # Qt counts opening and closing tags: none without its end, such as <br>.
+    # Qt counts opening and closing tags, so no tag such as <br> without its end.
     name = f"<b>{escape(label)}</b>" if label else ""
     name += "".join(f"<div><code>{escape(option)}</code></div>" for option in options)
     cells = [f'<a id="{anchor}"></a>{name}', escape(takes)]

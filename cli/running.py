@@ -32,13 +32,13 @@ class Interrupt:
         self.exit_code = INTERRUPTED
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        """Take a signal."""
+        """Handle a signal."""
         if self.asked:
             raise Ended(number)
         self.asked = True
         self.exit_code = 128 + number
         if not self.quiet:
-            with suppress(OSError):  # the terminal may have gone
+            with suppress(OSError):  # the terminal may be gone
                 # Not `print`: the bar may be in the middle of printing.
                 os.write(2, f"\n{self.said}\n".encode())
         let_go_of_terminal(number)
@@ -51,9 +51,9 @@ def run_job(
 ) -> tuple[int, dict[str, Any]]:  # fmt: skip
     """Run `job`, write its picture to `output`; return the exit code and the figures.
 
-    With `reel`, the frames of a film go there as well, `rate` a second. `read` is what is read
-    besides the job's own sources; `export` says how the picture is written. What is kept of a run
-    that ends early, `engine.work.making` says, which is also given `checkpoint` and `keep`.
+    With `reel`, the frames of a film go there too, `rate` a second. `read` are files read besides the
+    job's own sources; `export` says how the picture is written. `engine.work.making`, which also gets
+    `checkpoint` and `keep`, decides what is kept of a run that ends early.
     """
     interrupt = Interrupt(quiet)
 
@@ -87,7 +87,7 @@ def run_job(
 
 
 class _Lasting:
-    """A stream whose terminal may disappear, which must not cost a picture."""
+    """A stream whose terminal may disappear, which must not cost the picture."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -105,7 +105,7 @@ class _Lasting:
 
 
 def progress_stream() -> Any:
-    """Return standard error for a progress bar: it may go away with its terminal."""
+    """Return standard error for a progress bar, guarded against losing its terminal."""
     return _Lasting(sys.stderr)
 
 
@@ -115,14 +115,14 @@ def _progress(quiet: bool, job: Job) -> Iterator[Callable[[Frame], None]]:
     from tqdm import tqdm
 
     title = job.technique.title
-    # Without delay tqdm prints at once, also where nothing follows but one line of what is wrong.
+    # Without delay tqdm prints at once, even if only a line about an error follows.
     shown = progress_stream()
     with tqdm(unit="it", disable=quiet, file=shown, desc=title, delay=1e-3) as bar:
 
         def show(frame: Frame) -> None:
             if not bar.n and not quiet:
                 shown.write("".join(f"{line}\n" for line in about(job)))
-                # Steps of an earlier run, which this one continues, took none of this one's time.
+                # The steps of an earlier run, which this one continues, took none of its time.
                 bar.initial = bar.n = frame.iteration - 1
             bar.total = frame.total
             main = frame.losses.get("total", frame.losses.get("objective"))
@@ -134,7 +134,7 @@ def _progress(quiet: bool, job: Job) -> Iterator[Callable[[Frame], None]]:
 
 
 def about(job: Job) -> list[str]:
-    """Return what to know of an opened job before it runs: how large the picture will be, first."""
+    """Return what to say of an opened job before it runs: first, how large the picture will be."""
     content = job.inputs.content
     line = f"size {job.size}: the longer side in pixels"
     if isinstance(content, Picture):
@@ -154,7 +154,7 @@ def about(job: Job) -> list[str]:
 
 
 def finish(code: int, figures: dict[str, Any], as_json: bool) -> int:
-    """Print what came out and return the exit code."""
+    """Print the result and return the exit code."""
     if "note" in figures:
         print(f"pareidolia: {figures['note']}", file=sys.stderr)
     if as_json and figures:

@@ -1,4 +1,4 @@
-"""How the command line says what the engine has to say: options by name, remedies as commands."""
+"""How the command line words what the engine reports: settings as options, remedies as commands."""
 
 import sys
 from pathlib import Path
@@ -6,21 +6,21 @@ from pathlib import Path
 from engine.errors import Mention, Message, PareidoliaError, Remedy
 
 INSTALLED = "pareidolia"
-"""What the program is called where it was installed."""
+"""The program's name where it is installed."""
 
 
 def program() -> str:
-    """Return what a person types to start this program, as it was started."""
+    """Return what to type to start this program, as it was started."""
     return INSTALLED if Path(sys.argv[0]).stem == INSTALLED else "python main.py"
 
 
 def option(name: str) -> str:
-    """Return the option that gives the setting `name`, of those called alike."""
+    """Return the option for the setting `name`, of those with the same name."""
     return "--" + name.replace("_", "-")
 
 
 def worded(said: str | Message | PareidoliaError) -> str:
-    """Return a sentence of the engine's as the command line says it."""
+    """Return a sentence of the engine's as the command line words it."""
     return said if isinstance(said, str) else said.worded(_words)
 
 

@@ -1,4 +1,4 @@
-"""The command `worker`: this machine makes pictures for others until it is told to end."""
+"""The command `worker`: this machine makes pictures for others until told to stop."""
 
 from types import FrameType
 from typing import Any
