@@ -19,7 +19,7 @@ def resume_parser() -> Parser:
     add("--list", action="store_true",
         help="only list what killed windows left, newest first")  # fmt: skip
     add("-o", "--output", metavar="OUT", type=Path,
-        help="a picture file to write too (default: the picture is only kept in the project)")  # fmt: skip
+        help="picture file to write too (default: the picture is only kept in the project)")  # fmt: skip
     add_variant(parser, "the most recently kept unfinished run")
     add("--bits", type=int, choices=(8, 16), default=8,
         help="bits per colour of OUT, for png and tif (default: 8)")  # fmt: skip

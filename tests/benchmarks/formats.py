@@ -442,16 +442,16 @@ def caffe_rows(folder: Path) -> Iterator[Row]:
 
 TOP = """# Networks from files of other programs
 
-Each file below was written by the program in the second column, opened by `load_network` and shown
-the same photograph as its own runtime, which prepared it as its documentation says. "Difference" is
-the largest between two scores (logits), beside the largest score itself; "same five" tells whether
-the five best classes are the same. Written by `make formats-table`.
+Each file below was written by the program in the second column, opened by `load_network`, and shown
+the same photograph as its own runtime, for which it was prepared as that program's documentation
+says. "Difference" is the largest difference between two scores (logits), beside the largest score
+itself; "same five" says whether the five best classes agree. Written by `make formats-table`.
 
-Where nothing else is said, weights are random (seeded) and scaled so that scores differ as trained
-ones do. "Trained" are those of the data folder. The model zoo's graphs are those in the package
-onnx, which ships them without weights. onnxruntime computes with its graph optimizations off, since
-what it fuses can differ. Quantized networks are computed here in real numbers within the integers'
-limits, and differ from their runtime by the rounding of every layer.
+Unless something else is said, weights are random (seeded), and scaled so that scores differ as
+trained ones do. "Trained" weights are those of the data folder. The model zoo's graphs are those in
+the package onnx, which ships them without weights. onnxruntime runs with its graph optimizations
+off, since fused operations can give other results. Quantized networks are computed here in real
+numbers within the integers' limits, and differ from their runtime by the rounding of every layer.
 
 | file | exporter | own runtime | difference | largest score | same five |
 |---|---|---|---|---|---|
