@@ -40,9 +40,7 @@ def __getattr__(name: str) -> Any:
     if name in _PLACES:
         return getattr(import_module(_PLACES[name]), name)
     try:
-        return import_module(
-            f"engine.{name}"
-        )  # engine.objectives works without an import of its own
+        return import_module(f"engine.{name}")  # engine.objectives without an import of its own
     except ModuleNotFoundError as error:
         if error.name != f"engine.{name}":
             raise

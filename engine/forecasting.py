@@ -126,9 +126,7 @@ def _extrapolated(
     two = _small(task, share, cancelled, enough=enough, budget=affordable)
     low, high = sorted((one, two), key=lambda small: small.share)
     few = (pixels * low.share**2, low.measured)
-    if (
-        low.share == high.share
-    ):  # nothing smaller is possible: take all of it to grow with the pixels
+    if low.share == high.share:  # nothing smaller is possible: all is taken to grow
         few = (0.0, _Measured(0.0, 0.0, 0))
     many = (pixels * high.share**2, high.measured)
     memory = bytes_at(task, task.size) * one.lighter.together

@@ -247,11 +247,7 @@ def opened(job: Job) -> Job:
         if isinstance(source, Picture) and source.alpha is not None and not source.alpha.any():
             name = source.path or "the picture"
             raise BadInput(f"{name} is completely transparent: there is nothing to see in it")
-    from engine.device import (  # torch: not before a check fails
-        choose_device,
-        choose_precision,
-        name_of,
-    )
+    from engine.device import choose_device, choose_precision, name_of  # torch: not for a mistake
 
     wanted = job.precision
     if wanted == "auto" and job.technique.exact:

@@ -1,4 +1,4 @@
-"""Outputs, kept apart from everything that is read for them."""
+"""Outputs, kept apart from everything that a run reads."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Sources:
-    """What is read: files, folders with everything below them, and folders without."""
+    """What is read: files, folders with everything below them, and folders on their own."""
 
     files: tuple[Path, ...] = ()
     trees: tuple[Path, ...] = ()
@@ -39,9 +39,9 @@ class Sources:
 
 
 def keep_apart(outputs: Sequence[Output | Path], sources: Sources) -> None:
-    """See that nothing that is read is written over, and no file is written twice.
+    """Check that nothing that is read is overwritten, and no file is written twice.
 
-    One file may have many names: other spellings, links, and on some disks other capitals. A
+    One file may have many names: other spellings, links and, on some disks, other capitals. A
     picture written into a folder that is read would count as one of its pictures the next time.
 
     Raises:
@@ -97,7 +97,7 @@ def _same_file(one: Path, other: Path) -> bool:
 
 
 def _inside(path: Path, folder: Path, below: bool) -> bool:
-    """Whether a file would lie in a folder, by whatever name the folder goes."""
+    """Whether a file would lie in a folder, under whatever name the folder goes."""
     parent = Path(os.path.realpath(path)).parent
     above = [parent, *parent.parents] if below else [parent]
     return any(_same_file(each, folder) for each in above)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def data_folder() -> Path:
-    """Return the folder for networks, the window's session and pictures made on the way.
+    """Return the folder for networks, the window's session and intermediate pictures.
 
     The environment variable PAREIDOLIA_HOME puts it elsewhere.
     """

@@ -35,10 +35,10 @@ class Preset:
 def read_preset(path: Path, kinds: Mapping[str, type[Technique]]) -> Preset:
     """Return the preset in a file; `kinds`: the techniques there are, by command.
 
-    Settings that have another name now are taken under that; those that do not exist, or have a
-    value that they cannot have, are left out. Both is said in `notes`.
+    Settings that have been renamed are taken under their new names; those that do not exist, or
+    have an impossible value, are left out. `notes` says so in both cases.
 
-    Raises `BadInput` where the file is no preset, or one that this version does not know.
+    Raises `BadInput` if the file is not a preset, or is one that this version does not know.
     """
     try:
         values = read_json(read_plain(path, MAX_BYTES))
@@ -68,7 +68,7 @@ def read_preset(path: Path, kinds: Mapping[str, type[Technique]]) -> Preset:
 def write_preset(path: Path, preset: Preset, kinds: Mapping[str, type[Technique]]) -> Path:
     """Write a preset; return the path. Raises `BadInput`.
 
-    Folders and files are left out: they are somebody's own.
+    Folders and files are left out: they mean nothing on another machine.
     """
     described = settings.describe(kinds[preset.technique])
     values = {n: v for n, v in preset.values.items() if not settings.is_own(described[n], v)}

@@ -21,7 +21,7 @@ MAX_BYTES = 64 * 2**20
 def read_job(path: Path) -> Job:
     """Return the job of a project file (.json), or of a picture's recipe.
 
-    Raises `BadInput` that says what is wrong with the file or with a picture that it names.
+    Raises `BadInput`, saying what is wrong with the file or with a picture that it names.
     """
     if path.suffix.lower() != ".json":
         recipe = _of_film(path) if path.suffix.lower() in CODECS else read_recipe(path)
@@ -48,7 +48,7 @@ def _of_film(path: Path) -> dict[str, Any] | None:
 
 
 def write_project(path: Path, job: Job) -> Path:
-    """Write a job as project; return the path. Raises `BadInput`. Reads the job's pictures."""
+    """Write a job as a project; return the path. Raises `BadInput`. Reads the job's pictures."""
     if path.suffix.lower() != ".json":
         raise BadInput(f"{path} could not be opened again: end a project's name in .json")
     return write_json(path, job.recipe())
@@ -66,7 +66,7 @@ def sources(job: Job) -> Sources:
 
 
 def check_apart(output: Path, inputs: Inputs) -> None:
-    """Refuse, by `BadInput`, to write over a picture of the job: its recipe would lead nowhere."""
+    """Refuse, by `BadInput`, to overwrite a picture of the job: its recipe would lead nowhere."""
     pictures = (inputs.content, *(style for style, _ in inputs.styles), inputs.guide, inputs.start)
     files = [source.path if isinstance(source, Picture) else source for source in pictures]
     keep_apart([output], Sources(tuple(Path(path) for path in files if path)))

@@ -1,6 +1,6 @@
 """The values of a recipe: written, and checked one by one when they are read.
 
-What is wrong with one is a TypeError or a ValueError, which whoever reads the recipe explains.
+A wrong value raises TypeError or ValueError, which whoever reads the recipe explains.
 """
 
 import math
@@ -21,7 +21,7 @@ Source = str | Path | Picture
 
 
 def check_count(entries: Any, most: int, what: str) -> None:
-    """Raise `BadInput` where there are more than `most` entries."""
+    """Raise `BadInput` if there are more than `most` entries."""
     if len(entries) > most:
         raise BadInput(f"the recipe has {len(entries)} {what}; {most} are possible")
 
@@ -34,10 +34,10 @@ def technique_of(kind: type[Technique], values: Any, folder: Path | None) -> Tec
 
 
 def change_of(kind: type[Technique], styles: int, entry: Any) -> tuple[int, dict[str, Any]]:
-    """Return after which iteration which live values of `kind` were changed."""
+    """Return a change: after which iteration, and the live values of `kind` that it sets."""
     iteration, values = entry
     others = {name: value for name, value in values.items() if name != STYLE_WEIGHTS}
-    checked = settings.values(settings.make(kind, others))  # raises `BadInput` for no settings
+    checked = settings.values(settings.make(kind, others))  # raises `BadInput` for unknown settings
     own: dict[str, Any] = {n: checked[n] for n in (name.replace("-", "_") for name in others)}
     if STYLE_WEIGHTS in values:
         weights = [float(weight) for weight in values[STYLE_WEIGHTS]]

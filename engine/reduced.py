@@ -1,6 +1,6 @@
-"""How much of a large picture a job needs: no more is opened, so that photos of any size are quick.
+"""How much of a large picture a job needs: no more is opened, so that any photo opens quickly.
 
-Four times the result's size leaves what a technique makes of it the same, to rounding.
+At four times the result's size, what a technique makes of it stays the same, up to rounding.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ LEAST = 256
 
 
 class Sized(Protocol):
-    """What a technique says of its pictures' sizes."""
+    """What a technique says about its pictures' sizes."""
 
     @property
     def style_size(self) -> float:
@@ -34,7 +34,7 @@ def side_needed(technique: Sized, size: int) -> int:
 
 
 def open_for(source: str | Path | Picture, side: int, square: bool = False) -> Picture:
-    """Open a picture with a long side of about `side` at least; with `square`, a short side.
+    """Open a picture whose long side (with `square`, short side) has about `side` pixels or more.
 
     A picture that was opened for another size is opened again if its file is still the same: a
     recipe must find the very numbers that its picture was made from.

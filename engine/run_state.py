@@ -1,8 +1,9 @@
-"""What a run has come to: its count, its clock, and what its technique keeps for a checkpoint.
+"""The state of a run: its count, its clock, and what its technique keeps for a checkpoint.
 
-A technique makes what it works with as if it began, hands over to `keep` what its steps change, and
-takes its steps from `steps`. Of a run that goes on from a checkpoint, stages that are over are left
-out, and what is kept is what it was; randomness comes last, whatever has been drawn before.
+A technique sets up what it works with as if the run were new, hands to `keep` all that its steps
+change, and takes its steps from `steps`. In a run that goes on from a checkpoint, stages that are
+over are left out, and what is kept becomes what it was; the random state comes last, whatever has
+been drawn before.
 """
 
 import time
@@ -24,19 +25,19 @@ T = TypeVar("T", bound=Technique)
 
 @runtime_checkable
 class Continuable(Protocol):
-    """What can say what its steps have made of it, and become that again."""
+    """Something that can return its state, and take it up again."""
 
     def state(self) -> State:
-        """Return what the next step depends on, right until then; copies are made of it."""
+        """Return what the next step depends on, valid until then; copies are made of it."""
         ...
 
     def take_up(self, state: State) -> None:
-        """Become what it was; the state's tensors are its own now, on the task's device."""
+        """Become what the state says; its tensors, on the task's device, are taken over."""
         ...
 
 
 class RunState(Generic[T]):
-    """A run under way: at first, or where the task's checkpoint was made."""
+    """A run under way: from the start, or from where the task's checkpoint was made."""
 
     def __init__(self, task: Task[T], total: int) -> None:
         """Begin a run of `total` steps. Raises `BadInput` for a checkpoint of another length."""
@@ -56,7 +57,7 @@ class RunState(Generic[T]):
         self._began = time.perf_counter() - seconds
 
     def _steer_as(self, past: Checkpoint) -> None:
-        """Change live settings as they had been changed."""
+        """Apply the changes of live settings that had been made."""
         self.done = past.iteration
         try:
             if not 0 < self.done <= self.total:
@@ -74,9 +75,9 @@ class RunState(Generic[T]):
         return self._past is not None
 
     def stages(self, plan: Sequence[Stage]) -> Iterator[tuple[int, Stage]]:
-        """Yield the stages with their numbers from 0; not those that were over at the checkpoint.
+        """Yield the stages with their numbers from 0, without those that were over at the checkpoint.
 
-        One that has just come to its end is among them: the next one begins with its result.
+        One that had just ended is included: the next one begins with its result.
         """
         end = 0
         for index, stage in enumerate(plan):
@@ -88,14 +89,14 @@ class RunState(Generic[T]):
     def keep(self, **parts: Any) -> None:
         """Let checkpoints hold `parts`, in place of the ones before.
 
-        Each is `Continuable`, or a dataclass of such and of states, or a list of them. Of a run that
-        goes on, they become what they were.
+        Each is `Continuable`, or a dataclass of such and of states, or a list of them. In a run
+        that goes on, they become what they were.
         """
         self._parts = parts
         if self._past is None:
             return
         past, self._past = self._past, None
-        self.task.checkpoint = None  # nobody else needs its memory
+        self.task.checkpoint = None  # nothing else needs its memory
         try:
             kept = unpacked(past.numbers["kept"], past.tensors, self.task.device)
             for name, part in parts.items():
@@ -106,7 +107,7 @@ class RunState(Generic[T]):
         self.task.on_taken_up(self.done)
 
     def steps(self) -> Iterator[int]:
-        """Yield the number, from 1, of each step that is left of the present stage."""
+        """Yield the number, from 1, of each step that is left in the current stage."""
         while self.done < self._end:
             self.done += 1
             yield self.done
@@ -121,7 +122,7 @@ class RunState(Generic[T]):
         film: int = 0,
         note: str | Message = "",
     ) -> Frame:
-        """Return the frame of the step that has just been taken; `total` where it ends early."""
+        """Return the frame of the step that has just been taken; `total` if it ends early."""
         seconds = time.perf_counter() - self._began
         return Frame(
             self.done, total or self.total, losses, seconds, stage, render, film, note,

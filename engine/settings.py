@@ -207,7 +207,7 @@ def parse_layer(text: str) -> tuple[str, float]:
 def parse_layers(texts: Iterable[str], setting: Mention | str) -> dict[str, float]:
     """Return the weights of layers "NAME" or "NAME:WEIGHT"; empty texts are left out.
 
-    Raises `BadInput`, also for a layer that stands there twice: which weight is meant?
+    Raises `BadInput`, also for a layer that occurs twice: which weight is meant?
     """
     found: dict[str, float] = {}
     for text in texts:
@@ -225,7 +225,7 @@ def parse_layers(texts: Iterable[str], setting: Mention | str) -> dict[str, floa
 
 
 def parse_weighted(text: str, setting: Mention | str) -> list[tuple[str, float]]:
-    """Return names with weights from "NAME[:WEIGHT], …"; a colon that no number follows is the name's.
+    """Return names with weights from "NAME[:WEIGHT], …"; a colon before anything else is the name's.
 
     Raises `BadInput` for weights that are not above 0.
     """
@@ -248,7 +248,7 @@ def parse_weighted(text: str, setting: Mention | str) -> list[tuple[str, float]]
 def mention(technique: Any, name: str, value: object = "") -> Mention:
     """Return what stands for a technique's setting in a sentence, with its `value` if there is one.
 
-    Of a technique (class or instance) without a setting `name`, its bare name is left to be worded.
+    If the technique (class or instance) has no such setting, the bare name is worded.
     """
     described = describe(technique).get(name)
     return Mention(name, described, str(value))
@@ -312,7 +312,7 @@ def make(kind: type[T], values: Mapping[str, Any]) -> T:
 
 
 def folders(technique: Any) -> dict[str, str]:
-    """Return the settings of a technique that name a folder, where one is named."""
+    """Return the settings of a technique that name a folder, except empty ones."""
     return {
         name: text.strip()
         for name, described in describe(technique).items()
@@ -321,9 +321,9 @@ def folders(technique: Any) -> dict[str, str]:
 
 
 def placed(technique: Any, place: Callable[[str], str]) -> dict[str, str]:
-    """Return the settings of a technique that name files or folders, with `place` of each path.
+    """Return the settings of a technique that name files or folders, with `place` applied to each.
 
-    A style network that is called by a mere name stays what it is.
+    A style network that is given by a mere name stays as it is.
     """
     found = {name: place(text) for name, text in folders(technique).items()}
     for name, described in describe(technique).items():
@@ -348,12 +348,12 @@ def is_own(described: Setting, value: Any) -> bool:
 
 
 def names_file(text: str) -> bool:
-    """Return whether a network is called by its file's path instead of by a name."""
+    """Return whether a network is given by its file's path instead of by a name."""
     return "/" in text or "\\" in text or text.lower().endswith(WEIGHT_FILES)
 
 
 def chosen_layers(technique: Any) -> dict[str, Mapping[str, float] | None]:
-    """Return the settings of a technique that give layers weights; None: left to themselves."""
+    """Return the settings of a technique that give layers weights; None: by default."""
     return {
         name: getattr(technique, name)
         for name, described in describe(technique).items()
@@ -370,7 +370,7 @@ def values(technique: Any) -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
-    """Return a value as a sentence can hold it, whatever came in from outside."""
+    """Return any value, wherever it came from, in a form that fits into a sentence."""
     text = repr(value)
     return text if len(text) <= 500 else f"{text[:100]}…"
 

@@ -37,10 +37,10 @@ class Steering:
         """What has taken effect: after which iteration, which values (`Job.changes`)."""
 
     def change(self, technique: Technique, before: Technique | None = None) -> None:
-        """Ask for the live settings of `technique`; the others wait for the next run.
+        """Ask for the live settings of `technique`; others wait for the next run.
 
-        With `before`, only for those that are not as they were there: what a run being done again
-        has changed by itself stays.
+        With `before`, only for those that differ from it: what a repeated run has changed by itself
+        stays.
         """
         kind = type(technique)
         live = {
@@ -57,12 +57,12 @@ class Steering:
             self._wanted.update(live)
 
     def weigh(self, weights: Sequence[float]) -> None:
-        """Ask for other weights of the styles, as many as there are."""
+        """Ask for other weights of the styles, one for each."""
         with self._lock:
             self._wanted[STYLE_WEIGHTS] = list(weights)
 
     def apply(self, task: Task[Technique], iteration: int) -> None:
-        """Put what was asked for into the task, whose `iteration` is done."""
+        """Put what was asked for into the task, which has completed `iteration`."""
         with self._lock:
             wanted, self._wanted = self._wanted, {}
         weights = wanted.pop(STYLE_WEIGHTS, None)
@@ -75,7 +75,7 @@ class Steering:
         self.take(task, iteration, changed)
 
     def take(self, task: Task[Technique], iteration: int, values: Mapping[str, Any]) -> None:
-        """Put values into the task, whose `iteration` is done, and note it."""
+        """Put values into the task, which has completed `iteration`, and note them."""
         if values:
             put(task, values)
             task.changes.append((iteration, dict(values)))

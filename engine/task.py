@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Frame:
     """One moment of a run.
 
-    `picture` is made when it is first asked for, and only right until the next frame is drawn from
+    `picture` is made when it is first asked for, and valid only until the next frame is drawn from
     the run: to keep it, read it before the next frame; a skipped frame costs nothing.
     """
 
@@ -97,9 +97,9 @@ class Stage:
 class Technique(ABC):
     """What can be done with a network: a subclass's fields are its settings.
 
-    A subclass says what it must (command, title, steps, `iterations`, `at_one_size`), and of
-    the rest what it has. How a run goes is in its `Steps`, which are imported when they are first
-    needed: they bring PyTorch, the settings do not.
+    A subclass defines what it must (command, title, steps, `iterations`, `at_one_size`) and, of the
+    rest, what applies to it. How it runs is in its `Steps`, which are imported when first needed:
+    they need PyTorch, the settings do not.
     """
 
     command: ClassVar[str]
@@ -139,7 +139,7 @@ class Technique(ABC):
         """Return the same at the final size alone, for `iterations` steps: a measurement."""
 
     def lighter(self, share: float) -> "Lighter":
-        """Return the same with less to do in an iteration, at a `share` of the result's size."""
+        """Return the same with less work per iteration, at a `share` of the result's size."""
         return Lighter(self)
 
     def from_the_start(self) -> Self:
@@ -147,7 +147,7 @@ class Technique(ABC):
         return self
 
     def begun_with_picture(self) -> Self:
-        """Return the same, begun with the start picture, at full size at once."""
+        """Return the same, starting from the start picture, at full size at once."""
         return self
 
     def rounds(self, network: "Network") -> tuple[int, str]:
@@ -155,9 +155,9 @@ class Technique(ABC):
         return 1, ""
 
     def suggested_layers(self, network: "Network") -> dict[str, dict[str, float]]:
-        """Return what its settings of layers mean on `network` where they are left to themselves.
+        """Return the layers that its settings stand for on `network` by default.
 
-        Nothing, where it has no such settings.
+        Empty if it has no such settings.
         """
         return {}
 
@@ -173,7 +173,7 @@ class Technique(ABC):
 
     @property
     def film_frames(self) -> int:
-        """How many pictures the film has that a run makes."""
+        """How many pictures the film of a run has."""
         return 1
 
     @property
@@ -202,11 +202,11 @@ class Technique(ABC):
         return self._steps().labels(self._own(task))
 
     def parts(self, task: "Task[Technique]") -> "list[Task[Self]]":
-        """Return tasks to be measured one by one, where some steps take longer than others."""
+        """Return tasks to be measured one by one, if some steps take longer than others."""
         return self._steps().parts(self._own(task))
 
     def looked_at(self, task: "Task[Technique]") -> tuple[int, int] | None:
-        """Return height and width that the network is shown; None: what the result has."""
+        """Return height and width that the network is shown; None: those of the result."""
         return self._steps().looked_at(self._own(task))
 
     def enlarged(self, size: int) -> Self:
@@ -216,7 +216,7 @@ class Technique(ABC):
     def frames(self, task: "Task[Technique]") -> Iterator[Frame]:
         """Run; yields after every iteration; closing the generator stops the work.
 
-        Raises `BadInput` where pictures are missing or settings do not go together.
+        Raises `BadInput` if pictures are missing or settings do not go together.
         """
         return self._steps().frames(self._own(task))
 
@@ -227,7 +227,7 @@ class Technique(ABC):
     def painter(self, task: "Task[Technique]") -> "Painted":
         """Return what paints the task's photo, and the frames that follow it, if it `paints_films`.
 
-        Raises `BadInput` where pictures are missing or settings do not go together.
+        Raises `BadInput` if pictures are missing or settings do not go together.
         """
         return self._steps().painter(self._own(task))
 
@@ -239,7 +239,7 @@ class Technique(ABC):
         return _loaded(self.steps)
 
     def _own(self, task: "Task[Technique]") -> "Task[Self]":
-        """Return the task with these settings: the same one, to be steered, where it has them."""
+        """Return the task with these settings: the same one, so it can be steered, if it has them."""
         own = task if task.technique == self else replace(task, technique=self)
         return cast("Task[Self]", own)
 
@@ -293,7 +293,7 @@ class Task(Generic[AnyTechnique]):
 
 
 class Steps(ABC, Generic[T]):
-    """How a technique runs. Remembers nothing: what belongs to a run is in its task and frames.
+    """How a technique runs. Keeps no state: what belongs to a run is in its task and frames.
 
     Each method is described at the method of `Technique` with the same name.
     """

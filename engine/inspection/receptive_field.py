@@ -101,11 +101,7 @@ def _found(module: nn.Module, batch: Tensor, watched: set[str]) -> dict[str, Fie
         found[name] = mode.of(output)
 
     mode.known[batch] = Field()
-    with (
-        suppress(Exception),
-        mode,
-        watching(module, watched, note),
-    ):  # errors of what comes after them
+    with suppress(Exception), mode, watching(module, watched, note):  # of what comes later
         module(batch)
     return found
 

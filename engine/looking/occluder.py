@@ -76,9 +76,7 @@ def _unit_covered(
         return found.name.words, answer, place
 
     name, before, place = memory.kept(("unit", unit), settled)
-    left, top, right, bottom = (
-        max(0, edge) for edge in box
-    )  # a slice counts negative ones from the end
+    left, top, right, bottom = (max(0, edge) for edge in box)  # a slice counts negatives back
     hidden = x.clone()
     hidden[..., top:bottom, left:right] = base.expand_as(x)[..., top:bottom, left:right]
     with without_gradients(network.module):

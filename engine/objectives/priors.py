@@ -35,7 +35,7 @@ def smoothness(picture: Tensor) -> Tensor:
 
     `picture` (N, 3, H, W) continued at its border. Right and lower neighbours weigh 1/3 each, the
     two diagonals 1/12 each, all times 2: the isotropic discretisation of the squared gradient that
-    crowsonkb's style transfer uses in place of the lectures' TV.
+    crowsonkb's style transfer uses in place of TV.
     """
     x = F.pad(picture, (1, 1, 1, 1), mode="replicate")
     here = x[..., 1:-1, 1:-1]

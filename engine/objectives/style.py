@@ -1,8 +1,8 @@
 """Style as a distribution of features: Gram matrices, or Gaussians compared by optimal transport.
 
-Gram: Gatys, Ecker, Bethge 2015 ("A Neural Algorithm of Artistic Style"), divided by H W as in the
-lectures. Wasserstein: the squared 2-Wasserstein distance between the Gaussians with the features'
-mean and covariance, first used for style by Mroueh 2019 ("Wasserstein Style Transfer").
+Gram: Gatys, Ecker, Bethge 2015 ("A Neural Algorithm of Artistic Style"), divided by H W.
+Wasserstein: the squared 2-Wasserstein distance between the Gaussians with the features' mean and
+covariance, first used for style by Mroueh 2019 ("Wasserstein Style Transfer").
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Statistics:
 
     @classmethod
     def of(cls, features: Tensor, coverage: Coverage | None = None) -> "Statistics":
-        """Return the statistics of activations (N, C, H, W), by how visible their places are."""
+        """Return the statistics of activations (N, C, H, W), weighted by how visible their places are."""
         return cls(*(moments(features) if coverage is None else _seen_moments(features, coverage)))
 
     @classmethod
@@ -66,9 +66,9 @@ def _seen_moments(features: Tensor, coverage: Coverage) -> tuple[Tensor, Tensor]
 class GramLoss:
     """Distance of Gram matrices: squared Frobenius norm, or its gradient-normalised form.
 
-    The seeds' formula is the sum over entries of (G - G*)²; a layer of 512 channels has then
-    64 times the entries of one of 64, which the customary 1 / C² evens out (Gatys' 1 / (4 N²)),
-    as the mean over entries does here.
+    The plain formula is the sum over entries of (G - G*)²; a layer of 512 channels then has 64
+    times the entries of one of 64, which the customary 1 / C² evens out (Gatys' 1 / (4 N²)), as the
+    mean over entries does here.
     """
 
     def __init__(
@@ -99,8 +99,8 @@ class GramLoss:
 class WassersteinLoss:
     """mean((μ - μ*)²) + tr(S + S* - 2 (A S A)^½) / C with A = S*^½: W₂² of Gaussians, per channel.
 
-    Eigenvalues of A S A span the square of the range of S, more than float32 holds (measured: with
-    it, the loss of VGG-19's relu5_1 at 128 px climbs), so the decomposition is in float64.
+    Eigenvalues of A S A span the square of the range of S, more than float32 holds (measured: in
+    float32, the loss of VGG-19's relu5_1 at 128 px climbs), so the decomposition is in float64.
     """
 
     def __init__(self, target: Statistics, coverage: Coverage | None = None) -> None:

@@ -1,1 +1,1 @@
-"""How a picture is moved: Adam and L-BFGS, whose state survives a change of picture size."""
+"""How a picture is optimized: Adam and L-BFGS, whose state survives a change of picture size."""

@@ -21,7 +21,7 @@ class Adam:
         betas: tuple[float, float] = (0.9, 0.999),
         epsilon: float = 1e-8,
     ) -> None:
-        """Optimize `variable`; the learning rate is in its own units."""
+        """Optimize `variable`; the learning rate is in the variable's units."""
         self.variable = variable
         self.learning_rate = learning_rate
         self.betas = betas
@@ -51,12 +51,12 @@ class Adam:
         return other
 
     def state(self) -> State:
-        """Return variable and moments, right until the next step."""
+        """Return variable and moments, valid until the next step."""
         moved = {"mean": self.mean, "square": self.square} if self.steps else {}
         return {"variable": self.variable, "steps": self.steps, **moved}
 
     def take_up(self, state: State) -> None:
-        """Go on from a state with tensors of its own; the variable is another tensor then."""
+        """Continue from a state, taking over its tensors; the variable is another tensor then."""
         self.variable, self.steps = state["variable"], state["steps"]
         nothing = torch.zeros_like(self.variable)
         self.mean = state["mean"] if self.steps else nothing

@@ -1,6 +1,6 @@
 """Langevin dynamics: samples from a density of which only log density and gradient are known.
 
-ULA as it is, MALA with the Metropolis-Hastings correction (Roberts & Tweedie 1996).
+ULA without, MALA with the Metropolis-Hastings correction (Roberts & Tweedie 1996).
 """
 
 import math
@@ -35,8 +35,8 @@ class Langevin:
     """Chains with the density exp(f / temperature), changed in place.
 
     A step is x <- x + step * grad f + sqrt(2 * step * temperature) * noise. Without the correction
-    its chain has that density only in the limit of small steps; with it, for any step. At
-    temperature 0 a chain without correction is plain gradient ascent.
+    a chain has that density only in the limit of small steps; with it, for any step. At temperature
+    0 a chain without correction is plain gradient ascent.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Langevin:
 
     @torch.no_grad()
     def refresh(self, target: Target) -> None:
-        """Evaluate the target where the chains are: at first, and when it or they were changed."""
+        """Evaluate the target at the chains: at first, and whenever it or they have been changed."""
         self._here = target(self.states)
 
     @torch.no_grad()
@@ -81,7 +81,7 @@ class Langevin:
         forth = _dot(proposed - self.states, there) / 2 + self.step / 4 * _dot(back, there)
         ratio = (new_value - value - forth) / self.temperature
         acceptance = ratio.clamp(max=0).exp().nan_to_num(0.0)
-        # Uniform numbers out of normal ones: the draw needs to give no others.
+        # Uniform numbers made from normal ones, so that `draw` need not give any others.
         chance = 0.5 + 0.5 * torch.erf(self.draw(len(acceptance)).to(acceptance) / math.sqrt(2))
         accepted = chance < acceptance
         taken = accepted.view(-1, *[1] * (self.states.dim() - 1))
@@ -101,13 +101,13 @@ class Langevin:
         self.step *= math.exp((acceptance - wanted) * self.adapted ** (-1 / 3))
 
     def state(self) -> State:
-        """Return states, step and last evaluation, right until the next step."""
+        """Return states, step and last evaluation, valid until the next step."""
         here = None if self._here is None else list(self._here)
         numbers = {"step": self.step, "temperature": self.temperature, "adapted": self.adapted}
         return {"states": self.states, "here": here, **numbers}
 
     def take_up(self, state: State) -> None:
-        """Go on from a state with tensors of its own; the states are another tensor then."""
+        """Continue from a state, taking over its tensors; the states are another tensor then."""
         self.states, self.step, self.temperature = (
             state["states"],
             state["step"],

@@ -42,8 +42,8 @@ class LBFGS:
     ) -> None:
         """Optimize `variable`, remembering `history` pairs of steps and gradient changes.
 
-        Where no pair tells the curvature, the last pair (s, y) gives it: `longer_steps` goes from
-        sᵀy / yᵀy (0, the usual) to sᵀs / sᵀy (1) geometrically. Above 0 the first step changes
+        Where no pair describes the curvature, the last pair (s, y) gives it: `longer_steps` goes
+        from sᵀy / yᵀy (0, the usual) to sᵀs / sᵀy (1) geometrically. Above 0 the first step changes
         numbers by `FIRST_CHANGE` on average, for a variable whose numbers are between 0 and 1.
         """
         self.variable = variable
@@ -97,12 +97,12 @@ class LBFGS:
         return shorter * (longer / shorter) ** self.longer_steps
 
     def state(self) -> State:
-        """Return variable, last step and pairs, right until the next step."""
+        """Return variable, last step and pairs, valid until the next step."""
         last = [self.gradient, self.point]
         return {"variable": self.variable, "last": last, "pairs": list(self.pairs)}
 
     def take_up(self, state: State) -> None:
-        """Go on from a state with tensors of its own; the variable is another tensor then."""
+        """Continue from a state, taking over its tensors; the variable is another tensor then."""
         self.variable = state["variable"]
         self.gradient, self.point = state["last"]
         self.pairs.clear()

@@ -1,8 +1,8 @@
 """Pictures as decorrelated Fourier spectra (Olah, Mordvintsev, Schubert 2017).
 
 Low frequencies get larger coefficients, as in photographs, and colours vary along the axes along
-which those of photographs do; so a step in this space changes a picture the way that photographs
-differ from each other.
+which those of photographs do; so a step in this space changes a picture in the way that photographs
+differ.
 """
 
 import math
@@ -34,7 +34,7 @@ class Fourier:
         dtype: torch.dtype = torch.float32,
         decay: float = 1.0,
     ) -> None:
-        """`size` is (height, width); coefficients count for f^-`decay`."""
+        """`size` is (height, width); coefficients are scaled by f^-`decay`."""
         self.size = size
         self.scale = (1 / frequencies(size, floor=1 / max(size)) ** decay).to(device, dtype)
 
@@ -63,7 +63,7 @@ def frequencies(size: tuple[int, int], floor: float = 0.0) -> Tensor:
 
 
 def coloured(planes: Tensor) -> Tensor:
-    """Return RGB of (N, 3, H, W) on decorrelated axes; neither is bounded."""
+    """Return RGB of (N, 3, H, W) on decorrelated axes; both are unbounded."""
     return torch.einsum("rc,nchw->nrhw", COLOURS.to(planes), planes)
 
 
@@ -117,8 +117,8 @@ class Phase:
     def phases(self, picture: Tensor) -> Tensor:
         """Return phases whose pictures are `picture` (N, 3, H, W), as far as it lies in [.01, .99].
 
-        From now on the magnitudes, contrast and brightness are those of `picture`, in which no
-        picture may be of one colour: a given spectrum is all that phases can vary.
+        From now on the magnitudes, contrast and brightness are those of `picture`. No picture may
+        be of a single colour: it would have no spectrum for phases to vary.
         """
         logits = torch.logit(picture.to(self.magnitude).clamp(0.01, 0.99))
         planes = decorrelated(logits)

@@ -1,8 +1,8 @@
 """Pictures as Laplacian pyramids (Burt and Adelson 1983): octaves of detail, each half as large.
 
-A step of the same size in every octave changes coarse shapes as much as fine ones, and low
-frequencies so more than in pixels; colours vary along those of photographs (see `fourier`). In
-Lucid (Olah, Mordvintsev, Schubert 2017) it is the other way to begin besides the spectrum.
+A step of the same size in every octave changes coarse shapes as much as fine ones, so low
+frequencies more than a step in pixels does; colours vary along those of photographs (see
+`fourier`). In Lucid (Olah, Mordvintsev, Schubert 2017) it is the alternative to the spectrum.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Steps between iterations that keep a picture simple (Yosinski et al. 2015, "Deep Visualization").
 
-They work on pictures (N, 3, H, W) whose 0 is the mean picture of the training, in place, each
+They work on pictures (N, 3, H, W) whose 0 is the mean picture of the training set, in place, each
 picture by itself.
 """
 
@@ -11,7 +11,7 @@ from engine.parameterization.smoothing import gaussian_blur
 
 
 def decay(picture: Tensor, share: float) -> None:
-    """Take the `share` of every value away: the step of an L2 penalty."""
+    """Shrink every value by `share` of it: the step of an L2 penalty."""
     picture.mul_(1 - share)
 
 

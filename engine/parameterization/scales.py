@@ -20,9 +20,9 @@ def pyramid(end: int, smallest: int, ratio: float = 2**0.5) -> list[int]:
 
 
 def usable(sides: list[int], taken: Callable[[int], bool]) -> list[int]:
-    """Return those of ascending sides for which `taken` says yes, and the last.
+    """Return those of ascending sides that `taken` accepts, and the last one.
 
-    What takes the smallest is not asked about the others.
+    If the smallest is accepted, so are the others, without asking.
     """
     if len(sides) < 2 or taken(sides[0]):
         return sides
@@ -30,7 +30,7 @@ def usable(sides: list[int], taken: Callable[[int], bool]) -> list[int]:
 
 
 def fit(size: tuple[int, int], long_side: int, least: int = 1) -> tuple[int, int]:
-    """Return (height, width) scaled so that the longer is `long_side`, none under `least`."""
+    """Return (height, width) scaled so that the longer is `long_side`, neither below `least`."""
     height, width = size
     factor = long_side / max(height, width)
     return max(round(height * factor), least), max(round(width * factor), least)
@@ -100,9 +100,9 @@ class Average:
         return self.total / self.weight
 
     def state(self) -> State:
-        """Return sum and weight, right until the next iterate."""
+        """Return sum and weight, valid until the next iterate."""
         return {"total": self.total, "weight": self.weight}
 
     def take_up(self, state: State) -> None:
-        """Go on from a state with tensors of its own."""
+        """Continue from a state, taking over its tensors."""
         self.total, self.weight = state["total"], state["weight"]

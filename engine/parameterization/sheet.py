@@ -32,9 +32,9 @@ def sheet(pictures: Tensor, columns: int | None = None, gap: int = 2) -> Tensor:
 
 
 def tiles_of(picture: Tensor, count: int, columns: int | None = None, gap: int = 2) -> Tensor:
-    """Return the `count` pictures (N, 3, H, W) that `sheet` made one of.
+    """Return the `count` pictures (N, 3, H, W) that `sheet` put together.
 
-    Raises `ValueError` where a sheet of so many pictures has another size.
+    Raises `ValueError` if a sheet of that many pictures has another size.
     """
     across = columns or math.ceil(math.sqrt(count))
     down = math.ceil(count / across)

@@ -1,8 +1,8 @@
 """Views of a picture for the network: shifted, zoomed, rotated, cropped.
 
-What raises a unit in all of them is no accident of single pixels (Olah, Mordvintsev, Schubert
+What excites a unit in all of them is no accident of single pixels (Olah, Mordvintsev, Schubert
 2017). A view is one resampling of the picture to the network's input size and one rotation, made of
-matrix products and Fourier transforms, whose gradients are the same in every run also on a GPU.
+matrix products and Fourier transforms, whose gradients are the same in every run, even on a GPU.
 """
 
 import math
@@ -54,8 +54,8 @@ class Transforms:
     def draw(self, side: int, generator: torch.Generator) -> View:
         """Return a random view of a picture of `side` pixels.
 
-        As many numbers are drawn whatever is switched off, so that one part does not change what
-        the others draw.
+        Whatever is switched off, the same number of random numbers is drawn, so that one part does
+        not change what the others draw.
         """
         draws = torch.rand(8, generator=generator, dtype=torch.float64).tolist()
         unit = side / REFERENCE
@@ -81,7 +81,7 @@ def seen(picture: Tensor, view: View, size: int) -> Tensor:
     """Return the `view` of (N, 3, H, W) as (N, 3, `size`, `size`); low-passed where it shrinks."""
     height, width = picture.shape[-2:]
     step = view.side / size
-    # The window is taken larger by what the rotation moves in from outside.
+    # The window is enlarged by what the rotation moves in from outside.
     margin = 0
     if view.angle:
         margin = math.ceil(size * abs(math.sin(math.radians(view.angle))) / 2) + 1

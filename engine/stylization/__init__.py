@@ -1,1 +1,1 @@
-"""Stylization in one pass: networks that paint a photo in a single run, their own and imported ones."""
+"""Stylization in one pass: networks that paint a photo in a single run, ours and imported ones."""

@@ -1,8 +1,8 @@
-"""Adaptive instance normalization (Huang, Belongie 2017), with moments that can be given from outside.
+"""Adaptive instance normalization (Huang, Belongie 2017), with moments that may come from outside.
 
-A picture's activations get the mean and the standard deviation of a painting's. Moments are taken in
-float32 whatever the activations are: squares of half precision overflow. Of a picture that is painted
-tile by tile they have to be the whole picture's, or the tiles would not agree.
+A picture's activations get the mean and the standard deviation of a painting's. Moments are taken
+in float32 whatever the activations are: squares of half precision overflow. For a picture painted
+tile by tile they must be the whole picture's, or the tiles would not match.
 """
 
 from collections.abc import Sequence
@@ -34,8 +34,8 @@ def adain(features: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
 class Moments:
     """The moments by which a network's layers are normalized, in the order in which they come.
 
-    Without `given` each layer takes its own and they are noted; else those are taken that were noted
-    when the network ran on the whole picture, or on a smaller version of it.
+    Without `given`, each layer uses its own, which are noted; otherwise those are used that were
+    noted when the network ran on the whole picture, or on a smaller version of it.
     """
 
     def __init__(self, given: Sequence[tuple[Tensor, Tensor]] | None = None) -> None:
@@ -61,7 +61,8 @@ class Moments:
     ) -> Tensor:
         """Return gamma (x - mean) / deviation + beta for (N, C, H, W); gamma, beta (N or 1, C).
 
-        `fresh`: nobody else needs the activations: without gradients their memory takes the result.
+        `fresh`: nothing else needs the activations, so without gradients the result takes their
+        memory.
         """
         mean, variance = self.of(features)
         scale = (variance + epsilon).rsqrt()
@@ -82,8 +83,8 @@ class Moments:
 class RunningMoments(Moments):
     """Moments of one frame of a film, moved from those of the frames before towards its own.
 
-    A network whose layers are normalized by each frame's own moments shifts brightness and contrast of
-    all of it whenever something enters the picture.
+    A network normalized by each frame's own moments shifts the brightness and contrast of the whole
+    frame whenever something enters the picture.
     """
 
     def __init__(
@@ -92,8 +93,8 @@ class RunningMoments(Moments):
         """Begin with the first layer.
 
         Args:
-            before: what was `noted` at the frame before; None: there is none, as after a cut.
-            share: of the frame's own moments in those that are used, from 0 to 1.
+            before: what was `noted` at the previous frame; None if there is none, as after a cut.
+            share: the share of the frame's own moments, from 0 to 1.
         """
         super().__init__()
         self._before, self._share = before, share

@@ -1,11 +1,11 @@
 """One network for any painting: adaptive instance normalization at every depth of a small decoder.
 
-An encoder that is never trained (the first layers of SlimVGG) sees photo and painting. Of the painting
-only the moments of four layers are kept, its code; styles mix as their raw moments do. The decoder
-climbs back from the photo's deepest layer, and at each depth takes the painting's moments of the layer
-of the same depth, changed by what a small perceptron reads in the code (Huang, Belongie 2017, "Arbitrary
-Style Transfer in Real-time with Adaptive Instance Normalization"; Dumoulin, Shlens, Kudlur 2017, "A
-Learned Representation for Artistic Style"; Ghiasi et al. 2017).
+An encoder that is never trained (the first layers of SlimVGG) sees photo and painting. Of the
+painting, only the moments of four layers are kept, as its code; styles mix as their raw moments do.
+The decoder works back from the photo's deepest layer and, at each depth, adopts the painting's
+moments of the layer at that depth, adjusted by what a small perceptron reads from the code (Huang,
+Belongie 2017, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization";
+Dumoulin, Shlens, Kudlur 2017, "A Learned Representation for Artistic Style"; Ghiasi et al. 2017).
 """
 
 from collections import OrderedDict
@@ -83,7 +83,7 @@ class AnyStyle(StyleNetwork):
         self.std: Tensor
 
     def in_precision(self, dtype: torch.dtype) -> "AnyStyle":
-        """Compute in `dtype` from now on, but for what is read in a style: few numbers, in float32."""
+        """Compute in `dtype` from now on, except for the few numbers read from a style, in float32."""
         for name, part in self.named_children():
             if name not in ("hidden", "affine"):
                 part.to(dtype)
@@ -152,10 +152,10 @@ class AnyStyle(StyleNetwork):
         Args:
             photo: RGB in [0, 1].
             code: of one style for all photos (1, CODE), or of one for each (N, CODE).
-            strength: 1 takes the style's moments, less mixes the photo's own in; below a half the
-                photo itself shows more and more, and 0 is the photo.
-            detail: how much of the photo's finer structure comes through beside its coarse one.
-            moments: those of the whole picture, where this is a part or a frame of it.
+            strength: 1 uses the style's moments, less mixes in the photo's own; below a half the
+                photo itself shows through more and more, and 0 is the photo.
+            detail: how much of the photo's finer structure comes through besides the coarse one.
+            moments: those of the whole picture, if this is a part of it or a frame.
         """
         size = (photo.shape[2], photo.shape[3])
         painted = self.paint(framed(photo, 0, MULTIPLE), code, strength, detail, moments)
@@ -169,7 +169,7 @@ class AnyStyle(StyleNetwork):
         detail: float = 1.0,
         moments: Moments | None = None,
     ) -> Tensor:
-        """Return what `forward` does of photos whose sides are multiples of 8, not clamped."""
+        """Do what `forward` does, for photos whose sides are multiples of 8, without clamping."""
         moments, own = moments or Moments(), []
         deep: list[Tensor] = []
         for index, level in enumerate(self._climbed(photo)):
@@ -187,7 +187,7 @@ class AnyStyle(StyleNetwork):
         detail: float = 1.0,
         moments: Moments | None = None,
     ) -> Tensor:
-        """Return what `paint` does, of the encoder's `levels` of the photos."""
+        """Return what `paint` returns, given the encoder's `levels` of the photos."""
         moments = moments or Moments()
         own = [moments.of(level) for level in levels]
         return self._decoded(levels[2], levels[3], own, code, strength, detail, moments)
@@ -202,7 +202,7 @@ class AnyStyle(StyleNetwork):
         detail: float,
         moments: Moments,
     ) -> Tensor:
-        """Return the picture of the third and the fourth level, given all levels' own moments."""
+        """Return the picture made from the third and the fourth level, given all levels' own moments."""
         if strength < 1:
             code = torch.lerp(self.code_of(own), code, strength)
         affines = iter(self.affines(code))
@@ -249,7 +249,7 @@ def split_code(code: Tensor) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:
-    """Return a convolution without bias: the normalization after it would take it away."""
+    """Return a convolution without bias: the normalization after it would cancel one."""
     return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False, padding_mode=PADDING)
 
 

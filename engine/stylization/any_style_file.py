@@ -44,7 +44,7 @@ class AnyStyleCard:
 def write_any_style(network: AnyStyle, path: Path, card: AnyStyleCard) -> None:
     """Write the weights in float16, with their card, beside the place and then renamed.
 
-    Raises `BadInput` where the file cannot be written.
+    Raises `BadInput` if the file cannot be written.
     """
     tensors = {
         name: tensor.detach().half().contiguous().cpu()

@@ -1,4 +1,4 @@
-"""With which weights a picture was painted: names of style networks with their SHA-256."""
+"""Which weights a picture was painted with: the names of style networks and their SHA-256."""
 
 import hashlib
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class StyleWeights:
 
 
 def style_networks(technique: Any) -> list[str]:
-    """Return what style networks a technique's settings mean, by name or file. Raises `BadInput`."""
+    """Return which style networks a technique's settings mean, by name or file. Raises `BadInput`."""
     return [
         name
         for setting, described in describe(technique).items()
@@ -40,7 +40,7 @@ def style_networks(technique: Any) -> list[str]:
 def style_weights(technique: Any, known: Sequence[StyleWeights] = ()) -> tuple[StyleWeights, ...]:
     """Return the style networks that a technique paints with, as they are on this machine now.
 
-    Those that are not here are left out: the run says so. `known` tells what they were before.
+    Those that are missing are left out: the run says so. `known` tells what they were before.
     """
     earlier = {weights.name: weights for weights in known}
     found = []
@@ -56,7 +56,7 @@ def style_weights(technique: Any, known: Sequence[StyleWeights] = ()) -> tuple[S
 def of_recipe(technique: Any, values: Sequence[Any]) -> tuple[StyleWeights, ...]:
     """Return what `to_recipe` gave. Raises TypeError, KeyError or ValueError for anything else.
 
-    The files may be called otherwise by now: they come in the order of the settings.
+    The files may have other names by now, so the order of the settings counts.
     """
     names = list(dict.fromkeys(style_networks(technique)))
     found = []
@@ -77,7 +77,7 @@ def to_recipe(technique: Any, known: Sequence[StyleWeights]) -> list[dict[str, s
 
 
 def changed(technique: Any, known: Sequence[StyleWeights]) -> str:
-    """Return a sentence where a recipe is done again with other weights; "": it is not."""
+    """Return a sentence if a recipe is repeated with other weights; otherwise ""."""
     present = style_weights(technique, known) if known else ()
     names = [Path(weights.name).name for weights in present if weights.before]
     if not names:
@@ -91,7 +91,7 @@ def changed(technique: Any, known: Sequence[StyleWeights]) -> str:
 def digest_of_style_network(name: str) -> str:
     """Return the SHA-256 of a style network's file, or of all files in its folder, in hex digits.
 
-    Of a network in two files only the named one counts. Raises `BadInput`, or `WeightsMissing`.
+    For a network in two files, only the named one counts. Raises `BadInput`, or `WeightsMissing`.
     """
     path = find_style_network(name)
     if path.name in DESCRIPTIONS:  # its numbers lie beside it

@@ -20,7 +20,7 @@ SHIPPED = "any_style"
 
 
 def parse_networks(text: str) -> list[tuple[str, float]]:
-    """Return names or files with weights from "NAME[:WEIGHT], …"; of an empty text the shipped one.
+    """Return names or files with weights from "NAME[:WEIGHT], …"; for an empty text, the shipped one.
 
     Raises `BadInput` for weights that are not above 0.
     """
@@ -30,7 +30,7 @@ def parse_networks(text: str) -> list[tuple[str, float]]:
 def find_style_network(name: str) -> Path:
     """Return the file of a style network, by its path or by its name in the usual folders.
 
-    Raises `WeightsMissing` where there is none, `BadInput` for a path that leads nowhere.
+    Raises `WeightsMissing` if there is none, `BadInput` for a path that leads nowhere.
     """
     path = Path(name).expanduser()
     if path.is_file() or (path.is_dir() and names_file(name)):
@@ -75,8 +75,9 @@ def load_style_network(
 ) -> "StyleNetwork":
     """Return the style network called `name`, or in the file `name`, ready to paint on `device`.
 
-    It is shared by all who ask, and opened anew when its file has changed. Those of other programs
-    compute in float32 whatever `dtype` is: some take colours up to 255, which bf16 would round.
+    It is shared by all who ask, and opened anew when its file has changed. Networks of other
+    programs compute in float32 whatever `dtype` is: some take colours up to 255, which bf16 would
+    round.
     """
     path = find_style_network(name)
     facts = path.stat()

@@ -5,9 +5,9 @@ from torch import Tensor
 
 
 def mirrored(length: int, before: int, after: int) -> Tensor:
-    """Return the indices of `length` pixels with so many mirrored ones on either side.
+    """Return the indices of `length` pixels with `before` and `after` mirrored ones around them.
 
-    Unlike torch's own reflection this goes for borders of any width, also around a single pixel.
+    Unlike torch's own reflection this works for borders of any width, even around a single pixel.
     """
     places = torch.arange(-before, length + after)
     if length == 1:
@@ -20,7 +20,7 @@ def mirrored(length: int, before: int, after: int) -> Tensor:
 def framed(picture: Tensor, border: int, multiple: int) -> Tensor:
     """Return pictures (N, C, H, W) with a mirrored border of `border` pixels on all sides.
 
-    Below and on the right it is wider where that makes height and width multiples of `multiple`.
+    Below and on the right it is wider if needed to make height and width multiples of `multiple`.
     """
     height, width = picture.shape[2:]
     for dim, length in ((2, height), (3, width)):

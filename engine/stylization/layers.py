@@ -31,7 +31,7 @@ class Convolution(nn.Module):
         groups: int = 1,
         bias: bool = True,
     ) -> None:
-        """`border`: "reflect" or "zero" of size // 2, "same" as TensorFlow has it, or "none"."""
+        """`border`: "reflect" or "zero" of size // 2, TensorFlow's "same", or "none"."""
         super().__init__()
         if border not in ("reflect", "zero", "same", "none"):
             raise ValueError(f"a border called {border!r}")
@@ -40,7 +40,7 @@ class Convolution(nn.Module):
         self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        """Return (N, outputs, H / stride, W / stride), rounded up (without border: less)."""
+        """Return (N, outputs, H / stride, W / stride), rounded up (less, without a border)."""
         border = self.size // 2 if self.border == "zero" else 0
         if self.border == "reflect" and self.size > 1:
             x = F.pad(x, (self.size // 2,) * 4, mode="reflect")
@@ -50,14 +50,14 @@ class Convolution(nn.Module):
         return F.conv2d(x, self.weight, self.bias, self.stride, border, groups=self.groups)
 
     def _same(self, length: int) -> tuple[int, int]:
-        """Return TensorFlow's border before and behind: the odd pixel comes behind."""
+        """Return TensorFlow's border before and after: the odd pixel comes after."""
         steps = -(-length // self.stride)
         total = max((steps - 1) * self.stride + self.size - length, 0)
         return total // 2, total - total // 2
 
 
 class Transposed(nn.Module):
-    """A transposed convolution, of whose result a border is cut off."""
+    """A transposed convolution with a border of its result cut off."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ def moments(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
 
 
 class Residual(nn.Module):
-    """x + layers(x), where `cut` pixels of x are left out on each side."""
+    """x + layers(x), with `cut` pixels of x left out on each side."""
 
     def __init__(self, lines: Sequence[Line], cut: int = 0) -> None:
         """`cut` is what layers without a border take away."""
@@ -172,7 +172,7 @@ class Residual(nn.Module):
         self.layers, self.cut = Layers(lines), cut
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        """Return x's shape, less the cut."""
+        """Return x's shape, minus the cut."""
         y: Tensor = self.layers(x, code)
         bottom, right = (length - self.cut for length in x.shape[2:])
         return x[:, :, self.cut : bottom, self.cut : right] + y
@@ -192,7 +192,7 @@ class Plain(nn.Module):
 
 
 def _median(size: int) -> Callable[[Tensor], Tensor]:
-    """Return a filter by the median of size x size pixels; at the borders the outermost repeat."""
+    """Return a filter by the median of size x size pixels; the outermost repeat at the borders."""
 
     def filtered(x: Tensor) -> Tensor:
         x = F.pad(x, (size // 2,) * 4, mode="replicate")
@@ -241,7 +241,7 @@ class Layers(nn.ModuleList):
         return self.run(x, code, len(self))
 
     def run(self, x: Tensor, code: Tensor, count: int) -> Tensor:
-        """Return what the layer before number `count` gives."""
+        """Return what the first `count` layers give."""
         for layer in islice(self, count):
             check_wanted()
             x = layer(x, code)

@@ -25,10 +25,10 @@ class StyleKind(StrEnum):
 
 
 class StyleNetwork(nn.Module, ABC):
-    """A network that paints photos: RGB in [0, 1] in and out, of any size, whatever it wants inside.
+    """A network that paints photos: RGB in [0, 1] in and out, of any size, whatever it uses inside.
 
     A style is a code, a tensor (1, K) whose numbers mean something to this network alone. Gradients
-    are taken where torch takes them; who only paints says `torch.no_grad()`.
+    are recorded unless torch is told otherwise; to paint only, use `torch.no_grad()`.
     """
 
     kind: StyleKind
@@ -60,16 +60,16 @@ class StyleNetwork(nn.Module, ABC):
         )
 
     def style(self, index: int = 0) -> Tensor:
-        """Return the code (1, K) of a built-in style; of a network for one style K may be 0.
+        """Return the code (1, K) of a built-in style; for a network with one style, K may be 0.
 
         Raises `BadInput` for numbers that it has no style for.
         """
         raise BadInput("this network has no styles of its own; give it a painting")
 
     def blend(self, codes: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-        """Return the code of a mixture: the sum of codes times weights, which are scaled to sum 1.
+        """Return the code of a mixture: the sum of codes times weights, which are scaled to sum to 1.
 
-        Raises `BadInput` for weights that sum to nothing.
+        Raises `BadInput` for weights that sum to 0.
         """
         total = sum(weights)
         if not codes or not total > 0:

@@ -32,15 +32,15 @@ OTHERS = (".caffemodel", ".h5", ".hdf5", ".keras", ".pt2")
 
 
 class NoStyleNetwork(BadInput):
-    """A file that is no style network, though it may be another one."""
+    """A file that is not a style network, though it may be another one."""
 
 
 def open_style_network(path: str | os.PathLike[str]) -> StyleNetwork:
     """Return the style network in a file, on the CPU, in float32 and eval mode, with `found` set.
 
     A network in two files is found by either of them if they lie side by side, or by their folder.
-    How pictures are prepared for it is found out from the file. Raises `BadInput` for everything
-    that is no network of a known kind.
+    How pictures are prepared for it is inferred from the file. Raises `BadInput` for anything but a
+    network of a known kind.
     """
     path = Path(path).expanduser()
     if path.is_dir() and not is_tensorflow(path):

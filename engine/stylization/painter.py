@@ -70,7 +70,7 @@ class Painter(StyleNetwork):
         return code.flatten(1)
 
     def style(self, index: int = 0) -> Tensor:
-        """Return the code (1, K) of a built-in style. Raises `BadInput` for numbers beyond."""
+        """Return the code (1, K) of a built-in style. Raises `BadInput` for other numbers."""
         count = len(self.styles)
         if self.plan.encoder and not count:
             return super().style(index)
@@ -128,10 +128,10 @@ def prepared(rgb: Tensor, how: Preprocessing) -> Tensor:
 
 
 def made(plan: Plan, numbers: Mapping[str, Tensor], source: object = "the file") -> Painter:
-    """Return the network of a plan with its numbers, by the names that its state dict has.
+    """Return the network of a plan with its numbers, named as in its state dict.
 
-    Raises `BadInput` where they do not fit, or are not finite; `source` is what the sentence calls
-    the file.
+    Raises `BadInput` if they do not fit, or are not finite; `source` is what the sentence calls the
+    file.
     """
     painter = Painter(plan)
     wanted = {name: tuple(tensor.shape) for name, tensor in painter.state_dict().items()}

@@ -1,4 +1,4 @@
-"""The file of a network that paints: safetensors, with its plan and what is known of it beside."""
+"""The file of a network that paints: safetensors, with its plan and card as metadata."""
 
 import json
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ ARCHITECTURE, FORMAT = "painter", 1
 
 
 def write_painter(network: Painter, path: Path, facts: Mapping[str, Any] | None = None) -> None:
-    """Write a network beside the place and then rename it.
+    """Write a network to a file, beside its place first and then renamed.
 
-    `facts` are what else its card should say: plain values. Raises `BadInput` where the file cannot
-    be written.
+    `facts` are what else its card should say: plain values. Raises `BadInput` if the file cannot be
+    written.
     """
     card = {
         **(facts or {}),
@@ -63,12 +63,12 @@ def painter(contents: Contents, path: Path) -> Painter | None:
 
 
 def plain(plan: Plan) -> Any:
-    """Return a plan as JSON has it: of lists and plain values."""
+    """Return a plan in JSON's terms: lists and plain values."""
     return json.loads(json.dumps(asdict(plan)))
 
 
 def _plan(values: dict[str, Any]) -> Plan:
-    """Return a plan from what JSON makes of one."""
+    """Return the plan that `plain` gave, read from JSON."""
     prepared = {}
     for name in ("takes", "gives"):
         given = dict(values[name])

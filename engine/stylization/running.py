@@ -1,8 +1,9 @@
 """Painting a photo of any size: at once, or tile by tile with the moments of the whole picture.
 
-Instance normalization makes each pixel depend on all others: half a frame made grey changes the other
-half by a tenth of the range, and tiles by themselves do not fit together. So a large picture is painted
-small first, the moments of that run are noted, and every tile is painted with them.
+Instance normalization makes each pixel depend on all others: half a frame made grey changes the
+other half by a tenth of the range, and tiles painted on their own do not fit together. So a large
+picture is painted small first, the moments of that run are noted, and every tile is painted with
+them.
 """
 
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ _hooking = Lock()
 
 @dataclass(frozen=True)
 class Brush:
-    """A network, what it paints like, and how strongly."""
+    """A network, the style it paints in, and how strongly."""
 
     network: StyleNetwork
     code: Tensor
@@ -59,7 +60,7 @@ class Brush:
     def paint(self, photo: Tensor, moments: Moments | None = None) -> Tensor:
         """Return a photo (1, 3, H, W) painted, in tiles if it is large.
 
-        `moments`: those that it is normalized by, where they are not its own.
+        `moments`: those that it is normalized by, if not its own.
         """
         if not self.needs_tiles((photo.shape[2], photo.shape[3])):
             return self(photo, moments)
@@ -67,7 +68,7 @@ class Brush:
         brush = self
         imported = self.network.kind == StyleKind.ANY and not isinstance(self.network, AnyStyle)
         if imported and self.strength < 1:
-            # It takes the photo's own code from what it paints: here from the whole.
+            # It mixes in the code of what it paints, which must be the whole photo's.
             code = torch.lerp(self.network.encode(small), self.code, self.strength)
             brush = replace(self, code=code, strength=1.0)
         moments = moments or Moments()

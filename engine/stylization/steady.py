@@ -1,10 +1,10 @@
 """Frames of a film painted one after the other, so that they do not flicker.
 
-A network that paints each frame by itself answers to noise in it: a standard deviation of 2 levels of
-255 moves its picture by 8. Three things hold that down: moments are running means over the frames
-(Gupta et al. 2017, "Characterizing and Improving Stability in Neural Style Transfer", on where the
-instability comes from), the last picture shows through where nothing has moved, and at a cut all of
-that is forgotten.
+A network that paints each frame by itself reacts to noise in it: a standard deviation of 2 levels
+of 255 moves its picture by 8. Three things hold that down: moments are running means over the
+frames (Gupta et al. 2017, "Characterizing and Improving Stability in Neural Style Transfer", on
+where the instability comes from), the last picture shows through where nothing has moved, and at a
+cut all this is forgotten.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,13 +43,13 @@ class Steadied:
 
 
 class SteadyPainter:
-    """Paints frames in their order; of one size each scene."""
+    """Paints frames in order; within a scene they all have one size."""
 
     def __init__(self, begin: Callable[[Tensor], Painted]) -> None:
         """Begin before the first frame.
 
-        `begin` returns what paints a scene, given its first frame (1, 3, H, W) in [0, 1]; how steadily
-        is for its manner to say.
+        `begin` returns what paints a scene, given its first frame (1, 3, H, W) in [0, 1]; its
+        manner says how steadily.
         """
         self._begin = begin
         self.painted: Painted | None = None
@@ -85,7 +85,7 @@ class SteadyPainter:
 
 
 def is_cut(before: Tensor, now: Tensor) -> bool:
-    """Whether a frame (1, 3, H, W) in [0, 1] shows another scene than the one before."""
+    """Whether a frame (1, 3, H, W) in [0, 1] shows another scene than the previous one."""
     if before.shape != now.shape:
         return True
     small = (F.adaptive_avg_pool2d(frame.float(), SEEN) for frame in (before, now))
@@ -96,7 +96,7 @@ def is_cut(before: Tensor, now: Tensor) -> bool:
 def stillness(before: Tensor, now: Tensor) -> Tensor:
     """Return where nothing moves, (1, 1, H, W): 1 for no change at all, 0 from `STILL` on.
 
-    Changes are looked at in the mean of 3x3 pixels: a film's grain is no movement.
+    Changes are measured in the mean of 3x3 pixels: a film's grain is not movement.
     """
     change = F.avg_pool2d(F.pad(now - before, (1, 1, 1, 1), "replicate"), 3, 1)
     change = change.abs().amax(1, keepdim=True)

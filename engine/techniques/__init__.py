@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """What can be told of a technique without importing it."""
+    """What can be said about a technique without importing it."""
 
     kind: str
     """The class of its settings, which its folder exports; that is called as the command is."""
@@ -48,7 +48,7 @@ ROWS: dict[str, Row] = {
 
 
 class _Techniques(Mapping[str, "type[Technique]"]):
-    """Imports the settings of a technique when they are asked for: a command needs those of one."""
+    """Imports the settings of a technique when they are asked for: a command needs only its own."""
 
     def __getitem__(self, command: str) -> "type[Technique]":
         name = ROWS[command].kind

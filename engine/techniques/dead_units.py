@@ -15,28 +15,28 @@ class DeadUnits:
     """Remembers which of a row of units have ever been active."""
 
     def __init__(self, count: int, device: torch.device) -> None:
-        """Begin with `count` units that have not."""
+        """Begin with `count` units, none of which has been active."""
         self.answered = torch.zeros(count, dtype=torch.bool, device=device)
         self.done = False
         """Whether there is nothing left to watch for."""
 
     def see(self, answers: Tensor) -> None:
-        """Take in which units, (count,), answer now."""
+        """Note which units are active in `answers` (count,)."""
         if not self.done:
             self.answered |= answers
             self.done = bool(self.answered.all())
 
     def state(self) -> State:
-        """Return which have, right until more are seen."""
+        """Return which have been active, valid until more are seen."""
         return {"answered": self.answered}
 
     def take_up(self, state: State) -> None:
-        """Go on from a state with a tensor of its own."""
+        """Continue from a state, taking over its tensor."""
         self.answered = state["answered"]
         self.done = bool(self.answered.all())
 
     def silent(self) -> list[int]:
-        """Return the places of those that never answered."""
+        """Return the indices of those that have never been active."""
         return [] if self.done else self.answered.logical_not().nonzero().flatten().tolist()
 
 

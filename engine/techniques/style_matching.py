@@ -1,4 +1,4 @@
-"""What style transfer and texture synthesis share: scaled losses of statistics, shares of scales."""
+"""What style transfer and texture synthesis share: losses of statistics, iterations per scale."""
 
 from collections.abc import Callable
 from functools import partial
@@ -32,7 +32,7 @@ def style_loss(
 ) -> Loss:
     """Return the loss of one layer's activations; `scaling` is relative, raw or gradient.
 
-    `coverage` is that of the picture that is made.
+    `coverage` is that of the picture being made.
     """
     if statistic == "gram":
         gram = GramLoss(target, normalised=scaling == "gradient", coverage=coverage)
@@ -62,10 +62,10 @@ def _distance(loss: WassersteinLoss, features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def weighted(values: dict[str, Tensor], weights: dict[str, float], none: Tensor) -> Tensor:
-    """Return the weighted mean of the layers' losses; `none`, a zero, without layers.
+    """Return the weighted mean of the layers' losses or, without layers, `none`, a zero.
 
-    Weights below 0, which keep a layer's loss large, keep their sign and size: the divisor is the
-    sum of what all weights are without it.
+    Negative weights, which keep a layer's loss large, keep their sign; the divisor is the sum of
+    the absolute weights.
     """
     total = sum(map(abs, weights.values())) or 1.0
     terms = [weights[name] / total * value for name, value in values.items()]

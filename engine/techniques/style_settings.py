@@ -15,7 +15,7 @@ def tv_weight(default: float, group: str) -> Any:
 
 
 def pooling() -> Any:
-    """Return the choice of what stands for max-pooling."""
+    """Return the choice of what replaces max-pooling."""
     return setting(
         "max", "Pooling", "Average pooling gives smoother gradients and loses detail.",
         choices=("max", "average"), group="Network",

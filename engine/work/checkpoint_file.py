@@ -1,4 +1,4 @@
-"""Checkpoints as files of a project or a queue: of which job they are, and with which weights."""
+"""Checkpoints as files of a project or a queue: which job they belong to, and which weights."""
 
 import hashlib
 import json
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """A checkpoint out of a file, and what it belongs to."""
+    """A checkpoint from a file, and what it belongs to."""
 
     checkpoint: Checkpoint
     belongs: Mapping[str, Any]
     """Digests of the job and of the network's weights, and where it was computed: see `place_of`."""
 
     def check(self, job: Job, task: Task[Technique]) -> str:
-        """Return a sentence where the run will not go on bit for bit; "": it will.
+        """Return a sentence if the run will not go on bit for bit; otherwise "".
 
         Args:
-            job: what is to be gone on with, as it was begun. What was changed on the way, where it
-                was stopped and how it is finished do not count.
-            task: made of it by `prepare`.
+            job: the job to continue, as it was begun. What was changed on the way, where it was
+                stopped and how it is finished do not count.
+            task: what `prepare` made of it.
 
-        Raises `BadInput` where the checkpoint is that of another job, or of other weights.
+        Raises `BadInput` if the checkpoint belongs to another job, or to other weights.
         """
         by_pixels = self.belongs.get("by_pixels")
         if self.belongs.get("job") != digest_of_job(job, by_pixels):
@@ -75,7 +75,7 @@ class CheckpointFile:
 
 
 def encode(checkpoint: Checkpoint, job: Job, task: Task[Technique]) -> bytes:
-    """Return a checkpoint of `job`, which `prepare` has made `task` of, as the bytes of a file."""
+    """Return a checkpoint of `job`, from which `prepare` made `task`, as the bytes of a file."""
     by_pixels = [isinstance(p, Picture) and not p.sha256 for p in _pictures(job)]
     belongs: dict[str, Any] = {
         "job": digest_of_job(job, by_pixels),
@@ -90,20 +90,21 @@ def encode(checkpoint: Checkpoint, job: Job, task: Task[Technique]) -> bytes:
 
 
 def decode(data: bytes) -> CheckpointFile:
-    """Return what `encode` made bytes of. Raises `BadInput` for a damaged or newer one."""
+    """Return the checkpoint that `encode` was given. Raises `BadInput` for a damaged or newer one."""
     return CheckpointFile(*from_bytes(data))
 
 
 def digest_of_job(job: Job, by_pixels: Any = None) -> str:
-    """Return 64 hex digits for all that decides about the steps of a run but for the weights.
+    """Return 64 hex digits for everything but the weights that determines the steps of a run.
 
     Pictures count by their content and folders not at all: they may have been moved since. Device
     and precision do not count: a run can go on with others, if not bit for bit.
 
     Args:
         job: its pictures opened or not.
-        by_pixels: which pictures (content, guide, start, styles) count by what is seen in them: those
-            that were no files when the run began, and may be files of a project by now. None: none.
+        by_pixels: which pictures (content, guide, start, styles) count by what is seen in them:
+            those that were not files when the run began, and may be files of a project by now.
+            None: none.
     """
     job = opened(job)
     recipe = job.recipe()
@@ -150,7 +151,7 @@ _digests: "WeakKeyDictionary[Network, tuple[int, str]]" = WeakKeyDictionary()
 
 
 def digest_of_weights(network: "Network") -> str:
-    """Return 64 hex digits for a network's weights, the same for the precisions there are."""
+    """Return 64 hex digits for a network's weights, the same in every precision."""
     import torch
 
     tensors = network.module.state_dict()

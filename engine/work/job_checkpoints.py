@@ -1,7 +1,7 @@
-"""The checkpoints of a queue's jobs, beside its file: one that was broken off goes on from there.
+"""The checkpoints of a queue's jobs, beside its file: an interrupted job goes on from there.
 
-`NUMBER-DIGEST.safetensors` is that of the job with this number and a recipe of this digest: a queue
-that was begun anew counts from 1 again, and what another one has left fits none of its jobs.
+`NUMBER-DIGEST.safetensors` belongs to the job with this number whose recipe has this digest: a new
+queue counts from 1 again, and what another one has left fits none of its jobs.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ class JobCheckpoints:
     """A folder with one file for each job that is under way; it is there only while there are any."""
 
     def __init__(self, queue: Path) -> None:
-        """Keep those of the queue in this file."""
+        """Keep the checkpoints of the queue in this file."""
         self.folder = queue.with_name(f"{queue.name}.checkpoints")
 
     def read(self, number: int, recipe: Mapping[str, Any]) -> bytes | None:

@@ -65,12 +65,12 @@ class DescribedJob:
         return self._digests[path]
 
     def reference(self, path: Path) -> dict[str, Any]:
-        """Return what a recipe says of a picture in a file."""
+        """Return what a recipe says about a picture in a file."""
         whole = str(path.absolute())
         return {"path": whole, "sha256": self.digest(whole)}
 
     def recipe(self, job: Job, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the recipe of a job, whose own pictures do not count but those of `inputs`."""
+        """Return the recipe of a job, with the pictures of `inputs` in place of its own."""
         size = job.size
         if size is None:
             size = long_side(inputs["content"])
@@ -111,7 +111,7 @@ def technique_of(recipe: Mapping[str, Any]) -> Technique:
 
 
 def title_of(recipe: Mapping[str, Any]) -> str:
-    """Return what the job of a recipe is called; empty: of one that is damaged."""
+    """Return a title for the job of a recipe; empty if the recipe is damaged."""
     try:
         return _title(type(technique_of({**recipe, "size": 1})), recipe["inputs"])
     except (BadInput, KeyError, TypeError, ValueError, AttributeError):
@@ -119,7 +119,7 @@ def title_of(recipe: Mapping[str, Any]) -> str:
 
 
 def photos_in(folder: Path) -> list[Path]:
-    """Return the pictures in a folder, not in those below; sorted. Raises `BadInput`: there is none."""
+    """Return the pictures in a folder, not in those below; sorted. Raises `BadInput` for none."""
     found = [p for p in _files(folder) if p.suffix.lower() in SUFFIXES]
     if not found:
         raise BadInput(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))})")
@@ -130,7 +130,7 @@ def wanted_of_photos(job: Job, folder: Path, suffix: str = ".png", bits: int = 8
     """Return the same job for each photo in a folder. Raises `BadInput`.
 
     Args:
-        job: what to do; its content does not count.
+        job: what to do; its content is ignored.
         folder: the photos.
         suffix: what the pictures' names end in.
         bits: per colour.
@@ -149,9 +149,9 @@ def wanted_of_photos(job: Job, folder: Path, suffix: str = ".png", bits: int = 8
 def wanted_of_file(path: Path) -> list[Wanted]:
     """Return the jobs in a list, a project, a picture with a recipe, or a folder of them.
 
-    Of a project file (.pareidolia) these are its starred variants, or else its present job.
+    For a project file (.pareidolia) these are its starred variants, or else its present job.
 
-    Raises `BadInput` that says which entry of which file is wrong, and how.
+    Raises `BadInput`, saying which entry of which file is wrong, and how.
     """
     if path.is_dir():
         jobs = [p for p in _files(path) if p.suffix.lower() in PROJECTS or _has_recipe(p)]
@@ -232,7 +232,7 @@ def _has_recipe(path: Path) -> bool:
 
 
 def _references(job: Job, described: DescribedJob) -> dict[str, Any]:
-    """Return what a recipe says of the pictures of a job that are files."""
+    """Return what a recipe says about the pictures of a job that are files."""
     i = job.inputs
 
     def of(source: Any) -> dict[str, Any] | None:
@@ -304,7 +304,7 @@ def _wanted(entry: Any, folder: Path, described: DescribedJob, name: str) -> Wan
 
 
 def _title(kind: type[Technique], inputs: Mapping[str, Any]) -> str:
-    """Return what a job is called: the photo first, then what is made of it."""
+    """Return a job's title: the photo first, then what is made of it."""
     photo = [Path(inputs["content"]["path"]).name] if inputs["content"] else []
     styles = [Path(style["path"]).name for style in inputs["styles"] if "styles" in kind.inputs]
     return " · ".join([*photo, kind.title, *styles])
@@ -350,7 +350,7 @@ def _inputs(found: Any, folder: Path, described: DescribedJob) -> dict[str, Any]
 def _reference(
     found: Any, folder: Path, described: DescribedJob, role: str, others: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """Return what a recipe says of a picture that an entry names, by path or as a recipe does."""
+    """Return what a recipe says about a picture that an entry names, by path or like a recipe."""
     if isinstance(found, str):
         found = {"path": found}
     if not isinstance(found, dict) or set(found) - {"path", "sha256", *others}:
@@ -369,7 +369,7 @@ def _reference(
 
 
 def _output(name: Any) -> tuple[str, str]:
-    """Return stem and suffix of the output's name; the stem is empty where it is left open."""
+    """Return stem and suffix of the output's name; the stem is empty if it is left open."""
     if name is None:
         return "", ".png"
     wrong = f"its output is {_short(name)}; it must be a file name, such as cat.png"
@@ -389,7 +389,7 @@ def _output(name: Any) -> tuple[str, str]:
 
 
 def _name(command: str, inputs: Mapping[str, Any]) -> str:
-    """Return what a picture is called: by its photo, and by its styles or else its technique."""
+    """Return a picture's name: from its photo, and its styles or else its technique."""
     styles = "+".join(Path(style["path"]).stem for style in inputs["styles"])
     made_by = styles if command == "style-transfer" else command
     photo = Path(inputs["content"]["path"]).stem if inputs["content"] else ""
@@ -399,7 +399,7 @@ def _name(command: str, inputs: Mapping[str, Any]) -> str:
 def long_side(reference: Mapping[str, Any] | None) -> int:
     """Return the long side of a picture that a recipe names; 512 if it cannot be opened.
 
-    Raises `BadInput` where there should be one and is none.
+    Raises `BadInput` if there should be one but is none.
     """
     if reference is None:
         raise BadInput(

@@ -14,7 +14,7 @@ class KeepTimes:
     """Asked after each iteration whether it is time."""
 
     def __init__(self, every: float | None = None) -> None:
-        """The first time comes after `every` seconds, as each one after that; None: `SECONDS`."""
+        """Begin: the first time comes after `every` seconds, as does each later one; None: `SECONDS`."""
         self.every = SECONDS if every is None else every
         self._due = time.monotonic() + self.every
 
@@ -24,7 +24,7 @@ class KeepTimes:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Keep the run within; how long that takes decides about the next time."""
+        """Keep the run inside the block; how long that takes determines the next time."""
         began = time.monotonic()
         try:
             yield

@@ -18,7 +18,7 @@ from engine.work.worker import thumbnail_of
 
 
 class RunKeeper:
-    """Keeps a run as a variant of a project: picture, checkpoint and how far it is.
+    """Keeps a run as a variant of a project: picture, checkpoint and progress.
 
     It is called by `engine.work.making.make`. What cannot be kept does not end the run.
     """

@@ -23,7 +23,7 @@ class LossHistory:
     """Grows with a run; 4 bytes for each number."""
 
     def __init__(self) -> None:
-        """Of a run that has not begun."""
+        """Begin with no losses."""
         self.iterations = array("i")
         self.terms: dict[str, array[float]] = {}
         """As many values as there are iterations; NaN where there is none."""
@@ -31,11 +31,11 @@ class LossHistory:
         """Where a new scale begins, and what it is called."""
 
     def __len__(self) -> int:
-        """Return of how many iterations there are losses."""
+        """Return how many iterations there are losses for."""
         return len(self.iterations)
 
     def add(self, points: Sequence[Point]) -> None:
-        """Append the losses of some iterations, ascending; they take the place of what was there."""
+        """Append the losses of some iterations, ascending, replacing all from the first of them on."""
         if not points:
             return
         self.cut(points[0][0] - 1)
@@ -55,7 +55,7 @@ class LossHistory:
                 del values[count:]
 
     def copy(self) -> "LossHistory":
-        """Return what there is now, which no longer grows."""
+        """Return a copy of what there is now, which does not grow."""
         other = LossHistory()
         other.iterations, other.marks = self.iterations[:], list(self.marks)
         other.terms = {name: values[:] for name, values in self.terms.items()}

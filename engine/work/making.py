@@ -142,7 +142,7 @@ class _Drawing:
         return not complete and (self.failure is not None or self.asked())
 
     def draw(self, told: Told) -> None:
-        """Run to the end, or until something comes in the way."""
+        """Run to the end, or until something gets in the way."""
         order = self.order
         frames = self._frames()
         shown = told(self.job, frames)
@@ -173,7 +173,7 @@ class _Drawing:
             return
         self.resumed_at = past.iteration
         frames = frames_of(self.job, task, checkpoint=past)
-        del past  # its memory is needed once only
+        del past  # its memory is needed only once
         if self.order.exactly:
             try:
                 first = next(frames, None)
@@ -233,7 +233,7 @@ def steered(job: Job, task: Task[Technique], frame: Frame) -> Job:
 
 
 def check_outputs(order: MakeRequest) -> None:
-    """See, before hours of work, that all that a run writes can be, and replaces nothing it reads.
+    """Check, before hours of work, that a run can write all it will and overwrites nothing it reads.
 
     Raises `BadInput`.
     """
@@ -261,7 +261,7 @@ def check_outputs(order: MakeRequest) -> None:
 
 
 def check_output(output: Path, bits: int = 8, job: Job | None = None) -> None:
-    """See, before hours of work, that a picture can be saved at `output`. Raises `BadInput`."""
+    """Check, before hours of work, that a picture can be saved at `output`. Raises `BadInput`."""
     check_target(output, bits, (job.size or 0) if job is not None else 0)
     check_writable(output)
 
@@ -311,7 +311,7 @@ def _figures(job: Job, frame: Frame, path: Path) -> dict[str, Any]:
 
 
 def _explained(drawn: _Drawing, frame: Frame, path: Path) -> dict[str, Any]:
-    """Write the figure that explains a saved picture, if it has one; return what is to be said."""
+    """Write the figure that explains a saved picture, if it has one; return what it says."""
     job, technique = drawn.job, drawn.job.technique
     said: dict[str, Any] = {}
     if not (technique.has_verdict or technique.has_figure):

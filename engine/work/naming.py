@@ -1,4 +1,4 @@
-"""What a batch calls its files: nothing that is there is written over, and nothing is made twice."""
+"""How a batch names its files: no existing file is overwritten, and nothing is made twice."""
 
 import json
 import os
@@ -34,13 +34,13 @@ def named(
 ) -> list[Place]:  # fmt: skip
     """Return where each picture goes: a file of its own. Raises `BadInput`.
 
-    A file that is there already is one's own if it was made by the same recipe, and nobody's
-    otherwise: then the next number is taken.
+    A file that is there already is the result if it was made by the same recipe; otherwise the next
+    number is taken.
 
     Args:
         wanted: the pictures.
         folder: where they go.
-        settled: where some of them, by their place in the list, go in any case.
+        settled: where some of them, by index in the list, go in any case.
         taken: other files that somebody else is going to write.
     """
     settled = settled or {}
@@ -64,8 +64,8 @@ def is_made(
 ) -> bool:
     """Whether a file is the whole picture of a recipe.
 
-    Where its pictures lie does not matter, only what they hold; nor does the precision, where that
-    is left to the machine.
+    Where its pictures lie does not matter, only what they hold; nor does the precision, if that is
+    left to the machine.
     """
     try:
         if not path.is_file():
@@ -87,7 +87,7 @@ def is_complete(path: Path, recipe: Mapping[str, Any]) -> bool:
 
 
 def forget_partial(path: Path, recipe: Mapping[str, Any], open_precision: bool = False) -> None:
-    """Delete what a stopped run of a finished picture had left beside it."""
+    """Delete what a stopped run of a picture, now finished, had left beside it."""
     left = partial(path)
     for bits in (8, 16):
         if is_made(left, recipe, bits, open_precision):
@@ -149,7 +149,7 @@ def _family(name: str) -> tuple[str, ...]:
 
 
 def _essence(recipe: Mapping[str, Any], open_precision: bool) -> Any:
-    """Return what decides about the pixels, comparable."""
+    """Return what determines the pixels, in comparable form."""
     plain = json.loads(json.dumps(recipe))
     inputs = plain.get("inputs")
     if isinstance(inputs, dict):
@@ -157,14 +157,14 @@ def _essence(recipe: Mapping[str, Any], open_precision: bool) -> Any:
                           *(inputs.get("styles") or [])):  # fmt: skip
             if isinstance(reference, dict) and reference.get("sha256"):
                 reference.pop("path", None)
-    plain.pop("style_networks", None)  # written of what was run; a network is known by its name
+    plain.pop("style_networks", None)  # records what was run; a network is known by its name
     if open_precision:
         plain.pop("precision", None)
     return plain
 
 
 def _bits(path: Path) -> int:
-    """Return the bits per channel of a PNG file; 0: of another."""
+    """Return the bits per channel of a PNG file; 0 for others."""
     with path.open("rb") as file:
         head = file.read(_DEPTH_IN_PNG + 1)
     return head[_DEPTH_IN_PNG] if head.startswith(b"\x89PNG") and len(head) > _DEPTH_IN_PNG else 0

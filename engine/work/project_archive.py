@@ -54,7 +54,7 @@ _BLOCK = 2**20
 
 
 def is_project(path: Path) -> bool:
-    """Whether a file is a packed project, or should be by its name. Raises `BadInput`: no file."""
+    """Whether a file is a packed project, or should be by its name. Raises `BadInput` for no file."""
     try:
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "does not exist"
@@ -71,7 +71,7 @@ def is_project(path: Path) -> bool:
 
 
 class _Guarded:
-    """A file that does not give as much at once as a damaged archive would make one ask for."""
+    """A file read in limited amounts, since a damaged archive may ask for any amount at once."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -148,7 +148,7 @@ def project_in(
 def extract(
     path: Path, archive: zipfile.ZipFile, chosen: Sequence[zipfile.ZipInfo], folder: Path
 ) -> None:
-    """Write some members of an archive into a folder, where none of them may be. Raises `BadInput`."""
+    """Write some members of an archive into a folder, where none may exist. Raises `BadInput`."""
     _check_room(path, folder, sum(info.file_size for info in chosen))
     for info in chosen:
         target = folder / info.filename
@@ -166,13 +166,13 @@ def _copy(path: Path, name: str, source: IO[bytes], file: IO[bytes]) -> None:
         file.write(block)
     if name.startswith("inputs/") and hashed.hexdigest() != name.split("/")[1].split(".")[0]:
         raise BadInput(f"{path} is damaged: {name} is not the picture that it was")
-    if not name.startswith("moments/"):  # hundreds, of which none is missed
+    if not name.startswith("moments/"):  # hundreds, and none of them essential
         file.flush()
         os.fsync(file.fileno())
 
 
 def _check_picture(path: Path, file: Path, name: str) -> None:
-    """See that what should be a picture begins like one, of no more pixels than it may have."""
+    """Check that a picture begins like one, and has no more pixels than it may."""
     try:
         if name.startswith("results/"):
             with opened(file) as (image, _):
@@ -181,7 +181,7 @@ def _check_picture(path: Path, file: Path, name: str) -> None:
             with Image.open(file, formats=("JPEG",)) as image:
                 right = max(image.size) <= LONGEST_SIDE
         else:
-            return  # an input is what it was; whoever opens it looks at it
+            return  # an input is stored as it was; whoever opens it checks it
     except Exception:  # what decoders raise on damaged files has no common type
         right = False
     if not right:

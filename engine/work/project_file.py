@@ -1,7 +1,7 @@
 """A project at rest: its folder packed into one file, a zip archive that ends in .pareidolia.
 
-Such a file may come from anybody (`engine.work.project_archive`): nothing is written but into the
-folder that it is opened in, and nothing there is written over.
+Such a file may come from anybody (`engine.work.project_archive`): files are written only into the
+folder that it is opened in, and none there is overwritten.
 """
 
 import json
@@ -37,17 +37,17 @@ _BLOCK = 2**20
 def pack(folder: ProjectFolder, path: Path, inputs_inside: bool = True) -> Path:
     """Write a project's folder into a file, whole or not at all; return the path.
 
-    The folder knows then that it is saved, and where. Pictures that nothing in the project names any
-    more stay behind.
+    The folder then records that it is saved, and where. Pictures that nothing in the project names
+    any more are left out.
 
     Args:
         folder: the project.
         path: where to; ends in .pareidolia.
-        inputs_inside: whether the pictures that its jobs start from go along. Without them the project
-            is opened only where they are; their paths and contents are known all the same.
+        inputs_inside: whether the pictures that its jobs start from go along. Without them the
+            project opens only where they are; their paths and checksums are stored all the same.
 
     Raises:
-        BadInput: it cannot be written; an existing file then stays what it was.
+        BadInput: it cannot be written; an existing file then stays unchanged.
     """
     check_ending(path)
     with folder.unchanged():
@@ -64,7 +64,7 @@ def pack(folder: ProjectFolder, path: Path, inputs_inside: bool = True) -> Path:
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, json.dumps(said, indent=1))
             for name in names:
-                info = zipfile.ZipInfo(name)  # its time is 1980: the same project, the same file
+                info = zipfile.ZipInfo(name)  # dated 1980: the same project, the same file
                 with (folder.path / name).open("rb") as source:
                     info.file_size = os.fstat(source.fileno()).st_size
                     with archive.open(info, "w") as member:
@@ -82,8 +82,8 @@ def check_ending(path: Path) -> None:
 def unpack(path: Path, folder: ProjectFolder, parts: Collection[str] = PARTS) -> Project:
     """Open a project file in an empty folder; return what is in it.
 
-    Besides .pareidolia it takes what the program wrote before there was that: projects in .json, and
-    pictures with recipes. They become a project of one job.
+    Besides .pareidolia it takes what the program wrote before: projects in .json, and pictures with
+    recipes. These become a project with one job.
 
     Args:
         path: the file.
@@ -91,8 +91,8 @@ def unpack(path: Path, folder: ProjectFolder, parts: Collection[str] = PARTS) ->
         parts: what is wanted of it, by the names of its folders.
 
     Raises:
-        BadInput: it is no project, damaged, of a newer version or meant to do harm, or there is no
-            room for it. The folder is then as empty as before.
+        BadInput: it is not a project, is damaged, from a newer version or meant to do harm, or
+            there is no room for it. The folder is then as empty as before.
     """
     with folder.unchanged():
         there = [name for name in (*PARTS, "project.json") if os.path.lexists(folder.path / name)]
@@ -199,7 +199,7 @@ def _take_job(path: Path, folder: ProjectFolder) -> None:
         except OSError as error:
             raise BadInput(f"{path} cannot be read ({_why(error)})") from error
     folder.write(replace(from_json(text, str(path)), file=str(path.absolute())))
-    folder.job()  # says what is wrong with it
+    folder.job()  # raises if something is wrong with it
     recipe = folder.take_in(folder.recipe())  # found near the file, if they have moved with it
     folder.write(replace(folder.read(), job=recipe, file=None))
 

@@ -3,8 +3,8 @@
 `project.json` says what there is; beside it lie `inputs/<sha256>.<suffix>`, `results/<id>.png` (16
 bits), `thumbnails/<id>.jpg`, `moments/<id>/<iteration>.jpg`, `losses/<id>.safetensors` and
 `checkpoints/<id>.safetensors`. Each file is written beside its place, synced and renamed, and
-`project.json` last: whenever the program or the power goes, the folder is a whole project. Input
-pictures are copied by content, so that the project needs none of the places where they were.
+`project.json` last: whenever the program or the power fails, the folder is a complete project.
+Input pictures are copied by content, so that the project does not depend on where they were.
 """
 
 import json
@@ -80,7 +80,7 @@ class ProjectFolder(ProjectParts):
             return with_paths(kept, lambda reference: self._inputs.found(reference, near))
 
     def opened_job(self, id: str | None = None) -> Job:
-        """Return the same job with its pictures opened, which needs this folder no more.
+        """Return the same job with its pictures opened, which no longer needs this folder.
 
         Also raises `BadInput` when a picture is in none of these places or is another one now.
         """
@@ -143,7 +143,7 @@ class ProjectFolder(ProjectParts):
     def take_in(self, recipe: Mapping[str, Any]) -> dict[str, Any]:
         """Copy the pictures that a recipe names, and that are still the same, into this folder.
 
-        Returns the recipe with every picture named where it was, outside of this folder.
+        Returns the recipe with every picture named where it was, outside this folder.
         """
         with self._lock, self._writing("inputs"):
             return self._inputs.named_outside(recipe, paths_by_digest(self._said()))
@@ -180,10 +180,10 @@ class ProjectFolder(ProjectParts):
     ) -> None:
         """Keep a variant: a new one, or what has become of one that is there.
 
-        What is None stays as it is. A complete variant's old checkpoint is of no use and goes.
+        Whatever is None stays as it is. The old checkpoint of a variant now complete is deleted.
 
         Args:
-            variant: what is said of it; its `when` is set to now if it is 0.
+            variant: its description; `when` is set to now if it is 0.
             picture: its last picture, which gets the variant's recipe.
             thumbnail: of it, a JPEG file.
             moments: all moments of its timeline by iteration, JPEG files; one that is None is there
@@ -226,7 +226,7 @@ class ProjectFolder(ProjectParts):
                     self._file("checkpoints", id).unlink(missing_ok=True)
 
     def remove(self, id: str) -> None:
-        """Delete a variant; those that were started from it hang on the one that it hung on."""
+        """Delete a variant; those that were started from it become children of its own parent."""
         with self._lock:
             project = self._said()
             gone = project.variant(checked_id(id))

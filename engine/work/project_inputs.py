@@ -29,9 +29,9 @@ log = logging.getLogger("pareidolia.project")
 
 
 class ProjectInputs:
-    """The folder `inputs` of a project: `<sha256>.<suffix>`. Not for several threads at a time.
+    """The folder `inputs` of a project: `<sha256>.<suffix>`. For one thread at a time.
 
-    What is written raises OSError and `BadInput`.
+    Writing raises OSError and `BadInput`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,7 +69,7 @@ class ProjectInputs:
         return {"path": f"{file}#{number}" if number else str(file), "sha256": digest}
 
     def copy(self, file: Path, digest: str) -> None:
-        """Copy a picture of this SHA-256, unless it is here; what is no picture stays outside."""
+        """Copy a picture of this SHA-256, unless it is here; anything but a picture stays outside."""
         if not digest or self.inside(digest) is not None:
             return
         suffix = file.suffix.lower() if _SUFFIX.fullmatch(file.suffix.lower()) else ""
@@ -77,7 +77,7 @@ class ProjectInputs:
         try:
             _check_picture(file)
             self.folder.mkdir(exist_ok=True)
-            # One that is being changed right now gets the name of what was copied.
+            # One that is being changed right now is named after what was copied.
             with replacing(lambda: self.folder / f"{hashed.hexdigest()}{suffix}") as copy:
                 for block in _blocks(file):
                     hashed.update(block)
@@ -98,7 +98,7 @@ class ProjectInputs:
         return self._digests[key]
 
     def named_outside(self, recipe: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
-        """Copy what a recipe names and is still the same; return it without names of this folder."""
+        """Copy what a recipe names and is still the same; return it without paths in this folder."""
 
         def named(reference: Mapping[str, Any]) -> str | None:
             path, digest = reference.get("path"), reference.get("sha256", "")
@@ -116,8 +116,8 @@ class ProjectInputs:
     def found(self, reference: Mapping[str, Any], near: Path | None) -> str | None:
         """Return where a picture is that a recipe names; `near`: where else it may have moved to.
 
-        Where it was, if it is still the same there; else in this folder. In neither, it is looked for
-        near the project's file, and is named where it was if it is not there, either.
+        Where it was, if it is still the same there; else in this folder. In neither, it is looked
+        for near the project's file, and is named where it was if that fails too.
         """
         path, digest = reference.get("path"), reference.get("sha256", "")
         inside = self.inside(digest)
@@ -146,7 +146,7 @@ class _Unreadable(Exception):
 
 
 def _check_picture(file: Path) -> None:
-    """See that it is a picture: a stranger's project may name any file, and others do not go along."""
+    """Check that it is a picture: a stranger's project may name any file, and others are not copied."""
     try:
         with opened(file):
             pass
@@ -168,7 +168,7 @@ def _blocks(file: Path) -> Iterator[bytes]:
 def with_paths(
     recipe: Mapping[str, Any], named: Callable[[Mapping[str, Any]], str | None]
 ) -> dict[str, Any]:
-    """Return a recipe with other paths of its pictures."""
+    """Return a recipe with other paths for its pictures."""
     inputs = recipe.get("inputs")
     if inputs is None:
         return dict(recipe)
@@ -182,7 +182,7 @@ def with_paths(
 
 
 def paths_by_digest(project: Project) -> dict[str, str]:
-    """Return where the pictures of a project were, by their content."""
+    """Return where the pictures of a project were, by their SHA-256."""
     recipes = [each.recipe for each in project.variants]
     if project.job is not None:
         recipes.append(project.job)

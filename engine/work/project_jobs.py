@@ -26,7 +26,7 @@ _LONGEST_NAME = 100
 
 
 def wanted_of_project(path: Path) -> list[Wanted]:
-    """Return the starred variants of a project file; its present job where none is starred.
+    """Return the starred variants of a project file; or its present job if none is starred.
 
     A batch may go on long after: pictures that are only in the project are put into a folder of the
     program's own. Raises `BadInput`.
@@ -70,7 +70,7 @@ def _file_name(name: str) -> str:
 
 
 def _store() -> ProjectInputs:
-    """Return the folder of pictures out of projects, without those that nobody needed for long."""
+    """Return the folder for pictures from projects, without those not needed for a long time."""
     folder = data_folder() / "inputs"
     try:
         folder.mkdir(parents=True, exist_ok=True)

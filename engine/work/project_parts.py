@@ -42,7 +42,7 @@ class ProjectParts:
         self._inputs = ProjectInputs(path / "inputs")
 
     def read(self) -> Project:
-        """Return what the folder holds; of an empty one, an empty project."""
+        """Return what the folder holds; for an empty one, an empty project."""
         with self._lock:
             project = self._said()
             return replace(project, variants=tuple(self._with_files(v) for v in project.variants))
@@ -89,7 +89,7 @@ class ProjectParts:
             raise BadInput(f"{path} cannot be read ({error.strerror})") from error
 
     def write(self, project: Project) -> None:
-        """Keep what is said of the project as a whole; `put` and the others are for its parts."""
+        """Keep the description of the project as a whole; `put` and the others are for its parts."""
         with self._lock:
             self._write(project)
 
@@ -124,7 +124,7 @@ class ProjectParts:
 
     @contextmanager
     def _writing(self, part: str = "inputs") -> Iterator[None]:
-        """Say of the folder, and not of its files, which nobody has chosen, why it cannot be written."""
+        """Say why the folder cannot be written, not its files, which nobody has chosen."""
         try:
             if part != "inputs":  # it is made for the first of them
                 self._part(part).mkdir(exist_ok=True)
@@ -150,7 +150,7 @@ class ProjectParts:
     def _bytes(self, path: Path, limit: int) -> bytes | None:
         with self._reading(path.parent.name):
             try:
-                # As much memory as the limit is taken at once: no more than is needed.
+                # The whole limit would be allocated at once: no more than is needed.
                 return read_plain(path, min(limit, path.stat().st_size))
             except FileNotFoundError:
                 return None
@@ -166,7 +166,7 @@ class ProjectParts:
 
 
 def checked_id(id: str) -> str:
-    """Return the id of a variant. Raises `BadInput` for what is none, and might be a path elsewhere."""
+    """Return the id of a variant. Raises `BadInput` for anything else: it might be a path elsewhere."""
     if not ID.fullmatch(id):
         raise BadInput(f"{id!r} is not the id of a variant")
     return id

@@ -1,4 +1,4 @@
-"""What a project says of itself, in its `project.json`: the job, the variants, how they belong together.
+"""What a project says about itself, in `project.json`: the job, the variants, how they belong together.
 
 Such a file may come from anybody, and from any version of the program.
 """
@@ -29,7 +29,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Variant:
-    """A run that a project keeps, and what a person says of it."""
+    """A run that a project keeps, and what a person says about it."""
 
     id: str
     """Lower-case letters and digits, at most 32."""
@@ -61,7 +61,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Project:
-    """What there is in a project."""
+    """What a project holds."""
 
     job: Mapping[str, Any] | None = None
     """The recipe of the present job; a size that the photo decides is "photo"."""
@@ -75,7 +75,7 @@ class Project:
     """Whether something was kept since then."""
 
     def variant(self, id: str) -> Variant:
-        """Return a variant. Raises `BadInput` that says which there are."""
+        """Return a variant. Raises `BadInput`, saying which there are."""
         found = next((each for each in self.variants if each.id == id), None)
         if found is None:
             there = ", ".join(each.name or each.id for each in self.variants[:20]) or "none"
@@ -84,7 +84,7 @@ class Project:
 
 
 def variant_called(project: Project, name: str) -> Variant:
-    """Return the variant of a name or id. Raises `BadInput`: there is none, or several of that name."""
+    """Return the variant with a name or id. Raises `BadInput` for none, or several of that name."""
     alike = [each for each in project.variants if name.casefold() == each.name.casefold()]
     if len(alike) > 1 and not any(each.id == name for each in project.variants):
         ids = ", ".join(each.id for each in alike)
@@ -111,7 +111,7 @@ def from_json(text: bytes, source: str) -> Project:
 
     Args:
         text: the JSON.
-        source: what is said to be wrong, in a sentence.
+        source: what messages call the file.
 
     Raises:
         BadInput: it is damaged, or of a newer version.
@@ -215,7 +215,7 @@ def _variant(values: Any) -> Variant:
 
 
 def _recipe(value: Any, what: str) -> dict[str, Any]:
-    """Return a recipe in which pictures can be looked for; what else it says is read with the job."""
+    """Return a recipe, checked as far as its pictures' names go; the rest is read with the job."""
     recipe = _table(value, f"recipe of its {what}")
     for reference in references(recipe):
         if not isinstance(reference, dict):
@@ -229,7 +229,7 @@ def _recipe(value: Any, what: str) -> dict[str, Any]:
 
 
 def references(recipe: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield what a recipe says of each of its pictures: `path`, `sha256`, of styles `weight`."""
+    """Yield what a recipe says about each of its pictures: `path`, `sha256`, for styles `weight`."""
     inputs = recipe.get("inputs")
     if inputs is None:
         return

@@ -1,8 +1,8 @@
-"""Jobs in an order, in a file: whichever process ends, and however, none of them is lost.
+"""Jobs in order, in a file: whichever process ends, and however, none of them is lost.
 
 Several processes take jobs from one queue. Whoever works on one holds a claim: a locked file beside
-the queue, which the system lets go with the process (`engine.files`). A job whose claim nobody holds
-any more waits again.
+the queue, which the system releases with the process (`engine.files`). A job whose claim nobody
+holds any longer waits again.
 """
 
 import json
@@ -96,7 +96,7 @@ class Queue:
                 raise BadInput(f"the queue {path} cannot be read ({error})") from error
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._database.close()
 
     def __enter__(self) -> "Queue":
@@ -148,14 +148,14 @@ class Queue:
             return {row["key"]: row["id"] for row in database.execute("SELECT id, key FROM jobs")}
 
     def keys_sent(self) -> list[str]:
-        """Return under which keys a cluster may know jobs of this queue."""
+        """Return the keys under which a cluster may know jobs of this queue."""
         with self._reading() as database:
             return [
                 row["sent"] for row in database.execute("SELECT sent FROM jobs WHERE sent <> ''")
             ]
 
     def key_sent(self, number: int) -> str:
-        """Return under which key a cluster may know a job; empty: it was never sent."""
+        """Return the key under which a cluster may know a job; empty if it was never sent."""
         with self._reading() as database:
             row = database.execute("SELECT sent FROM jobs WHERE id = ?", (number,)).fetchone()
         return "" if row is None else str(row["sent"])
@@ -217,7 +217,7 @@ class Queue:
         )
 
     def arrange(self, numbers: Sequence[int]) -> None:
-        """Bring these jobs into this order, within the places that they have together."""
+        """Bring these jobs into this order, within the places that they occupy."""
         with self._changing() as database:
             rows = database.execute("SELECT id, place FROM jobs ORDER BY place, id").fetchall()
             meant = set(numbers)
@@ -231,17 +231,17 @@ class Queue:
 
     @contextmanager
     def claimant(self) -> Iterator[str]:
-        """Give a name to claim jobs with, which counts for as long as this process lives."""
+        """Yield a name to claim jobs with, valid as long as this process lives."""
         with unfinished(self.path) as (beside, _file):
             try:
                 yield beside.name
             finally:
-                with suppress(BadInput):  # else they wait again once this name is gone
+                with suppress(BadInput):  # otherwise they wait again once this name is gone
                     self._release_all(beside.name)
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Be the only one who fills the queue. Raises `BadInput` when another process does."""
+        """Be the only process that fills the queue. Raises `BadInput` if another one does."""
         with unfinished(self.path) as (beside, _file):
             with self._changing() as database:
                 row = database.execute("SELECT claim FROM owner").fetchone()
@@ -278,7 +278,7 @@ class Queue:
         self, job: QueuedJob, claimant: str, iteration: int, total: int,
         thumbnail: bytes | None = None,
     ) -> str:  # fmt: skip
-        """Say how far a claimed job is; return its state, empty when it was taken away."""
+        """Say how far a claimed job has come; return its state, empty when it was taken away."""
         with self._changing() as database:
             database.execute(
                 "UPDATE jobs SET iteration = ?, total = ? WHERE id = ? AND claim = ?",
@@ -319,7 +319,7 @@ class Queue:
         self.checkpoints.forget([job.id])
 
     def kept(self, job: QueuedJob, claimant: str) -> None:
-        """Say that a claimed job has a newer checkpoint: it is not one at which programs only die."""
+        """Say that a claimed job has a newer checkpoint, so it does more than kill programs."""
         with self._changing() as database:
             database.execute(
                 "UPDATE jobs SET deaths = 0 WHERE id = ? AND claim = ?", (job.id, claimant)
@@ -343,7 +343,7 @@ class Queue:
             )  # fmt: skip
 
     def sent(self, job: QueuedJob, claimant: str, key: str) -> None:
-        """Remember under which key a claimed job is given to a cluster; empty: it is not any more."""
+        """Note the key under which a claimed job is given to a cluster; empty: it no longer is."""
         with self._changing() as database:
             database.execute(
                 "UPDATE jobs SET sent = ? WHERE id = ? AND claim = ?", (key, job.id, claimant)
@@ -364,7 +364,7 @@ class Queue:
             database.execute(f"{_RELEASE} WHERE claim = ? AND id = ?", (claimant, job.id))
 
     def expire(self) -> None:
-        """Let jobs wait again whose process has ended."""
+        """Let jobs whose process has ended wait again."""
         with self._changing() as database:
             self._expire(database)
 
@@ -375,7 +375,7 @@ class Queue:
             database.execute(f"{_RELEASE} WHERE claim = ?", (claimant,))
 
     def _living(self) -> set[str]:
-        """Return the claimants whose processes live: others' files can be swept away."""
+        """Return the claimants whose processes live: files of others can be swept away."""
         sweep(self.path.parent)
         return {path.name for path in self.path.parent.glob(".*.part")}
 
@@ -412,7 +412,7 @@ class Queue:
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        """All that is done within counts, or nothing."""
+        """A transaction: either everything done inside it counts, or nothing."""
         with self._reading() as database:
             database.execute("BEGIN IMMEDIATE")
             try:
@@ -438,7 +438,7 @@ _RELEASE = (
 
 
 def _storable(text: str) -> str:
-    """Return text without what UTF-8 cannot hold, which the name of a file may have."""
+    """Return text without what UTF-8 cannot hold, which file names may contain."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The queue's file: a SQLite database, made when it is missing and set aside when it is not ours.
+"""The queue's file: a SQLite database, made if it is missing and set aside if it is not ours.
 
 The journal is a write-ahead log: readers never wait for a writer, and a program that is killed in
 the middle of a change leaves the file as it was before it (https://www.sqlite.org/wal.html).
@@ -116,11 +116,11 @@ def checked(path: Path) -> tuple[sqlite3.Connection, str]:
 
 
 def set_aside(path: Path, known: tuple[int, int] | None, why: str) -> str:
-    """Rename a file that is no queue, and what belongs to it; return a sentence that says so.
+    """Rename a file that is not a queue, with what belongs to it; return a sentence that says so.
 
     Args:
         path: the file.
-        known: which file it was when it was looked at; another one stays.
+        known: which file it was when it was examined; any other one stays.
         why: what is wrong with it.
 
     Raises:

@@ -1,8 +1,8 @@
 """Work that outlives a crash: each window's project is a folder of its own, which the next start finds.
 
-A lock on a file in it, which the system lets go with the program, however that ended, tells a folder in
-use from one left over. A counter says how often opening one has ended the program before a person saw
-it: such a folder is offered with a warning.
+A lock on a file in it, which the system releases with the program, however that ends, tells a
+folder in use from one left over. A counter says how often opening it ended the program before a
+person saw anything: such a folder is offered with a warning.
 """
 
 import secrets
@@ -189,7 +189,7 @@ def _crashes(path: Path) -> int:
 
 
 def _delete(path: Path) -> None:
-    """Delete a slot; cut short, it is one without a project, and goes the next time."""
+    """Delete a slot; if cut short, it is left without a project, and goes the next time."""
     with suppress(OSError):
         (path / "project.json").unlink(missing_ok=True)
     shutil.rmtree(path, ignore_errors=True)
@@ -197,7 +197,7 @@ def _delete(path: Path) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Keep all other programs from making, claiming and looking for slots. Takes no time."""
+    """Keep all other programs from making, claiming and looking for slots. Held only briefly."""
     folder = slots_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A finished picture whose place has gone, or is full, is written elsewhere rather than lost."""
+"""A finished picture whose place is gone, or full, is written elsewhere rather than lost."""
 
 import tempfile
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ FOLDER = "rescued"
 def rescue(
     picture: Picture, lost: Path, export: Export, recipe: dict[str, Any], photo: Path | None
 ) -> Path | None:
-    """Write a picture that cannot be written at `lost`; return where it is, None: nowhere.
+    """Write a picture that cannot be written at `lost`; return where it is; None for nowhere.
 
     It is tried in the program's own folder, in the system's for temporary files, and where the
-    program was started; as it was wanted, and else as PNG.
+    program was started; as it was wanted, or else as PNG.
     """
     for folder in _folders():
         for suffix in dict.fromkeys((lost.suffix, ".png")):

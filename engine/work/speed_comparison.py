@@ -1,14 +1,14 @@
 """One pass against optimization: how long it takes to get as far, on this machine.
 
-The figure of the lectures on fast neural style ("0.06 s against 10 s"; Johnson, Alahi, Fei-Fei 2016,
-section 4). Both are judged by the same loss, at the same size, on the same device and threads:
+The usual claim for fast neural style is "0.06 s against 10 s" (Johnson, Alahi, Fei-Fei 2016,
+section 4). Here both are judged by the same loss, at the same size, on the same device and threads:
 
     L = mean (IN(F) - IN(P))² of relu4_1 + 5 * sum over relu1_1 to relu5_1 of |G - A|² / |A|²
 
 with F the picture's activations, P the photo's, IN each channel's normalization, and G and A Gram
-matrices of picture and painting. Optimization moves the pixels along the gradient of this very loss,
-beginning with the photo, so that nothing else is compared. Networks look better by the judge that they
-were trained with: another judge says the same of the same pictures.
+matrices of picture and painting. Optimization moves the pixels along the gradient of this very
+loss, beginning with the photo, so that nothing else is compared. Networks look better to the judge
+that they were trained with, so a second one judges the same pictures.
 """
 
 import time
@@ -42,7 +42,7 @@ Shown = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Curve:
-    """An optimization: what it had reached after how many seconds, without those of judging."""
+    """An optimization: what it had reached after how many seconds, not counting those of judging."""
 
     name: str
     seconds: tuple[float, ...]
@@ -74,7 +74,7 @@ class SpeedComparison:
     judges: tuple[str, ...] = field(default=())
 
     def pays_after(self, judge: str) -> float | None:
-        """Return after how many pictures the training has been made up for; None: not known."""
+        """Return after how many pictures the training has paid off; None if unknown."""
         reached = [t for c in self.curves if (t := c.reaches(judge, self.pass_losses[judge]))]
         saved = min(reached) - self.pass_seconds if reached else 0.0
         return self.training_minutes * 60 / saved if saved > 0 and self.training_minutes else None
@@ -86,7 +86,7 @@ class Loss:
     def __init__(self, judge: Network, photo: Tensor, painting: Tensor) -> None:
         """Look at photo and painting, (1, 3, h, w) RGB in [0, 1] each.
 
-        Raises `BadInput` where the judge lacks one of the layers.
+        Raises `BadInput` if the judge lacks one of the layers.
         """
         self.judge = judge
         with torch.no_grad():
@@ -118,10 +118,10 @@ def compare(
         judges: the first one's loss is optimized; all of them judge.
         seconds: for each optimization.
         training_minutes: of the style network, as far as it is known.
-        stopped: asked after each step whether to end; what there is is compared.
-        shown: is told how far it is.
+        stopped: asked after each step whether to end; what there is by then is compared.
+        shown: is told how far it has come.
 
-    Raises `BadInput` where there is not one painting, or a judge lacks a layer.
+    Raises `BadInput` unless there is exactly one painting, and if a judge lacks a layer.
     """
     job = opened(job)
     if len(job.inputs.styles) != 1:

@@ -16,7 +16,7 @@ LETTERS = 15
 
 
 def check_figure(path: Path) -> None:
-    """See, before anything is measured, that the figure could be drawn. Raises `BadInput`."""
+    """Check, before anything is measured, that the figure can be drawn. Raises `BadInput`."""
     if path.suffix.lower() not in KINDS:
         raise BadInput(f"{path} cannot be a figure: end its name in {', '.join(KINDS)}")
     try:
@@ -26,7 +26,7 @@ def check_figure(path: Path) -> None:
 
 
 def draw(found: SpeedComparison, path: Path) -> None:
-    """Draw loss over time, one panel for each judge. Raises `BadInput` where nothing can be written."""
+    """Draw loss over time, one panel for each judge. Raises `BadInput` if it cannot be written."""
     from matplotlib.figure import Figure
 
     wide = WIDTH * len(found.judges)

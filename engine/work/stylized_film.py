@@ -56,7 +56,7 @@ def stylize_film(
         stopped: asked after each frame whether to end.
         shown: is told of each frame.
 
-    Raises `BadInput` where the film or a painting cannot be read, or nothing can be written.
+    Raises `BadInput` if the film or a painting cannot be read, or nothing can be written.
     """
     check_film(output)
     keep_apart([output], Sources((source,)))
@@ -106,7 +106,7 @@ class Scenes:
 
 
 def _note(job: Job, side: int) -> str:
-    """Return what the film was made with, but for itself: that would have to be read twice."""
+    """Return what the film was made with, except its source, which would have to be read twice."""
     inputs = replace(job.inputs, content=None)
     return json.dumps(replace(job, size=min(job.size or side, side), inputs=inputs).recipe())
 
@@ -126,7 +126,7 @@ def _known(painted: Steadied) -> list[float]:
 def sized(picture: Tensor, side: int | None, size: tuple[int, int]) -> Tensor:
     """Return a frame (3, H, W) as (1, 3, H, W), with even sides, at most `side` pixels long.
 
-    All frames have the `size` of the first, also where a film changes its own.
+    All frames have the `size` of the first, even if the film changes its own.
     """
     height, width = picture.shape[1:]
     if size == (0, 0):

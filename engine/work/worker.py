@@ -66,11 +66,13 @@ class Worker:
             asked: asked after each iteration whether to end; what was begun then waits again.
             wait: called before each job and after each iteration; may block.
             retries: how often a failed job is tried again.
-            worded: says a known failure, or a note, in words.
-            explained: says an unexpected one in words.
+            worded: puts a known failure, or a note, into words.
+            explained: puts an unexpected one into words.
             changed: told after each report.
-            thumbnails: seconds between two small pictures of a running job; None: only of the result.
-            keep_every: seconds between two checkpoints of a running job, at least; 0: it has none.
+            thumbnails: seconds between two small pictures of a running job; None: only of the
+                result.
+            keep_every: least number of seconds between two checkpoints of a running job; 0: it has
+                none.
         """
         self.queue, self.claimant = queue, claimant
         self.asked, self.wait, self.retries = asked, wait, retries
@@ -149,9 +151,9 @@ class Worker:
         self, queued: QueuedJob, recipe: Mapping[str, Any], times: KeepTimes,
         job: Job, task: Task[Technique], frame: Frame, last: bool,
     ) -> None:  # fmt: skip
-        """Write a checkpoint of a running job if it is time to, and where it ends early.
+        """Write a checkpoint of a running job if it is time to, or if it ends early.
 
-        What cannot be written costs no picture: the job would begin again, that is all.
+        A failure to write costs no picture: at worst the job begins again.
         """
         over = frame.iteration >= frame.total or frame.iteration == job.stop_after
         if over or not self.keep_every or frame.checkpoint is None:
@@ -190,7 +192,7 @@ class Worker:
         self.changed(job)
         while state == "paused" and not self.asked():
             time.sleep(WAIT_SECONDS)
-            self.wait()  # others may compute in the meantime
+            self.wait()  # others may compute meanwhile
             state = self.queue.state(job, self.claimant)
         if not state:
             raise _TakenAway

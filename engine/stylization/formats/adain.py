@@ -1,7 +1,7 @@
 """Adaptive instance normalization (Huang, Belongie 2017): VGG's first layers and a mirrored decoder.
 
 The files are those of the widespread PyTorch port, `decoder.pth` and `vgg_normalised.pth`, whose
-tensors have the numbers of their layers for names. Most later methods use the same VGG.
+tensors are named by the numbers of their layers. Most later methods use the same VGG.
 """
 
 from pathlib import Path

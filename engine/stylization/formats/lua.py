@@ -1,6 +1,6 @@
 """Networks of Lua Torch: Johnson's own (fast-neural-style, 2016), and Huang's AdaIN (2017).
 
-A file holds its layers one by one, so that any of the program's architectures comes out as it was.
+A file holds its layers one by one, so that any of the program's architectures can be rebuilt.
 """
 
 from pathlib import Path
@@ -73,7 +73,7 @@ def _network(content: Any, path: Path) -> StyleNetwork | Half:
 
 
 def _half(network: Described, path: Path) -> Half | None:
-    """Return a half of AdaIN: its decoder, or VGG up to relu4_1 of whatever there is of it."""
+    """Return a half of AdaIN: its decoder, or the part of a VGG up to relu4_1."""
     modules = network.modules()
     convolutions = [m for m in modules if m.layer.startswith("SpatialConvolution")]
     if not convolutions or len(convolutions) == 1:
@@ -107,7 +107,7 @@ class _Layers:
         return lines
 
     def _take(self, module: Described, lines: list[Line]) -> None:
-        """Append what a layer comes to."""
+        """Append the lines of a layer."""
         kind, fields = module.layer, module.fields
         if kind == "Sequential":
             lines += self.of(module)
@@ -168,14 +168,14 @@ class _Layers:
         return inputs, outputs, size, stride
 
     def _fold(self, module: Described, lines: list[Line]) -> None:
-        """Work a batch normalization into the convolution before it."""
+        """Fold a batch normalization into the convolution before it."""
         if not lines or lines[-1][0] not in ("conv", "transposed"):
             raise self._unknown(f"{module.kind} that follows no convolution")
         epsilon = float(module.fields.get("eps", 1e-5))
         mean = self._tensor(module, "running_mean").double()
         if isinstance(module.fields.get("running_var"), Tensor):
             inverse = (self._tensor(module, "running_var").double() + epsilon).rsqrt()
-        else:  # of older versions, which call it a deviation: it is the inverse of one
+        else:  # older versions, which call it a deviation: it is the inverse of one
             inverse = self._tensor(module, "running_std").double()
         scale, shift = inverse, -mean * inverse
         if isinstance(module.fields.get("weight"), Tensor):
@@ -191,7 +191,7 @@ class _Layers:
         ]  # fmt: skip
 
     def _residual(self, module: Described) -> Line:
-        """Return what runs layers beside nothing, or beside a cut; the sum follows in the file."""
+        """Return the line of a residual block, with or without a cut; the sum follows in the file."""
         branch, *others = module.modules()
         if len(others) != 1 or others[0].layer not in ("Identity", "ShaveImage"):
             raise self._unknown(f"{module.kind} that is not a residual block")
@@ -221,6 +221,6 @@ PADDINGS = {
 
 
 def _whole(module: Described, name: str) -> int:
-    """Return a whole number that a layer says; 0 where it says none."""
+    """Return a whole number that a layer holds; 0 if it holds none."""
     found: Any = module.fields.get(name, 0)
     return int(found) if isinstance(found, int | float) and abs(found) < 1e6 else 0

@@ -1,9 +1,10 @@
 """Magenta's networks: many styles in one (Dumoulin et al. 2017), and any painting (Ghiasi et al. 2017).
 
 Ghiasi et al. 2017, "Exploring the structure of a real-time, arbitrary neural artistic stylization
-network": a second network reads 100 numbers in a painting, from which all scales and shifts follow
-linearly. Published are it as MobileNetV2, and transformers of several widths, for TensorFlow.js and in
-integers. Tensors are told by TensorFlow's names, weights are given as PyTorch has them.
+network": a second network reads 100 numbers from a painting, from which all scales and shifts
+follow linearly. It is published as a MobileNetV2, with transformers of several widths, for
+TensorFlow.js and in integers. Tensors are recognized by TensorFlow's names; weights are given in
+PyTorch's layout.
 """
 
 import re
@@ -81,11 +82,11 @@ def many_styles(constants: Mapping[str, Tensor], path: Path) -> Painter | None:
 def half(
     tensors: Mapping[str, Tensor], border: str, path: Path, version: str, quantized: bool = False
 ) -> Half | None:
-    """Return the half of a network for any painting that TensorFlow's names tell, or None.
+    """Return the half of a network for any painting, recognized by TensorFlow's names, or None.
 
-    `border` is what the transformer's convolutions have around them: "reflect" or "zero". Of each
-    `version` ("TensorFlow.js", "ONNX") the two halves were trained together: the 100 numbers of one
-    mean nothing to the other, though they are as many.
+    `border` is how the transformer's convolutions pad: "reflect" or "zero". The two halves of each
+    `version` ("TensorFlow.js", "ONNX") were trained together: the 100 numbers of one version mean
+    nothing to the other.
     """
     if PAINTS in tensors:
         role, (lines, numbers) = "paints", _transformer(_Tensors(tensors, path), border)
@@ -115,7 +116,7 @@ class _Tensors:
         return self.tensors[name]
 
     def convolution(self, layer: str, stride: int, border: str) -> list[Line]:
-        """Take a convolution, in one part or separable, with what follows it in every picture."""
+        """Take a convolution, in one part or separable, with its batch normalization folded in."""
         if f"{layer}/pointwise_weights" in self.tensors:
             deep, point = self.get(f"{layer}/depthwise_weights"), f"{layer}/pointwise_weights"
             channels, size = len(deep), deep.shape[-1]
@@ -134,7 +135,7 @@ class _Tensors:
         return [("conv", inputs * groups, outputs, size, stride, border, groups, bias is not None)]
 
     def _folded(self, layer: str, weight: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return weight and bias, with the batch normalization that follows worked in."""
+        """Return weight and bias, with the batch normalization that follows folded in."""
         norm = f"{layer}/BatchNorm"
         if f"{norm}/moving_mean" not in self.tensors:
             return weight, self.tensors.get(f"{layer}/biases")
@@ -149,7 +150,7 @@ class _Tensors:
 
 
 def _transformer(found: _Tensors, border: str) -> tuple[tuple[Line, ...], list[Tensor]]:
-    """Return the half that paints; its numbers end with the layer that makes a style of a code."""
+    """Return the half that paints; its numbers end with the layer that turns a code into a style."""
     heads: list[Tensor] = []
     names = {
         # Separable layers have a name of their own.
@@ -188,7 +189,7 @@ def _transformer(found: _Tensors, border: str) -> tuple[tuple[Line, ...], list[T
 
 
 def _predictor(found: _Tensors) -> tuple[tuple[Line, ...], list[Tensor]]:
-    """Return the half that reads 100 numbers in a painting: MobileNetV2, its mean, a linear layer."""
+    """Return the half that reads 100 numbers from a painting: MobileNetV2, its mean, a linear layer."""
 
     def take(layer: str, stride: int = 1) -> list[Line]:
         return found.convolution(f"MobilenetV2/{layer}", stride, "same")

@@ -1,6 +1,6 @@
 """ONNX files of networks that paint: only their numbers are taken, since what they compute is known.
 
-The graphs themselves have a fixed size, or compute with integers; without them any size goes.
+The graphs themselves have a fixed size, or compute with integers; without them any size works.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph's layers with numbers, and all constants by name; integers are made real numbers."""
+    """A graph's layers with numbers, and all constants by name; integers become real numbers."""
 
     layers: tuple[Layer, ...]
     constants: dict[str, Array]
@@ -65,7 +65,7 @@ def as_tensor(array: Array) -> Tensor:
 def read_onnx(path: Path) -> StyleNetwork | Half:
     """Return the network in an ONNX file, or the half of one.
 
-    Raises `BadInput` for damaged files, for other networks, and without the library `onnx`.
+    Raises `BadInput` for damaged files, for other networks, and if the library `onnx` is missing.
     """
     needs("onnx", "onnx", path)
     graph = read_graph(path)
@@ -92,7 +92,7 @@ def read_onnx(path: Path) -> StyleNetwork | Half:
 
 
 def read_graph(path: Path) -> Graph:
-    """Return what has numbers in an ONNX file. Raises `BadInput` for damaged ones."""
+    """Return the layers with numbers of an ONNX file. Raises `BadInput` for damaged ones."""
     from engine.networks.foreign.onnx_cleaning import simplified
     from engine.networks.foreign.onnx_nodes import attributes
     from engine.networks.foreign.onnx_weights import load

@@ -21,8 +21,8 @@ FIRST = "conv1.conv2d.weight"
 def pytorch_examples(contents: Contents, path: Path) -> StyleNetwork | None:
     """Return the network of pytorch/examples in a file, or None for other files.
 
-    Its moments of batches, which files from before PyTorch 0.4 hold, mean nothing and are left out.
-    Raises `BadInput` for tensors that do not fit together.
+    Batch moments, which files from before PyTorch 0.4 hold, mean nothing and are left out. Raises
+    `BadInput` for tensors that do not fit together.
     """
     for group in contents.groups:
         names = {WRAPPED.sub("", name): name for name in group.tensors}

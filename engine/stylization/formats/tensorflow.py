@@ -114,7 +114,7 @@ def _group(path: Path, group: Mapping[str, Any]) -> "Iterator[tuple[str, np.ndar
 
 
 def _as_here(name: str, array: "np.ndarray[Any, Any]") -> Tensor:
-    """Return a convolution's weights with the order of dimensions that PyTorch wants."""
+    """Return a convolution's weights with the dimensions in PyTorch's order."""
     tensor = torch.from_numpy(array)
     if tensor.dim() != 4:
         return tensor

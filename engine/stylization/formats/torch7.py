@@ -128,7 +128,7 @@ class _Reader:
         return self._object(number)
 
     def _passed_over(self) -> None:
-        """Read a function's code, and the values that it would have used, and leave them out."""
+        """Skip a function: its code, and the values that it would have used."""
         self.text()
         self.value()
 

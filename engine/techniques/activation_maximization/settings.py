@@ -1,6 +1,6 @@
 """Activation maximization (Erhan et al. 2009): what a layer, a channel or one neuron looks for.
 
-Or a direction among the channels: that in which the layer answers to a guide picture (Olah,
+Or a direction among the channels: that in which the layer responds to a guide picture (Olah,
 Mordvintsev, Schubert 2017).
 """
 
@@ -57,7 +57,7 @@ class ActivationMaximization(Start, _Unit):
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
-        """Return the layer that is taken where none is chosen."""
+        """Return the layer that is used if none is chosen."""
         layer = suggested_layer(network)
         return {"layer": {layer: 1.0}} if layer else {}
 

@@ -51,7 +51,7 @@ def shape_of(network: Network, layer: str) -> tuple[int, ...]:
 
 
 def parse_position(text: str, layer: str, shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """Return row and column of "y,x" or "center" in a layer's map; None: empty. Raises `BadInput`."""
+    """Return row and column of "y,x" or "center" in a layer's map; None if empty. Raises `BadInput`."""
     if not text.strip():
         return None
     if len(shape) != 4:
@@ -107,7 +107,7 @@ class Units:
         return values, sum(likeness[1:], likeness[0])
 
     def silent(self, pictures: list[int]) -> list[int] | None:
-        """Return the channels none of whose pictures answered; None: some picture of a layer did."""
+        """Return the channels none of whose pictures excited them; None: some picture of a layer did."""
         if not self.channels:
             return [] if len(pictures) == self.count else None
         answering = {c for i, c in enumerate(self.channels) if i not in set(pictures)}
@@ -139,7 +139,7 @@ class Towards:
 
     @cached_property
     def vector(self) -> Tensor:
-        """The direction (C,), of length 1. Raises `BadInput` where the layer sees nothing."""
+        """The direction (C,), of length 1. Raises `BadInput` if the layer sees nothing."""
         with torch.no_grad():
             square = middle(self.guide).resized(size=(self.network.card.input_size,) * 2)
             taps = self.network.taps(square.tensor()[None], [self.layer])
@@ -170,7 +170,7 @@ class Towards:
         return values, diversity(features) if diverse and self.copies > 1 else None
 
     def silence(self, pictures: list[int]) -> str:
-        """Return a sentence about the layer, if no copy of its picture answered."""
+        """Return a sentence about the layer, if no copy of its picture excited it."""
         return silence({self.layer: []}, ascent_steps.REMEDY) if len(pictures) == self.count else ""
 
 

@@ -15,7 +15,7 @@ from engine.techniques.adversarial.sight import Sight
 
 
 def photo_of(task: Task[Adversarial]) -> Picture:
-    """Return the photo. Raises `BadInput` where there is none."""
+    """Return the photo. Raises `BadInput` if there is none."""
     if task.content is None:
         raise BadInput("an adversarial example needs a photo to begin with")
     return task.content
@@ -36,9 +36,9 @@ def original(task: Task[Adversarial]) -> Tensor:
 def another(
     task: Task[Adversarial], target: int, size: tuple[int, int]
 ) -> tuple[Sight, int] | None:
-    """Return how a second network sees pictures of `size`, and its number of the class `target`.
+    """Return how a second network sees pictures of `size`, and its number for the class `target`.
 
-    None: none was asked for.
+    None if none was asked for.
 
     Raises `BadInput` when it has no such class.
     """
@@ -98,7 +98,7 @@ def _target(task: Task[Adversarial], logits: Tensor, seen: int) -> int:
 
 
 def project(change: Tensor, settings: Adversarial) -> Tensor:
-    """Return the nearest change (in [0, 1] units) within the budget; gradient has none."""
+    """Return the nearest change (in [0, 1] units) within the budget; plain gradient ascent has none."""
     if settings.method == "gradient":
         return change
     if settings.norm == "Linf":
@@ -120,12 +120,12 @@ def rounded(x: Tensor, base: Tensor, settings: Adversarial) -> Tensor:
 
 
 def _shortened(steps: Tensor, change: Tensor, most: float) -> Tensor:
-    """Return whole `steps` no longer than `most` by L2; `change` itself is no longer."""
+    """Return whole `steps` shortened to an L2 norm of at most `most`, which `change` itself keeps."""
     # Exact: whole numbers, summed as such.
     excess = int(steps.long().square().sum()) - most**2
     if excess <= 0:
         return steps
-    # Entries that were rounded away from zero go back by one, the least deserved first.
+    # Entries that were rounded away from zero go back by one, the least justified first.
     away = (steps.abs() - change.abs()).flatten()
     order = away.argsort(descending=True)
     order = order[away[order] > 0]
@@ -141,14 +141,14 @@ class Attack:
     """The photo, the class and the networks of one run."""
 
     def __init__(self, task: Task[Adversarial]) -> None:
-        """Settle the class. Raises `BadInput` where the one asked for cannot be the target."""
+        """Settle the class. Raises `BadInput` if the one asked for cannot be the target."""
         self.task = task
         self.base = original(task)
         size = (self.base.shape[2], self.base.shape[3])
         self.sight = Sight(task.network, size)
         self.before = self.sight.logits(self.base)
         """Logits of the photo."""
-        # Where weights are not finite the first gradient says so.
+        # If weights are not finite, the first gradient says so.
         known = self.before.nan_to_num(-torch.inf)
         self.seen = int(known.argmax())
         self.target = _target(task, known, self.seen)
@@ -188,7 +188,7 @@ class Attack:
             else:
                 length = share * settings.epsilon_l2 / 255
                 move = gradient * (length / max(float(gradient.norm()), 1e-20))
-        # Cut off at 0 and 1 last: nothing gets further from the photo by that.
+        # Clipping to [0, 1] comes last: it takes nothing further from the photo.
         return (self.base + project(x + move - self.base, settings)).clamp(0, 1)
 
     def losses(self, picture: Tensor, logits: Tensor) -> dict[str, float]:

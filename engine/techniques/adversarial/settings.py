@@ -81,6 +81,6 @@ class Adversarial(Technique):
     )  # fmt: skip
 
     def at_one_size(self, iterations: int) -> Adversarial:
-        """Return steps that do not end before `iterations` are done, for a measurement."""
+        """Return settings of a run that does not end before `iterations` are done, for a measurement."""
         method = "gradient" if self.method == "fgsm" else self.method
         return replace(self, iterations=iterations, method=method, margin=2.0)

@@ -1,7 +1,7 @@
-"""What a network sees in a picture file: as the program's other tools look at it by themselves.
+"""What a network sees in a picture file: just as the program's other tools look at it.
 
 They look at the size that suits the network and in float32, whatever the size of the file and the
-precision of the attack. An attack that is to hold for them climbs through the same reduction.
+precision of the attack. An attack that is to fool them climbs through the same reduction.
 """
 
 import torch
@@ -32,7 +32,7 @@ class Sight:
     def reduced(self, picture: Tensor) -> Tensor:
         """Return a picture (1, 3, H, W) at the size that is looked at, with a gradient.
 
-        The same as `fitted` but for rounding: as products of matrices, whose gradient adds up in the
+        The same as `fitted` up to rounding, but as matrix products, whose gradient adds up in the
         same order each time on every device.
         """
         return self._down @ picture @ self._across.mT

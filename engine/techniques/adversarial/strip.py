@@ -54,7 +54,7 @@ def strip(task: Task[Adversarial], adversarial: Tensor) -> list[Panel]:
 
 
 def _told_by_another(found: tuple[Sight, int] | None, picture: Tensor) -> str:
-    """Return what the second network says of a picture, as a line to add; "" without one."""
+    """Return what the second network says about a picture, as a line to add; "" without one."""
     if found is None:
         return ""
     sight, same = found

@@ -16,7 +16,7 @@ from engine.techniques.ascent.settings import Ascent
 
 
 class Pixels:
-    """Pictures as they are, but for the mean colour of the network's training."""
+    """Pictures as differences from the mean colour of the network's training set."""
 
     def __init__(self, side: int, mean: Tensor, deviation: float) -> None:
         """Start with noise of `deviation` about `mean` (3,)."""
@@ -41,7 +41,7 @@ Form = Fourier | Pyramid | Phase | Pixels
 
 
 def form_of(task: Task[Ascent], side: int) -> Form:
-    """Return what describes the pictures, whose sides are `side` pixels.
+    """Return the form that describes pictures with sides of `side` pixels.
 
     Raises `BadInput` for an optimizer that cannot move it.
     """
@@ -75,6 +75,6 @@ def variable_of(form: Form, pictures: Tensor) -> Tensor:
 
 
 def start_colour(preprocessing: Preprocessing) -> Tensor:
-    """Return the mean RGB of what a network was trained on; gray where its card does not say."""
+    """Return the mean RGB of what a network was trained on; grey if its card does not say."""
     mean = mean_colour(preprocessing)
     return mean if mean.any() else torch.full((3,), 0.5)

@@ -21,8 +21,8 @@ def importance(
     """Return (N, H, W) in [0, 1] on the CPU for `pictures` (N, 3, H, W), square.
 
     Mean of |d objective / d pixel| over the colours and over random views of the pictures, which
-    take in `closest` to `farthest` of their side; clipped at its 80th percentile and divided by
-    it. The paper adds up the steps of the run; here the views are of its result.
+    span `closest` to `farthest` of their side; clipped at its 80th percentile and divided by it.
+    The paper adds up the steps of the run; here the views are of its result.
     """
     side = pictures.shape[-1]
     views = Transforms(0.0, 0.0, 0.0, 0.0, 0.0, min(closest, farthest), farthest)

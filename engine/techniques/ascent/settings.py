@@ -1,8 +1,8 @@
 """Settings that class visualization and activation maximization share.
 
-Gradient ascent on a picture: Simonyan, Vedaldi, Zisserman 2014; with steps that keep it plain:
-Yosinski et al. 2015; in Fourier space and through random views: Olah, Mordvintsev, Schubert 2017;
-with phases only: Fel et al. 2023 (MACO).
+Gradient ascent on a picture: Simonyan, Vedaldi, Zisserman 2014; with regularizing steps: Yosinski
+et al. 2015; in Fourier space and through random views: Olah, Mordvintsev, Schubert 2017; with
+phases only: Fel et al. 2023 (MACO).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _YOSINSKI = {
 }  # fmt: skip
 MANY = 32
 """Steps of which the first ones, whose gradients may pass blocked ReLUs, are the smaller part."""
-# The published rates are for CaffeNet and its scale of logits; steps of a set length are for all.
+# The published rates are for CaffeNet and its scale of logits; steps of a fixed length suit all
+# networks.
 PRESETS: dict[str, dict[str, Any]] = {
     "Fourier + transformations": {},
     "Simonyan 2014": {
@@ -166,9 +167,9 @@ class Ascent(Technique):
     """No setting: whether already the first steps are like those of the run's greater part."""
 
     def at_one_size(self, iterations: int) -> Self:
-        """Return the same for `iterations` steps, for a measurement: what most steps take."""
+        """Return the same for `iterations` typical steps, for a measurement."""
         return replace(self, iterations=iterations, steady=self.iterations > MANY)
 
     def lighter(self, share: float) -> Lighter:
-        """Return the same with a single view a step: they are looked at one after the other."""
+        """Return the same with a single view per step: views are looked at one after the other."""
         return Lighter(replace(self, views=1), self.views)

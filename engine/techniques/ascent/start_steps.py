@@ -18,7 +18,7 @@ FLAT = 1e-3
 def first_pictures(task: Task[Start], count: int, side: int) -> Tensor | None:
     """Return `count` pictures (N, 3, side, side) in [0, 1] to begin with; None: noise.
 
-    Raises `BadInput` where there is no start picture, or none that phases could describe, and for
+    Raises `BadInput` if there is no start picture, or none that phases could describe, and for
     copies that would start, and so end, alike.
     """
     settings = task.technique

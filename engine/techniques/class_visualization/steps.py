@@ -55,9 +55,9 @@ class Logits:
         rivals: float = 0.0,
         against: bool = False,
     ) -> None:
-        """Ask for `copies` of each class `chosen`, less `rivals` of the likeliest other one.
+        """Ask for `copies` of each class `chosen`, minus `rivals` times the likeliest other one.
 
-        `against`: for what speaks against the class, which is its logit's negative.
+        `against`: ask for what counts against the class, that is, the negative of its logit.
         """
         self.network, self.against = network, against
         self.rivals = 0.0 if against or len(network.classes) == 1 else rivals
@@ -92,7 +92,7 @@ class Logits:
 def _shrunk(
     settings: ClassVisualization, done: float, generator: torch.Generator
 ) -> ClassVisualization:
-    """Return settings for views of about one size: falling linearly with the share `done`."""
+    """Return settings whose views have about one size, falling linearly with the share `done`."""
     share = (
         settings.farthest + (min(settings.closest, settings.farthest) - settings.farthest) * done
     )
@@ -112,7 +112,7 @@ def names_of(task: Task[ClassVisualization]) -> list[str]:
 def tiles(task: Task[ClassVisualization], picture: Tensor) -> list[Tile]:
     """Return the pictures of the sheet `picture` with the names of their classes.
 
-    Of phases each is followed by what of it matters to its class.
+    With phases, each is followed by those parts of it that matter to its class.
     """
     settings = task.technique
     chosen = find_classes(task.network, settings.target)
@@ -158,7 +158,7 @@ class ClassVisualizationSteps(Steps[ClassVisualization]):
     def figure(self, task: Task[ClassVisualization], picture: Tensor) -> Picture:
         """Return the sheet as a figure with the names of the classes.
 
-        Of phases also with only what matters to the class, as MACO shows them.
+        With phases, it also shows only those parts that matter to the class, as MACO does.
         """
         columns = 2 if task.technique.parameterization == "phases" else None
         return contact_sheet(tiles(task, picture), columns)

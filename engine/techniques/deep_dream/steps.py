@@ -71,7 +71,7 @@ class _Dream:
     def __init__(
         self, task: Task[DeepDream], size: tuple[int, int], watches: dict[str, DeadUnits]
     ) -> None:
-        """Prepare for pictures of `size`; `watches` see, layer by layer, which channels answer."""
+        """Prepare for pictures of `size`; `watches` note, layer by layer, which channels are active."""
         settings = task.technique
         self.task = task
         self.network = task.network
@@ -141,7 +141,7 @@ class _Dream:
         return total.detach(), gradient
 
     def mean_step(self, gradient: Tensor) -> Tensor:
-        """Return the mean size of a gradient (1, 3, H, W), over what is visible."""
+        """Return the mean magnitude of a gradient (1, 3, H, W), over what is visible."""
         if self.coverage is None:
             return gradient.abs().mean()
         return (gradient.abs() * self.coverage.weights(gradient)).mean()
@@ -210,7 +210,7 @@ def _frames(task: Task[DeepDream]) -> Iterator[Frame]:
 
 @torch.no_grad()
 def zoomed(picture: Tensor, zoom: float, degrees: float) -> Tensor:
-    """Enlarge (N, 3, H, W) about its middle and turn it counter-clockwise; same size, mirrored edges.
+    """Enlarge (N, 3, H, W) about its centre and turn it counter-clockwise; same size, mirrored edges.
 
     Bicubic, since a film resamples each picture over and over.
     """

@@ -80,6 +80,6 @@ class FeatureInversion(Technique):
         return replace(self, iterations=iterations)
 
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
-        """Return the layer that is taken where none is chosen."""
+        """Return the layer that is used if none is chosen."""
         card = network.card
         return {"layer": dict.fromkeys(list(card.content_layers or card.layers)[:1], 1.0)}

@@ -182,7 +182,7 @@ def _start(task: Task[FeatureInversion], contrast: float, size: tuple[int, int])
 def _losses(
     plan: _InversionPlan, results: list[tuple[dict[str, Tensor], Tensor]], iteration: int
 ) -> dict[str, float]:
-    """Return the means over the sheet; of several layers, each one's error too."""
+    """Return the losses' means over the sheet and, for several layers, each one's error too."""
     # all at once: on a GPU every fetch waits for the card
     rows = torch.stack(
         [torch.stack([t.float() for t in [*terms.values(), g.abs().sum()]]) for terms, g in results]

@@ -31,8 +31,9 @@ SAVING_SHARE = 20
 class HierarchyCheckpoint:
     """A run's place in the data folder, the same for every run that would give the same picture.
 
-    Which is: the same weights in the same precision on the same kind of device, the same settings,
-    size and seed. Threads are left out, as they are where runs are said to be repeatable.
+    Such runs have the same weights, in the same precision on the same kind of device, and the same
+    settings, size and seed. The number of threads is left out, as it is wherever runs are called
+    repeatable.
     """
 
     def __init__(self, task: Task[Hierarchy]) -> None:
@@ -47,7 +48,7 @@ class HierarchyCheckpoint:
         return time.monotonic() - self._saved > wanted
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Keep this one in place of the one before; a full disk costs the next run time, not this."""
+        """Keep this one in place of the last; a full disk costs the next run time, not this one."""
         began = time.monotonic()
         with suppress(OSError, BadInput):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,7 @@ class HierarchyCheckpoint:
         self._took = self._saved - began
 
     def load(self) -> Checkpoint | None:
-        """Return what is kept, or None: nothing is, or it is damaged."""
+        """Return what is kept; None if nothing is, or it is damaged."""
         try:
             return from_bytes(self.file.read_bytes())[0]
         except (OSError, BadInput):
@@ -74,7 +75,7 @@ class HierarchyCheckpoint:
 
 def _key(task: Task[Hierarchy]) -> str:
     chosen = settings.values(task.technique)
-    del chosen["resume"]  # says nothing of the picture
+    del chosen["resume"]  # does not affect the picture
     card = task.network.card
     text = json.dumps(
         [

@@ -62,7 +62,7 @@ class Hierarchy(Ascent, _Rows):
         return replace(self, resume=False)
 
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
-        """Return the layers that are taken where none are chosen."""
+        """Return the layers that are used if none are chosen."""
         return {"layer": dict.fromkeys(network.card.layers, 1.0)}
 
     def names(self, network: Network) -> list[str]:

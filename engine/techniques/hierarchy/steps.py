@@ -67,17 +67,17 @@ def _plan(task: Task[Hierarchy]) -> _HierarchyPlan:
 
 
 def _looked_at(task: Task[Hierarchy]) -> _HierarchyPlan:
-    """Return the plan; the run itself is to draw the same channels from the task's generator."""
+    """Return the plan, without drawing from the task's generator: the run is to draw the same."""
     return _plan(replace(task, generator=task.generator.clone_state()))
 
 
 def _numbers(units: Units) -> str:
-    """Return the setting that asks for just these channels; of one, "7," is not a count."""
+    """Return the setting that asks for just these channels; for one, "7,", as "7" is a count."""
     return ",".join(map(str, units.channels[:: units.copies])) + ","
 
 
 class _Progress:
-    """Where a run is: the row, its climb, and the pictures so far; still to come are gray."""
+    """Where a run is: the row, its ascent, and the pictures so far; those still to come are grey."""
 
     def __init__(self, task: Task[Hierarchy], plan: _HierarchyPlan) -> None:
         self.task, self.plan = task, plan
@@ -135,7 +135,7 @@ class _Progress:
 
 
 def _frames(task: Task[Hierarchy]) -> Iterator[Frame]:
-    """Yield a frame per iteration; one that had been kept is yielded again, and is the first then."""
+    """Yield a frame per iteration; a resumed run begins by repeating the frame that was kept."""
     as_begun = task.technique
     kept = HierarchyCheckpoint(task) if as_begun.resume else None
     again = False
@@ -154,7 +154,7 @@ def _frames(task: Task[Hierarchy]) -> Iterator[Frame]:
             again = False
             yield progress.frame(run)
         for done in run.steps():
-            # What live settings have changed is no longer the run that the key stands for.
+            # Once live settings have changed it, it is no longer the run that the key stands for.
             unchanged = unchanged and not task.changes and task.technique == as_begun
             progress.step(done - run.began_stage)
             frame = progress.frame(run)
@@ -174,9 +174,9 @@ def _frames(task: Task[Hierarchy]) -> Iterator[Frame]:
 
 
 def lines(task: Task[Hierarchy], picture: Tensor) -> list[tuple[str, list[Tile]]]:
-    """Return each layer with its pictures out of the sheet `picture`, and their channels.
+    """Return each layer with its pictures from the sheet `picture`, and their channels.
 
-    Where a channel is 0 on all of its own picture, its caption says so.
+    If a channel is 0 everywhere on its own picture, its caption says so.
     """
     plan = _plan(task)
     tiles = tiles_of(picture, len(plan.rows) * plan.columns, plan.columns, GAP)
@@ -203,7 +203,7 @@ def _answer(units: Units, pictures: Tensor) -> list[bool]:
 
 
 class HierarchySteps(Steps[Hierarchy]):
-    """Hierarchy of features: a sheet with a row of pictures per layer, a layer after the other."""
+    """Hierarchy of features: a sheet with a row of pictures per layer, one layer after another."""
 
     def stages(self, task: Task[Hierarchy]) -> list[Stage]:
         """Return the one stage of the run."""

@@ -89,7 +89,7 @@ class LangevinSampling(Technique):
     )  # fmt: skip
 
     def at_one_size(self, iterations: int) -> LangevinSampling:
-        """Return chains of `iterations` steps; how many samples are kept of them costs nothing."""
+        """Return chains of `iterations` steps; keeping samples of them costs nothing."""
         return replace(self, iterations=iterations, samples=1)
 
     def lighter(self, share: float) -> Lighter:

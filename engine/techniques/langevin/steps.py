@@ -48,7 +48,7 @@ def kept_at(settings: LangevinSampling) -> list[int]:
 def like_the_prior(noise: Tensor, smoothing: float) -> Tensor:
     """Return white `noise` (N, 3, H, W) with the prior's spectrum (TV exponent 2), variance 1.
 
-    Large shapes are what a chain takes longest to change: it had better begin with some.
+    Large shapes are what a chain takes longest to change: so it had better begin with some.
     """
     height, width = noise.shape[-2:]
     down = 2 - 2 * torch.cos(2 * math.pi * torch.fft.fftfreq(height))
@@ -59,7 +59,7 @@ def like_the_prior(noise: Tensor, smoothing: float) -> Tensor:
 
 
 def _check_stable(settings: LangevinSampling) -> None:
-    """Refuse steps that would make ULA swing out: the prior's greatest curvature is known."""
+    """Refuse, by `BadInput`, steps at which ULA would oscillate: the prior's curvature is known."""
     curvature = settings.prior_step * (1 + STIFFEST * settings.smoothing)
     if settings.sampler == "ULA" and settings.beta == 2 and curvature >= 2:
         most = (2 / settings.prior_step - 1) / STIFFEST
@@ -131,14 +131,14 @@ def _frames(task: Task[LangevinSampling]) -> Iterator[Frame]:
     x = (density.mean + first.start_noise * clouds).clamp_(0, 1)
     sampler = Langevin(x, task.noise, 1.0, corrected=corrected)
     chains = _Chains()
-    # Those of the last step, by which the density where the chains are is known.
+    # Those of the last step, with which the density was evaluated where the chains are.
     settings = task.technique if run.continued else None
     run.keep(sampler=sampler, chains=chains)
     x = sampler.states
     burnt = round(first.iterations * first.burn_in)
     for done in run.steps():
         density.iteration = done
-        if task.technique is not settings:  # at first, and when a person has changed it
+        if task.technique is not settings:  # at first, and when somebody has changed it
             settings = task.technique
             if corrected and not settings.noise:
                 raise BadInput(

@@ -1,6 +1,6 @@
 """Multifaceted feature visualization (Nguyen, Yosinski, Clune 2016): the sides of a class.
 
-Photos of a class are sorted into groups that the network sees alike (PCA, t-SNE, k-means of its
+Photos of a class are sorted into groups that look alike to the network (PCA, t-SNE, k-means of its
 features); each group's mean picture is where an ascent towards the class begins.
 """
 
@@ -78,5 +78,5 @@ class Multifaceted(Ascent, _Photos):
     )  # fmt: skip
 
     def suggested_layers(self, network: Network) -> dict[str, dict[str, float]]:
-        """Return the layer that is taken where none is chosen."""
+        """Return the layer that is used if none is chosen."""
         return {"layer": dict.fromkeys(network.card.layers[-1:], 1.0)}

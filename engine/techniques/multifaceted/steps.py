@@ -63,13 +63,13 @@ def photos(folder: str, least: int) -> list[Path]:
 
 
 def square(path: Path, side: int) -> Tensor:
-    """Return the middle of a photo, (1, 3, side, side) in [0, 1]."""
+    """Return the central square of a photo, (1, 3, side, side) in [0, 1]."""
     return middle_square(open_picture(path, short_side=2 * side), side)[None]
 
 
 @torch.no_grad()
 def features_of(network: Network, layer: str, files: list[Path]) -> Floats:
-    """Return (files, channels): features of the photos' middles, averaged over positions."""
+    """Return (files, channels): features of the photos' central squares, averaged over positions."""
     found = []
     for first in range(0, len(files), BATCH):
         side = network.card.input_size
@@ -80,9 +80,10 @@ def features_of(network: Network, layer: str, files: list[Path]) -> Floats:
 
 
 def grouped(features: Floats, count: int, seed: int) -> list[list[int]]:
-    """Return `count` groups of rows, large ones first, each in the order from its centre.
+    """Return `count` groups of rows, large ones first, each ordered by distance from its centre.
 
-    PCA, then t-SNE to a plane, then k-means there. Raises `BadInput` when fewer rows differ.
+    PCA, then t-SNE to a plane, then k-means there. Raises `BadInput` if fewer rows than that are
+    different.
     """
     differ = different(features)
     if differ < count:
@@ -136,7 +137,7 @@ def facets(task: Task[Multifaceted], side: int) -> list[Facet]:
 
 
 def lines(task: Task[Multifaceted], picture: Tensor) -> list[tuple[str, list[Tile]]]:
-    """Return the facets out of the sheet `picture`, and below them the means they began from."""
+    """Return the facets from the sheet `picture`, and below them the means they began from."""
     settings = task.technique
     side = side_of(settings.copies, task)
     found = facets(task, side)
@@ -155,7 +156,7 @@ class MultifacetedSteps(Steps[Multifaceted]):
         return ascent_steps.stages(task, task.technique.copies)
 
     def frames(self, task: Task[Multifaceted]) -> Iterator[Frame]:
-        """Yield a frame per iteration, after the photos were sorted."""
+        """Yield a frame per iteration, once the photos have been sorted."""
         target = find_class(task.network, task.technique.target)
         goal = Logits(task.network, [target], task.technique.copies)
         side = side_of(goal.count, task)

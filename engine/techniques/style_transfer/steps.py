@@ -40,7 +40,7 @@ def scales(
 ) -> list[tuple[int, int]]:
     """Return the long side and the iterations, at least one, of each scale of a run at `size`.
 
-    Long sides for which `taken` says no are left out, but for the last.
+    Long sides that `taken` rejects are left out, except the last.
     """
     sides = pyramid(size, settings.smallest_scale)[-settings.iterations :]
     if taken is not None:
@@ -75,7 +75,8 @@ class Objective:
     ) -> None:
         """Remember the content's activations and the styles' statistics at this scale.
 
-        Coverages are of pictures that are not opaque everywhere; what is made has the content's.
+        Coverages are those of pictures that are not opaque everywhere; the result has the
+        content's.
         """
         self.network, self.coverage = network, coverage
         self._style_coverages = style_coverages or [None] * len(styles)
@@ -205,13 +206,13 @@ def deeper_counterpart(network: Network, name: str) -> str:
 
 @dataclass
 class _Seen:
-    """What is known of the pictures from the first scale on."""
+    """What is known of the pictures once the first scale has begun."""
 
     gray: bool = False
 
 
 class StyleTransferRun:
-    """One run: holds the pictures of the present scale and yields frames."""
+    """One run: holds the pictures of the current scale and yields frames."""
 
     def __init__(self, task: Task[StyleTransfer]) -> None:
         """Prepare what all scales share."""
@@ -258,7 +259,7 @@ class StyleTransferRun:
                 yield run.frame(noted, label, partial(self._render, average, content), note=note)
 
     def _is_gray(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> bool:
-        """Return whether nothing keeps gray gray that is: it is to be said."""
+        """Return whether all pictures are grey but nothing keeps the result grey, which a note tells."""
         pictures = [content, *(style for style, _ in styles)]
         return self.settings.colour == "style" and all(map(colour.is_gray, pictures))
 
@@ -303,7 +304,7 @@ class StyleTransferRun:
             return resize_picture(previous, size)
         kind = self.settings.start
         if kind == "recoloured" and self.settings.colour == "luminance":
-            kind = "content"  # the colours of the painting play no part then
+            kind = "content"  # the colours of the painting then play no part
         if kind == "recoloured":
             (heaviest, _), coverage = max(
                 zip(styles, self.style_coverages, strict=True), key=lambda style: style[0][1]

@@ -75,7 +75,7 @@ class Stylize(Technique):
     )  # fmt: skip
 
     def at_one_size(self, iterations: int) -> Stylize:
-        """Return the same with so many passes, for a measurement."""
+        """Return the same with `iterations` passes, for a measurement."""
         return replace(self, iterations=iterations)
 
     @property

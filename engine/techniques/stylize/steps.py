@@ -149,7 +149,7 @@ def _frames(task: Task[Stylize]) -> Iterator[Frame]:
 
 @torch.no_grad()
 def _small(painter: Painted, size: tuple[int, int]) -> Tensor:
-    """Paint the photo small: only if somebody looks."""
+    """Paint the photo small; called only if somebody looks."""
     return _shown(painter.at(size))
 
 

@@ -38,12 +38,12 @@ def efros_leung(
 
     Each pass takes all empty pixels that touch filled ones, those with most filled pixels in their
     window first, ties in random order. A pixel's window is compared with all windows that lie
-    wholly in the sample: mean squared difference over the known pixels, weighted by a Gaussian.
-    One of the windows within (1 + `error`) of the best (and `ROUNDING`), drawn evenly, gives the
-    pixel at its centre.
+    wholly in the sample: mean squared difference over the known pixels, weighted by a Gaussian. One
+    of the windows within (1 + `error`) of the best (and `ROUNDING`), drawn evenly, gives the pixel
+    at its centre.
 
     Pixels that lie in no common window cannot influence each other, so they are searched for
-    together; the picture is the one that filling the list one by one gives.
+    together; the picture is the same as if the list were filled one by one.
 
     Args:
         sample: the texture; a window larger than it is cut to the odd sides that fit.
@@ -51,7 +51,8 @@ def efros_leung(
         window: side of the neighbourhoods, odd; should span the texture's largest regular feature.
         generator: draws the seed's place, the order within ties and the choices.
         error: how much worse than the best a candidate may be; 0 copies, large values blur order.
-        alpha: opacities (h, w) of the sample; windows count where every pixel is half opaque.
+        alpha: opacities (h, w) of the sample; only windows whose pixels are all at least half
+            opaque count.
 
     Raises:
         BadInput: the window is even, a side below 1, `error` negative, the table of windows would
@@ -127,7 +128,7 @@ class _Grower:
         self.done += int(group.sum())
 
     def state(self) -> State:
-        """Return the pixels, and where it is in a pass."""
+        """Return the pixels, and how far the current pass is."""
         return {
             "picture": self.padded, "known": self.known, "done": self.done, "pass": self._pass,
             "turn": self._turn, "turns": self._turns,

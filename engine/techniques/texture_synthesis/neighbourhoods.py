@@ -20,7 +20,7 @@ COMPONENTS = 24
 
 
 def check_table(size: int) -> None:
-    """Raise `BadInput` where `size` bytes are more than `TABLE_BYTES`."""
+    """Raise `BadInput` if `size` bytes are more than `TABLE_BYTES`."""
     if size > TABLE_BYTES:
         raise BadInput(
             f"comparing with this sample would take {size / 2**30:.1f} GiB of memory; "
@@ -121,7 +121,7 @@ class Level:
 def _all_seen(
     seen: Tensor, coarser: Tensor | None, places: Tensor, near: Tensor, far: Tensor
 ) -> Tensor:
-    """Return for each of `places` whether it and all that it is compared by count."""
+    """Return for each of `places` whether it and everything it is compared by are seen."""
     count = seen[places[:, 0], places[:, 1]]
     for mask, at, offsets in ((seen, places, near), (coarser, places // 2, far)):
         if mask is not None and len(offsets):

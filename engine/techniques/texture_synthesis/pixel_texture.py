@@ -33,7 +33,7 @@ class PixelTexture(Protocol):
         ...
 
     def take_up(self, state: State) -> None:
-        """Go on from a state of the same texture; randomness is the generator's."""
+        """Continue from a state of the same texture; randomness is the generator's."""
         ...
 
 
@@ -43,7 +43,7 @@ def windows(picture: Tensor, window: tuple[int, int]) -> Tensor:
 
 
 def visible(seen: Tensor, window: tuple[int, int]) -> Tensor:
-    """Return which windows of a mask (H, W) are True everywhere; raises `BadInput` for none."""
+    """Return which windows of a mask (H, W) are True everywhere; raises `BadInput` if none is."""
     found = windows(seen[None], window)[0].all(-1).all(-1)
     if not found.any():
         raise BadInput(TOO_LITTLE)
@@ -57,7 +57,7 @@ def fitting(side: int, sample: Tensor) -> tuple[int, int]:
 
 
 def checked(sample: Tensor, size: tuple[int, int], side: int, name: str) -> Tensor:
-    """Return the sample in float32, on the CPU. Raises `BadInput`, which calls the side by `name`."""
+    """Return the sample in float32, on the CPU. Raises `BadInput`, calling the side `name`."""
     if sample.ndim != 3 or len(sample) != 3 or not sample.numel():
         raise ValueError(f"the sample is {tuple(sample.shape)}, not (3, H, W)")
     if min(size) < 1:

@@ -22,7 +22,8 @@ LEAST_SIDE = 32
 def scales(task: Task[TextureSynthesis]) -> list[tuple[int, int]]:
     """Return the sides of each picture, ascending, with their iterations.
 
-    They begin as small as the sample can be made, and leave out what the network does not take.
+    They begin as small as the sample can be made, and leave out sizes that the network does not
+    take.
     """
     settings = task.technique
     end = side_of(task)
@@ -41,7 +42,7 @@ def scales(task: Task[TextureSynthesis]) -> list[tuple[int, int]]:
 
 
 def depths(settings: TextureSynthesis, network: Network) -> list[int]:
-    """Return how many layers each picture matches: of a series one more than the one before."""
+    """Return how many layers each picture matches: in a series, each one more than the last."""
     deepest = len(style_layers(settings, network))
     return list(range(1, deepest + 1)) if settings.series else [deepest]
 
@@ -61,14 +62,14 @@ def side_of(task: Task[TextureSynthesis]) -> int:
 
 
 def sample_of(task: Task[TextureSynthesis]) -> Picture:
-    """Return the picture of the texture. Raises `BadInput` where there is none."""
+    """Return the picture of the texture. Raises `BadInput` if there is none."""
     if task.content is None:
         raise BadInput("texture synthesis needs a picture of the texture")
     return task.content
 
 
 def sample_size(task: Task[TextureSynthesis], side: int) -> tuple[int, int]:
-    """Return height and width of the sample where a picture has `side` pixels a side."""
+    """Return height and width of the sample for a picture of `side` pixels a side."""
     settings, sample = task.technique, sample_of(task)
     own = (sample.height, sample.width)
     end = side_of(task)

@@ -1,6 +1,6 @@
 """Texture synthesis (Gatys, Ecker, Bethge 2015): more of a texture, grown from noise.
 
-L(x) = Ls(x) + λtv TV, style transfer without a content, coarse to fine. Efros & Leung's and Wei &
+L(x) = Ls(x) + λtv TV, style transfer without content, coarse to fine. Efros & Leung's and Wei &
 Levoy's methods, which need no network, are choices too.
 """
 
@@ -109,7 +109,7 @@ class TextureSynthesis(Technique):
 
     @property
     def tiles(self) -> bool:
-        """Whether the opposite borders of what the method makes meet."""
+        """Whether the opposite borders of the result meet."""
         return self.method == "wei-levoy" or (self.seamless and self.by_network)
 
     @property
@@ -122,7 +122,7 @@ class TextureSynthesis(Technique):
         return replace(self, iterations=iterations, smallest_scale=65536)
 
     def lighter(self, share: float) -> Lighter:
-        """Return the same with a sample that shrinks with the result where it has its own size."""
+        """Return the same with a sample that shrinks with the result, if it has its own size."""
         side = self.sample_size
         return Lighter(replace(self, sample_size=side and max(16, round(side * share))))
 

@@ -108,9 +108,9 @@ class TextureLoss:
         return terms
 
     def turned(self, picture: Tensor) -> Tensor:
-        """Return the picture shifted around its torus, by other numbers each time.
+        """Return the picture shifted around its torus, by another distance each time.
 
-        Pools leave out the last row of an odd number: without this, always beside the seam.
+        Pools leave out the last of an odd number of rows: without this, always the one at the seam.
         """
         sides = [picture.shape[-2], picture.shape[-1]]
         draws = [torch.randint(side, (), generator=self.task.generator) for side in sides]
@@ -165,7 +165,7 @@ def _gradients(
 ) -> Tensor:
     """Return each picture's gradient; the means of the terms go into `noted`.
 
-    Of a series also each picture's style loss, by the deepest layer that it matches.
+    For a series, so does each picture's style loss, under the deepest layer that it matches.
     """
     gradients, terms = [], []
     for texture, picture in zip(textures, pictures.split(1), strict=True):
@@ -181,13 +181,13 @@ def _gradients(
 
 
 def enlarged(pictures: Tensor, side: int, seamless: bool) -> Tensor:
-    """Return square pictures at the next scale; of seamless ones the borders still meet."""
+    """Return square pictures at the next scale; the borders of seamless ones still meet."""
     size = (side, side)
     return (resize_torus(pictures, size) if seamless else resize(pictures, size)).clamp(0, 1)
 
 
 def resized(x: Tensor, side: int, seamless: bool) -> Tensor:
-    """Return an optimizer's square moments (N, 3, H, W) at the next scale, never overshooting."""
+    """Return an optimizer's moments (N, 3, H, W), square, at the next scale, never overshooting."""
     if not seamless:
         return resize(x, (side, side), "bilinear")
     before = x.shape[-1]

@@ -45,11 +45,11 @@ def wei_levoy(
         neighbourhood: side of the neighbourhoods, odd.
         levels: how many levels of the pyramid, 1 being the sample alone.
         generator: draws the noise.
-        alpha: opacities (h, w) of the sample; what is at least half opaque counts.
+        alpha: opacities (h, w) of the sample; only what is at least half opaque counts.
 
     Raises:
-        BadInput: the neighbourhood is even, a side or the levels below 1, a table of
-            neighbourhoods would be larger than a gibibyte, or no neighbourhood is visible.
+        BadInput: the neighbourhood is even, a side or the levels below 1, a table of neighbourhoods
+            would be larger than a gibibyte, or no neighbourhood is visible.
     """
     sample = checked(sample, size, neighbourhood, "neighbourhood")
     if levels < 1:
@@ -68,7 +68,7 @@ def wei_levoy(
 
 
 class _Refiner:
-    """The levels of a texture, the coarsest first, and the row of the present one."""
+    """The levels of a texture, the coarsest first, and the row that the current one has reached."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class _Refiner:
         return _enlarged(self.shown, self.sizes[0])
 
     def state(self) -> State:
-        """Return the pixels, and where it is in which level."""
+        """Return the pixels, and how far which level is."""
         return {
             "index": self.index, "row": self.row, "done": self.done, "level": self.level,
             "coarse": self.coarse, "shown": self.shown,

@@ -1,7 +1,7 @@
 """Where a Dask scheduler is, and how the way to it is protected.
 
-Whoever reaches a Dask scheduler can run code on its workers. Without TLS only this machine's own
-addresses are therefore taken, unless a person insists.
+Anyone who reaches a Dask scheduler can run code on its workers. Without TLS, only this machine's
+own addresses are therefore accepted, unless the user insists.
 """
 
 import ipaddress
@@ -23,7 +23,7 @@ _NOISY = ("distributed", "tornado", "asyncio", "dask")
 
 @dataclass(frozen=True)
 class SchedulerAddress:
-    """A scheduler, and the files that prove who speaks with it."""
+    """A scheduler, and the files that prove who is talking to it."""
 
     address: str
     """tcp://HOST:PORT or tls://HOST:PORT."""
@@ -110,7 +110,7 @@ def scheduler_address(
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or number means this machine and is not reached from others."""
+    """Whether a host's name or number means this machine and cannot be reached from others."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -118,7 +118,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_dask() -> None:
-    """Raise `BadInput` with the command that installs Dask where it is not installed."""
+    """Raise `BadInput` with the command that installs Dask if it is not installed."""
     if find_spec("distributed") is None:
         raise BadInput(
             "a cluster needs Dask (distributed), which is not installed; "
@@ -127,7 +127,7 @@ def check_dask() -> None:
 
 
 def quiet_dask() -> None:
-    """Let Dask say nothing by itself: what matters is said in our sentences."""
+    """Silence Dask: what matters is said in our own sentences."""
     import dask
 
     dask.config.set(

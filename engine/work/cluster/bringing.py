@@ -20,7 +20,7 @@ class Bringing:
         """Jobs that wait for their network, by key."""
 
     def close(self) -> None:
-        """End what was begun."""
+        """Stop what was begun."""
         for future in self._brought.values():
             future.cancel()
         self._threads.shutdown()
@@ -45,13 +45,13 @@ class Bringing:
         self._waiting[sent.key] = sent, which
 
     def drop(self, key: str) -> SentJob:
-        """Let a job wait no longer; return it."""
+        """Stop a job's waiting; return it."""
         return self._waiting.pop(key)[0]
 
     def arrived(self) -> Iterator[tuple[SentJob, str, BaseException | None]]:
-        """Yield jobs whose waiting is over, for which worker, and what came in between.
+        """Yield the jobs that need not wait any more, each with its worker and any error.
 
-        Those that are not asked for any more go on waiting.
+        Those that are not drawn from this go on waiting.
         """
         for key, (sent, which) in list(self._waiting.items()):
             bringing = self._brought.get(which)

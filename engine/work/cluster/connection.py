@@ -52,11 +52,11 @@ class SchedulerLost(PareidoliaError):
 class Connection:
     """A connected client; for one thread. Closed by `close` or a `with` statement.
 
-    Raises `BadInput` when nobody answers, or somebody else than a scheduler.
+    Raises `BadInput` when nobody answers, or something other than a scheduler does.
     """
 
     def __init__(self, where: SchedulerAddress, topic: str) -> None:
-        """Connect. Keys and messages of this client's begin with `topic`."""
+        """Connect. This client's keys and messages begin with `topic`."""
         check_dask()
         quiet_dask()
         security = where.security()
@@ -84,7 +84,7 @@ class Connection:
         self._client.subscribe_topic("all", self._on_event)
 
     def close(self) -> None:
-        """Let the scheduler go; what was published stays there."""
+        """Let go of the scheduler; what was published stays there."""
         with suppress(Exception):
             for topic in (self.topic, "all"):
                 # Else the scheduler tries to tell this client that it has gone, and complains.
@@ -107,14 +107,14 @@ class Connection:
         return bool(self._client.status != "running")
 
     def wait(self, seconds: float) -> None:
-        """Wait until something has happened, at most so long."""
+        """Wait until something has happened, but at most for `seconds`."""
         self.woken.wait(seconds)
         self.woken.clear()
 
     # -- who works there ------------------------------------------------------------------
 
     def workers(self) -> list[ClusterWorker]:
-        """Return who is there, by name."""
+        """Return who works there, by name."""
         now = time.monotonic()
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
@@ -137,13 +137,13 @@ class Connection:
         return {worker.key: worker for worker in self.workers() if worker.key}
 
     def thumbnail(self, worker: ClusterWorker) -> bytes | None:
-        """Return the newest small picture (JPEG) of what a worker makes; None: none has come since."""
+        """Return the newest small picture (JPEG) of what a worker makes; None if no new one has come."""
         with self._lock:
             key, data = self._thumbnails.pop(worker.address, ("", None))
         return data if key == worker.key else None
 
     def deaths(self) -> list[str]:
-        """Return the keys of jobs whose worker has died since this was asked last."""
+        """Return the keys of jobs whose worker has died since this was last asked."""
         with self._lock:
             found, self._deaths = self._deaths, []
         return found
@@ -165,7 +165,7 @@ class Connection:
             self._thumbnails.pop(said["worker"], None)
             had = [key for key in said["processing-tasks"] if str(key).startswith(self.topic)]
             if not said.get("expected"):
-                # Of those that it was given, only one was begun.
+                # Of the jobs that it was given, only one had begun.
                 self._deaths += [known[0]] if known and known[0] in had else had
         self.woken.set()
 
@@ -184,7 +184,7 @@ class Connection:
 
         Args:
             jobs: bytes and device, by key.
-            preferred: the worker that should rather have some of them, by key.
+            preferred: for some of them, the worker that should rather get it, by key.
         """
         from dask.task_spec import Task
 
@@ -208,7 +208,7 @@ class Connection:
         return futures
 
     def adopt(self, key: str) -> Any:
-        """Return the future of a job that the scheduler holds; None: it holds it no more.
+        """Return the future of a job that the scheduler holds; None if it no longer does.
 
         Raises `ConnectionError`.
         """
@@ -221,7 +221,7 @@ class Connection:
         return future
 
     def fetch(self, future: Any) -> Any:
-        """Return the bytes that came of a job; None: they have not arrived yet."""
+        """Return the bytes that came of a job; None if they have not arrived yet."""
         try:
             return future.result(timeout=FETCH_SECONDS)
         except TimeoutError:
@@ -236,7 +236,7 @@ class Connection:
                 self._reports = {a: said for a, said in self._reports.items() if said[0] != key}
 
     def end(self, key: str, future: Any) -> None:
-        """Take a job back; if somebody works on it, that ends after the present iteration."""
+        """Take a job back; a worker that is on it stops after its current iteration."""
         doing = [worker.address for worker in self.workers() if worker.key == key]
         self.forget([key])
         with suppress(Exception):

@@ -1,7 +1,8 @@
 """Networks on their way to other machines, known by their check sums, sent only where they are missing.
 
-What arrives is kept on the worker's disk, in a folder for each that is laid out like a person's own
-(`engine.places`): looked up there, a network is the very one that it is where the job comes from.
+What arrives is kept on the worker's disk, in a folder per network that is laid out like a user's
+own (`engine.places`): a name looked up there means the very network that it means where the job
+comes from.
 """
 
 import hashlib
@@ -48,7 +49,7 @@ class SentNetwork:
 
     @classmethod
     def of_plain(cls, values: Mapping[str, Any]) -> "SentNetwork":
-        """Return what `plain` gave. Raises `ValueError` for what no network can be."""
+        """Return what `plain` gave. Raises `ValueError` for values that no network can have."""
         found = cls(**{name: str(value) for name, value in values.items()})
         plain_names = Path(found.file).name == found.file and Path(found.name).name == found.name
         if not _HEX.fullmatch(found.sha256) or not plain_names or found.file.startswith("."):
@@ -108,7 +109,7 @@ def parts_of(path: Path) -> Iterator[bytes]:
 
 @lru_cache(maxsize=1)
 def store() -> Path:
-    """Return where a worker keeps what was sent: asked before `at_home` changes what that means."""
+    """Return where a worker keeps what was sent; to be asked before `at_home` changes that."""
     return (data_folder() / "cluster").absolute()
 
 
@@ -123,9 +124,9 @@ class FoundNetwork:
 
 
 def found_here(sent: SentNetwork) -> FoundNetwork | None:
-    """Return where a network is on this machine; None: it has to be sent.
+    """Return where a network is on this machine; None if it has to be sent.
 
-    Raises `BadInput` where this program comes with another network of that name.
+    Raises `BadInput` if this program ships another network of that name.
     """
     if sent.given:
         same = Path(sent.given)
@@ -200,7 +201,7 @@ class Arriving:
         self._opened.write(data)
 
     def close(self, complete: bool) -> None:
-        """Put the file into its place if it arrived whole. Raises `BadInput` if it did not."""
+        """Put the file in its place if it arrived complete; raise `BadInput` if it did not."""
         try:
             if complete:
                 self._finish()

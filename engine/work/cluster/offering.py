@@ -1,4 +1,4 @@
-"""A machine that offers its devices to a Dask scheduler: a process for each, begun again if it dies."""
+"""A machine that offers its devices to a Dask scheduler: a process for each, restarted if it dies."""
 
 import asyncio
 import ctypes
@@ -33,7 +33,7 @@ def devices() -> list[str]:
 
 
 def _may_have_gpu() -> bool:
-    """Whether asking PyTorch is worth it, which takes seconds, and memory that is not given back."""
+    """Whether asking PyTorch is worth it, which takes seconds and memory that is never returned."""
     if sys.platform != "linux" or Path("/dev/kfd").exists():  # AMD's
         return True
     try:
@@ -44,7 +44,7 @@ def _may_have_gpu() -> bool:
 
 
 def offer(where: SchedulerAddress, said: Callable[[str], None], ended: Callable[[], bool]) -> None:
-    """Make pictures for a scheduler until `ended` says so, also when it ends and comes back.
+    """Make pictures for a scheduler until `ended` says so, even if it goes and comes back.
 
     Args:
         where: the scheduler.
@@ -53,7 +53,7 @@ def offer(where: SchedulerAddress, said: Callable[[str], None], ended: Callable[
 
     Raises:
         BadInput: Dask or a file for TLS is missing.
-        PareidoliaError: no scheduler answers in the beginning.
+        PareidoliaError: no scheduler answers at the start.
     """
     check_dask()
     quiet_dask()
@@ -124,5 +124,5 @@ async def _begun(stack: AsyncExitStack, where: SchedulerAddress, security: Any, 
 
 
 def _scratch() -> Path:
-    """Return where Dask may put files: it puts a lock there, and with no limit of memory no more."""
+    """Return where Dask may put files: a lock and, as there is no memory limit, nothing else."""
     return store() / "dask"

@@ -1,4 +1,4 @@
-"""What a worker does with a job that arrives: the same as a queue's worker, with bytes for files."""
+"""What a worker does with a job that arrives: as a queue's worker, but with bytes, not files."""
 
 import math
 import time
@@ -30,7 +30,7 @@ REPORT_SECONDS = 2.0
 
 
 class _Told(Protocol):
-    """Tells how far a job is, and perhaps what it looks like, as a small JPEG file."""
+    """Tells how far a job has come, and perhaps what it looks like, as a small JPEG file."""
 
     def __call__(self, iteration: int, total: int, thumbnail: bytes | None = None) -> None: ...
 
@@ -65,14 +65,14 @@ def make_parcel(data: bytes) -> bytes:
 
 
 def end(key: str) -> None:
-    """Let a job end after its present iteration; nothing comes of it."""
+    """Let a job end after its current iteration, without a result."""
     _ended.add(key)
 
 
 def receive(values: Mapping[str, Any], number: int, data: bytes) -> str:
     """Take part `number` of a network's file, from 0; an empty one ends it.
 
-    Returns a sentence that says what is wrong; empty: nothing.
+    Returns a sentence that says what is wrong; empty if nothing is.
     """
     try:
         sent = SentNetwork.of_plain(values)
@@ -126,7 +126,7 @@ def _made(worker: "Worker", parcel: Parcel, key: str, renamed: dict[str, str]) -
 
 
 def check_style_networks(parcel: Parcel) -> None:
-    """Raise `BadInput` where this program comes with others than that of whoever sent the job."""
+    """Raise `BadInput` if this program ships other style networks than the sender of the job has."""
     for name, digest in parcel.style_networks.items():
         if digest_of_style_network(name) != digest:
             raise BadInput(
@@ -136,7 +136,7 @@ def check_style_networks(parcel: Parcel) -> None:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """Give a folder that goes afterwards; also what killed workers have left goes."""
+    """Yield a folder, deleted afterwards along with what killed workers have left."""
     try:
         store().mkdir(parents=True, exist_ok=True)
         with unfinished_folder(store()) as folder:
@@ -159,7 +159,7 @@ def _unpacked(parcel: Parcel, folder: Path, renamed: dict[str, str]) -> dict[str
 
 
 def _swapped(path: str, known: Mapping[str, str]) -> str:
-    """Return what `known` calls a file, of which a path may mean one picture (FILE#2)."""
+    """Return `known`'s name for a file; the path may mean one picture of it (FILE#2)."""
     for whole, number in ((path, ""), path.rpartition("#")[::2]):
         if whole in known:
             return f"{known[whole]}#{number}" if number else known[whole]
@@ -167,7 +167,7 @@ def _swapped(path: str, known: Mapping[str, str]) -> str:
 
 
 def _places(output: Path) -> dict[str, Path]:
-    """Return what may be written of a picture, by what it is called on the way."""
+    """Return the files that may be written for a picture, by their names on the way."""
     return {"figure": figure(output), "partial": partial(output), "picture": output}
 
 

@@ -105,7 +105,7 @@ def parcel_of(
 
 
 def _style_networks(technique: Technique) -> dict[str, str]:
-    """Return what a worker has to have of its own. Raises `BadInput` for other networks."""
+    """Return the style networks that a worker must have of its own. Raises `BadInput` for others."""
     found = {}
     for name in style_networks(technique):
         if find_style_network(name).parent != weights.SHIPPED:
@@ -168,7 +168,7 @@ def unpack_returned(data: Any) -> Returned:
 
 
 def with_paths(value: Any, change: Callable[[str], str]) -> Any:
-    """Return a recipe's inputs with other paths: of whatever names a file by path and check sum."""
+    """Return a recipe's inputs with `change` applied to each path that has a checksum."""
     if isinstance(value, list):
         return [with_paths(each, change) for each in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A queue worked off by a cluster: no more is sent than its workers soon begin.
+"""A queue processed by a cluster: no more is sent than its workers will soon begin.
 
 The queue's file remembers what was sent. Whoever opens it again finds what has been finished
 meanwhile at the scheduler; what is lost there is sent again.
@@ -44,7 +44,7 @@ class WorkerState:
 
 
 class RemoteError(Exception):
-    """What nobody expected, on another machine; its traceback is a note of it."""
+    """An unexpected error on another machine; its traceback is a note of it."""
 
 
 def topic_of(queue: Path) -> str:
@@ -84,7 +84,7 @@ class ClusterRun:
         self._sent = self._sender.sent
 
     def close(self) -> None:
-        """End what was begun; jobs that were sent stay where they are."""
+        """Stop what was begun; jobs that were sent stay where they are."""
         self._bringing.close()
 
     def __enter__(self) -> "ClusterRun":
@@ -141,7 +141,7 @@ class ClusterRun:
     # -- looking --------------------------------------------------------------------------
 
     def _bury(self) -> None:
-        """Count for each job the workers that it has killed, and set aside one that kills them all."""
+        """Count for each job the workers that it has killed; set aside one that has killed too many."""
         for key in self.connection.deaths():
             sent = self._sent.get(key)
             if sent is not None and self.queue.died(sent.job, self.claimant) >= MOST_DEATHS:
@@ -208,7 +208,7 @@ class ClusterRun:
             self.changed(sent.job)
 
     def _lost(self, sent: SentJob) -> None:
-        """Send a job again whose result there will never be, unless that happens too often."""
+        """Send a job again whose result will never arrive, unless that has happened too often."""
         sent.losses += 1
         if sent.future.status in ("cancelled", "lost"):  # perhaps with the connection only
             try:
@@ -256,7 +256,7 @@ class ClusterRun:
         self._forget(sent)
 
     def _keep(self, output: Path, returned: Returned) -> None:
-        """Write what came; the picture last, so that one that is there has all that belongs to it."""
+        """Write what came; the picture last, so that if it is there, all that belongs to it is, too."""
         places = {"partial": partial(output), "figure": figure(output), "picture": output}
         for name, path in places.items():
             if name in returned.files:

@@ -31,7 +31,7 @@ class SentJob:
 class Sender:
     """Sends the jobs of a queue, and knows which are at the scheduler.
 
-    `send` and `again` raise `ConnectionError`; the jobs concerned wait again then.
+    `send` and `again` raise `ConnectionError`; the jobs concerned then wait again.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Sender:
 
     @property
     def waits_for_device(self) -> bool:
-        """Whether a job is claimed for whose device there is nobody."""
+        """Whether a claimed job needs a device that no worker has."""
         return self._next is not None
 
     def send(self, room: int, devices: Collection[str]) -> None:
-        """Claim and send so many jobs, where there are `devices`; fewer if there are no more."""
+        """Claim and send up to `room` jobs for the `devices` that are there."""
         batch: dict[str, tuple[bytes, str]] = {}
         chosen: dict[str, SentJob] = {}
         if self._there is None:
@@ -117,7 +117,7 @@ class Sender:
     # -- within ---------------------------------------------------------------------------
 
     def _tidied(self) -> set[str]:
-        """Return what the scheduler holds of this queue; what the queue does not know goes."""
+        """Return what the scheduler holds of this queue; what the queue does not know is forgotten."""
         there = self.connection.published()
         known = set(self.queue.keys_sent())
         self.connection.forget(there - known)
