@@ -23,11 +23,11 @@ from engine.image_metadata import GIF_MARK, recipe_json, recipe_xmp
 
 Bytes = npt.NDArray[np.uint8]
 Moments = Sequence[Callable[[], Bytes]]
-"""Each returns its picture, (H, W, 3), when it is needed."""
+"""Each returns a picture, (H, W, 3), when it is needed."""
 COLOURS = 256
-"""Of a GIF's frame."""
+"""How many colours a GIF's frame has."""
 SAMPLE = 128
-"""Long side of what they are chosen from."""
+"""Long side of the sample that they are chosen from."""
 
 
 def frame_count(export: Export) -> int:

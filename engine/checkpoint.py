@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 State = Any
-"""None, truth values, numbers, text, tensors; lists and dictionaries (by text) of such."""
+"""None, truth values, numbers, text, tensors, and lists and dictionaries (with text keys) of
+these."""
 
 PLACE, STRIDES = "@", "strides"
-"""Keys of what stands for a tensor among the plain values: its name; its layout, if it is not row
-by row. A picture whose colours lie side by side is convolved by another program than one in planes,
+"""Keys of what stands for a tensor among the plain values: its name, and its layout if it is not
+row by row. A picture with interleaved colours is convolved by another routine than one in planes,
 and the two round differently."""
 DAMAGED = "the checkpoint does not fit this run: begin the run anew"
 
@@ -35,9 +36,9 @@ class Checkpoint:
     iteration: int
     """Steps done, from 1."""
     seconds: float
-    """That the run has taken so far."""
+    """Seconds that the run has taken so far."""
     numbers: Mapping[str, Any] = field(repr=False)
-    """Plain values of JSON."""
+    """Plain JSON values."""
     tensors: Mapping[str, Tensor] = field(repr=False)
     """Copies on the CPU, row by row."""
 

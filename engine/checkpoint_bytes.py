@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of the file; readers refuse higher ones."""
 MOST_HEADER = 16 << 20
-"""Bytes; a run changed a thousand times takes a hundredth of it."""
+"""Most bytes of a header; a run changed a thousand times takes a hundredth of this."""
 DAMAGED = "the checkpoint is damaged: begin the run anew"
 
 

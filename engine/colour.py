@@ -16,9 +16,9 @@ GRAY_NOTE = Message(
     "Photo and style are grey, but the result may have colours: ",
     Mention("recolour", value="gray"), " removes them.",
 )  # fmt: skip
-"""Of a result that is not recoloured."""
+"""The note on a result that is not recoloured."""
 GRAY_TOLERANCE = 1.5 / 255
-"""Most that the channels of gray differ by: colour profiles round."""
+"""The most that the channels of a grey picture differ by: colour profiles round."""
 
 
 def luminance(picture: Tensor) -> Tensor:

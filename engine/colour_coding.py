@@ -56,7 +56,7 @@ class Coding:
     gamma: float | None = None
     """The power by which light was encoded, 1 being linear (PNG's gAMA)."""
     full_range: bool = True
-    """Whether black and white are the least and greatest number, not 16 and 235 of 255."""
+    """Whether black and white are the least and greatest number rather than 16 and 235 of 255."""
 
     @property
     def is_srgb(self) -> bool:

@@ -21,4 +21,4 @@ POINTS = {  # two digits of position, then red, green, blue
 COLOUR_MAPS = tuple(POINTS)
 """The names; `signed` is the diverging one."""
 SEQUENTIAL = tuple(name for name in COLOUR_MAPS if name != "signed")
-"""For numbers from 0 up."""
+"""The maps for numbers from 0 up."""

@@ -17,9 +17,9 @@ from engine.free_memory import free_memory
 
 MIB = 1024 * 1024
 PROBES = 8
-"""Times that a convolution is measured in each precision, the first to warm up."""
+"""How often a convolution is measured in each precision; the first time is to warm up."""
 LARGE_BLOCK = 4 * MIB
-"""Bytes from which on a block of memory returns to the system once it is free."""
+"""Blocks of memory of at least this many bytes return to the system once they are free."""
 
 
 def choose_device(name: str = "auto") -> torch.device:

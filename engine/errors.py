@@ -32,9 +32,10 @@ class Mention:
     name: str
     """The field's or argument's name."""
     described: Described | None = None
-    """Its description, of a technique's settings: other techniques may have others of this name."""
+    """Its description, if it is a technique's setting: other techniques may have one of the same
+    name."""
     value: str = ""
-    """What it is, or should be, set to; empty: the sentence itself says."""
+    """What it is, or should be, set to; empty if the sentence says so itself."""
 
     def __str__(self) -> str:
         """Return it as a notebook words it."""
@@ -61,7 +62,7 @@ class Remedy:
 
 Part = str | Mention | Remedy
 Wording = Callable[[Mention | Remedy], str]
-"""Returns what a front door calls a setting, or says of something to do."""
+"""Returns a front door's words for a setting or an action."""
 
 
 class Message:

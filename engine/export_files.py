@@ -20,9 +20,9 @@ from engine.image_formats import has_jxl
 from engine.image_metadata import kept_exif
 
 GAP_SHARE = 100
-"""The gap of a pair is so much less than its height."""
+"""A pair's gap is its height divided by this."""
 INCH = 2.54
-"""Centimetres."""
+"""Centimetres per inch."""
 
 
 def formats_here() -> tuple[str, ...]:

@@ -21,26 +21,27 @@ __all__ = ["Tile", "contact_sheet", "rows", "strip"]
 Floats = npt.NDArray[np.float32]
 
 SMALLEST_TYPE, LARGEST_TYPE = 12, 60
-"""Captions' type follows the tiles' size within these, in pixels."""
+"""Limits of the captions' type size, in pixels, which follows the tiles' size."""
 TILE_TO_TYPE = 18
 """A tile's typical side over its caption's type size."""
 PART_OF_HEIGHT = 0.025
-"""Of the pictures' height: with the lines of text between them about 2 % of the figure's."""
+"""Type size as a fraction of the pictures' height, in which with the text between them it comes to
+about 2 % of the figure's."""
 TILE_TO_LARGE_TYPE = 9
-"""A tile's typical side over its caption's type size, at least: about 16 letters fit below."""
+"""A tile's typical side over its caption's type size, at least: about 16 letters fit below it."""
 NARROWEST = 7
-"""Least width of a captioned column in type sizes: small tiles still have words below them."""
+"""Least width of a captioned column in type sizes, so that small tiles have room for words below."""
 LINES = 4
 """Most lines of a caption; the rest is cut off with an ellipsis."""
 TITLE = 1.5
-"""The title's type over the captions'."""
+"""The title's type size over the captions'."""
 LIGHT = (1.0, 0.1)
 DARK = (0.09, 0.88)
 """Background and ink, shades of grey."""
 ELLIPSIS = "…"
 SPELT = {"×": "x", "−": "-", "–": "-", "—": "-", "≤": "<=", "≥": ">=", "→": "->", "≈": "~"}
 SPELT |= {"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "Ae", "œ": "oe", "ł": "l", "ı": "i"}
-"""What stands for signs that the font lacks."""
+"""What stands in for signs that the font lacks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class Tile:
     picture: "Tensor"
     """(3, H, W) in [0, 1], on any device."""
     caption: str = ""
-    """Stands below the picture; line breaks are kept, long lines wrapped."""
+    """Shown below the picture; line breaks are kept, long lines wrapped."""
 
 
 def contact_sheet(

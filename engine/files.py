@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _UNFINISHED = re.compile(r"\.(pareidolia-)?[0-9a-f]{16}\.part")
 _swept: set[Path] = set()
-"""Folders that this program has looked through for what others left."""
+"""Folders that this program has searched for what others left."""
 
 
 def check_place(path: Path) -> Path:

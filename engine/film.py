@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 CODECS = {".mp4": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9"}
 CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm"}
 HD_LINES = 720
-"""From here on the matrix is BT.709's, below BT.601's: what a player takes that reads no tags."""
+"""From here on the matrix is BT.709's, below it BT.601's, as assumed by players that read no tags."""
 # Code points of ITU-T H.273, which all three containers carry. sRGB has the primaries of BT.709 in
 # films of any size, and every common player shows its samples as BT.709's.
 _BT709, _SMPTE170M, _LIMITED = 1, 6, 1
 
 CLOCK = Fraction(1, 90_000)
-"""Of films whose frames say their times: it has the usual rates without a remainder."""
+"""Time base of films whose frames have times: all usual rates divide it evenly."""
 
 Take = Callable[["Tensor"], None]
 """Takes the next frame, (3, H, W) in [0, 1]."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv")
-"""Of files that are films; GIF and WebP may be pictures too, and count as such."""
+"""Suffixes that are films; GIF and WebP may also be pictures, and count as such."""
 
 
 def is_film(path: str | Path | None) -> bool:
@@ -38,7 +38,7 @@ class Film:
 
     path: Path
     rate: Fraction
-    """Frames a second, on average."""
+    """Frames per second, on average."""
     count: int | None
     """How many frames there are, as far as the file says so."""
     container: Any

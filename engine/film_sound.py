@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 USUAL = {"mp4": "aac", "matroska": "aac", "webm": "libopus"}
-"""What sound is encoded as that a container cannot hold as it is."""
+"""The codec for sound that a container cannot hold as it is."""
 KNOWN_IN_WEBM = ("opus", "vorbis")
 
 

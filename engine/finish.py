@@ -62,7 +62,7 @@ class Finish:
 
 
 FIRST = ("recolour", "recolour_strength", "strength")
-"""The original settings, when the photo was blended in in RGB."""
+"""The original settings, from when the photo was blended in RGB."""
 
 
 def read_finish(values: Mapping[str, Any]) -> Finish:
@@ -108,7 +108,7 @@ class Finisher:
         self._photo = photo
         self._resized: Tensor | None = None
         self._seen: Tensor | None = None
-        """Its opacities, by which colours count; None: all count alike."""
+        """The photo's opacities, which weight its colours; None: all count alike."""
 
     def __call__(self, picture: "Tensor", finish: Finish) -> "Tensor":
         """Return a picture (3, H, W) in [0, 1], on the CPU, finished.

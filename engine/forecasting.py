@@ -17,11 +17,12 @@ LEAST_ITERATIONS = 3
 """One to warm up, two to measure."""
 MOST_ITERATIONS = 25
 LONG_ENOUGH = 0.5
-"""Seconds; quick iterations are measured for this long, less where errors of many parts even out."""
+"""Seconds for which quick iterations are measured; less where the errors of many parts average
+out."""
 BUDGET = 5.0
 """Seconds that the measurements of a forecast may take in all, on a usual machine."""
 SMALL = 128
-"""Long side in pixels at which it is found out what a measurement would take."""
+"""Long side in pixels at which a first try shows how long a measurement would take."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class Forecast:
 
     seconds: float
     memory: int
-    """Bytes at the peak: of the card's memory on a GPU, else of the whole process."""
+    """Bytes at the peak: of the card's memory on a GPU, otherwise of the whole process."""
     available: int
-    """Bytes that could be taken in all."""
+    """Bytes that are available in all."""
 
     @property
     def fits(self) -> bool:
@@ -54,7 +55,7 @@ class _Small:
     """What was measured at a fraction of a run's size, with little work per iteration."""
 
     share: float
-    """Of the run's long side."""
+    """The measured fraction of the run's long side."""
     measured: _Measured
     lighter: Lighter
 

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 import psutil
 
 CGROUPS = Path("/sys/fs/cgroup")
-"""Where Linux says what groups of processes (containers, services, sessions) may take."""
+"""Where Linux keeps the limits of process groups (containers, services, sessions)."""
 OWN_GROUPS = Path("/proc/self/cgroup")
-"""Where it says in which of them this process is."""
+"""Where it says which of them this process is in."""
 
 
 def free_memory() -> int:

@@ -64,11 +64,11 @@ class Picture:
     exif: bytes | None = None
     """The file's EXIF block, beginning with "Exif" and two zeros, its orientation reset to 1."""
     path: Path | None = None
-    """The file that the picture was opened from, with #NUMBER where a frame was chosen."""
+    """The file that the picture was opened from, with #NUMBER if a frame was chosen."""
     sha256: str = ""
     """Hexadecimal SHA-256 of that file's bytes; empty for a picture made in memory."""
     full_size: tuple[int, int] | None = None
-    """Width and height in the file where the picture was reduced while it was opened."""
+    """Width and height in the file, if the picture was reduced while it was opened."""
     frame: int = 1
     """Which of the file's pictures this is, from 1."""
     frames: int = 1

@@ -41,11 +41,11 @@ class Samples:
     width: int
     height: int
     channels: int
-    """Of the colour: 1 (grey), 3 (RGB) or 4 (CMYK)."""
+    """Of colour: 1 (grey), 3 (RGB) or 4 (CMYK)."""
     bits: int
     """8 or 16."""
     rows: Callable[[int, int], Rows]
-    """Gives the rows from one to before another."""
+    """Returns the rows from one up to, but not including, another."""
 
 
 class _PillowsLimit:

@@ -21,7 +21,7 @@ SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif",
      ".jxl")
 )  # fmt: skip
-"""How the names of picture files end."""
+"""The suffixes of picture files."""
 WRITTEN = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -32,7 +32,7 @@ WRITTEN = {
     ".avif": "AVIF",
     ".jxl": "JPEG XL",
 }
-"""The format that is written, by how the name ends."""
+"""The format that is written, by suffix."""
 _PILLOWS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"heif", b"mif1", b"msf1"}
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

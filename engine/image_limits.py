@@ -7,9 +7,10 @@ from engine.free_memory import free_memory
 
 MAX_MEGAPIXELS = 200
 MAX_SCANS = 100
-"""Of a progressive JPEG: each takes the time of a whole picture; cameras and editors write 10."""
+"""Most scans of a progressive JPEG: each takes the time of a whole picture; cameras and editors
+write 10."""
 SHARE = 0.9
-"""Of the free memory."""
+"""The share of free memory that may be used."""
 _IN_PILLOW = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # else 4 bytes for each pixel
 # Bytes that decoders keep for each pixel besides the finished picture.
 _DECODERS = {"WEBP": 4, "AVIF": 8, "HEIF": 8, "JXL": 16, "GIF": 8}

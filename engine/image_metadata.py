@@ -25,7 +25,7 @@ from engine.image_headers import jxl_xmp
 RECIPE_KEY = "pareidolia"
 RECIPE_LIMIT = 16 * 2**20  # bytes of JSON; also guards the decompression of strangers' recipes
 GIF_MARK = b"pareidolia:"
-"""What the comment in a GIF begins with that holds a recipe."""
+"""How the comment that holds a recipe begins in a GIF."""
 # What fits into one segment of a JPEG beside the name of the segment (XMP part 3, 1.1.3).
 XMP_LIMIT = 65502
 EXIF_LIMIT = 65533

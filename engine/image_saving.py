@@ -140,9 +140,9 @@ class FileParts:
 
     exif: bytes | None
     recipe: str | None
-    """As JSON."""
+    """The recipe as JSON."""
     profile: bytes
-    """Empty: none."""
+    """Empty for none."""
     dpi: tuple[float, float] | None
 
 

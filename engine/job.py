@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from engine.networks.network import Network
 
 FORMAT = 3
-"""Version of the recipe; readers refuse higher ones. What a lower one can say is written as that:
-1 knows no finish and no preprocessing, 2 only the first settings of the finish."""
+"""Version of the recipe; readers refuse higher ones. What a lower one can express is written as
+that: 1 knows no finish and no preprocessing, 2 only the first settings of the finish."""
 
 MOST_STYLES, MOST_CHANGES = 256, 20_000
-"""In a recipe; a run of so many styles would take weeks."""
+"""Limits for a recipe; a run with that many styles would take weeks."""
 LARGEST = 2**31 - 1
-"""Long side that any picture has, in pixels."""
+"""The longest side that any picture can have, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ class Job:
     """What is done to the result afterwards."""
     preprocessing: str | None = None
     """How pictures are prepared for the network, as `known_preprocessing` takes it; None: as the
-    weights want."""
+    weights require."""
     style_weights: tuple[StyleWeights, ...] = field(default=(), compare=False)
-    """What painted, or paints: known of a job that was opened or read from a recipe."""
+    """What painted, or will paint; known for a job that was opened or read from a recipe."""
 
     def recipe(self) -> dict[str, Any]:
         """Return the job as plain values for JSON; pictures by path and SHA-256."""

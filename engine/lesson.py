@@ -25,17 +25,17 @@ FORMAT = "pareidolia lesson"
 VERSION = 1
 MAX_FILE_BYTES = 512 * 2**20
 SPARE_BYTES = 8 * 2**20
-"""Of a file, for everything but pictures."""
+"""Bytes of a file for everything but pictures."""
 MAX_STEPS = 500
 MAX_FIGURES = 64
 MAX_MEGAPIXELS = 40
-"""Of each picture."""
+"""Most megapixels of each picture."""
 MAX_LETTERS = 100_000
-"""Of each text."""
+"""Most letters of each text."""
 MAX_DEPTH = 32
-"""Of the values of a step's state."""
+"""How deep the values of a step's state may nest."""
 QUALITY = 92
-"""Of JPEG, which is written with its colours at full resolution: heat maps are all colour."""
+"""JPEG quality; colours are kept at full resolution, since heat maps are all colour."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ _FROM_CONES = (
 
 
 _ROWS_AT_ONCE = 256
-"""So that what is computed on the way takes little memory."""
+"""Rows at a time, to save memory."""
 
 
 def to_oklab(picture: Tensor) -> Tensor:

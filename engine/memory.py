@@ -15,22 +15,23 @@ if TYPE_CHECKING:
     from engine.networks.network import Network
 
 ON_TOP = 4
-"""Bytes for each activation beside its own: gradients, statistics of layers in float32, workspace
+"""Bytes for each activation besides its own: gradients, statistics of layers in float32, workspace
 of convolutions (measured: 1 to 2 for DeepDream, 4 to 5 for style transfer)."""
 FRUGAL = {2: 4.5, 4: 5.5}
-"""Bytes for each activation, all in all, by the bytes of a number, where `Network.taps` runs layers
-that keep little (measured: 2.6 to 4.2 and 3.1 to 4.5)."""
+"""Bytes in all for each activation, by the bytes of a number, where `Network.taps` runs layers that
+keep little (measured: 2.6 to 4.2 and 3.1 to 4.5)."""
 UPFRONT = 200 * MIB
-"""What a first run takes whatever its size: the mathematics libraries, matrices of channels."""
+"""Bytes that a first run takes whatever its size: mathematics libraries, matrices of channels."""
 KEPT = 1
-"""Bytes on top for each activation where nothing but a map is made (measured: -1 to 0.5)."""
+"""Extra bytes for each activation if only a map is made (measured: -1 to 0.5)."""
 BESIDE = 50
-"""Bytes for each pixel of a picture that is looked at: in its file's colours, resized, its map."""
+"""Bytes for each pixel of a picture that is looked at: in its file's colours, resized, and its
+map."""
 ATTACKED = 120
-"""Bytes for each pixel of a picture that is changed, though the network looks at it at a size of its
-own: photo, change and gradient (measured: 94 to 117, at 1024 and 2048 pixels)."""
+"""Bytes for each pixel of a picture that is changed, though the network looks at it in another
+size: photo, change and gradient (measured: 94 to 117, at 1024 and 2048 pixels)."""
 STYLE_SHARE = 0.5
-"""A style's activations are not kept for a gradient, only those of the layers compared."""
+"""Share of a style's activations: only those of the layers compared are kept, none for a gradient."""
 
 
 def check_fits(task: Task[Technique]) -> None:

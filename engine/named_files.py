@@ -22,7 +22,7 @@ _DEVICES = ("/dev/", "/proc/", "/sys/")
 LONGEST = 4096
 """Letters of a path (Linux, PATH_MAX; other systems allow fewer)."""
 DEPTH = 3
-"""How many folders up, and how many parts of a path, a file that moved is looked for."""
+"""How many folders up, and how many parts of its path, a moved file is looked for."""
 
 
 def check_local(path: str) -> str:

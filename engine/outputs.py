@@ -11,7 +11,7 @@ from engine.files import split_frame
 from engine.image_formats import SUFFIXES, WRITTEN
 
 PICTURES = frozenset(WRITTEN)
-"""What files that the program writes as pictures end in."""
+"""Suffixes of the files that the program writes as pictures."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Output:
 
     path: Path
     role: str = ""
-    """What it is, where nobody has named it: "the figure", say."""
+    """What it is, if nobody has named it: "the figure", say."""
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from engine.files import read_json, read_plain, write_json
 from engine.task import Technique
 
 ENDING = ".preset"
-"""Of a preset's file, which is JSON."""
+"""The suffix of a preset's file, which is JSON."""
 KIND, VERSION = "preset", 1
 """What stands in the file; readers refuse higher versions."""
 MAX_BYTES = 2**20
 LONGEST_NAME = 100
-"""In characters."""
+"""Most characters of a name."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Preset:
     values: Mapping[str, Any]
     """The settings that it sets; all others are at their defaults."""
     notes: tuple[str | Message, ...] = field(default=(), compare=False)
-    """What the file says in another way than this version, each in a sentence."""
+    """What the file says differently from this version, each in a sentence."""
 
 
 def read_preset(path: Path, kinds: Mapping[str, type[Technique]]) -> Preset:

@@ -13,9 +13,9 @@ from engine.outputs import Sources, keep_apart
 from engine.settings import folders
 
 ENDING = ".pareidolia"
-"""Of a project file; the ones of old, with a job and nothing else, end in .json."""
+"""The suffix of a project file; old ones, with a job and nothing else, end in .json."""
 MAX_BYTES = 64 * 2**20
-"""Of a project's file."""
+"""Most bytes of a project's file."""
 
 
 def read_job(path: Path) -> Job:

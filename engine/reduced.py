@@ -12,7 +12,7 @@ from engine.image_reduction import reduced_size
 
 TIMES = 4
 LEAST = 256
-"""Pixels a side for which a network may want to see a picture, whatever the result's size."""
+"""Pixels a side at which a network may want to see a picture, whatever the result's size."""
 
 
 class Sized(Protocol):

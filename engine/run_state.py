@@ -45,9 +45,9 @@ class RunState(Generic[T]):
         self.first = task.technique
         """The settings that the run began with; `task.technique` are the present ones."""
         self.done = 0
-        """Steps done, with the one under way."""
+        """Steps done, including the one under way."""
         self.began_stage, self._end = 0, total
-        """Steps done when the present stage began; when it ends."""
+        """Steps done when the current stage began, and when it ends."""
         self._parts: dict[str, Any] = {}
         self._past = task.checkpoint
         seconds = 0.0

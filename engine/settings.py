@@ -19,9 +19,9 @@ KEY = "setting"
 LAYERS = ("layer", "layers")
 STYLE_NETWORK = "style network"
 WEIGHT_FILES = (".safetensors", ".pth", ".model", ".pt", ".onnx", ".t7")
-"""How files of style networks end."""
+"""The suffixes of style networks' files."""
 CHANNELS = ("channels", "units")
-"""What settings pick that name layers, or channels of them."""
+"""The kinds of `picks` that name layers, or channels of them."""
 T = TypeVar("T")
 
 
@@ -46,16 +46,16 @@ class Setting:
     live: bool = False
     """Whether a change takes effect at the next iteration of a running job."""
     optional: bool = False
-    """Whether None is allowed and means "by itself"."""
+    """Whether None is allowed and means "automatic"."""
     by_itself: str = "auto"
-    """What None is called where it is allowed."""
+    """The word for None, where it is allowed."""
 
     role: str = ""
-    """Of layers: what they are there for, in a word, where the label does not say it."""
+    """For layers: what they are for, in a word, if the label does not say it."""
     each: str = ""
-    """Of layers: what one of them is called, where they can be given one by one."""
+    """For layers: what a single one is called, if they can be given one by one."""
     flag: str = ""
-    """The command-line option, where it is not the name."""
+    """The command-line option, if it is not the name."""
     picks: str = ""
     """What the text names: a class or layer of the network, or several layers with commas
     (layers), channels by number, units (channels, or how many of them: 6 is six, "6," the sixth),
@@ -63,7 +63,7 @@ class Setting:
     required: bool = False
     """Whether nothing can run while the text is empty."""
     formerly: tuple[str, ...] = ()
-    """Names that it had in earlier versions: recipes and presets may have them still."""
+    """The names that it had in earlier versions: recipes and presets may still have them."""
 
     @property
     def option(self) -> str:
@@ -177,7 +177,7 @@ STYLES = Setting("styles", "pictures", (), "Style", "a painting; several are ble
                  flag="--style")  # fmt: skip
 START_PICTURE = Setting("start", "pictures", None, "Start picture", "for the start: picture",
                         flag="--start-picture")  # fmt: skip
-"""Pictures of a job, which are no settings of its technique, but spoken of like them."""
+"""Pictures of a job, which are not settings of its technique but are spoken of in the same way."""
 
 
 def setting(default: Any, label: str, help: str, **options: Any) -> Any:

@@ -9,7 +9,7 @@ from engine import settings
 from engine.task import Task, Technique
 
 STYLE_WEIGHTS = "style_weights"
-"""Beside the names of live settings: the weights of the styles, in the order of the job's."""
+"""The key, besides the names of live settings, of the styles' weights, in the job's order."""
 
 Changes = tuple[tuple[int, Mapping[str, Any]], ...]
 """After which iteration, which live settings have which values from then on."""

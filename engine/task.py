@@ -34,18 +34,18 @@ class Frame:
     """Steps that the run will take."""
     losses: dict[str, float]
     seconds: float
-    """Since the run began."""
+    """Seconds since the run began."""
     stage: str
     """Which scale or octave is being worked on, in words."""
     render: Callable[[], "Tensor"] = field(repr=False)
     film: int = 0
-    """Which frame of a film this picture finishes, from 1; 0: none."""
+    """The number of the film frame that this picture finishes, from 1; 0: none."""
     note: str | Message = ""
-    """What a person should know of the run so far, in a sentence with what may help; of the last
+    """What a person should know about the run so far, in a sentence with what may help; in the last
     frame it is about the whole run."""
     checkpoint: "Callable[[], Checkpoint] | None" = field(default=None, repr=False)
-    """Makes what the run can go on from after this iteration; asked for before the next frame is
-    drawn, as `picture` is. None: the run cannot go on."""
+    """Makes what the run can be continued from after this iteration; call it before the next frame
+    is drawn, as for `picture`. None: the run cannot be continued."""
     render_film: "Callable[[], Tensor] | None" = field(default=None, repr=False)
     """Makes the picture as it is in the film; None: as it is."""
 
@@ -81,7 +81,7 @@ class Verdict:
     words: str
     """One sentence, without a full stop."""
     numbers: dict[str, Any]
-    """For JSON: what takes the place of the run's own figures, or is added to them."""
+    """Makes the picture as it appears in the film; None: unchanged."""
 
 
 @dataclass(frozen=True)
@@ -109,21 +109,21 @@ class Technique(ABC):
     """Where its `Steps` are, as "module:class"."""
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     inputs: ClassVar[tuple[str, ...]] = ()
-    """Which pictures it takes, of content, styles, guide and start."""
+    """The pictures that it takes: of content, styles, guide and start."""
     styles_optional: ClassVar[bool] = False
     """Whether it can do without a style, of those that take some: see `needs_styles`."""
     content_optional: ClassVar[bool] = False
     """Whether it can do without a photo, of those that take one."""
     exact: ClassVar[bool] = False
-    """Whether it needs float32 where the precision is left open: otherwise differences would drown."""
+    """Whether it needs float32 if the precision is left open: differences would drown in rounding."""
     repaints: ClassVar[bool] = False
     """Whether the result is the content itself, changed place by place."""
     goes_on: ClassVar[bool] = False
-    """Whether a larger picture can begin with a smaller one: see `enlarged`."""
+    """Whether a larger picture can start from a smaller one: see `enlarged`."""
     has_figure: ClassVar[bool] = False
     """Whether a figure explains its result: see `figure`."""
     has_verdict: ClassVar[bool] = False
-    """Whether what a written file holds is looked at again: see `verdict`."""
+    """Whether what a written file holds is examined: see `verdict`."""
     film: ClassVar[str] = ""
     """The setting that says how many pictures a film has; "": it makes no films."""
 
@@ -254,8 +254,8 @@ def _loaded(steps: str) -> "Steps[Any]":
 
 T = TypeVar("T", bound=Technique)
 AnyTechnique = TypeVar("AnyTechnique", bound=Technique, covariant=True)
-"""Covariant: what works with a task of any technique works with one of a certain technique. Who
-steers a task puts settings of the same technique in place of the present ones."""
+"""Covariant: what works with a task of any technique works with one of a particular technique.
+Whoever steers a task replaces its settings by others of the same technique."""
 
 
 @dataclass
@@ -276,9 +276,9 @@ class Task(Generic[AnyTechnique]):
     changes: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """Live settings changed so far: after which iteration, which values from then on."""
     checkpoint: "Checkpoint | None" = None
-    """Where the run goes on from; None: it begins."""
+    """Where the run is continued from; None: it starts from the beginning."""
     on_taken_up: Callable[[int], None] = field(default=lambda iteration: None)
-    """Called when the run is where the checkpoint was made, after the iteration it names."""
+    """Called once the run is back where the checkpoint was made, with that iteration."""
 
     @property
     def device(self) -> "torch.device":
@@ -341,6 +341,6 @@ class Lighter:
 
     technique: Technique
     times: float = 1.0
-    """How many times as long an iteration of the whole one takes at the same size."""
+    """How many times as long an iteration of the full technique takes at the same size."""
     together: float = 1.0
-    """How many times as much memory."""
+    """How many times as much memory it takes."""

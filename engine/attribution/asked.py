@@ -18,14 +18,14 @@ class Question:
     """What is asked of a network, whatever the method."""
 
     target: "int | Unit"
-    """The class; or a unit, its layer named as in the layer tree."""
+    """The class; or a unit, with its layer named as in the layer tree."""
     layer: str = ""
-    """For the CAM family, as the layer tree names it; empty: the last one that has a map and that
-    the target depends on."""
+    """The layer for the CAM family, as the layer tree names it; empty: the last one that has a map
+    and that the target depends on."""
     window: int = 0
-    """Side of the occluding square, px; 0: as in `Square`."""
+    """Side of the occluding square, in pixels; 0: as in `Square`."""
     stride: int = 0
-    """What it moves by, px; 0: as in `Square`."""
+    """How far it moves, in pixels; 0: as in `Square`."""
     fill: str = "mean"
     """What it is filled with: one of `engine.attribution.square.FILLS`."""
 
@@ -38,10 +38,11 @@ class Asked:
     x: "Tensor"
     """(1, 3, H, W), as `network.prepare` returns it."""
     target: "int | Unit"
-    """A unit's layer is named as the methods name layers: a module's last call, unless numbered."""
+    """A class, or a unit whose layer is named as the methods name layers: a module's last call,
+    unless numbered."""
     question: Question
     find_layer: Callable[[], str]
-    """Returns the layer for the CAM family, named likewise; raises `BadInput` where there is none."""
+    """Returns the layer for the CAM family, named likewise; raises `BadInput` if there is none."""
     known: "GradCamPass | None" = None
     """A pass over `x` that kept the layer asked for."""
 
@@ -58,11 +59,11 @@ class MethodStep:
     done: int
     total: int
     values: "Tensor | None" = None
-    """(N, H, W) or (N, 3, H, W), raw; in the last step."""
+    """(N, H, W) or (N, 3, H, W), raw; set in the last step."""
     occluded: "Occluded | None" = None
     """What an occlusion has found so far."""
 
 
 Compute = Callable[[Asked], "Tensor | Iterator[MethodStep]"]
-"""The map at once; or in steps, of a method that takes long: the model is then left as it was found
-between them. Raises `ValueError` where it has no answer."""
+"""Returns the map at once or, if that takes long, in steps, between which the model is left as it
+was found. Raises `ValueError` where the method has no answer."""

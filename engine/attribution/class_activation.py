@@ -177,7 +177,8 @@ class _Maps:
         self._name, self._call = place_of(model, layer)
         self._calls = 0
         self._output: object = None
-        """Type and shape suffice to explain what is wrong with an output that holds no maps."""
+        """Kept since type and shape suffice to explain what is wrong with an output that holds no
+        maps."""
         self._values: Tensor | None = None
         self._edge: GradientEdge | None = None
 

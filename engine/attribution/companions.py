@@ -23,15 +23,15 @@ from engine.networks.classes import percent
 
 Grid = npt.NDArray[np.float32]
 Words = Callable[[str], str]
-"""Returns words of this module in another language, with the same places {0} to be filled in."""
+"""Returns words of this module in another language, with the same placeholders {0}."""
 
 PALETTE = (
     ("blue", (0x00, 0x72, 0xB2)), ("orange", (0xE6, 0x9F, 0x00)), ("green", (0x00, 0x9E, 0x73)),
     ("purple", (0xCC, 0x79, 0xA7)), ("yellow", (0xF0, 0xE4, 0x42)), ("red", (0xD5, 0x5E, 0x00)),
 )  # fmt: skip
-"""Colours of classes that the colour-blind tell apart too, of Okabe and Ito 2008."""
+"""Colours that the colour-blind, too, can tell apart (Okabe and Ito 2008)."""
 OTHERS = ("gray", (0x55, 0x55, 0x55))
-"""Of all classes beyond those."""
+"""The colour of all classes beyond those."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ClassMap(PlaceMap):
     """The most likely class with the square at each position; -1 where not yet known."""
 
     names: Mapping[int, str]
-    """Of the classes in it."""
+    """The names of the classes in it."""
     order: tuple[str, ...]
     """Names of classes by the colours of `PALETTE`; those beyond it are alike."""
 

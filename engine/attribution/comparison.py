@@ -35,7 +35,7 @@ from engine.networks.network import Network
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 SHOWN_LAYERS = 5
-"""Of the randomised networks, besides the trained one."""
+"""How many randomized networks are shown, besides the trained one."""
 NO_CLASS = "A unit has no class and no probability."
 
 
@@ -202,7 +202,7 @@ class Prepared:
     picture: Tensor
     x: Tensor
     answer: float
-    """Of a class its probability, of a unit its activation."""
+    """The class's probability, or the unit's activation."""
     problem: str = ""
     """Why the network has no such unit."""
 

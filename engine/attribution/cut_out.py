@@ -9,7 +9,7 @@ from engine.attribution.segmentation import Selection, grab_cut
 from engine.image import Picture
 
 FOREGROUND, BACKGROUND = 0.95, 0.30
-"""The quantiles that `grab_cut` begins with."""
+"""The quantiles that `grab_cut` starts from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,7 @@ class Pointed:
     pixels: npt.NDArray[np.uint8]
     """(h, w, 3)."""
     saliency: npt.NDArray[np.float32]
-    """(h, w), at least 0: the gradient's size."""
+    """(h, w), at least 0: the gradient's magnitude."""
 
     def selected(self, foreground: float = FOREGROUND, background: float = BACKGROUND) -> Selection:
         """Return the object, in these pixels; arguments and errors as in `grab_cut`."""

@@ -9,7 +9,7 @@ from engine.errors import BadInput
 from engine.networks.network import Network
 
 BLUR = 14
-"""The blurred picture's standard deviation is the short side through this: half a usual window."""
+"""The blur's standard deviation is the short side divided by this: half a usual window."""
 
 
 def fill(network: Network, x: Tensor, kind: str) -> Tensor:

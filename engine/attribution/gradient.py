@@ -24,7 +24,7 @@ from engine.attribution.state import (
 from engine.attribution.unit import Located, Unit
 
 NOISE = 0.15
-"""SmoothGrad's, as a part of the range from black to white: amid the paper's 10 to 20 %."""
+"""SmoothGrad's noise as a fraction of the range from black to white: amid the paper's 10 to 20 %."""
 SAMPLES = 25
 
 

@@ -51,7 +51,7 @@ class Head:
     edge: GradientEdge
     """Where the gradient passes the maps."""
     numbers: Tensor | None = None
-    """(N, channels) of the tensor when it was made; None before the average is complete."""
+    """(N, channels), the tensor's numbers when it was made; None before the average is complete."""
     linear: int = 0
     """Linear layers between the average and the tensor."""
 

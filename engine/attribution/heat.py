@@ -37,7 +37,7 @@ class LegendLine:
     colour: tuple[int, int, int]
     colour_name: str
     share: float
-    """Of the map, 0 to 1."""
+    """The colour's place on the scale, from 0 to 1."""
 
     def __str__(self) -> str:
         """Return it in words."""

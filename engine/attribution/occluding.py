@@ -26,11 +26,11 @@ from engine.attribution.unit import Located, Unit
 from engine.networks.classes import probabilities
 
 BATCH = 32
-"""Covered pictures that the model sees at a time."""
+"""How many covered pictures the model sees at a time."""
 
 
 Box = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels; the last two are one beyond."""
+"""Left, top, right, bottom in pixels; right and bottom are exclusive."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +49,13 @@ class Occluded:
 
     done: int
     total: int
-    """Covered pictures that have been looked at, and that there are."""
+    """How many covered pictures there are in all, of which `done` have been looked at."""
     drop: Tensor
     """(N, rows, columns) float64 on the CPU: logit of the picture minus that with the window
-    covered; NaN where not done. So for the other two, in Zeiler's words (d) and (e)."""
+    covered; NaN where not yet done. The next two are, in Zeiler's figure, (d) and (e)."""
     probability: Tensor
-    """(N, rows, columns) float64: of the target, with the window covered; NaN for a unit."""
+    """(N, rows, columns) float64: the target's probability with the window covered; NaN for a
+    unit."""
     label: Tensor
     """(N, rows, columns) int64: the most likely class with the window covered; -1 where not done,
     and for a unit."""

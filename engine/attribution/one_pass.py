@@ -22,12 +22,10 @@ class Seen:
     logits: Tensor
     """(N, classes), float32."""
     activations: dict[str, Tensor]
-    """By the layers' names as asked, what `Network.taps` returns."""
+    """What `Network.taps` returns, by the layers' names as asked."""
     cam: GradCamPass | None = None
-    """For Grad-CAM of any class at the layer asked for; None: it has no map, or no gradient.
-
-    Where memory is too small for a graph it raises `OutOfMemory` instead of giving maps.
-    """
+    """For Grad-CAM of any class at the layer asked for; None if it has no map, or no gradient. If
+    memory is too small for a graph, it raises `OutOfMemory` instead of giving maps."""
 
 
 def one_pass(

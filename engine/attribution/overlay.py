@@ -12,7 +12,7 @@ from engine.attribution.heat import Heat
 from engine.colour import gray
 
 ROWS = 256
-"""Of pixels at a time: photos may be large."""
+"""Rows of pixels processed at a time: photos may be large."""
 
 
 def laid_over(

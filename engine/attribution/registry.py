@@ -21,27 +21,28 @@ class Method:
     command: str
     """Its name on the command line."""
     title: str
-    """Its name for people."""
+    """The name that people see."""
     compute: str
     """MODULE:FUNCTION in this folder; the function is an `engine.attribution.asked.Compute`."""
     signed: bool = False
-    """Whether its values speak for the target or against it; else only their size counts."""
+    """Whether its values count for the target or against it; otherwise only their magnitude
+    matters."""
     of_layer: bool = False
-    """Whether it looks at a layer's map (the CAM family); else at pixels."""
+    """Whether it looks at a layer's map (the CAM family) rather than at pixels."""
     takes_layer: bool = False
-    """Whether a person chooses which; CAM knows but one."""
+    """Whether a person chooses the layer; CAM knows only one."""
     coarse: bool = False
-    """Whether its map has the grid of a layer, enlarged: there are no outliers to cut off."""
+    """Whether its map is a layer's grid, enlarged: then there are no outliers to cut off."""
     shares_pass: bool = False
-    """Whether the forward pass that names the classes serves it too."""
+    """Whether the forward pass that names the classes serves this method, too."""
     slow: bool = False
-    """Whether it goes in steps that together take seconds: what it has found grows."""
+    """Whether it goes in steps that together take seconds; what it has found grows."""
     covers: bool = False
     """Whether it covers the picture with a square, which it then asks for (`Square`)."""
     relu_rule: str = ""
-    """Whose way back through ReLUs it takes, guided or deconvnet; empty: the ordinary gradient."""
+    """Whose backward rule for ReLUs it uses, guided or deconvnet; empty: the ordinary gradient."""
     key: str = ""
-    """What red and blue mean, of a signed one."""
+    """What red and blue mean, if it is signed."""
     help: str = ""
     """What it does, in a sentence."""
 

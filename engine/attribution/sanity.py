@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 Method = Callable[[nn.Module, Tensor], Tensor]
-"""Takes a model and pictures, gives a map (N, H, W)."""
+"""Takes a model and pictures, returns a map (N, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Randomised:
     """The map after some more layers have been randomised."""
 
     layer: str
-    """The layer randomised last; empty: none yet, the trained network."""
+    """The layer randomized last; empty for the trained network."""
     map: Tensor
     """(N, H, W), detached."""
     correlation: float

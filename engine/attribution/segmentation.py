@@ -15,10 +15,10 @@ from torch import Tensor
 from engine.errors import BadInput
 
 BLUR = 50
-"""The map is blurred by a standard deviation of the short side through this: gradients are spotty,
-and colour models want areas."""
+"""The map is blurred with a standard deviation of the short side divided by this: gradients are
+spotty, and colour models need areas."""
 _SEED = 1
-"""Of the clustering that the colour models begin with."""
+"""Seed of the clustering that the colour models start from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Selection:
     mask: npt.NDArray[np.bool_]
     """(H, W)."""
     box: tuple[int, int, int, int]
-    """Left, top, right, bottom of the mask in pixels; the last two are one beyond."""
+    """Left, top, right, bottom of the mask in pixels; right and bottom are exclusive."""
 
 
 def grab_cut(

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 FILLS = ("mean", "gray", "black", "blur")
-"""What an occlusion covers with; mean: the colour that the network's preprocessing takes off."""
+"""What an occlusion covers with; mean: the colour that the network's preprocessing subtracts."""
 SHOWN = ("drop", "probability", "label")
-"""Maps that one occlusion makes: the drop, and Zeiler and Fergus's companions 7 (d) and (e)."""
+"""The maps that one occlusion makes: the drop, and Zeiler and Fergus's figure 7 (d) and (e)."""
 
 
 @dataclass(frozen=True)
@@ -13,9 +13,9 @@ class Square:
     """What an occlusion covers at a time, relative to the picture's size."""
 
     side: float = 1 / 7
-    """Part of the picture's short side."""
+    """The square's side, as a fraction of the picture's short side."""
     step: float = 1 / 2
-    """What it moves by, as a part of its own side."""
+    """How far it moves, as a fraction of its own side."""
     fill: str = "mean"
     """One of `FILLS`."""
 

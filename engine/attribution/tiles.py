@@ -18,7 +18,7 @@ PAPER, INK = LIGHT
 BLANK = 0.85
 """Shade of a tile without a map."""
 NOTE_LINES = 6
-"""Most lines of one note."""
+"""The most lines that a note may have."""
 
 Found = Heat | Tensor | str
 """A map, a picture (3, H, W) as it is, or why there is neither, in one short sentence."""
@@ -29,10 +29,10 @@ class Look:
     """How the maps of a figure look; the same for all of them."""
 
     photo: Tensor
-    """(3, H, W), of the size that all tiles get."""
+    """(3, H, W), in the size that all tiles get."""
     colours: str = "viridis"
     over: float = 0.0
-    """How strongly maps lie over the photo in gray, 0 to 1; 0: maps alone."""
+    """How strongly maps are laid over the grey photo, 0 to 1; 0: maps alone."""
 
     @property
     def type_size(self) -> int:

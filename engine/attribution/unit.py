@@ -21,13 +21,14 @@ class Unit:
     """One unit of a layer, as the target of an attribution in place of a class."""
 
     layer: str
-    """Dotted module name. Of a module that is called several times the last call counts; `name#1`
-    is its first call, `name#2` its second."""
+    """Dotted module name. If a module is called several times, the last call counts; `name#1` is
+    its first call, `name#2` its second."""
     channel: int
-    """Of maps (N, C, h, w) and vectors (N, C) their C, of tokens (N, T, C) their last dimension."""
+    """One of the C channels of maps (N, C, h, w) or vectors (N, C), or along the last dimension of
+    tokens (N, T, C)."""
     position: tuple[int, int] | None = None
-    """Row and column in maps. None: where the channel is highest, in each picture for itself; the
-    first such place. Vectors and tokens take only None (of tokens, the token)."""
+    """Row and column in maps. None: where the channel is highest in each picture (the first such
+    place). Vectors and tokens take only None (for tokens, it is the token)."""
 
     @classmethod
     def named(cls, name: UnitName) -> "Unit":
@@ -45,7 +46,7 @@ class Located:
     """A unit whose place in each picture is fixed, so that changed pictures are measured there too."""
 
     unit: Unit
-    """Its layer has the number of a call."""
+    """The unit; its layer includes the number of a call."""
     places: Tensor
     """(N,) int64: position in the flattened map, or token."""
 

@@ -45,7 +45,7 @@ class UnitName:
 
 
 _BETWEEN_UNITS = re.compile(r",(?!\s*[0-9]+\s*(?:,|$))")
-"""A comma, but not the one between a unit's row and column."""
+"""A comma that is not the one between a unit's row and column."""
 
 
 def units_of(text: str) -> tuple[UnitName, ...]:

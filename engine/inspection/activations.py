@@ -11,8 +11,8 @@ from engine.inspection.tiling import above_black, around_gray
 from engine.networks.network import Network
 
 BRIGHTEST = 99.8
-"""Percentile of activations that is white where all channels have one scale: a few very strong
-answers would leave the rest dark."""
+"""Percentile of activations that is shown white if all channels share a scale: a few very strong
+responses would leave the rest dark."""
 
 
 def activations(network: Network, picture: Tensor, layer: str) -> Tensor:

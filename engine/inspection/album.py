@@ -23,16 +23,17 @@ from engine.inspection.progress import Progress
 from engine.inspection.vector_cache import CachedVectors, kept_file, load, save, weights_hash
 
 PIXEL_BYTES = 256 << 20
-"""What the pixels of all pictures together may take; more pictures are kept smaller."""
+"""The most bytes that the pixels of all pictures together may take; more pictures are kept
+smaller."""
 LARGEST, SMALLEST = 128, 16
 """Side in pixels of the squares that are kept."""
 SAME = 0.02
-"""Root mean square difference, of 1, below which two pictures are taken for the same file."""
+"""Root mean square difference (of 1) below which two pictures count as the same file."""
 CHUNK = 64
 SAVE_EVERY = 20.0
-"""Seconds between two savings of what has been read."""
+"""Seconds between two saves of what has been read."""
 SHARE = 20
-"""Savings on the way take at most about one part in so many of the time."""
+"""Saves on the way take at most about one part in this many of the time."""
 
 
 class Album:

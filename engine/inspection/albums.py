@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from engine.networks.network import Network
 
 WAIT = 0.05
-"""Seconds between two looks at whether a folder is still wanted."""
+"""Seconds between two checks whether a folder is still wanted."""
 
 
 class Albums:

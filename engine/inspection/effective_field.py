@@ -19,17 +19,17 @@ class EffectiveField:
     """What one unit responds to in a given picture."""
 
     position: tuple[int, int] | None
-    """Row and column of the unit in its layer; None where the layer gives vectors."""
+    """Row and column of the unit in its layer; None if the layer gives vectors."""
     map: Tensor
-    """(H, W), at least 0: length over the colours of the gradient with respect to the pixel, in the
-    precision of the picture, on the CPU. All 0 where the unit is off, behind a ReLU."""
+    """(H, W), at least 0: norm over the colours of the gradient with respect to the pixel, in the
+    precision of the picture, on the CPU. All 0 where the unit is off, after a ReLU."""
     theoretical: Box
     """What the unit can see at all, within the picture."""
     box: Box | None
-    """Smallest square around the middle of the theoretical field that holds the share of the map's
-    sum, cut to what the unit can see; None where the map is all 0."""
+    """Smallest square around the centre of the theoretical field that holds the share of the map's
+    sum, cut to what the unit can see; None if the map is all 0."""
     area: int
-    """The smallest number of pixels that hold the share, wherever they are; 0 where it is all 0."""
+    """The smallest number of pixels that hold the share, wherever they are; 0 if the map is all 0."""
 
 
 def effective_field(

@@ -35,7 +35,7 @@ class Embedding:
     explained: Floats
     """Share of the variance that each principal component explains, largest first."""
     perplexity: float
-    """What t-SNE took; 0 for PCA."""
+    """The perplexity that t-SNE took; 0 for PCA."""
     unreadable: dict[Path, str]
 
 
@@ -65,7 +65,7 @@ class FolderMap:
     seed: int
     embedding: Embedding
     pixels: Bytes
-    """(N, s, s, 3)."""
+    """(N, s, s, 3) thumbnails."""
     labels: list[str]
     """The sub-folder of each picture."""
     network: str

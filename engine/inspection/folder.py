@@ -18,11 +18,11 @@ from engine.image_formats import SUFFIXES
 from engine.networks.square import middle_square
 
 BATCH = 16
-"""Pictures that a network sees at a time."""
+"""How many pictures a network sees at a time."""
 AHEAD = 2
-"""Batches that are decoded while one is worked on."""
+"""How many batches are decoded while one is processed."""
 Mark = tuple[str, int, int]
-"""A file's name below its folder, size and time of change."""
+"""A file's name below its folder, its size and its time of change."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class Batch:
     """Some of a folder's pictures, in its order."""
 
     start: int
-    """Place of the batch's first file among all."""
+    """Index of the batch's first file among all."""
     end: int
-    """Place of the next batch's first file."""
+    """Index of the next batch's first file."""
     places: tuple[int, ...]
-    """Place of each picture among all files; unreadable ones are missing."""
+    """Index of each picture among all files; unreadable ones are missing."""
     pictures: Tensor
     """(N, 3, side, side) in [0, 1]."""
     squares: tuple[CentreSquare, ...]
     unreadable: tuple[tuple[int, str], ...]
-    """Place and reason of each file that was skipped."""
+    """Index and reason of each file that was skipped."""
 
 
 def picture_files(folder: Path) -> list[Path]:

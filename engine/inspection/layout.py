@@ -21,9 +21,9 @@ Method = Literal["tsne", "pca"]
 Layout = tuple[Floats, Floats, float]
 """Positions (N, 2), explained variance by component, perplexity: what `embed` returns."""
 COMPONENTS = 50
-"""Principal components that t-SNE gets."""
+"""How many principal components t-SNE gets."""
 POLL = 0.05
-"""Seconds between two looks at whether the layout is still wanted."""
+"""Seconds between two checks whether the layout is still wanted."""
 
 
 def embed(

@@ -57,13 +57,13 @@ class NearPictures:
 
     found: Neighbors
     pixels: dict[Path, Bytes]
-    """Of each of them: (s, s, 3)."""
+    """Each one's pixels, (s, s, 3)."""
     features: str
     """Which layer's output was compared."""
     side: int
-    """Of the squares whose pixels were compared."""
+    """Side of the squares whose pixels were compared."""
     pictures: int
-    """That were compared."""
+    """How many pictures were compared."""
 
 
 def near_pictures(

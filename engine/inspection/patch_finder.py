@@ -25,7 +25,7 @@ SIDE = 96
 SHOW_EVERY = 0.8
 """Seconds between two looks at what has been found so far."""
 KEPT = 4000
-"""Patches whose pictures are kept."""
+"""How many patches' pictures are kept."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ShownChannels:
     """Which channels are looked at."""
 
     by_number: bool
-    """Else the strongest first."""
+    """Whether they are in the order of their numbers rather than strongest first."""
     count: int
     only: int | None = None
     """The one channel; None: the first `count`."""
@@ -46,11 +46,11 @@ class FoundPatches(Generic[T]):
     rows: ShownChannels
     channels: "list[tuple[int, list[tuple[Patch, T]]]]"
     of: int
-    """Channels that the layer has."""
+    """How many channels the layer has."""
     done: int
     total: int
     taken_up: int
-    """Files that had been read in an earlier search."""
+    """How many files had been read in an earlier search."""
     unreadable: dict[Path, str]
 
 

@@ -29,7 +29,7 @@ from engine.networks.network import Network
 
 BEST = 9
 SAVE_EVERY = 20.0
-"""Seconds between two savings of what was found."""
+"""Seconds between two saves of what was found."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class _Best:
     value: Tensor
     picture: Tensor
     unit: Tensor
-    """Row times width of the map, plus column."""
+    """Row times the map's width, plus column."""
 
     def merged(self, maps: Tensor, pictures: Sequence[int]) -> "_Best":
         """Return the best of these and of the pictures' maps (N, C, h, w); of equals, the earlier."""

@@ -19,7 +19,7 @@ class Progress:
     done: int
     total: int
     waits_for: str = ""
-    """Who is reading the same folder and has to end first."""
+    """Who is reading the same folder and has to finish first."""
 
 
 class FolderNotRead(PareidoliaError):

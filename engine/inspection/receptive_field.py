@@ -23,7 +23,7 @@ from engine.networks.reach import joins_positions, pair
 from engine.networks.tracing import POOLS, stand_ins, without_memory
 
 Box = tuple[int, int, int, int]
-"""Top, left, bottom, right in pixels; the last two are one beyond."""
+"""Top, left, bottom, right in pixels; bottom and right are exclusive."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Axis:
     size: int = 1
     jump: int = 1
     whole: bool = False
-    """Whether every unit sees all there is."""
+    """Whether every unit sees the whole picture."""
 
     def through(self, kernel: int, stride: int, padding: int) -> "Axis":
         """Return the field after a window of `kernel` (dilated) units."""

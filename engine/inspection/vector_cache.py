@@ -21,11 +21,11 @@ from engine.inspection.folder import Mark
 from engine.networks.network import Network
 
 FORMAT = 2
-"""Raised when pictures are read otherwise: what was kept before is not used then."""
+"""Raised when pictures are read differently: what was kept before is then not used."""
 LIMIT = 1 << 30
 """Bytes that all kept files together may take."""
 STALE = 3600.0
-"""Seconds after which a file that was never finished is taken for what a crash left."""
+"""Seconds after which an unfinished file counts as left over from a crash."""
 log = logging.getLogger("pareidolia.inspection")
 
 

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 LARGEST = 192
 """Long side of a tile of activations; larger maps are shrunk to it, as none is shown larger."""
 SHARE = 0.95
-"""Of the gradient's sum, that the effective receptive field holds."""
+"""The share of the gradient's sum that the effective receptive field holds."""
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 Size = tuple[int, int]
 """Height and width in pixels."""
 Box = tuple[int, int, int, int]
 Part = tuple[float, float, float, float]
-"""Left, top, right, bottom in parts of the picture's width and height."""
+"""Left, top, right, bottom as fractions of the picture's width and height."""
 TopClass = tuple[int, str, float]
 """Number, name, probability."""
 
@@ -39,18 +39,18 @@ class ActivationGrid:
     layer: str
     """As the layer tree names it."""
     size: Size
-    """Of each map; (1, 1) for vectors."""
+    """Height and width of each map; (1, 1) for vectors."""
     seen: Size
-    """Of the picture as the network saw it."""
+    """Height and width of the picture as the network saw it."""
     means: Floats
-    """(C,), over the map's positions."""
+    """(C,), each channel's mean over the map's positions."""
     peaks: Floats
-    """(C,), the highest activation of each."""
+    """(C,), the highest activation of each channel."""
     tiles: Bytes | None = None
-    """(C, h, w) in gray, zero black, or gray where the layer goes below zero; larger maps are shrunk.
-    None for vectors, whose numbers are all there is."""
+    """(C, h, w) in grey: zero is black, or mid-grey if the layer goes below zero; larger maps are
+    shrunk. None for vectors, whose numbers are all there is."""
     names: tuple[str, ...] = ()
-    """The classes, where each channel stands for one."""
+    """The classes, if each channel stands for one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +61,13 @@ class UnitField:
     unit: tuple[int, int]
     """Row and column."""
     size: Size
-    """Of the picture as the network takes it; the boxes are in its pixels."""
+    """Height and width of the picture as the network takes it; the boxes are in its pixels."""
     side: Size | None
-    """Of the theoretical field, also where the picture ends before; None: the whole picture."""
+    """Height and width of the theoretical field, even beyond the picture; None: the whole picture."""
     theoretical: Box
     """Top, left, bottom, right."""
     effective: Box | None
-    """None: the unit does not answer to any pixel."""
+    """None if the unit does not respond to any pixel."""
     overlay: Bytes
     """(H, W, 4), the effective field in colours, transparent where it is weak."""
 
@@ -81,18 +81,18 @@ class OccluderAnswer:
     before: dict[int, float]
     """Probability of each of them with nothing covered."""
     target_name: str
-    """The class's; of a unit with the place where it is looked at."""
+    """The class's name, or the unit's with the place where it is looked at."""
     answers: tuple[float, float]
     """The class's logit or the unit's activation, before and now."""
     chances: tuple[float, float] | None
-    """The class's probability, before and now; None: the target is a unit."""
+    """The class's probability, before and now; None if the target is a unit."""
     fill: str
     """One of `engine.attribution.square.FILLS`."""
     size: Size
     box: Box
     """Left, top, right, bottom: what is covered, in pixels of the picture as the network takes it."""
     cover: Bytes
-    """(H, W, 3): what covers, of the whole picture; of one pixel where it is one colour."""
+    """(H, W, 3): what covers, for the whole picture; a single pixel if it is one colour."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +110,9 @@ class ChannelAnswer:
     name: str
     """The class that the channel stands for, or empty."""
     colours: Bytes | None = None
-    """(h, w, 3), the map; None where there is one unit only."""
+    """(h, w, 3), the map; None if there is only one unit."""
     guided: Bytes | None = None
-    """(H, W, 3): guided backpropagation from the highest unit around gray, of what it sees."""
+    """(H, W, 3): guided backpropagation from the highest unit, around grey, within what it sees."""
 
 
 @dataclass(frozen=True)
@@ -121,32 +121,32 @@ class Answer:
 
     request: Request = field(default_factory=Request)
     looked_at: Size = (0, 0)
-    """Of the picture as the network took it."""
+    """Height and width of the picture as the network took it."""
     squeezed: Size | None = None
-    """The same, where the network takes squares only and the picture is none."""
+    """The same, if the network takes only squares and the picture is not one."""
     top: tuple[TopClass, ...] = ()
     """The most likely classes."""
     target: int = 0
     target_name: str = ""
-    """The class's; a unit's with its place."""
+    """The class's name, or the unit's with its place."""
     probability: float = 0.0
-    """Of the class."""
+    """The class's probability."""
     unit: UnitName | None = None
     """The unit that the maps are about, with its place."""
     activation: float | None = None
-    """Of that unit."""
+    """That unit's activation."""
     maps: Mapping[str, Heat] = field(default_factory=dict)
-    """By the methods' commands."""
+    """Maps by the methods' commands."""
     raw: Mapping[str, Floats] = field(default_factory=dict)
-    """The same before colours were put together: (H, W) or (3, H, W)."""
+    """The same before colours were combined: (H, W) or (3, H, W)."""
     occlusion: Mapping[str, Heat] = field(default_factory=dict)
-    """All that one occlusion makes, by names of `SHOWN`; of a unit the drop alone."""
+    """All that one occlusion makes, by the names in `SHOWN`; for a unit, the drop alone."""
     occluded: "Occluded | None" = None
-    """The numbers behind them, for each place of the square."""
+    """The numbers behind them, for each position of the square."""
     layer: str = ""
     """Where the CAM family looked."""
     grid: Size | None = None
-    """Rows and columns of that layer, where its map has them."""
+    """Rows and columns of that layer, if its map has them."""
     plain: tuple[str, ...] = ()
     """Activations for which a map's method has no rule."""
     activations: ActivationGrid | None = None
@@ -155,13 +155,13 @@ class Answer:
     channel: ChannelAnswer | None = None
     pointed: "Pointed | None" = None
     error: PareidoliaError | None = None
-    """Why a map, or everything when `top` is empty, is missing."""
+    """Why a map or, if `top` is empty, everything is missing."""
     activations_error: PareidoliaError | None = None
-    """Why they are missing."""
+    """Why the activations are missing."""
     unfinished: bool = False
-    """Whether more is to come, or would have come, had not something else been asked for."""
+    """Whether more is to come, or would have come if nothing else had been asked for."""
     share: float = 0.0
-    """Of an occlusion's work that is done."""
+    """The fraction of an occlusion's work that is done."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +170,7 @@ class ComparisonAnswer:
 
     done: int
     total: int
-    """Maps."""
+    """How many maps there are in all."""
     columns: "tuple[Column, ...]"
     """What each column is about."""
     refusals: tuple[PareidoliaError, ...] = ()

@@ -19,7 +19,7 @@ class LookMemory:
         self._picture: tuple[Tensor, int | None, Tensor] | None = None
         self._of_picture: dict[Hashable, object] = {}
         self.cam_layers: dict[Hashable, str] = {}
-        """Where the CAM family looks for a unit in pictures of a size: found by trying."""
+        """Where the CAM family looks for a unit in pictures of a given size: found by trial."""
 
     def fitted(self, network: Network, picture: Tensor, long_side: int | None) -> Tensor:
         """Return `engine.networks.fitting.fitted` of a picture (3, H, W) or (1, 3, H, W).

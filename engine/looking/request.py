@@ -7,7 +7,7 @@ from engine.attribution.square import Square
 from engine.attribution.unit_name import UnitName
 
 TOP = 5
-"""How many of the most likely classes are given."""
+"""How many of the most likely classes are returned."""
 POINTING = "gradient"
 """The method whose map an object is cut out by."""
 
@@ -19,7 +19,7 @@ class ActivationsRequest:
     layer: str = ""
     """As the layer tree names it; empty: the last one that has a map."""
     together: bool = True
-    """Whether all channels share one scale; else each has its own."""
+    """Whether all channels share one scale; otherwise each has its own."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class OccluderRequest:
     """A square that is covered, and with what."""
 
     square: tuple[float, float, float, float]
-    """Left, top, right, bottom in parts of the picture's width and height; may reach beyond it."""
+    """Left, top, right, bottom as fractions of the picture's width and height; may reach beyond
+    it."""
     fill: str = Square.fill
     """One of `engine.attribution.square.FILLS`."""
 
@@ -37,11 +38,11 @@ class FieldRequest:
     """A place whose unit's receptive fields are wanted."""
 
     at: tuple[float, float]
-    """x and y as parts of the picture's width and height, 0 to 1."""
+    """x and y as fractions of the picture's width and height, 0 to 1."""
     layer: str = ""
     """As the layer tree names it; empty: the last one that has a map."""
     channel: int | None = None
-    """None: all of them together."""
+    """None for all of them together."""
 
 
 @dataclass(frozen=True)
@@ -68,24 +69,24 @@ class Request:
     square: Square = field(default_factory=Square)
     """What an occlusion covers."""
     window: int = 0
-    """The square's side in pixels; 0: as `square` says. So for `stride`, what it moves by."""
+    """The square's side in pixels; 0: as `square` says. Likewise `stride`, how far it moves."""
     stride: int = 0
     classes: bool = True
     """Whether the most likely classes are wanted."""
     activations: ActivationsRequest | None = None
-    """Whose channels are wanted."""
+    """The layer whose channels are wanted."""
     occluder: OccluderRequest | None = None
     """What is covered while the network looks."""
     unit_field: FieldRequest | None = None
     """Where receptive fields are wanted."""
     channel: ChannelRequest | None = None
-    """Whose map is wanted."""
+    """The channel whose map is wanted."""
     pointed: bool = False
     """Whether what the target's gradient points at is wanted, to be cut out."""
     long_side: int | None = None
-    """Of the picture, in pixels, for the network; None: what it was made for."""
+    """Long side of the picture for the network, in pixels; None: what it was made for."""
     top: int = TOP
-    """How many of the most likely classes."""
+    """How many of the most likely classes are wanted."""
 
     @property
     def rows(self) -> tuple[Method, ...]:
@@ -105,32 +106,32 @@ class ComparisonRequest:
     """A figure of many maps: every network with every target at every layer is a column."""
 
     methods: tuple[str, ...]
-    """By commands or titles; each is a row."""
+    """Commands or titles; each is a row."""
     classes: tuple[str, ...] = ()
     """Names or numbers; empty, and no units: as `likely` says."""
     units: tuple[UnitName, ...] = ()
     """Targets besides the classes."""
     likely: int = 0
-    """How many of the classes most likely to the first network; 0: each network's own first one."""
+    """How many of the first network's most likely classes; 0: each network's own first one."""
     layers: tuple[str, ...] = ()
-    """For the CAM family; empty: the last one that has a map."""
+    """Layers for the CAM family; empty: the last one that has a map."""
     sanity: bool = False
-    """Whether the maps of networks whose weights are made random are wanted (Adebayo et al. 2018)."""
+    """Whether maps of networks with randomized weights are wanted (Adebayo et al. 2018)."""
     colours: str = "viridis"
     one_scale: bool = True
-    """Whether all maps of a method share one scale; else each has its own."""
+    """Whether all maps of a method share one scale; otherwise each has its own."""
     over: float = 0.0
-    """How strongly maps lie over the photo in gray, 0 to 1; 0: maps alone."""
+    """How strongly maps are laid over the grey photo, 0 to 1; 0: maps alone."""
     own_colours: bool = False
-    """Whether maps of three colours are shown in them."""
+    """Whether maps that have three colours are shown in them."""
     companions: bool = False
-    """Whether occlusion is followed by probability and most likely class for each place."""
+    """Whether occlusion is followed by probability and most likely class for each position."""
     window: int = 0
-    """As in `Request`; so are stride and long_side."""
+    """As in `Request`; so are `stride` and `long_side`."""
     stride: int = 0
     fill: str = Square.fill
     long_side: int | None = None
     strict: bool = False
-    """Whether a class that one of the networks lacks is an error; else only if all of them do."""
+    """Whether a class that one of the networks lacks is an error; otherwise only if all lack it."""
     most_columns: int | None = None
-    """More are refused; None: as many as there are."""
+    """More are refused; None for no limit."""

@@ -13,7 +13,7 @@ from engine.networks.formats.mapped import copied
 from engine.networks.recognised import Recognised
 
 PIECE = 1 << 22
-"""Numbers looked at together, so that large tensors are never there twice."""
+"""How many numbers are checked at a time, so that large tensors never exist twice."""
 COUNTER = "num_batches_tracked"
 
 

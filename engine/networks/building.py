@@ -17,7 +17,7 @@ from engine.networks.architectures.vgg import vgg
 from engine.networks.own_head import HeadLayer
 
 Part = Literal["whole", "body", "features"]
-"""Of a network: all; all but the last layer; only its `features`."""
+"""The parts of a network: all; all but the last layer; only its `features`."""
 
 
 class WithoutWeights(TorchFunctionMode):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 Seen = Callable[[str, nn.Module, Tensor], Tensor | None]
 """Takes the name of a call ("layer1.0.relu#2"), the module and its output (the first, if several).
-May return what goes on in the place of a single output."""
+May return what takes the place of a single output."""
 
 
 def tensors_in(value: Any) -> list[Tensor]:
@@ -25,7 +25,7 @@ def tensors_in(value: Any) -> list[Tensor]:
 
 
 _hooks = threading.Lock()
-"""Held while hooks come and go: a copy of the module made at that moment would fail."""
+"""Held while hooks come and go: copying the module at that moment would fail."""
 
 
 @contextmanager

@@ -25,7 +25,7 @@ CAFFE_BVLC = Preprocessing("BGR", 255.0, (104.0, 117.0, 123.0), (1.0, 1.0, 1.0))
 BYTES = Preprocessing("RGB", 255.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 CAFFE_VGG_RGB = Preprocessing("RGB", 255.0, (123.68, 116.779, 103.939), (1.0, 1.0, 1.0))
 GRAY_SHARES = (0.299, 0.587, 0.114)
-"""Of red, green and blue in gray, by ITU-R BT.601, as Pillow and torchvision have it."""
+"""Shares of red, green and blue in grey, by ITU-R BT.601, as in Pillow and torchvision."""
 GRAY = Preprocessing("gray", 1.0, (0.449, 0.449, 0.449), (0.226, 0.226, 0.226))
 HALF = Preprocessing("RGB", 1.0, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 """To [-1, 1]: Google's Inception and MobileNet, Keras's mode "tf"."""
@@ -51,12 +51,12 @@ class Card:
     architecture: str
     preprocessing: Preprocessing = IMAGENET
     preprocessing_source: str = ""
-    """Why this one; empty: it is the architecture's own."""
+    """Why this one; empty if it is the architecture's own."""
     input_size: int = 224
     crop: float = 0.0
-    """Share of a resized picture's side that the network was judged by; 0: nobody says."""
+    """Share of a resized picture's side that the network was evaluated on; 0 if unknown."""
     interpolation: str = ""
-    """How pictures were resized for it (bicubic, bilinear); empty: nobody says."""
+    """How pictures were resized for it (bicubic, bilinear); empty if unknown."""
     layers: tuple[str, ...] = ()
     """Layers worth offering first."""
     content_layers: dict[str, float] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Card:
     url: str = ""
     bytes: int = 0
     sha256: str = ""
-    """All 64 hex digits, or the first ones where only those are published; 40 are a SHA-1."""
+    """All 64 hex digits, or the first ones if only those are published; 40 are a SHA-1."""
     file: str = ""
     """File name of the weights."""
     notes: str = ""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from engine.networks.network import Network
 
 MOST_TOLD = 6
-"""Classes that a sentence lists where several fit."""
+"""How many classes a sentence lists if several fit."""
 
 
 def find_class(network: "Network", text: str) -> int:

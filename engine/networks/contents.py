@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 AVERAGED = re.compile(r"(^|[._])(n_averaged|ema|swa|averaged?|shadow)($|[._])", re.IGNORECASE)
-"""What weights averaged over a training are called."""
+"""How weights averaged over a training are named."""
 
 
 class Unusable(NamedTuple):
@@ -31,13 +31,13 @@ class Group:
     """Tensors by name that belong together; a checkpoint may hold several such groups."""
 
     tensors: "Mapping[str, Tensor | Unusable]"
-    """On the CPU, in their stored precision; values may stay in the file until they are used."""
+    """On the CPU, in their stored precision; values may stay in the file until used."""
     name: str = ""
-    """Where in the file: "state_dict_ema"; empty where the file is nothing but this group."""
+    """Where in the file: "state_dict_ema"; empty if the file holds only this group."""
     averaged: bool = False
-    """Averaged over the training, which is what networks are usually judged by."""
+    """Averaged over the training; networks are usually evaluated with such weights."""
     release: Callable[[], None] = nothing
-    """Gives the memory back that values take which were looked at; they stay in the file."""
+    """Releases the memory of values that were looked at; they stay in the file."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -55,8 +55,8 @@ class Contents:
     """Best first: averaged ones, then the usual places, then all others."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    """What a person should know, each without a capital and a full stop: "x was left out"."""
+    """What a person should know, each without a capital or a full stop: "x was left out"."""
     preprocessing: Preprocessing | None = None
-    """Where the file (or one beside it) says how pictures are prepared."""
+    """Set if the file (or one beside it) says how pictures are prepared."""
     preprocessing_source: str = ""
     """Who says so: "config.json beside the file"."""

@@ -21,9 +21,9 @@ CHUNK = 1 << 18
 SLACK = 1 << 20
 """Bytes by which a file may be larger than its card says, beyond a tenth."""
 LARGEST = 8 << 30
-"""Bytes of a file of which the card says no size."""
+"""Most bytes of a file whose size the card does not give."""
 MOST_DIGITS = 18
-"""Of a length: more than any file has bytes."""
+"""Most digits of a length: no file has that many bytes."""
 RETRIES = 3
 """How often in a row a connection may break without bringing anything new."""
 

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from engine.networks.network import Network
 
 LONGEST = 3.0
-"""Times the side that the network was made for; panoramas are shrunk to that."""
+"""The longest that a picture may be, as a multiple of the side that the network was made for;
+panoramas are shrunk to that."""
 STEP = 2**0.5
-"""Between the sizes at which it is tried whether a network takes a thin picture."""
+"""Factor between the sizes that are tried for a thin picture."""
 
 
 def fitting_size(network: "Network", width: int, height: int) -> tuple[int, int]:

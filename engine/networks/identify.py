@@ -15,7 +15,7 @@ WRAPPED = re.compile(
     r"(?<![^.])(?:module|_orig_mod|_forward_module|_fsdp_wrapped_module"
     r"|_checkpoint_wrapped_module)\."
 )
-"""What DataParallel, torch.compile and others put into names, wherever they wrap something."""
+"""What DataParallel, torch.compile and others insert into names, wherever they wrap something."""
 STEMS = ("conv1_1.weight", "conv1/7x7_s2.weight", "conv1_7x7_s2.weight", "conv1.conv2d.weight")
 """First tensors of networks that are not torchvision's."""
 BARE = ("0.weight", "0.0.weight", "conv0.weight")
@@ -31,7 +31,7 @@ class Identified:
     found: Recognised
     """`mapping` has the names of the group's tensors."""
     notes: tuple[str, ...] = ()
-    """What a person should know of where it was found, without capitals and full stops."""
+    """What a person should know about where it was found, without capitals and full stops."""
 
 
 def identify(contents: Contents) -> Identified | None:

@@ -10,9 +10,9 @@ LAST = ("n", "h", "w", "c")
 TOKENS = ("n", "t", "c")
 TURNED = ("n", "c", "t")
 SPLIT = {FIRST: ("n", "c", "h", "y", "w", "x"), LAST: ("n", "h", "y", "w", "x", "c")}
-"""Maps cut into rectangles: h and w count these, y and x the places in one."""
+"""Maps cut into rectangles: h and w count these, y and x the places within one."""
 MERGED = {"hy": "h", "wx": "w"}
-"""What the four become again; beside channels, in whatever order, they are channels."""
+"""What pairs of axes become when merged; beside channels, in any order, they are channels."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Layout:
     """The order of axes of a layer's output in memory."""
 
     axes: tuple[str, ...] | None = None
-    """`FIRST`, `LAST`, `TOKENS` or another order of them; None where it is not known."""
+    """`FIRST`, `LAST`, `TOKENS` or another order of these; None if unknown."""
     grid: tuple[int, int] | None = None
-    """Of tokens: the rows and columns of patches that they stand for."""
+    """For tokens: the rows and columns of patches that they stand for."""
     before: int = 0
-    """Of tokens: how many stand before those of the patches (a class token)."""
+    """For tokens: how many come before those of the patches (a class token)."""
 
     def spoken(self, output: Tensor) -> Tensor:
         """Return `output` as it is seen from outside: maps, and tokens of patches, as (N, C, H, W).

@@ -64,7 +64,7 @@ MIXING = {
     torch.einsum,
     F.scaled_dot_product_attention,
 }
-"""Where the axes of the result are not those of what was given."""
+"""Operations whose result's axes are not those of what was given."""
 
 
 @dataclass(eq=False)

@@ -34,7 +34,7 @@ PAINTERS = ("transformer_net",)
 """Architectures whose networks make pictures instead of looking at them."""
 
 log = logging.getLogger("pareidolia.networks")
-"""Says, as information, what was found in a file that somebody named."""
+"""Logs, at level info, what was found in a file that somebody named."""
 
 
 def load_network(

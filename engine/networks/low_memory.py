@@ -25,10 +25,11 @@ RELUS = (F.relu, torch.relu, Tensor.relu)
 RELUS_IN_PLACE = (torch.relu_, Tensor.relu_)
 POOLS = (F.max_pool2d, torch.max_pool2d)
 LARGE = 1 << 22
-"""Numbers of a layer from which keeping less is worth it. Below, fresh memory costs little, and these
-functions more than PyTorch's own: up to a fifth of an iteration on SqueezeNet at 224 pixels."""
+"""From how many numbers of a layer on keeping less is worth it. Below, fresh memory costs little,
+and these functions cost more than PyTorch's own: up to a fifth of an iteration on SqueezeNet at 224
+pixels."""
 BLOCK = 1 << 20
-"""Numbers that a ReLU treats at once on its way back: what it needs for that stays in the cache."""
+"""How many numbers a ReLU's backward pass handles at a time, so that they stay in the cache."""
 
 
 class LowMemory(TorchFunctionMode):

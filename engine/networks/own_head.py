@@ -16,7 +16,7 @@ class HeadLayer(NamedTuple):
     """One layer of a head, in the order in which they are run."""
 
     name: str
-    """Its own name within the head; empty where the head is this layer alone."""
+    """Its own name within the head; empty if the head is this layer alone."""
     kind: Kind
     inputs: int = 0
     outputs: int = 0

@@ -18,25 +18,25 @@ class Recognised:
     """One of ours, or torchvision's name."""
     part: "Part" = "whole"
     num_classes: int = 0
-    """0 where there is no classifier."""
+    """0 without a classifier."""
     preprocessing: str = ""
     """A key of `card.KNOWN`, or empty: as the architecture's card says."""
     mapping: Mapping[str, str] = field(default_factory=dict)
     """The file's tensor names -> ours; tensors without an entry are not needed."""
     last_layer: str = ""
-    """Module that a body lacks, or in whose place `head` stands."""
+    """The module that a body lacks, or that `head` replaces."""
     head: tuple[HeadLayer, ...] = ()
-    """What stands there instead; empty: what the architecture has."""
+    """What replaces it; empty: the architecture's own."""
     unread: tuple[str, ...] = ()
-    """The file's tensors of a head whose structure nothing tells."""
+    """The file's tensors of a head whose structure is unclear."""
     channels: int = 3
-    """Of the pictures that the network takes: 3, or 1 for gray ones."""
+    """Channels of the pictures that the network takes: 3, or 1 for grey ones."""
     input_size: int = 0
-    """Side in pixels where the tensors tell it; 0: as the architecture's card says."""
+    """Side in pixels, if the tensors tell it; 0: as the architecture's card says."""
     left_out: tuple[str, ...] = ()
-    """The file's tensors that are no part of the network."""
+    """The file's tensors that are not part of the network."""
     prefix: str = ""
-    """What stands before the network's names in the file."""
+    """The prefix of the network's names in the file."""
 
     @property
     def complete(self) -> bool:

@@ -14,9 +14,9 @@ from engine.networks import weights
 from engine.networks.formats import safetensors_file
 
 KEY = "style_network"
-"""Of a file's metadata: what it is, as JSON."""
+"""The key in a file's metadata: what it is, as JSON."""
 SUFFIXES = (".t7", ".model")
-"""Of other programs' files, besides those of `weights.SUFFIXES`."""
+"""Suffixes of other programs' files, besides `weights.SUFFIXES`."""
 DESCRIPTIONS = ("model.json", "manifest.json")
 """What TensorFlow.js calls the file that describes a network in a folder."""
 KINDS = {

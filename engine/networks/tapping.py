@@ -9,9 +9,9 @@ from engine.networks.call_hooks import watching
 from engine.networks.tracing import Call
 
 Visit = Callable[[str, Tensor], Tensor]
-"""Takes the name of a layer and its activations, maps as (N, C, H, W) however they lie. Returns what
-goes on in their place: the same numbers, passed through a function that can change their gradient, or
-simply the same."""
+"""Takes the name of a layer and its activations, maps as (N, C, H, W) whatever their layout.
+Returns what is passed on in their place: the same numbers, either unchanged or passed through a
+function that can change their gradient."""
 
 
 class _Reached(Exception):

@@ -26,9 +26,10 @@ from engine.networks.reach import WHOLE, WINDOWS, Reach, joins_positions, window
 
 POOLS = (torch.max_pool2d, F.max_pool2d)
 COPYING = {Tensor.contiguous, Tensor.flatten, Tensor.reshape, torch.flatten, torch.reshape}
-"""What copies a tensor whose numbers do not lie in order; PyTorch does not where there are none."""
+"""Functions that copy a tensor whose numbers do not lie in order; without numbers PyTorch does
+not."""
 EACH_ITS_OWN = (RuntimeError, AssertionError, ValueError)
-"""What networks raise where a picture is too small or has another size than theirs."""
+"""What networks raise if a picture is too small or has another size than theirs."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,19 @@ class Call:
     """Dotted module name; `#2`, `#3` … for the second, third call of the same module."""
     kind: str
     shape: tuple[int, ...]
-    """As the output is spoken of: maps (N, C, H, W), tokens (N, T, C), vectors (N, C)."""
+    """The output's shape as seen from outside: maps (N, C, H, W), tokens (N, T, C), vectors (N,
+    C)."""
     receptive_field: int | None
-    """Side of the square of pixels that one unit sees; None where it sees the whole picture."""
+    """Side of the square of pixels that one unit sees; None if it sees the whole picture."""
     changed_later: bool
     """Whether a later in-place operation overwrites the output (a tap must clone it)."""
     numbers: int
-    """Numbers that were computed from the picture's beginning up to here, as float32 counts."""
+    """How many numbers had been computed from the picture by then, counted as float32."""
     layout: Layout
-    """How the output itself lies."""
+    """The layout of the output itself."""
     seen_later: bool = True
-    """Whether positions meet again behind it. Where they do not, those of a vision transformer's
-    patches do not matter to its classes, which look at another token."""
+    """Whether positions are joined again after it. If not, those of a vision transformer's patches
+    do not matter to its classes, which depend on another token."""
 
 
 @dataclass
@@ -59,12 +61,12 @@ class _Trace(TorchFunctionMode):
 
     reach: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     rows: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
-    """What stands in the place of a first dimension of 0: pictures times windows, where the network
-    cuts them into windows."""
+    """What stands for a first dimension of 0: pictures times windows, if the network cuts them into
+    windows."""
     layouts: Layouts = field(default_factory=Layouts)
     numbers: int = 0
     joints: int = 0
-    """How often positions have met."""
+    """How often positions have been joined."""
     flattened: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     """Vectors into which several axes were reshaped: a linear layer joins what stood there."""
 

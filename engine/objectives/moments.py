@@ -17,9 +17,9 @@ from torch.autograd.function import once_differentiable
 from engine.networks.low_memory import sole
 
 BLOCK = 16384
-"""Positions of half-precision activations that are taken to float32 at once."""
+"""How many positions of half-precision activations are converted to float32 at a time."""
 SHORT_BLOCK = 512
-"""Positions whose products may be rounded to half precision before they are summed."""
+"""How many positions' products may be rounded to half precision before they are summed."""
 
 
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:

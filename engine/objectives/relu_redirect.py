@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 FIRST_STEPS = 16
-"""After these a picture has left the start."""
+"""By then, a picture has left its start behind."""
 
 _OUT_OF_PLACE = (torch.relu, Tensor.relu)
 _IN_PLACE = (torch.relu_, Tensor.relu_, F.relu_)

@@ -24,8 +24,8 @@ from engine.objectives.moments import (
 
 COVARIANCE_FLOOR = 1e-3
 """Added to the diagonal of covariances, relative to the style's mean second moment: keeps square
-roots differentiable in directions that a picture or a style does not use (with fewer positions
-than channels, always some)."""
+roots differentiable in directions that a picture or a style does not use (with fewer positions than
+channels, there always are some)."""
 
 
 def gram_matrix(features: Tensor) -> Tensor:

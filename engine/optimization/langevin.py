@@ -18,7 +18,7 @@ Draw = Callable[..., Tensor]
 """Returns standard normal numbers of the shape asked for."""
 
 BEST_ACCEPTANCE = 0.574
-"""Where MALA moves fastest in many dimensions (Roberts & Rosenthal 1998)."""
+"""The acceptance at which MALA moves fastest in many dimensions (Roberts & Rosenthal 1998)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Move:
     """What one step did to the chains."""
 
     acceptance: Tensor
-    """(N,) probability with which each proposal was taken; ones without the correction."""
+    """(N,) probability with which each proposal was accepted; ones without the correction."""
     accepted: Tensor
     """(N,) whether it was."""
 

@@ -27,7 +27,7 @@ from engine.checkpoint import State
 from engine.optimization.adam import Closure
 
 FIRST_CHANGE = 1e-3
-"""Mean change of a number by the first step, at a learning rate of 1 and with longer steps."""
+"""Mean change of a number by the first step, at a learning rate of 1 with `longer_steps`."""
 
 
 class LBFGS:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 START_DEVIATION = 0.01
-"""Of the spectrum that a run starts from: a nearly gray picture."""
+"""Deviation of the spectrum that a run starts from: a nearly grey picture."""
 GAIN = 0.25
 """Keeps the colours of a fresh spectrum small enough for the sigmoid to be linear."""
 
@@ -99,9 +99,9 @@ class Phase:
         # Scaled to a picture of deviation about 1, which keeps the guard below it small.
         self.magnitude = (magnitude / math.sqrt(magnitude.square().mean())).to(device, dtype)
         self.middle, self.spread = (torch.full((1, 1, 1, 1), v).to(self.magnitude) for v in (0, 1))
-        """Of the angles, for each picture; their deviation is always the same."""
+        """Mean and deviation of the angles, for each picture; the deviation is always the same."""
         self.brightness, self.contrast = self.middle, self.spread
-        """Of the decorrelated planes, for each picture."""
+        """Mean and deviation of the decorrelated planes, for each picture."""
 
     def start(self, count: int, noise: Callable[..., Tensor]) -> Tensor:
         """Return `count` arrays of phases (N, 3, H, W // 2 + 1) to start from."""

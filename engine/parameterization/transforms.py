@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 REFERENCE = 224
-"""Side of the pictures for which shifts and padding are given; they grow with the picture."""
+"""Side of the pictures that shifts and padding are given for; both grow with the picture."""
 GRAY = 0.5
-"""What lies outside of the picture."""
+"""The shade of what lies outside the picture."""
 ANGLES = 10
 """Steps of the rotation to either side; five more draws in 26 leave the picture upright."""
 
@@ -27,7 +27,7 @@ class View:
     """Centre in pixels from the upper border."""
     x: float
     side: float
-    """In pixels of the picture."""
+    """The side, in pixels of the picture."""
     angle: float = 0.0
     """Degrees by which the picture is turned counter-clockwise."""
 
@@ -37,7 +37,7 @@ class Transforms:
     """How much views may vary; 0 switches a part off."""
 
     pad: float = 12.0
-    """Gray around the picture, in pixels of 224."""
+    """Grey border around the picture, in pixels of 224."""
     jitter: float = 8.0
     """Range of the first random shift, in pixels of 224."""
     last_jitter: float = 4.0
@@ -47,9 +47,9 @@ class Transforms:
     rotation: float = 10.0
     """Largest angle in degrees."""
     closest: float = 1.0
-    """Share of the picture's side that the closest view takes in."""
+    """Fraction of the picture's side that the closest view spans."""
     farthest: float = 1.0
-    """Share of the picture's side that the farthest view takes in."""
+    """Fraction of the picture's side that the farthest view spans."""
 
     def draw(self, side: int, generator: torch.Generator) -> View:
         """Return a random view of a picture of `side` pixels.

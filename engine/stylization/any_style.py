@@ -26,16 +26,16 @@ from engine.stylization.network import StyleKind, StyleNetwork
 LEVELS = {"relu1_1": 32, "relu2_1": 64, "relu3_1": 128, "relu4_1": 256}
 """The encoder's layers whose moments are a style, with their channels."""
 DECODED = 2
-"""The first of the levels whose activations are decoded; of those before only moments are needed."""
+"""The first of the levels whose activations are decoded; of earlier ones only moments are needed."""
 CODE = 2 * sum(LEVELS.values())
-"""Numbers of a style: the channels' means, then the means of their squares."""
+"""How many numbers a style has: the channels' means, then the means of their squares."""
 HIDDEN = 128
 MULTIPLE = 8
-"""What a picture's sides are made multiples of, in pixels."""
+"""What a picture's sides are rounded up to a multiple of, in pixels."""
 PADDING: Final = "replicate"
-"""Of all convolutions on a photo's way: with zeros a frame is painted around the picture, 50 pixels
-wide, and a border that would hide it costs a third more. A painting's moments are those that the
-network was trained on, with zeros."""
+"""The padding of all convolutions of a photo: zeros paint a frame around the picture, 50 pixels
+wide, and a border that would hide it costs a third more. A painting's moments are taken with zeros,
+as in the network's training."""
 
 # Normalized layers in order: name, channels, the level whose moments its scale and shift begin with.
 # A residual branch begins switched off: its last scale is 0.

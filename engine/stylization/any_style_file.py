@@ -28,7 +28,7 @@ class AnyStyleCard:
     judge: str = ""
     """The network whose activations the losses compare."""
     losses: dict[str, float] = field(default_factory=dict)
-    """The weights of the terms."""
+    """The weights of the loss terms."""
     paintings: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the pictures whose styles it learned from, by name."""
     kept_out: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class AnyStyleCard:
     """SHA-256 of the archive of photos."""
     steps: int = 0
     minutes: float = 0.0
-    """Of computing."""
+    """Minutes of computing."""
     notes: str = ""
 
 

@@ -22,9 +22,10 @@ class StyleWeights:
     name: str
     """As the settings have it: a name, or a file."""
     sha256: str
-    """Of the file (of a folder, of all files in it): when the picture was made, or will be."""
+    """SHA-256 of the file (for a folder, of all files in it) when the picture was made, or will
+    be."""
     before: str = ""
-    """The same of the picture whose recipe is done again, if it was another."""
+    """The same for the picture whose recipe is repeated, if it was another."""
 
 
 def style_networks(technique: Any) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.stylization.network import StyleNetwork
 
 SHIPPED = "any_style"
-"""The network for any style that is taken where none is named."""
+"""The network for any style that is used if none is named."""
 
 
 def parse_networks(text: str) -> list[tuple[str, float]]:

@@ -33,15 +33,15 @@ class StyleNetwork(nn.Module, ABC):
 
     kind: StyleKind
     style_names: tuple[str, ...] = ()
-    """Of its built-in styles, in the order of their numbers; of other kinds than MANY and SINGLE none."""
+    """The names of its built-in styles, in order; empty for kinds other than MANY and SINGLE."""
     painting_size: int | None = None
-    """Longer side, in pixels, at which its training showed it paintings; None: they may be of any."""
+    """Longer side, in pixels, of the paintings in its training; None for any."""
     found: str = ""
     """In a plain sentence, what the file turned out to be and how pictures are prepared for it."""
     licence: str = ""
     """What the makers of the weights allow, if it is known."""
     training_minutes: float = 0.0
-    """Of computing that its training took; 0: not known."""
+    """Minutes of computing that its training took; 0 if unknown."""
 
     def tell(self, card: Mapping[str, Any]) -> None:
         """Take over what the card in a file of this program says of the network."""

@@ -24,9 +24,9 @@ KNOWN = (
     "fast-neural-style"
 )
 MOST_FILES = 200
-"""That are looked at for the other half of a network."""
+"""How many files are searched for the other half of a network."""
 LARGEST_HALF = 256 << 20
-"""Bytes; AdaIN's whole VGG has 80 million."""
+"""Most bytes; AdaIN's whole VGG has 80 million."""
 OTHERS = (".caffemodel", ".h5", ".hdf5", ".keras", ".pt2")
 """Files that no style network comes in."""
 

@@ -17,7 +17,7 @@ from engine.stylization.layers import Layers, Line, flat
 from engine.stylization.network import StyleKind, StyleNetwork
 
 SMALLEST = 16
-"""Pixels of a side below which a picture is continued: deep layers would have nothing to mirror."""
+"""Pixels a side below which a picture is extended: deep layers would have nothing to mirror."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Plan:
     takes: Preprocessing = UNIT
     """How RGB in [0, 1] is prepared for it."""
     gives: Preprocessing = UNIT
-    """How RGB in [0, 1] would be prepared to be what it gives."""
+    """The preprocessing of RGB in [0, 1] that its output corresponds to."""
     style_names: tuple[str, ...] = ()
     encoder: tuple[Line, ...] = ()
-    """Layers that end in the code (N, K, 1, 1) of a painting; none: its own styles are all."""
+    """Layers that end in the code (N, K, 1, 1) of a painting; none if it has only its own styles."""
     shared: int = 0
-    """Layers of `lines` that come before those of the encoder."""
+    """How many layers of `lines` come before those of the encoder."""
     painting_size: int | None = None
     """See `StyleNetwork`."""
 

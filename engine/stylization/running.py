@@ -25,8 +25,8 @@ from engine.stylization.painter import Painter
 WHOLE = 1152 * 1024
 """Most pixels that are painted at once."""
 TILE, HALO = 704, 96
-"""Pixels of a tile's side, and around it of what is painted and thrown away: as far as a pixel is seen
-from, in these networks, and a multiple of what they halve sides by."""
+"""A tile's side in pixels, and the margin around it that is painted and thrown away: as far as one
+pixel influences others in these networks, and a multiple of what they halve sides by."""
 SMALL = 512
 """Longer side of the small picture that large ones take their moments from."""
 
@@ -41,7 +41,7 @@ class Brush:
     code: Tensor
     strength: float = 1.0
     detail: float = 1.0
-    """Of networks for any style that this program trained; others have no such thing."""
+    """For networks for any style that this program trained; others have no such setting."""
 
     def __call__(self, photo: Tensor, moments: Moments | None = None) -> Tensor:
         """Return photos (N, 3, H, W), RGB in [0, 1], painted at once, clamped to [0, 1]."""

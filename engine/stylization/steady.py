@@ -18,15 +18,15 @@ from engine.stylization.adain import Moments, RunningMoments
 from engine.stylization.stylize import Painted
 
 STILL = 4 / 255
-"""A pixel that changes less has not moved."""
+"""A pixel that changes less than this has not moved."""
 OWN_SHARE = 0.1
-"""Of a frame's own moments in the running ones, at full steadiness: the memory of ten frames."""
+"""Share of a frame's own moments in the running ones, at full steadiness: a memory of ten frames."""
 OLD_SHARE = 0.6
-"""Of the picture before where nothing has moved, at full steadiness."""
+"""Share of the previous picture where nothing has moved, at full steadiness."""
 CUT = 0.12
-"""Mean change of a frame, seen very small, from which on it begins another scene."""
+"""Mean change of a frame, seen very small, from which on it starts another scene."""
 SEEN = (9, 16)
-"""Height and width in which a cut is looked for: smaller movements vanish in it."""
+"""Height and width at which cuts are looked for: smaller movements vanish."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Steadied:
     cut: bool
     """Whether it begins a scene."""
     flicker: float | None
-    """Mean change from the picture before, in 255ths, where the film itself has not changed; None:
-    at the beginning of a scene, or where everything moves."""
+    """Mean change from the previous picture, in 255ths, where the film itself has not changed; None
+    at the start of a scene, or if everything moves."""
 
 
 class SteadyPainter:
@@ -53,7 +53,7 @@ class SteadyPainter:
         """
         self._begin = begin
         self.painted: Painted | None = None
-        """What paints the present scene."""
+        """What paints the current scene."""
         self._moments: Sequence[Moments] = []
         self._frame: Tensor | None = None
         self._picture: Tensor | None = None

@@ -12,9 +12,9 @@ class Row(NamedTuple):
     """What can be said about a technique without importing it."""
 
     kind: str
-    """The class of its settings, which its folder exports; that is called as the command is."""
+    """The class of its settings, which its folder exports; the folder is named like the command."""
     summary: str
-    """What it makes of what, in a line."""
+    """What it makes of what, in one line."""
 
 
 ROWS: dict[str, Row] = {

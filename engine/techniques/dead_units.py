@@ -8,7 +8,7 @@ from torch import Tensor
 from engine.checkpoint import State
 
 MOST_TOLD = 6
-"""Units of a layer, and layers, that are named one by one."""
+"""How many units of a layer, and how many layers, are named one by one."""
 
 
 class DeadUnits:

@@ -32,7 +32,7 @@ class CheckpointFile:
 
     checkpoint: Checkpoint
     belongs: Mapping[str, Any]
-    """Digests of the job and of the network's weights, and where it was computed: see `place_of`."""
+    """Digests of the job and of the network's weights, and where it was computed (see `place_of`)."""
 
     def check(self, job: Job, task: Task[Technique]) -> str:
         """Return a sentence if the run will not go on bit for bit; otherwise "".
@@ -147,7 +147,8 @@ def _painted(job: Job) -> dict[str, str]:
 
 
 _digests: "WeakKeyDictionary[Network, tuple[int, str]]" = WeakKeyDictionary()
-"""Of the weights of networks in use, with what changes when they do: they take a second to read."""
+"""Digests of the weights of networks in use, with a number that changes when they do: reading them
+takes a second."""
 
 
 def digest_of_weights(network: "Network") -> str:

@@ -17,7 +17,7 @@ from engine.errors import BadInput
 from engine.files import read_plain, replacing
 
 LARGEST = 64 * 2**30
-"""Bytes of a checkpoint."""
+"""Most bytes of a checkpoint."""
 _NAME = re.compile(r"([0-9]{1,19})-[0-9a-f]{16}\.safetensors")
 log = logging.getLogger("pareidolia.queue")
 

@@ -20,7 +20,7 @@ from engine.reduced import open_for
 from engine.task import Technique
 
 MOST_JOBS = 100_000
-"""In one list."""
+"""Most jobs in one list."""
 KEYS = frozenset(
     ("format", "technique", "settings", "inputs", "network", "weights", "size", "seed", "device",
      "precision", "changes", "stop_after", "finish", "preprocessing", "style_networks", "preset",
@@ -28,7 +28,7 @@ KEYS = frozenset(
 )  # fmt: skip
 """What an entry of a list may hold."""
 PROJECTS = (".json", ENDING)
-"""What lists of jobs and projects end in."""
+"""The suffixes of lists of jobs and of projects."""
 INPUTS = ("content", "styles", "guide", "start")
 _NONE: dict[str, Any] = {"content": None, "styles": [], "guide": None, "start": None}
 
@@ -49,7 +49,7 @@ class Wanted:
     chosen: bool = False
     """Whether a person has chosen the name."""
     export: Mapping[str, Any] = field(default_factory=dict)
-    """What of `engine.export.Export` is not as usual."""
+    """The settings of `engine.export.Export` that are not at their defaults."""
 
 
 class DescribedJob:

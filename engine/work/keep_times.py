@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SECONDS = 30.0
-"""Between two times that a run is kept, at least."""
+"""Least number of seconds between two times that a run is kept."""
 SHARE = 0.02
-"""Of the run's time that keeping it may take."""
+"""Share of the run's time that keeping it may take."""
 
 
 class KeepTimes:

@@ -14,9 +14,9 @@ from engine.errors import BadInput
 Point = tuple[int, Mapping[str, float]]
 """An iteration, and its losses by name."""
 MOST_POINTS, MOST_TERMS, MOST_MARKS = 100_000, 64, 1000
-"""In a file; of longer runs every second point is kept, or every third and so on."""
+"""Limits of a file; of longer runs every second point is kept, or every third and so on."""
 LARGEST = 32 * 2**20
-"""Bytes of such a file."""
+"""Most bytes of such a file."""
 
 
 class LossHistory:
@@ -26,7 +26,7 @@ class LossHistory:
         """Begin with no losses."""
         self.iterations = array("i")
         self.terms: dict[str, array[float]] = {}
-        """As many values as there are iterations; NaN where there is none."""
+        """As many values as iterations, NaN where there is none."""
         self.marks: list[tuple[int, str]] = []
         """Where a new scale begins, and what it is called."""
 

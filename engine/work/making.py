@@ -27,7 +27,8 @@ Frames = Generator[Frame, None, None]
 Told = Callable[[Job, Frames], Frames]
 """Passes the frames of an opened job on, and may show them or wait between them."""
 Keep = Callable[[Job, Task[Technique], Frame, bool], None]
-"""May keep an opened job's run as it is after a frame; the last is whether it ends there."""
+"""May keep an opened job's run as it is after a frame; the last argument is whether the run ends
+there."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +41,24 @@ class MakeRequest:
     reel: Path | None = None
     """Where the frames of a film go."""
     rate: float = 24.0
-    """Frames a second."""
+    """Frames per second."""
     read: Sources = field(default_factory=Sources)
     """What is read besides the job's own sources."""
     export: Export = Export()  # noqa: RUF009 - it cannot be changed
-    """How the picture is written, but for its bits."""
+    """How the picture is written, except its bits."""
     recipe: Callable[[Job], dict[str, Any]] = Job.recipe
-    """What the picture carries, of the opened job."""
+    """Returns the recipe that the picture carries, from the opened job."""
     checkpoint: Callable[[], bytes | None] | None = None
     """Returns where the job's run is to be continued, as `engine.work.checkpoint_file` encodes it."""
     exactly: bool = False
-    """Whether the run begins anew where a checkpoint is damaged, of another job, or of another
-    machine, so that the picture would not be the same; else that is refused, or only said."""
+    """Whether the run begins anew if a checkpoint is damaged, from another job or from another
+    machine, so that the picture would not be the same; otherwise that is refused, or only
+    reported."""
     keep: Keep | None = None
-    """Is given each frame."""
+    """Called with each frame."""
     rescued: bool = False
-    """Whether the picture is written elsewhere if it cannot be written where it should be: then what
-    is raised says where."""
+    """Whether the picture is written elsewhere if it cannot be written in its place: the error
+    raised then says where."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,17 @@ class MadePicture:
     """What came of an order."""
 
     job: Job
-    """As it was run: opened."""
+    """The job as it was run: opened."""
     frame: Frame | None
-    """The last; None: stopped before there was one, and nothing was written."""
+    """The last frame; None: stopped before there was one, and nothing was written."""
     stopped: bool
     """Whether there should have been more; what there is has `.partial` in its name."""
     figures: dict[str, Any]
-    """In numbers, for JSON; empty without a frame."""
+    """Figures of the run, for JSON; empty without a frame."""
     continued: str = ""
-    """In which way a run that was continued may differ from one without a break; mostly in none."""
+    """How a run that was continued may differ from one without a break; usually empty."""
     resumed_at: int = 0
-    """The iteration after which it was continued; 0: it was not."""
+    """The iteration after which it was continued; 0 if it was not."""
 
 
 def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePicture:
@@ -127,7 +129,7 @@ class _Drawing:
         self.job = opened(order.job)
         self.continued, self.resumed_at = "", 0
         self.frame: Frame | None = None
-        """The last."""
+        """The last frame."""
         self.network: Network | None = None
         self.task: Task[Technique] | None = None
         self.filmed = 0

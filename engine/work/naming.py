@@ -16,7 +16,7 @@ from engine.work.making import figure, partial
 
 _NUMBERED = re.compile(r"(.+)-(\d{1,9})", re.DOTALL)
 _DEPTH_IN_PNG = 24
-"""Where the bits per channel stand in a PNG file (PNG, third edition, 11.2.1)."""
+"""Offset of the bits per channel in a PNG file (PNG, third edition, 11.2.1)."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class _Names:
         except OSError as error:
             raise BadInput(f"{folder} cannot be read ({error.strerror})") from error
         self.series: dict[str, list[tuple[int, str]]] = {}
-        """Numbers and names of the files that may be a picture called so: a.png, a-2.png."""
+        """Numbers and names of the files that may be a picture of this name: a.png, a-2.png."""
         for path in map(Path, sorted(os.listdir(folder))):  # noqa: PTH208
             self._count(f"{path.stem}{path.suffix}", 1, path.name)
             if match := _NUMBERED.fullmatch(path.stem):

@@ -31,12 +31,12 @@ MOST_MEMBERS = 100_000
 LARGEST_DIRECTORY = 16 * 2**20
 """Bytes of the archive's table of contents, all of which is read at once."""
 TIGHTEST = 100
-"""So many times as large as it is packed may a file be, beyond `SLACK`: pictures hardly shrink."""
+"""How many times larger than it is packed a file may be, beyond `SLACK`: pictures hardly shrink."""
 SLACK = 2**20
 SPARE = 64 * 2**20
 """Bytes that must stay free on the disk."""
 LONGEST_SIDE = 8192
-"""Of a thumbnail or moment, in pixels."""
+"""Longest side of a thumbnail or moment, in pixels."""
 _ID = "[0-9a-z]{1,32}"
 _MEMBERS = {
     r"inputs/[0-9a-f]{64}(\.[0-9a-z]{1,8})?": LARGEST_INPUT,

@@ -22,7 +22,7 @@ from engine.recipe_values import Source
 from engine.work.project_schema import DIGEST, Project, references
 
 LARGEST_INPUT = 4 * 2**30
-"""Bytes of a picture that is copied into a project."""
+"""Most bytes of a picture that is copied into a project."""
 _SUFFIX = re.compile(r"\.[0-9a-z]{1,8}")
 _NUMBER = re.compile(r"#[0-9]{1,9}$")
 log = logging.getLogger("pareidolia.project")
@@ -38,7 +38,7 @@ class ProjectInputs:
         """Work on the folder, which is made when there is something to put into it."""
         self.folder = folder
         self._digests: dict[tuple[str, int, int], str] = {}
-        """Of files, by path, size and time of the last change."""
+        """Digests of files, by path, size and time of the last change."""
 
     def inside(self, digest: str) -> Path | None:
         """Return where a picture lies in this folder; None: it does not."""

@@ -20,7 +20,7 @@ from engine.work.project_inputs import ProjectInputs, with_paths
 from engine.work.project_schema import Variant
 
 DAYS = 30
-"""For which a picture that a batch took out of a project is kept after it was last needed."""
+"""Days for which a picture that a batch took out of a project is kept after its last use."""
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f/\\:"<>|?*]')
 _LONGEST_NAME = 100
 

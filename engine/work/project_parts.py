@@ -17,12 +17,12 @@ from engine.work.project_inputs import ProjectInputs
 from engine.work.project_schema import ID, MAX_BYTES, Project, Variant, from_json, to_values
 
 LARGEST_SMALL = 8 * 2**20
-"""Bytes of a thumbnail."""
+"""Most bytes of a thumbnail."""
 LARGEST_CHECKPOINT = 64 * 2**30
 SUFFIXES = {
     "results": ".png", "thumbnails": ".jpg", "losses": ".safetensors", "checkpoints": ".safetensors",
 }  # fmt: skip
-"""Folders with a file for each variant, and what its name ends in."""
+"""Folders with a file for each variant, and that file's suffix."""
 PARTS = ("inputs", "moments", *SUFFIXES)
 """The folders in a project."""
 _MOMENT = re.compile(r"([0-9]{1,10})\.jpg")

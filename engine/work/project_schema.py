@@ -14,16 +14,16 @@ from engine.files import read_json
 from engine.job import FORMAT as RECIPE_FORMAT
 
 SCHEMA = 1
-"""Version of `project.json`; readers refuse higher ones. 0 is a recipe: the projects of old, in .json."""
+"""Version of `project.json`; readers refuse higher ones. 0 is a recipe: an old project, in .json."""
 MAX_BYTES = 64 * 2**20
-"""Of `project.json`."""
+"""Most bytes of `project.json`."""
 MOST_VARIANTS, MOST_MOMENTS = 1000, 10_000
-"""In a project, and of one of its variants."""
+"""Most variants in a project, and most moments of a variant."""
 MOST_STEPS = 2**31 - 1
 LONGEST_NAME, LONGEST_NOTE = 200, 20_000
-"""In characters."""
+"""Most characters."""
 ID = re.compile(r"[0-9a-z]{1,32}")
-"""A variant's, which is also the name of its files."""
+"""A variant's id, which is also the name of its files."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -34,11 +34,11 @@ class Variant:
     id: str
     """Lower-case letters and digits, at most 32."""
     recipe: Mapping[str, Any]
-    """Of the job as it was run, as `ProjectFolder.recipe_of` gives it."""
+    """Recipe of the job as it was run, as `ProjectFolder.recipe_of` gives it."""
     parent: str | None = None
     """The variant that it was started from."""
     branched_at: int = 0
-    """After which iteration of that."""
+    """The iteration of its parent after which it was started."""
     name: str = ""
     note: str = ""
     starred: bool = False
@@ -47,16 +47,16 @@ class Variant:
     total: int = 0
     """Steps in all."""
     seconds: float = 0.0
-    """That they took."""
+    """Seconds that these steps took."""
     complete: bool = False
     """Whether there is nothing left to do."""
     when: float = 0.0
     """When it was last kept, in seconds since 1970 (UTC)."""
     has_result: bool = field(default=False, compare=False)
-    """What the folder holds of it, which `ProjectFolder.read` says and `put` does not ask."""
+    """What the folder holds of it; `ProjectFolder.read` tells it, `put` ignores it."""
     has_checkpoint: bool = field(default=False, compare=False)
     moments: tuple[int, ...] = field(default=(), compare=False)
-    """Iterations of which there is a small picture, in order."""
+    """Iterations that have a small picture, in order."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,15 @@ class Project:
     """What a project holds."""
 
     job: Mapping[str, Any] | None = None
-    """The recipe of the present job; a size that the photo decides is "photo"."""
+    """The recipe of the current job; a size that the photo decides is "photo"."""
     variants: tuple[Variant, ...] = ()
-    """In the order in which they were begun: a parent comes before what was started from it."""
+    """In the order in which they were begun: a parent comes before its children."""
     window: Mapping[str, Any] = field(default_factory=dict)
     """Whatever the window wants to find again."""
     file: str | None = None
-    """The project's file, where it was saved or opened from one."""
+    """The project's file, if it was saved or opened from one."""
     unsaved: bool = False
-    """Whether something was kept since then."""
+    """Whether anything has been kept since then."""
 
     def variant(self, id: str) -> Variant:
         """Return a variant. Raises `BadInput`, saying which there are."""
@@ -163,7 +163,7 @@ def _from_recipe(values: dict[str, Any], source: str) -> dict[str, Any]:
 
 
 MIGRATIONS: dict[int, Callable[[dict[str, Any], str], dict[str, Any]]] = {0: _from_recipe}
-"""From each schema to the next."""
+"""What leads from each schema to the next."""
 
 
 def _project(values: dict[str, Any]) -> Project:

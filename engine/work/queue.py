@@ -21,7 +21,7 @@ from engine.work.job_checkpoints import JobCheckpoints
 
 STATES = ("waiting", "running", "done", "failed", "paused")
 MOST_DEATHS = 3
-"""A job that this many processes died of is set aside: it would end every other one too."""
+"""A job that has killed this many processes is set aside: it would kill all others too."""
 _COLUMNS = (
     "id, title, output, bits, open_precision, state, claim, attempts, iteration, total, sentence,"
     " exit_code, figures, drawn, export"
@@ -37,10 +37,11 @@ class NewJob:
     output: Path
     title: str
     key: str = ""
-    """What tells it from the others when the same are added again."""
+    """Identifies it when the same jobs are added again."""
     bits: int = 8
     open_precision: bool = False
-    """Whether the precision is left to the machine: a picture of either is then the same job's."""
+    """Whether the precision is left to the machine: a picture in either precision is then the same
+    job's."""
     export: Mapping[str, Any] = field(default_factory=dict)
     """What of `engine.export.Export` is not as usual."""
 
@@ -57,7 +58,7 @@ class QueuedJob:
     state: str
     """One of `STATES`."""
     held: bool
-    """Whether some process works on it, be it paused."""
+    """Whether some process works on it, even if paused."""
     attempts: int
     iteration: int
     total: int
@@ -65,11 +66,11 @@ class QueuedJob:
     sentence: str
     """Why it failed."""
     exit_code: int
-    """What the failure would end the command line with."""
+    """The exit code that the command line would end with."""
     figures: dict[str, Any]
-    """Of a finished one: the figures of its run."""
+    """The figures of a finished run."""
     drawn: int
-    """Goes up with each new thumbnail."""
+    """Increases with each new thumbnail."""
     export: dict[str, Any]
     """What of `engine.export.Export` is not as usual."""
 
@@ -84,9 +85,9 @@ class Queue:
         """Open a queue, or make one; with `check`, a damaged or foreign file is set aside first."""
         self.path = path
         self.checkpoints = JobCheckpoints(path)
-        """Where jobs go on that were broken off; those of jobs that are over are deleted."""
+        """Where interrupted jobs go on from; those of finished jobs are deleted."""
         self.said = ""
-        """What was set aside, in a sentence; empty: nothing."""
+        """What was set aside, in a sentence; empty if nothing was."""
         if check:
             self._database, self.said = queue_file.checked(path)
         else:

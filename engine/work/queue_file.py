@@ -14,13 +14,13 @@ from engine.errors import BadInput
 from engine.work.job_checkpoints import JobCheckpoints
 
 APPLICATION = 0x50444C51
-"""In the file's header: whose database it is ("PDLQ")."""
+"""Identifies, in the file's header, whose database it is ("PDLQ")."""
 VERSION = 3
-"""Of the tables; an older file is brought up to it, a newer one is set aside."""
+"""Version of the tables; an older file is upgraded to it, a newer one is set aside."""
 PATIENCE = 20.0
 """Seconds to wait while another process writes: a write takes milliseconds."""
 SIBLINGS = ("", "-wal", "-shm")
-"""What belongs to a database in WAL mode, by the end of its name."""
+"""The files of a database in WAL mode, by the end of their names."""
 
 TABLES = """
 CREATE TABLE jobs (

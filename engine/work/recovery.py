@@ -27,7 +27,7 @@ else:
     import fcntl
 
 SUSPECT = 2
-"""So many crashes while it was opened, and a slot is offered with a warning."""
+"""After this many crashes while it was opened, a slot is offered with a warning."""
 _LOCK, _STARTS = ".lock", ".starts"
 
 
@@ -64,17 +64,17 @@ class LeftOver:
 
     path: Path
     name: str
-    """What to call it: its file's name, or what its newest run or job makes."""
+    """Its title: its file's name, or what its newest run or job makes."""
     when: float
     """When something was last kept, in seconds since 1970 (UTC)."""
     thumbnail: bytes | None
-    """Of its newest variant, a JPEG file."""
+    """The small picture of its newest variant, a JPEG file."""
     crashes: int
-    """How often the program has ended while it was opened."""
+    """How often the program has crashed while it was being opened."""
     unsaved: bool
     """Whether it holds more than its file."""
     problem: str
-    """Why it cannot be opened, in a sentence; empty: it can."""
+    """Why it cannot be opened, in a sentence; empty if it can."""
 
     @property
     def suspect(self) -> bool:

@@ -14,7 +14,7 @@ from engine.image import Picture
 from engine.places import data_folder
 
 FOLDER = "rescued"
-"""In the program's own folder."""
+"""The folder within the program's own."""
 
 
 def rescue(

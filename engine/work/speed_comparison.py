@@ -37,7 +37,7 @@ DENSER = 1.12
 """A picture of the optimization is kept whenever this many times the time has passed."""
 
 Shown = Callable[[str, float], None]
-"""Is told which optimizer is at work, and how many of its seconds have passed."""
+"""Called with the optimizer at work and how many of its seconds have passed."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Curve:
     name: str
     seconds: tuple[float, ...]
     losses: dict[str, tuple[float, ...]]
-    """By judge."""
+    """Losses by judge."""
 
     def reaches(self, judge: str, loss: float) -> float | None:
         """Return after how many seconds the loss was as low as this; None: not in the time given."""
@@ -63,13 +63,13 @@ class SpeedComparison:
 
     size: tuple[int, int]
     pass_seconds: float
-    """Of one pass: the median of several, with a look at the painting in each."""
+    """Seconds of one pass: the median of several, each with a look at the painting."""
     pass_losses: dict[str, float]
     start_losses: dict[str, float]
-    """The photo's."""
+    """The photo's losses, by judge."""
     curves: tuple[Curve, ...]
     training_minutes: float = 0.0
-    """What the style network took to train; 0: not known."""
+    """How long the style network took to train; 0 if unknown."""
     device: str = ""
     judges: tuple[str, ...] = field(default=())
 

@@ -10,9 +10,9 @@ from engine.work.speed_comparison import SpeedComparison
 
 KINDS = (".png", ".svg", ".pdf")
 WIDTH, HEIGHT = 5.6, 5.0
-"""Of a panel, in inches."""
+"""Size of a panel, in inches."""
 LETTERS = 15
-"""In an inch of a line of small type."""
+"""Letters per inch in a line of small type."""
 
 
 def check_figure(path: Path) -> None:

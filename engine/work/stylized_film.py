@@ -21,7 +21,7 @@ from engine.stylization.steady import Steadied, SteadyPainter
 from engine.stylization.stylize import Painted
 
 Shown = Callable[[int, int | None], None]
-"""Is told how many frames are done, and of how many as far as that is known."""
+"""Called with how many frames are done, and of how many, as far as that is known."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class StylizedFilm:
     path: Path
     frames: int
     seconds: float
-    """That it took."""
+    """How long it took."""
     scenes: int
     flicker: float
     """Mean change of the pictures, in 255ths, where the film itself stands still."""

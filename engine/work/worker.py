@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 REPORT_SECONDS = 0.5
-"""Between two reports of how far a job is."""
+"""Seconds between two progress reports."""
 WAIT_SECONDS = 0.1
-"""Between two looks at whether a held job may go on."""
+"""Seconds between two checks whether a held job may go on."""
 THUMBNAIL = 160
 """Long side of a thumbnail in pixels."""
 

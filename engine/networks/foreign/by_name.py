@@ -9,7 +9,7 @@ FORMATS = {
 }
 """Names that mean whatever a file of that format describes."""
 TIMM = "timm/"
-"""What stands before the names of timm's networks."""
+"""The prefix of the names of timm's networks."""
 
 
 def is_foreign(architecture: str) -> bool:

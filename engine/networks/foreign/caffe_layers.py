@@ -30,7 +30,7 @@ REALS = {
     ("lrn", 2), ("lrn", 3), ("lrn", 5), ("eltwise", 2), ("batch_norm", 3), ("relu", 1),
     ("power", 1), ("power", 2), ("power", 3), ("transform", 1), ("transform", 5),
 }  # fmt: skip
-"""Settings that are real numbers; all others are whole."""
+"""Settings that are real numbers; all others are integers."""
 LAYER, OLD_LAYER, INPUT = 100, 2, 3
 
 
@@ -46,7 +46,7 @@ class CaffeLayer:
     settings: dict[str, dict[int, list[float]]] = field(default_factory=dict)
     """By group, then by field number; every field may be repeated."""
     training: bool = False
-    """Only there while training."""
+    """Whether the layer exists only while training."""
 
     def numbers(self, group: str, number: int) -> list[float]:
         """Return the values of a setting; [] if it is not given."""

@@ -25,7 +25,7 @@ class Configuration:
     in_chans: int = 0
     classes: tuple[str, ...] = ()
     crop: float = 0.0
-    """Share of the resized picture's side that is looked at; 0 where nothing is said."""
+    """Share of the resized picture's side that is looked at; 0 if unknown."""
     interpolation: str = ""
     settings: Mapping[str, Any] | None = None
     """timm's `model_args`."""

@@ -12,7 +12,7 @@ class GraphNode:
     """One call of one layer."""
 
     key: str
-    """What the result is called; a layer that is called twice has two steps of different keys."""
+    """The name of the result; a layer that is called twice has two steps with different keys."""
     layer: str
     """The layer's own name."""
     module: nn.Module

@@ -26,7 +26,7 @@ ARITHMETIC = {
     "__operators__.sub": "subtract", "__operators__.mul": "multiply",
     "__operators__.truediv": "divide", "nn.bias_add": "add",
 }  # fmt: skip
-"""Operations between a tensor and numbers, as Keras 3 and Keras 2 call them."""
+"""Operations between a tensor and numbers, by their names in Keras 3 and Keras 2."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Findings:
     own_input: bool = False
     """Whether the model itself scales its pictures."""
     names: list[str] = field(default_factory=list)
-    """Of all layers, nested ones too."""
+    """The names of all layers, including nested ones."""
 
 
 def build(entries: Sequence[Entry], store: Store, output: str, findings: Findings) -> Graph:

@@ -24,7 +24,7 @@ NOTHING_TO_DO = {
 }  # fmt: skip
 """Layers that only training needs (RandomCrop: pictures come in the network's size)."""
 CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer"}
-"""Layers that are programs."""
+"""Layers that contain code."""
 
 
 def layer(kind: str, config: Config, arrays: Arrays, channels_last: bool) -> nn.Module:

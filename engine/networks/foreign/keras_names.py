@@ -18,7 +18,7 @@ class _Model:
     def __init__(self) -> None:
         self.layers: list[Entry] = []
         self.number = 0
-        """Of the convolutions so far, which Inception v3's names carry."""
+        """Number of convolutions so far, which Inception v3's names carry."""
         self.add("InputLayer", "input", [])
 
     def add(self, kind: str, name: str, inputs: "list[str] | str", **config: Any) -> str:

@@ -23,7 +23,7 @@ class Foreign:
     reason: str
     """Why this preprocessing was taken, as a clause: "as Keras's VGG16 wants it"."""
     num_classes: int = 0
-    """0 where there is no classifier."""
+    """0 without a classifier."""
     input_size: int = 224
     notes: tuple[str, ...] = ()
     """What was left out or changed, each a clause."""
@@ -34,8 +34,8 @@ class Foreign:
     beside: tuple[str, ...] = ()
     """Names of other files that hold its weights."""
     crop: float = 0.0
-    """Share of a resized picture's side that it was judged by; 0 where nothing is said."""
+    """Share of a resized picture's side that it was evaluated on; 0 if unknown."""
     interpolation: str = ""
-    """How pictures were resized for it; empty where nothing is said."""
+    """How pictures were resized for it; empty if unknown."""
     classes: tuple[str, ...] = ()
-    """Names of the classes, where the file tells them."""
+    """Names of the classes, if the file gives them."""

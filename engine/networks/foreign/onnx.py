@@ -23,7 +23,8 @@ RANGES: tuple[tuple[tuple[float, float], Preprocessing], ...] = (
     ((-1, 1), HALF),
     ((0, 255), BYTES),
 )
-"""What a quantized network can tell apart in its picture -> the preprocessing that fills it."""
+"""The range that a quantized network can distinguish in its picture -> the preprocessing that fills
+it."""
 DEFAULT = (IMAGENET, "nothing in the file says, and torchvision's is the most common")
 
 

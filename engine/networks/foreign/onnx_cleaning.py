@@ -17,7 +17,7 @@ Array = Any
 
 SKIPPED = {"Identity", "Dropout"}
 FOLDED_LIMIT = 1 << 28
-"""Numbers of a constant that is computed."""
+"""Most numbers of a constant that is computed."""
 
 
 @dataclass
@@ -29,11 +29,11 @@ class Clean:
     source: str
     output: str
     quantized: int = 0
-    """Nodes that computed with integers."""
+    """How many nodes computed with integers."""
     ending: str = ""
-    """Softmax or Sigmoid that was taken off."""
+    """Softmax or Sigmoid, if one was removed."""
     range: tuple[float, float] | None = None
-    """Least and largest value that a quantized network lets its picture have."""
+    """Least and greatest value that a quantized network allows in its picture."""
 
 
 def clean(model: Any, weights: Weights) -> Clean:
@@ -76,7 +76,7 @@ def _rank(value: Any) -> int:
 class _Cleaning(Rewriting):
     weights: Weights = field(default_factory=Weights)
     sizes: set[str] = field(default_factory=set)
-    """Values that are computed from the sizes of others: whole numbers."""
+    """Values computed from the sizes of others: integers."""
     quantized: int = 0
 
     def take(self, node: Any, opset: int) -> None:

@@ -13,7 +13,7 @@ from engine.networks.formats.mapped import copied
 
 Array = Any
 Release = Callable[[], None]
-"""Gives back the memory of what was read from a file."""
+"""Releases the memory of what was read from a file."""
 
 
 def taken(values: Array, release: Release) -> Tensor:

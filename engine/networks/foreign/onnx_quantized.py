@@ -25,7 +25,7 @@ class Rewriting:
     """Values that turned out to be other values."""
     nodes: list[Any] = field(default_factory=list)
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Values that are quantized: the least and largest that they can have."""
+    """Quantized values: the least and greatest that they can have."""
 
     def constant(self, name: str, default: Any = 0) -> Array:
         """Return a constant, or `default` for no name. Raises `UnsupportedLayer` for other values."""

@@ -29,9 +29,9 @@ REAL = (1, 10, 11, 16)
 LARGE = 1 << 12
 """Bytes from which a weight stays in its file."""
 PIECE = 16 << 20
-"""Bytes that are written together."""
+"""Bytes that are written at a time."""
 LARGEST = (1 << 31) - 1
-"""Bytes of a protocol buffer."""
+"""Most bytes of a protocol buffer."""
 
 Array = Any
 

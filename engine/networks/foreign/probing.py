@@ -70,7 +70,7 @@ PLAIN = (
 )  # fmt: skip
 """Kinds of layers that stand between stages."""
 SUMS = ("Combine", "Add")
-"""Kinds of layers that end the blocks of a network which attends."""
+"""Kinds of layers that end the blocks of a network with attention."""
 
 
 def stages(network: "nn.Module", size: int) -> Sequence[str]:

@@ -31,7 +31,7 @@ TWINS: Mapping[str, tuple[str, ...]] = {
     "resnet18": ("resnetblur18",),
     "resnet50": ("resnetblur50", "resnetaa50"),
 }
-"""torchvision's networks -> timm's of the same tensor names and shapes that compute otherwise."""
+"""torchvision's networks -> timm's with the same tensor names and shapes that compute differently."""
 
 
 def architecture_beside(path: Path) -> str:

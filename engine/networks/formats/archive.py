@@ -9,11 +9,11 @@ from engine.networks.formats.mapped import Mapped
 
 MOST_ENTRIES = 200_000
 LARGEST_DIRECTORY = 64 << 20
-"""Bytes of the list of entries."""
+"""Most bytes of the list of entries."""
 
 
 OFTEN = 16 << 20
-"""Bytes after which the memory of what was read is given back."""
+"""Bytes after which the memory of what was read is released."""
 
 
 class _Window(io.RawIOBase):
@@ -69,7 +69,7 @@ class Archive:
         self.entries = {entry.filename: entry for entry in entries}
         tops = {name.partition("/")[0] for name in self.entries}
         self.top = f"{tops.pop()}/" if len(tops) == 1 else ""
-        """What stands before all names."""
+        """The prefix of all names."""
 
     def __contains__(self, name: str) -> bool:
         """Tell whether there is an entry called `name`, within the top folder."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MOST_DIMENSIONS = 64
 PIECE = 1 << 22
-"""Numbers that are copied together."""
+"""How many numbers are copied at a time."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
 LARGEST = 64 << 20
-"""Bytes of a pickle that are looked at; the numbers of tensors are stored outside of it."""
+"""Most bytes of a pickle that are looked at; the numbers of tensors are stored outside it."""
 LARGEST_NUMBER = 1000
-"""Digits."""
+"""Most digits of a number."""
 
 RUNS_CODE = frozenset({
     "os", "posix", "nt", "ntpath", "posixpath", "subprocess", "sys", "runpy", "shutil",
@@ -23,12 +23,12 @@ RUNS_CODE = frozenset({
     "shelve", "types", "inspect", "pdb", "bdb", "timeit", "cProfile", "profile", "trace",
     "signal", "threading", "_thread",
 })  # fmt: skip
-"""Packages that no weights have business with: a call into them is meant to do something."""
+"""Packages that no weights need: a call into them is meant to do something."""
 HARMLESS = frozenset({
     "dict", "list", "tuple", "set", "frozenset", "int", "float", "complex", "bool", "str",
     "bytes", "bytearray", "slice", "range", "object", "print",
 })  # fmt: skip
-"""Of Python's own functions; all others (`eval`, `getattr`) are meant to do something."""
+"""Harmless functions of Python; all others (`eval`, `getattr`) are meant to do something."""
 
 
 class Global(NamedTuple):

@@ -30,7 +30,7 @@ class Storage:
     kind: str
     """PyTorch's name of their type."""
     piece: Callable[[], Mapped]
-    """Returns where they are, once that is known."""
+    """Returns the numbers, once their place is known."""
 
     @classmethod
     def of(cls, kind: Any, piece: Callable[[], Mapped]) -> "Storage":

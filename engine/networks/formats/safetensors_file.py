@@ -60,7 +60,7 @@ def metadata(path: Path) -> dict[str, str]:
 
 
 Entry = tuple[str, tuple[int, ...], tuple[int, int]]
-"""Type, shape, place of the first byte and behind the last."""
+"""Type, shape, and where the bytes begin and (exclusive) end."""
 
 
 def _header(path: Path) -> tuple[dict[str, Entry], dict[str, str], int]:

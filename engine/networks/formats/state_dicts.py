@@ -11,9 +11,9 @@ from engine.networks.formats.rebuilding import Pending
 USUAL = ("state_dict", "model_state_dict", "model", "net", "network", "params", "weights")
 """Where training scripts put the state dict inside their checkpoint."""
 ASIDE = ("optimizer", "optim", "scheduler", "scaler", "rng_state", "loops", "callbacks")
-"""Beginnings of the names of what is of no use without the training."""
+"""How the names begin of what is useless without the training."""
 MOST_PLACES = 200_000
-"""Values that are looked at; a search without end is none."""
+"""How many values are looked at: the search must end."""
 DEEPEST = 16
 MOST_GROUPS = 40
 

@@ -19,16 +19,16 @@ class Half:
     """One of the two files."""
 
     family: str
-    """Halves of one family belong together."""
+    """Halves of the same family belong together."""
     role: Role
     path: Path
     lines: tuple[Line, ...]
     numbers: list[Tensor]
-    """Those of the lines, in their order."""
+    """The tensors of the lines, in their order."""
     what: str
     """In words, with an article: "AdaIN's decoder"."""
     wanted: str
-    """In words, what the other file is, and how it is usually called."""
+    """What the other file is, and its usual name, in words."""
     join: "Callable[[Half, Half], Painter]"
     """Returns the network of the half that paints and the one that reads."""
     quantized: bool = False

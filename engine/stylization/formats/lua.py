@@ -21,7 +21,7 @@ from engine.stylization.painter import Plan, filled
 PREPARED = {"vgg": CAFFE_VGG, "resnet": IMAGENET}
 """What fast-neural-style calls its ways of preparing a picture."""
 MEDIAN = 3
-"""Side of the median filter that fast-neural-style runs over what a network gives."""
+"""Side of the median filter that fast-neural-style applies to a network's output."""
 PASSED = ("Identity", "TotalVariation", "Dropout", "Contiguous", "Copy")
 """Layers that do nothing to a picture."""
 LICENCE = "personal and research use (fast-neural-style)"

@@ -24,21 +24,22 @@ LICENCE = "Apache-2.0, if it is one of Magenta's own"
 BATCH_NORM_EPSILON = 1e-3
 """TensorFlow's default."""
 CODE = 100
-"""Numbers that are read in a painting."""
+"""How many numbers are read from a painting."""
 SIDE = 256
-"""Pixels of a side of the paintings in the training."""
+"""Side, in pixels, of the paintings in the training."""
 STRIDED = (1, 3, 6, 13)
 """Blocks of MobileNetV2 that halve their maps (Sandler et al. 2018)."""
 BLOCKS = 17
 MANY = "contract.0.norm.gamma"
 PAINTS, READS = "transformer/contract/conv1/weights", "mobilenet_conv/Conv/weights"
 HALVES = frozenset((PAINTS, READS))
-"""Tensors by which the networks are known: that for many styles, and the halves of one for any."""
+"""Tensors by which the networks are recognized: the one for many styles, and the halves of one for
+any."""
 USUAL = {
     "ONNX": ("arbitrary_transform.onnx", "arbitrary_predict.onnx"),
     "TensorFlow.js": ("the folder saved_model_transformer_js", "the folder saved_model_style_js"),
 }
-"""What the halves that paint and that read are usually called."""
+"""The usual names of the halves that paint and that read."""
 
 
 def many_styles(constants: Mapping[str, Tensor], path: Path) -> Painter | None:

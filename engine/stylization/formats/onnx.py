@@ -34,7 +34,7 @@ class Layer:
 
     kind: str
     name: str
-    """Of its first array, as the exporter called it."""
+    """The name of its first array, from the exporter."""
     arrays: tuple[Array, ...]
     """They may lie in the file until they are used."""
     stride: int = 1
@@ -52,7 +52,7 @@ class Graph:
     layers: tuple[Layer, ...]
     constants: dict[str, Array]
     kinds: tuple[str, ...]
-    """Of all its nodes."""
+    """The kinds of all its nodes."""
     integers: bool
     """Whether the file computes with integers."""
 

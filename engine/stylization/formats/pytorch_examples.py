@@ -15,7 +15,7 @@ from engine.stylization.network import StyleNetwork
 from engine.stylization.painter import filled
 
 FIRST = "conv1.conv2d.weight"
-"""The tensor by which such a network is known; what stands before the name is left out."""
+"""The tensor by which such a network is recognized; any prefix of its name is left out."""
 
 
 def pytorch_examples(contents: Contents, path: Path) -> StyleNetwork | None:

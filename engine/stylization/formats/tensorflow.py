@@ -19,11 +19,12 @@ from engine.stylization.network import StyleNetwork
 from engine.stylization.painter import Plan, filled
 
 MODEL, OLD_MODEL, CHECKPOINT = "model.json", "weights_manifest.json", "manifest.json"
-"""What describes a network, in older versions its numbers alone, and a checkpoint of deeplearn.js."""
+"""The files that describe a network, in older versions its numbers alone, and a checkpoint of
+deeplearn.js."""
 LARGEST = 64 << 20
-"""Bytes of a description."""
+"""Most bytes of a description."""
 LARGEST_NUMBERS = 1 << 30
-"""Bytes of the numbers."""
+"""Most bytes of the numbers."""
 KINDS = {
     "float32": "<f4",
     "int32": "<i4",
@@ -34,7 +35,7 @@ KINDS = {
 }
 
 HALF_BYTES = Preprocessing("RGB", 255.0, (127.5,) * 3, (1.0,) * 3)
-"""How RGB would be prepared to be bytes around their middle."""
+"""The preprocessing that turns RGB into bytes around their middle."""
 
 
 def is_tensorflow(path: Path) -> bool:

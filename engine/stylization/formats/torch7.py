@@ -20,7 +20,7 @@ from engine.networks.formats.mapped import Mapped
 
 NOTHING, NUMBER, TEXT, TABLE, OBJECT, BOOLEAN = range(6)
 FUNCTIONS = (6, 7, 8)
-"""Tags of functions, which are passed over; the first has no number of its own."""
+"""Tags of functions, which are skipped; the first has no number of its own."""
 MOST_VALUES = 1_000_000
 DEEPEST = 200
 KINDS = {
@@ -28,7 +28,7 @@ KINDS = {
     "CudaHalf": "<f2", "Long": "<i8", "CudaLong": "<i8", "Int": "<i4", "Short": "<i2", "Byte": "u1",
     "Char": "i1",
 }  # fmt: skip
-"""What stands before "Tensor" and "Storage" in a class's name -> NumPy's type."""
+"""What precedes "Tensor" and "Storage" in a class's name -> NumPy's type."""
 
 
 @dataclass(eq=False)

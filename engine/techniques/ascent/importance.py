@@ -10,7 +10,8 @@ from engine.techniques.ascent.steps import AscentObjective
 
 VIEWS = 32
 PERCENTILE = 0.8
-"""From here up all pixels count alike: a few very large gradients would hide the others."""
+"""From this percentile up all pixels count alike: a few very large gradients would hide the
+others."""
 STRETCHED = (0.01, 0.99)
 """Percentiles of the values that become black and white."""
 

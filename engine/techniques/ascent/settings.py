@@ -18,7 +18,8 @@ _YOSINSKI = {
     **_STILL, "parameterization": "pixels", "optimizer": "progress", "iterations": 500,
 }  # fmt: skip
 MANY = 32
-"""Steps of which the first ones, whose gradients may pass blocked ReLUs, are the smaller part."""
+"""Number of steps of which the first ones, whose gradients may pass blocked ReLUs, are the smaller
+part."""
 # The published rates are for CaffeNet and its scale of logits; steps of a fixed length suit all
 # networks.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -164,7 +165,7 @@ class Ascent(Technique):
     )  # fmt: skip
 
     steady: bool = False
-    """No setting: whether already the first steps are like those of the run's greater part."""
+    """Not a setting: whether even the first steps are like most of the run's."""
 
     def at_one_size(self, iterations: int) -> Self:
         """Return the same for `iterations` typical steps, for a measurement."""

@@ -12,7 +12,7 @@ from engine.techniques.ascent.start import Start
 
 GRAY = 0.5
 FLAT = 1e-3
-"""Deviation of a picture's values under which it has no shapes: a quarter of a step of 8 bits."""
+"""Deviation of a picture's values below which it has no shapes: a quarter of an 8-bit step."""
 
 
 def first_pictures(task: Task[Start], count: int, side: int) -> Tensor | None:

@@ -32,18 +32,18 @@ REMEDY = (
     "start from, another position or another layer may help."
 )
 PATIENCE = 32
-"""Steps after which a unit that never answered gets other noise to start from."""
+"""Steps after which a unit that never responded gets other noise to start from."""
 
 
 Adjusted = Callable[[float], Ascent]
-"""Returns the settings of a step from the share of the run, 0 to 1, that is done."""
+"""Returns the settings of a step, given the fraction of the run, 0 to 1, that is done."""
 
 
 class AscentObjective(Protocol):
     """What the pictures of a batch should maximize."""
 
     name: str
-    """In the plot of losses."""
+    """Its name in the plot of losses."""
     count: int
     """How many pictures there are."""
     whole: bool
@@ -123,12 +123,12 @@ class AscentRun:
         """Until which iteration gradients may pass ReLUs that block everything."""
         flat = isinstance(self.form, Pixels) and not self.form.deviation
         self.other_starts = start is None and not flat
-        """Whether to begin again would be to begin otherwise."""
+        """Whether beginning again would make a difference."""
         self.answered = torch.zeros(goal.count, dtype=torch.bool, device=task.device)
-        """Whose objective was anything but 0, of late."""
+        """Which objectives have lately been anything but 0."""
         self.restarts = 0
         self.watch = DeadUnits(goal.count, task.device)
-        """Which pictures' objectives have ever been anything but 0, and said how to go up."""
+        """Which objectives have ever been anything but 0 and had a gradient."""
 
     @property
     def restarted(self) -> str:

@@ -21,7 +21,7 @@ from engine.techniques.ascent.start_steps import first_pictures
 from engine.techniques.class_visualization.settings import ClassVisualization
 
 SHARE_DEVIATION = 0.05
-"""Of the views' sizes about the one that the schedule says, and their least (MACO's)."""
+"""Deviation of the views' sizes about the scheduled one, and the least size (MACO's)."""
 
 
 def find_classes(network: Network, text: str) -> list[int]:

@@ -168,9 +168,9 @@ class _DreamPicture:
     """The picture that is dreamed of."""
 
     x: Tensor | None = None
-    """At the present octave, (1, 3, H, W)."""
+    """The picture at the current octave, (1, 3, H, W)."""
     whole: Tensor | None = None
-    """What the present frame of a film began with, on the CPU; None: the photo."""
+    """What the current frame of a film began with, on the CPU; None: the photo."""
 
 
 def _frames(task: Task[DeepDream]) -> Iterator[Frame]:

@@ -30,9 +30,10 @@ CONTRAST = 0.27
 """Standard deviation of a usual photo's colours (the paper's, 27098 / sqrt(227 * 227 * 3) / 255): the
 unit of the priors, so that their weights are the paper's own and mean the same at any size."""
 UNIT_FIELD = 60.0
-"""Receptive field in pixels at which the total variation weighs 1. In the paper weights of 1, 10 and
-100 serve AlexNet's layers up to conv2 (51 pixels), conv4 and above. By eye and by error on VGG-like
-networks: proportional to the field is better, which spares the detail that low layers do keep."""
+"""Receptive field in pixels at which the total variation has weight 1. In the paper, weights of 1,
+10 and 100 serve AlexNet's layers up to conv2 (51 pixels), conv4 and above. By eye and by error on
+VGG-like networks, proportional to the field is better: it spares the detail that low layers do
+keep."""
 WHOLE_PICTURE = 10.0
 """The same weight for layers that see the whole picture, as classifiers do."""
 RANGE = 0.018
@@ -50,7 +51,7 @@ class _InversionPlan:
     tile: tuple[int, int]
     """Height and width of one picture."""
     size: tuple[int, int]
-    """Those of the sheet."""
+    """Height and width of the sheet."""
 
 
 def layer_names(settings: FeatureInversion, network: Network) -> list[str]:

@@ -19,13 +19,13 @@ from engine.techniques.hierarchy.settings import Hierarchy
 FORMAT = 3
 """Increased when what is kept, or what a step does, changes: older runs are then not resumed."""
 MOST = 4
-"""Broken-off runs that are kept, the newest."""
+"""How many interrupted runs are kept, the newest ones."""
 SAVE_EVERY = 5.0
-"""Seconds between two savings within a row."""
+"""Seconds between two saves within a row."""
 SAVE_ROW = 1.0
-"""Seconds since the last saving after which a finished row is saved: quicker ones can be lost."""
+"""Seconds since the last save after which a finished row is saved: quicker ones may be lost."""
 SAVING_SHARE = 20
-"""Savings within a row take at most about one part in so many of the time."""
+"""Saves within a row take at most about one part in this many of the time."""
 
 
 class HierarchyCheckpoint:

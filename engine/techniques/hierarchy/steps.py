@@ -84,7 +84,7 @@ class _Progress:
         self.pictures = torch.full((len(plan.rows) * plan.columns, 3, plan.side, plan.side), GRAY)
         self.losses: dict[str, float] = {}
         self.silent: dict[str, list[int]] = {}
-        """Channels of finished rows that never answered, by layer."""
+        """Channels of finished rows that never responded, by layer."""
 
     def begin(self, row: int) -> None:
         """Go on to the pictures of another row."""

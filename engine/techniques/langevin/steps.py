@@ -113,7 +113,7 @@ class _Chains:
     """What has come of the chains besides their states."""
 
     parts: dict[str, Tensor] = field(default_factory=dict)
-    """Of the log densities, where the chains are: (chains,) each."""
+    """The parts of the log density where the chains are: (chains,) each."""
     kept: list[Tensor] = field(default_factory=list)
     """The samples whose turn has come."""
 

@@ -27,13 +27,14 @@ from engine.techniques.multifaceted.settings import Multifaceted
 Floats = npt.NDArray[np.float64]
 
 SAME = 1e-4
-"""Of the largest feature: what differs less comes from the order of additions."""
+"""Fraction of the largest feature: smaller differences come from the order of additions."""
 BATCH = 16
 COMPONENTS = 50
 """Principal components that t-SNE is given, as in the paper."""
 PERPLEXITY = 30.0
 FEW = 5
-"""Photos under which a map by t-SNE means nothing: their components are grouped as they are."""
+"""Number of photos below which a t-SNE map means nothing: their components are grouped as they
+are."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Objective:
         self.style_layers = style_layers(settings, network)
         self._statistic, self._scaling = settings.style_statistic, settings.loss_scaling
         self.weights: list[float] = []
-        """Of the styles, relative to each other."""
+        """The styles' weights, relative to one another."""
         with torch.no_grad():
             self.losses_by_kind = {"content": self._content_losses(content, self._scaling)}
             self._statistics = self._statistics_of([picture for picture, _ in styles])

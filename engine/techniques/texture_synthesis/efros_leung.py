@@ -102,7 +102,7 @@ class _Grower:
         self.total = height * width
         self.done = self._plant()
         self._pass: list[Tensor] = []
-        """Of the pixels at the border of what is filled: rows, columns, draws, and their turns."""
+        """The pixels at the border of what is filled: rows, columns, draws, and their turns."""
         self._turn = self._turns = 0
 
     def inner(self, padded: Tensor) -> Tensor:

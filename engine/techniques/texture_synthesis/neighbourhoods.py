@@ -10,7 +10,7 @@ TABLE_BYTES = 2**30
 SAME = 1e-12
 """Squared distances below this are rounding: equal neighbourhoods."""
 ROOM = 1e-4
-"""More than rounding can lift a lower bound: the root of a difference near 0 keeps few digits."""
+"""More than rounding can raise a lower bound: the root of a difference near 0 keeps few digits."""
 TOO_LITTLE = (
     "no neighbourhood of the sample is visible as a whole, the rest of it being transparent; take "
     "a smaller neighbourhood, fewer levels or a larger sample"

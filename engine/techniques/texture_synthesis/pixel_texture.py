@@ -16,9 +16,9 @@ class PixelTexture(Protocol):
     """A texture that grows from pixels of a sample."""
 
     done: int
-    """Pixels that have been chosen, also of coarser pictures."""
+    """How many pixels have been chosen, including those of coarser pictures."""
     total: int
-    """So many will be."""
+    """How many there will be."""
 
     def grow(self) -> None:
         """Choose some more pixels, as long as not all are."""

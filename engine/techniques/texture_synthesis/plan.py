@@ -16,7 +16,7 @@ from engine.techniques.texture_synthesis.settings import TextureSynthesis
 GAP = 2
 """Pixels between the pictures of a series."""
 LEAST_SIDE = 32
-"""Of a picture of a series: the deepest layers need some pixels to look at."""
+"""Least side of a picture of a series: the deepest layers need some pixels to look at."""
 
 
 def scales(task: Task[TextureSynthesis]) -> list[tuple[int, int]]:

@@ -34,7 +34,7 @@ class SchedulerAddress:
     key: Path | None = None
     """Its private key (PEM); None: it is in the certificate's file."""
     insecure: bool = False
-    """Whether another machine may be spoken to without TLS."""
+    """Whether to talk to another machine without TLS."""
 
     @property
     def host(self) -> str:

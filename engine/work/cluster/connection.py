@@ -21,13 +21,13 @@ from engine.work.cluster.address import SchedulerAddress, check_dask, quiet_dask
 from engine.work.cluster.networks import SentNetwork, parts_of
 
 CONNECT_SECONDS = 10.0
-"""For a scheduler to answer, at first and whenever it is gone; then it is given up."""
+"""Seconds for a scheduler to answer, at first and whenever it is gone; then it is given up."""
 LOOK_SECONDS = 1.0
-"""Between two looks at who works there."""
+"""Seconds between two looks at who works there."""
 FETCH_SECONDS = 20.0
-"""For a result to arrive, before other things are looked after again."""
+"""Seconds for a result to arrive before other things are attended to again."""
 DEVICE = "pareidolia"
-"""What a worker offers one of for each of its devices, and a job takes one of."""
+"""The resource of which a worker offers one for each of its devices, and a job takes one."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class ClusterWorker:
     device: str
     """cpu, cuda or mps."""
     key: str = ""
-    """Of the job that it works on, if it is one of ours."""
+    """The key of the job that it works on, if it is one of ours."""
     iteration: int = 0
     total: int = 0
-    """0: not known yet."""
+    """0 while not known."""
 
 
 class SchedulerLost(PareidoliaError):
@@ -68,7 +68,7 @@ class Connection:
         self._reports: dict[str, tuple[str, int, int]] = {}
         """What each worker said last: key, iteration, total."""
         self._thumbnails: dict[str, tuple[str, bytes]] = {}
-        """The newest small picture of each worker, until it is asked for, and of which key."""
+        """The newest small picture of each worker, until it is asked for, and its job's key."""
         self._deaths: list[str] = []
         self._lock = threading.Lock()
         self._workers: list[ClusterWorker] = []

@@ -25,7 +25,7 @@ from engine.places import data_folder
 PART = 32 << 20
 """Bytes of a weight file that are sent at a time."""
 LARGEST = 64 << 30
-"""Bytes of a weight file."""
+"""Most bytes of a weight file."""
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -35,11 +35,12 @@ class SentNetwork:
 
     name: str
     sha256: str
-    """Of the weight file."""
+    """SHA-256 of the weight file."""
     file: str
-    """What that is called, without folder."""
+    """The weight file's name, without folder."""
     given: str
-    """Where it lies at home if the job names its file; empty: it is found by the network's name."""
+    """Where it lies at home, if the job names its file; empty if it is found by the network's
+    name."""
     card: str
     """The network's card in JSON, if it has one of its own (an imported network)."""
 
@@ -118,9 +119,9 @@ class FoundNetwork:
     """A network that is on the worker."""
 
     weights: str | None
-    """For the job; None: it is found by its name."""
+    """The job's weights; None: found by the network's name."""
     home: Path | None
-    """The folder to take for the person's own while it works; None: this worker's own."""
+    """The folder to use as the user's own while it works; None: this worker's own."""
 
 
 def found_here(sent: SentNetwork) -> FoundNetwork | None:

@@ -16,9 +16,9 @@ from engine.work.cluster.connection import CONNECT_SECONDS, DEVICE
 from engine.work.cluster.networks import store
 
 AGAIN_SECONDS = 1.0
-"""For each try to reach a scheduler that has gone, and between two of them."""
+"""Seconds for each try to reach a scheduler that has gone, and between two tries."""
 GRACE_SECONDS = 5.0
-"""For a process to end by itself."""
+"""Seconds for a process to end by itself."""
 
 
 def devices() -> list[str]:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from distributed import Worker
 
 MAKE = "engine.work.cluster.on_worker:make_parcel"
-"""The name that tells a scheduler what to run: it needs Dask alone, and none of this program."""
+"""The name that tells a scheduler what to run: it needs only Dask, nothing of this program."""
 REPORT_SECONDS = 2.0
-"""Between two reports of how far a job is: a scheduler passes them all on."""
+"""Seconds between two progress reports: a scheduler passes them all on."""
 
 
 class _Told(Protocol):

@@ -24,9 +24,9 @@ from engine.work.cluster.networks import SentNetwork
 from engine.work.job_files import technique_of
 
 FORMAT = 4
-"""Of parcels; both sides must have the same."""
+"""Version of parcels; both sides must have the same."""
 LARGEST = 4 << 30
-"""Bytes of an input picture's file."""
+"""Most bytes of an input picture's file."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,22 @@ class Parcel:
     """A job as another machine gets it."""
 
     recipe: dict[str, Any]
-    """With the paths that the pictures have where the job comes from."""
+    """The recipe, with the paths that the pictures have where the job comes from."""
     bits: int
     output: str
     """Where its picture goes, where the job comes from."""
     network: SentNetwork
     topic: str
-    """Under which progress is reported."""
+    """The topic under which progress is reported."""
     thumbnails: float | None = None
-    """Seconds between two small pictures that are told with the progress; None: none are."""
+    """Seconds between two small pictures sent with the progress; None: none are sent."""
     export: dict[str, Any] = field(default_factory=dict)
-    """What of `engine.export.Export` is not as usual."""
+    """The settings of `engine.export.Export` that are not at their defaults."""
     files: dict[str, bytes] = field(default_factory=dict)
     """Input pictures' files by path."""
     style_networks: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of each style network by name: those that the program comes with; others stay at home."""
+    """SHA-256 of each style network by name: those that ship with the program; others stay at
+    home."""
 
     @property
     def suffix(self) -> str:
@@ -63,16 +64,16 @@ class Returned:
     state: str
     """done, failed, stopped, or missing: the network's file has to be sent first."""
     worker: str
-    """Address of whoever had it."""
+    """Address of the worker that had it."""
     figures: dict[str, Any] = field(default_factory=dict)
-    """Of the run, as `engine.work.making` gives them."""
+    """Figures of the run, as `engine.work.making` gives them."""
     recipe: dict[str, Any] = field(default_factory=dict)
-    """That the picture carries."""
+    """The recipe that the picture carries."""
     note: Message = field(default_factory=Message)
     failure: Message = field(default_factory=Message)
     exit_code: int = 1
     traceback: str = ""
-    """Of a failure that nobody expected."""
+    """The traceback of an unexpected failure."""
     files: dict[str, bytes] = field(default_factory=dict)
     """`picture`, and perhaps `figure`, `partial` and `thumbnail`: whole files."""
 

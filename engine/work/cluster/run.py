@@ -23,11 +23,11 @@ from engine.work.naming import forget_partial
 from engine.work.queue import MOST_DEATHS, Queue, QueuedJob
 
 AHEAD = 2
-"""Jobs that are sent for each device: one that runs, and one that can begin at once."""
+"""Jobs that are sent for each device: one to run, and one that can begin at once."""
 LOOK_SECONDS = 0.5
-"""Between two looks at what a person has done to the queue."""
+"""Seconds between two looks at what a person has done to the queue."""
 MOST_LOSSES = 5
-"""A job that was lost this often without a reason is set aside."""
+"""How often a job may be lost without a reason before it is set aside."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class WorkerState:
     name: str
     device: str
     title: str
-    """Of the job that it works on; empty: it works on none of this queue."""
+    """Title of the job that it works on; empty if it works on none of this queue."""
     iteration: int
     total: int
-    """0: not known yet."""
+    """0 while not known."""
 
 
 class RemoteError(Exception):

@@ -14,7 +14,7 @@ from engine.work.naming import is_complete, is_made
 from engine.work.queue import Queue, QueuedJob
 
 WITHOUT_SECONDS = 30.0
-"""For a worker to appear that has the device which a job needs."""
+"""Seconds for a worker to appear that has the device a job needs."""
 
 
 @dataclass
@@ -59,9 +59,9 @@ class Sender:
         self.sent: dict[str, SentJob] = {}
         """What is at the scheduler, by key."""
         self._next: tuple[QueuedJob, float] | None = None
-        """A job for whose device there is nobody, and since when."""
+        """A job whose device no worker has, and since when."""
         self._there: set[str] | None = None
-        """Keys of jobs that the scheduler held from the beginning; None: not asked yet."""
+        """Keys of jobs that the scheduler held at the start; None: not asked yet."""
 
     @property
     def waits_for_device(self) -> bool:
