@@ -63,7 +63,7 @@ def mean_and_deviation(x: Tensor, seen: Tensor | None = None) -> tuple[Tensor, T
 def with_luminance_of(picture: Tensor, content: Tensor, strength: float = 1.0) -> Tensor:
     """Return the luma of `picture` with the colours (I, Q) of `content`, mixed in by `strength`.
 
-    As RGB this is the content shifted along gray by the difference of luma: the two colour
+    As RGB this is the content shifted along grey by the difference of luma: the two colour
     coordinates of YIQ do not change under such a shift.
     """
     recoloured = content + (luminance(picture) - luminance(content))
@@ -80,7 +80,7 @@ def match_colours(
     """Return `picture` with the mean and covariance of `target`'s colours, mixed in by `strength`.
 
     `seen` and `target_seen`, (1, 1, H, W), weigh the pixels of the two: how visible they are. Where
-    the target is gray, so is what is mixed in.
+    the target is grey, so is what is mixed in.
 
     Of all linear maps that do so this is the symmetric one, which moves colours least (optimal
     transport between Gaussians): Σp^-½ (Σp^½ Σt Σp^½)^½ Σp^-½.

@@ -114,7 +114,7 @@ def from_srgb(samples: Floats, profile: bytes) -> Floats | None:
 
 @cache
 def srgb_profile() -> bytes:
-    """Give the sRGB profile that saved pictures carry: LittleCMS's own, with a fixed date."""
+    """Return the sRGB profile that saved pictures carry: LittleCMS's own, with a fixed date."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     data[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # same picture, same bytes
     return bytes(data)

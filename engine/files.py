@@ -1,4 +1,4 @@
-"""Files written whole or not at all: first beside their place, then renamed.
+"""Files written whole or not at all: first next to their destination, then renamed.
 
 What a killed program left unfinished is deleted by the next one that writes there. Files being
 written are locked; the system releases the lock when the program ends, however that happens.

@@ -118,7 +118,7 @@ def film(
 ) -> Iterator[Take]:
     """Open a film: a video by its suffix (.mp4, .mkv, .webm), else a folder of PNG files.
 
-    A video is written beside its place and renamed at the end.
+    A video is written next to its destination and renamed at the end.
 
     Args:
         path: where to; None: all frames are dropped.

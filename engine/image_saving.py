@@ -136,7 +136,7 @@ def save_picture(
 
 @dataclass(frozen=True)
 class FileParts:
-    """What goes into a file beside the pixels."""
+    """What goes into a file besides the pixels."""
 
     exif: bytes | None
     recipe: str | None

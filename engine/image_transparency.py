@@ -6,7 +6,7 @@ from PIL import Image
 
 Floats = npt.NDArray[np.float32]
 LEAST = np.float32(1 / 16)
-"""Opacity from which a resampled pixel's own colour can be told from its surroundings'."""
+"""Opacity from which a resampled pixel's own colour can be distinguished from its surroundings'."""
 
 
 def continued(rgb: Floats, alpha: Floats) -> Floats:

@@ -42,7 +42,7 @@ def to_oklab(picture: Tensor) -> Tensor:
 
 
 def from_oklab(lab: Tensor) -> Tensor:
-    """Return sRGB pictures; what lies outside of sRGB is clipped."""
+    """Return sRGB pictures; what lies outside sRGB is clipped."""
     return _in_bands(_from_oklab, lab)
 
 

@@ -35,7 +35,7 @@ STYLE_SHARE = 0.5
 
 
 def check_fits(task: Task[Technique]) -> None:
-    """Raise `OutOfMemory` where a run needs more than is free.
+    """Raise `OutOfMemory` if a run needs more than is free.
 
     Without this a Linux machine would kill the program rather than let an allocation fail.
     """
@@ -47,7 +47,7 @@ def check_fits(task: Task[Technique]) -> None:
 def check_look(
     network: "Network", size: tuple[int, int], *, graph: bool = True, count: int = 1
 ) -> None:
-    """Raise `OutOfMemory` where looking at pictures through a network needs more than is free.
+    """Raise `OutOfMemory` if looking at pictures through a network needs more than is free.
 
     Args:
         network: run in full, on all pictures at once.

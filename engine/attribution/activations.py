@@ -45,8 +45,8 @@ def plain_activations(model: nn.Module, x: Tensor) -> tuple[str, ...]:
     scales channels) count too; softmax does not, nor does a clamp to bounds other than a ReLU's.
 
     Args:
-        model: takes `x` and returns anything; is left as it was found, and run in eval mode.
-        x: float (N, 3, H, W) as the model takes it; is not changed.
+        model: takes `x` and returns anything; run in eval mode and left as it was found.
+        x: float (N, 3, H, W) as the model takes it; not changed.
 
     Returns:
         () where all activations are ReLUs.

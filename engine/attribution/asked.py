@@ -66,4 +66,4 @@ class MethodStep:
 
 Compute = Callable[[Asked], "Tensor | Iterator[MethodStep]"]
 """Returns the map at once or, if that takes long, in steps, between which the model is left as it
-was found. Raises `ValueError` where the method has no answer."""
+was found. Raises `ValueError` if the method has no answer."""

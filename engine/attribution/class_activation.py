@@ -41,8 +41,8 @@ def grad_cam(
     """Return the Grad-CAM of `target` at a layer, raw: not scaled to any range.
 
     Args:
-        model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
-        x: float (N, 3, H, W) as the model takes it; is not changed.
+        model: maps `x` to logits (N, classes); run in eval mode and left as it was found.
+        x: float (N, 3, H, W) as the model takes it; not changed.
         target: a class number for all pictures, or one for each; or a `Unit` in a later layer.
         layer: dotted module name of a layer with maps (N, C, h, w). If a module is called several
             times, the last call counts; `name#1` is its first call, `name#2` its second.
@@ -53,8 +53,8 @@ def grad_cam(
         (N, H, W), or (N, h, w) without `upsample`; in the precision of `x`, without a graph.
 
     Raises:
-        ValueError: `x`, `target`, `layer` or what the model returns has not the form above, or the
-            logit or unit does not depend on the layer.
+        ValueError: `x`, `target`, `layer` or what the model returns does not have the form above,
+            or the logit or unit does not depend on the layer.
     """
     maps = _Maps(model, layer)
     with differentiable(model):
@@ -102,8 +102,8 @@ def cam(
 
     Args:
         model: maps `x` to logits (N, classes) by a global average over maps (N, C, h, w) and one
-            linear layer after or before it; is left as it was found, and run in eval mode.
-        x: float (N, 3, H, W) as the model takes it; is not changed.
+            linear layer after or before it; run in eval mode and left as it was found.
+        x: float (N, 3, H, W) as the model takes it; not changed.
         target: a class number for all pictures, or one for each.
         relu: keep only evidence for the class.
         upsample: interpolate bilinearly to the size of `x`; otherwise keep the maps' own grid.
@@ -112,8 +112,8 @@ def cam(
         (N, H, W), or (N, h, w) without `upsample`; in the precision of `x`, without a graph.
 
     Raises:
-        ValueError: the network ends differently, or `x`, `target` or what the model returns has not
-            the form above.
+        ValueError: the network ends differently, or `x`, `target` or what the model returns does
+            not have the form above.
     """
     if isinstance(target, Unit):
         raise ValueError(

@@ -18,7 +18,7 @@ def fill(network: Network, x: Tensor, kind: str) -> Tensor:
     Args:
         network: whose `prepare` made `x`.
         x: float (N, 3, H, W); (N, 1, H, W) for networks that take grey pictures.
-        kind: one of `FILLS`: the mean colour (0 for the network), middle gray (0.5 sRGB), black, or
+        kind: one of `FILLS`: the mean colour (0 for the network), middle grey (0.5 sRGB), black, or
             the picture itself under a Gaussian blur (its border continued).
 
     Returns:

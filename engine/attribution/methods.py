@@ -152,7 +152,7 @@ def layer_of(network: "Network", x: Tensor, question: Question) -> str:
 def located(network: "Network", x: Tensor, unit: Unit) -> tuple[Unit, float]:
     """Return a unit with its position in `x` (1, 3, H, W) settled, and its activation there.
 
-    For layers without maps, the position stays None. Raises `BadInput` where there is no such unit.
+    For layers without maps, the position stays None. Raises `BadInput` if there is no such unit.
     """
     size = (x.shape[2], x.shape[3])
     called = replace(unit, layer=call_name(network, unit.layer, size))

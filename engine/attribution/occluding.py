@@ -88,8 +88,8 @@ def occlusion(
     """Return how far the logit of `target` drops when a pixel is covered, raw.
 
     Args:
-        model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
-        x: float (N, 3, H, W) as the model takes it; is not changed.
+        model: maps `x` to logits (N, classes); run in eval mode and left as it was found.
+        x: float (N, 3, H, W) as the model takes it; not changed.
         target: a class number for all pictures, or one for each; or a `Unit`, whose activation then
             takes the logit's place. Without a position it is taken where it is highest with nothing
             covered. Covered pictures are run no deeper than its layer.
@@ -104,9 +104,9 @@ def occlusion(
         (N, H, W), the mean drop over the windows that cover a pixel, in the precision of `x`.
 
     Raises:
-        ValueError: `x`, `target` or what the model returns has not the form above; a window that is
-            larger than the picture, a stride that would leave pixels out, or a baseline that does
-            not fit.
+        ValueError: `x`, `target` or what the model returns does not have the form above; a window
+            that is larger than the picture, a stride that would leave pixels out, or a baseline
+            that does not fit.
     """
     for step in occlusion_steps(model, x, target, window, stride, baseline, batch):
         last = step

@@ -64,7 +64,7 @@ def one_pass(
 
 
 def _with_graph(network: Network, picture: Tensor, layers: Sequence[str], cam_layer: str) -> Seen:
-    """Raises `ValueError` where there can be no Grad-CAM."""
+    """Raises `ValueError` if there can be no Grad-CAM."""
     size = (picture.shape[2], picture.shape[3])
     with network.tapping(layers, size) as kept:
         name = call_name(network, cam_layer, size)

@@ -18,7 +18,7 @@ ROWS = 256
 def laid_over(
     photo: Tensor, heat: Heat, colours: str, strength: float, threshold: float = 0.0
 ) -> Tensor:
-    """Return (3, H, W) in [0, 1]: a map in colours over a photo in gray.
+    """Return (3, H, W) in [0, 1]: a map in colours over a photo in grey.
 
     The map's values are interpolated, not its colours, and keep the map's own scale; maps of
     positions keep their blocks.

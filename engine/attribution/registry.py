@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Method:
-    """One way of asking what a target answers to."""
+    """One way of asking what a target responds to."""
 
     command: str
     """Its name on the command line."""

@@ -27,8 +27,8 @@ def guided_backprop(model: nn.Module, x: Tensor, target: Target) -> Tensor:
     (GELU, SiLU, ...) and leaky ones keep their ordinary gradient.
 
     Args:
-        model: maps `x` to logits (N, classes); is left as it was found, and run in eval mode.
-        x: float (N, 3, H, W) as the model takes it; is not changed.
+        model: maps `x` to logits (N, classes); run in eval mode and left as it was found.
+        x: float (N, 3, H, W) as the model takes it; not changed.
         target: a class number for all pictures, or one for each; or a `Unit` (Springenberg et al.
             start at the strongest unit of a channel: a `Unit` without a position).
 
@@ -36,8 +36,8 @@ def guided_backprop(model: nn.Module, x: Tensor, target: Target) -> Tensor:
         (N, 3, H, W), signed, in the precision of `x`, without a graph.
 
     Raises:
-        ValueError: `x`, `target` or what the model returns has not the form above, or the model is
-            scripted.
+        ValueError: `x`, `target` or what the model returns does not have the form above, or the
+            model is scripted.
     """
     return _gradient(model, x, target, gated=True)
 
@@ -146,7 +146,7 @@ def _threshold_(input: Tensor, threshold: float, value: float) -> _Form:
 
 
 def _clamp(input: Tensor, min: Any = None, max: Any = None) -> _Form:
-    """Bounds that are tensors may depend on the picture: such a clamp is no activation."""
+    """Bounds that are tensors may depend on the picture: such a clamp is not an activation."""
     if isinstance(min, Tensor) or isinstance(max, Tensor) or min is None:
         return input, math.nan, math.nan, False
     return input, min, math.inf if max is None else max, False

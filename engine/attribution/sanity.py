@@ -17,7 +17,7 @@ Method = Callable[[nn.Module, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Randomised:
-    """The map after some more layers have been randomised."""
+    """The map after some more layers have been randomized."""
 
     layer: str
     """The layer randomized last; empty for the trained network."""
@@ -72,7 +72,7 @@ def randomised(
 
 
 def weighted_layers(model: nn.Module) -> list[tuple[str, Tensor]]:
-    """Return (name, weight) of the layers that the check randomises, in the order of the modules."""
+    """Return (name, weight) of the layers that the check randomizes, in the order of the modules."""
     weights = [(name, m._parameters.get("weight")) for name, m in model.named_modules()]
     return [(name, w) for name, w in weights if isinstance(w, Tensor) and w.dim() >= 2]
 

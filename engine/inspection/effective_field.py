@@ -43,7 +43,7 @@ def effective_field(
     """Return the effective receptive field of one unit, the network running no deeper than it.
 
     Args:
-        network: is left as it was found.
+        network: left as it was found.
         picture: float (3, H, W) or (N, 3, H, W), RGB in [0, 1]; for several, the map is their mean,
             as in the paper.
         layer: as the layer tree names it.

@@ -21,7 +21,7 @@ class Filters:
     """Whether the layer looks at the picture itself."""
 
     def pictures(self, together: bool = True) -> Tensor:
-        """Return the filters as pictures (out, 3, h, w) in [0, 1], weight zero as gray.
+        """Return the filters as pictures (out, 3, h, w) in [0, 1], weight zero as grey.
 
         With `together`, all filters share a scale; otherwise each has its own. Raises `BadInput`
         for a layer that does not look at the picture itself.
@@ -36,7 +36,7 @@ class Filters:
     def slices(
         self, most_out: int = 16, most_in: int = 16, together: bool = True, first_in: int = 0
     ) -> Tensor:
-        """Return the first filters' slices in gray: (out, in, h, w) in [0, 1], zero as 0.5.
+        """Return the first filters' slices in grey: (out, in, h, w) in [0, 1], zero as 0.5.
 
         The inputs shown begin at `first_in`. With `together`, all these slices share a scale;
         otherwise each filter (all its slices) has its own.

@@ -1,4 +1,4 @@
-"""Numbers as gray or coloured tiles, and many tiles as one picture."""
+"""Numbers as grey or coloured tiles, and many tiles as one picture."""
 
 import math
 
@@ -31,7 +31,7 @@ def _reach(tiles: Tensor, together: bool) -> Tensor:
 def grid(tiles: Tensor, columns: int | None = None, gap: int = 1, shade: float = 1.0) -> Tensor:
     """Return tiles (N, H, W) or (N, 3, H, W) as one picture (3, H', W') in reading order.
 
-    `columns` None makes it about square; `shade` is the gray of gaps and of what stays empty.
+    `columns` None makes it about square; `shade` is the grey of gaps and of what stays empty.
     """
     if tiles.dim() == 3:
         tiles = tiles[:, None].expand(-1, 3, -1, -1)

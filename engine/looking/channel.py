@@ -22,7 +22,7 @@ from engine.networks.network import Network
 def channel_answer(network: Network, picture: Tensor, request: ChannelRequest) -> ChannelAnswer:
     """Return the channel's map of a picture (1, 3, H, W).
 
-    Raises `BadInput` where there is no such layer or channel, or guided backpropagation has no answer.
+    Raises `BadInput` if there is no such layer or channel, or guided backpropagation has no answer.
     """
     maps = activations(network, picture, request.layer)
     if not 0 <= request.number < len(maps):

@@ -34,7 +34,7 @@ def unit_field(
 ) -> UnitField:
     """Return the receptive fields of the layer's unit at a place.
 
-    `picture`: (1, 3, H, W) as `memory` fitted it. Raises `BadInput` where the layer has no map.
+    `picture`: (1, 3, H, W) as `memory` fitted it. Raises `BadInput` if the layer has no map.
     """
     size = (picture.shape[2], picture.shape[3])
     layer = request.layer or memory.kept("last layer", lambda: last_layer(network, size))

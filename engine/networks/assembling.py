@@ -24,7 +24,7 @@ def assemble(
     source: object = "the file",
     release: Callable[[], None] = nothing,
 ) -> nn.Module:
-    """Return the module for recognised tensors: its parameters are copies, as float32.
+    """Return the module for recognized tensors: its parameters are copies, as float32.
 
     Raises `BadInput` as `check`; `source` is what messages call the file, `release` is called
     whenever what was read is no longer needed.

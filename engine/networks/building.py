@@ -70,7 +70,7 @@ def build(
 
     `last_layer` is the module (default: ours) that is replaced by the identity for part "body", or
     by `head`; `input_size` (pixels) matters to vision transformers only; `channels` are those of
-    the pictures (1: gray).
+    the pictures (1: grey).
     """
     with WithoutWeights():
         if architecture in OURS:

@@ -9,7 +9,7 @@ from typing import Any
 class Preprocessing:
     """How RGB in [0, 1] becomes what a network was trained on: (picture * scale - mean) / std.
 
-    `mean` and `std` are in the network's own channel order (`order`: RGB, BGR, or gray for networks
+    `mean` and `std` are in the network's own channel order (`order`: RGB, BGR, or grey for networks
     that take one channel, with three times the same number) and after scaling.
     """
 

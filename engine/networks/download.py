@@ -45,7 +45,7 @@ def download(
     """Return the file of `card`'s weights, downloaded into `folder` (default: the user's).
 
     `timeout`: seconds without any data before the connection counts as broken. What has arrived of
-    an unfinished download is kept beside its place as `.part`, and the next call continues it.
+    an unfinished download is kept next to its destination as `.part`, and the next call continues it.
     Raises `BadInput` when the card has no address, `DownloadCancelled` when `cancel` returns True,
     `DownloadFailed` for anything else that goes wrong.
     """

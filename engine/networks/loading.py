@@ -1,4 +1,4 @@
-"""From a network's name to a running network: its weights found, recognised and put in place."""
+"""From a network's name to a running network: its weights found, recognized and put in place."""
 
 import json
 import logging

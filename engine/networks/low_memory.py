@@ -70,7 +70,7 @@ def frugally() -> AbstractContextManager[Any]:
 
 
 def sole(gradient: Tensor) -> bool:
-    """Tell whether nobody else holds this tensor's memory, so that a backward pass may change it.
+    """Return whether nobody else holds this tensor's memory, so that a backward pass may change it.
 
     False, too, if there are gaps in it, or one number stands in several places.
     """

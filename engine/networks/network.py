@@ -23,7 +23,7 @@ from engine.networks.vgg_names import VGG_FIELD, vgg_names
 class Network:
     """A network with its card. Parameters never get gradients; nothing outside sees preprocessing.
 
-    `module` maps normalised pictures to logits (or to features, when `classes` is empty).
+    `module` maps normalized pictures to logits (or to features, when `classes` is empty).
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Network:
         )
 
     def reaches(self, names: Iterable[str], size: tuple[int, int]) -> bool:
-        """Tell whether a picture of `size` (height, width) gets as far as the layers `names`.
+        """Return whether a picture of `size` (height, width) gets as far as the layers `names`.
 
         Raises `BadInput` for unknown names.
         """

@@ -27,7 +27,7 @@ TOLD = {
     "bytes": "fast style networks are trained this way",
     "imagenet": "most weights of this network were trained this way; the file does not say",
 }
-"""Why weights that are recognised get a preprocessing of `card.KNOWN`."""
+"""Why weights that are recognized get a preprocessing of `card.KNOWN`."""
 USUAL = "torchvision trains this network this way; the file does not say"
 
 

@@ -59,7 +59,7 @@ def _slim_vgg(shapes: Shapes) -> Recognised | None:
 
 
 def _googlenet_bvlc(shapes: Shapes) -> Recognised | None:
-    """Caffe's names, or our own module names."""
+    """Recognize BVLC GoogLeNet, by Caffe's names or by our own module names."""
     modules = caffe_modules()
     ours = {name: name for name in modules.values()}
     for names in (modules, ours):
@@ -86,7 +86,7 @@ def _transformer(shapes: Shapes) -> Recognised | None:
 
 
 def _caffe_vgg(shapes: Shapes) -> Recognised | None:
-    """Oxford's VGG as Caffe names it, with its classifier or without."""
+    """Recognize Oxford's VGG by Caffe's names, with its classifier or without."""
     # The longest first: the other's layers are among its own.
     for architecture in sorted(VGG_BLOCKS, key=lambda name: -sum(VGG_BLOCKS[name])):
         modules = caffe_vgg_modules(architecture)
@@ -106,7 +106,7 @@ CAFFE_VGG_START = {
     "vgg16": ((0.7343, 0.0934, 0.0678, 0.8863), 0.4295),
     "vgg19": ((0.7334, 0.0623, 0.0346, 0.8232), 0.3394),
 }
-"""Of Oxford's own weights: the first biases, and the first kernel's upper left value for blue."""
+"""Oxford's own weights: the first biases, and the first kernel's upper left value for blue."""
 CLOSE = 0.03
 """Above what 8-bit storage or a little fine-tuning changes, below any chance agreement."""
 

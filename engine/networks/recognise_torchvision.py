@@ -52,7 +52,7 @@ def _caffe_vgg_classifier(mapping: Mapping[str, str]) -> dict[str, str]:
 
 
 TOKENS = "encoder.pos_embedding"
-"""Of a vision transformer: one row for each square patch of the picture, and one for the class."""
+"""A vision transformer's: one row for each square patch of the picture, and one for the class."""
 
 
 class _File:

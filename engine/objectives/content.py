@@ -9,7 +9,7 @@ from engine.objectives.coverage import Coverage
 
 
 class ContentLoss:
-    """Mean squared error of features, 1 / (C H W) ||F - F*||², or its gradient-normalised form."""
+    """Mean squared error of features, 1 / (C H W) ||F - F*||², or its gradient-normalized form."""
 
     def __init__(
         self, target: Tensor, normalised: bool = False, coverage: Coverage | None = None

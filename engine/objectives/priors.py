@@ -34,7 +34,7 @@ def smoothness(picture: Tensor) -> Tensor:
     """Return the mean squared difference to the eight neighbours, the same in every direction.
 
     `picture` (N, 3, H, W) continued at its border. Right and lower neighbours weigh 1/3 each, the
-    two diagonals 1/12 each, all times 2: the isotropic discretisation of the squared gradient that
+    two diagonals 1/12 each, all times 2: the isotropic discretization of the squared gradient that
     crowsonkb's style transfer uses in place of TV.
     """
     x = F.pad(picture, (1, 1, 1, 1), mode="replicate")

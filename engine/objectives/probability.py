@@ -10,7 +10,7 @@ from engine.objectives.priors import total_variation
 def log_probability(logits: Tensor, target: int) -> Tensor:
     """Return log p(class `target` | picture), (N,), from logits (N, classes).
 
-    It also rises when the other classes fall: the gradient is that of the whole log-softmax. Of a
+    It also rises when the other classes fall: the gradient is that of the whole log-softmax. For a
     single output it is the log of the logistic function.
     """
     if logits.shape[1] == 1:

@@ -64,7 +64,7 @@ def _seen_moments(features: Tensor, coverage: Coverage) -> tuple[Tensor, Tensor]
 
 
 class GramLoss:
-    """Distance of Gram matrices: squared Frobenius norm, or its gradient-normalised form.
+    """Distance of Gram matrices: squared Frobenius norm, or its gradient-normalized form.
 
     The plain formula is the sum over entries of (G - G*)²; a layer of 512 channels then has 64
     times the entries of one of 64, which the customary 1 / C² evens out (Gatys' 1 / (4 N²)), as the

@@ -1,4 +1,4 @@
-"""Langevin dynamics: samples from a density of which only log density and gradient are known.
+"""Langevin dynamics: samples from a density known only by its logarithm and the gradient of that.
 
 ULA without, MALA with the Metropolis-Hastings correction (Roberts & Tweedie 1996).
 """

@@ -73,7 +73,7 @@ def decorrelated(colours: Tensor) -> Tensor:
 
 
 class Phase:
-    """Pictures with a given spectrum of magnitudes, of which only the phases vary.
+    """Pictures with a given spectrum of magnitudes; only the phases vary.
 
     MACO (Fel et al. 2023): high frequencies can then never take over. The magnitudes fall with
     frequency as those of photographs: f^-1.3 up to a tenth of a cycle per pixel, faster above.

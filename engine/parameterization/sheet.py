@@ -18,7 +18,7 @@ def sheet_size(
 
 
 def sheet(pictures: Tensor, columns: int | None = None, gap: int = 2) -> Tensor:
-    """Return (N, 3, H, W) as one picture (3, H', W'), row by row, with gray gaps between.
+    """Return (N, 3, H, W) as one picture (3, H', W'), row by row, with grey gaps between.
 
     `columns` None makes it about square.
     """

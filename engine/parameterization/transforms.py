@@ -1,6 +1,6 @@
 """Views of a picture for the network: shifted, zoomed, rotated, cropped.
 
-What excites a unit in all of them is no accident of single pixels (Olah, Mordvintsev, Schubert
+What excites a unit in all of them is not an accident of single pixels (Olah, Mordvintsev, Schubert
 2017). A view is one resampling of the picture to the network's input size and one rotation, made of
 matrix products and Fourier transforms, whose gradients are the same in every run, even on a GPU.
 """
@@ -98,7 +98,7 @@ def resampling(length: int, count: int, start: float, step: float) -> Tensor:
     """Return the matrix (count, length) that samples a line of `length` pixels, float64.
 
     Sample i lies at start + (i + ½) step, pixel j at j + ½. Triangles of one pixel interpolate
-    linearly, of one step where that is longer; what they cover outside of the line counts as 0.
+    linearly, of one step where that is longer; what they cover outside the line counts as 0.
     """
     width = max(step, 1.0)
     centres = start + (torch.arange(count, dtype=torch.float64) + 0.5) * step

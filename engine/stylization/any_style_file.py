@@ -42,7 +42,7 @@ class AnyStyleCard:
 
 
 def write_any_style(network: AnyStyle, path: Path, card: AnyStyleCard) -> None:
-    """Write the weights in float16, with their card, beside the place and then renamed.
+    """Write the weights in float16, with their card, next to the destination and then renamed.
 
     Raises `BadInput` if the file cannot be written.
     """
@@ -75,7 +75,7 @@ def any_style(contents: Contents, path: Path) -> AnyStyle | None:
 
 
 def filled(make: Callable[[], T], tensors: Mapping[str, object], path: Path) -> T:
-    """Return a network with a file's tensors, in float32. Raises `BadInput` where some do not fit."""
+    """Return a network with a file's tensors, in float32. Raises `BadInput` if some do not fit."""
     with torch.device("meta"):
         wanted = make().state_dict()
     state = {}

@@ -92,7 +92,7 @@ def _same_file(path: Path, target: Path) -> bool:
 
 
 def _same(network: StyleNetwork, target: Path) -> bool:
-    """Tell whether a file holds this very network."""
+    """Return whether a file holds this very network."""
     kept = open_style_network(target)
     if not (isinstance(kept, Painter) and isinstance(network, Painter)):
         return False

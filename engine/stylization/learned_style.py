@@ -84,9 +84,9 @@ class LearnedStyle(AnyStyle):
 
 
 def write_learned(network: LearnedStyle, path: Path, facts: Mapping[str, Any]) -> None:
-    """Write it with its card beside the place, and then rename it.
+    """Write it with its card next to the destination, and then rename it.
 
-    `facts` are what else the card says: plain values. Raises `BadInput` where the file cannot be
+    `facts` are what else the card says: plain values. Raises `BadInput` if the file cannot be
     written.
     """
     card = {

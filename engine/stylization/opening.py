@@ -121,7 +121,7 @@ def _halves(folder: Path, besides: Path | None = None) -> Iterator[Half]:
 
 
 def _likely(file: Path) -> bool:
-    """Tell whether a file, or a folder of TensorFlow.js, is worth a look."""
+    """Return whether a file, or a folder of TensorFlow.js, is worth a look."""
     if is_tensorflow(file):
         return True
     fits = file.is_file() and file.suffix.lower() in SUFFIXES

@@ -113,7 +113,7 @@ def continued(picture: Tensor, smallest: int) -> Tensor:
 
 
 def fitted(picture: Tensor, side: int | None) -> Tensor:
-    """Return pictures (N, 3, H, W) of which the longer side has at most `side` pixels."""
+    """Return pictures (N, 3, H, W) whose longer side has at most `side` pixels."""
     if side is None or max(picture.shape[2:]) <= side:
         return picture
     scale = side / max(picture.shape[2:])

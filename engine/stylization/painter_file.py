@@ -20,7 +20,7 @@ ARCHITECTURE, FORMAT = "painter", 1
 
 
 def write_painter(network: Painter, path: Path, facts: Mapping[str, Any] | None = None) -> None:
-    """Write a network to a file, beside its place first and then renamed.
+    """Write a network to a file, next to its destination first and then renamed.
 
     `facts` are what else its card should say: plain values. Raises `BadInput` if the file cannot be
     written.

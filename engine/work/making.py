@@ -83,7 +83,7 @@ def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePictu
     """Run a job and write its picture, film and figure; return what came of it.
 
     When it is asked to end, when numbers stop being finite or memory runs out, the picture so far is
-    written beside its place with `.partial` before the suffix, and so is a video. What is finished
+    written next to its destination with `.partial` before the suffix, and so is a video. What is finished
     is written even if something else cannot be; the first failure is raised when all has been tried.
 
     Args:

@@ -2,7 +2,7 @@
 
 `project.json` says what there is; beside it lie `inputs/<sha256>.<suffix>`, `results/<id>.png` (16
 bits), `thumbnails/<id>.jpg`, `moments/<id>/<iteration>.jpg`, `losses/<id>.safetensors` and
-`checkpoints/<id>.safetensors`. Each file is written beside its place, synced and renamed, and
+`checkpoints/<id>.safetensors`. Each file is written next to its destination, synced and renamed, and
 `project.json` last: whenever the program or the power fails, the folder is a complete project.
 Input pictures are copied by content, so that the project does not depend on where they were.
 """
@@ -53,10 +53,11 @@ class ProjectFolder(ProjectParts):
     # -- what is there ---------------------------------------------------------------------
 
     def job(self, id: str | None = None) -> Job:
-        """Return the present job, or that of a variant, with its pictures named by path.
+        """Return the current job, or that of a variant, with its pictures named by path.
 
-        A picture is named where it was if it is still the same there, else in this folder. One that is in
-        neither is looked for near the project's file, and is named where it was if that fails too.
+        A picture is named where it was if it is still the same there, else in this folder. One that
+        is in neither is looked for near the project's file, and is named where it was if that fails
+        too.
         """
         recipe = self.recipe(id)
         by_photo = recipe.get("size") == PHOTO
@@ -64,7 +65,7 @@ class ProjectFolder(ProjectParts):
         return replace(job, size=None) if by_photo else job
 
     def recipe(self, id: str | None = None) -> dict[str, Any]:
-        """Return the recipe of the present job or of a variant, with pictures named as `job` does.
+        """Return the recipe of the current job or of a variant, with pictures named as `job` does.
 
         `Job.from_recipe` opens them and sees that they are still the same.
         """
@@ -149,7 +150,7 @@ class ProjectFolder(ProjectParts):
             return self._inputs.named_outside(recipe, paths_by_digest(self._said()))
 
     def write_job(self, job: Job) -> None:
-        """Keep the present job, and its pictures."""
+        """Keep the current job, and its pictures."""
         with self._lock:
             recipe = self.recipe_of(job)
             project = self._said()

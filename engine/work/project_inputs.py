@@ -51,7 +51,7 @@ class ProjectInputs:
         return file.parent == self.folder.absolute()
 
     def take_in(self, source: Source, known: Mapping[str, str]) -> dict[str, Any]:
-        """Copy a picture into this folder, if it can be read; return what a recipe says of it.
+        """Copy a picture into this folder, if it can be read; return what a recipe says about it.
 
         `known` says where the pictures in this folder were.
         """

@@ -1,4 +1,4 @@
-"""The parts of a project in its folder: files by variant, each written beside its place and renamed."""
+"""The parts of a project in its folder: files by variant, each written whole or not at all."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Layer and tensor names of networks as plain data: listing and recognising need no PyTorch."""
+"""Layer and tensor names of networks as plain data: listing and recognizing need no PyTorch."""
 
 SLIM_VGG_WIDTHS = ((2, 32), (2, 64), (4, 128), (4, 256), (4, 256))
 """Convolutions and channels of each block."""

@@ -16,7 +16,7 @@ RELU_NAMES = tuple(
 
 
 def slim_vgg(classes: int = 101) -> nn.Sequential:
-    """Return an untrained SlimVGG with `classes` outputs, for (N, 3, H, W) normalised RGB, H, W >= 16."""
+    """Return an untrained SlimVGG with `classes` outputs, for (N, 3, H, W) normalized RGB, H, W >= 16."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels = 3
     for block, (convolutions, width) in enumerate(BLOCKS, 1):

@@ -29,7 +29,7 @@ class Fire(nn.Module):
 
 
 def squeezenet1_1(classes: int) -> nn.Sequential:
-    """Return an untrained SqueezeNet 1.1 for (N, 3, H, W) normalised pictures."""
+    """Return an untrained SqueezeNet 1.1 for (N, 3, H, W) normalized pictures."""
 
     def pool() -> nn.Module:
         return nn.MaxPool2d(3, 2, ceil_mode=True)

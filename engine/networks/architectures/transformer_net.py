@@ -48,7 +48,7 @@ class Residual(nn.Module):
 
 
 class TransformerNet(nn.Module):
-    """RGB 0...255 in, stylised RGB about 0...255 out (not clamped)."""
+    """RGB 0...255 in, stylized RGB about 0...255 out (not clamped)."""
 
     def __init__(self) -> None:
         """Build it untrained."""

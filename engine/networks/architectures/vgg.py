@@ -13,7 +13,7 @@ WIDTHS = (64, 128, 256, 512, 512)
 
 
 def vgg(architecture: str, classes: int) -> nn.Sequential:
-    """Return an untrained VGG for (N, 3, H, W) normalised pictures, `features` to `classifier.6`."""
+    """Return an untrained VGG for (N, 3, H, W) normalized pictures, `features` to `classifier.6`."""
     layers: list[nn.Module] = []
     channels = 3
     for convolutions, width in zip(CONVOLUTIONS[architecture], WIDTHS, strict=True):

@@ -13,7 +13,7 @@ TIMM = "timm/"
 
 
 def is_foreign(architecture: str) -> bool:
-    """Tell whether a card's architecture is described outside this program."""
+    """Return whether a card's architecture is described outside this program."""
     return architecture in FORMATS or architecture.startswith(TIMM)
 
 

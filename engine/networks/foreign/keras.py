@@ -36,7 +36,7 @@ LARGEST_CONFIG = 64 << 20
 
 
 def is_keras(path: Path, start: bytes) -> bool:
-    """Tell whether a file that begins with `start` is one of Keras's."""
+    """Return whether a file that begins with `start` is one of Keras's."""
     if start.startswith(SIGNATURE):
         return True
     if not start.startswith(b"PK") or not zipfile.is_zipfile(path):

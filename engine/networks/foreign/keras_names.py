@@ -1,4 +1,4 @@
-"""The five networks of keras.applications by which files without a description are recognised.
+"""The five networks of keras.applications by which files without a description are recognized.
 
 They are written as Keras describes its models (layers with their inputs); widths come from the
 weights. VGG: Simonyan, Zisserman 2014. ResNet: He et al. 2015. Inception v3: Szegedy et al. 2015.

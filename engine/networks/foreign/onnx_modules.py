@@ -221,5 +221,5 @@ class Scores(nn.Module):
 
 
 def is_real(values: Any) -> bool:
-    """Tell whether a constant holds real numbers."""
+    """Return whether a constant holds real numbers."""
     return values is not None and np.asarray(values).dtype.kind == "f"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def channels_of(network: "nn.Module") -> int:
-    """Return how many channels a network's pictures have: 3, or 1 for gray ones."""
+    """Return how many channels a network's pictures have: 3, or 1 for grey ones."""
     from torch import nn
 
     first = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)

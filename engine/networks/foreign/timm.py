@@ -56,7 +56,7 @@ def name_in(path: Path) -> str:
 
 
 def known(name: str) -> bool:
-    """Tell whether timm is installed and has a network of this name."""
+    """Return whether timm is installed and has a network of this name."""
     from importlib.util import find_spec
 
     if not re.fullmatch(r"[a-z0-9_]+", name) or find_spec("timm") is None:

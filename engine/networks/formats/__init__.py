@@ -1,1 +1,1 @@
-"""Formats of weight files, one module each: how to recognise and how to read them."""
+"""Formats of weight files, one module each: how to recognize and how to read them."""

@@ -72,7 +72,7 @@ class Archive:
         """The prefix of all names."""
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether there is an entry called `name`, within the top folder."""
+        """Return whether there is an entry called `name`, within the top folder."""
         return self.top + name in self.entries
 
     def entry(self, name: str) -> Mapped:

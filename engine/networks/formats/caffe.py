@@ -11,7 +11,7 @@ def matches(path: Path, start: bytes) -> bool:
 
 
 def read(path: Path) -> Contents:
-    """Return the model's tensors. Raises `BadInput` if it is not whole."""
+    """Return the model's tensors. Raises `BadInput` if it is incomplete."""
     from engine.networks.caffemodel import read_caffemodel
 
     return Contents("a Caffe model", (Group(read_caffemodel(path)),))

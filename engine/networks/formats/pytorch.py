@@ -37,7 +37,7 @@ class TooMuch(ValueError):
 
 
 def matches(path: Path, start: bytes) -> bool:
-    """Tell whether the file is of this format, from its first 64 bytes."""
+    """Return whether the file is of this format, from its first 64 bytes."""
     return start[:2] == b"PK" or start[:1] == b"\x80"
 
 

@@ -27,12 +27,12 @@ TYPES = {
 
 
 def matches(path: Path, start: bytes) -> bool:
-    """Tell whether the file is of this format, from its first 64 bytes."""
+    """Return whether the file is of this format, from its first 64 bytes."""
     return start[8:9] == b"{" or path.suffix.lower() == ".safetensors"
 
 
 def read(path: Path) -> Contents:
-    """Return the file's tensors, which stay in the file. Raises `BadInput` if it is not whole."""
+    """Return the file's tensors, which stay in the file. Raises `BadInput` if it is incomplete."""
     import torch
 
     from engine.networks.formats.mapped import Mapped
@@ -50,12 +50,12 @@ def read(path: Path) -> Contents:
 
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return tensor name -> shape, without PyTorch. Raises `BadInput` if the file is not whole."""
+    """Return tensor name -> shape, without PyTorch. Raises `BadInput` if the file is incomplete."""
     return {name: shape for name, (_, shape, _) in _header(path)[0].items()}
 
 
 def metadata(path: Path) -> dict[str, str]:
-    """Return what a file says about itself, without PyTorch. Raises `BadInput` if it is not whole."""
+    """Return what a file says about itself, without PyTorch. Raises `BadInput` if it is incomplete."""
     return _header(path)[1]
 
 

@@ -39,7 +39,7 @@ HALF_BYTES = Preprocessing("RGB", 255.0, (127.5,) * 3, (1.0,) * 3)
 
 
 def is_tensorflow(path: Path) -> bool:
-    """Tell whether a path is such a description, or a folder that holds one."""
+    """Return whether a path is such a description, or a folder that holds one."""
     names = (MODEL, OLD_MODEL, CHECKPOINT)
     if path.is_dir():
         return any((path / name).is_file() for name in names)
@@ -124,7 +124,7 @@ def _as_here(name: str, array: "np.ndarray[Any, Any]") -> Tensor:
 
 
 def _mirrors(path: Path, said: Any) -> bool:
-    """Tell whether the network mirrors borders, which some conversions replaced by zeros."""
+    """Return whether the network mirrors borders, which some conversions replaced by zeros."""
     if path.name == MODEL:
         nodes = (said.get("modelTopology") or {}).get("node", [])
         return any(node.get("op") == "MirrorPad" for node in nodes)

@@ -59,7 +59,7 @@ def listed(table: Any) -> list[Any]:
 
 
 def is_torch7(path: Path) -> bool:
-    """Tell whether a file is one, from its name or its beginning: a table or an object."""
+    """Return whether a file is one, from its name or its beginning: a table or an object."""
     if path.suffix.lower() == ".t7":
         return True
     try:

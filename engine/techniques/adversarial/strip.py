@@ -27,7 +27,7 @@ def title(task: Task[Adversarial]) -> str:
 
 
 def strip(task: Task[Adversarial], adversarial: Tensor) -> list[Panel]:
-    """Return original, adversarial picture, their difference and ten times that around gray.
+    """Return original, adversarial picture, their difference and ten times that around grey.
 
     `adversarial` (3, H, W) is the picture of a frame of the task's run, or read from its file.
     """

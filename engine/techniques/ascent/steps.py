@@ -137,7 +137,7 @@ class AscentRun:
 
     @property
     def note(self) -> str:
-        """What is to be said of goals that have been silent so far; "": nothing."""
+        """What is to be said about goals that have been silent so far; "": nothing."""
         silent = self.watch.silent()
         return self.goal.silence(silent) if silent else ""
 

@@ -1,4 +1,4 @@
-"""The steps of a dream: octaves with carried detail, jitter, normalised ascent."""
+"""The steps of a dream: octaves with carried detail, jitter, normalized ascent."""
 
 import math
 from collections.abc import Iterator
@@ -153,7 +153,7 @@ class _Dream:
             watch.see((chosen.reshape(len(watch.answered), -1) != 0).any(1))
 
     def note(self) -> str:
-        """Return what is to be said of layers and channels that have been silent so far."""
+        """Return what is to be said about layers and channels that have been silent so far."""
         silent = {name: watch.silent() for name, watch in self.watches.items()}
         channels = {
             name: [self.channels[i] for i in places] if self.channels else []
@@ -239,7 +239,7 @@ def _step(
     progress: float,
     iteration: int,
 ) -> dict[str, float]:
-    """Move `x` in place by one normalised step up the gradient of the shifted picture."""
+    """Move `x` in place by one normalized step up the gradient of the shifted picture."""
     reach = settings.jitter
     shift = torch.randint(-reach, reach + 1, (2,), generator=task.generator).tolist()
     seen = None if dream.coverage is None else dream.coverage.rolled(shift)

@@ -1,6 +1,6 @@
 """Feature inversion (Mahendran & Vedaldi 2015): what a layer's features remember of a photo.
 
-E(x) = ||φ(x) - φ(x0)||² / ||φ(x0)||² + λα R_α(x) + λV R_Vβ(x), minimised from noise.
+E(x) = ||φ(x) - φ(x0)||² / ||φ(x0)||² + λα R_α(x) + λV R_Vβ(x), minimized from noise.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class _Progress:
         self.losses = self.climb.step(self.task.technique, number)
 
     def end(self) -> None:
-        """Keep the row's pictures as they are now, and what is to be said of them."""
+        """Keep the row's pictures as they are now, and what is to be said about them."""
         self._of_row().copy_(self.climb.pictures())
         self.silent |= self._silent_here()
 
@@ -120,7 +120,7 @@ class _Progress:
         return sheet(self.pictures, self.plan.columns, GAP)
 
     def state(self) -> State:
-        """Return the rows that are finished, and how far the present one is."""
+        """Return the rows that are finished, and how far the current one is."""
         finished = self.pictures[: self.row * self.plan.columns]
         return {
             "pictures": finished, "climb": self.climb.state(), "losses": self.losses,
@@ -215,7 +215,7 @@ class HierarchySteps(Steps[Hierarchy]):
         return _frames(task)
 
     def labels(self, task: Task[Hierarchy]) -> Labels:
-        """Return layer and channel of each place on the sheet; nothing where there is no picture."""
+        """Return layer and channel of each place on the sheet; nothing if there is no picture."""
         plan = _looked_at(task)
         texts: list[str] = []
         for units in plan.rows:

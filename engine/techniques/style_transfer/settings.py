@@ -1,6 +1,6 @@
 """Neural style transfer (Gatys, Ecker, Bethge 2015): a content picture repainted in a style.
 
-L(x) = λc Lc + λs Ls + λtv TV, minimised over the picture, coarse to fine.
+L(x) = λc Lc + λs Ls + λtv TV, minimized over the picture, coarse to fine.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class SchedulerAddress:
 
     @property
     def encrypted(self) -> bool:
-        """Whether TLS is spoken."""
+        """Whether TLS is used."""
         return self.address.startswith("tls://")
 
     @property

@@ -98,7 +98,7 @@ class Connection:
         self.close()
 
     def lost(self) -> bool:
-        """Whether there is no connection just now. Raises `SchedulerLost` when that lasts too long."""
+        """Whether there is no connection now. Raises `SchedulerLost` when that lasts too long."""
         if self._client.status == "closed":
             raise SchedulerLost(
                 f"the scheduler at {self.where.address} does not answer any more: when it does,"

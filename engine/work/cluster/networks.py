@@ -1,4 +1,4 @@
-"""Networks on their way to other machines, known by their check sums, sent only where they are missing.
+"""Networks on their way to other machines, known by their checksums, sent only where they are missing.
 
 What arrives is kept on the worker's disk, in a folder per network that is laid out like a user's
 own (`engine.places`): a name looked up there means the very network that it means where the job

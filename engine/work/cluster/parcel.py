@@ -207,7 +207,7 @@ def _zipped(head: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
 
 
 def _unzipped(data: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return head and files; zip's own check sums tell whether they arrived whole."""
+    """Return head and files; zip's own checksums tell whether they arrived whole."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             stored = [e for e in archive.infolist() if e.compress_type == zipfile.ZIP_STORED]
