@@ -84,7 +84,7 @@ def parser() -> Parser:
         help="in a figure, scale every map on its own (default: one scale per row)")  # fmt: skip
     add("--sanity", action="store_true",
         help="a figure of how the maps of every given class change as the "
-        "weights are made random from the top layer down (Adebayo et al. 2018)")  # fmt: skip
+        "weights are randomized from the top layer down (Adebayo et al. 2018)")  # fmt: skip
     add_network(add, several=True)
     add("--size", type=positive, metavar="PX",
         help="long side of the photo for the network (default: the size it was made for)")  # fmt: skip

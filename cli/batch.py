@@ -69,7 +69,9 @@ class BatchRun:
         if getattr(options, "scheduler", None):
             self.scheduler = read_address(options.scheduler, options)
             if self.workers != 1:
-                raise BadInput("--workers counts processes here; those of a scheduler are its own")
+                raise BadInput(
+                    "--workers counts processes here; a scheduler has workers of its own"
+                )
         self._deaths = 0
         """How many workers have died since a job last ended."""
 
@@ -95,7 +97,7 @@ class BatchRun:
             if empty:
                 delete(path)
 
-    # -- what is to be done ---------------------------------------------------------------
+    # -- the jobs -------------------------------------------------------------------------
 
     def _exported(self, wanted: Wanted) -> Wanted:
         """Return how a picture is exported by the options; a name in a list stays."""
@@ -150,7 +152,7 @@ class BatchRun:
             if place.made:
                 self.report.tell_made(place.path)
 
-    # -- doing it -------------------------------------------------------------------------
+    # -- running --------------------------------------------------------------------------
 
     def _work(self, queue: Queue, path: Path) -> int:
         interrupt = Interrupt(self.quiet)
@@ -219,7 +221,7 @@ class BatchRun:
                 left = work.leave()
         self.report.tell(queue.entries(), None)
         if left and not self.quiet:
-            say(f"{left} more go on at the workers: the same command fetches them")
+            say(f"{left} more are still with the workers: the same command fetches them")
         return self.report.summed_up(interrupt)
 
     def _start(self, children: list[BaseProcess], jobs: list[QueuedJob], path: Path) -> None:

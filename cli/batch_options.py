@@ -20,7 +20,7 @@ def parser() -> Parser:
     add_batch_options(made.add_argument)
     add_export(made)
     made.add_argument("--scheduler", metavar="ADDRESS",
-        help="have them made by the workers of the Dask scheduler at tcp://HOST:8786")  # fmt: skip
+        help="address of a Dask scheduler whose workers make them: tcp://HOST:8786")  # fmt: skip
     add_cluster_options(made.add_argument)
     add_output_options(made.add_argument)
     return made

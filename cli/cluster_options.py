@@ -21,7 +21,7 @@ def add_cluster_options(add: Callable[..., Any]) -> None:
     add("--tls-key", metavar="FILE", type=Path,
         help="its private key (PEM), if it is not in the certificate's file")  # fmt: skip
     add("--insecure", action="store_true",
-        help="use tcp:// to another machine: whoever reaches a scheduler or worker can run programs "
+        help="use tcp:// to other machines: whoever can reach a scheduler or worker can run programs "
         "there, so only in a network where you trust everybody")  # fmt: skip
 
 

@@ -42,7 +42,7 @@ HELP = {
     "recolour": "a finished picture with the photo's colours put back",
     "finish": FINISH_SUMMARY,
     "networks": "the catalogue: list, show, download, import, verify",
-    "render": "the job of a project or of an exported picture again: the same picture",
+    "render": "the job of a project or of an exported picture, run again: the same picture",
     "resume": RESUME,
     "batch": BATCH_SUMMARY,
     "worker": WORKER_SUMMARY,
@@ -93,7 +93,7 @@ def usage() -> str:
             f"{program()} COMMAND --help lists every setting with its range, unit and default.",
             "",
             "Ctrl-C, SIGTERM and SIGHUP stop a run after the current iteration: the picture so far",
-            "goes beside OUT, with .partial before the suffix. The exit code is then 128 and the",
+            "goes beside OUT, with .partial before the suffix. The exit code is then 128 plus the",
             "signal's number: 130, 143 or 129.",
         ]
     )
@@ -331,7 +331,9 @@ def _recolour_one(options: Any) -> int:
 
 def _demo(argv: list[str]) -> int:
     parser = Parser(prog=f"{program()} demo", description=HELP["demo"])
-    parser.add_argument("--folder", type=Path, default=Path("out"), help="where to (default: out)")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("out"), help="where they go (default: out)"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(argv)
     from cli.demo import demo

@@ -107,7 +107,7 @@ def add_output_options(add: Callable[..., Any]) -> None:
 def add_batch_options(add: Callable[..., Any]) -> None:
     """Add the options for many pictures: how many at once, retries, checkpoints, file names."""
     add("--workers", type=positive, default=1, metavar="N",
-        help="for many pictures: processes side by side, which share the cores (default: 1)")  # fmt: skip
+        help="for many pictures: parallel processes, which share the cores (default: 1)")  # fmt: skip
     add("--retry", type=_times, default=0, metavar="N",
         help="for many pictures: how often to retry a job that failed (default: 0)")  # fmt: skip
     add("--checkpoint-every", type=_seconds, default=SECONDS, metavar="S",
@@ -261,7 +261,7 @@ def export_of(options: argparse.Namespace) -> Export:
     """Return how a single picture becomes a file. Raises `BadInput`."""
     if getattr(options, "export_format", None) is not None:
         mention = settings.describe(Export)["format"].mention()
-        raise BadInput(mention, " is for many pictures: the format of one is what -o ends in")
+        raise BadInput(mention, " is for many pictures: for a single one, end -o in its format")
     return settings.make(Export, _export_chosen(options))
 
 

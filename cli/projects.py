@@ -33,7 +33,7 @@ def resume(options: Any) -> int:
     if options.list:
         return _list_left(options.json)
     if (options.project is None) != options.recovered:
-        raise BadInput("resume takes a project, or --recovered in its place (see resume --help)")
+        raise BadInput("resume takes a project, or --recovered instead (see resume --help)")
     path: Path = options.project or _newest_left()
     with _opened(path, options.output is not None) as (folder, file):
         variant = _unfinished(folder.read(), path, options.variant)
@@ -63,7 +63,7 @@ def _output(chosen: Path | None, folder: ProjectFolder) -> Iterator[Path]:
         yield made / "result.png"
 
 
-# -- what a window has left --------------------------------------------------------------------
+# -- work that a window left -------------------------------------------------------------------
 
 
 def _list_left(as_json: bool) -> int:

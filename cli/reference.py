@@ -72,7 +72,7 @@ def _values(entry: settings.Setting) -> tuple[str, str, str]:
         default = entry.by_itself
     elif isinstance(default, (int, float)):
         default = f"{default:g}{unit}"
-    live = " <i>Takes effect in a running job.</i>" if entry.live else ""
+    live = " <i>Takes effect during a run.</i>" if entry.live else ""
     return takes, str(default) or "empty", escape(entry.help) + live
 
 

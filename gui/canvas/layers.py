@@ -5,7 +5,7 @@ from PySide6.QtGui import QImage, QPainter, QPixmap
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 LONGEST_SIDE = 8192  # of what is painted; no screen shows more, and it costs 256 MiB
-NEAREST_ABOVE = 2.0  # from here on a person wants to see pixels, not a blur
+NEAREST_ABOVE = 2.0  # from here on, people want to see pixels, not a blur
 
 
 def _shrunk(size: QSize, factor: float) -> QSize:

@@ -139,7 +139,7 @@ class ChannelWindow(QDialog):
         if self.channel is not None:
             self.target_requested.emit(self.channel.layer, self.channel.number)
 
-    # -- what it is about -----------------------------------------------------------------
+    # -- the subject ----------------------------------------------------------------------
 
     def show_channel(self, subject: Subject, layer: str, number: int, device: str) -> None:
         """Show a channel of the current network, on the current picture."""
@@ -217,7 +217,7 @@ class ChannelWindow(QDialog):
         for part in self.parts:
             part.cancel()
 
-    # -- where it leads -------------------------------------------------------------------
+    # -- outputs --------------------------------------------------------------------------
 
     @Slot()
     def _on_job(self) -> None:

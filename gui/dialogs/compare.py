@@ -71,7 +71,7 @@ class CompareDialog(QDialog):
         self.check = QPushButton(self.tr("Sanity check"))
         self.check.setToolTip(
             self.tr(
-                "Do the maps change when the weights are made random, layer by layer?\n"
+                "Do the maps change when the weights are randomized, layer by layer?\n"
                 "For each chosen class, unit and layer, on the first network"
             )
         )

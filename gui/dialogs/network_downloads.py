@@ -191,7 +191,7 @@ class Downloads(QObject):
         self.pause_all()
         self._end(None)
 
-    # -- what runs ---------------------------------------------------------------------------------
+    # -- work in threads ---------------------------------------------------------------------------
 
     def _run(self, card: Card) -> _Run:
         run = _Run(card, _writers.setdefault(card.name, threading.Lock()))

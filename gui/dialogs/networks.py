@@ -226,7 +226,7 @@ class NetworksDialog(QDialog):
         self._ui.status.setText(sentence)
         self.refresh()
 
-    # -- files of one's own ------------------------------------------------------------------------
+    # -- the user's own files ----------------------------------------------------------------------
 
     @Slot()
     def _on_remove(self) -> None:

@@ -1,4 +1,4 @@
-"""A style network of one's own: what it learns from, how far it is, and what it paints meanwhile."""
+"""A style network of one's own: what it learns from, its progress, and what it paints so far."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -28,31 +28,31 @@ if TYPE_CHECKING:
 
 PATH = Qt.ItemDataRole.UserRole
 PREVIEW = 320
-"""Pixels of the longer side of the preview."""
+"""Long side of the preview, in pixels."""
 MIDDLE = 128
-"""Lightness that parts dark themes from light ones."""
+"""The lightness that separates dark themes from light ones."""
 
 
 class TrainStyleDialog(QDialog):
     """Sets up a training and shows it; the training goes on when the dialog is closed."""
 
     used = Signal(str)
-    """The file of a network that is to paint."""
+    """The file of a network to paint with."""
     changed = Signal()
-    """There is another network."""
+    """There is a new network."""
 
     def __init__(
         self, controller: StyleTrainingController, background: Background,
         paintings: Sequence[str], photo: str | None, parent: QWidget | None = None,
     ) -> None:  # fmt: skip
-        """`paintings` and `photo` are what is set up in the window."""
+        """`paintings` and `photo` are those of the window's job."""
         super().__init__(parent)
         self.setObjectName("trainStyleDialog")
         self.setWindowTitle(self.tr("Train a style network"))
         self._controller, self._background, self._photo = controller, background, photo
         self._settings = StyleTraining()
         self._kept: Kept | None = None
-        """What the training that is shown goes on from."""
+        """What the training shown would continue from."""
         self._made: Path | None = None
         self._points = 0
         self.ui = TrainStyleLayout(self)
@@ -83,7 +83,7 @@ class TrainStyleDialog(QDialog):
 
     @property
     def output(self) -> Path:
-        """Where the network goes."""
+        """The file that the network is written to."""
         return user_folder() / f"{self.ui.name.text().strip()}.safetensors"
 
     def paintings(self) -> list[str]:
@@ -98,7 +98,7 @@ class TrainStyleDialog(QDialog):
             item.setToolTip(path)
             self.ui.paintings.addItem(item)
 
-    # -- what a person does ---------------------------------------------------------------
+    # -- the user's actions ---------------------------------------------------------------
 
     @Slot(str, object)
     def _on_edited(self, name: str, value: Any) -> None:
@@ -127,7 +127,7 @@ class TrainStyleDialog(QDialog):
 
     @Slot()
     def _start(self) -> None:
-        """Begin, or go on with what was broken off under this name."""
+        """Start a training, or continue the interrupted one of this name."""
         kept = self._kept
         order = kept.order if kept is not None else Order(
             self.output, tuple(map(Path, self.paintings())), self._settings
@@ -138,12 +138,12 @@ class TrainStyleDialog(QDialog):
             self.ui.say(worded(error))
             return
         if kept is None and order.output.exists():
-            self.ui.say(self.tr("There is a network called {0} already: choose another name.").format(
+            self.ui.say(self.tr("There is already a network called {0}: choose another name.").format(
                 order.output.stem))  # fmt: skip
             return
         self._made, self._points = None, 0
         self.ui.losses.clear()
-        self.ui.say(self.tr("Beginning…"))
+        self.ui.say(self.tr("Starting…"))
         order.output.parent.mkdir(parents=True, exist_ok=True)
         self._controller.start(order, kept, self._opener())
 
@@ -156,7 +156,7 @@ class TrainStyleDialog(QDialog):
         if self._made is not None:
             self.used.emit(str(self._made))
 
-    # -- what happens ---------------------------------------------------------------------
+    # -- events ---------------------------------------------------------------------------
 
     def changeEvent(self, event: QEvent) -> None:
         """Draw the curves on the theme's background."""
@@ -172,7 +172,7 @@ class TrainStyleDialog(QDialog):
         return partial(open_picture, photo, long_side=PREVIEW) if photo else None
 
     def _look_for_kept(self) -> None:
-        """See whether a training under this name was broken off."""
+        """Find out whether a training of this name was interrupted."""
         self._kept = None
         if self.ui.name.text().strip() and checkpoint_of(self.output).is_file():
             from engine.training.styles.kept import read_kept
@@ -186,7 +186,7 @@ class TrainStyleDialog(QDialog):
             self._kept = kept
             seconds = float(kept.state["spent"])
             self.ui.say(
-                self.tr("{0} was broken off after {1}: Continue goes on with it.").format(
+                self.tr("{0} was interrupted after {1}: press Continue to go on.").format(
                     output.stem, words(seconds)
                 )
             )
@@ -210,7 +210,7 @@ class TrainStyleDialog(QDialog):
     def _on_finished(self, order: Order) -> None:
         self._made, self._kept = order.output, None
         self.ui.say(
-            self.tr("Finished: {0} is among the style networks now.").format(order.output.stem)
+            self.tr("Finished: {0} is now one of the style networks.").format(order.output.stem)
         )
         self.changed.emit()
         self._show()
@@ -240,7 +240,7 @@ class TrainStyleDialog(QDialog):
 
 
 def _name_of(paintings: Sequence[str]) -> str:
-    """Return a name that no network has yet, after a painting."""
+    """Return an unused name, made from a painting's."""
     stem = Path(paintings[0]).stem if paintings else ""
     names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, 1000))
     free = (n for n in names if not (user_folder() / f"{n}.safetensors").exists())

@@ -22,11 +22,11 @@ from gui.run.pace import words
 from gui.run.style_training import TrainingNews
 
 LINES = 3
-"""Of paintings that are seen without scrolling, at least."""
+"""How many paintings are visible without scrolling."""
 
 
 class TrainStyleLayout:
-    """On the left what is to be trained, on the right how it goes."""
+    """On the left, what to train; on the right, how it is going."""
 
     def __init__(self, dialog: QDialog) -> None:
         self.paintings = QListWidget(dialog)
@@ -109,7 +109,7 @@ class TrainStyleLayout:
         self.stop.setEnabled(active)
 
     def show_progress(self, news: TrainingNews) -> None:
-        """Show how far it is."""
+        """Show the progress."""
         self.bar.setValue(round(1000 * news.share))
         if news.stage == "reading photos":
             self.say(_tr("Reading photos…"))

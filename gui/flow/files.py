@@ -226,7 +226,7 @@ class FilesFlow(QObject):
             self.canvas_content.show_opened(str(path))
         self.said.emit(self.tr("Opened {0}").format(path))
 
-    # -- what happened --------------------------------------------------------------------
+    # -- reports --------------------------------------------------------------------------
 
     def _on_saved(self, path: Path) -> None:
         log.info("saved %s", path)

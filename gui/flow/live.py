@@ -74,7 +74,7 @@ class LiveFlow(QObject):
         """Whether a source is live."""
         return self._source is not None
 
-    # -- what a person asks for -----------------------------------------------------------
+    # -- the user's requests --------------------------------------------------------------
 
     @Slot()
     def camera(self) -> None:
@@ -171,7 +171,7 @@ class LiveFlow(QObject):
         self.maps.live = False
         self.changed.emit(False)
 
-    # -- what happens ---------------------------------------------------------------------
+    # -- events ---------------------------------------------------------------------------
 
     @Slot()
     def _on_ready(self) -> None:

@@ -145,7 +145,7 @@ class LiveMapsFlow(QObject):
         if before is not None and before.request.methods != methods:
             self._tell()  # at once, though the current one only ends at its next step
 
-    # -- what is no longer true -----------------------------------------------------------
+    # -- removing what is outdated --------------------------------------------------------
 
     @property
     def _moving(self) -> bool:
@@ -183,7 +183,7 @@ class LiveMapsFlow(QObject):
         wanted = asked is not None and bool(asked.request.methods)
         self.panel.say(self._words.line(self.answer, problem, progress), bool(progress) and wanted)
 
-    # -- what comes -----------------------------------------------------------------------
+    # -- answers --------------------------------------------------------------------------
 
     @Slot(object)
     def _on_answer(self, answer: MapsAnswer) -> None:

@@ -57,7 +57,7 @@ class LivePaintingFlow(QObject):
         self._background.close()
         return True
 
-    # -- what happens ---------------------------------------------------------------------
+    # -- events ---------------------------------------------------------------------------
 
     def _on_painted(self, made: PaintedLive) -> None:
         self.live.show(made.image, made.original)

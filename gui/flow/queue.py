@@ -64,7 +64,7 @@ class QueueFlow(QObject):
         self._use(kept_address())
         self.queue.begin()
 
-    # -- what a person asks for -----------------------------------------------------------
+    # -- the user's requests --------------------------------------------------------------
 
     @Slot()
     def add_job(self) -> None:

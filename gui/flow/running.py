@@ -113,7 +113,7 @@ class RunFlow(ShownRun):
         timer.timeout.connect(act)
         return timer
 
-    # -- what a person asks for -----------------------------------------------------------
+    # -- the user's requests --------------------------------------------------------------
 
     @Slot()
     def start(self) -> None:
@@ -457,7 +457,7 @@ class RunFlow(ShownRun):
         if moments:
             self.show_moment(moments[-1])
 
-    # -- changes while it runs, forecast while it does not --------------------------------
+    # -- changes during a run, forecast without one ---------------------------------------
 
     @Slot(object, object)
     def _on_job(self, before: Job, after: Job) -> None:

@@ -99,7 +99,7 @@ class VariantsFlow(QObject):
         }
         self.panel.show_uses([r for r in ("content", "style", "guide", "start") if r in takes])
 
-    # -- what a person asks for -----------------------------------------------------------
+    # -- the user's requests --------------------------------------------------------------
 
     @Slot(object)
     def show(self, entry: VariantEntry) -> None:
@@ -244,7 +244,7 @@ class VariantsFlow(QObject):
         if entry in self.variants.entries:
             self.window.running.go_on(entry, *found)
 
-    # -- what has been read ---------------------------------------------------------------
+    # -- results of reading ---------------------------------------------------------------
 
     def _read(self, entry: VariantEntry, done: Callable[[Whole], None]) -> None:
         work = partial(whole, entry, self.writer.folder)

@@ -80,7 +80,7 @@ class ActivationsPanel(InspectionPanel):
         self.body.addLayout(form)
         self.body.addWidget(self.pages, 1)
 
-    # -- what is wanted -------------------------------------------------------------------
+    # -- the request ----------------------------------------------------------------------
 
     def request(self) -> ActivationsRequest | None:
         """Return the request for what the panel shows now."""
@@ -126,7 +126,7 @@ class ActivationsPanel(InspectionPanel):
                 self.say(self.tr("Open a picture to see how the channels respond to it."))
         self._soon.start()
 
-    # -- what comes -----------------------------------------------------------------------
+    # -- answers --------------------------------------------------------------------------
 
     @Slot(object)
     def on_answer(self, answer: MapsAnswer) -> None:

@@ -135,7 +135,7 @@ class EmbeddingPanel(FolderPanel):
             line.addWidget(widget)
         self.body.addLayout(line)
 
-    # -- what is asked for ----------------------------------------------------------------
+    # -- requests -------------------------------------------------------------------------
 
     def subject_changed(self) -> None:
         """Another network makes another map; another picture on the canvas does not."""
@@ -190,7 +190,7 @@ class EmbeddingPanel(FolderPanel):
         self._asked = asked
         super()._on_failed(error)
 
-    # -- what was made --------------------------------------------------------------------
+    # -- results --------------------------------------------------------------------------
 
     def _on_made(self, made: "FolderMap") -> None:
         self.map = made

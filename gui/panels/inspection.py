@@ -65,7 +65,7 @@ class InspectionPanel(QWidget):
         column.addLayout(line)
         self._hide_progress()
 
-    # -- what it is about -----------------------------------------------------------------
+    # -- the subject ----------------------------------------------------------------------
 
     def set_subject(self, subject: Subject) -> None:
         """Take over the subject; a hidden panel waits until it is shown."""
@@ -89,7 +89,7 @@ class InspectionPanel(QWidget):
     def subject_changed(self) -> None:
         """Show `self.subject`, which is not None."""
 
-    # -- work behind the window -----------------------------------------------------------
+    # -- background work ------------------------------------------------------------------
 
     @property
     def busy(self) -> bool:

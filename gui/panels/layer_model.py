@@ -75,7 +75,7 @@ class LayerModel(LayerRows):
         self._automatic: frozenset[str] = frozenset()
         self._channels: frozenset[int] = frozenset()
 
-    # -- state comes in -------------------------------------------------------------------
+    # -- state in -------------------------------------------------------------------------
 
     def set_roles(self, roles: tuple[Role, ...], channels: bool) -> None:
         """Offer these roles as columns; `channels`: whether single channels can be picked."""
@@ -264,7 +264,7 @@ class LayerModel(LayerRows):
         )
         return columns[section and section - len(self.roles)][role == _Data.ToolTipRole]
 
-    # -- edits go out ---------------------------------------------------------------------
+    # -- edits out ------------------------------------------------------------------------
 
     def setData(self, index: Index, value: Any, role: int = _Data.EditRole) -> bool:
         """Announce an edit; the cell changes only once the new state is set."""

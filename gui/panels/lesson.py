@@ -182,7 +182,7 @@ class LessonPanel(QWidget):
         self.up.setEnabled(there and row > 0)
         self.down.setEnabled(there and row < count - 1)
 
-    # -- what is asked for ----------------------------------------------------------------
+    # -- requests -------------------------------------------------------------------------
 
     @Slot()
     def _on_edited(self) -> None:

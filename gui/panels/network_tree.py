@@ -101,7 +101,7 @@ class NetworkTreePanel(QWidget):
         box.addWidget(self._details)
         self._show_page()
 
-    # -- state comes in -------------------------------------------------------------------
+    # -- state in -------------------------------------------------------------------------
 
     def set_network(
         self,

@@ -60,7 +60,7 @@ class PatchesPanel(FolderPanel):
         self.rows.chosen.connect(self.open_chosen)
         self.rows.heading_chosen.connect(self._on_channel)
 
-    # -- what is asked for ----------------------------------------------------------------
+    # -- requests -------------------------------------------------------------------------
 
     def subject_changed(self) -> None:
         """Offer the network's layers; take the one selected in the tree."""
@@ -132,7 +132,7 @@ class PatchesPanel(FolderPanel):
         if not self.busy and self.found is not None:
             self.start(self._finder.look, self._on_found)
 
-    # -- what was found -------------------------------------------------------------------
+    # -- results --------------------------------------------------------------------------
 
     def grow(self, what: FoundPatches[QImage]) -> None:
         """Show the best patches so far."""

@@ -139,7 +139,7 @@ class VariantsPanel(QWidget):
         self.tree.select(entries)
         self._on_selection()
 
-    # -- what a person does ---------------------------------------------------------------
+    # -- the user's actions ---------------------------------------------------------------
 
     @Slot(QTreeWidgetItem, int)
     def _on_clicked(self, item: QTreeWidgetItem, column: int) -> None:

@@ -104,7 +104,7 @@ class RunController(QObject):
         self._tick.timeout.connect(self._take)
         self._thread.start()
 
-    # -- what a person can ask for --------------------------------------------------------
+    # -- requests -------------------------------------------------------------------------
 
     @property
     def active(self) -> bool:

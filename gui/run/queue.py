@@ -85,7 +85,7 @@ class QueueController(QObject):
         """Whether a job of the queue is running, or the queue is being changed."""
         return (self._working and self.scheduler is None) or self._background.busy
 
-    # -- what a person asks for -----------------------------------------------------------
+    # -- the user's requests --------------------------------------------------------------
 
     def add(self, make: Callable[[], Sequence[Wanted]], folder: Path) -> None:
         """Append the jobs that `make` returns; their pictures go into `folder`.
@@ -137,7 +137,7 @@ class QueueController(QObject):
         self._thread.quit()
         return bool(self._thread.wait(patience_ms))
 
-    # -- within ---------------------------------------------------------------------------
+    # -- internals ------------------------------------------------------------------------
 
     def _change(self, change: Callable[[Queue], None]) -> None:
         self._submit(partial(changed, self.path, change))

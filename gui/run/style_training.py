@@ -1,4 +1,4 @@
-"""A style network trained in a thread of its own: begun, held, gone on with, ended at any step."""
+"""A style network trained in a thread of its own, which can be held, resumed or stopped at any step."""
 
 import threading
 import time
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from engine.training.styles.train import Progress
 
 TELL_EVERY = 0.2
-"""Seconds between two pieces of news, at least."""
+"""The least number of seconds between two reports."""
 PREVIEW_EVERY = 4.0
-"""Seconds between two previews, at least;"""
+"""The least number of seconds between two previews,"""
 PREVIEW_SHARE = 0.05
-"""and what they may take of the time."""
+"""and the share of the time that they may take."""
 
 
 @dataclass(frozen=True)
 class TrainingNews:
-    """How far a training is, for the window."""
+    """The progress of a training, for the window."""
 
     stage: str
     share: float
@@ -46,7 +46,7 @@ class TrainingNews:
 
 
 class _Control:
-    """What the window wants of a training; between its thread and the training's."""
+    """Tells the training's thread what the window wants."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -58,7 +58,7 @@ class _Control:
             self._condition.notify_all()
 
     def wait(self) -> None:
-        """Return once the training may go on, or is to end."""
+        """Return once the training may go on or must end."""
         with self._condition:
             self._condition.wait_for(lambda: self.ended or not self.held)
 
@@ -69,13 +69,13 @@ class StyleTrainingController(QObject):
     news = Signal(object)
     """`TrainingNews`."""
     changed = Signal()
-    """It has begun, is held, goes on, or has ended."""
+    """The training was started, held or resumed, or has ended."""
     finished = Signal(object)
-    """The `Order` whose network is there now."""
+    """The `Order` whose network is finished."""
     stopped = Signal(object)
-    """The `Order` whose training was ended early, and is kept."""
+    """The `Order` whose training was stopped early, and is kept."""
     failed = Signal(object)
-    """The exception that ended it."""
+    """The exception that ended the training."""
 
     _told = Signal(object)
 
@@ -90,18 +90,18 @@ class StyleTrainingController(QObject):
 
     @property
     def active(self) -> bool:
-        """Whether a training is under way, or held."""
+        """Whether a training is running or held."""
         return self._order is not None
 
     @property
     def held(self) -> bool:
-        """Whether it waits."""
+        """Whether the training is held."""
         return self.active and self._control.held
 
     def start(
         self, order: "Order", kept: "Kept | None", photo: Callable[[], Picture] | None
     ) -> None:
-        """Begin, or go on from what was kept; `photo` opens what previews are painted of."""
+        """Start, or continue from what was kept; `photo` opens the photo for previews."""
         assert not self.active
         self._order, self._control = order, _Control()
         self._background.submit(
@@ -110,17 +110,17 @@ class StyleTrainingController(QObject):
         self.changed.emit()
 
     def hold(self, on: bool) -> None:
-        """Wait after the present step, or go on; what there is, is kept before it waits."""
+        """Hold after the current step, keeping what has been learned, or go on."""
         self._control.set(held=on)
         self.changed.emit()
 
     def stop(self) -> None:
-        """End after the present step; what there is, is kept."""
+        """End after the current step, keeping what has been learned."""
         self._control.set(held=False, ended=True)
         self.changed.emit()
 
     def close(self) -> bool:
-        """End; False where the present step is not over yet: ask again."""
+        """Stop; False: the current step has not ended yet, call again."""
         self.stop()
         if self.active:
             return False
@@ -153,11 +153,11 @@ class StyleTrainingController(QObject):
         return stage == "done"
 
     def _next(self, steps: "Iterator[Progress]") -> "Progress | None":
-        """Take a step; the queue waits for it, and goes on before the next."""
+        """Take a step; the queue waits for it, and may run before the next."""
         with self._turn.of_window():
             return next(steps, None)
 
-    # -- in the window's ------------------------------------------------------------------
+    # -- in the window's thread -----------------------------------------------------------
 
     @Slot(object)
     def _on_told(self, news: TrainingNews) -> None:
@@ -176,7 +176,7 @@ class StyleTrainingController(QObject):
 
 
 class _Previews:
-    """Paints a photo now and then with the network as it is."""
+    """Paints a photo now and then with the network in its current state."""
 
     def __init__(self, photo: Callable[[], Picture] | None) -> None:
         self._open = photo
@@ -184,7 +184,7 @@ class _Previews:
         self._due = 0.0
 
     def next(self, progress: "Progress") -> QImage | None:
-        """Return the photo painted, if it is time for that."""
+        """Return the painted photo, if it is time for a preview."""
         now = time.monotonic()
         if self._open is None or progress.network is None:
             return None

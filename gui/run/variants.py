@@ -168,7 +168,7 @@ class Variants(QObject):
         entry.running = False
         self.redrawn.emit(entry)
 
-    # -- what a person says of them -------------------------------------------------------
+    # -- the user's edits -----------------------------------------------------------------
 
     def finish(self, entry: VariantEntry, finish: Finish) -> None:
         """Finish a result in another way; its thumbnail is made in the background."""

@@ -170,8 +170,8 @@ def test_the_folder_of_a_project_is_continued_in_place(
     (tmp_path / "none").mkdir()
     refused = in_process("resume", str(tmp_path / "none"))
     assert "holds no project" in one_line(refused)
-    assert "--recovered in its place" in one_line(in_process("resume"))
-    assert "--recovered in its place" in one_line(in_process("resume", killed.name, "--recovered"))
+    assert "--recovered instead" in one_line(in_process("resume"))
+    assert "--recovered instead" in one_line(in_process("resume", killed.name, "--recovered"))
 
 
 def test_a_project_that_moved_without_its_photos_is_continued(
