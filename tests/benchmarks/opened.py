@@ -68,7 +68,7 @@ def opened(wanted: Job) -> MainWindow:
 
 
 def closed(window: MainWindow) -> None:
-    """Close the window and let it go."""
-    window.close()
+    """Close the window and let it go; nobody is asked about unsaved work."""
+    window.leave()
     spin(lambda: not window.isVisible())
     window.deleteLater()
