@@ -75,7 +75,7 @@ def from_code_points(primaries: int, transfer: int, full_range: bool = True) -> 
 
 
 def from_gamma(gamma: float | None, chromaticities: tuple[float, ...] | None) -> Coding | None:
-    """Return the coding of PNG's gAMA and cHRM. None: neither is there, or they make no sense."""
+    """Return the coding of PNG's gAMA and cHRM. None if there is neither, or they make no sense."""
     if gamma is None and chromaticities is None:
         return None
     if gamma is not None and not 0.01 <= gamma <= 100:

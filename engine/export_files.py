@@ -53,7 +53,7 @@ def export_picture(
         recipe: written into the file.
         photo: the file whose profile and resolution may be kept.
 
-    Raises `BadInput` as `save_picture` does, and where the photo's profile cannot be written.
+    Raises `BadInput` as `save_picture` does, and if the photo's profile cannot be written.
     """
     if path.suffix.lower() == SUFFIXES["jpeg xl"]:
         export = replace(export, profile="srgb")
@@ -84,8 +84,8 @@ def export_picture(
 def pair(before: Picture, after: Picture, gap: bool) -> Picture:
     """Return two pictures side by side, the first one at the height of the second.
 
-    Metadata are the second one's; transparency becomes white. With `gap`, a thin white gap is left
-    between them.
+    Metadata is taken from the second one; transparency becomes white. With `gap`, a thin white gap
+    is left between them.
     """
     width = max(1, round(before.width * after.height / before.height))
     one = before.resized(size=(width, after.height))

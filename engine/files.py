@@ -137,7 +137,7 @@ def _unfinished_name() -> str:
 
 
 def _new_file(folder: Path) -> tuple[Path, IO[bytes]]:
-    """Make and lock a file that nobody else has."""
+    """Make and lock a file that is not in use."""
     while True:
         beside = folder / _unfinished_name()
         file = beside.open("xb")

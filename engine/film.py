@@ -88,7 +88,7 @@ def read_note(path: Path) -> str:
 
 
 def partial_film(path: Path) -> Path:
-    """Return where a film goes that was stopped: for a folder of frames, the folder itself."""
+    """Return where a film that was stopped goes: for a folder of frames, the folder itself."""
     if path.suffix.lower() not in CODECS:
         return path
     return path.with_name(f"{path.stem}.partial{path.suffix}")

@@ -1,4 +1,4 @@
-"""The sound of a film, written along with other pictures: copied where the new file can hold it."""
+"""The sound of a film, written along with other pictures: copied if the new file can hold it as it is."""
 
 from contextlib import ExitStack
 from fractions import Fraction

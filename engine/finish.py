@@ -104,7 +104,7 @@ class Finisher:
     """Finishes pictures made from one photo, which is resampled once for each size."""
 
     def __init__(self, photo: "Picture | None") -> None:
-        """`photo` is None where a technique works on none."""
+        """`photo` is None if the technique works on none."""
         self._photo = photo
         self._resized: Tensor | None = None
         self._seen: Tensor | None = None
@@ -146,7 +146,7 @@ class Finisher:
         return max(abs(wanted[0] - height), abs(wanted[1] - width)) <= 1
 
     def _like(self, picture: "Tensor") -> "Tensor | None":
-        """Return the photo (1, 3, H, W) at a picture's size; None where the shapes differ."""
+        """Return the photo (1, 3, H, W) at a picture's size; None if the shapes differ."""
         import torch
 
         height, width = picture.shape[-2:]

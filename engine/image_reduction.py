@@ -1,6 +1,6 @@
 """Pictures reduced while they are decoded, so that a large photo is never held in full.
 
-JPEG is decoded at a half, a quarter or an eighth where that is still large enough. The rest is done
+JPEG is decoded at a half, a quarter or an eighth if that is still large enough. The rest is done
 band by band in two passes, across and then down, which gives exactly what reducing the whole would,
 as Lanczos' filter is separable.
 """

@@ -192,7 +192,7 @@ def _present(**options: Any) -> dict[str, Any]:
 
 
 def _integers(picture: "Picture", bits: int) -> Integers:
-    """Round colour, and alpha where there is one, to (H, W, 3 or 4) whole numbers."""
+    """Round colour, and alpha if there is one, to (H, W, 3 or 4) whole numbers."""
     channels = 3 if picture.alpha is None else 4
     dtype = np.uint8 if bits == 8 else np.uint16
     result = np.empty((picture.height, picture.width, channels), dtype)

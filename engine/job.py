@@ -388,8 +388,8 @@ def _finished(frame: Frame, finisher: Finisher, finish: Finish) -> "Tensor":
 def carried(job: Job) -> Picture | None:
     """Return the picture whose EXIF, and transparency if it has any, the result of `job` carries.
 
-    That is the photo; but its transparency is kept only for what is made of the whole photo, place
-    by place.
+    It is the photo, but its transparency is kept only for what is made of the whole photo, place by
+    place.
     """
     content = job.inputs.content
     if not isinstance(content, Picture):
@@ -398,7 +398,7 @@ def carried(job: Job) -> Picture | None:
 
 
 def enlarged(job: Job, size: int, result: Source) -> Job:
-    """Return the job of the same picture at a larger `size`, given its present `result`.
+    """Return the job of the same picture at a larger `size`, given its current `result`.
 
     A technique that is able to goes on from the result, with its settings as they were at the end;
     others run again at the new size.

@@ -18,7 +18,7 @@ ON_TOP = 4
 """Bytes for each activation besides its own: gradients, statistics of layers in float32, workspace
 of convolutions (measured: 1 to 2 for DeepDream, 4 to 5 for style transfer)."""
 FRUGAL = {2: 4.5, 4: 5.5}
-"""Bytes in all for each activation, by the bytes of a number, where `Network.taps` runs layers that
+"""Bytes in all for each activation, by the bytes of a number, if `Network.taps` runs layers that
 keep little (measured: 2.6 to 4.2 and 3.1 to 4.5)."""
 UPFRONT = 200 * MIB
 """Bytes that a first run takes whatever its size: mathematics libraries, matrices of channels."""

@@ -114,7 +114,7 @@ def find_path(path: str, folder: Path | None = None) -> str:
 
 
 def find_same(path: str, digest: str, folder: Path | None) -> str:
-    """Return where the file with this SHA-256 is near `folder`; else `path`.
+    """Return the path of the file with this SHA-256 near `folder`; if there is none, `path`.
 
     Raises `BadInput` for a path that is not on this machine.
     """

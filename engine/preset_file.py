@@ -13,7 +13,7 @@ from engine.task import Technique
 ENDING = ".preset"
 """The suffix of a preset's file, which is JSON."""
 KIND, VERSION = "preset", 1
-"""What stands in the file; readers refuse higher versions."""
+"""Kind and version stored in the file; readers refuse higher versions."""
 MAX_BYTES = 2**20
 LONGEST_NAME = 100
 """Most characters of a name."""

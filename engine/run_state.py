@@ -43,7 +43,7 @@ class RunState(Generic[T]):
         """Begin a run of `total` steps. Raises `BadInput` for a checkpoint of another length."""
         self.task, self.total = task, total
         self.first = task.technique
-        """The settings that the run began with; `task.technique` are the present ones."""
+        """The settings that the run began with; `task.technique` has the current ones."""
         self.done = 0
         """Steps done, including the one under way."""
         self.began_stage, self._end = 0, total

@@ -48,7 +48,7 @@ class Setting:
     optional: bool = False
     """Whether None is allowed and means "automatic"."""
     by_itself: str = "auto"
-    """The word for None, where it is allowed."""
+    """The word for None, if that is allowed."""
 
     role: str = ""
     """For layers: what they are for, in a word, if the label does not say it."""

@@ -51,7 +51,7 @@ class Frame:
 
     @cached_property
     def picture(self) -> "Tensor":
-        """The present picture, (3, H, W) float32 in [0, 1] on the CPU."""
+        """The current picture, (3, H, W) float32 in [0, 1] on the CPU."""
         return self.render()
 
     @property
@@ -151,7 +151,7 @@ class Technique(ABC):
         return self
 
     def rounds(self, network: "Network") -> tuple[int, str]:
-        """Return how many times the iterations are done, and for what each time ("layer")."""
+        """Return how often the iterations are done, and once for each of what ("layer")."""
         return 1, ""
 
     def suggested_layers(self, network: "Network") -> dict[str, dict[str, float]]:

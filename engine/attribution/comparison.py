@@ -97,7 +97,7 @@ def compare(
         picture: (1, 3, H, W), RGB in [0, 1], of any size.
         columns: classes, units, layers or networks; one whose network has no such unit is kept,
             with a note that says so.
-        methods: those wanted; where a network refuses one, a note below the figure says why.
+        methods: those wanted; if a network refuses one, a note below the figure says why.
         colours: one of `colour_map.COLOUR_MAPS`, for maps without sign.
         one_scale: whether the maps of a row share a scale (one for each network and each unit's
             layer); otherwise every map has its own.
@@ -258,7 +258,7 @@ class Prepared:
 
 
 def _layer(network: Network, x: Tensor, question: Question) -> str:
-    """Return the layer for the CAM family; empty where there is none, as each method then says."""
+    """Return the layer for the CAM family; empty if there is none, as each method then says."""
     try:
         return layer_of(network, x, question)
     except BadInput:

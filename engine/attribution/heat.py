@@ -70,12 +70,12 @@ class Heat:
         return float(self.values[cell_on(height, 1, at[1]), cell_on(width, 1, at[0])])
 
     def said(self, value: float) -> str:
-        """Return one of the values in words; empty where there is nothing to say."""
+        """Return one of the values in words; empty if there is nothing to say."""
         return f"{self.title} {value:.4g}".replace(" -", " \N{MINUS SIGN}")
 
     @property
     def key(self) -> str:
-        """What its colours mean, where that needs words; else empty."""
+        """What its colours mean, if that needs words; else empty."""
         return self.method.key
 
     @property

@@ -261,7 +261,7 @@ def _uncovered(
 
 
 def _covers(side: int, window: int, stride: int, word: str) -> Tensor:
-    """Return (count, side): 1 where the n-th window along a side covers, the last one cut off."""
+    """Return (count, side): 1 where the n-th window along a side covers it; the last may be cut off."""
     if window > side:
         raise ValueError(f"the window is {window} pixels {word}, the picture only {side}")
     if stride > window < side:

@@ -50,7 +50,7 @@ def grab_cut(
         saliency_map: (H, W), signed or not, on any scale.
         foreground: quantile between 0 and 1.
         background: quantile between 0 and 1, below `foreground`.
-        iterations: how often the colour models are fitted anew, at least 1.
+        iterations: how often the colour models are refitted, at least 1.
 
     Raises:
         BadInput: shapes or settings other than above; a map that is the same everywhere, or not

@@ -166,7 +166,7 @@ def class_numbers(target: Target, n: int) -> Tensor:
 
 
 def run(model: nn.Module, x: Tensor) -> object:
-    """Return what `model` makes of `x`, also when it was built or loaded in inference mode."""
+    """Return what `model` makes of `x`, even if it was built or loaded in inference mode."""
     state = chain(model.named_parameters(), model.named_buffers())
     # Autograd refuses to keep inference tensors for the way back; copies are ordinary tensors.
     copies = {name: tensor.detach().clone() for name, tensor in state if tensor.is_inference()}

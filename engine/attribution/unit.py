@@ -115,7 +115,7 @@ class _LayerOutput:
     def checked(self, layer: str, channel: int, n: int) -> Tensor:
         """Return the channel, (N, h, w), (N, T) or (N, 1).
 
-        Raises `ValueError` saying why where there is none.
+        Raises `ValueError`, saying why, if there is none.
         """
         if not self.shape:
             raise ValueError(

@@ -22,7 +22,7 @@ class EffectiveField:
     """Row and column of the unit in its layer; None if the layer gives vectors."""
     map: Tensor
     """(H, W), at least 0: norm over the colours of the gradient with respect to the pixel, in the
-    precision of the picture, on the CPU. All 0 where the unit is off, after a ReLU."""
+    precision of the picture, on the CPU. All 0 if the unit is off, after a ReLU."""
     theoretical: Box
     """What the unit can see at all, within the picture."""
     box: Box | None

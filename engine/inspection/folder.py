@@ -135,7 +135,7 @@ def _read(path: Path, side: int) -> "tuple[Tensor, CentreSquare] | str":
 
 
 def square_of(path: Path, side: int) -> tuple[Tensor, CentreSquare]:
-    """Return the middle square of a picture file as (3, side, side), and where it was.
+    """Return the central square of a picture file as (3, side, side) in [0, 1], and where it was.
 
     Raises `BadInput` for files that cannot be read.
     """
@@ -147,5 +147,5 @@ def square_of(path: Path, side: int) -> tuple[Tensor, CentreSquare]:
 
 
 def thumbnail(path: Path, side: int) -> Tensor:
-    """Return a picture file as (3, h, w) with the long side `side`."""
+    """Return a picture file as (3, h, w) in [0, 1] with the long side `side`."""
     return open_picture(path, long_side=2 * side).resized(side).tensor()

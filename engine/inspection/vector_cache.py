@@ -63,7 +63,7 @@ def load(
 
     Args:
         file: as `kept_file` returns it.
-        width: returns how long the vectors have to be; called only where there are any.
+        width: returns how long the vectors have to be; called only if there are any.
         known: files that need no rows; if all rows are theirs, None is returned.
     """
     try:

@@ -81,7 +81,7 @@ class OccluderAnswer:
     before: dict[int, float]
     """Probability of each of them with nothing covered."""
     target_name: str
-    """The class's name, or the unit's with the place where it is looked at."""
+    """The class's name, or the unit's with its place."""
     answers: tuple[float, float]
     """The class's logit or the unit's activation, before and now."""
     chances: tuple[float, float] | None

@@ -48,7 +48,7 @@ def load_network(
     `weights` is a file or a folder to take instead of the usual places; `preprocessing` (a key of
     `card.KNOWN`) overrides what the weights seem to have been trained with. Raises `BadInput` for
     unknown names, unsuitable files and networks that paint, `WeightsMissing` when there is no file,
-    `OutOfMemory` where there is too little memory for them.
+    `OutOfMemory` when there is too little memory for them.
     """
     from engine.networks.assembling import assemble
     from engine.networks.network import Network

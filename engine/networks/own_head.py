@@ -61,7 +61,7 @@ def read_head(
 
 
 def _order(paths: Sequence[str]) -> list[tuple[int, str]] | None:
-    """Return the place of each layer in a sequence, and its name; None where nothing tells it."""
+    """Return the place of each layer in a sequence, and its name; None if nothing tells it."""
     if len(paths) <= 1:
         return [(0, path) for path in paths]
     numbered = [re.fullmatch(r"(.*?)(\d+)", path) for path in paths]

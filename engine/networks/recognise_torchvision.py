@@ -22,7 +22,7 @@ RENAMES = (
 
 
 def torchvision_names(names: Iterable[str]) -> dict[str, str]:
-    """Return the file's names -> torchvision's present names, without what only training uses."""
+    """Return the file's names -> torchvision's current names, without what only training uses."""
     mapping = {}
     for name in names:
         ours = name

@@ -1,4 +1,4 @@
-"""Weight files: where they are searched, and which one belongs to a network."""
+"""Weight files: where they are looked for, and which one belongs to a network."""
 
 import os
 from collections.abc import Iterable, Iterator

@@ -146,5 +146,5 @@ def _maps(rows: Tensor, like: Tensor) -> Tensor:
 
 
 def double(x: Tensor) -> Tensor:
-    """Return `x` in float64: on its device, or on the CPU where the device (MPS) has no float64."""
+    """Return `x` in float64: on its device, or on the CPU if the device (MPS) has no float64."""
     return (x.cpu() if x.device.type == "mps" else x).double()

@@ -56,7 +56,7 @@ def resize_torus(picture: Tensor, size: tuple[int, int]) -> Tensor:
     Band-limited: each line is the one trigonometric polynomial through its samples, cut off at what
     the new size can hold. All places are treated alike. Cubic interpolation would blur pixels that
     fall between old ones and keep those that fall on them: a comb of sharper lines, one of which
-    always lies on the border. May overshoot where the picture has edges.
+    always lies on the border. May overshoot at edges.
     """
     down = _band_limited(picture.shape[-2], size[0]).to(picture)
     across = _band_limited(picture.shape[-1], size[1]).to(picture)

@@ -228,7 +228,7 @@ class AnyStyle(StyleNetwork):
 
 
 def faded(photo: Tensor, painted: Tensor, strength: float) -> Tensor:
-    """Return `painted` in [0, 1]; with the photo mixed in where the strength is below a half."""
+    """Return `painted` in [0, 1]; with the photo mixed in if the strength is below a half."""
     painted = painted.to(photo.dtype).clamp(0, 1)
     return painted if strength >= 0.5 else torch.lerp(photo, painted, 2 * strength)
 

@@ -22,7 +22,7 @@ T = TypeVar("T", bound=AnyStyle)
 
 @dataclass(frozen=True)
 class AnyStyleCard:
-    """What is known of such a network, for people."""
+    """What is known about such a network."""
 
     licence: str = ""
     judge: str = ""

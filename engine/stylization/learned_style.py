@@ -1,9 +1,9 @@
 """One painting that the network for any style has been taught: scales and shifts of its own.
 
-What the network reads in a painting are 960 numbers, its code, and of them it makes a scale and a shift
-for each normalized channel. A network with conditional instance normalization learns just these for a
-new style (Dumoulin, Shlens, Kudlur 2017, "A Learned Representation for Artistic Style"). What they differ
-by from those that the network makes is kept beside it; the network is otherwise as it was.
+The network reads 960 numbers from a painting, its code, and makes of them a scale and a shift for
+each normalized channel. A network with conditional instance normalization learns just these for a
+new style (Dumoulin, Shlens, Kudlur 2017, "A Learned Representation for Artistic Style"). Their
+difference from those that the network makes is kept with it; the network is otherwise unchanged.
 """
 
 import json
@@ -26,14 +26,14 @@ from engine.stylization.network import StyleKind, StyleNetwork
 
 ARCHITECTURE, FORMAT = "learned_style", 1
 PRECISE = ("code", "change")
-"""What is kept in float32; the rest of the file is the network for any style, in float16."""
+"""Tensors that are kept in float32; the rest of the file is the network for any style, in float16."""
 
 
 class LearnedStyle(AnyStyle):
     """A network for any style with the scales and shifts of one painting, its only style.
 
-    A style's code has the painting's own code first, then what is added to scales and shifts,
-    (1, CODE + AFFINE): for each layer in `NORMS` to the scales, then to the shifts.
+    A style's code (1, CODE + AFFINE) begins with the painting's own code; then follows what is
+    added to scales and shifts: for each layer in `NORMS`, first to the scales, then to the shifts.
     """
 
     kind = StyleKind.SINGLE
@@ -49,7 +49,7 @@ class LearnedStyle(AnyStyle):
 
     @classmethod
     def of(cls, network: AnyStyle, painting: Tensor, name: str) -> Self:
-        """Return a copy of `network` that paints as it paints in the style of a painting.
+        """Return a copy of `network` that still paints as it does in the style of `painting`.
 
         `painting` is (1, 3, h, w), RGB in [0, 1], with strokes of the size that they will have.
         """
@@ -63,17 +63,17 @@ class LearnedStyle(AnyStyle):
         return made.to(memory_format=torch.channels_last)
 
     def encode(self, painting: Tensor) -> Tensor:
-        """Raise `BadInput`: it has a style of its own."""
+        """Raise `BadInput`: the network has a style of its own."""
         return StyleNetwork.encode(self, painting)
 
     def style(self, index: int = 0) -> Tensor:
-        """Return the code (1, CODE + AFFINE) of its style. Raises `BadInput` for another index than 0."""
+        """Return the code (1, CODE + AFFINE) of its style. Raises `BadInput` for indices other than 0."""
         if index != 0:
             raise BadInput(f"there is no style {index}; the network has one, number 0")
         return torch.cat([self.code, self.change], 1)
 
     def code_of(self, moments: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        """Return the codes of pictures of these moments, to whose scales and shifts nothing is added."""
+        """Return the codes of pictures with these moments, with nothing added to scales and shifts."""
         return F.pad(code_of(moments), (0, AFFINE))
 
     def affines(self, code: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -84,7 +84,7 @@ class LearnedStyle(AnyStyle):
 
 
 def write_learned(network: LearnedStyle, path: Path, facts: Mapping[str, Any]) -> None:
-    """Write it with its card next to the destination, and then rename it.
+    """Write a learned style with its card, whole or not at all.
 
     `facts` are what else the card says: plain values. Raises `BadInput` if the file cannot be
     written.

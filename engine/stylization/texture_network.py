@@ -1,9 +1,10 @@
 """A network that draws one texture from noise (Ulyanov, Lebedev, Vedaldi, Lempitsky 2016).
 
-"Texture Networks: Feed-forward Synthesis of Textures and Stylized Images": noise at several scales, each
-half as fine as the one before, goes through a few convolutions and joins what came from the coarser ones.
-Every convolution sees the picture as a torus, so that the texture repeats without a seam: rolling the
-noise rolls the texture. Other noise, other texture; noise of another size, a texture of that size.
+"Texture Networks: Feed-forward Synthesis of Textures and Stylized Images": noise at several scales,
+each half as fine as the one before, passes through a few convolutions and joins what comes from the
+coarser ones. Every convolution sees the picture as a torus, so that the texture repeats without a
+seam: rolling the noise rolls the texture. Other noise gives another texture; noise of another size,
+a texture of that size.
 """
 
 import json
@@ -28,7 +29,7 @@ from engine.stylization.network import StyleKind, StyleNetwork
 
 ARCHITECTURE, FORMAT = "texture_network", 1
 SCALES, WIDTH = 6, 8
-"""Scales of the noise, and channels that each adds."""
+"""Number of scales of the noise, and of the channels that each adds."""
 MOST_SCALES, MOST_WIDTH = 10, 64
 
 
@@ -38,7 +39,7 @@ class TextureNetwork(StyleNetwork):
     kind = StyleKind.TEXTURE
 
     def __init__(self, scales: int = SCALES, width: int = WIDTH) -> None:
-        """Build it with random numbers: gray textures."""
+        """Build it with random numbers: it draws grey textures."""
         super().__init__()
         self.scales, self.width = scales, width
         self.style_names = ("texture",)
@@ -54,7 +55,7 @@ class TextureNetwork(StyleNetwork):
 
     @property
     def multiple(self) -> int:
-        """What height and width are multiples of where a texture is to repeat without a seam."""
+        """What height and width must be multiples of for a texture to repeat without a seam."""
         return 2 ** (self.scales - 1)
 
     def noise(
@@ -62,7 +63,7 @@ class TextureNetwork(StyleNetwork):
     ) -> list[Tensor]:
         """Return uniform noise for textures of at least this size: (count, 3, h, w), the finest first.
 
-        Height and width are multiples of `multiple`, and twice that at least.
+        Height and width are multiples of `multiple`, and at least twice that.
         """
         least = 2 * self.multiple
         height, width = (max(-(-n // self.multiple) * self.multiple, least) for n in size)
@@ -73,7 +74,7 @@ class TextureNetwork(StyleNetwork):
         ]
 
     def texture(self, noise: Sequence[Tensor]) -> Tensor:
-        """Return textures (N, 3, H, W) of noise; values may lie outside [0, 1]."""
+        """Return the textures (N, 3, H, W) that noise becomes; values may lie outside [0, 1]."""
         parts = [
             branch(z.to(self.out.weight.dtype))
             for branch, z in zip(self.branches, noise, strict=True)
@@ -89,7 +90,7 @@ class TextureNetwork(StyleNetwork):
     def draw(self, size: tuple[int, int], generator: torch.Generator) -> Tensor:
         """Return a texture (1, 3, height, width), RGB in [0, 1].
 
-        It repeats without a seam where both are multiples of `multiple`; otherwise it is cut off.
+        It repeats without a seam if both are multiples of `multiple`; otherwise it is cut off.
         """
         made = self.texture(self.noise(size, generator)).clamp(0, 1)
         return made[:, :, : size[0], : size[1]]
@@ -99,7 +100,7 @@ class TextureNetwork(StyleNetwork):
         return torch.full((1, 1), float(index), device=self.out.weight.device)
 
     def forward(self, photo: Tensor, code: Tensor, strength: float = 1.0) -> Tensor:
-        """Return textures in the photos' shape, mixed with the photos where there is less strength."""
+        """Return textures in the photos' shape, with the photos mixed in if `strength` is below 1."""
         size = (photo.shape[2], photo.shape[3])
         numbers = code[:, 0].expand(len(photo)).tolist()
         made = [
@@ -134,10 +135,10 @@ def draw_texture(
     Args:
         network: one for a texture, its name or its file.
         size: of a square, or height and width, in pixels.
-        seed: same seed, same texture.
+        seed: the same seed gives the same texture.
 
     Raises:
-        BadInput: the network draws no textures, or the size is no size.
+        BadInput: the network draws no textures, or the size is impossible.
         WeightsMissing: there is no such network on this machine.
     """
     from engine.stylization.finding import load_style_network
@@ -153,9 +154,9 @@ def draw_texture(
 
 
 def write_texture(network: TextureNetwork, path: Path, facts: Mapping[str, Any]) -> None:
-    """Write it with its card beside the place, and then rename it.
+    """Write a network with its card, whole or not at all.
 
-    `facts` are what else the card says: plain values. Raises `BadInput` where the file cannot be
+    `facts` are what else the card says: plain values. Raises `BadInput` if the file cannot be
     written.
     """
     card = {

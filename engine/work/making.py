@@ -63,7 +63,7 @@ class MakeRequest:
 
 @dataclass(frozen=True)
 class MadePicture:
-    """What came of an order."""
+    """The result of an order."""
 
     job: Job
     """The job as it was run: opened."""
@@ -80,11 +80,12 @@ class MadePicture:
 
 
 def make(order: MakeRequest, asked: Callable[[], bool], told: Told) -> MadePicture:
-    """Run a job and write its picture, film and figure; return what came of it.
+    """Run a job, write its picture, film and figure, and return the result.
 
-    When it is asked to end, when numbers stop being finite or memory runs out, the picture so far is
-    written next to its destination with `.partial` before the suffix, and so is a video. What is finished
-    is written even if something else cannot be; the first failure is raised when all has been tried.
+    When it is asked to end, when numbers stop being finite or memory runs out, the picture so far
+    is written next to its destination with `.partial` before the suffix, and so is a video. What is
+    finished is written even if something else cannot be; the first failure is raised when all has
+    been tried.
 
     Args:
         order: what to make.
@@ -133,7 +134,7 @@ class _Drawing:
         self.network: Network | None = None
         self.task: Task[Technique] | None = None
         self.filmed = 0
-        """How many frames of the film are there."""
+        """How many frames of the film have been written."""
         self.failure: Exception | None = None
         self.film_failure: BadInput | None = None
 
@@ -190,7 +191,7 @@ class _Drawing:
         yield from frames
 
     def _past(self, task: Task[Technique]) -> "Checkpoint | None":
-        """Return where the run goes on; None: it begins. Raises `BadInput`, unless `exactly`."""
+        """Return where the run goes on; None if it begins. Raises `BadInput`, unless `exactly`."""
         data = None if self.order.checkpoint is None else self.order.checkpoint()
         if data is None:
             return None
@@ -274,7 +275,7 @@ def partial(output: Path) -> Path:
 
 
 def figure(output: Path) -> Path:
-    """Return where the figure goes that explains a picture."""
+    """Return where the figure that explains a picture goes."""
     return output.with_name(f"{output.stem}.figure{output.suffix}")
 
 

@@ -138,7 +138,7 @@ def read_thumbnail(path: Path) -> bytes | None:
 
 
 def _names(folder: ProjectFolder, project: Project, inputs_inside: bool) -> Iterator[str]:
-    """Yield the files of a project that something in it names, but for `project.json`."""
+    """Yield the files of a project that something in it names, except `project.json`."""
     if inputs_inside:
         named = {reference["sha256"] for reference in _pictures(project)}
         for file in _files(folder.path / "inputs"):

@@ -1,9 +1,9 @@
 """A project in use: a folder, in which everything is on the disk as soon as it is kept.
 
-`project.json` says what there is; beside it lie `inputs/<sha256>.<suffix>`, `results/<id>.png` (16
+`project.json` lists the contents; beside it lie `inputs/<sha256>.<suffix>`, `results/<id>.png` (16
 bits), `thumbnails/<id>.jpg`, `moments/<id>/<iteration>.jpg`, `losses/<id>.safetensors` and
-`checkpoints/<id>.safetensors`. Each file is written next to its destination, synced and renamed, and
-`project.json` last: whenever the program or the power fails, the folder is a complete project.
+`checkpoints/<id>.safetensors`. Each file is written next to its destination, synced and renamed,
+and `project.json` last: whenever the program or the power fails, the folder is a complete project.
 Input pictures are copied by content, so that the project does not depend on where they were.
 """
 
@@ -179,7 +179,7 @@ class ProjectFolder(ProjectParts):
         checkpoint: bytes | None = None,
         history: LossHistory | None = None,
     ) -> None:
-        """Keep a variant: a new one, or what has become of one that is there.
+        """Keep a variant: a new one, or a new state of one that is there.
 
         Whatever is None stays as it is. The old checkpoint of a variant now complete is deleted.
 
@@ -188,7 +188,7 @@ class ProjectFolder(ProjectParts):
             picture: its last picture, which gets the variant's recipe.
             thumbnail: of it, a JPEG file.
             moments: all moments of its timeline by iteration, JPEG files; one that is None is there
-                already, and those that are missing go.
+                already, and those not mentioned are deleted.
             checkpoint: where it can go on from.
             history: all losses of its run.
         """

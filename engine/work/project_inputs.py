@@ -41,7 +41,7 @@ class ProjectInputs:
         """Digests of files, by path, size and time of the last change."""
 
     def inside(self, digest: str) -> Path | None:
-        """Return where a picture lies in this folder; None: it does not."""
+        """Return where a picture lies in this folder; None if it is not there."""
         if not DIGEST.fullmatch(digest):
             return None
         return next((path for path in self.folder.glob(f"{digest}*") if path.is_file()), None)

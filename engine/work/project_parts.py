@@ -124,7 +124,7 @@ class ProjectParts:
 
     @contextmanager
     def _writing(self, part: str = "inputs") -> Iterator[None]:
-        """Say why the folder cannot be written, not its files, which nobody has chosen."""
+        """Make errors name the folder, not its files, whose names nobody has chosen."""
         try:
             if part != "inputs":  # it is made for the first of them
                 self._part(part).mkdir(exist_ok=True)

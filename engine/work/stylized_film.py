@@ -26,7 +26,7 @@ Shown = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class StylizedFilm:
-    """What came of it."""
+    """The result."""
 
     path: Path
     frames: int

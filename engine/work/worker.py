@@ -63,7 +63,7 @@ class Worker:
         Args:
             queue: this thread's own.
             claimant: whose claims they are.
-            asked: asked after each iteration whether to end; what was begun then waits again.
+            asked: asked after each iteration whether to end; the job then waits again.
             wait: called before each job and after each iteration; may block.
             retries: how often a failed job is tried again.
             worded: puts a known failure, or a note, into words.

@@ -14,7 +14,7 @@ NAMES = ("config.json", "preprocessor_config.json")
 
 @dataclass(frozen=True)
 class Configuration:
-    """The facts in such files; empty where they say nothing."""
+    """The facts in such files; empty if they say nothing."""
 
     file: str
     """Name of the file that gave the preprocessing, or else the architecture."""

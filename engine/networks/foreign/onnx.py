@@ -98,7 +98,7 @@ def read(path: Path) -> Foreign:
 
 
 def _input_shape(model: Any) -> tuple[int, ...]:
-    """Return the picture's shape; 0 where it is free."""
+    """Return the picture's shape; 0 for free dimensions."""
     weights = {t.name for t in model.graph.initializer}
     weights |= {name for node in model.graph.node for name in node.output}
     picture = next((i for i in model.graph.input if i.name not in weights), None)

@@ -1,4 +1,4 @@
-"""From ONNX nodes to PyTorch's modules and ours, where the library's copy weights or cannot be tapped.
+"""From ONNX nodes to PyTorch's modules and ours, if the library's copy weights or cannot be tapped.
 
 Weights are copied only once, from their place in the file.
 """

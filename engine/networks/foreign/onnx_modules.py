@@ -39,7 +39,7 @@ class Sizes(nn.Module):
 
 
 class Real(nn.Module):
-    """Whole numbers, which stay on the CPU, as real ones, which are where the network is."""
+    """Whole numbers, which stay on the CPU, turned into real ones, which are where the network is."""
 
     here: Tensor
 
@@ -146,7 +146,7 @@ class WithConstants(nn.Module):
     """
 
     def __init__(self, operation: nn.Module, constants: Sequence[Any], release: Release) -> None:
-        """`constants` has None where an input comes from another layer."""
+        """`constants` has None for an input that comes from another layer."""
         super().__init__()
         self.operation = operation
         self._whole: list[Tensor | None] = []

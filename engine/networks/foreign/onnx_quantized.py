@@ -47,7 +47,7 @@ class Rewriting:
         return (shifted * np.asarray(scale, "f4")).astype("f4")
 
     def add(self, kind: str, inputs: list[str], output: str, like: Any, **attributes: Any) -> None:
-        """Append a node that stands in the place of `like`."""
+        """Append a node in place of `like`."""
         from onnx import helper
 
         name = f"{like.name or kind}"

@@ -89,7 +89,7 @@ def _half(network: Described, path: Path) -> Half | None:
 
 
 class _Layers:
-    """Lines made of a network's layers, and their numbers."""
+    """Lines made from a network's layers, and their numbers."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

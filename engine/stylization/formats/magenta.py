@@ -105,7 +105,7 @@ def half(
 
 
 class _Tensors:
-    """A file's tensors by name, and the layers made of them so far."""
+    """A file's tensors by name, and the layers made from them so far."""
 
     def __init__(self, tensors: Mapping[str, Tensor], path: Path) -> None:
         self.tensors, self.path = tensors, path

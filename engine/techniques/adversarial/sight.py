@@ -33,7 +33,7 @@ class Sight:
         """Return a picture (1, 3, H, W) at the size that is looked at, with a gradient.
 
         The same as `fitted` up to rounding, but as matrix products, whose gradient adds up in the
-        same order each time on every device.
+        same order every time, on every device.
         """
         return self._down @ picture @ self._across.mT
 

@@ -27,5 +27,5 @@ class Start(Ascent):
         return self.start == "picture"
 
     def begun_with_picture(self) -> Self:
-        """Return the same, begun with the start picture."""
+        """Return the same, starting from the start picture."""
         return replace(self, start="picture")

@@ -1,4 +1,4 @@
-"""The pictures that an ascent starts from, where it is not noise."""
+"""The pictures that an ascent starts from, if not from noise."""
 
 import torch
 from torch import Tensor

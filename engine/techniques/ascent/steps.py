@@ -171,8 +171,8 @@ class AscentRun:
     def _wake(self, iteration: int, last: int) -> None:
         """Help pictures whose units stay off.
 
-        Gradients go on past what blocks them; where that does not help for a while, the picture
-        begins again from other noise, as long as there are steps enough left for it.
+        Gradients pass what blocks them; if that does not help for a while, the picture begins again
+        from other noise, as long as enough steps are left for it.
         """
         self.answered |= self.values != 0
         if self.answered.all():

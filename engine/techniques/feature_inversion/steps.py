@@ -203,7 +203,7 @@ def _render(pictures: list[Tensor], columns: int | None) -> Tensor:
 
 
 def lines(task: Task[FeatureInversion], picture: Tensor) -> list[tuple[str, list[Tile]]]:
-    """Return the photo, then each layer with what was made of it, cut out of the sheet `picture`."""
+    """Return the photo, then each layer with its inversions, cut out of the sheet `picture`."""
     plan = _plan(task)
     photo = _photo(task, plan)[0]
     found = [("photo", [Tile(photo, "photo" if plan.repeats == 1 else "")])]

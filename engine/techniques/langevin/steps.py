@@ -110,7 +110,7 @@ class _Density:
 
 @dataclass
 class _Chains:
-    """What has come of the chains besides their states."""
+    """What the chains have produced besides their states."""
 
     parts: dict[str, Tensor] = field(default_factory=dict)
     """The parts of the log density where the chains are: (chains,) each."""

@@ -182,7 +182,7 @@ class StyleTransfer(Technique):
         }
 
     def begun_with_picture(self) -> StyleTransfer:
-        """Return the same, begun with the start picture, at full size at once."""
+        """Return the same, starting from the start picture, at full size at once."""
         return replace(self, start="picture", smallest_scale=65536)
 
     @property

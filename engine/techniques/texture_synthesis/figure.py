@@ -1,4 +1,4 @@
-"""What the figure of a texture synthesis shows: the sample, and what was made of it."""
+"""What the figure of a texture synthesis shows: the sample, and what was made from it."""
 
 from torch import Tensor
 

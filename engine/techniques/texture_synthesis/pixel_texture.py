@@ -1,4 +1,4 @@
-"""What textures made of a sample's pixels have in common, whichever way they grow."""
+"""What textures made from a sample's pixels have in common, whichever way they grow."""
 
 from typing import Protocol
 

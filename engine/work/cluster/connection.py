@@ -1,7 +1,7 @@
 """A client of a Dask scheduler: who works there, jobs sent and fetched, networks brought along.
 
-A job is a task whose function is given by its name (`on_worker.MAKE`) and whose argument is bytes. A
-task is also published under its own key: it, or what came of it, stays at the scheduler while this
+A job is a task whose function is given by its name (`on_worker.MAKE`) and whose argument is bytes.
+A task is also published under its own key: it, or its result, stays at the scheduler while this
 program is away.
 """
 
@@ -221,14 +221,14 @@ class Connection:
         return future
 
     def fetch(self, future: Any) -> Any:
-        """Return the bytes that came of a job; None if they have not arrived yet."""
+        """Return the bytes of a job's result; None if they have not arrived yet."""
         try:
             return future.result(timeout=FETCH_SECONDS)
         except TimeoutError:
             return None
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Let the scheduler forget jobs, and what came of them."""
+        """Let the scheduler forget jobs and their results."""
         for key in keys:
             with suppress(Exception):  # lost: then it is found and forgotten another time
                 self._client.unpublish_dataset(key)

@@ -41,7 +41,7 @@ _arriving: dict[str, Arriving] = {}
 
 
 def make_parcel(data: bytes) -> bytes:
-    """Make the picture of a job; return what came of it. Known failures are returned, not raised."""
+    """Make the picture of a job; return the result as bytes. Known failures are returned, not raised."""
     from distributed import get_worker
 
     worker = get_worker()

@@ -59,7 +59,7 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Returned:
-    """What came of a parcel."""
+    """The result of a parcel."""
 
     state: str
     """done, failed, stopped, or missing: the network's file has to be sent first."""
@@ -145,7 +145,7 @@ def unpack(data: bytes) -> Parcel:
 
 
 def pack_returned(returned: Returned) -> bytes:
-    """Return what came of a parcel, as bytes."""
+    """Return the result of a parcel as bytes."""
     head = {
         "format": FORMAT, "state": returned.state, "worker": returned.worker,
         "figures": returned.figures, "recipe": returned.recipe, "note": _plain(returned.note),

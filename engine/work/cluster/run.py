@@ -130,7 +130,7 @@ class ClusterRun:
         return self.busy or (not self.holding and self.queue.waits())
 
     def leave(self) -> int:
-        """Take back what nobody has begun; return how many go on, to be fetched another time."""
+        """Take back jobs that nobody has begun; return how many go on, to be fetched another time."""
         begun = self.connection.begun()
         idle = [key for key in self._sent if key not in begun and not self._sent[key].future.done()]
         for sent in [self._sent.pop(key) for key in idle]:
