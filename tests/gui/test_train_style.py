@@ -85,7 +85,7 @@ def test_a_training_is_held_ended_and_gone_on_with(
     dialog.ui.stop.click()
     until_over(qtbot, window)
     until(qtbot, lambda: dialog.ui.start.text() == "&Continue")
-    assert "brush_strokes was broken off" in dialog.ui.told.text()
+    assert "brush_strokes was interrupted" in dialog.ui.told.text()
     assert kept.exists()
     dialog.ui.name.setText("another")
     until(qtbot, lambda: dialog.ui.start.text() == "&Start")
