@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 HELP = {
     **{command: row.summary for command, row in ROWS.items()},
     "attribute": "a heat map: what in a photo supports a class",
-    "inspect": "what is inside a network: filters, activations, patches, neighbors, "
+    "inspect": "what is inside a network: filters, activations, patches, neighbours, "
     "a map of a folder",
     "recolour": "a finished picture with the photo's colours put back",
     "finish": FINISH_SUMMARY,

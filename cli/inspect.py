@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.outputs import Sources
 
 KINDS = ("filters", "activations", "patches", "neighbors", "embedding")
-SUMMARY = "what is inside a network: filters, activations, patches, neighbors, a map of a folder"
+SUMMARY = "what is inside a network: filters, activations, patches, neighbours, a map of a folder"
 TILE = 96
 """Long side of a figure's small pictures, in pixels."""
 

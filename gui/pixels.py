@@ -16,7 +16,7 @@ BAND = 1 << 19
 
 
 def to_image(pixels: Bytes) -> QImage:
-    """Return a QImage of (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray bytes; copied.
+    """Return a QImage of (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey bytes; copied.
 
     Otherwise `QImage` would point into the array, and be wrong as soon as somebody writes there. NumPy
     copies: `QImage.copy` would hold up Python's other threads, the window's among them.

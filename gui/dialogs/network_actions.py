@@ -179,7 +179,7 @@ def _remove(name: str) -> list[Path]:
 
 
 def _suggestion(path: Path) -> str:
-    """Return a valid name, made from the file's without its check sum."""
+    """Return a valid name, made from the file's without its checksum."""
     stem = path.parent.name if path.name in DESCRIPTIONS else path.stem
     stem = re.sub(r"-[0-9a-f]{8,}$", "", stem)
     return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")

@@ -13,7 +13,7 @@ MOST = 1000
 
 
 class Branching(QObject):
-    """Knows which pictures were taken from variants, by the check sums of their files."""
+    """Knows which pictures were taken from variants, by the checksums of their files."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)

@@ -251,7 +251,7 @@ class FilesFlow(QObject):
 
 
 def _kept(image: QImage) -> tuple[str, str]:
-    """Write an image into the program's own folder; return its path and check sum."""
+    """Write an image into the program's own folder; return its path and checksum."""
     path = kept(image)
     return path, hashlib.sha256(Path(path).read_bytes()).hexdigest()
 

@@ -87,6 +87,6 @@ def refinement(job: Job, left: object = None) -> StyleTransfer:
 
 
 def _in_file(picture: Picture) -> tuple[str, str]:
-    """Write a picture where a run can start from it; return its path and check sum."""
+    """Write a picture where a run can start from it; return its path and checksum."""
     file = kept_picture(picture)
     return str(file), hashlib.sha256(file.read_bytes()).hexdigest()

@@ -329,7 +329,7 @@ def _to_continue(entry: VariantEntry, folder: ProjectFolder) -> Continued:
 
 
 def _to_enlarge(entry: VariantEntry, folder: ProjectFolder | None) -> tuple[Whole, Path, str]:
-    """Read a variant, and keep it as a picture that a run can start from, with its check sum."""
+    """Read a variant, and keep it as a picture that a run can start from, with its checksum."""
     found = whole(entry, folder)
     assert found[0].result is not None
     file = kept_picture(found[0].result.picture)

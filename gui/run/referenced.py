@@ -14,7 +14,7 @@ from gui.run.worker import RunResult
 
 
 def referenced(job: Job) -> Job:
-    """Return the job with its pictures given by path and check sum, without their pixels."""
+    """Return the job with its pictures given by path and checksum, without their pixels."""
 
     def name(source: Source) -> Source:
         if not isinstance(source, Picture):

@@ -25,7 +25,7 @@ class VariantEntry:
 
     name: str
     job: Job
-    """As in its recipe; its pictures are given by path and check sum only."""
+    """As in its recipe; its pictures are given by path and checksum only."""
     total: int
     labels: Labels | None
     finish: Finish
