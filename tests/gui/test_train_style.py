@@ -69,6 +69,19 @@ def test_a_network_is_trained_shown_meanwhile_and_used(
     assert not window.training.active
 
 
+@pytest.mark.parametrize("kind", ["single", "texture"])
+def test_other_kinds_are_shown_too(
+    window: MainWindow, dialog: TrainStyleDialog, qtbot: QtBot, kind: str
+) -> None:
+    dialog.ui.form.edited.emit("kind", kind)
+    begin(dialog, 2)
+    until(qtbot, dialog.ui.preview.has_image)
+    until_over(qtbot, window)
+    until(qtbot, lambda: "Finished" in dialog.ui.told.text())
+    (card,) = [card for card in style_cards() if card.name == "brush_strokes"]
+    assert card.kind == kind
+
+
 def test_a_training_is_held_ended_and_gone_on_with(
     window: MainWindow, dialog: TrainStyleDialog, qtbot: QtBot
 ) -> None:
