@@ -41,7 +41,7 @@ HELP = {
     "a map of a folder",
     "recolour": "a finished picture with the photo's colours put back",
     "finish": FINISH_SUMMARY,
-    "networks": "the catalogue: list, show, download, import, verify",
+    "networks": "the catalogue: list, show, download, import, verify, remove",
     "render": "the job of a project or of an exported picture, run again: the same picture",
     "resume": RESUME,
     "batch": BATCH_SUMMARY,
@@ -85,7 +85,7 @@ def usage() -> str:
         [
             f"usage: {program()} [COMMAND …]",
             "",
-            "Without a command, opens the window (without a screen, makes the demo pictures).",
+            "Without a command, it opens the window or, without a screen, makes the demo pictures.",
             "",
             "commands:",
             *lines,
@@ -93,7 +93,7 @@ def usage() -> str:
             f"{program()} COMMAND --help lists every setting with its range, unit and default.",
             "",
             "Ctrl-C, SIGTERM and SIGHUP stop a run after the current iteration: the picture so far",
-            "goes beside OUT, with .partial before the suffix. The exit code is then 128 plus the",
+            "is put beside OUT, with .partial before the suffix. The exit code is then 128 plus the",
             "signal's number: 130, 143 or 129.",
         ]
     )

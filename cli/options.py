@@ -111,8 +111,8 @@ def add_batch_options(add: Callable[..., Any]) -> None:
     add("--retry", type=_times, default=0, metavar="N",
         help="for many pictures: how often to retry a job that failed (default: 0)")  # fmt: skip
     add("--checkpoint-every", type=_seconds, default=SECONDS, metavar="S",
-        help="for many pictures: seconds between two checkpoints of a running job, from which it goes "
-        f"on if the program is killed; 0: none (default: {SECONDS:g})")  # fmt: skip
+        help="for many pictures: seconds between two checkpoints of a running job, which continues "
+        f"from the last one if the program is killed; 0: none (default: {SECONDS:g})")  # fmt: skip
     described = settings.describe(Export)["format"]
     add(described.option, dest="export_format", metavar="NAME",
         help=f"for many pictures: {_help(described)}")  # fmt: skip
