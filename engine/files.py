@@ -36,7 +36,7 @@ def check_place(path: Path) -> Path:
     Raises `BadInput`, saying why, if nothing can be written there.
     """
     if "\0" in str(path):
-        raise BadInput(f"{str(path)!r} cannot be written: a path has no null character.")
+        raise BadInput(f"{str(path)!r} cannot be written: a path cannot hold a null character.")
     target = Path(os.path.realpath(path))
     try:
         if target.is_dir():
@@ -204,7 +204,9 @@ def read_plain(path: Path, limit: int) -> bytes:
         # So as not to wait for a writer, should it be a pipe.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
     except ValueError as error:
-        raise BadInput(f"{str(path)!r} cannot be read: a path has no null character.") from error
+        raise BadInput(
+            f"{str(path)!r} cannot be read: a path cannot hold a null character."
+        ) from error
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -225,7 +225,7 @@ def parse_layers(texts: Iterable[str], setting: Mention | str) -> dict[str, floa
 
 
 def parse_weighted(text: str, setting: Mention | str) -> list[tuple[str, float]]:
-    """Return names with weights from "NAME[:WEIGHT], …"; a colon before anything else is the name's.
+    """Return names with weights from "NAME[:WEIGHT], …"; other colons are part of the name.
 
     Raises `BadInput` for weights that are not above 0.
     """

@@ -41,7 +41,7 @@ def randomisation(
 
     A layer's weights become normal random numbers with the same mean and standard deviation, drawn
     by `generator` on the CPU, so that activations keep their magnitude; biases and normalization
-    stay. `model` is left as it is: a copy is randomised.
+    stay. `model` is left as it is: a copy is randomized.
     """
     trained = None
     for layer, twin in randomised(model, generator, wanted):

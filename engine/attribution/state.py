@@ -70,7 +70,7 @@ def copy_of(x: Tensor) -> Tensor:
 
 
 def leaf_of(x: Tensor) -> Tensor:
-    """Return a copy of the pictures `x` (N, C, H, W) that can be differentiated by.
+    """Return a copy of the pictures `x` (N, C, H, W) to take gradients with respect to.
 
     Raises `ValueError` for anything but a float batch.
     """

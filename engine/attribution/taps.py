@@ -33,7 +33,7 @@ def place_of(model: nn.Module, layer: str) -> tuple[str, int | None]:
     if name in known and number.isdecimal() and int(number) > 0:
         return name, int(number)
     near = difflib.get_close_matches(layer, known, n=3, cutoff=0.4) or known[-3:]
-    hint = f"near it are {', '.join(near)}" if near else "it has no layers"
+    hint = f"similar names are {', '.join(near)}" if near else "it has no layers"
     raise ValueError(f"the model has no layer {layer!r}; {hint}")
 
 

@@ -64,7 +64,7 @@ def class_number(names: Sequence[str], text: str, owner: str) -> int:
     folded = [name.casefold() for name in names]
     close = difflib.get_close_matches(wanted.casefold(), folded, 3, 0.4)
     near = ", ".join(names[folded.index(name)] for name in close)
-    hint = f"near it are {near}" if near else f"for example {', '.join(names[:3])}"
+    hint = f"similar names are {near}" if near else f"for example {', '.join(names[:3])}"
     raise BadInput(
         f"{owner} has no class {wanted!r}; {hint} (or a number from 0 to {len(names) - 1})"
     )

@@ -157,7 +157,9 @@ class Network:
 
         known = [*self.aliases, *self.calls()]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:3]
-        raise BadInput(f"{self.card.name} has no layer {name!r}; near it are {', '.join(near)}")
+        raise BadInput(
+            f"{self.card.name} has no layer {name!r}; similar names are {', '.join(near)}"
+        )
 
     def layers(self, size: tuple[int, int] | None = None) -> tuple[Layer, ...]:
         """Return the layer tree for a picture of `size` (height, width; default: the card's)."""
@@ -246,7 +248,7 @@ class Network:
         """
         if pooling not in POOLINGS or padding not in PADDINGS:
             known = f"{', '.join(POOLINGS)}; {', '.join(PADDINGS)}"
-            raise BadInput(f"no pooling and padding are {pooling}, {padding}; there are {known}")
+            raise BadInput(f"pooling and padding cannot be {pooling}, {padding}; use {known}")
         x = self.prepare(picture)
         wanted, calls = self._wanted(names, (x.shape[2], x.shape[3]))
         if not wanted:

@@ -43,9 +43,9 @@ def light_plan(
 ) -> Plan:
     """Return the plan of a network with a quarter of the work, half as wide: Johnson's own lighter one.
 
-    Its last convolution comes straight after the last doubling. It is given normalized colours and
-    gives such, so that 0 is a middle grey, and nothing bounds it; the last convolution alone has a
-    bias, as a normalization would take one away.
+    Its last convolution comes straight after the last doubling. It takes and gives normalized
+    colours, so that 0 is a middle grey, and nothing bounds its output; the last convolution alone
+    has a bias, as a normalization would take one away.
 
     Args:
         norm: "norm" (of each picture), "batch", or "styled": scale and shift are the style's.

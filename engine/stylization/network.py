@@ -44,7 +44,7 @@ class StyleNetwork(nn.Module, ABC):
     """Minutes of computing that its training took; 0 if unknown."""
 
     def tell(self, card: Mapping[str, Any]) -> None:
-        """Take over what the card in a file of this program says of the network."""
+        """Take over what the card in a file of this program says about the network."""
         self.licence, self.found = str(card.get("licence", "")), str(card.get("found", ""))
         minutes = card.get("minutes")
         self.training_minutes = float(minutes) if isinstance(minutes, (int, float)) else 0.0

@@ -31,7 +31,7 @@ MOST_MEMBERS = 100_000
 LARGEST_DIRECTORY = 16 * 2**20
 """Bytes of the archive's table of contents, all of which is read at once."""
 TIGHTEST = 100
-"""How many times larger than it is packed a file may be, beyond `SLACK`: pictures hardly shrink."""
+"""Highest ratio of a file's size to its packed size, beyond `SLACK`: pictures hardly shrink."""
 SLACK = 2**20
 SPARE = 64 * 2**20
 """Bytes that must stay free on the disk."""
@@ -93,7 +93,7 @@ def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError,
         ValueError, OverflowError, IndexError,
     ) as error:  # fmt: skip
-        raise BadInput(f"{path} is damaged or no project file: open an intact one") from error
+        raise BadInput(f"{path} is damaged or not a project file: open an intact one") from error
     except OSError as error:
         raise BadInput(f"{path} cannot be opened ({_why(error)})") from error
 
@@ -131,7 +131,7 @@ def members_of(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInf
         found[name] = info
     packed = sum(info.compress_size for info in found.values())
     if packed > path.stat().st_size:
-        raise BadInput(f"{path} is refused: its files lie one over the other")
+        raise BadInput(f"{path} is refused: its files overlap")
     if "project.json" not in found:
         raise BadInput(f"{path} is not a project: it holds no project.json")
     return found

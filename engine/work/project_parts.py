@@ -96,7 +96,7 @@ class ProjectParts:
     def _write(self, project: Project) -> None:
         text = json.dumps(to_values(project), indent=1).encode()
         if len(text) > MAX_BYTES:
-            raise BadInput(f"the project would say more than {MAX_BYTES >> 20} MiB of its variants")
+            raise BadInput(f"the project's variants would take more than {MAX_BYTES >> 20} MiB")
         with self._writing(), replacing(self.path / "project.json") as file:
             file.write(text)
 

@@ -119,7 +119,7 @@ def from_json(text: bytes, source: str) -> Project:
     try:
         values = read_json(text)
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else error
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise BadInput(f"{source} cannot be read as a project ({reason})") from error
     if not isinstance(values, dict):
         raise BadInput(f"{source} is not a project; a project is one JSON object")
@@ -127,7 +127,7 @@ def from_json(text: bytes, source: str) -> Project:
     try:
         return _project(values)
     except KeyError as error:
-        raise BadInput(f"{source} is damaged as a project (it says nothing of {error})") from error
+        raise BadInput(f"{source} is damaged as a project (it lacks {error})") from error
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BadInput(f"{source} is damaged as a project ({error})") from error
 
@@ -276,5 +276,5 @@ def _short(value: Any) -> str:
     try:
         text = repr(value)
     except RecursionError:
-        return "something nested too deep"
+        return "something nested too deeply"
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -69,7 +69,7 @@ def test_refused_in_one_line(program: Program, arguments: list[str], words: str)
         ([*STYLE, "-o", "x.png", "--start", "picture", "--size", "40"], "give it with --start-pict"),
         ([*STYLE, "-o", "x.png", "--style-layers", "relu9_1", "--size", "40"], "has no layer 'relu9"),
         (["deep-dream", "photo.png", "-o", "x.png", "--layer", "relu4_9", "--size", "40"],
-         "slim_vgg has no layer 'relu4_9'; near it are relu4_"),
+         "slim_vgg has no layer 'relu4_9'; similar names are relu4_"),
         (["deep-dream", "photo.png", "-o", "x.png", "--channels", "a", "--size", "40"],
          "--channels is 'a'; use numbers"),
         (["deep-dream", "photo.png", "-o", "x.png", "--size", "8"],

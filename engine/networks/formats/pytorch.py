@@ -56,7 +56,7 @@ def read(path: Path) -> Contents:
 
             return read_exported(path, archive)
         if "data.pkl" not in archive:
-            raise BadInput(f"{path} is {_other(archive)}, not a PyTorch file; read are {KNOWN}")
+            raise BadInput(f"{path} is {_other(archive)}, not a PyTorch file; use {KNOWN}")
         kind = SCRIPT if "constants.pkl" in archive else "a PyTorch file"
         return _contents(path, kind, _loaded(archive), file)
     except RunsCode as error:

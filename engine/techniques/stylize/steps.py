@@ -67,10 +67,10 @@ class _Texture:
 
     @property
     def note(self) -> str:
-        """What is to be said of it, in sentences."""
+        """What is to be said about it, in sentences."""
         said, multiple = [], self.network.multiple
         if self.photo:
-            said.append("The network draws a texture: of the photo it takes the shape alone.")
+            said.append("The network draws a texture: it takes only the photo's shape.")
         if any(side % multiple for side in self.size):
             said.append(
                 f"It repeats without a seam only where width and height are multiples of {multiple}."
@@ -79,9 +79,9 @@ class _Texture:
 
 
 def _texture(task: Task[Stylize]) -> _Texture | None:
-    """Return the texture that the task's network draws; None: it paints photos.
+    """Return the texture that the task's network draws; None if it paints photos.
 
-    Raises `BadInput` for a network for a texture among others.
+    Raises `BadInput` if a network for a texture is one of several.
     """
     networks = [network for network, _ in _networks(task)]
     found = [network for network in networks if isinstance(network, TextureNetwork)]
@@ -89,7 +89,7 @@ def _texture(task: Task[Stylize]) -> _Texture | None:
         return None
     if len(networks) > 1:
         name = mention(task.technique, "style_network")
-        raise BadInput(name, " names a network for a texture, which is not mixed with others")
+        raise BadInput(name, " names a network for a texture, which cannot be mixed with others")
     content = task.content
     shape = (1, 1) if content is None else (content.height, content.width)
     return _Texture(found[0], fit(shape, task.size), content is not None)
@@ -97,7 +97,7 @@ def _texture(task: Task[Stylize]) -> _Texture | None:
 
 @torch.no_grad()
 def _drawn(task: Task[Stylize], texture: _Texture) -> Iterator[Frame]:
-    """Yield the texture, of noise by the task's seed."""
+    """Yield the texture, from noise drawn with the task's seed."""
     run, canvas = RunState(task, 1), _Canvas()
     run.keep(canvas=canvas)
     label = f"{texture.size[1]} x {texture.size[0]}"

@@ -128,7 +128,7 @@ class _Grower:
         self.done += int(group.sum())
 
     def state(self) -> State:
-        """Return the pixels, and how far the current pass is."""
+        """Return the pixels, and how far the current pass has come."""
         return {
             "picture": self.padded, "known": self.known, "done": self.done, "pass": self._pass,
             "turn": self._turn, "turns": self._turns,

@@ -122,7 +122,7 @@ class _Refiner:
         return _enlarged(self.shown, self.sizes[0])
 
     def state(self) -> State:
-        """Return the pixels, and how far which level is."""
+        """Return the pixels, the current level, and how far that has come."""
         return {
             "index": self.index, "row": self.row, "done": self.done, "level": self.level,
             "coarse": self.coarse, "shown": self.shown,

@@ -200,7 +200,7 @@ class Many(nn.Module):
         ("frozen", "'frozen' carries no gradient"),
         ("blocks", "the model does not call layer 'blocks'"),
         ("fc#2", "no 'fc#2': the model's calls of that layer are 1"),
-        ("conf", "no layer 'conf'; near it are conv"),
+        ("conf", "no layer 'conf'; similar names are conv"),
         ("conv#0", "no layer 'conv#0'"),
         ("conv#x", "no layer 'conv#x'"),
         ("", "no layer ''"),

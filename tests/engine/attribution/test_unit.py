@@ -333,7 +333,7 @@ class Odd(nn.Module):
         (Unit("several", 0), "'several' returns a tuple, not one tensor"),
         (Unit("together", 0), r"'together' gives a tensor \(960,\), not maps"),
         (Unit("unused", 0), "does not call layer 'unused'"),
-        (Unit("conf", 0), "no layer 'conf'; near it are conv"),
+        (Unit("conf", 0), "no layer 'conf'; similar names are conv"),
         (Unit("conv#2", 0), "there is no 'conv#2'"),
     ],
 )

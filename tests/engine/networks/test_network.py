@@ -466,9 +466,9 @@ def test_the_field_s_names_of_vgg() -> None:
 )
 def test_unknown_layers_are_answered_with_near_ones(name: str, near: str) -> None:
     network = network_of(vgg_features(), classes=0)
-    with pytest.raises(BadInput, match=rf"has no layer '{name}'; near it are .*{near}"):
+    with pytest.raises(BadInput, match=rf"has no layer '{name}'; similar names are .*{near}"):
         network.taps(picture(1, 3, 32, 32), [name])
-    with pytest.raises(BadInput, match=r"near it are conv1_1, bn1_1, relu1_1"):
+    with pytest.raises(BadInput, match=r"similar names are conv1_1, bn1_1, relu1_1"):
         network.resolve("???")
 
 

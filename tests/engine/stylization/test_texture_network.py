@@ -129,7 +129,7 @@ def test_with_a_photo_it_has_the_photos_shape(file: Path) -> None:
     job = Job(Stylize(style_network=str(file)), Inputs(photo), size=48, device="cpu")
     frame = last(job)
     assert frame.picture.shape == (3, 32, 48)
-    assert "of the photo it takes the shape alone" in str(frame.note)
+    assert "it takes only the photo's shape" in str(frame.note)
 
 
 def test_what_a_texture_does_not_go_with(file: Path) -> None:

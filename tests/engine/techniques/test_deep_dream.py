@@ -370,7 +370,7 @@ def test_what_cannot_be_dreamt_with_is_said(changes, said, task):
 
 def test_unknown_layers_and_no_photo(task):
     technique = replace(PLAIN, layers={"relu2_9": 1.0})
-    with pytest.raises(BadInput, match="tiny has no layer 'relu2_9'; near it are relu2_"):
+    with pytest.raises(BadInput, match="tiny has no layer 'relu2_9'; similar names are relu2_"):
         next(technique.frames(task(technique)))
     with pytest.raises(BadInput, match=r"^DeepDream needs a photo to dream on$"):
         next(PLAIN.frames(task(PLAIN, content=None)))
