@@ -103,7 +103,8 @@ def _gone_on(options: Namespace) -> "tuple[Order, Kept | None]":
     if others := [name for name in chosen if name not in ENDS]:
         own = settings.describe(StyleTraining)[others[0]]
         raise BadInput(own.mention(), " stays as the training was begun: leave it out of --resume")
-    kept = changed(kept, **chosen, device=options.device, precision=options.precision)
+    where = {"device": options.device, "precision": options.precision}
+    kept = changed(kept, **chosen, **{n: text for n, text in where.items() if text != "auto"})
     return kept.order, kept
 
 
@@ -166,6 +167,10 @@ def _tell(order: Order, last: "Progress", options: Namespace) -> None:
     finished = last.stage == "done"
     file = order.output if finished else order.checkpoint
     if options.json:
+        from engine.device import MIB, choose_device, choose_precision, name_of, peak_memory
+        from engine.training.styles.paintings import Judge
+
+        device = choose_device(order.device)
         figures = {
             "output": str(file),
             "finished": finished,
@@ -174,7 +179,10 @@ def _tell(order: Order, last: "Progress", options: Namespace) -> None:
             "seconds": round(last.seconds, 2),
             "seconds_per_iteration": round(last.seconds / max(last.step, 1), 4),
             "losses": {name: round(value, 5) for name, value in last.losses.items()},
-            "device": order.device,
+            "peak_memory_mib": round(peak_memory(device) / MIB, 1),
+            "network": Judge.NAME,
+            "device": device.type,
+            "precision": name_of(choose_precision(order.precision, device)),
             "seed": order.settings.seed,
         }
         print(json.dumps(figures))

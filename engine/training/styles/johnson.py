@@ -86,6 +86,7 @@ class Added(Lesson):
         """Begin each with the numbers of the network's own style that is nearest to it."""
         super().__init__(material)
         assert material.base is not None
+        self.base, self.licence = material.base_sha256, material.base.licence
         self.network = copy.deepcopy(material.base).requires_grad_(False).eval()
         self.network.to(material.judge.device)
         self.added = nn.Parameter(self.network.styles[self._nearest()].clone())

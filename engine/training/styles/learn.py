@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.networks.checksums import sha256
 from engine.stylization.any_style import AnyStyle
 from engine.stylization.finding import SHIPPED, find_style_network
 from engine.stylization.learned_style import LearnedStyle, write_learned
@@ -26,8 +27,10 @@ class Learn(Lesson):
         """Begin with what the shipped network reads in the painting. Raises `WeightsMissing`."""
         super().__init__(material)
         device, painting = material.judge.device, material.paintings[0]
-        shipped = open_style_network(find_style_network(SHIPPED))
+        path = find_style_network(SHIPPED)
+        shipped = open_style_network(path)
         assert isinstance(shipped, AnyStyle)
+        self.base, self.licence = sha256(path), shipped.licence
         begun = LearnedStyle.of(shipped.to(device), painting.picture.to(device), painting.name)
         self.network = begun.requires_grad_(False).to(device)
         # In units of each layer's own scales, which differ up to tenfold between layers.

@@ -41,7 +41,8 @@ class Material:
     paintings: list[Painting]
     photos: Photos
     base: Painter | None = None
-    """The network that styles are added to."""
+    """The network that styles are added to, and the SHA-256 of its file."""
+    base_sha256: str = ""
 
 
 class Lesson(nn.Module, ABC):
@@ -52,6 +53,8 @@ class Lesson(nn.Module, ABC):
     """Whether it ends with pictures of twice the side."""
     made_by = "learned from"
     """Completes "the network was …" before the paintings' names."""
+    base = licence = ""
+    """Of the network that it begins with, if it does not begin anew: SHA-256, and what it says."""
 
     def __init__(self, material: Material) -> None:
         """Begin, with `material` at hand."""

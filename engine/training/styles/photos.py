@@ -23,7 +23,7 @@ from engine.training.styles.settings import StyleTraining
 SHIPPED = Path(__file__).resolve().parents[3] / "resources" / "pictures"
 MADE = 0.4
 """Share of patterns made by formula among the few pictures that ship."""
-MOST = 1000
+MOST = 500
 """Photos of a folder that are kept in memory, evenly spread over the names."""
 KEPT, SMALLEST = 448, 64
 """Pixels of the short side that a photo is reduced to, and that it has at least."""

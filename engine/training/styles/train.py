@@ -88,7 +88,7 @@ def train(
     )  # fmt: skip
     if kept is not None:
         kept.check(digests)
-    material = Material(settings, judge, paintings, photos, base)
+    material = Material(settings, judge, paintings, photos, base, digests.base)
     training = Training(order, material, None if kept is None else kept.state)
     schedule = training.schedule
     written = schedule.step

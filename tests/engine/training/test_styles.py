@@ -244,6 +244,10 @@ def test_the_card_tells_what_it_was_learned_from(album: Path, home: Path) -> Non
     assert facts["paintings"] == {"waves.png": digest}
     assert set(facts["photos"]) == {"a.png", "b.png", "c.png"}
     assert facts["judge"]["name"] == "slim_vgg" and len(facts["judge"]["sha256"]) == 64
+    from engine.stylization.finding import find_style_network
+
+    shipped = find_style_network("any_style").read_bytes()
+    assert facts["base"] == hashlib.sha256(shipped).hexdigest()
     assert facts["steps"] == 3 and facts["losses"].keys() == last.losses.keys()
     assert str(album) not in json.dumps(facts)
     assert open_style_network(order.output).training_minutes == facts["minutes"] > 0
