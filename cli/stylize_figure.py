@@ -20,14 +20,14 @@ def check(options: Namespace) -> None:
         if options.judge:
             raise BadInput("--judge is for a figure: give --figure FIGURE as well")
         return
-    from engine.work.making import check_output
+    from engine.files import check_writable
     from engine.work.speed_figure import check_figure
 
     seconds = options.figure_seconds
     if not (math.isfinite(seconds) and 0 < seconds <= 86_400):
         raise BadInput(f"--figure-seconds is {seconds:g}; it must be above 0, and at most 86400")
     check_figure(options.figure)
-    check_output(options.figure)
+    check_writable(options.figure)
     if options.figure.resolve() == Path(options.output).resolve():
         raise BadInput(f"--figure and --output are both {options.output}: name two files")
 

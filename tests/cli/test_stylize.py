@@ -146,3 +146,25 @@ def test_a_film_in_place_of_a_photo(folder: Path, capfd: pytest.CaptureFixture[s
     with pytest.raises(PareidoliaError, match="is not a film: end its name in"):
         call(*wanted, "-o", folder / "more.png")
     assert not list(folder.glob("more*"))
+
+
+def test_a_figure_of_how_long_optimization_takes(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    wanted = ("stylize", folder / "photos" / "a.png", "--style", folder / "paintings" / "x.png")
+    own = (*wanted, "--style-network", TINY, *USUAL, "-o", folder / "with_figure.png")
+    asked = ("--figure", folder / "speed.svg", "--figure-seconds", "0.2", "--judge", "slim_vgg")
+    assert call(*own, *asked, "--json") == 0
+    figures = json.loads(capfd.readouterr().out)
+    assert figures["speed_figure"] == str(folder / "speed.svg")
+    assert figures["speed"].startswith("One pass takes ")
+    assert "slim_vgg" in (folder / "speed.svg").read_text()
+    for options, sentence in (
+        (("--judge", "slim_vgg"), "--judge is for a figure"),
+        (("--figure", folder / "speed.gif"), "cannot be a figure"),
+        (("--figure", folder / "f.png", "--figure-seconds", "0"), "it must be above 0"),
+        (("--figure", folder / "with_figure.png"), "name two files"),
+    ):
+        with pytest.raises(PareidoliaError, match=sentence):
+            call(*own, *options)
