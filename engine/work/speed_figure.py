@@ -11,6 +11,8 @@ from engine.work.speed_comparison import SpeedComparison
 KINDS = (".png", ".svg", ".pdf")
 WIDTH, HEIGHT = 5.6, 5.0
 """Size of a panel, in inches."""
+LEAST = 1e-4
+"""Of a loss: one of 0, as of a photo that is its own painting, has no logarithm."""
 LETTERS = 15
 """Letters per inch in a line of small type."""
 
@@ -33,18 +35,23 @@ def draw(found: SpeedComparison, path: Path) -> None:
     figure = Figure(figsize=(wide, HEIGHT), layout="constrained", dpi=150)
     panels = figure.subplots(1, len(found.judges), squeeze=False)[0]
     for panel, judge in zip(panels, found.judges, strict=True):
-        line = found.pass_losses[judge]
+        line, start = max(found.pass_losses[judge], LEAST), max(found.start_losses[judge], LEAST)
         panel.axhline(line, color="C3", linewidth=1)
         panel.plot([found.pass_seconds], [line], "o", color="C3",
                    label=f"one pass, {_seconds(found.pass_seconds)}")  # fmt: skip
         for number, curve in enumerate(found.curves):
             reached = curve.reaches(judge, line)
             name = curve.name if reached is None else f"{curve.name}, as far in {_seconds(reached)}"
-            panel.plot(curve.seconds, curve.losses[judge], color=f"C{number}", label=name)
+            panel.plot(
+                curve.seconds,
+                [max(v, LEAST) for v in curve.losses[judge]],
+                color=f"C{number}",
+                label=name,
+            )
             if reached is not None:
                 panel.axvline(reached, color=f"C{number}", linewidth=0.8, linestyle=":")
-        panel.axhline(found.start_losses[judge], color="0.6", linewidth=0.8, linestyle="--")
-        panel.annotate("the photo itself", (0.02, found.start_losses[judge]), (0, -12),
+        panel.axhline(start, color="0.6", linewidth=0.8, linestyle="--")
+        panel.annotate("the photo itself", (0.02, start), (0, -12),
                        xycoords=("axes fraction", "data"), textcoords="offset points",
                        color="0.4", fontsize="small")  # fmt: skip
         panel.set(xscale="log", yscale="log", xlabel="seconds, without loading", ylabel="loss",
