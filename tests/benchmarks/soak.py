@@ -258,7 +258,8 @@ def rows(samples: Sequence[Sample]) -> list[Row]:
         return statistics.median(values[half:]) - statistics.median(values[:half] or values)
 
     return [
-        Row("memory of young projects, second half, growth per hour", slope, unit="MiB", target=at_most(MIB_PER_HOUR),
+        Row("memory of young projects, second half, growth per hour", slope, unit="MiB",
+            target=at_most(MIB_PER_HOUR),
             note=f"{memory[0]:.0f} MiB in the middle, {memory[-1]:.0f} at the end"),
         Row("threads, second half less first", grown("threads"), unit="", target=at_most(0)),
         Row("open files, second half less first", grown("files"), unit="", target=at_most(0)),
