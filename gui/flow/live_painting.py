@@ -65,8 +65,9 @@ class LivePaintingFlow(QObject):
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, PareidoliaError):
             raise error
-        self._failed = True
-        self.live.failed.emit(worded(error))
+        if not self._failed:  # the next picture was already on its way
+            self._failed = True
+            self.live.failed.emit(worded(error))
 
     @Slot(bool)
     def _on_live(self, _on: bool) -> None:

@@ -51,6 +51,7 @@ def test_two_thousand_random_actions(window: MainWindow, qtbot: QtBot, monkeypat
     ):  # fmt: skip
         monkeypatch.setattr(dialog, "exec", lambda self: 0)
     monkeypatch.setattr(QFileDialog, "getOpenFileName", staticmethod(unanswered))
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", staticmethod(lambda *a: ([], "")))
     monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(unanswered))
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *a: ""))
     monkeypatch.setattr(QInputDialog, "exec", lambda self: self.setTextValue("mine") or 1)
