@@ -1,4 +1,4 @@
-"""`train-style`: a style network of one's own, with progress, Ctrl-C and going on."""
+"""`train-style`: train your own style network, with progress, Ctrl-C and resuming."""
 
 import json
 import time
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from engine.training.styles.train import Progress
 
 EVERY = 0.2
-"""Seconds between two looks of the bar."""
+"""Seconds between two updates of the progress bar."""
 ENDS = ("minutes", "steps")
-"""Settings that a training which goes on may have others of."""
+"""Settings that may be changed when a training is resumed."""
 
 
 def parser() -> Parser:
     """Return the command's parser."""
     made = Parser(
         prog=f"{program()} train-style",
-        description="Train a style network from a painting. It works wherever a style network does: "
-        "stylize PHOTO --style-network FILE. Ctrl-C keeps what has been learned; --resume goes on.",
+        description="Train a style network from a painting. Use it like any style network: "
+        "stylize PHOTO --style-network FILE. Ctrl-C keeps what has been learned; --resume continues.",
     )
     add = made.add_argument
-    add("paintings", metavar="PAINTING", nargs="*", type=Path, help="what to learn")
+    add("paintings", metavar="PAINTING", nargs="*", type=Path, help="the paintings to learn")
     add("-o", "--output", metavar="FILE.safetensors", type=Path,
-        help="the network to write (with --resume: the one that was to be written)")  # fmt: skip
+        help="the network to write; may be left out with --resume")  # fmt: skip
     add("--resume", metavar="FILE", type=Path,
-        help="go on with the training of this network, which was broken off; --minutes and --steps "
-        "then say how long it takes in all")  # fmt: skip
+        help="continue the interrupted training of this network; --minutes and --steps then count "
+        "from its beginning")  # fmt: skip
     add("--add-to", metavar="FILE", type=Path,
-        help="with --kind many: a network for many styles, which learns these besides: only their "
-        "scales and shifts; what it knew stays as it was")  # fmt: skip
+        help="with --kind many: a network for many styles, which learns these as well; only their "
+        "scales and shifts are trained, and the styles it knows stay as they are")  # fmt: skip
     add_device(add, "auto")
     add("--precision", default="auto", choices=("auto", "fp32", "bf16"), metavar="PRECISION",
         help="auto (bf16 where it is faster), fp32 or bf16 (default: auto)")  # fmt: skip
@@ -163,7 +163,7 @@ def _clock(seconds: float) -> str:
 
 
 def _tell(order: Order, last: "Progress", options: Namespace) -> None:
-    """Say what came out, and what to do with it."""
+    """Print the result, and what to do with it."""
     finished = last.stage == "done"
     file = order.output if finished else order.checkpoint
     if options.json:
@@ -190,4 +190,4 @@ def _tell(order: Order, last: "Progress", options: Namespace) -> None:
     told = f"{file}: {last.step} steps in {_clock(last.seconds)}; {', '.join(_losses(last))}"
     print(worded(told))
     if not finished:
-        print(f"go on with: {program()} train-style --resume {order.output}")
+        print(f"to continue: {program()} train-style --resume {order.output}")

@@ -5,8 +5,8 @@
 
 Encoder and judge are the network that ships; only the decoder learns. It starts by least squares, gives
 pictures back for a while, then paints. Resumable: learning rates follow the minutes of computing already
-spent, which the checkpoint keeps. How well it paints, `engine.training.any_style_judge` says, by a
-network that was not trained on.
+spent, which the checkpoint keeps. `engine.training.any_style_judge` measures how well it
+paints, by a network that it was not trained with.
 """
 
 import argparse

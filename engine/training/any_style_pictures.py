@@ -39,7 +39,7 @@ class Paintings:
 
 
 def read_paintings(folder: Path, without: list[str] | None) -> Paintings:
-    """Read the paintings of a folder, but for those called like one of `without`.
+    """Read the paintings of a folder, except those named in `without`.
 
     None keeps out three, evenly spread over the names in order, of a folder of six or more. Raises
     `BadInput` where there are none, or none of a name in `without`.
@@ -125,7 +125,7 @@ class StyleCrops:
 
 
 def turned_hue(picture: Tensor, angle: float) -> Tensor:
-    """Return (N, 3, H, W) turned about the gray axis by `angle` in turns of a circle."""
+    """Return (N, 3, H, W) turned about the grey axis by `angle` in turns of a circle."""
     c, s = math.cos(2 * math.pi * angle), math.sin(2 * math.pi * angle) / math.sqrt(3)
     a, b = (1 - c) / 3 - s, (1 - c) / 3 + s
     d = c + (1 - c) / 3

@@ -124,9 +124,9 @@ def recognised_channels(
 ) -> tuple[Chosen, list[float]]:
     """Return which of the teacher's channels a trained student's are, and how well they correlate.
 
-    Which ones are chosen hangs on the crops that are drawn: one channel more or less, and all those
-    behind it would be taken for their neighbours. So each layer's channels are assigned to those that
-    they correlate with, one to one, in the best way there is (Kuhn 1955, the Hungarian method).
+    Which channels were chosen depends on the crops that were drawn; with one more or less, all those
+    after it would be taken for their neighbours. So each layer's channels are matched one to one with
+    the teacher's so that the sum of correlations is largest (Kuhn 1955, the Hungarian method).
 
     Args:
         student: its layers named as those of SlimVGG.

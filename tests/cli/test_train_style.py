@@ -74,7 +74,7 @@ def test_ctrl_c_keeps_what_has_been_learned(folder: Path, in_process: Program) -
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err
-    assert "go on with: python main.py train-style --resume long.safetensors" in out
+    assert "to continue: python main.py train-style --resume long.safetensors" in out
     assert (folder / "long.safetensors.training").is_file()
     refused = in_process(*MADE, "-o", "long.safetensors")
     assert refused.returncode == 2 and "was broken off" in one_line(refused)

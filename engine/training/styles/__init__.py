@@ -1,1 +1,1 @@
-"""Style networks of one's own: trained for minutes or hours from a painting, paused, gone on with."""
+"""The training of your own style networks: minutes or hours, from a painting, pausable and resumable."""

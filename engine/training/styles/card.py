@@ -1,4 +1,4 @@
-"""What a trained network's file says of it, for people and for whoever checks where it comes from."""
+"""The card in a trained network's file, for people and for checking where it comes from."""
 
 from pathlib import Path
 from typing import Any, TypeVar

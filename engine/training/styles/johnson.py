@@ -1,4 +1,4 @@
-"""Networks begun anew: for one style (Johnson, Alahi, Fei-Fei 2016), and for many.
+"""New networks: for one style (Johnson, Alahi, Fei-Fei 2016), and for many.
 
 For many, scale and shift of each normalization are the style's (Dumoulin, Shlens, Kudlur 2017, "A
 Learned Representation for Artistic Style"), so that a further style is learned later by these alone.
@@ -36,7 +36,7 @@ class Painting(Lesson):
     grows = True
 
     def __init__(self, material: Material, plan: Plan) -> None:
-        """Begin with random numbers that give gray pictures."""
+        """Begin with random numbers that give grey pictures."""
         super().__init__(material)
         self.network = begun(plan)
 
@@ -59,7 +59,7 @@ class Single(Painting):
     made_by = "trained for"
 
     def __init__(self, material: Material) -> None:
-        """Begin anew."""
+        """Begin a new network."""
         settings = material.settings
         names = tuple(p.name for p in material.paintings)
         super().__init__(material, light_plan(NORMS[settings.norm], names, settings.painting_size))
@@ -71,7 +71,7 @@ class Many(Painting):
     made_by = "trained for"
 
     def __init__(self, material: Material) -> None:
-        """Begin anew."""
+        """Begin a new network."""
         names = tuple(p.name for p in material.paintings)
         super().__init__(material, light_plan("styled", names, material.settings.painting_size))
 
@@ -127,7 +127,7 @@ class Added(Lesson):
 
 
 def _others(taken: tuple[str, ...], material: Material) -> Iterator[str]:
-    """Yield the paintings' names, with a number where another style is called so."""
+    """Yield the paintings' names, with a number if another style already has that name."""
     known = {name.casefold() for name in taken}
     for painting in material.paintings:
         name, number = painting.name, 1
@@ -139,7 +139,7 @@ def _others(taken: tuple[str, ...], material: Material) -> Iterator[str]:
 
 
 def begun(plan: Plan) -> Painter:
-    """Return a network after a plan with random numbers: branches switched off, gray pictures.
+    """Return a network after a plan with random numbers: branches switched off, so that it paints grey.
 
     He et al. 2015, "Delving Deep into Rectifiers", for what comes before a ReLU.
     """

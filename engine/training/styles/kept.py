@@ -1,4 +1,4 @@
-"""A training that was broken off, as a file: how far it came, and of which order and pictures it is."""
+"""An interrupted training as a file: how far it got, and its order and pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ class Kept:
     path: Path
 
     def check(self, now: Digests) -> None:
-        """Raise `BadInput` where something is not what it was when the training began."""
+        """Raise `BadInput` if a picture or network has changed since the training began."""
         if now.judge != self.digests.judge:
             raise BadInput(
                 f"{self.path} was begun with other weights of the network that judges: get them back, "
@@ -64,7 +64,7 @@ class Kept:
 
 
 def keep(order: Order, digests: Digests, state: State) -> None:
-    """Write the checkpoint beside the network-to-be. Raises `BadInput` where that cannot be."""
+    """Write the checkpoint next to where the network will be. Raises `BadInput` if it cannot."""
     numbers, tensors = packed(state)
     checkpoint = Checkpoint(state["step"], state["spent"], numbers, tensors)
     belongs = {
@@ -92,8 +92,8 @@ def keep(order: Order, digests: Digests, state: State) -> None:
 def read_kept(path: Path) -> Kept:
     """Return the training that is kept beside a network, or in a checkpoint's own file.
 
-    What is written goes beside the checkpoint, wherever that is now. Raises `BadInput` where there is
-    none.
+    The network is written next to the checkpoint, wherever that is now. Raises `BadInput` if there
+    is none.
     """
     output = output_of(Path(path).expanduser())
     place = checkpoint_of(output)
@@ -132,7 +132,7 @@ def read_kept(path: Path) -> Kept:
 def changed(
     kept: Kept, minutes: float | None = None, steps: int | None = None, **others: Any
 ) -> Kept:
-    """Return it with another end: so many minutes or steps in all; `others` are an order's fields."""
+    """Return it with another total of minutes or steps; `others` are fields of the order."""
     own = kept.order.settings
     if minutes is not None or steps is not None:
         own = replace(own, minutes=minutes, steps=steps)

@@ -1,4 +1,4 @@
-"""What all kinds of training have in common: a network that paints, and what its pictures cost."""
+"""What all kinds of training share: a network that paints, and the losses of its pictures."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ NOISY_SHARE = 4
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a training is: what a step is drawn by."""
+    """The point a training has reached, on which the random choices of a step depend."""
 
     step: int
     side: int
@@ -46,7 +46,7 @@ class Material:
 
 
 class Lesson(nn.Module, ABC):
-    """A network on its way. What is to be learned are its parameters that require a gradient."""
+    """A network in training. Its parameters that require a gradient are learned."""
 
     content_layer = losses.CONTENT_LAYER
     grows = False
@@ -122,5 +122,5 @@ class Lesson(nn.Module, ABC):
 
 
 def step_number(seed: int, step: int) -> int:
-    """Return what a step's generator begins with."""
+    """Return the seed of a step's generator."""
     return (seed * 1_000_003 + step) % 2**63

@@ -11,7 +11,7 @@ MOST_MINUTES = 100_000.0
 
 
 class Usual(NamedTuple):
-    """What the settings of a kind are where they are left to themselves."""
+    """The settings of a kind that are used if they are left on auto."""
 
     minutes: float
     steps: int | None
@@ -38,47 +38,47 @@ class StyleTraining:
 
     kind: str = setting(
         "learn", "Kind", "learn: the shipped network for any painting learns one painting better; "
-        "single: a network for one painting, begun anew; many: a network for several paintings; "
+        "single: a new network for one painting; many: a new network for several paintings; "
         "texture: a network that draws a picture's texture from noise, without a seam.",
         choices=("learn", "single", "many", "texture"), group="Training",
     )  # fmt: skip
     minutes: float | None = setting(
-        None, "Time", "How long is computed; pauses do not count. The training arranges itself so "
-        "that it ends well by then. auto: learn 3 (and no more than 300 steps), single 40, many 90, "
+        None, "Time", "How long to compute; pauses do not count. Learning rate and picture size are "
+        "scheduled to end by then. auto: learn 3 (and no more than 300 steps), single 40, many 90, "
         "further styles 5, texture 20.",
         low=0.01, high=MOST_MINUTES, unit="min", log=True, group="Training",
     )  # fmt: skip
     steps: int | None = setting(
-        None, "Steps", "How many steps are taken at most, in place of a time or besides one.",
+        None, "Steps", "The most steps to take, instead of a time or in addition to one.",
         low=1, high=10_000_000, log=True, group="Training",
     )  # fmt: skip
     photos: str = setting(
-        "", "Photos", "Folder of the photos that are painted for practice: better some hundred of "
-        "the kind that you will paint. Empty: those that come with the program.",
+        "", "Photos", "A folder of photos to practise on, ideally some hundred of the kind that "
+        "you will paint. Empty: the few that come with the program.",
         picks="folder", group="Training",
     )  # fmt: skip
     painting_size: int = setting(
-        512, "Painting size", "Long side that paintings are looked at with. Strokes come out as "
-        "large as they are then, in photos of any size.",
+        512, "Painting size", "Long side at which paintings are read. Strokes come out as large as they "
+        "are at that size, in photos of any size.",
         low=64, high=2048, step=64, unit="px", log=True, group="Training",
     )  # fmt: skip
     side: int | None = setting(
-        None, "Practice size", "Side of the square photos that are painted for practice. auto: learn "
-        "256, others 128, and twice that in the last third of the time.",
+        None, "Practice size", "Side of the square photos that are practised on. auto: 256 for learn; "
+        "128 for the others, and twice that in the last third of the time.",
         low=64, high=512, step=32, unit="px", log=True, group="Training",
     )  # fmt: skip
     batch: int | None = setting(
-        None, "Batch", "Photos that are painted in a step. auto: learn 1, others 4.",
+        None, "Batch", "Photos in each step. auto: 1 for learn, 4 for the others.",
         low=1, high=64, group="Training",
     )  # fmt: skip
     rate: float | None = setting(
-        None, "Learning rate", "Adam's largest step. auto: learn 0.1, further styles 0.03, texture "
+        None, "Learning rate", "Adam's largest step size. auto: learn 0.1, further styles 0.03, texture "
         "0.003, others 0.001.",
         low=1e-6, high=1.0, log=True, group="Training",
     )  # fmt: skip
     norm: str = setting(
-        "instance", "Normalization", "single: instance normalizes each picture by itself; batch does "
-        "it with the means of the training, as the first such networks did, and paints worse.",
+        "instance", "Normalization", "single: instance normalizes each picture by itself; batch uses the "
+        "means of the training, as the first such networks did, and paints worse.",
         choices=("instance", "batch"), group="Training",
     )  # fmt: skip
     seed: int = setting(
@@ -86,11 +86,11 @@ class StyleTraining:
         low=-(2**63), high=2**63 - 1, group="Training",
     )  # fmt: skip
     content_weight: float = setting(
-        1.0, "Content weight", "How much the photo has to stay what it is (Gatys et al. 2015).",
+        1.0, "Content weight", "How strongly the photo's content is preserved (Gatys et al. 2015).",
         low=0.0, high=1e4, log=True, group="Losses",
     )  # fmt: skip
     style_weight: float = setting(
-        5.0, "Style weight", "How much the statistics of the painting count.",
+        5.0, "Style weight", "How strongly the painting's statistics are matched.",
         low=0.0, high=1e4, log=True, group="Losses",
     )  # fmt: skip
     smoothness: float = setting(
@@ -98,17 +98,17 @@ class StyleTraining:
         low=0.0, high=1e4, log=True, group="Losses",
     )  # fmt: skip
     steadiness: float = setting(
-        0.0, "Steadiness", "Weight of what noise in a photo changes in the picture: 50 makes for "
-        "films that flicker less. Steps take longer then.",
+        0.0, "Steadiness", "How strongly noise in a photo is kept from changing the picture: 50 "
+        "makes films flicker less, but each step takes longer.",
         low=0.0, high=1e4, log=True, group="Losses",
     )  # fmt: skip
     diversity: float = setting(
-        0.1, "Diversity", "texture: how much its textures have to differ from each other. Of a single "
-        "one in a step nothing is asked.",
+        0.1, "Diversity", "texture: how much the samples in a step have to differ from each other. "
+        "It has no effect with a batch of 1.",
         low=0.0, high=1e3, log=True, group="Losses",
     )  # fmt: skip
     licence: str = setting(
-        "", "Licence", "What you allow others to do with the network; it stands in the file.",
+        "", "Licence", "What you allow others to do with the network; it is written into the file.",
         group="File",
     )  # fmt: skip
 
@@ -121,7 +121,7 @@ class Order:
     paintings: tuple[Path, ...]
     settings: StyleTraining = StyleTraining()
     add_to: Path | None = None
-    """A network for many styles that learns these besides; None: it is no such thing."""
+    """A network for many styles that learns these as well; None: a new network is trained."""
     device: str = "auto"
     precision: str = "auto"
 
@@ -137,7 +137,7 @@ class Order:
 
     @property
     def usual(self) -> Usual:
-        """What is taken where the settings say nothing."""
+        """The values used for settings that are left on auto."""
         return USUAL[self.trains]
 
     @property
@@ -149,7 +149,7 @@ class Order:
         return None if minutes is None else 60 * minutes, steps
 
     def check(self) -> None:
-        """Raise `BadInput` where something does not go together, before anything is opened."""
+        """Raise `BadInput` if settings do not go together, before anything is opened."""
         kind = mention(self.settings, "kind", self.settings.kind)
         if self.output.suffix.lower() != ".safetensors":
             raise BadInput(
@@ -179,5 +179,5 @@ def checkpoint_of(output: Path) -> Path:
 
 
 def output_of(path: Path) -> Path:
-    """Return the network that a checkpoint, or the network's own path, means."""
+    """Return the path of the network that a checkpoint belongs to, or that was named itself."""
     return path.with_name(path.name.removesuffix(".training"))

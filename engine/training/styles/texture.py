@@ -28,7 +28,7 @@ class Texture(Lesson):
     made_by = "trained for the texture of"
 
     def __init__(self, material: Material) -> None:
-        """Begin anew."""
+        """Begin a new network."""
         super().__init__(material)
         self.network = TextureNetwork()
         self.network.style_names = (material.paintings[0].name,)

@@ -5,7 +5,7 @@
     for progress in train(Order(Path("waves.safetensors"), (Path("waves.jpg"),))):
         print(progress.step, progress.losses)
 
-Whoever draws sets the pace: while nothing is drawn nothing is computed, and no time counts.
+The caller sets the pace: a step is computed when the next progress is asked for.
 """
 
 import time
@@ -71,7 +71,7 @@ def train(
     Raises:
         BadInput: pictures or settings cannot be used; nothing can be written.
         WeightsMissing: the network that judges, or the one that learns, is not on this machine.
-        Diverged: the losses are no numbers any more; the last checkpoint is kept.
+        Diverged: a loss is infinite or NaN; the last checkpoint is kept.
     """
     _check(order, kept)
     device = choose_device(order.device)

@@ -1,4 +1,4 @@
-"""A training on its way: one step after the other, and all that the next one depends on."""
+"""A training step by step, and the state that the next step depends on."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -64,7 +64,7 @@ class Training:
         return own | {n: b for n, b in buffers if n.rpartition(".")[2].startswith("running_")}
 
     def advance(self) -> None:
-        """Take one step. Raises `Diverged` before anything is spoilt."""
+        """Take one step. Raises `Diverged` before the numbers are changed."""
         began, schedule = time.perf_counter(), self.schedule
         for group in self.optimizer.param_groups:
             group["lr"] = schedule.learning_rate
