@@ -341,7 +341,7 @@ class ProjectFlow(QObject):
             return False
         self._timer.stop()
         self._shown_timer.stop()
-        slot = self.writer.change_slot(None)
+        slot = self.writer.close()
         if slot is not None:
             end = slot.release if self._put_aside else slot.discard
             self.window.background.submit(end, None, self.fail, keep=True)

@@ -34,6 +34,7 @@ class ProjectWriter(QObject):
         self._slot: Slot | None = None
         self._waiting: deque[_Piece] = deque()
         self._busy = False
+        self._closed = False
 
     @property
     def busy(self) -> bool:
@@ -55,8 +56,11 @@ class ProjectWriter(QObject):
     ) -> None:
         """Do `work` with the folder after all earlier work; then call back as `Background` does.
 
-        With a key, it replaces a piece of work with the same key that has not begun yet.
+        With a key, it replaces a piece of work with the same key that has not begun yet. Once this
+        is closed, nothing is done: it would leave a folder that nobody deletes.
         """
+        if self._closed:
+            return
         piece = _Piece(work, done, failed, key)
         if key:
             for at, other in enumerate(self._waiting):
@@ -74,6 +78,11 @@ class ProjectWriter(QObject):
         assert not self.busy
         before, self._slot = self._slot, slot
         return before
+
+    def close(self) -> Slot | None:
+        """Take no more work; return the slot, to be released or discarded. Nothing may be waiting."""
+        self._closed = True
+        return self.change_slot(None)
 
     def _next(self) -> None:
         if self._busy or not self._waiting:

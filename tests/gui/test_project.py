@@ -356,3 +356,21 @@ def test_recent_files_have_thumbnails_and_open(
     entries["Evening.pareidolia"].trigger()
     until(qtbot, lambda: window.project.path == path)
     settled(window, qtbot)
+
+
+def test_what_comes_late_leaves_no_folder_behind(window: MainWindow, qtbot: QtBot) -> None:
+    """A thumbnail may be ready only after the window has given its folder back."""
+    result(window, qtbot)
+    settled(window, qtbot)
+    folder = window.project_writer.folder
+    assert folder is not None
+    recovery = Path(folder.path).parent
+    assert window.project.close()
+    until(qtbot, lambda: not window.background.busy)
+    before = set(recovery.iterdir())
+    window.variants.write_edits()
+    window.project_writer.submit(lambda folder: folder.path)
+    until(qtbot, lambda: not window.background.busy)
+    assert not window.project_writer.busy
+    assert set(recovery.iterdir()) == before
+    closed(qtbot, window)

@@ -156,5 +156,5 @@ def test_other_threads_are_not_affected() -> None:
 @pytest.mark.parametrize("asked", [{"pooling": "avg"}, {"padding": "mirror"}])
 def test_what_there_is_not(asked: dict[str, str]) -> None:
     network = network_of(convolution(3, 4, 3, padding=1))
-    with pytest.raises(BadInput, match=r"there are max, average; zeros, replicate, circular"):
+    with pytest.raises(BadInput, match=r"use max, average; zeros, replicate, circular"):
         network.taps(picture(3, 8, 8), ["0"], **asked)

@@ -134,7 +134,7 @@ def test_with_a_photo_it_has_the_photos_shape(file: Path) -> None:
 
 def test_what_a_texture_does_not_go_with(file: Path) -> None:
     for technique, said in (
-        (Stylize(style_network=f"{file}, any_style"), "not mixed with others"),
+        (Stylize(style_network=f"{file}, any_style"), "cannot be mixed with others"),
         (Stylize(), "stylization needs a photo"),
     ):
         with pytest.raises(BadInput, match=said):
