@@ -13,7 +13,7 @@ from engine import settings
 from engine.errors import BadInput, PareidoliaError
 from engine.image import Picture, open_picture
 from engine.image_formats import SUFFIXES
-from engine.networks.weights import user_folder
+from engine.networks.weights import folders, user_folder
 from engine.training.styles.settings import Order, StyleTraining, checkpoint_of
 from gui.background import Background
 from gui.dialogs.dialog_size import open_within
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PATH = Qt.ItemDataRole.UserRole
 PREVIEW = 320
 """Long side of the preview, in pixels."""
+NOT_IN_NAMES = '/\\:*?"<>|,'
+"""Signs that parts of paths, or lists of networks, are told apart by."""
 MIDDLE = 128
 """The lightness that separates dark themes from light ones."""
 
@@ -137,15 +139,23 @@ class TrainStyleDialog(QDialog):
         except BadInput as error:
             self.ui.say(worded(error))
             return
-        if kept is None and order.output.exists():
-            self.ui.say(self.tr("There is already a network called {0}: choose another name.").format(
-                order.output.stem))  # fmt: skip
+        if kept is None and (reason := self._why_not(self.ui.name.text().strip())):
+            self.ui.say(reason)
             return
         self._made, self._points = None, 0
         self.ui.losses.clear()
         self.ui.say(self.tr("Starting…"))
         order.output.parent.mkdir(parents=True, exist_ok=True)
         self._controller.start(order, kept, self._opener())
+
+    def _why_not(self, name: str) -> str:
+        """Return why a new network cannot have this name; empty: it can."""
+        if set(name) & set(NOT_IN_NAMES) or name.startswith("."):
+            return self.tr("A name cannot begin with a dot or contain {0}").format(NOT_IN_NAMES)
+        if any((folder / f"{name}.safetensors").exists() for folder in folders()):
+            words = self.tr("There is already a network called {0}; choose another name.")
+            return words.format(name)
+        return ""
 
     @Slot()
     def _hold(self) -> None:

@@ -134,6 +134,15 @@ def test_what_cannot_be_trained_is_said(
     dialog.ui.paintings.item(0).setSelected(True)
     dialog.ui.remove.click()
     assert dialog.paintings() == [MOSAIC]
+    for name, sentence in (
+        ("../elsewhere", "cannot begin with a dot"), ("a/b", "cannot begin with a dot"),
+        ("a, b", "cannot begin with a dot"), ("any_style", "already a network called any_style"),
+    ):  # fmt: skip
+        dialog.ui.name.setText(name)
+        begin(dialog, 2)
+        assert sentence in dialog.ui.told.text()
+        assert not window.training.active
+    dialog.ui.name.setText("mosaic")
     torn = tmp_path / "torn.png"
     torn.write_bytes(b"no picture")
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", staticmethod(lambda *_: ([str(torn)], "")))
