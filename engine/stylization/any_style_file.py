@@ -1,20 +1,17 @@
 """The file of a network for any style: half-precision safetensors with a card in its metadata."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from engine.errors import BadInput
-from engine.files import replacing
 from engine.networks.contents import Contents
-from engine.networks.style_cards import KEY, said
 from engine.stylization.any_style import AnyStyle
+from engine.stylization.network_file import card_of, write_network
 
 ARCHITECTURE = "any_style"
 T = TypeVar("T", bound=AnyStyle)
@@ -46,17 +43,8 @@ def write_any_style(network: AnyStyle, path: Path, card: AnyStyleCard) -> None:
 
     Raises `BadInput` if the file cannot be written.
     """
-    tensors = {
-        name: tensor.detach().half().contiguous().cpu()
-        for name, tensor in network.state_dict().items()
-    }
-    facts = {"architecture": ARCHITECTURE, "format": 1, "kind": network.kind, "found": _found(card)}
-    metadata = {
-        KEY: json.dumps({**facts, **asdict(card)}),
-        "format": "pt",
-    }
-    with replacing(path) as file:
-        file.write(save(tensors, metadata))
+    tensors = {name: tensor.half() for name, tensor in network.state_dict().items()}
+    write_network(network, path, ARCHITECTURE, {**asdict(card), "found": _found(card)}, tensors)
 
 
 def any_style(contents: Contents, path: Path) -> AnyStyle | None:
@@ -64,11 +52,9 @@ def any_style(contents: Contents, path: Path) -> AnyStyle | None:
 
     Raises `BadInput` for one that is damaged or from a later version.
     """
-    card = said(contents.metadata)
-    if card.get("architecture") != ARCHITECTURE:
+    card = card_of(contents, ARCHITECTURE, path)
+    if card is None:
         return None
-    if card.get("format") != 1:
-        raise BadInput(f"{path} was written by a later version of this program: update it")
     network = filled(AnyStyle, contents.groups[0].tensors, path)
     network.tell(card)
     return network

@@ -6,25 +6,22 @@ new style (Dumoulin, Shlens, Kudlur 2017, "A Learned Representation for Artistic
 difference from those that the network makes is kept with it; the network is otherwise unchanged.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
 from engine.errors import BadInput
-from engine.files import replacing
 from engine.networks.contents import Contents
-from engine.networks.style_cards import KEY, said
 from engine.stylization.any_style import AFFINE, CODE, NORMS, AnyStyle, code_of
 from engine.stylization.any_style_file import filled
 from engine.stylization.network import StyleKind, StyleNetwork
+from engine.stylization.network_file import card_of, write_network
 
-ARCHITECTURE, FORMAT = "learned_style", 1
+ARCHITECTURE = "learned_style"
 PRECISE = ("code", "change")
 """Tensors that are kept in float32; the rest of the file is the network for any style, in float16."""
 
@@ -89,22 +86,11 @@ def write_learned(network: LearnedStyle, path: Path, facts: Mapping[str, Any]) -
     `facts` are what else the card says: plain values. Raises `BadInput` if the file cannot be
     written.
     """
-    card = {
-        **facts,
-        "architecture": ARCHITECTURE,
-        "format": FORMAT,
-        "kind": network.kind,
-        "styles": network.style_names,
-        "painting_size": network.painting_size,
-        "licence": network.licence,
-        "found": network.found,
-    }
     tensors = {
-        name: (tensor.float() if name in PRECISE else tensor.half()).contiguous().cpu()
+        name: tensor.float() if name in PRECISE else tensor.half()
         for name, tensor in network.state_dict().items()
     }
-    with replacing(path) as file:
-        file.write(save(tensors, {KEY: json.dumps(card), "format": "pt"}))
+    write_network(network, path, ARCHITECTURE, facts, tensors)
 
 
 def learned_style(contents: Contents, path: Path) -> LearnedStyle | None:
@@ -112,11 +98,9 @@ def learned_style(contents: Contents, path: Path) -> LearnedStyle | None:
 
     Raises `BadInput` for one that is damaged or from a later version.
     """
-    card = said(contents.metadata)
-    if card.get("architecture") != ARCHITECTURE:
+    card = card_of(contents, ARCHITECTURE, path)
+    if card is None:
         return None
-    if card.get("format") != FORMAT:
-        raise BadInput(f"{path} was written by a later version of this program; update it")
     names, size = card.get("styles"), card.get("painting_size")
     if not isinstance(names, list) or len(names) != 1 or not isinstance(size, int):
         raise BadInput(f"{path} is damaged: it does not say which style it has")

@@ -6,17 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
 from torch import Tensor
 
 from engine.errors import BadInput
-from engine.files import replacing
 from engine.networks.card import Preprocessing
 from engine.networks.contents import Contents
-from engine.networks.style_cards import KEY, said
+from engine.stylization.network_file import card_of, write_network
 from engine.stylization.painter import Painter, Plan, made
 
-ARCHITECTURE, FORMAT = "painter", 1
+ARCHITECTURE = "painter"
 
 
 def write_painter(network: Painter, path: Path, facts: Mapping[str, Any] | None = None) -> None:
@@ -25,22 +23,9 @@ def write_painter(network: Painter, path: Path, facts: Mapping[str, Any] | None 
     `facts` are what else its card should say: plain values. Raises `BadInput` if the file cannot be
     written.
     """
-    card = {
-        **(facts or {}),
-        "architecture": ARCHITECTURE,
-        "format": FORMAT,
-        "kind": network.kind,
-        "styles": network.style_names,
-        "licence": network.licence,
-        "found": network.found,
-        "plan": plain(network.plan),
-    }
-    tensors = {
-        name: tensor.detach().float().contiguous().cpu()
-        for name, tensor in network.state_dict().items()
-    }
-    with replacing(path) as file:
-        file.write(save(tensors, {KEY: json.dumps(card), "format": "pt"}))
+    facts = {**(facts or {}), "plan": plain(network.plan)}
+    tensors = {name: tensor.float() for name, tensor in network.state_dict().items()}
+    write_network(network, path, ARCHITECTURE, facts, tensors)
 
 
 def painter(contents: Contents, path: Path) -> Painter | None:
@@ -48,11 +33,9 @@ def painter(contents: Contents, path: Path) -> Painter | None:
 
     Raises `BadInput` for one that is damaged or from a later version.
     """
-    card = said(contents.metadata)
-    if card.get("architecture") != ARCHITECTURE:
+    card = card_of(contents, ARCHITECTURE, path)
+    if card is None:
         return None
-    if card.get("format") != FORMAT:
-        raise BadInput(f"{path} was written by a later version of this program; update it")
     tensors = {n: t for n, t in contents.groups[0].tensors.items() if isinstance(t, Tensor)}
     try:
         network = made(_plan(card["plan"]), tensors, path)

@@ -7,27 +7,24 @@ seam: rolling the noise rolls the texture. Other noise gives another texture; no
 a texture of that size.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.errors import BadInput
-from engine.files import replacing
 from engine.networks.assembling import check_numbers
 from engine.networks.card import IMAGENET
 from engine.networks.colours import unprepared
 from engine.networks.contents import Contents, nothing
-from engine.networks.style_cards import KEY, said
 from engine.stylization.giving_up import check_wanted
 from engine.stylization.network import StyleKind, StyleNetwork
+from engine.stylization.network_file import card_of, write_network
 
-ARCHITECTURE, FORMAT = "texture_network", 1
+ARCHITECTURE = "texture_network"
 SCALES, WIDTH = 6, 8
 """Number of scales of the noise, and of the channels that each adds."""
 MOST_SCALES, MOST_WIDTH = 10, 64
@@ -159,24 +156,9 @@ def write_texture(network: TextureNetwork, path: Path, facts: Mapping[str, Any])
     `facts` are what else the card says: plain values. Raises `BadInput` if the file cannot be
     written.
     """
-    card = {
-        **facts,
-        "architecture": ARCHITECTURE,
-        "format": FORMAT,
-        "kind": network.kind,
-        "styles": network.style_names,
-        "painting_size": network.painting_size,
-        "scales": network.scales,
-        "width": network.width,
-        "licence": network.licence,
-        "found": network.found,
-    }
-    tensors = {
-        name: tensor.detach().float().contiguous().cpu()
-        for name, tensor in network.state_dict().items()
-    }
-    with replacing(path) as file:
-        file.write(save(tensors, {KEY: json.dumps(card), "format": "pt"}))
+    facts = {**facts, "scales": network.scales, "width": network.width}
+    tensors = {name: tensor.float() for name, tensor in network.state_dict().items()}
+    write_network(network, path, ARCHITECTURE, facts, tensors)
 
 
 def texture_network(contents: Contents, path: Path) -> TextureNetwork | None:
@@ -184,11 +166,9 @@ def texture_network(contents: Contents, path: Path) -> TextureNetwork | None:
 
     Raises `BadInput` for one that is damaged or from a later version.
     """
-    card = said(contents.metadata)
-    if card.get("architecture") != ARCHITECTURE:
+    card = card_of(contents, ARCHITECTURE, path)
+    if card is None:
         return None
-    if card.get("format") != FORMAT:
-        raise BadInput(f"{path} was written by a later version of this program; update it")
     damaged = f"{path} is damaged: it does not hold the numbers of its network"
     try:
         scales, width, size = int(card["scales"]), int(card["width"]), card["painting_size"]
