@@ -24,6 +24,7 @@ from engine.recipe_values import (
     technique_of,
 )
 from engine.reduced import open_for, side_needed
+from engine.regions import Region
 from engine.settings import setting
 from engine.steering import STYLE_WEIGHTS, Changes, Steering
 from engine.stylization import digests
@@ -55,6 +56,7 @@ class Inputs:
     styles: tuple[tuple[Source, float], ...] = ()
     guide: Source | None = None
     start: Source | None = None
+    regions: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,9 @@ def _outside(job: Job, slot: Path) -> Job:
     i = with_paths(job).inputs
     styles = tuple((kept(path), weight) for path, weight in i.styles)
     single = {name: getattr(i, name) for name in ("content", "guide", "start")}
-    moved = {name: None if path is None else kept(path) for name, path in single.items()}
+    moved: dict[str, Any] = {
+        name: None if path is None else kept(path) for name, path in single.items()
+    }
     return replace(job, inputs=replace(i, styles=styles, **moved))
 
 
