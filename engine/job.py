@@ -15,16 +15,16 @@ from engine.image import Picture
 from engine.named_files import find_path, find_picture
 from engine.recipe_values import (
     Source,
+    as_flag,
     as_text,
     as_whole,
     change_of,
     check_count,
-    reference_or_none,
     reference_to,
     technique_of,
 )
 from engine.reduced import open_for, side_needed
-from engine.regions import Region
+from engine.regions import MOST_REGIONS, Region, check_region
 from engine.settings import setting
 from engine.steering import STYLE_WEIGHTS, Changes, Steering
 from engine.stylization import digests
@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from engine.checkpoint import Checkpoint
     from engine.networks.network import Network
 
-FORMAT = 3
+FORMAT, WITH_REGIONS = 4, 4
 """Version of the recipe; readers refuse higher ones. What a lower one can express is written as
-that: 1 knows no finish and no preprocessing, 2 only the first settings of the finish."""
+that: 1 knows no finish and no preprocessing, 2 only the first settings of the finish, 3 no
+regions."""
 
 MOST_STYLES, MOST_CHANGES = 256, 20_000
 """Limits for a recipe; a run with that many styles would take weeks."""
@@ -57,6 +58,58 @@ class Inputs:
     guide: Source | None = None
     start: Source | None = None
     regions: tuple[Region, ...] = ()
+
+    @property
+    def sources(self) -> list[Source]:
+        """All pictures that there are: content, styles, guide, start, masks, styles of regions."""
+        i = self
+        own = (picture for region in i.regions for picture in (region.mask, region.style))
+        each = (i.content, *(style for style, _ in i.styles), i.guide, i.start, *own)
+        return [picture for picture in each if picture is not None]
+
+    @property
+    def has_style(self) -> bool:
+        """Whether there is a style, be it for a region only."""
+        return bool(self.styles) or any(r.style is not None and not r.kept for r in self.regions)
+
+    def changed(self, change: Callable[[Any], Any]) -> "Inputs":
+        """Return the same with `change` applied to each picture."""
+
+        def one(source: Source | None) -> Any:
+            return None if source is None else change(source)
+
+        styles = tuple((change(picture), weight) for picture, weight in self.styles)
+        regions = tuple(
+            replace(each, mask=change(each.mask), style=one(each.style)) for each in self.regions
+        )
+        return Inputs(one(self.content), styles, one(self.guide), one(self.start), regions)
+
+    def described(self, name: Callable[[Source], Mapping[str, Any] | None]) -> dict[str, Any]:
+        """Return what a recipe says about the pictures; `name` says what it says about each."""
+
+        def one(source: Source | None) -> dict[str, Any] | None:
+            return None if source is None or (said := name(source)) is None else dict(said)
+
+        found: dict[str, Any] = {
+            "content": one(self.content),
+            "styles": [{**(one(p) or {}), "weight": weight} for p, weight in self.styles],
+            "guide": one(self.guide),
+            "start": one(self.start),
+        }
+        if self.regions:
+            found["regions"] = [
+                {"mask": one(r.mask), "style": one(r.style), "weight": r.weight, "kept": r.kept}
+                for r in self.regions
+            ]
+        return found
+
+
+def with_inputs(recipe: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe with other pictures, as `Inputs.described` gives them, in the right format."""
+    version = recipe["format"]
+    if inputs.get("regions"):
+        version = max(version, WITH_REGIONS)
+    return {**recipe, "format": version, "inputs": dict(inputs)}
 
 
 @dataclass(frozen=True)
@@ -113,7 +166,7 @@ class Job:
             version = max(version, 2)
         if painted := digests.to_recipe(self.technique, self.style_weights):
             steered["style_networks"] = painted
-        return {
+        recipe = {
             "format": version,
             "technique": self.technique.command,
             "settings": {
@@ -122,14 +175,7 @@ class Job:
                     self.technique, lambda text: str(Path(text).expanduser().absolute())
                 ),
             },
-            "inputs": {
-                "content": reference_or_none(self.inputs.content),
-                "styles": [
-                    {**reference_to(p), "weight": weight} for p, weight in self.inputs.styles
-                ],
-                "guide": reference_or_none(self.inputs.guide),
-                "start": reference_or_none(self.inputs.start),
-            },
+            "inputs": {},
             "network": self.network,
             "weights": None if self.weights is None else str(Path(self.weights).absolute()),
             "size": _side_of(self.size, self.inputs.content),
@@ -138,6 +184,7 @@ class Job:
             "precision": self.precision,
             **steered,
         }
+        return with_inputs(recipe, self.inputs.described(reference_to))
 
     @classmethod
     def from_recipe(
@@ -169,6 +216,8 @@ class Job:
             stop, changes = recipe.get("stop_after"), recipe.get("changes", ())
             check_count(styles, MOST_STYLES, "styles")
             check_count(changes, MOST_CHANGES, "changes")
+            regions = inputs.get("regions", ())
+            check_count(regions, MOST_REGIONS, "regions")
             painted = recipe.get("style_networks", ())
             check_count(painted, MOST_STYLES, "style networks")
             weights = recipe["weights"]
@@ -180,6 +229,15 @@ class Job:
                 reference = inputs[name]
                 return None if reference is None else find(reference, folder, side, square)
 
+            def region(values: Mapping[str, Any]) -> Region:
+                style = values["style"]
+                return Region(
+                    find(values["mask"], folder, side, False),
+                    None if style is None else find(style, folder, side, False),
+                    float(values["weight"]),
+                    as_flag(values["kept"]),
+                )
+
             return cls(
                 technique,
                 Inputs(
@@ -187,6 +245,7 @@ class Job:
                     tuple((find(s, folder, side, False), float(s["weight"])) for s in styles),
                     found("guide", square=True),
                     found("start", square=True),
+                    tuple(map(region, regions)),
                 ),
                 as_text(recipe["network"]),
                 None if weights is None else find_path(as_text(weights), folder),
@@ -243,9 +302,21 @@ def opened(job: Job) -> Job:
         if not weight > 0 or not math.isfinite(weight):
             name = picture.path or "picture"
             raise BadInput(f"the style {name} has the weight {weight:g}; it must be above 0")
-    inputs = Inputs(open_one(i.content), styles, open_one(i.guide, True), open_one(i.start, True))
-    sources = (inputs.content, *(p for p, _ in styles), inputs.guide, inputs.start)
-    for source in sources:
+    content, regions = open_one(i.content), i.regions if "regions" in job.technique.inputs else ()
+    if len(regions) > MOST_REGIONS:
+        raise BadInput(f"there are {len(regions)} regions; {MOST_REGIONS} are possible")
+    opened_regions = [
+        replace(r, mask=open_for(r.mask, side), style=open_one(r.style)) for r in regions
+    ]
+    for number, region in enumerate(opened_regions, 1):
+        check_region(region, number, content)
+    inputs = Inputs(
+        content, styles, open_one(i.guide, True), open_one(i.start, True), tuple(opened_regions)
+    )
+    masks = [region.mask for region in opened_regions]
+    for source in inputs.sources:
+        if source in masks:  # where it is transparent is outside
+            continue
         if isinstance(source, Picture) and source.alpha is not None and not source.alpha.any():
             name = source.path or "the picture"
             raise BadInput(f"{name} is completely transparent: there is nothing to see in it")
@@ -301,6 +372,7 @@ def prepare(job: Job, network: "Network | None" = None) -> Task[Technique]:
         list(i.styles),
         i.guide,
         i.start,
+        regions=list(i.regions),
     )
 
 

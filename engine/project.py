@@ -56,17 +56,17 @@ def write_project(path: Path, job: Job) -> Path:
 
 def sources(job: Job) -> Sources:
     """Return everything that a job reads: pictures, weights, folders that its settings name."""
-    i = job.inputs
-    pictures = (i.content, *(style for style, _ in i.styles), i.guide, i.start)
-    files = [source.path if isinstance(source, Picture) else source for source in pictures]
+    files = _files(job.inputs)
     named = [Path(text).expanduser() for text in folders(job.technique).values()]
-    return Sources(
-        tuple(Path(path) for path in (*files, job.weights) if path), folders=tuple(named)
-    )
+    weights = (Path(job.weights),) if job.weights else ()
+    return Sources((*files, *weights), folders=tuple(named))
 
 
 def check_apart(output: Path, inputs: Inputs) -> None:
     """Refuse, by `BadInput`, to overwrite a picture of the job: its recipe would lead nowhere."""
-    pictures = (inputs.content, *(style for style, _ in inputs.styles), inputs.guide, inputs.start)
-    files = [source.path if isinstance(source, Picture) else source for source in pictures]
-    keep_apart([output], Sources(tuple(Path(path) for path in files if path)))
+    keep_apart([output], Sources(_files(inputs)))
+
+
+def _files(inputs: Inputs) -> tuple[Path, ...]:
+    paths = (p.path if isinstance(p, Picture) else p for p in inputs.sources)
+    return tuple(Path(path) for path in paths if path)

@@ -54,6 +54,13 @@ def as_text(value: Any) -> str:
     return value
 
 
+def as_flag(value: Any) -> bool:
+    """Return a value that is true or false."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} should be true or false")
+    return value
+
+
 def as_whole(value: Any) -> int:
     """Return a value that is a whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
@@ -67,8 +74,3 @@ def reference_to(source: Source) -> dict[str, Any]:
     if picture.path is None:
         return {"path": None, "sha256": ""}
     return {"path": str(picture.path.absolute()), "sha256": picture.sha256}
-
-
-def reference_or_none(source: Source | None) -> dict[str, Any] | None:
-    """Return how a recipe names a picture, if there is one."""
-    return None if source is None else reference_to(source)

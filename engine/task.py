@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.checkpoint import Checkpoint
     from engine.image import Picture
     from engine.networks.network import Network
+    from engine.regions import Region
     from engine.stylization.stylize import Painted
 
 
@@ -109,7 +110,7 @@ class Technique(ABC):
     """Where its `Steps` are, as "module:class"."""
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     inputs: ClassVar[tuple[str, ...]] = ()
-    """The pictures that it takes: of content, styles, guide and start."""
+    """What it takes: of content, styles, guide, start and regions."""
     styles_optional: ClassVar[bool] = False
     """Whether it can do without a style, of those that take some: see `needs_styles`."""
     content_optional: ClassVar[bool] = False
@@ -273,6 +274,8 @@ class Task(Generic[AnyTechnique]):
     styles: "list[tuple[Picture, float]]" = field(default_factory=list)
     guide: "Picture | None" = None
     start: "Picture | None" = None
+    regions: "list[Region]" = field(default_factory=list)
+    """Their masks and styles opened and checked; later ones lie on top of earlier ones."""
     changes: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """Live settings changed so far: after which iteration, which values from then on."""
     checkpoint: "Checkpoint | None" = None

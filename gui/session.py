@@ -25,6 +25,7 @@ from engine.job import Inputs, Job
 from engine.named_files import check_local
 from engine.places import data_folder
 from engine.recipe_values import Source
+from engine.regions import Region
 from engine.settings import setting
 from engine.task import Technique
 from engine.techniques import TECHNIQUES
@@ -237,7 +238,12 @@ def with_paths(job: Job) -> Job:
     """Return the job with its pictures given by path, as the window keeps them."""
     i = job.inputs
     styles = tuple((path, weight) for p, weight in i.styles if (path := path_of(p)) is not None)
-    inputs = Inputs(path_of(i.content), styles, path_of(i.guide), path_of(i.start))
+    regions = tuple(
+        replace(region, mask=path, style=path_of(region.style))
+        for region in i.regions
+        if (path := path_of(region.mask)) is not None
+    )
+    inputs = Inputs(path_of(i.content), styles, path_of(i.guide), path_of(i.start), regions)
     return replace(job, inputs=inputs)
 
 
@@ -251,6 +257,7 @@ def job_to_values(job: Job) -> dict[str, Any]:
         "styles": [[path_of(p), weight] for p, weight in i.styles],
         "guide": path_of(i.guide),
         "start": path_of(i.start),
+        "regions": [[path_of(r.mask), path_of(r.style), r.weight, r.kept] for r in i.regions],
         "network": job.network,
         "weights": job.weights,
         "preprocessing": job.preprocessing,
@@ -269,6 +276,10 @@ def job_from_values(values: Mapping[str, Any]) -> Job:
             tuple((str(_path(path)), float(weight)) for path, weight in values["styles"]),
             _path(values["guide"]),
             _path(values["start"]),
+            tuple(
+                Region(str(_path(mask)), _path(style), float(weight), bool(kept))
+                for mask, style, weight, kept in values.get("regions", ())
+            ),
         ),
         str(values["network"]),
         _path(values["weights"]),

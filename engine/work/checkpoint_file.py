@@ -102,9 +102,9 @@ def digest_of_job(job: Job, by_pixels: Any = None) -> str:
 
     Args:
         job: its pictures opened or not.
-        by_pixels: which pictures (content, guide, start, styles) count by what is seen in them:
-            those that were not files when the run began, and may be files of a project by now.
-            None: none.
+        by_pixels: which pictures (content, guide, start, styles, those of regions) count by what is
+            seen in them: those that were not files when the run began, and may be files of a
+            project by now. None: none.
     """
     job = opened(job)
     recipe = job.recipe()
@@ -118,6 +118,7 @@ def digest_of_job(job: Job, by_pixels: Any = None) -> str:
         [
             technique.command, chosen, recipe["network"], recipe["size"], recipe["seed"],
             job.preprocessing, digests, [weight for _, weight in job.inputs.styles],
+            *([region.weight, region.kept] for region in job.inputs.regions),
         ],
         sort_keys=True,
     )  # fmt: skip
@@ -126,7 +127,8 @@ def digest_of_job(job: Job, by_pixels: Any = None) -> str:
 
 def _pictures(job: Job) -> list[Any]:
     i = job.inputs
-    return [i.content, i.guide, i.start, *(p for p, _ in i.styles)]
+    own = (picture for region in i.regions for picture in (region.mask, region.style))
+    return [i.content, i.guide, i.start, *(p for p, _ in i.styles), *own]
 
 
 def _digest_of_picture(picture: Any, by_pixels: bool) -> list[Any] | None:

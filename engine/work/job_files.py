@@ -13,11 +13,13 @@ from engine.errors import BadInput, Mention, PareidoliaError
 from engine.files import read_json, read_plain
 from engine.image import read_recipe
 from engine.image_formats import SUFFIXES, WRITTEN
-from engine.job import FORMAT, MOST_CHANGES, MOST_STYLES, Job
+from engine.job import FORMAT, MOST_CHANGES, MOST_STYLES, Job, with_inputs
 from engine.named_files import check_local, digest_of, find_same
 from engine.project import ENDING, MAX_BYTES
 from engine.reduced import open_for
+from engine.regions import MOST_REGIONS
 from engine.task import Technique
+from engine.work.project_schema import references
 
 MOST_JOBS = 100_000
 """Most jobs in one list."""
@@ -29,7 +31,7 @@ KEYS = frozenset(
 """What an entry of a list may hold."""
 PROJECTS = (".json", ENDING)
 """The suffixes of lists of jobs and of projects."""
-INPUTS = ("content", "styles", "guide", "start")
+INPUTS = ("content", "styles", "guide", "start", "regions")
 _NONE: dict[str, Any] = {"content": None, "styles": [], "guide": None, "start": None}
 
 
@@ -75,15 +77,15 @@ class DescribedJob:
         if size is None:
             size = long_side(inputs["content"])
         bare = replace(job, size=size, inputs=type(job.inputs)())
-        return {**bare.recipe(), "inputs": dict(inputs)}
+        return with_inputs(bare.recipe(), inputs)
 
 
 def wanted_of_job(job: Job) -> Wanted:
     """Return a single job. Raises `BadInput`, also for a picture that was never a file."""
     recipe = job.recipe()
     inputs = recipe["inputs"]
-    for reference in (inputs["content"], *inputs["styles"], inputs["guide"], inputs["start"]):
-        if reference is not None and reference["path"] is None:
+    for reference in references(recipe):
+        if reference["path"] is None:
             raise BadInput(
                 "a picture of this job was never saved: save it and open it from its file"
             )
@@ -233,20 +235,12 @@ def _has_recipe(path: Path) -> bool:
 
 def _references(job: Job, described: DescribedJob) -> dict[str, Any]:
     """Return what a recipe says about the pictures of a job that are files."""
-    i = job.inputs
 
-    def of(source: Any) -> dict[str, Any] | None:
-        if source is None:
-            return None
+    def of(source: Any) -> dict[str, Any]:
         open_for(source, 1)  # what is wrong with one of them is wrong with every job
         return described.reference(Path(getattr(source, "path", None) or source))
 
-    return {
-        "content": None,
-        "styles": [{**(of(p) or {}), "weight": weight} for p, weight in i.styles],
-        "guide": of(i.guide),
-        "start": of(i.start),
-    }
+    return replace(job.inputs, content=None).described(of)
 
 
 def _wanted(entry: Any, folder: Path, described: DescribedJob, name: str) -> Wanted:
@@ -281,7 +275,8 @@ def _wanted(entry: Any, folder: Path, described: DescribedJob, name: str) -> Wan
     job = Job.from_recipe({**bare, "settings": chosen}, folder)
     inputs = _inputs(entry.get("inputs", {}), folder, described)
     for role in ("content", "styles"):
-        if role in kind.inputs and not inputs[role]:
+        own = role == "styles" and any(region["style"] for region in inputs.get("regions", ()))
+        if role in kind.inputs and not inputs[role] and not own:
             what = "a photo as content" if role == "content" else "at least one style"
             raise BadInput(f"{kind.command} needs {what}, and its inputs name none")
     changes = entry.get("changes", [])
@@ -331,20 +326,42 @@ def _inputs(found: Any, folder: Path, described: DescribedJob) -> dict[str, Any]
     known: dict[str, Any] = {
         role: None if found.get(role) is None else _reference(found[role], folder, described, role)
         for role in INPUTS
-        if role != "styles"
+        if role not in ("styles", "regions")
     }
     known["styles"] = []
     for style in styles:
-        weight = style.get("weight", 1.0) if isinstance(style, dict) else 1.0
-        if (
-            isinstance(weight, bool)
-            or not isinstance(weight, (int, float))
-            or not 0 < weight < 1e300
-        ):
-            raise BadInput(f"a style has the weight {_short(weight)}; it must be a number above 0")
+        weight = _weight(style, "style") if isinstance(style, dict) else 1.0
         reference = _reference(style, folder, described, "style", ("weight",))
-        known["styles"].append({**reference, "weight": float(weight)})
+        known["styles"].append({**reference, "weight": weight})
+    if regions := found.get("regions", []):
+        if not isinstance(regions, list) or len(regions) > MOST_REGIONS:
+            raise BadInput(f"its regions should be a list of at most {MOST_REGIONS}")
+        known["regions"] = [_region(each, folder, described) for each in regions]
     return known
+
+
+def _region(found: Any, folder: Path, described: DescribedJob) -> dict[str, Any]:
+    """Return what a recipe says about a region that an entry describes."""
+    fits = isinstance(found, dict) and not set(found) - {"mask", "style", "weight", "kept"}
+    if not fits or found.get("mask") is None or not isinstance(found.get("kept", False), bool):
+        raise BadInput(
+            f"a region is {_short(found)}; it must be an object with a mask, and perhaps style, "
+            "weight and kept"
+        )
+    style = found.get("style")
+    return {
+        "mask": _reference(found["mask"], folder, described, "mask"),
+        "style": None if style is None else _reference(style, folder, described, "style"),
+        "weight": _weight(found, "region"),
+        "kept": found.get("kept", False),
+    }
+
+
+def _weight(found: Mapping[str, Any], what: str) -> float:
+    weight = found.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < 1e300:
+        raise BadInput(f"a {what} has the weight {_short(weight)}; it must be a number above 0")
+    return float(weight)
 
 
 def _reference(

@@ -19,7 +19,7 @@ from typing import Any
 from engine.errors import BadInput
 from engine.files import split_frame
 from engine.image import Picture, open_picture, save_picture
-from engine.job import Inputs, Job
+from engine.job import Inputs, Job, with_inputs
 from engine.named_files import find_picture
 from engine.recipe_values import Source
 from engine.work import losses
@@ -101,7 +101,7 @@ class ProjectFolder(ProjectParts):
 
             job = Job.from_recipe(recipe, self._near(project), found)
 
-        def named(source: Source | None) -> Source | None:
+        def named(source: Source) -> Source:
             if isinstance(source, Picture) and source.path is not None:
                 file, _ = split_frame(source.path)
                 if self._inputs.is_inside(file):
@@ -109,10 +109,7 @@ class ProjectFolder(ProjectParts):
                     return replace(source, path=None if was is None else Path(was))
             return source
 
-        i = job.inputs
-        styles = tuple((named(style) or style, weight) for style, weight in i.styles)
-        inputs = Inputs(named(i.content), styles, named(i.guide), named(i.start))
-        return replace(job, inputs=inputs)
+        return replace(job, inputs=job.inputs.changed(named))
 
     # -- keeping ---------------------------------------------------------------------------
 
@@ -124,19 +121,9 @@ class ProjectFolder(ProjectParts):
         """
         with self._lock, self._writing("inputs"):
             known = paths_by_digest(self._said())
-
-            def one(source: Source | None) -> dict[str, Any] | None:
-                return None if source is None else self._inputs.take_in(source, known)
-
-            i = job.inputs
-            inputs = {
-                "content": one(i.content),
-                "styles": [{**(one(p) or {}), "weight": weight} for p, weight in i.styles],
-                "guide": one(i.guide),
-                "start": one(i.start),
-            }
+            inputs = job.inputs.described(lambda source: self._inputs.take_in(source, known))
             bare = replace(job, inputs=Inputs(), size=1 if job.size is None else job.size)
-            recipe = {**bare.recipe(), "inputs": inputs}
+            recipe = with_inputs(bare.recipe(), inputs)
             if job.size is None:
                 recipe["size"] = PHOTO
             return dict(json.loads(json.dumps(recipe)))  # as it will be read again

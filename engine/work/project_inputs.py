@@ -178,6 +178,11 @@ def with_paths(
 
     styles = [one(style) for style in inputs.get("styles") or []]
     others = {role: one(inputs.get(role)) for role in ("content", "guide", "start")}
+    if "regions" in inputs:
+        others["regions"] = [
+            {**region, "mask": one(region.get("mask")), "style": one(region.get("style"))}
+            for region in inputs["regions"]
+        ]
     return {**recipe, "inputs": {**inputs, **others, "styles": styles}}
 
 

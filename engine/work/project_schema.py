@@ -233,10 +233,12 @@ def references(recipe: Mapping[str, Any]) -> Iterator[Any]:
     inputs = recipe.get("inputs")
     if inputs is None:
         return
-    styles = inputs.get("styles") or []
-    if not isinstance(styles, list):
-        raise ValueError(f"its styles are {_short(styles)}")
-    each = (inputs.get("content"), *styles, inputs.get("guide"), inputs.get("start"))
+    styles, regions = (inputs.get(name) or [] for name in ("styles", "regions"))
+    for named, what in ((styles, "styles"), (regions, "regions")):
+        if not isinstance(named, list):
+            raise ValueError(f"its {what} are {_short(named)}")
+    own = (region.get(picture) for region in regions for picture in ("mask", "style"))
+    each = (inputs.get("content"), *styles, inputs.get("guide"), inputs.get("start"), *own)
     yield from (reference for reference in each if reference is not None)
 
 

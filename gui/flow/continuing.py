@@ -72,15 +72,14 @@ def difference(run: Job, now: Job) -> str:
 
 def _pictures(inputs: Inputs) -> list[Any]:
     styles = [(path_of(picture), weight) for picture, weight in inputs.styles]
-    return [path_of(inputs.content), styles, path_of(inputs.guide), path_of(inputs.start)]
+    regions = [(path_of(r.mask), path_of(r.style), r.weight, r.kept) for r in inputs.regions]
+    return [path_of(inputs.content), styles, path_of(inputs.guide), path_of(inputs.start), regions]
 
 
 def settings_of(entry: VariantEntry) -> dict[str, Any]:
     """Return the fields that take a job back to a variant's settings, as they were at its end."""
     job = as_left(entry.job)
-    styles = tuple((path_of(p), weight) for p, weight in job.inputs.styles)
-    i = job.inputs
-    inputs = Inputs(path_of(i.content), styles, path_of(i.guide), path_of(i.start))  # type: ignore[arg-type]
+    inputs = job.inputs.changed(path_of)
     own = {name: getattr(job, name) for name in settings.describe(Job)}
     return {
         **own,

@@ -10,7 +10,7 @@ from PySide6.QtGui import QImage, QPainter
 
 from engine.attribution.heat import Heat
 from engine.errors import BadInput
-from engine.job import Inputs, Job
+from engine.job import Job
 from engine.lesson import Figure, Step, picture_bytes
 from engine.named_files import digest_of, find_path, find_same
 from engine.settings import folders
@@ -76,7 +76,9 @@ def digests(state: Mapping[str, Any]) -> dict[str, str]:
     """Return the SHA-256 of the pictures that a step's state names, by path. Reads them."""
     job, shown = (_table(state.get(name)) for name in ("job", "shown"))
     styles = [path for path, _ in job.get("styles", ())]
-    named = [*(job.get(role) for role in ("content", "guide", "start")), *styles, shown.get("path")]
+    own = [path for mask, style, *_ in job.get("regions", ()) for path in (mask, style)]
+    single = [job.get(role) for role in ("content", "guide", "start")]
+    named = [*single, *styles, *own, shown.get("path")]
     return {path: digest for path in named if path and (digest := digest_of(path))}
 
 
@@ -171,18 +173,12 @@ def restore_point(step: Step, folder: Path | None = None) -> RestorePoint:
 
 def _job_of_now(job: Job, found: Callable[[Any], str], folder: Path | None) -> Job:
     """Return a lesson's job with the current places of its files."""
-    i = job.inputs
-
-    def one(source: Any) -> str | None:
-        return None if source is None else found(source)
-
-    styles = tuple((found(path), weight) for path, weight in i.styles)
     named = {n: find_path(text, folder) for n, text in folders(job.technique).items()}
     technique: Any = job.technique
     return replace(
         job,
         technique=replace(technique, **named),
-        inputs=Inputs(one(i.content), styles, one(i.guide), one(i.start)),
+        inputs=job.inputs.changed(found),
         weights=None if job.weights is None else find_path(job.weights, folder),
     )
 

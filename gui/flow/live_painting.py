@@ -47,7 +47,9 @@ class LivePaintingFlow(QObject):
     def _lacks(self) -> bool:
         """Whether the job is no stylization, or one without a painting."""
         technique, inputs = self.studio.technique, self.studio.job.inputs
-        return not isinstance(technique, Stylize) or (technique.needs_styles and not inputs.styles)
+        return not isinstance(technique, Stylize) or (
+            technique.needs_styles and not inputs.has_style
+        )
 
     def close(self) -> bool:
         """End the thread; False: its current picture is not done yet, call again."""

@@ -125,13 +125,7 @@ def _outside(job: Job, slot: Path) -> Job:
                 shutil.copyfileobj(file, copy)
         return str(target)
 
-    i = with_paths(job).inputs
-    styles = tuple((kept(path), weight) for path, weight in i.styles)
-    single = {name: getattr(i, name) for name in ("content", "guide", "start")}
-    moved: dict[str, Any] = {
-        name: None if path is None else kept(path) for name, path in single.items()
-    }
-    return replace(job, inputs=replace(i, styles=styles, **moved))
+    return replace(job, inputs=with_paths(job).inputs.changed(kept))
 
 
 def write_state(state: ProjectState, folder: ProjectFolder) -> None:

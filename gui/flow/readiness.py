@@ -15,7 +15,7 @@ def missing(job: Job) -> str:
     technique, inputs, takes = job.technique, job.inputs, job.technique.inputs
     if "content" in takes and not inputs.content:
         return QCoreApplication.translate("RunFlow", "Open a photo first (Ctrl+I).")
-    if technique.needs_styles and not inputs.styles:
+    if technique.needs_styles and not inputs.has_style:
         return QCoreApplication.translate("RunFlow", "Add a style picture first (Ctrl+Shift+O).")
     if technique.needs_start and not inputs.start:
         return QCoreApplication.translate(
@@ -56,11 +56,11 @@ def waiting(running: Job, wanted: Job) -> dict[str, str]:
 
 
 def same_pictures(one: Inputs, other: Inputs) -> bool:
-    """Whether two jobs take the same pictures, whatever the weights of the styles."""
+    """Whether two jobs take the same pictures and regions, whatever the weights of the styles."""
 
-    def pictures(i: Inputs) -> list[str | None]:
-        return [
-            path_of(p) for p in (i.content, i.guide, i.start, *(style for style, _ in i.styles))
-        ]
+    def pictures(i: Inputs) -> list[Any]:
+        own = [(path_of(r.mask), path_of(r.style), r.weight, r.kept) for r in i.regions]
+        styles = (style for style, _ in i.styles)
+        return [*map(path_of, (i.content, i.guide, i.start, *styles)), *own]
 
     return pictures(one) == pictures(other)

@@ -10,6 +10,7 @@ from engine.errors import BadInput
 from engine.outputs import Sources, keep_apart
 from engine.work.job_files import Wanted
 from engine.work.naming import named
+from engine.work.project_schema import references
 from engine.work.queue import NewJob, Queue, QueuedJob
 
 
@@ -78,11 +79,7 @@ def added(path: Path, make: Callable[[], Sequence[Wanted]], folder: Path) -> Add
 def _read(wanted: Sequence[Wanted]) -> Sources:
     files: set[Path] = set()
     for each in wanted:
-        inputs: Mapping[str, object] = each.recipe["inputs"]
-        for role in ("content", "guide", "start"):
-            reference = inputs[role]
-            if isinstance(reference, dict):
-                files.add(Path(reference["path"]))
+        files.update(Path(each["path"]) for each in references(each.recipe))
     return Sources(tuple(sorted(files)) if len(files) < 200 else ())
 
 

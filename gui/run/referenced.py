@@ -51,13 +51,4 @@ def opened_again(job: Job) -> Job:
 
 
 def _with_pictures(job: Job, change: Callable[[Source], Source]) -> Job:
-    i = job.inputs
-
-    def one(source: Source | None) -> Source | None:
-        return None if source is None else change(source)
-
-    styles = tuple((change(picture), weight) for picture, weight in i.styles)
-    inputs = replace(
-        i, content=one(i.content), styles=styles, guide=one(i.guide), start=one(i.start)
-    )
-    return replace(job, inputs=inputs)
+    return replace(job, inputs=job.inputs.changed(change))

@@ -148,7 +148,7 @@ def changed(recipe: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
-        ("format", 99, r"has format 99; this version reads up to 3: update Pareidolia"),
+        ("format", 99, r"has format 99; this version reads up to 4: update Pareidolia"),
         ("format", "1", r"damaged: its format is '1'"),
         ("format", True, r"damaged: its format is True"),
         ("format", 0, r"damaged: its format is 0"),

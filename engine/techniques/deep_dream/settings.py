@@ -21,7 +21,7 @@ class DeepDream(Technique):
     steps: ClassVar[str] = "engine.techniques.deep_dream.steps:DeepDreamSteps"
     repaints: ClassVar[bool] = True
     film: ClassVar[str] = "frame_count"
-    inputs: ClassVar[tuple[str, ...]] = ("content", "guide")
+    inputs: ClassVar[tuple[str, ...]] = ("content", "guide", "regions")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Google 2015": {},
         "Deep": {"iterations": 120, "octaves": 5, "smoothing": 0.5},

@@ -39,7 +39,7 @@ class StyleTransfer(Technique):
     steps: ClassVar[str] = "engine.techniques.style_transfer.steps:StyleTransferSteps"
     repaints: ClassVar[bool] = True
     goes_on: ClassVar[bool] = True
-    inputs: ClassVar[tuple[str, ...]] = ("content", "styles", "start")
+    inputs: ClassVar[tuple[str, ...]] = ("content", "styles", "start", "regions")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Best": {},
         "Fast preview": {

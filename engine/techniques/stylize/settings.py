@@ -23,7 +23,7 @@ class Stylize(Technique):
     repaints: ClassVar[bool] = True
     styles_optional: ClassVar[bool] = True
     content_optional: ClassVar[bool] = True
-    inputs: ClassVar[tuple[str, ...]] = ("content", "styles")
+    inputs: ClassVar[tuple[str, ...]] = ("content", "styles", "regions")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Painting": {},
         "Gentle": {"style_strength": 0.6, "detail": 1.5},
