@@ -1,6 +1,6 @@
 """What style transfer and texture synthesis share: losses of statistics, iterations per scale."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -46,6 +46,21 @@ def style_loss(
     if scaling == "gradient":
         return partial(_distance, wasserstein)
     return wasserstein.passing
+
+
+def summed(factors: Sequence[float], losses: Sequence[Loss]) -> Loss:
+    """Return the sum of losses of the same activations, times their factors; none: zero."""
+    if len(losses) == 1 and factors[0] == 1:
+        return losses[0]
+
+    def loss(features: Tensor) -> tuple[Tensor, Tensor]:
+        total = torch.zeros((), device=features.device)
+        for factor, each in zip(factors, losses, strict=True):
+            features, value = each(features)
+            total = total + factor * value
+        return features, total
+
+    return loss
 
 
 def _relative(

@@ -112,6 +112,12 @@ class StyleTransfer(Technique):
         low=16, high=65536, step=16, unit="px", log=True, group="Scale",
     )  # fmt: skip
     first_share: float = style_settings.first_share()
+    region_edges: str = setting(
+        "simple", "Region edges", "Which places of a layer count for a region. simple: those in it; "
+        "inside: those that see nothing but the region, as far as enough of them are left, which "
+        "keeps styles from mixing at edges.",
+        choices=("simple", "inside"), group="Regions",
+    )  # fmt: skip
     start: str = setting(
         "recoloured", "Start", "The picture to start from. recoloured: the content with the "
         "painting's colours; noise: noise with the content's mean and standard deviation; "

@@ -21,7 +21,7 @@ from engine.optimization.adam import Adam
 from engine.optimization.lbfgs import LBFGS
 from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture, usable
 from engine.run_state import RunState
-from engine.settings import START_PICTURE, STYLES, mention
+from engine.settings import START_PICTURE, mention
 from engine.task import Frame, Stage, Steps, Task
 from engine.techniques.layer_weights import each_once
 from engine.techniques.style_matching import (
@@ -29,10 +29,15 @@ from engine.techniques.style_matching import (
     gradient_of_total,
     shared_out,
     style_loss,
+    summed,
     weighted,
 )
 from engine.techniques.style_settings import usual_weights
+from engine.techniques.style_transfer.regions import Part, Parts, check_styles
 from engine.techniques.style_transfer.settings import StyleTransfer
+
+Painting = tuple[Tensor, Coverage | None]
+"""A style (1, 3, h, w), and how visible its places are if it is not opaque."""
 
 
 def scales(
@@ -56,8 +61,7 @@ def _weights(coverage: Coverage | None, like: Tensor) -> Tensor | None:
 def _content(task: Task[StyleTransfer]) -> Picture:
     if task.content is None:
         raise BadInput("style transfer needs a content picture")
-    if not task.styles:
-        raise BadInput("style transfer needs at least one style; give ", STYLES.mention())
+    check_styles(task)
     return task.content
 
 
@@ -69,40 +73,48 @@ class Objective:
         settings: StyleTransfer,
         network: Network,
         content: Tensor,
-        styles: list[tuple[Tensor, float]],
+        parts: Sequence[tuple[Part, list[Painting]]],
         coverage: Coverage | None = None,
-        style_coverages: Sequence[Coverage | None] = (),
     ) -> None:
         """Remember the content's activations and the styles' statistics at this scale.
 
-        Coverages are those of pictures that are not opaque everywhere; the result has the
-        content's.
+        `parts` come with their styles; `coverage` is the content's and the result's, if it is not
+        opaque everywhere.
         """
         self.network, self.coverage = network, coverage
-        self._style_coverages = style_coverages or [None] * len(styles)
+        self._parts = [part for part, _ in parts]
         self.pooling, self.padding = settings.pooling, settings.padding
         self.content_layers = content_layers(settings, network)
         self.style_layers = style_layers(settings, network)
         self._statistic, self._scaling = settings.style_statistic, settings.loss_scaling
-        self.weights: list[float] = []
-        """The styles' weights, relative to one another."""
+        self.weights: list[float] | None = None
+        """The usual styles' weights, relative to one another; None: not yet known."""
+        self._style_losses: list[dict[str, Loss]] = [{} for _ in parts]
         with torch.no_grad():
             self.losses_by_kind = {"content": self._content_losses(content, self._scaling)}
-            self._statistics = self._statistics_of([picture for picture, _ in styles])
-        self.weigh([weight for _, weight in styles])
+            self._statistics = [self._statistics_of(styles) for _, styles in parts]
 
     def weigh(self, weights: list[float]) -> None:
-        """Mix the styles by these weights from now on."""
+        """Mix the usual styles by these weights from now on."""
         if weights == self.weights:
             return
         self.weights = weights
         with torch.no_grad():
-            self.losses_by_kind["style"] = {
-                name: style_loss(
-                    Statistics.blend(each, weights), self._statistic, self._scaling, self.coverage
-                )
-                for name, each in self._statistics.items()
-            }
+            for part, known, losses in zip(
+                self._parts, self._statistics, self._style_losses, strict=True
+            ):
+                if losses and part.own is not None:
+                    continue
+                mix = weights if part.own is None else [1.0]
+                for name, each in known.items():
+                    where = self.coverage if part.guide is None else part.guide.of(name)
+                    blended = Statistics.blend(each, mix)
+                    losses[name] = style_loss(blended, self._statistic, self._scaling, where)
+        factors = [part.factor for part in self._parts]
+        self.losses_by_kind["style"] = {
+            name: summed(factors, [losses[name] for losses in self._style_losses])
+            for name in self.style_layers
+        }
 
     def _content_losses(self, content: Tensor, scaling: str) -> dict[str, Loss]:
         losses: dict[str, Loss] = {}
@@ -114,7 +126,7 @@ class Objective:
         self._visit(content, self.content_layers, visit)
         return losses
 
-    def _statistics_of(self, styles: list[Tensor]) -> dict[str, list[Statistics]]:
+    def _statistics_of(self, styles: list[Painting]) -> dict[str, list[Statistics]]:
         """Return each style layer's statistics of each style."""
         parts: dict[str, list[Statistics]] = {name: [] for name in self.style_layers}
 
@@ -122,7 +134,7 @@ class Objective:
             parts[name].append(Statistics.of(features, coverage))
             return features
 
-        for picture, coverage in zip(styles, self._style_coverages, strict=True):
+        for picture, coverage in styles:
             self._visit(picture, self.style_layers, partial(visit, coverage))
         return parts
 
@@ -222,7 +234,6 @@ class StyleTransferRun:
         self.settings = self.run.first
         self.content_picture = _content(task)
         self.coverage = Coverage.of(self.content_picture)
-        self.style_coverages = [Coverage.of(picture) for picture, _ in task.styles]
 
     def frames(self) -> Iterator[Frame]:
         """Yield a frame per iteration, coarse to fine."""
@@ -232,12 +243,14 @@ class StyleTransferRun:
         seen = _Seen()
         for index, stage in run.stages(self.plan):
             content = self._scaled(self.content_picture, stage.size)
-            styles = self._styles(stage.size, content)
+            self.parts = Parts.of(self.task, self.coverage, stage.size)
+            styles = [self._styles(part, stage.size, content) for part in self.parts.parts]
             if not index:
                 seen.gray = self._is_gray(content, styles)
             previous = average.value() if average else None
             start = self._variable(previous, content, styles, stage.size)
-            objective = self._objective(content, styles)
+            shown = colour.gray(content) if self.settings.colour == "luminance" else content
+            objective = self._objective(shown, styles)
             del styles
             optimizer = self._optimizer(optimizer, start)
             average = Average(self.settings.averaging)
@@ -250,37 +263,55 @@ class StyleTransferRun:
                 optimizer.learning_rate = settings.learning_rate
                 objective.weigh([weight for _, weight in self.task.styles])
                 noted: dict[str, float] = {}
-                optimizer.step(partial(objective.gradient, settings, done, noted))
+                optimizer.step(partial(self._gradient, objective, shown, settings, done, noted))
                 if settings.clamp:
                     variable.clamp_(0, 1)
                 else:  # a step may overflow although loss and gradient were finite
                     finite({"picture": float(variable.abs().sum())}, done)
                 average.update(variable)
-                yield run.frame(noted, label, partial(self._render, average, content), note=note)
+                yield run.frame(
+                    noted, label, partial(self._render, average, content, self.parts), note=note
+                )
 
-    def _is_gray(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> bool:
+    def _gradient(
+        self,
+        objective: Objective,
+        content: Tensor,
+        settings: StyleTransfer,
+        iteration: int,
+        noted: dict[str, float],
+        picture: Tensor,
+    ) -> Tensor:
+        """Return the gradient with respect to `picture`, of which some may be kept as in the photo."""
+        held = self.parts.held(picture, content)
+        return self.parts.free(objective.gradient(settings, iteration, noted, held))
+
+    def _is_gray(self, content: Tensor, styles: list[list[Painting]]) -> bool:
         """Return whether all pictures are grey but nothing keeps the result grey, which a note tells."""
-        pictures = [content, *(style for style, _ in styles)]
+        pictures = [content, *(picture for each in styles for picture, _ in each)]
         return self.settings.colour == "style" and all(map(colour.is_gray, pictures))
 
-    def _objective(self, content: Tensor, styles: list[tuple[Tensor, float]]) -> Objective:
-        if self.settings.colour == "luminance":
-            content = colour.gray(content)
-        return Objective(
-            self.settings, self.task.network, content, styles, self.coverage, self.style_coverages
-        )
+    def _objective(self, content: Tensor, styles: list[list[Painting]]) -> Objective:
+        parts = list(zip(self.parts.parts, styles, strict=True))
+        return Objective(self.settings, self.task.network, content, parts, self.coverage)
 
     def _scaled(self, picture: Picture, size: tuple[int, int]) -> Tensor:
         whole = picture.tensor()[None]
         return resize_picture(whole, size).to(self.task.device)
 
-    def _styles(self, size: tuple[int, int], content: Tensor) -> list[tuple[Tensor, float]]:
-        """Return the paintings at this scale (never enlarged), recoloured if asked."""
+    def _seen(self, part: Part, content: Tensor) -> Tensor | None:
+        """Return the weights of the content's pixels in a part of it; None: all count alike."""
+        return _weights(self.coverage if part.guide is None else part.guide.here, content)
+
+    def _styles(self, part: Part, size: tuple[int, int], content: Tensor) -> list[Painting]:
+        """Return a part's paintings at this scale (never enlarged), recoloured if asked."""
         side = max(1, round(max(size) * self.settings.style_scale))
         least = min(self.task.network.card.input_size, 32)
         styles = []
-        seen = _weights(self.coverage, content)
-        for (picture, weight), coverage in zip(self.task.styles, self.style_coverages, strict=True):
+        seen = self._seen(part, content)
+        usual = [picture for picture, _ in self.task.styles]
+        for picture in usual if part.own is None else [part.own]:
+            coverage = Coverage.of(picture)
             own = (picture.height, picture.width)
             scaled = self._scaled(picture, fit(own, min(side, max(own)), least=least))
             own_seen = _weights(coverage, scaled)
@@ -289,14 +320,14 @@ class StyleTransferRun:
             elif self.settings.colour == "match":
                 strength = self.settings.colour_strength
                 scaled = colour.match_colours(scaled, content, strength, own_seen, seen)
-            styles.append((scaled, weight))
+            styles.append((scaled, coverage))
         return styles
 
     def _variable(
         self,
         previous: Tensor | None,
         content: Tensor,
-        styles: list[tuple[Tensor, float]],
+        styles: list[list[Painting]],
         size: tuple[int, int],
     ) -> Tensor:
         """Return the picture to optimize: the last scale's result, or the start."""
@@ -306,13 +337,15 @@ class StyleTransferRun:
         if kind == "recoloured" and self.settings.colour == "luminance":
             kind = "content"  # the colours of the painting then play no part
         if kind == "recoloured":
-            (heaviest, _), coverage = max(
-                zip(styles, self.style_coverages, strict=True), key=lambda style: style[0][1]
-            )
-            start = colour.match_colours(
-                content, heaviest, 1.0, _weights(self.coverage, content),
-                _weights(coverage, heaviest),
-            )  # fmt: skip
+            weights = [weight for _, weight in self.task.styles]
+            recoloured = []
+            for part, paintings in zip(self.parts.parts, styles, strict=True):
+                heaviest, coverage = paintings[0]
+                if part.own is None:
+                    heaviest, coverage = paintings[weights.index(max(weights))]
+                seen, own_seen = self._seen(part, content), _weights(coverage, heaviest)
+                recoloured.append(colour.match_colours(content, heaviest, 1.0, seen, own_seen))
+            start = self.parts.put_together(recoloured, content)
         elif kind == "gray":
             start = torch.full_like(content, 0.5)
         elif kind == "picture":
@@ -336,14 +369,14 @@ class StyleTransferRun:
             return before.carry(variable, lambda t: resize(t, size, "bilinear"))
         return Adam(variable, s.learning_rate, (s.beta1, s.beta2), s.epsilon)
 
-    def _render(self, average: Average, content: Tensor) -> Tensor:
+    def _render(self, average: Average, content: Tensor, parts: Parts) -> Tensor:
         settings = self.task.technique
         picture = average.value().clamp(0, 1)
         if settings.colour in ("luminance", "luminance-after"):
             picture = colour.with_luminance_of(picture, content, settings.colour_strength)
         elif settings.colour == "match" and settings.colour_strength == 1:
             picture = colour.gray(picture) if colour.is_gray(content) else picture
-        return picture[0].float().cpu()
+        return parts.held(picture, content)[0].float().cpu()
 
 
 class StyleTransferSteps(Steps[StyleTransfer]):
