@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cli.guard import say
+from cli.region_options import add_regions, regions_of
 from cli.wording import program, worded
 from engine import settings
 from engine.errors import BadInput
@@ -193,13 +194,16 @@ def technique_parser(kind: "type[Technique]") -> Parser:
         else:
             add("content", metavar=metavar, help=text)
     if "styles" in kind.inputs:
-        required = not kind.styles_optional
+        required = not kind.styles_optional and "regions" not in kind.inputs
         add(STYLES.option, dest="style", action="append", default=[], required=required,
             metavar="PAINTING[:WEIGHT]", help=STYLES.help)  # fmt: skip
     if "start" in kind.inputs:
         add(START_PICTURE.option, dest="start_picture", metavar="PHOTO", help=START_PICTURE.help)
     if "guide" in kind.inputs:
         add("--guide", metavar="PHOTO", help="a picture whose features to bring out")
+    groups: dict[str, Any] = {}
+    if "regions" in kind.inputs:
+        groups["Regions"] = add_regions(parser, kind)
     for entry in described.values():
         if entry.each:
             text = "a layer to amplify; may be repeated"
@@ -212,7 +216,6 @@ def technique_parser(kind: "type[Technique]") -> Parser:
     _add_common(parser)
     if "content" in kind.inputs:
         add_batch_options(add)
-    groups: dict[str, Any] = {}
     for entry in (*described.values(), *settings.describe(Finish).values()):
         if entry.group not in groups:
             groups[entry.group] = parser.add_argument_group(entry.group.lower() or "settings")
@@ -341,7 +344,11 @@ def read_job(kind: "type[Technique]", options: argparse.Namespace) -> "Job":
         tuple(parse_style(text) for text in getattr(options, "style", [])),
         getattr(options, "guide", None),
         getattr(options, "start_picture", None),
+        regions_of(kind, options),
     )
+    if "styles" in kind.inputs and not kind.styles_optional and not inputs.has_style:
+        required = f"the following arguments are required: {STYLES.option}"
+        raise BadInput(f"{required} (see {program()} {kind.command} --help)")
     finish = chosen_of(settings.describe(Finish), options)
     return Job(
         settings.make(kind, chosen), inputs, options.network, options.weights, options.size,
@@ -380,7 +387,7 @@ def parse_style(text: str) -> tuple[str, float]:
     So does a colon in the name of an existing file, unless there is also a file named without the weight.
     """
     path, colon, weight = text.rpartition(":")
-    if colon and path and (_is_file(path) or not _is_file(text)):
+    if colon and path and (is_file(path) or not is_file(text)):
         try:
             return path, float(weight)
         except ValueError:
@@ -388,7 +395,8 @@ def parse_style(text: str) -> tuple[str, float]:
     return text, 1.0
 
 
-def _is_file(text: str) -> bool:
+def is_file(text: str) -> bool:
+    """Whether a file of this name exists."""
     try:
         return Path(text).is_file()
     except OSError:  # too long for a file name

@@ -143,13 +143,7 @@ def about(job: Job) -> list[str]:
         line += ", as the photo has" if as_large else (
             f"; the photo has {width} x {height} (--size photo is as large)"
         )  # fmt: skip
-    inputs = (
-        content,
-        *(style for style, _ in job.inputs.styles),
-        job.inputs.guide,
-        job.inputs.start,
-    )
-    notes = [source.note for source in inputs if isinstance(source, Picture)]
+    notes = [source.note for source in job.inputs.sources if isinstance(source, Picture)]
     return [line, *(note for note in notes if note)]
 
 

@@ -5,6 +5,7 @@ are weighted by how far inside a region they lie, so that its statistics are its
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -90,3 +91,26 @@ class Guide:
                 return left
             reach //= 2
         return self.inside
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where a technique without styles is at work: in its regions or, if all are kept, around them."""
+
+    where: Tensor
+    """(1, 1, H, W) in [0, 1]."""
+    strength: Tensor
+    """The same times the regions' weights."""
+
+    @classmethod
+    def of(cls, regions: Sequence[Region], size: tuple[int, int]) -> "Work | None":
+        """Return it for a picture's `size` (height, width); None: everywhere alike."""
+        only_kept = all(region.kept for region in regions)
+        seen = partition([mask_of(region, size) for region in regions], torch.ones(1, 1, *size))
+        weights = [float(only_kept), *(0.0 if r.kept else r.weight for r in regions)]
+        where, strength = torch.zeros_like(seen[0]), torch.zeros_like(seen[0])
+        for part, weight in zip(seen, weights, strict=True):
+            where += part * bool(weight)
+            strength += part * weight
+        where = where.clamp_(0, 1)
+        return None if bool((strength == 1).all()) else cls(where, strength)

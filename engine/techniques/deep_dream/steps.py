@@ -18,6 +18,7 @@ from engine.objectives.dream import (
     mean_activation_objective,
     squares_objective,
 )
+from engine.objectives.regions import Work
 from engine.parameterization.scales import fit, resize, resize_picture
 from engine.parameterization.smoothing import gaussian_blur
 from engine.run_state import RunState
@@ -91,6 +92,15 @@ class _Dream:
                 self.watches.setdefault(name, DeadUnits(len(self.channels) or 1, task.device))
         covered = Coverage.of(_content(task))
         self.coverage = None if covered is None else covered.at(size)
+        work = Work.of(task.regions, size)
+        self.counted = self.coverage
+        """Which pixels the step's size is the mean over; None: all."""
+        self.strength: Tensor | None = None
+        """How strongly each pixel is changed, (1, 1, H, W); None: all alike."""
+        if work is not None:
+            self.strength = work.strength.to(task.device)
+            visible = 1.0 if self.coverage is None else self.coverage.alpha
+            self.counted = Coverage(work.where * visible)
         self.guide: dict[str, Tensor] = {}
         if task.guide is not None:
             own_size = (task.guide.height, task.guide.width)
@@ -141,10 +151,18 @@ class _Dream:
         return total.detach(), gradient
 
     def mean_step(self, gradient: Tensor) -> Tensor:
-        """Return the mean magnitude of a gradient (1, 3, H, W), over what is visible."""
-        if self.coverage is None:
+        """Return the mean magnitude of a gradient (1, 3, H, W), over what is visible and dreamed of."""
+        if self.counted is None:
             return gradient.abs().mean()
-        return (gradient.abs() * self.coverage.weights(gradient)).mean()
+        return (gradient.abs() * self.counted.weights(gradient)).mean()
+
+    def worked_on(self, change: Tensor) -> Tensor:
+        """Return a change of the picture, (1, 3, H, W), as strong as it is to be at each place."""
+        return change if self.strength is None else change * self.strength
+
+    def within(self, detail: Tensor) -> Tensor:
+        """Return what a smaller octave has added without what resizing has spread beyond regions."""
+        return detail if self.strength is None else detail * (self.strength > 0)
 
     def _watch(self, name: str, maps: Tensor) -> None:
         watch = self.watches.get(name)
@@ -189,7 +207,9 @@ def _frames(task: Task[DeepDream]) -> Iterator[Frame]:
         whole = photo if picture.whole is None else picture.whole.cpu()
         base = resize_picture(whole, stage.size).to(task.device)
         if picture.x is None:
-            x = base.clone() if detail is None else base + resize(detail, stage.size, "bilinear")
+            x = base.clone()
+            if detail is not None:
+                x += dream.within(resize(detail, stage.size, "bilinear"))
             picture.x = x.clamp_(0, 1) if first.clip else x
         x = picture.x
         label = f"octave {octave + 1} of {len(plan)}, {stage.size[1]} x {stage.size[0]}"
@@ -252,7 +272,8 @@ def _step(
         widest = settings.smoothing * (0.5 + progress)
         blurs = [gaussian_blur(gradient, widest * factor) for factor in (0.5, 1.0, 2.0)]
         gradient = torch.stack(blurs).mean(0)
-    x.add_(gradient / dream.mean_step(gradient).clamp_min(1e-20), alpha=settings.step_size / 255)
+    step = dream.worked_on(gradient / dream.mean_step(gradient).clamp_min(1e-20))
+    x.add_(step, alpha=settings.step_size / 255)
     if settings.clip:
         x.clamp_(0, 1)
     return {"objective": objective}

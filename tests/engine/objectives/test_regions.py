@@ -6,7 +6,7 @@ import torch
 
 from engine.image import Picture
 from engine.networks.loading import load_network
-from engine.objectives.regions import LEAST_LEFT, Guide, eroded, mask_of, partition
+from engine.objectives.regions import LEAST_LEFT, Guide, Work, eroded, mask_of, partition
 from engine.objectives.style import GramLoss, Statistics, WassersteinLoss
 from engine.regions import Region
 
@@ -105,3 +105,21 @@ def test_the_derivative_of_a_guided_loss(features, network, right_derivative):
     target = Statistics.of(features(1, 3, 5, 5, seed=6))
     guide = Guide(network, masks_of(1, 8, 8, seed=7)[0].float()).of("relu1_1")
     right_derivative(GramLoss(target, coverage=guide), features(1, 3, 4, 4, seed=5))
+
+
+def test_without_styles_regions_say_where_to_work():
+    left = Region(Picture(np.repeat(np.float32([[[1.0], [0.25], [0.0]]]), 3, -1)), weight=2.0)
+    middle = Region(Picture(np.repeat(np.float32([[[0.0], [1.0], [0.0]]]), 3, -1)))
+    kept = Region(middle.mask, kept=True)
+
+    def strength(*regions):
+        found = Work.of(regions, (1, 3))
+        return None if found is None else found.strength.flatten().tolist()
+
+    assert strength(left) == pytest.approx([2, 0.5, 0], abs=1e-4)
+    assert strength(left, middle) == pytest.approx([2, 1, 0], abs=1e-4)
+    assert strength(left, kept) == pytest.approx([2, 0, 0], abs=1e-4)
+    assert strength(kept) == pytest.approx([1, 0, 1], abs=1e-4)
+    white = Picture(np.ones((1, 3, 3), np.float32))
+    assert strength() is None and strength(Region(white)) is None
+    assert Work.of([left], (1, 3)).where.flatten().tolist() == pytest.approx([1, 0.25, 0], abs=1e-4)
