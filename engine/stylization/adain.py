@@ -59,18 +59,19 @@ class Moments:
         epsilon: float = EPSILON,
         fresh: bool = False,
     ) -> Tensor:
-        """Return gamma (x - mean) / deviation + beta for (N, C, H, W); gamma, beta (N or 1, C).
+        """Return gamma (x - mean) / deviation + beta for (N, C, H, W).
 
+        `gamma` and `beta` are (N or 1, C), or (1, C, H, W) if each place has its own.
         `fresh`: nothing else needs the activations, so without gradients the result takes their
         memory.
         """
         mean, variance = self.of(features)
         scale = (variance + epsilon).rsqrt()
         if gamma is not None:
-            scale = scale * gamma[:, :, None, None]
+            scale = scale * _placed(gamma)
         shift = -mean * scale
         if beta is not None:
-            shift = shift + beta[:, :, None, None]
+            shift = shift + _placed(beta)
         if len(scale) == 1:
             scale = scale.expand(len(features), -1, -1, -1)
         if len(shift) == 1:
@@ -78,6 +79,10 @@ class Moments:
         shift, scale = shift.to(features.dtype), scale.to(features.dtype)
         out = features if fresh and not torch.is_grad_enabled() else None
         return torch.addcmul(shift, features, scale, out=out)
+
+
+def _placed(numbers: Tensor) -> Tensor:
+    return numbers if numbers.dim() == 4 else numbers[:, :, None, None]
 
 
 class RunningMoments(Moments):

@@ -22,6 +22,7 @@ from engine.stylization.adain import Moments, mean_and_variance
 from engine.stylization.framing import framed, unframed
 from engine.stylization.giving_up import check_wanted
 from engine.stylization.network import StyleKind, StyleNetwork
+from engine.stylization.regions import spread
 
 LEVELS = {"relu1_1": 32, "relu2_1": 64, "relu3_1": 128, "relu4_1": 256}
 """The encoder's layers whose moments are a style, with their channels."""
@@ -146,6 +147,7 @@ class AnyStyle(StyleNetwork):
         strength: float = 1.0,
         detail: float = 1.0,
         moments: Moments | None = None,
+        shares: Tensor | None = None,
     ) -> Tensor:
         """Return photos (N, 3, H, W) of any size, RGB in [0, 1], painted in the style of a code.
 
@@ -156,9 +158,12 @@ class AnyStyle(StyleNetwork):
                 photo itself shows through more and more, and 0 is the photo.
             detail: how much of the photo's finer structure comes through besides the coarse one.
             moments: those of the whole picture, if this is a part of it or a frame.
+            shares: (1, K, H, W), how much of each of K styles there is at each place of one photo;
+                they sum to 1, and `code` is then (K, CODE).
         """
         size = (photo.shape[2], photo.shape[3])
-        painted = self.paint(framed(photo, 0, MULTIPLE), code, strength, detail, moments)
+        shares = None if shares is None else framed(shares, 0, MULTIPLE)
+        painted = self.paint(framed(photo, 0, MULTIPLE), code, strength, detail, moments, shares)
         return faded(photo, unframed(painted, size, 0), strength)
 
     def paint(
@@ -168,6 +173,7 @@ class AnyStyle(StyleNetwork):
         strength: float = 1.0,
         detail: float = 1.0,
         moments: Moments | None = None,
+        shares: Tensor | None = None,
     ) -> Tensor:
         """Do what `forward` does, for photos whose sides are multiples of 8, without clamping."""
         moments, own = moments or Moments(), []
@@ -177,7 +183,7 @@ class AnyStyle(StyleNetwork):
             if index >= DECODED:
                 deep.append(level)
             del level  # the large ones need not wait for the others
-        return self._decoded(deep[-2], deep[-1], own, code, strength, detail, moments)
+        return self._decoded(deep[-2], deep[-1], own, code, strength, detail, moments, shares)
 
     def decode(
         self,
@@ -201,20 +207,24 @@ class AnyStyle(StyleNetwork):
         strength: float,
         detail: float,
         moments: Moments,
+        shares: Tensor | None = None,
     ) -> Tensor:
         """Return the picture made from the third and the fourth level, given all levels' own moments."""
         if strength < 1:
-            code = torch.lerp(self.code_of(own), code, strength)
+            mine = self.code_of(own)
+            code = torch.lerp(mine if shares is None else mine.expand_as(code), code, strength)
         affines = iter(self.affines(code))
 
         def normalize(x: Tensor) -> Tensor:
-            return moments.normalize(x, *next(affines), fresh=True)
+            gamma, beta = (spread(numbers, shares, x) for numbers in next(affines))
+            return moments.normalize(x, gamma, beta, fresh=True)
 
         def active(x: Tensor) -> Tensor:
             return torch.relu(normalize(x)) if torch.is_grad_enabled() else normalize(x).relu_()
 
         means, deviations = split_code(code[:, :CODE])
-        x = Moments([own[3]]).normalize(deepest, deviations[3], means[3])
+        gamma, beta = (spread(each[3], shares, deepest) for each in (deviations, means))
+        x = Moments([own[3]]).normalize(deepest, gamma, beta)
         x = _twice(active(self.conv4(x)))
         x = x + self.detail(Moments([own[2]]).normalize(fine)) * detail
         for first, second in ((self.res1_1, self.res1_2), (self.res2_1, self.res2_2)):

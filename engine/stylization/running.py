@@ -21,6 +21,7 @@ from engine.stylization.any_style import AnyStyle
 from engine.stylization.layers import Norm, StyledNorm
 from engine.stylization.network import StyleKind, StyleNetwork
 from engine.stylization.painter import Painter
+from engine.stylization.regions import at_size, spread
 
 WHOLE = 1152 * 1024
 """Most pixels that are painted at once."""
@@ -39,17 +40,28 @@ class Brush:
 
     network: StyleNetwork
     code: Tensor
+    """(1, K), or one for each of `shares`."""
     strength: float = 1.0
     detail: float = 1.0
     """For networks for any style that this program trained; others have no such setting."""
+    shares: Tensor | None = None
+    """(1, styles, H, W), how much of each style there is at each place of the whole photo, whatever
+    its size; they sum to 1. None: there is one style."""
 
-    def __call__(self, photo: Tensor, moments: Moments | None = None) -> Tensor:
-        """Return photos (N, 3, H, W), RGB in [0, 1], painted at once, clamped to [0, 1]."""
+    def __call__(
+        self, photo: Tensor, moments: Moments | None = None, shares: Tensor | None = None
+    ) -> Tensor:
+        """Return photos (N, 3, H, W), RGB in [0, 1], painted at once, clamped to [0, 1].
+
+        `shares`: those of this part of the whole photo, if there are any.
+        """
         if isinstance(self.network, AnyStyle):
-            return self.network(photo, self.code, self.strength, self.detail, moments)
-        painting = nullcontext() if moments is None else normalized_by(self.network, moments)
-        with painting:
-            painted: Tensor = self.network(photo, self.code, self.strength)
+            return self.network(photo, self.code, self.strength, self.detail, moments, shares)
+        code = self.code
+        if shares is not None:
+            moments, code = moments or Moments(), self.code[:1]
+        with normalized_by(self.network, moments, self.code, shares) if moments else nullcontext():
+            painted: Tensor = self.network(photo, code, self.strength)
         return painted.clamp(0, 1)
 
     def needs_tiles(self, size: tuple[int, int]) -> bool:
@@ -62,17 +74,23 @@ class Brush:
 
         `moments`: those that it is normalized by, if not its own.
         """
-        if not self.needs_tiles((photo.shape[2], photo.shape[3])):
-            return self(photo, moments)
-        small = resize_picture(photo, fit((photo.shape[2], photo.shape[3]), SMALL))
+        shares = None if self.shares is None else at_size(self.shares, photo)
+        tiled = self.needs_tiles((photo.shape[2], photo.shape[3]))
+        if not tiled and (shares is None or self.strength == 1):
+            return self(photo, moments, shares)
+        size = (photo.shape[2], photo.shape[3])
+        small = resize_picture(photo, fit(size, min(SMALL, max(size))))
         brush = self
         imported = self.network.kind == StyleKind.ANY and not isinstance(self.network, AnyStyle)
         if imported and self.strength < 1:
             # It mixes in the code of what it paints, which must be the whole photo's.
-            code = torch.lerp(self.network.encode(small), self.code, self.strength)
+            own = self.network.encode(small)
+            code = torch.lerp(own.expand_as(self.code), self.code, self.strength)
             brush = replace(self, code=code, strength=1.0)
+        if not tiled:
+            return brush(photo, moments, shares)
         moments = moments or Moments()
-        brush(small, moments)
+        brush(small, moments, None if shares is None else at_size(shares, small))
         return brush.in_tiles(photo, moments.noted, TILE)
 
     @torch.no_grad()
@@ -81,9 +99,11 @@ class Brush:
     ) -> Tensor:
         """Return a photo (1, 3, H, W) painted tile by tile, of `side` pixels, with these moments."""
         made = torch.empty_like(photo)
+        shares = None if self.shares is None else at_size(self.shares, photo)
         for top, bottom, above, below in _pieces(photo.shape[2], side):
             for left, right, before, after in _pieces(photo.shape[3], side):
-                part = self(photo[:, :, above:below, before:after], Moments(noted))
+                here = None if shares is None else shares[:, :, above:below, before:after]
+                part = self(photo[:, :, above:below, before:after], Moments(noted), here)
                 made[:, :, top:bottom, left:right] = part[
                     :, :, top - above : bottom - above, left - before : right - before
                 ]
@@ -109,9 +129,12 @@ def can_be_given_moments(network: StyleNetwork) -> bool:
 
 
 @contextmanager
-def normalized_by(network: StyleNetwork, moments: Moments) -> Iterator[None]:
+def normalized_by(
+    network: StyleNetwork, moments: Moments, codes: Tensor, shares: Tensor | None = None
+) -> Iterator[None]:
     """Let the instance normalizations of an imported network take their moments from `moments`.
 
+    With `shares` (1, styles, H, W), scales and shifts are mixed place by place from all `codes`.
     One thread at a time: it is done by hooks, which are gone afterwards.
     """
     parts = network.layers if isinstance(network, Painter) else network
@@ -123,7 +146,9 @@ def normalized_by(network: StyleNetwork, moments: Moments) -> Iterator[None]:
             scale, shift = layer.weight[None], layer.bias[None]
             return moments.normalize(x, scale, shift, layer.epsilon)
         assert isinstance(layer, StyledNorm)
+        code = code if shares is None else codes
         scale, shift = code[:, layer.start :].split(layer.channels, 1)[:2]
+        scale, shift = (spread(numbers, shares, x) for numbers in (scale, shift))
         return moments.normalize(x, scale, shift, layer.epsilon)
 
     with _hooking if layers else nullcontext():

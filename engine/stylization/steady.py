@@ -76,7 +76,7 @@ class SteadyPainter:
             still = stillness(before, frame)
             share = OLD_SHARE * steadiness
             if share > 0:
-                made = torch.lerp(made, picture, share * still)
+                made = self.painted.held(torch.lerp(made, picture, share * still), frame)
             where = (still > 0).expand_as(made)
             if bool(where.any()):
                 flicker = float((made - picture).abs()[where].mean()) * 255

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,10 +16,12 @@ from engine.device import return_large_blocks
 from engine.errors import BadInput, Mention
 from engine.image import Picture, open_picture
 from engine.parameterization.scales import fit, resize_picture
+from engine.regions import Region
 from engine.settings import parse_weighted
 from engine.stylization.adain import Moments
 from engine.stylization.finding import load_style_network
 from engine.stylization.network import StyleKind, StyleNetwork
+from engine.stylization.regions import Places, opened_regions
 from engine.stylization.running import Brush
 
 COLOURS = ("style", "luminance", "match", "luminance-after")
@@ -62,6 +65,7 @@ class Painted:
         photo: Tensor,
         manner: Manner,
         own: Sequence[tuple[int, float]] = ((0, 1.0),),
+        regions: Sequence[Region] = (),
     ) -> None:
         """Look at the paintings, unless that has been done before.
 
@@ -71,6 +75,8 @@ class Painted:
             photo: (1, 3, H, W), RGB in [0, 1].
             manner: how.
             own: which of its own styles a network paints that takes no paintings, with weights.
+            regions: parts of the photo with a style of their own, or kept as they are; opened. The
+                photo shows through one with a weight below 1.
 
         Raises `BadInput` where a network needs a painting and there is none.
         """
@@ -79,11 +85,14 @@ class Painted:
         """What is to be said of it, in a sentence."""
         self.content = self._without_colour(photo)
         self._styles = styles
-        self.brushes = [
-            (Brush(network, self._code(network, own), manner.strength, manner.detail), weight)
-            for network, weight in networks
-        ]
         self.takes_paintings = any(n.kind == StyleKind.ANY for n, _ in networks)
+        self.places: Places | None = None
+        """Where each style is painted; None: there are no regions."""
+        if regions:
+            self.places = Places.of(regions, photo, bool(styles), self.takes_paintings)
+        self.brushes = [
+            (self._brush(network, self._code(network, own)), weight) for network, weight in networks
+        ]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -114,6 +123,14 @@ class Painted:
         """Return what a network is shown of a picture: in gray where only light and dark count."""
         return colour.gray(picture) if self.manner.colour == "luminance" else picture
 
+    def _brush(self, network: StyleNetwork, code: Tensor) -> Brush:
+        shares = None if self.places is None or len(code) == 1 else self.places.shares
+        return Brush(network, code, self.manner.strength, self.manner.detail, shares)
+
+    def held(self, painted: Tensor, photo: Tensor) -> Tensor:
+        """Return a painted frame (1, 3, H, W) with what is kept of the photo as it is there."""
+        return painted if self.places is None else self.places.held(painted, photo)
+
     @torch.no_grad()
     def _mixed(self, content: Tensor, moments: Sequence[Moments] | None = None) -> Tensor:
         total = sum(weight for _, weight in self.brushes)
@@ -126,6 +143,11 @@ class Painted:
 
     def _painted(
         self, content: Tensor, photo: Tensor, moments: Sequence[Moments] | None = None
+    ) -> Tensor:
+        return self.held(self._coloured(content, photo, moments), photo)
+
+    def _coloured(
+        self, content: Tensor, photo: Tensor, moments: Sequence[Moments] | None
     ) -> Tensor:
         made, how = self._mixed(content, moments), self.manner
         if how.colour in ("luminance", "luminance-after"):
@@ -141,15 +163,33 @@ class Painted:
         if network.kind != StyleKind.ANY:
             codes = [network.style(index) for index, _ in own]
             return network.blend(codes, [w for _, w in own]) if len(codes) > 1 else codes[0]
+        if self.places is None:
+            return self._usual(network)
+        found = []
+        for number, picture in enumerate(self.places.styles):
+            where = None
+            if len(self.places.styles) > 1:
+                where = self.places.shares[:, number : number + 1]
+            if picture is None:
+                found.append(self._usual(network, where))
+            else:
+                found.append(self._seen(network, Style(picture.tensor()[None]), where))
+        return torch.cat(found)
+
+    def _usual(self, network: StyleNetwork, where: Tensor | None = None) -> Tensor:
+        """Return the code (1, K) of the paintings that are not those of single regions."""
         if not self._styles:
             raise BadInput("a network for any style needs a painting")
-        codes = [self._seen(network, style) for style in self._styles]
+        codes = [self._seen(network, style, where) for style in self._styles]
         weights = [style.weight for style in self._styles]
         return network.blend(codes, weights) if len(codes) > 1 else codes[0]
 
     @torch.no_grad()
-    def _seen(self, network: StyleNetwork, style: Style) -> Tensor:
-        """Return the code of a painting, remembered where it does not depend on the photo."""
+    def _seen(self, network: StyleNetwork, style: Style, where: Tensor | None = None) -> Tensor:
+        """Return the code of a painting, remembered where it does not depend on the photo.
+
+        `where` (1, 1, H, W): in which part of the photo; None: everywhere.
+        """
         side = network.painting_size or max(self.size)
         own = (style.picture.shape[2], style.picture.shape[3])
         side = min(round(side * self.manner.stroke_size), max(own), LARGEST_PAINTING)
@@ -157,10 +197,14 @@ class Painted:
 
         picture = resize_picture(style.picture, size)
         if self.manner.colour == "luminance":
-            picture = colour.matched_luminance(picture.to(self.photo.device), self.content)
+            picture = colour.matched_luminance(
+                picture.to(self.photo.device), self.content, content_seen=where
+            )
         elif self.manner.colour == "match":
             strength = self.manner.colour_strength
-            picture = colour.match_colours(picture.to(self.photo.device), self.photo, strength)
+            picture = colour.match_colours(
+                picture.to(self.photo.device), self.photo, strength, target_seen=where
+            )
         if self.manner.colour in ("luminance", "match"):
             return network.encode(picture)
         known = _codes.setdefault(network, {})
@@ -220,6 +264,7 @@ def stylize(
     style: int = 0,
     size: int | None = None,
     device: str | torch.device = "cpu",
+    regions: Sequence[Region] = (),
 ) -> Tensor:
     """Return photos painted in one pass: (N, 3, H, W), RGB in [0, 1], float32.
 
@@ -237,6 +282,8 @@ def stylize(
         style: which of its own styles a network paints that takes no paintings.
         size: long side of the result in pixels; None: as the photo.
         device: where to compute.
+        regions: parts of the photo with a style of their own, or kept as they are; later ones lie on
+            top. Without `styles`, what is in no region stays the photo.
 
     Raises:
         BadInput: a picture or a setting cannot be; a painting is needed or not.
@@ -256,10 +303,13 @@ def stylize(
     manner = Manner(strength, detail, stroke_size, colours, colour_strength)
     paintings = [Style(_tensor(picture).to(device), weight) for picture, weight in styles]
     photos = _tensor(photo).to(device)
+    # The least that says which proportions masks must have.
+    shape = Picture(np.zeros((*photos.shape[2:], 3), np.float32)) if regions else None
+    regions = opened_regions(regions, shape)
     if size is not None:
         photos = resize_picture(photos, fit((photos.shape[2], photos.shape[3]), size))
     made = [
-        Painted([(network, 1.0)], paintings, one[None], manner, [(style, 1.0)]).whole()
+        Painted([(network, 1.0)], paintings, one[None], manner, [(style, 1.0)], regions).whole()
         for one in photos
     ]
     return torch.cat(made).float()

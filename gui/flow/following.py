@@ -285,7 +285,7 @@ def preview_of(job: Job, side: int = PREVIEW_SIZE) -> Job | None:
     return replace(
         job,
         technique=Stylize(**carried),
-        inputs=Inputs(job.inputs.content, job.inputs.styles),
+        inputs=Inputs(job.inputs.content, job.inputs.styles, regions=job.inputs.regions),
         size=min(job.size or side, side),
         changes=(),
         stop_after=None,

@@ -123,6 +123,8 @@ def test_what_is_refused(
         ("style-transfer", "photo.png", "--region", "strip.png=sea.png:2", "--keep", "left.png",
          "--style", "fire.png", "--region-edges", "inside", *SMALL),
         ("deep-dream", "photo.png", "--region", "strip.png", "--keep", "left.png", *SMALL),
+        ("stylize", "photo.png", "--region", "strip.png=sea.png", "--keep", "left.png",
+         "--style", "fire.png", "--size", "48", "--precision", "fp32", "--device", "cpu"),
     ],
 )  # fmt: skip
 def test_a_picture_is_made_and_rendered_again(

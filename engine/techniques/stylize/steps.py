@@ -110,7 +110,8 @@ def _painted(task: Task[Stylize], size: tuple[int, int]) -> Painted:
     """Return what paints the photo at this size."""
     settings, networks = task.technique, _networks(task)
     takes_any = any(network.kind == StyleKind.ANY for network, _ in networks)
-    if takes_any and not task.styles:
+    own_style = any(region.style is not None and not region.kept for region in task.regions)
+    if takes_any and not task.styles and not own_style:
         raise BadInput("this network paints in the style of a painting; give ", STYLES.mention())
     styles = [Style(picture.tensor()[None], weight) for picture, weight in task.styles]
     manner = Manner(
@@ -123,8 +124,8 @@ def _painted(task: Task[Stylize], size: tuple[int, int]) -> Painted:
     )
     photo = resize_picture(_content(task).tensor()[None], size).to(task.device)
     own = own_styles(networks, settings.network_style, mention(settings, "network_style"))
-    painter = Painted(networks, styles, photo, manner, own)
-    if task.styles and not takes_any:
+    painter = Painted(networks, styles, photo, manner, own, task.regions)
+    if (task.styles or own_style) and not takes_any:
         painter.note = "The network paints in a style of its own: the style picture is not used."
     return painter
 
