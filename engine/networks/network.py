@@ -254,7 +254,7 @@ class Network:
         if not wanted:
             return
         visits = visiting(self.module, calls, wanted, True, visit)
-        with frugally(), self._rewired(pooling, padding, everywhere), visits:
+        with frugally(), self.rewired(pooling, padding, everywhere), visits:
             self.module(x)
 
     def tapping(
@@ -297,7 +297,8 @@ class Network:
         logits: Tensor = self.module(x)
         return logits.float()
 
-    def _rewired(self, pooling: str, padding: str, everywhere: bool) -> AbstractContextManager[Any]:
+    def rewired(self, pooling: str, padding: str, everywhere: bool) -> AbstractContextManager[Any]:
+        """Return a context in which modules of this network run as `visit` is asked to run them."""
         if pooling == "max" and padding == "zeros":
             return nullcontext()
         if everywhere:

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from engine.objectives.coverage import Coverage
 
+SMALL = 1e-8
+"""Added to the sum of absolute differences, which may be zero."""
+
 
 class ContentLoss:
     """Mean squared error of features, 1 / (C H W) ||F - F*||², or its gradient-normalized form."""
@@ -52,7 +55,7 @@ def _sum_of_squares(x: Tensor) -> Tensor:
     return torch.linalg.vector_norm(x, dtype=kind).square()
 
 
-def scaled_difference(x: Tensor, target: Tensor, epsilon: float = 1e-8) -> Tensor:
+def scaled_difference(x: Tensor, target: Tensor, epsilon: float = SMALL) -> Tensor:
     """Return sum(d²) / (sum|d| + ε) for d = x - target: its gradient has an L1 norm of about 1.
 
     With the denominator differentiated too, the gradient (2 d - L sign d) / sum|d| keeps that size

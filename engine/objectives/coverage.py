@@ -39,7 +39,10 @@ class Coverage:
 
         float32, or float64 for such maps.
         """
-        size = (like.shape[-2], like.shape[-1])
+        return self.weights_on((like.shape[-2], like.shape[-1]), like)
+
+    def weights_on(self, size: tuple[int, int], like: Tensor) -> Tensor:
+        """Return the weights on a grid of `size` (height, width), on the device of maps `like`."""
         found = self._weights.get(size)
         if found is None:
             on_grid = F.interpolate(self.alpha, size, mode="area")

@@ -55,6 +55,70 @@ def passing_second_moments(features: Tensor) -> tuple[Tensor, Tensor]:
     return onward, second
 
 
+def steered(
+    features: Tensor,
+    rows: slice,
+    columns: slice,
+    of_first: Tensor | None,
+    of_second: Tensor,
+) -> Tensor:
+    """Return activations that get the gradient of their moments once the backward pass comes by.
+
+    For moments that are sums over many tiles: how the loss changes with the sums is known before.
+
+    Args:
+        features: (1, C, H, W) of a tile with its margin.
+        rows: which rows of `features` are the tile's own.
+        columns: which columns are.
+        of_first: (1, C), the gradient with respect to the sum of the own activations, if any.
+        of_second: (1, C, C), the gradient with respect to the sum over own positions of f fᵀ.
+    """
+    onward: Tensor = _Steered.apply(features, rows, columns, of_first, of_second)
+    return onward
+
+
+class _Steered(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        features: Tensor,
+        rows: slice,
+        columns: slice,
+        of_first: Tensor | None,
+        of_second: Tensor,
+    ) -> Tensor:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(features, of_first, of_second)
+        ctx.place = rows, columns
+        return features
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        features, of_first, of_second = ctx.saved_tensors
+        (onward,) = gradients
+        if onward is None:
+            onward = torch.zeros_like(features)
+        elif not onward.is_contiguous(memory_format=torch.channels_last):
+            onward = onward.contiguous(memory_format=torch.channels_last)
+        elif not sole(onward):
+            onward = onward.clone()
+        matrix = (of_second + of_second.mT).to(features.dtype)
+        same = None if of_first is None else of_first.to(features.dtype).unsqueeze(1)
+        rows, columns = ctx.place
+        own, ahead = features[..., rows, columns], onward[..., rows, columns]
+        if own.shape[-1] == features.shape[-1] and features.is_contiguous(
+            memory_format=torch.channels_last
+        ):  # whole rows lie in memory one after the other
+            positions = _rows(ahead).baddbmm_(_rows(own), matrix)
+            if same is not None:
+                positions += same
+        else:
+            made = torch.bmm(_rows(own), matrix)
+            ahead += _maps(made if same is None else made + same, own)
+        return onward, None, None, None, None
+
+
 class _Moments(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:

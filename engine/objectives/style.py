@@ -91,9 +91,14 @@ class GramLoss:
             onward, gram = passing_second_moments(features)
         else:
             onward, gram = features, second_moments(self.coverage.scaled(features))
+        return onward, self.of_moments(None, gram)
+
+    def of_moments(self, mean: Tensor | None, second: Tensor) -> Tensor:
+        """Return the loss of activations with these second moments (N, C, C); the mean is not used."""
+        del mean
         if self.normalised:
-            return onward, scaled_difference(gram, self.target)
-        return onward, (gram - self.target).square().mean()
+            return scaled_difference(second, self.target)
+        return (second - self.target).square().mean()
 
 
 class WassersteinLoss:
@@ -127,12 +132,15 @@ class WassersteinLoss:
             onward, mean, second = passing_moments(features)
         else:
             onward, (mean, second) = features, _seen_moments(features, self.coverage)
+        return onward, self.of_moments(mean, second)
+
+    def of_moments(self, mean: Tensor, second: Tensor) -> Tensor:
+        """Return the loss of activations with this mean (N, C) and these second moments (N, C, C)."""
         covariance = self._covariance(mean, second)
-        channels = features.shape[1]
         means = (mean - self.mean).square().mean(-1)
         trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1) + self.trace
         fidelity: Tensor = _RootFidelity.apply(covariance, self.root)
-        return onward, (means + (trace - 2 * fidelity) / channels).mean()
+        return (means + (trace - 2 * fidelity) / mean.shape[-1]).mean()
 
     def _covariance(self, mean: Tensor, second: Tensor) -> Tensor:
         identity = torch.eye(mean.shape[-1], dtype=mean.dtype, device=mean.device)

@@ -9,8 +9,9 @@ from torch import Tensor
 from engine.finite import finite
 from engine.objectives.coverage import Coverage
 from engine.objectives.style import GramLoss, Statistics, WassersteinLoss
+from engine.objectives.summed import Mixed, Summed, SummedMoments
 
-Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
+Loss = Summed
 """Takes a layer's activations; returns them, for what comes after, and their scalar loss."""
 
 
@@ -29,51 +30,45 @@ def shared_out(iterations: int, scales: int, first_share: float) -> list[int]:
 
 def style_loss(
     target: Statistics, statistic: str, scaling: str, coverage: Coverage | None = None
-) -> Loss:
+) -> SummedMoments:
     """Return the loss of one layer's activations; `scaling` is relative, raw or gradient.
 
     `coverage` is that of the picture being made.
     """
+    loss: GramLoss | WassersteinLoss
+    scaled: Callable[[Tensor], Tensor] = _unchanged
     if statistic == "gram":
-        gram = GramLoss(target, normalised=scaling == "gradient", coverage=coverage)
+        loss = GramLoss(target, normalised=scaling == "gradient", coverage=coverage)
         size = float(target.second.square().mean())
-        return partial(_relative, gram, size) if scaling == "relative" else gram.passing
-    wasserstein = WassersteinLoss(target, coverage)
-    # tr E[f fᵀ] / C: the Wasserstein distance to features that are all zero
-    size = float(target.second.diagonal(dim1=-2, dim2=-1).mean())
+    else:
+        loss = WassersteinLoss(target, coverage)
+        # tr E[f fᵀ] / C: the Wasserstein distance to features that are all zero
+        size = float(target.second.diagonal(dim1=-2, dim2=-1).mean())
+        if scaling == "gradient":
+            scaled = _distance
     if scaling == "relative":
-        return partial(_relative, wasserstein, size)
-    if scaling == "gradient":
-        return partial(_distance, wasserstein)
-    return wasserstein.passing
+        scaled = partial(_relative, max(size, 1e-12))
+    return SummedMoments(loss, scaled, coverage, centred=statistic != "gram")
 
 
 def summed(factors: Sequence[float], losses: Sequence[Loss]) -> Loss:
     """Return the sum of losses of the same activations, times their factors; none: zero."""
     if len(losses) == 1 and factors[0] == 1:
         return losses[0]
-
-    def loss(features: Tensor) -> tuple[Tensor, Tensor]:
-        total = torch.zeros((), device=features.device)
-        for factor, each in zip(factors, losses, strict=True):
-            features, value = each(features)
-            total = total + factor * value
-        return features, total
-
-    return loss
+    return Mixed(factors, losses)
 
 
-def _relative(
-    loss: GramLoss | WassersteinLoss, size: float, features: Tensor
-) -> tuple[Tensor, Tensor]:
-    onward, value = loss.passing(features)
-    return onward, value / max(size, 1e-12)
+def _unchanged(value: Tensor) -> Tensor:
+    return value
 
 
-def _distance(loss: WassersteinLoss, features: Tensor) -> tuple[Tensor, Tensor]:
+def _relative(size: float, value: Tensor) -> Tensor:
+    return value / size
+
+
+def _distance(value: Tensor) -> Tensor:
     """Return W2 itself: its gradient keeps its size as the distance shrinks."""
-    onward, value = loss.passing(features)
-    return onward, value.clamp_min(1e-12).sqrt()
+    return value.clamp_min(1e-12).sqrt()
 
 
 def weighted(values: dict[str, Tensor], weights: dict[str, float], none: Tensor) -> Tensor:

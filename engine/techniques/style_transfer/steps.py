@@ -17,6 +17,7 @@ from engine.objectives.content import ContentLoss
 from engine.objectives.coverage import Coverage
 from engine.objectives.priors import smoothness
 from engine.objectives.style import Statistics
+from engine.objectives.summed import SummedDifference
 from engine.optimization.adam import Adam
 from engine.optimization.lbfgs import LBFGS
 from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture, usable
@@ -177,7 +178,7 @@ def _content_loss(target: Tensor, scaling: str, coverage: Coverage | None = None
     size = 1.0
     if scaling == "relative":
         size = float(loss.target.float().square().mean().clamp_min(1e-12))
-    return lambda features: (features, loss(features) / size)
+    return SummedDifference(loss, size)
 
 
 def style_layers(settings: StyleTransfer, network: Network) -> dict[str, float]:

@@ -1,0 +1,141 @@
+"""In which parts and tiles a network looks at a large picture, so that it fits into some memory."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from math import prod
+
+from torch import nn
+
+from engine.networks.network import Network
+from engine.networks.parts import Link, Part, chain, cut, uncut
+
+MIB = 1 << 20
+KEPT = {2: 4.5, 4: 5.5, 8: 11.0}
+"""Bytes in all for each number that layers give, by the bytes of one, with what their gradients
+need (measured; see `engine.networks.low_memory`)."""
+LARGEST_TILE = 384 * MIB
+"""Larger tiles save hardly any time."""
+MOST_CUTS = 2
+"""More would save memory that what is kept between them takes."""
+NARROWEST = 2
+"""A tile is no narrower than so many margins, unless the picture is."""
+
+
+class NoPlan(ValueError):
+    """No tiles are small enough for the memory."""
+
+    def __init__(self, needed: int) -> None:
+        """`needed`: bytes that would do."""
+        super().__init__(f"{needed} bytes are needed at least")
+        self.needed = needed
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """The parts of a network for pictures of one size, and how large tiles are."""
+
+    parts: tuple[Part, ...]
+    keeps_last: bool
+    """Whether the last part runs as a whole and keeps what its gradient needs."""
+    tile_bytes: float
+    """What a tile may take, in any part."""
+    kept_bytes: float
+    """For each number that layers give."""
+    memory: int
+    """Bytes at the peak, beyond the pictures and the weights."""
+    work: float
+    """Multiplications of a gradient, those of margins included."""
+
+    def area_of(self, part: Part) -> float:
+        """Return how many positions of a part's input a tile has."""
+        if self.keeps_last and part is self.parts[-1]:
+            return float(prod(part.size))
+        return self.tile_bytes / _bytes_per_position(part, self.kept_bytes)
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles the first part runs in."""
+        return len(self.parts[0].tiles(self.area_of(self.parts[0])))
+
+
+def _bytes_per_position(part: Part, kept: float) -> float:
+    return part.numbers / prod(part.size) * kept
+
+
+def plan_tiles(
+    network: Network, names: Sequence[str], size: tuple[int, int], memory: float
+) -> TilePlan:
+    """Return the fastest plan for a picture of `size` (height, width) within `memory` bytes.
+
+    `memory` is what there is beyond the pictures, their optimizer and the weights. Raises `NoPlan`,
+    or `ValueError` for a network that cannot run in tiles.
+    """
+    kept = KEPT[network.dtype.itemsize]
+    found: TilePlan | None = None
+    least = 1 << 62
+    for parts in _choices(network, names, size):
+        for keeps_last in (True, False) if len(parts) > 1 else (False,):
+            plan = _fitted(parts, keeps_last, kept, network.dtype.itemsize, memory)
+            if plan.memory > memory:
+                least = min(least, plan.memory)
+            elif found is None or plan.work < found.work:
+                found = plan
+    if found is None:
+        raise NoPlan(least)
+    return found
+
+
+def _choices(
+    network: Network, names: Sequence[str], size: tuple[int, int]
+) -> Iterator[tuple[Part, ...]]:
+    links = chain(network, names, size)
+    if links is None:
+        yield (uncut(network, names, size),)
+        return
+    places = _cuts(links)
+    for count in range(MOST_CUTS + 1):
+        for after in combinations(places, count):
+            yield tuple(cut(network, links, after, size))
+
+
+def _cuts(links: Sequence[Link]) -> list[str]:
+    """Return the links after which maps are smaller than before, and nothing changes them in place."""
+    return [
+        link.name
+        for link, after in pairwise(links)
+        if link.stride > 1 and isinstance(after.module, nn.Conv2d)
+        and isinstance(link.module, (nn.MaxPool2d, nn.AvgPool2d))
+    ]  # fmt: skip
+
+
+def _fitted(
+    parts: tuple[Part, ...], keeps_last: bool, kept: float, each: int, memory: float
+) -> TilePlan:
+    """Return the plan with these parts whose tiles are as large as `memory` allows, or too large."""
+    tiled = parts[:-1] if keeps_last else parts
+    last = parts[-1].numbers * kept if keeps_last else 0.0
+    between = [prod(part.out) * each for part in parts[:-1]]
+    # Each is kept until its part's turn on the way back, where two gradients are there at a time.
+    boundaries = sum(between) + max(
+        (a + b for a, b in zip([*between, 0], [0, *between], strict=True)), default=0
+    )
+    smallest = max(_smallest_tile(part, kept) for part in tiled)
+    room = min(max(memory - boundaries, smallest), LARGEST_TILE)
+    plan = TilePlan(parts, keeps_last, room, kept, int(boundaries + max(last, room)), 0.0)
+    work = 2 * parts[-1].multiplications if keeps_last else 0.0
+    for part in tiled:
+        work += 3 * part.multiplications * _overhead(part, plan.area_of(part))
+    return TilePlan(parts, keeps_last, room, kept, plan.memory, work)
+
+
+def _smallest_tile(part: Part, kept: float) -> float:
+    side = max(NARROWEST * part.margin, part.stride) + 2 * part.margin
+    height, width = part.size
+    return min(side, height) * min(side, width) * _bytes_per_position(part, kept)
+
+
+def _overhead(part: Part, area: float) -> float:
+    """Return how many times as many positions there are with margins."""
+    with_margins = sum(prod(seen.size) for _, seen in part.tiles(area))
+    return with_margins / prod(part.size)
