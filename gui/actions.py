@@ -25,8 +25,8 @@ def _(text: str) -> str:
     return str(QT_TRANSLATE_NOOP("Actions", text))
 
 
-FILE, EDIT, RUN, VIEW, NETWORK, HELP = (
-    _("&File"), _("&Edit"), _("&Run"), _("&View"), _("&Network"), _("&Help"),
+FILE, EDIT, REGIONS, RUN, VIEW, NETWORK, HELP = (
+    _("&File"), _("&Edit"), _("Re&gions"), _("&Run"), _("&View"), _("&Network"), _("&Help"),
 )  # fmt: skip
 
 TABLE = (
@@ -67,6 +67,34 @@ TABLE = (
     ActionSpec(EDIT, "delete_preset", _("Delete preset…")),
     ActionSpec(EDIT, "share_preset", _("Save preset to a file…"), "", _("To share it")),
     ActionSpec(EDIT, "import_preset", _("Import preset…"), "", _("From a file that was shared")),
+    ActionSpec(REGIONS, "add_region", _("&Add region"), "Ctrl+Shift+G",
+         _("A part of the photo with a style of its own, or none")),
+    ActionSpec(REGIONS, "mask_brush", _("Mask &brush"), "B",
+         _("Paint the chosen region on the photo; press Escape to stop"), checkable=True),
+    ActionSpec(REGIONS, "show_masks", _("&Show masks"), "Ctrl+Alt+M",
+         _("The regions in their colours, over the photo"), checkable=True),
+    ActionSpec(REGIONS),
+    ActionSpec(REGIONS, "brush_smaller", _("S&maller brush"), "[", _("Or turn the wheel with Shift")),
+    ActionSpec(REGIONS, "brush_larger", _("&Larger brush"), "]", _("Or turn the wheel with Shift")),
+    ActionSpec(REGIONS, "brush_softer", _("So&fter brush"), "Shift+["),
+    ActionSpec(REGIONS, "brush_harder", _("&Harder brush"), "Shift+]"),
+    ActionSpec(REGIONS, "brush_erase", _("&Erase or paint"), "X", _("Or hold Alt to erase")),
+    ActionSpec(REGIONS),
+    ActionSpec(REGIONS, "mask_fill", _("Fi&ll mask"), "Shift+F", _("All of the photo is inside")),
+    ActionSpec(REGIONS, "mask_clear", _("&Clear mask"), "Shift+C", _("Nothing is inside")),
+    ActionSpec(REGIONS, "mask_invert", _("&Invert mask"), "Shift+I",
+         _("Inside and outside are exchanged")),
+    ActionSpec(REGIONS, "mask_feather", _("Feat&her mask"), "Shift+E",
+         _("Soften its border, as much as the last time; the brush's bar has other widths")),
+    ActionSpec(REGIONS),
+    ActionSpec(REGIONS, "mask_from_picture", _("Mask from a &picture…"), "",
+         _("White is inside, black is outside")),
+    ActionSpec(REGIONS, "mask_from_alpha", _("Mask from &transparency"), "",
+         _("What is opaque in the photo is inside")),
+    ActionSpec(REGIONS, "mask_from_cut_out", _("Mask from the cut-out &object…"), "",
+         _("What the network takes for the object is inside")),
+    ActionSpec(REGIONS, "mask_from_grad_cam", _("Mask from &Grad-CAM…"), "",
+         _("What speaks for the class is inside")),
     ActionSpec(RUN, "run", _("&Run"), "F5"),
     ActionSpec(RUN, "continue", _("&Continue"), "Shift+F5",
          _("Continue the stopped run where it left off")),

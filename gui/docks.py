@@ -66,6 +66,7 @@ class Docks(QObject):
             window.tabifyDockWidget(docks[before], docks[after])
         window.splitDockWidget(docks["timeline"], docks["losses"], Qt.Orientation.Horizontal)
         window.tabifyDockWidget(docks["network"], docks["variants"])
+        window.tabifyDockWidget(docks["network"], docks["regions"])
         window.tabifyDockWidget(docks["timeline"], docks["queue"])
         window.tabifyDockWidget(docks["losses"], docks["log"])
         docks["network"].raise_()
@@ -131,17 +132,31 @@ class Docks(QObject):
 
     @Slot()
     def _hide_strays(self) -> None:
-        """Hide the tab bars that Qt leaves over the middle from the second group on (6.11).
+        """Hide the tab bars that Qt leaves over the middle and over docks (6.11).
 
         They are unused, and Qt shows them again when it uses them.
         """
         centre = self.window.centralWidget()
         assert centre is not None
-        middle = centre.geometry()
+        docks = [
+            dock for dock in self.by_name.values() if dock.isVisible() and not dock.isFloating()
+        ]
+        taken = [centre.geometry(), *(dock.geometry() for dock in docks)]
         own = Qt.FindChildOption.FindDirectChildrenOnly
         for bar in self.window.findChildren(QTabBar, options=own):
-            if bar.geometry().intersects(middle):
+            if any(bar.geometry().intersects(place) for place in taken):
                 bar.hide()
+
+    def bring_back(self, name: str) -> None:
+        """Show a hidden dock again, behind those that share its place."""
+        dock = self.by_name[name]
+        others = [
+            o for o in self.window.tabifiedDockWidgets(dock) if not o.visibleRegion().isEmpty()
+        ]
+        dock.show()
+        for other in others:
+            other.raise_()
+        self.tidy_soon()
 
     def reset(self) -> None:
         """Put the docks back to how they were at the first start."""

@@ -40,6 +40,8 @@ from gui.flow.lessons import LessonsFlow
 from gui.flow.live import LiveFlow
 from gui.flow.live_maps import LiveMapsFlow
 from gui.flow.live_painting import LivePaintingFlow
+from gui.flow.mask_brush import MaskBrushFlow
+from gui.flow.mask_sources import MaskSourcesFlow
 from gui.flow.menus import MenusFlow
 from gui.flow.occluder import OccluderFlow
 from gui.flow.options import OptionsFlow
@@ -51,6 +53,7 @@ from gui.flow.queue import QueueFlow
 from gui.flow.recent import RecentFilesFlow
 from gui.flow.recovery import RecoveryFlow
 from gui.flow.refining import RefineFlow
+from gui.flow.regions import RegionsFlow
 from gui.flow.running import RunFlow
 from gui.flow.session_restore import SessionRestore
 from gui.flow.show_original import ShowOriginalFlow
@@ -65,9 +68,11 @@ from gui.panels.lesson import LessonPanel
 from gui.panels.live_maps import LiveMapsPanel
 from gui.panels.log import LogPanel
 from gui.panels.losses import LossPanel
+from gui.panels.mask_brush import MaskBrush
 from gui.panels.network_tree import NetworkTreePanel
 from gui.panels.notice import Notice
 from gui.panels.queue import QueuePanel
+from gui.panels.regions import RegionsPanel
 from gui.panels.run_bar import RunBar
 from gui.panels.settings_form import SettingsForm
 from gui.panels.timeline import TimelinePanel
@@ -92,7 +97,7 @@ PRESENTED = 160
 """Per cent of the usual size of text, for an audience."""
 TITLE_BAR = 32
 """Pixels of the screen's height allowed for the frame around the window."""
-LAYOUT_VERSION = 7
+LAYOUT_VERSION = 8
 
 
 def first_size(screen: QSize) -> QSize:
@@ -149,11 +154,14 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(centre)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
+        self.mask_brush = MaskBrush()
+        column.addWidget(self.mask_brush)
         column.addWidget(self.canvas, 1)
         column.addWidget(self.notice)
         column.addWidget(self.run_bar)
         self.setCentralWidget(centre)
         self.inputs = InputsPanel(self.pictures)
+        self.regions = RegionsPanel(self.pictures)
         self.tree = NetworkTreePanel()
         self.form = SettingsForm()
         self.explained_form = ExplainedForm(self.form)
@@ -174,6 +182,7 @@ class MainWindow(QMainWindow):
             ("inputs", self.tr("Pictures"), Docks.LEFT, self.inputs),
             ("network", self.tr("Network"), Docks.LEFT, self.tree),
             ("variants", self.tr("Variants"), Docks.LEFT, self.variants_panel),
+            ("regions", self.tr("Regions"), Docks.LEFT, self.regions),
             ("settings", self.tr("Settings"), Docks.RIGHT, self.explained_form),
             ("sight", self.tr("What it sees"), Docks.RIGHT, self.live_maps),
             ("inspect", self.tr("Inspect"), Docks.RIGHT, self.inspect),
@@ -218,6 +227,10 @@ class MainWindow(QMainWindow):
         self.files = FilesFlow(
             self.studio, self.session, self.running, self.canvas_content, self.background, self
         )
+        self.regions_flow = RegionsFlow(self)
+        self.mask_brush_flow = MaskBrushFlow(self, self.regions_flow, self.mask_brush)
+        self.input_pictures.regions_for = self.regions_flow.fitted
+        self.mask_sources = MaskSourcesFlow(self, self.regions_flow)
         self.project = ProjectFlow(self)
         self.recovery = RecoveryFlow(self)
         self.recent_files = RecentFilesFlow(self)
@@ -275,7 +288,8 @@ class MainWindow(QMainWindow):
         self.queue_flow.titled.connect(self.docks["queue"].setWindowTitle)
         for flow in (
             self.film_flow, self.figures, self.overlays, self.project, self.recovery,
-            self.variants_flow, self.presets, self.export_flow, self.refining,
+            self.variants_flow, self.presets, self.export_flow, self.refining, self.regions_flow,
+            self.mask_sources,
         ):  # fmt: skip
             flow.said.connect(self.status.say)
             flow.failed.connect(self.status.warn)
@@ -308,6 +322,8 @@ class MainWindow(QMainWindow):
         self._scale_text()
         self.losses.set_dark(dark)
         self.run_bar.refresh_icons()
+        self.regions.refresh_icons()
+        self.mask_brush.refresh_icons()
         self.controller.threads = self.training.threads = preferences.threads
         self.controller.history.budget = preferences.history_mib << 20
         self.running.forecasts = preferences.forecast
@@ -371,10 +387,12 @@ class MainWindow(QMainWindow):
     def reset_layout(self) -> None:
         """Put the docks back to where they were at the first start."""
         self.layout_of_docks.reset()
+        self.regions_flow.show_dock()
 
     def remember(self) -> None:
         """Write down where everything is, for the next start."""
         self.full_screen.leave()
+        self.regions_flow.put_back()
         kept = window_settings()
         kept.setValue("geometry", self.saveGeometry())
         kept.setValue("state", self.saveState(LAYOUT_VERSION))
@@ -394,6 +412,7 @@ class MainWindow(QMainWindow):
             self.canvas.setFocus()
             self.canvas.viewport().installEventFilter(self)
             self.follow.begin()
+            self.regions_flow.show_dock()
             if self._known_layout:
                 self.layout_of_docks.tidy_soon()
             else:
@@ -452,6 +471,7 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(AGAIN_MS, self.close)
             event.ignore()
             return
+        self.regions_flow.close()
         self.live.close()
         self.maps.close()
         self.background.close()

@@ -17,7 +17,7 @@ ROWS = (
     ("gui.dialogs", "gui.panels", "gui.help"),
     ("gui.models",),
     ("gui.canvas", "gui.run", "cli"),
-    ("gui.base",),
+    ("gui.base", "gui.masks"),
     ("engine.work",),
     ("engine.job", "engine.training"),
     ("engine.techniques", "engine.looking"),

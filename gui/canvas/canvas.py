@@ -18,7 +18,9 @@ from PySide6.QtWidgets import QWidget
 from gui.canvas import decoration
 from gui.canvas.caption import Caption
 from gui.canvas.layers import CanvasLayer
-from gui.canvas.tools import ToolView
+from gui.canvas.mask_layer import MaskLayer
+from gui.canvas.painting import BRUSH, PaintView
+from gui.masks.mask import Rect
 
 KEY_STEP = 0.02  # of the width, per press of a key that moves the divider
 FOCUS_BY_KEY = (
@@ -28,7 +30,7 @@ FOCUS_BY_KEY = (
 )
 
 
-class Canvas(ToolView):
+class Canvas(PaintView):
     """Shows a picture, the photo that it was made of, and overlays such as heat maps.
 
     All are stretched to one logical size, in pixels of the finished picture: a coarse frame of a
@@ -47,6 +49,8 @@ class Canvas(ToolView):
         self._overlays: dict[str, CanvasLayer] = {}
         self.scene().addItem(self._picture)
         self.scene().addItem(self.original)
+        self.masks = MaskLayer()
+        self.scene().addItem(self.masks)
         self._compare = False
         self._showing_original = False
         self._divider = 0.5
@@ -85,6 +89,7 @@ class Canvas(ToolView):
         if size != self.logical_size():
             for layer in self._layers():
                 layer.set_size(size)
+            self.masks.set_size(size)
             self._set_logical_size(size)
         self._arrange()
 
@@ -116,6 +121,11 @@ class Canvas(ToolView):
         """Change the opacity of an overlay, 0 to 1, if there is one of that name."""
         if key in self._overlays:
             self._overlays[key].setOpacity(opacity)
+
+    def touch_masks(self, dirty: Rect) -> None:
+        """Paint a part of the masks again, and nothing else; it is given in their pixels."""
+        part = self.viewportTransform().mapRect(self.masks.touch(dirty))
+        self.viewport().update(part.toAlignedRect().adjusted(-1, -1, 1, 1))
 
     def set_labels(self, labels: Sequence[decoration.Labelled]) -> None:
         """Name parts of the picture, given as fractions of its width and height."""
@@ -251,6 +261,8 @@ class Canvas(ToolView):
             self.viewport().setCursor(Qt.CursorShape.SplitHCursor)
         elif self._image is None:
             self.viewport().unsetCursor()
+        elif self.tool() == BRUSH:
+            self._show_cursor()
         elif self.tool():
             self.viewport().setCursor(Qt.CursorShape.CrossCursor)
         else:

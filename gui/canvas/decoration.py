@@ -102,6 +102,19 @@ def draw_mark(painter: QPainter, rect: QRectF, *, dashed: bool = False) -> None:
         painter.drawRect(rect)
 
 
+def draw_ring(painter: QPainter, rect: QRectF) -> None:
+    """Draw an ellipse's outline, white edged in black, with its middle marked if it is large."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    middle = rect.center()
+    for colour, width in ((INK, 2.5), (PAPER, 1.0)):
+        painter.setPen(QPen(colour, width))
+        painter.drawEllipse(rect)
+        if rect.width() > 24:
+            painter.drawLine(middle - QPointF(3, 0), middle + QPointF(3, 0))
+            painter.drawLine(middle - QPointF(0, 3), middle + QPointF(0, 3))
+
+
 def draw_note(painter: QPainter, text: str, visible: QRect) -> None:
     """Draw white text on a dark plate in the lower left corner, wrapped where necessary."""
     gap = painter.fontMetrics().height() / 2

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QRectF, QSize, Qt, Slot
+from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QDialog,
@@ -45,6 +45,9 @@ EDGE = QColor(255, 210, 60)
 class CutOutDialog(QDialog):
     """Shows what is selected and writes it."""
 
+    used = Signal(object)
+    """The `Selection`, which is to be a region's mask."""
+
     def __init__(
         self, query: PictureQuery, path: str, target: int | UnitName | None, networks: Networks,
         background: Background, parent: QWidget | None = None,
@@ -72,6 +75,9 @@ class CutOutDialog(QDialog):
         self.save_cut.setToolTip(
             self.tr("The object at the photo's full size, on a transparent background")
         )
+        self.use = QPushButton(self.tr("Use as mask"))
+        self.use.setVisible(False)
+        self.use.clicked.connect(self._on_use)
         self._lay_out()
         for slider in (self.foreground, self.backdrop):
             slider.valueChanged.connect(self._on_slider)
@@ -95,6 +101,7 @@ class CutOutDialog(QDialog):
         side.addLayout(form)
         side.addWidget(self.said)
         side.addStretch(1)
+        side.addWidget(self.use)
         side.addWidget(self.save_mask)
         side.addWidget(self.save_cut)
         left = QWidget()
@@ -103,6 +110,17 @@ class CutOutDialog(QDialog):
         line = QHBoxLayout(self)
         line.addWidget(left)
         line.addWidget(self.view, 1)
+
+    def offer_mask(self) -> None:
+        """Offer to use the selection as the mask of a region."""
+        self.use.setVisible(True)
+        self.use.setDefault(True)
+
+    @Slot()
+    def _on_use(self) -> None:
+        if self.selection is not None:
+            self.used.emit(self.selection)
+            self.accept()
 
     def done(self, result: int) -> None:
         """Close; no result comes back to a closed dialog."""
@@ -124,7 +142,7 @@ class CutOutDialog(QDialog):
         )
 
     def _show_state(self) -> None:
-        for button in (self.save_mask, self.save_cut):
+        for button in (self.use, self.save_mask, self.save_cut):
             button.setEnabled(self.selection is not None)
 
     # -- what is selected -----------------------------------------------------------------

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from gui.dialogs.help import HelpWindow
     from gui.main_window import MainWindow
 
-DIALOGS = {"trainStyleDialog": "window.md#style-networks-of-your-own"}
+DIALOGS = {
+    "trainStyleDialog": "window.md#style-networks-of-your-own",
+    "gradCamMaskDialog": "window.md#regions",
+    "maskBrush": "window.md#regions",
+}
 """Places of dialogs that lie beside the window, by their names."""
 SETTING = "setting_"
 """How the object name of a setting's editor begins."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,13 +17,14 @@ from engine.files import replacing
 from engine.image_formats import SUFFIXES
 from engine.job import Job
 from engine.places import data_folder
+from engine.regions import Region
 from gui.background import Background
 from gui.canvas.drops import local_paths
 from gui.dialogs.file_dialogs import file_to_open
 from gui.flow.dropped_files import DroppedFiles, belongings, folder_setting
 from gui.panels.input_slot import InputKey
 from gui.panels.inputs import InputsPanel
-from gui.pictures import Pictures
+from gui.pictures import OpenedPicture, Pictures
 from gui.session import Session, path_of
 from gui.studio import Studio
 
@@ -53,6 +55,8 @@ class InputPicturesFlow(QObject):
         self.background = background
         self.studio, self.session, self.pictures = studio, session, pictures
         self.panel, self.window = panel, window
+        self.regions_for: Callable[[OpenedPicture], tuple[Region, ...]] = self._same_regions
+        """What the job's regions become with another photo."""
         self._coming: list[tuple[InputKey, str]] = []
         """Pictures being opened, with the slots they are for."""
         panel.dropped.connect(self.drop_at)
@@ -62,6 +66,9 @@ class InputPicturesFlow(QObject):
         pictures.arrived.connect(self._on_arrived)
         studio.changed.connect(self._on_job)
         self._show()
+
+    def _same_regions(self, _photo: OpenedPicture) -> tuple[Region, ...]:
+        return self.studio.job.inputs.regions
 
     def _show(self) -> None:
         i = self.studio.job.inputs
@@ -101,7 +108,11 @@ class InputPicturesFlow(QObject):
             self.studio.set_inputs(self.tr("Style {0}").format(name), styles=tuple(styles))
         else:
             text = self.tr("Picture {0}").format(name)
-            self.studio.set_inputs(text, **{place.role: path})
+            changes: dict[str, Any] = {place.role: path}
+            opened = self.pictures.get(path)
+            if place.role == "content" and opened is not None and not opened.problem:
+                changes["regions"] = self.regions_for(opened)
+            self.studio.set_inputs(text, **changes)
 
     @Slot(object)
     def remove(self, place: InputKey) -> None:

@@ -57,6 +57,22 @@ class MenusFlow(QObject):
             "delete_preset": w.presets.delete,
             "share_preset": w.presets.save_to_file,
             "import_preset": w.presets.import_file,
+            "add_region": self._add_region,
+            "mask_brush": self._mask_brush,
+            "show_masks": w.regions_flow.set_shows,
+            "brush_smaller": w.mask_brush_flow.smaller,
+            "brush_larger": w.mask_brush_flow.larger,
+            "brush_softer": w.mask_brush_flow.softer,
+            "brush_harder": w.mask_brush_flow.harder,
+            "brush_erase": w.mask_brush.exchange,
+            "mask_fill": w.mask_brush_flow.fill,
+            "mask_clear": w.mask_brush_flow.clear,
+            "mask_invert": w.mask_brush_flow.invert,
+            "mask_feather": w.mask_brush_flow.feather,
+            "mask_from_picture": w.mask_sources.from_picture,
+            "mask_from_alpha": w.mask_sources.from_alpha,
+            "mask_from_cut_out": w.mask_sources.from_cut_out,
+            "mask_from_grad_cam": w.mask_sources.from_grad_cam,
             "run": w.running.start,
             "continue": w.variants_flow.go_on,
             "pause": w.running.pause,
@@ -119,6 +135,8 @@ class MenusFlow(QObject):
         w.pointer_flow.bind(actions["receptive_field"])
         w.occluder_flow.bind(actions["occluder"])
         w.live.changed.connect(self._on_live)
+        actions["show_masks"].setChecked(True)
+        w.mask_brush_flow.bind(actions)
         view = actions.menus[next(m for m in actions.menus if "View" in m)]
         docks = QMenu(self.tr("&Panels"), w)
         for dock in w.docks.values():
@@ -185,18 +203,33 @@ class MenusFlow(QObject):
     def _nothing(self) -> None:
         """Do nothing: the action's switch is bound elsewhere."""
 
+    @Slot()
+    def _add_region(self) -> None:
+        """Add a region, and take the brush for it."""
+        self.window.regions_flow.add()
+        if self.actions is not None and self.window.regions_flow.regions:
+            self.actions["mask_brush"].setChecked(True)
+
+    @Slot(bool)
+    def _mask_brush(self, on: bool) -> None:
+        self._end_others(on, "mask_brush")
+        self.window.mask_brush_flow.switch(on)
+
+    def _end_others(self, on: bool, name: str) -> None:
+        """End the other tools: there is one at a time."""
+        assert self.actions is not None
+        for other in ("receptive_field", "occluder", "mask_brush"):
+            if on and other != name:
+                self.actions[other].setChecked(False)
+
     @Slot(bool)
     def _receptive_field(self, on: bool) -> None:
-        assert self.actions is not None
-        if on:  # one tool at a time
-            self.actions["occluder"].setChecked(False)
+        self._end_others(on, "receptive_field")
         self.window.pointer_flow.switch(on)
 
     @Slot(bool)
     def _occluder(self, on: bool) -> None:
-        assert self.actions is not None
-        if on:
-            self.actions["receptive_field"].setChecked(False)
+        self._end_others(on, "occluder")
         self.window.occluder_flow.switch(on)
 
     @Slot(bool)

@@ -18,6 +18,7 @@ from gui.flow.project_saving import Once, ProjectSaving, Then
 from gui.flow.project_state import (
     BRANCHED,
     LABELS,
+    REGIONS,
     SHOWN,
     OpenedProject,
     ProjectState,
@@ -143,6 +144,7 @@ class ProjectFlow(QObject):
             SHOWN: record.entry.id if record is not None and record.entry is not None else None,
             BRANCHED: self.running.branching.to_values(),
             LABELS: sheets,
+            REGIONS: self.window.regions_flow.looks_to_values(),
         }
         left = unwritten(entries, self.running.moments_by_variant()) if with_pictures else []
         return ProjectState(self.studio.job, window, left)
@@ -209,6 +211,9 @@ class ProjectFlow(QObject):
         self.running.branching.from_values({} if project is None else project.window.get(BRANCHED))
         self.running.forget()
         self.studio.load(job)
+        self.window.regions_flow.looks_from_values(
+            None if project is None else project.window.get(REGIONS)
+        )
         self._timer.stop()
         file = None if project is None else project.file
         self.path = None if file is None else Path(file)
@@ -256,6 +261,7 @@ class ProjectFlow(QObject):
         """Note that the file holds that state; then call `then`."""
         self.path, self._saved_job, self._saved_edits = path, state.job, edits
         self.window.session.remember_file(str(path))
+        self.window.regions_flow.used(state.job)
         log.info("saved %s", path)
         self._show()
         self.said.emit(self.tr("Saved {0}").format(path))

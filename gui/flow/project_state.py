@@ -22,7 +22,7 @@ from gui.run.variants import put_variant
 from gui.run.worker import RunResult
 from gui.session import with_paths
 
-SHOWN, BRANCHED, LABELS = "shown", "branched", "labels"
+SHOWN, BRANCHED, LABELS, REGIONS = "shown", "branched", "labels", "regions"
 """What the window stores in a project, to find it again."""
 
 

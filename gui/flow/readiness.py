@@ -7,6 +7,7 @@ from PySide6.QtCore import QCoreApplication
 from engine import settings
 from engine.job import Inputs, Job
 from engine.task import Technique
+from gui.masks.files import is_blank
 from gui.session import path_of
 
 
@@ -17,6 +18,10 @@ def missing(job: Job) -> str:
         return QCoreApplication.translate("RunFlow", "Open a photo first (Ctrl+I).")
     if technique.needs_styles and not inputs.has_style:
         return QCoreApplication.translate("RunFlow", "Add a style picture first (Ctrl+Shift+O).")
+    for number, region in enumerate(inputs.regions if "regions" in takes else (), 1):
+        if is_blank(path_of(region.mask)):
+            text = "Region {0} is empty: paint it first (B), or remove it."
+            return QCoreApplication.translate("RunFlow", text).format(number)
     if technique.needs_start and not inputs.start:
         return QCoreApplication.translate(
             "RunFlow", "Start is set to a picture, but there is none: choose another start."

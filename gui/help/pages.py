@@ -17,9 +17,9 @@ HOME = "index.md"
 _HEADING = re.compile(r"^(?P<marks>#{1,3}) (?P<text>.+)$", re.MULTILINE)
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 PANELS = {
-    "canvas": "canvas", "inputs": "pictures", "network": "network", "settings": "settings",
-    "sight": "what-it-sees", "inspect": "inspect", "lesson": "lesson", "timeline": "timeline",
-    "variants": "variants", "queue": "queue", "losses": "losses", "log": "log",
+    "canvas": "canvas", "inputs": "pictures", "regions": "regions", "network": "network",
+    "settings": "settings", "sight": "what-it-sees", "inspect": "inspect", "lesson": "lesson",
+    "timeline": "timeline", "variants": "variants", "queue": "queue", "losses": "losses", "log": "log",
 }  # fmt: skip
 """Headings of the page about the window, by dock."""
 
