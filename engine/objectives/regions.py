@@ -52,6 +52,42 @@ def eroded(mask: Tensor, reach: int) -> Tensor:
     return 1 - F.max_pool2d(outside, (1, window), 1, (0, reach))
 
 
+class PartCoverage(Coverage):
+    """A coverage that is 0 in much of the picture: sums leave out rows and columns without any."""
+
+    def __init__(self, alpha: Tensor) -> None:
+        """Take opacities as `Coverage` does."""
+        super().__init__(alpha)
+        self._boxes: dict[tuple[int, int], tuple[slice, slice]] = {}
+
+    def scaled(self, maps: Tensor) -> Tensor:
+        """Return maps (N, C, h, w) of the part alone, for means of products of two over it."""
+        rows, columns, weights = self._part(maps)
+        return maps[..., rows, columns] * weights.sqrt().to(maps.dtype)
+
+    def mean(self, maps: Tensor) -> Tensor:
+        """Return the weighted mean over positions, (N, C), of maps (N, C, H, W)."""
+        rows, columns, weights = self._part(maps)
+        return (maps[..., rows, columns].to(weights.dtype) * weights).mean((2, 3))
+
+    def _part(self, maps: Tensor) -> tuple[slice, slice, Tensor]:
+        """Return rows and columns with something in them, and weights of mean 1 there."""
+        weights = self.weights(maps)
+        size = (maps.shape[-2], maps.shape[-1])
+        box = self._boxes.get(size)
+        if box is None:
+            there = weights[0, 0] > 0
+            box = self._boxes[size] = _extent(there.any(1)), _extent(there.any(0))
+        rows, columns = box
+        part = weights[..., rows, columns]
+        return rows, columns, part * (part.shape[-2] * part.shape[-1] / (size[0] * size[1]))
+
+
+def _extent(there: Tensor) -> slice:
+    places = there.nonzero().flatten().tolist() or [0]
+    return slice(places[0], places[-1] + 1)
+
+
 class Guide:
     """Where a region counts, on the grid of any layer."""
 
@@ -62,7 +98,7 @@ class Guide:
         far as a quarter of the region's area does.
         """
         self.inside, self._edges, self._network = inside, edges, network
-        self._coverages: dict[int, Coverage] = {}
+        self._coverages: dict[int, PartCoverage] = {}
 
     @property
     def here(self) -> Coverage:
@@ -77,10 +113,10 @@ class Guide:
             reach = min((field or 1) // 2, max(self.inside.shape))
         return self._at(reach)
 
-    def _at(self, reach: int) -> Coverage:
+    def _at(self, reach: int) -> PartCoverage:
         found = self._coverages.get(reach)
         if found is None:
-            found = self._coverages[reach] = Coverage(self._far_inside(reach))
+            found = self._coverages[reach] = PartCoverage(self._far_inside(reach))
         return found
 
     def _far_inside(self, reach: int) -> Tensor:

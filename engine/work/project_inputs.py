@@ -178,10 +178,10 @@ def with_paths(
 
     styles = [one(style) for style in inputs.get("styles") or []]
     others = {role: one(inputs.get(role)) for role in ("content", "guide", "start")}
-    if "regions" in inputs:
+    if regions := inputs.get("regions"):
         others["regions"] = [
             {**region, "mask": one(region.get("mask")), "style": one(region.get("style"))}
-            for region in inputs["regions"]
+            for region in regions
         ]
     return {**recipe, "inputs": {**inputs, **others, "styles": styles}}
 
