@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from cli.commands import run
 from engine.figure import Tile, strip
@@ -101,6 +101,26 @@ def style_transfer(work: Path) -> Path:
     )  # fmt: skip
     tiles = ((CAT, "photo"), (STROKES, "style"), (made, "result"))
     return beside(work, 220, ("+", "="), *tiles)
+
+
+def regions(work: Path) -> Path:
+    """Two styles that pass into each other, and eyes that are kept."""
+    with Image.open(CAT) as cat:
+        width, height = cat.size
+    across = Image.linear_gradient("L").rotate(90).point(lambda v: max(0, min(255, 3 * v - 256)))
+    across.resize((width, height)).save(work / "side.png")
+    eyes = Image.new("L", (width, height))
+    for x, y, radius in ((172, 116, 52), (318, 136, 42)):
+        box = [x - radius, y - radius, x + radius, y + radius]
+        ImageDraw.Draw(eyes).ellipse(box, fill=255)
+    eyes.filter(ImageFilter.GaussianBlur(7)).save(work / "eyes.png")
+    made = make(
+        work, "style-transfer", CAT, "--style", STROKES, "--region", f"{work}/side.png={MOSAIC}",
+        "--keep", work / "eyes.png", "--size", 352, "--iterations", 160,
+        "--learning-rate", 0.03, "--averaging", 0.92,
+    )  # fmt: skip
+    masks = ((work / "side.png", "a region: mosaic"), (work / "eyes.png", "kept"))
+    return beside(work, 170, ("+", "+", "="), (CAT, "photo"), *masks, (made, "strokes, mosaic"))
 
 
 def texture_synthesis(work: Path) -> Path:
@@ -231,6 +251,7 @@ def window(_work: Path) -> Path:
 
 DRAWN: dict[str, Callable[[Path], Path]] = {
     "style-transfer": style_transfer,
+    "regions": regions,
     "texture-synthesis": texture_synthesis,
     "deep-dream": deep_dream,
     "class-visualization": class_visualization,

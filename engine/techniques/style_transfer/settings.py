@@ -50,6 +50,12 @@ class StyleTransfer(Technique):
             "content_weight": 0.1,
             "tv_weight": 0.6,
         },
+        "Fine texture": {
+            "iterations": 150,
+            "style_layers": {"relu1_1": 2.0, "relu2_1": 1.0},
+            "smallest_scale": 65536,
+            "start": "content",
+        },
         "Gatys 2015": {**GATYS, "iterations": 500},
         "Johnson's neural-style": {
             **GATYS,

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from engine.errors import BadInput, Diverged
 from engine.image import Picture
+from engine.networks.loading import load_network
+from engine.objectives.style import gram_matrix
 from engine.settings import make
 from engine.task import Task
 from engine.techniques.style_transfer import StyleTransfer
@@ -679,3 +681,28 @@ def test_the_same_seed_gives_the_same_picture_on_vgg19_also_with_two_threads(rea
     torch.set_num_threads(1)
     assert torch.equal(once[-1][1], again[-1][1])
     assert [f.losses for f, _ in once] == [f.losses for f, _ in again]
+
+
+def test_fine_texture_leaves_coarse_shapes_alone(task, pictures_of, noise_picture):
+    """The shallow statistics become those of the fine picture; what is large stays where it is."""
+    network = load_network("slim_vgg")
+    steps = np.kron(np.random.default_rng(0).random((2, 3)), np.ones((32, 32)))[..., None]
+    coarse = Picture(np.repeat(steps, 3, -1).astype(np.float32))
+    fine = noise_picture(64, 96, seed=4)
+    technique = StyleTransfer(**{**StyleTransfer.presets["Fine texture"], "iterations": 60})
+    the_task = task(
+        technique, network=network, content=coarse, styles=[(fine, 1.0)], size=96
+    )  # fmt: skip
+    picture = pictures_of(the_task)[-1][1][None]
+
+    def gram(x, layer):
+        return gram_matrix(network.taps(x, [layer])[layer])
+
+    for layer in ("relu1_1", "relu2_1"):
+        before, after, wanted = (
+            gram(x, layer) for x in (coarse.tensor()[None], picture, fine.tensor()[None])
+        )
+        assert (after - wanted).norm() < 0.3 * (before - wanted).norm(), layer
+    blocks = [x.mean(1).unfold(1, 32, 32).unfold(2, 32, 32).mean((3, 4)).flatten() for x in
+              (coarse.tensor()[None], picture)]  # fmt: skip
+    assert float(torch.corrcoef(torch.stack(blocks))[0, 1]) > 0.9
