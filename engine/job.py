@@ -23,7 +23,7 @@ from engine.recipe_values import (
     reference_to,
     technique_of,
 )
-from engine.reduced import open_for, side_needed
+from engine.reduced import LEAST, open_for, side_needed
 from engine.regions import MOST_REGIONS, Region, check_region
 from engine.settings import setting
 from engine.steering import STYLE_WEIGHTS, Changes, Steering
@@ -294,10 +294,21 @@ def opened(job: Job) -> Job:
     size = _side_of(job.size, i.content)
     side = side_needed(job.technique, size)
 
-    def open_one(source: Source | None, square: bool = False) -> Picture | None:
-        return None if source is None else open_for(source, side, square)
+    known: dict[tuple[str, bool], Picture] = {}
 
-    styles = tuple((open_for(p, side), weight) for p, weight in i.styles)
+    def open_picture(source: Source, square: bool = False) -> Picture:
+        """Open each file once: several regions may have the same style."""
+        if isinstance(source, Picture):
+            return open_for(source, side, square)
+        key = str(source), square
+        if key not in known:
+            known[key] = open_for(source, side, square)
+        return known[key]
+
+    def open_one(source: Source | None, square: bool = False) -> Picture | None:
+        return None if source is None else open_picture(source, square)
+
+    styles = tuple((open_picture(p), weight) for p, weight in i.styles)
     for picture, weight in styles:
         if not weight > 0 or not math.isfinite(weight):
             name = picture.path or "picture"
@@ -305,8 +316,9 @@ def opened(job: Job) -> Job:
     content, regions = open_one(i.content), i.regions if "regions" in job.technique.inputs else ()
     if len(regions) > MOST_REGIONS:
         raise BadInput(f"there are {len(regions)} regions; {MOST_REGIONS} are possible")
+    mask_side = max(size, LEAST)  # it is smooth, and resampled more simply than pictures
     opened_regions = [
-        replace(r, mask=open_for(r.mask, side), style=open_one(r.style)) for r in regions
+        replace(r, mask=open_for(r.mask, mask_side), style=open_one(r.style)) for r in regions
     ]
     for number, region in enumerate(opened_regions, 1):
         check_region(region, number, content)
