@@ -283,6 +283,8 @@ class MainWindow(QMainWindow):
         self.film_flow.bind(self.actions_table["save_film"])
         self.figures.bind(self.actions_table["show_figure"])
         self.overlays.bind(self.actions_table["save_overlay"])
+        self.queue_flow.added.connect(self.regions_flow.used)
+        self.lessons.taking.made.connect(self.regions_flow.use_now)
         self.queue_flow.said.connect(self.status.say)
         self.queue_flow.failed.connect(self.status.warn)
         self.queue_flow.titled.connect(self.docks["queue"].setWindowTitle)

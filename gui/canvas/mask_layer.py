@@ -9,7 +9,7 @@ from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
-from gui.masks.mask import Mask, Rect
+from gui.masks.mask import Mask, Rect, bounds, divided
 
 Bytes = npt.NDArray[np.uint8]
 OPACITY = 128
@@ -39,6 +39,8 @@ class MaskLayer(QGraphicsItem):
         self.setZValue(HEIGHT)
         self._rect = QRectF()
         self._masks: tuple[TintedMask, ...] = ()
+        self._dirty: list[Rect] = []
+        """What has changed since it was last painted."""
         self._level = -1
         """How often the masks are halved in the image."""
         self._mixed: Bytes = np.zeros((0, 0, 4), np.uint8)
@@ -63,11 +65,14 @@ class MaskLayer(QGraphicsItem):
         self._rect = QRectF(0, 0, size.width(), size.height())
 
     def touch(self, dirty: Rect) -> QRectF:
-        """Mix a part of the masks again; return the part of the picture that is to be painted."""
+        """Note that a part of the masks has changed; return the part of the picture to paint again.
+
+        It is mixed when it is painted: the pointer may move several times until then.
+        """
         if not self._masks or self._rect.isEmpty():
             return QRectF()
         if self._level >= 0:
-            self._mix(dirty)
+            self._dirty.append(dirty)
         height, width = self._masks[0].mask.pixels.shape
         across, down = self._rect.width() / width, self._rect.height() / height
         around = 3 << max(self._level, 0)  # outlines and smoothing look at neighbours
@@ -92,6 +97,9 @@ class MaskLayer(QGraphicsItem):
             level += 1
         if level != self._level:
             self._begin(level)
+        elif (dirty := bounds(self._dirty)) is not None:
+            self._mix(dirty)
+        self._dirty.clear()
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, scale <= NEAREST_ABOVE)
         painter.drawImage(self._rect, self._image)
@@ -142,7 +150,7 @@ class MaskLayer(QGraphicsItem):
             red, green, blue = each.colour.red(), each.colour.green(), each.colour.blue()
             cover = pixels.astype(np.uint16)[..., None]
             colour = np.array((red, green, blue, 255), np.uint16) * OPACITY // 255
-            mixed = (cover * colour + (255 - cover) * mixed + 127) // 255
+            mixed = divided(cover * colour + (255 - cover) * mixed)
             inside = (pixels >= HALF).astype(np.uint8)
             rim = cv2.dilate(inside, AROUND) - inside
             edge = inside - cv2.erode(inside, AROUND, borderValue=1)

@@ -109,9 +109,13 @@ class InputPicturesFlow(QObject):
         else:
             text = self.tr("Picture {0}").format(name)
             changes: dict[str, Any] = {place.role: path}
-            opened = self.pictures.get(path)
-            if place.role == "content" and opened is not None and not opened.problem:
-                changes["regions"] = self.regions_for(opened)
+            if place.role == "content" and self.studio.job.inputs.regions:
+                opened = self.pictures.get(path)
+                if opened is None:  # they must fit it
+                    self.take(place, path)
+                    return
+                if not opened.problem:
+                    changes["regions"] = self.regions_for(opened)
             self.studio.set_inputs(text, **changes)
 
     @Slot(object)

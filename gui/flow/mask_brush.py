@@ -148,7 +148,7 @@ class MaskBrushFlow(QObject):
     @Slot()
     def _on_masks(self) -> None:
         """Other masks than the stroke's are there: it has ended, if it was not kept."""
-        if self.stroke is not None and self.stroke.mask is not self.regions.mask():
+        if self.stroke is not None and self.stroke.mask is not self.regions.chosen_mask():
             self.stroke = None
         if self.on and not (self.regions.possible and self.regions.regions):
             self._put_away()
@@ -178,8 +178,9 @@ class MaskBrushFlow(QObject):
 
     @Slot(QPointF, float, bool)
     def _on_begun(self, place: QPointF, pressure: float, straight: bool) -> None:
-        mask = self.regions.mask()
+        mask = self.regions.chosen_mask()
         if mask is None or self.canvas.logical_size().isEmpty():
+            self.regions.said.emit(self.tr("The mask is still being opened…"))
             return
         radius = self.bar.diameter() / 2 * self._scale()
         brush = Brush(radius, self.bar.hardness(), self.bar.erasing())
@@ -226,7 +227,7 @@ class MaskBrushFlow(QObject):
 
     def _change(self, text: str, act: Callable[[Mask], None]) -> None:
         """Change the chosen region's mask, as one step that can be undone."""
-        mask = self.regions.mask()
+        mask = self.regions.chosen_mask()
         if mask is not None:
             self.canvas.end_stroke()
             changed = Mask(mask.pixels.copy())

@@ -30,6 +30,8 @@ class QueueFlow(QObject):
     said = Signal(str)
     failed = Signal(str)
     titled = Signal(str)
+    added = Signal(object)
+    """A job that is put into the queue, or that gives others their settings."""
     """The dock's title, with the number of jobs left."""
 
     def __init__(
@@ -74,6 +76,7 @@ class QueueFlow(QObject):
         if lacks := missing(job):
             self.failed.emit(lacks)
             return
+        self.added.emit(job)
         self.queue.add(lambda: [wanted_of_job(job)], self.folder)
 
     @Slot()
@@ -99,6 +102,7 @@ class QueueFlow(QObject):
 
     def add_sets(self, photos: Path, styles: list[Path]) -> None:
         """Queue each photo in a folder with each style; without styles, with the job's own."""
+        self.added.emit(self.studio.job)
         self.queue.add(partial(wanted_of_sets, self.studio.job, photos, styles), self.folder)
 
     def _styles(self) -> list[Path]:

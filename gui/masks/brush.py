@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gui.masks.mask import Mask, Rect, bounds
+from gui.masks.mask import Mask, Rect, bounds, divided
 
 Bytes = npt.NDArray[np.uint8]
 Point = tuple[float, float]
@@ -70,12 +70,21 @@ def drawn(radius: float, hardness: float, dx: float, dy: float) -> Bytes:
     The fall is a smoothstep. It is at least a pixel wide, half of it inside the radius and half
     outside: so a hard disc covers pi r².
     """
-    side = np.arange(-reach(radius), reach(radius) + 1, dtype=np.float32) + np.float32(0.5)
-    away = np.hypot(side[None, :] - np.float32(dx), side[:, None] - np.float32(dy))
+    far = reach(radius)
+    if not dx and not dy:  # a quarter of it is all of it
+        side = np.arange(far + 1, dtype=np.float32) + np.float32(0.5)
+        away = np.hypot(side[None, :], side[:, None])
+    else:
+        side = np.arange(-far, far + 1, dtype=np.float32) + np.float32(0.5)
+        away = np.hypot(side[None, :] - np.float32(dx), side[:, None] - np.float32(dy))
     inner = min(hardness * radius, radius - 0.5)
     outer = max(radius, inner + 1)
     t = np.clip((np.float32(outer) - away) / np.float32(outer - inner), 0, 1)
-    return np.rint(255 * t * t * (3 - 2 * t)).astype(np.uint8)
+    disc = np.rint(255 * t * t * (3 - 2 * t)).astype(np.uint8)
+    if not dx and not dy:
+        mirrored = [*range(far - 1, -1, -1), *range(far + 1)]
+        disc = disc[mirrored][:, mirrored]
+    return disc
 
 
 class Stroke:
@@ -200,7 +209,7 @@ class Stroke:
         cover = self._cover[place].astype(np.uint16)
         there = 255 - cover if self.brush.erases else 255 - before
         mixed = before * there if self.brush.erases else 255 * before + cover * there
-        self.mask.pixels[place] = ((mixed + 127) // 255).astype(np.uint8)
+        self.mask.pixels[place] = divided(mixed)
         self.dirty = bounds([dirty] if self.dirty is None else [self.dirty, dirty])
         return dirty
 

@@ -25,7 +25,7 @@ from gui.masks.mask import LONGEST, Mask, of_picture
 Bytes = npt.NDArray[np.uint8]
 BLANK = 16 * "0"
 """In the name of a mask with nothing inside, in place of what tells its pixels from others'."""
-KEPT = 24
+KEPT = 12
 """Masks in memory, at most; of the largest size they are 3 MiB each."""
 
 

@@ -63,6 +63,17 @@ def bounds(rects: Sequence[Rect]) -> Rect | None:
     )  # fmt: skip
 
 
+def divided(products: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+    """Return products of two bytes, or sums of them up to 255², divided by 255 and rounded; in place.
+
+    It is exact, and much faster than a division (Blinn 1995, "Three Wrongs Make a Right").
+    """
+    products += 128
+    products += products >> 8
+    products >>= 8
+    return products
+
+
 def size_for(width: int, height: int) -> tuple[int, int]:
     """Return the width and height of a mask for a photo of this size: of its shape."""
     long_side = max(width, height)

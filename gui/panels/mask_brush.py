@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QAction
+from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QMenu,
     QSizePolicy,
     QToolButton,
@@ -75,11 +76,13 @@ class MaskBrush(QWidget):
         line.setContentsMargins(6, 2, 6, 2)
         line.addWidget(self.paints)
         line.addWidget(self.erases)
+        self._labels: list[QLabel] = []
         for editor, letters in ((self.size_editor, 4), (self.hardness_editor, 3)):
             setting = editor.setting
             label = QLabel(setting.label)
             label.setBuddy(editor.box)
             line.addWidget(label)
+            self._labels.append(label)
             editor.box.keep_room(letters)
             editor.setToolTip(setting.help)
             editor.setMaximumWidth(32 * self.fontMetrics().averageCharWidth())
@@ -88,6 +91,7 @@ class MaskBrush(QWidget):
         line.addWidget(self.menu_button)
         line.addStretch(0)
         line.addWidget(self.done)
+        line.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.refresh_icons()
 
@@ -100,6 +104,37 @@ class MaskBrush(QWidget):
         button.setAccessibleName(text)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
         return button
+
+    # -- the width ------------------------------------------------------------------------
+
+    def _room(self, *, sliders: bool, labels: bool) -> int:
+        """Return the pixels across that it needs, with or without sliders and labels."""
+        line = self.layout()
+        assert line is not None
+        margins = line.contentsMargins()
+        wanted: list[QWidget] = [self.paints, self.erases, self.menu_button, self.done]
+        for editor in (self.size_editor, self.hardness_editor):
+            wanted.append(editor.box)
+            if sliders and editor.slider is not None:
+                wanted.append(editor.slider)
+        widths = [max(w.minimumSizeHint().width(), w.minimumWidth()) for w in wanted]
+        widths += [label.sizeHint().width() for label in self._labels if labels]
+        gaps = line.spacing() * (len(widths) + 1)
+        return sum(widths) + gaps + margins.left() + margins.right()
+
+    def minimumSizeHint(self) -> QSize:
+        """Be as narrow as the boxes and buttons allow: a large text must not widen the window."""
+        return QSize(self._room(sliders=False, labels=False), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show sliders and labels if there is room for them."""
+        super().resizeEvent(event)
+        width = event.size().width()
+        for editor in (self.size_editor, self.hardness_editor):
+            if editor.slider is not None:
+                editor.slider.setVisible(width >= self._room(sliders=True, labels=True))
+        for label in self._labels:
+            label.setVisible(width >= self._room(sliders=False, labels=True))
 
     def set_menu(self, actions: Sequence[QAction | QMenu | None]) -> None:
         """Fill the mask's menu; None is a separator."""

@@ -159,6 +159,17 @@ class RegionRow(QFrame):
             self.weight.set_value(region.weight)
         self.refresh()
 
+    def follow(self, before: QWidget) -> QWidget:
+        """Take the keyboard focus after a widget; return the last of the row's own."""
+        own = (
+            self.title, self.eye, self.up, self.down, self.remove, self.thumb, self.treatment,
+            self.weight.slider, self.weight.box,
+        )  # fmt: skip
+        for widget in filter(None, own):
+            QWidget.setTabOrder(before, widget)
+            before = widget
+        return before
+
     def refresh(self) -> None:
         """Draw colours and icons; show the style's thumbnail once it is there."""
         swatch = QPixmap(SWATCH, SWATCH)
@@ -216,7 +227,9 @@ class RegionRow(QFrame):
     @Slot(int)
     def _on_treatment(self, at: int) -> None:
         kind = str(self.treatment.itemData(at))
-        if kind == OWN:  # also to choose another one
+        if kind == OWN and self._region.kept and self._region.style is not None:
+            self.treated.emit(self.index, OWN)
+        elif kind == OWN:  # also to choose another one
             self.treatment.setCurrentIndex(self.treatment.findData(self._region.treatment))
             self.style_wanted.emit(self.index)
         elif kind != self._region.treatment:

@@ -83,6 +83,9 @@ class RegionsPanel(QScrollArea):
                 region, active=index == active, styles=styles,
                 first=index == len(regions) - 1, last=index == 0,
             )  # fmt: skip
+        before: QWidget = self.paint
+        for row in reversed(self.rows):  # as they are seen
+            before = row.follow(before)
         self.add.setEnabled(len(regions) < MOST_REGIONS)
         most = self.tr("There can be {0} regions.").format(MOST_REGIONS)
         self.add.setToolTip("" if self.add.isEnabled() else most)

@@ -13,7 +13,17 @@ from engine.regions import mask_values
 from gui.dialogs.grad_cam_mask import above
 from gui.masks.brush import LEAST_PRESSURE, Brush, Discs, Stroke, drawn
 from gui.masks.files import MaskFiles, is_blank, png, region_of
-from gui.masks.mask import LONGEST, SHORTEST, Mask, Rect, bounds, of_alpha, of_picture, size_for
+from gui.masks.mask import (
+    LONGEST,
+    SHORTEST,
+    Mask,
+    Rect,
+    bounds,
+    divided,
+    of_alpha,
+    of_picture,
+    size_for,
+)
 
 
 def noise(height: int, width: int, seed: int = 0) -> Mask:
@@ -174,6 +184,11 @@ def test_feathering_what_is_all_inside_changes_nothing() -> None:
     mask = Mask(np.full((40, 60), 255, np.uint8))
     mask.feather(9.0)
     assert (mask.pixels == 255).all()
+
+
+def test_a_division_by_255_rounds_to_the_nearest() -> None:
+    every = np.arange(255 * 255 + 1, dtype=np.uint16)
+    assert np.array_equal(divided(every.copy()), np.rint(np.arange(255 * 255 + 1) / 255))
 
 
 def test_masks_have_the_photos_shape_at_a_size_of_their_own() -> None:

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from engine.image import open_picture
-from engine.regions import MOST_REGIONS
+from engine.regions import MOST_REGIONS, Region
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.feature_inversion import FeatureInversion
 from engine.techniques.stylize import Stylize
@@ -83,7 +83,8 @@ def brushed(window: MainWindow, diameter: float = 60.0, hardness: int = 100) -> 
 
 
 def pixels(window: MainWindow, index: int | None = None) -> Bytes:
-    mask = window.regions_flow.mask(index)
+    flow = window.regions_flow
+    mask = flow.mask(flow.active if index is None else index)
     assert mask is not None
     return mask.pixels.copy()
 
@@ -430,6 +431,73 @@ def test_a_photo_of_another_shape_stretches_the_masks_and_one_undo_takes_both_ba
     assert "stretched" in window.statusBar().currentMessage()
     window.actions_table["undo"].trigger()
     assert window.studio.job == job and np.array_equal(pixels(window), before)
+
+
+def test_a_mask_that_is_gone_is_said_and_can_be_painted_anew(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    brushed(window)
+    gone = str(tmp_path / "gone.png")
+    with qtbot.waitSignal(window.regions_flow.failed) as told:
+        window.studio.set_inputs("", regions=(Region(gone),))
+    assert "gone.png" in told.args[0]
+    assert "gone.png" in window.regions.rows[0].title.toolTip()
+    stroke(window, (0.5, 0.5))
+    assert pixels(window).any() and window.regions_flow.path(0) != gone
+    window.actions_table["undo"].trigger()
+    assert window.regions_flow.path(0) == gone
+
+
+def test_a_mask_of_another_program_is_shown_as_a_run_takes_it(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    photo = window.regions_flow.photo()
+    assert photo is not None
+    layer = np.zeros((photo.height, photo.width, 4), np.uint8)  # paint of one colour, a layer
+    layer[:, : photo.width // 2] = (0, 0, 80, 255)
+    Image.fromarray(layer).save(tmp_path / "layer.png")
+    window.studio.set_inputs("", regions=(Region(str(tmp_path / "layer.png")),))
+    until(qtbot, lambda: window.regions_flow.mask(0) is not None)
+    mask = pixels(window, 0)
+    half = mask.shape[1] // 2
+    assert (mask[:, : half - 4] == 255).all() and not mask[:, half + 4 :].any()
+
+
+def test_two_regions_with_one_file_are_painted_apart(window: MainWindow, qtbot: QtBot) -> None:
+    brushed(window)
+    stroke(window, (0.3, 0.3))
+    region, before = window.regions_flow.regions[0], pixels(window)
+    window.studio.set_inputs("", regions=(region, region))
+    window.regions.chosen.emit(1)
+    stroke(window, (0.7, 0.7))
+    assert np.array_equal(pixels(window, 0), before)
+    assert not np.array_equal(pixels(window, 1), before)
+
+
+def test_a_kept_region_gets_its_style_back(window: MainWindow, qtbot: QtBot) -> None:
+    brushed(window)
+    window.regions_flow.set_style(0, MOSAIC)
+    until(qtbot, lambda: window.regions_flow.regions[0].style is not None)
+    row = window.regions.rows[0]
+    for kind in (KEPT, OWN):
+        row.treatment.activated.emit(row.treatment.findData(kind))
+        assert window.regions_flow.regions[0].kept == (kind == KEPT)
+    assert path_of(window.regions_flow.regions[0].style) == MOSAIC
+
+
+def test_the_queue_keeps_the_masks_of_its_jobs(window: MainWindow, qtbot: QtBot) -> None:
+    brushed(window)
+    stroke(window, (0.5, 0.5))
+    queued = window.regions_flow.path(0)
+    window.queue.hold(True)
+    window.queue_flow.add_job()
+    until(qtbot, lambda: not window.background.busy)
+    stroke(window, (0.7, 0.7))
+    stroke(window, (0.2, 0.7))
+    now = window.regions_flow.path(0)
+    closed(qtbot, window)
+    left = {str(file) for file in (session.data_folder() / "masks").iterdir()}
+    assert left == {queued, now}
 
 
 # -- masks from elsewhere ---------------------------------------------------------------------
