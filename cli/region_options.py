@@ -34,6 +34,8 @@ def add_regions(parser: Any, kind: "type[Technique]") -> Any:
             "the usual one. May be repeated: later regions lie on top. Grey is partly inside; a mask "
             "has the photo's proportions, at any size"
         )  # fmt: skip
+        if kind.styles_optional:
+            text += ". STYLE may also be the name of one of the network's own styles"
     else:
         metavar, text = WITHOUT, (
             "work only where MASK is white, in part where it is grey. May be repeated. A mask has the "
@@ -50,6 +52,7 @@ def add_regions(parser: Any, kind: "type[Technique]") -> Any:
 def regions_of(kind: "type[Technique]", options: argparse.Namespace) -> "tuple[Region, ...]":
     """Return the regions that the options describe, in order. Raises `BadInput`."""
     from engine.regions import Region
+    from engine.settings import describe
 
     found = []
     for option, text in getattr(options, "regions", []):
@@ -61,8 +64,18 @@ def regions_of(kind: "type[Technique]", options: argparse.Namespace) -> "tuple[R
             raise BadInput(
                 f"--region {text!r} names a style, and {kind.command} takes none: give --region MASK"
             )
-        found.append(Region(mask, style, weight))
+        if style is not None and _is_name(style) and "network_style" in describe(kind):
+            found.append(Region(mask, None, weight, network_style=style))
+        else:
+            found.append(Region(mask, style, weight))
     return tuple(found)
+
+
+def _is_name(style: str) -> bool:
+    """Whether a style is given by its name or number in a network, not as a file."""
+    from cli.options import is_file
+
+    return not is_file(style) and not set(style) & set("/\\.")
 
 
 def parse_region(text: str) -> tuple[str, str | None, float]:

@@ -98,9 +98,12 @@ class Inputs:
         }
         if self.regions:
             found["regions"] = [
-                {"mask": one(r.mask), "style": one(r.style), "weight": r.weight, "kept": r.kept}
+                {
+                    "mask": one(r.mask), "style": one(r.style), "weight": r.weight, "kept": r.kept,
+                    **({"network_style": r.network_style} if r.network_style else {}),
+                }
                 for r in self.regions
-            ]
+            ]  # fmt: skip
         return found
 
 
@@ -236,6 +239,7 @@ class Job:
                     None if style is None else find(style, folder, side, False),
                     float(values["weight"]),
                     as_flag(values["kept"]),
+                    as_text(values.get("network_style", "")),
                 )
 
             return cls(

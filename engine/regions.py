@@ -38,6 +38,9 @@ class Region:
     """How strongly it is worked on, relative to the others."""
     kept: bool = False
     """Whether it stays as it is in the photo; style and weight then play no part."""
+    network_style: str = ""
+    """For one pass by a network with styles of its own: which of them, by names or numbers, with
+    weights; empty: as everywhere."""
 
 
 def mask_values(mask: Picture) -> Floats:

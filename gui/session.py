@@ -257,7 +257,10 @@ def job_to_values(job: Job) -> dict[str, Any]:
         "styles": [[path_of(p), weight] for p, weight in i.styles],
         "guide": path_of(i.guide),
         "start": path_of(i.start),
-        "regions": [[path_of(r.mask), path_of(r.style), r.weight, r.kept] for r in i.regions],
+        "regions": [
+            [path_of(r.mask), path_of(r.style), r.weight, r.kept, r.network_style]
+            for r in i.regions
+        ],
         "network": job.network,
         "weights": job.weights,
         "preprocessing": job.preprocessing,
@@ -277,8 +280,8 @@ def job_from_values(values: Mapping[str, Any]) -> Job:
             _path(values["guide"]),
             _path(values["start"]),
             tuple(
-                Region(str(_path(mask)), _path(style), float(weight), bool(kept))
-                for mask, style, weight, kept in values.get("regions", ())
+                Region(str(_path(mask)), _path(style), float(weight), bool(kept), *map(str, own))
+                for mask, style, weight, kept, *own in values.get("regions", ())
             ),
         ),
         str(values["network"]),

@@ -5,7 +5,7 @@ Where a network's style is scales and shifts of its channels, these are mixed pl
 passes into the other within the picture, rather than one picture into another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,17 @@ from engine.image import Picture, open_picture
 from engine.objectives.regions import mask_of, partition
 from engine.regions import Region, check_region
 
+OfNetwork = tuple[tuple[int, float], ...]
+"""Styles of a network's own, by number, with weights."""
+RegionStyle = Picture | OfNetwork | None
+"""A region's own style; None: the usual ones."""
+
 
 @dataclass(frozen=True)
 class Places:
     """Where each style is painted, and how far painting covers the photo."""
 
-    styles: tuple[Picture | None, ...]
-    """The regions' own styles; None: the usual ones."""
+    styles: tuple[RegionStyle, ...]
     shares: Tensor
     """(1, styles, H, W): each style's share at each place; they sum to 1."""
     cover: Tensor | None
@@ -32,28 +36,43 @@ class Places:
 
     @classmethod
     def of(
-        cls, regions: Sequence[Region], like: Tensor, has_usual: bool, takes_paintings: bool
+        cls,
+        regions: Sequence[Region],
+        like: Tensor,
+        has_usual: bool,
+        takes_paintings: bool,
+        of_network: Callable[[str], OfNetwork],
     ) -> "Places":
         """Divide a photo `like` (1, 3, H, W) by opened regions.
 
-        `has_usual`: whether there are usual styles; without, what is in no region is the photo. A
-        network that `takes_paintings` not paints its own style in regions only, unless all are kept.
+        Args:
+            regions: later ones lie on top.
+            like: the photo.
+            has_usual: whether there are usual styles; without, what is in no region is the photo.
+            takes_paintings: whether the networks do; those that do not paint around regions that
+                are all kept, as they always have a style.
+            of_network: returns a network's own styles from their names.
         """
         size = (like.shape[2], like.shape[3])
-        only_kept = all(region.kept for region in regions)
-        ground = has_usual if takes_paintings else only_kept
+        ground = has_usual or (not takes_paintings and all(region.kept for region in regions))
         seen = partition([mask_of(region, size) for region in regions], torch.ones(1, 1, *size))
-        each: list[tuple[Picture | None, float]] = [(None, float(ground))]
+        each: list[tuple[RegionStyle, float]] = [(None, float(ground))]
         for region in regions:
-            own = region.style if takes_paintings and not region.kept else None
-            assert own is None or isinstance(own, Picture)
+            own: RegionStyle = None
+            if region.kept:
+                pass
+            elif takes_paintings:
+                assert region.style is None or isinstance(region.style, Picture)
+                own = region.style
+            elif region.network_style:
+                own = of_network(region.network_style)
             each.append((own, 0.0 if region.kept else min(region.weight, 1.0)))
         cover = torch.zeros(1, 1, *size)
-        areas: dict[int, tuple[Picture | None, Tensor]] = {}
+        areas: dict[OfNetwork | int, tuple[RegionStyle, Tensor]] = {}
         for (style, weight), where in zip(each, seen, strict=True):
             cover += weight * where
             if weight and bool(where.any()):
-                key = id(style)
+                key = style if isinstance(style, tuple) else id(style)
                 areas[key] = (style, where + areas[key][1] if key in areas else where)
         if not areas:
             areas[0] = (each[-1][0] if not has_usual else None, torch.ones(1, 1, *size))
@@ -101,6 +120,7 @@ def opened_regions(regions: Sequence[Region], photo: Any) -> list[Region]:
             open_picture(style) if isinstance(style, (str, Path)) else style,
             region.weight,
             region.kept,
+            region.network_style,
         )
         check_region(opened, number, photo)
         found.append(opened)

@@ -66,6 +66,7 @@ class Painted:
         manner: Manner,
         own: Sequence[tuple[int, float]] = ((0, 1.0),),
         regions: Sequence[Region] = (),
+        ground: bool = False,
     ) -> None:
         """Look at the paintings, unless that has been done before.
 
@@ -77,6 +78,7 @@ class Painted:
             own: which of its own styles a network paints that takes no paintings, with weights.
             regions: parts of the photo with a style of their own, or kept as they are; opened. The
                 photo shows through one with a weight below 1.
+            ground: whether networks that take no paintings also paint what is in no region.
 
         Raises `BadInput` where a network needs a painting and there is none.
         """
@@ -89,7 +91,11 @@ class Painted:
         self.places: Places | None = None
         """Where each style is painted; None: there are no regions."""
         if regions:
-            self.places = Places.of(regions, photo, bool(styles), self.takes_paintings)
+            usual = bool(styles) if self.takes_paintings else ground
+            self.places = Places.of(
+                regions, photo, usual, self.takes_paintings,
+                lambda text: tuple(own_styles(networks, text, "a region")),
+            )  # fmt: skip
         self.brushes = [
             (self._brush(network, self._code(network, own)), weight) for network, weight in networks
         ]
@@ -161,8 +167,12 @@ class Painted:
 
     def _code(self, network: StyleNetwork, own: Sequence[tuple[int, float]]) -> Tensor:
         if network.kind != StyleKind.ANY:
-            codes = [network.style(index) for index, _ in own]
-            return network.blend(codes, [w for _, w in own]) if len(codes) > 1 else codes[0]
+            if self.places is None or self.takes_paintings:
+                return _of_network(network, own)
+            each = self.places.styles
+            return torch.cat(
+                [_of_network(network, s if isinstance(s, tuple) else own) for s in each]
+            )
         if self.places is None:
             return self._usual(network)
         found = []
@@ -170,7 +180,7 @@ class Painted:
             where = None
             if len(self.places.styles) > 1:
                 where = self.places.shares[:, number : number + 1]
-            if picture is None:
+            if not isinstance(picture, Picture):
                 found.append(self._usual(network, where))
             else:
                 found.append(self._seen(network, Style(picture.tensor()[None]), where))
@@ -218,6 +228,12 @@ class Painted:
         while len(known) > REMEMBERED:
             del known[next(iter(known))]
         return known[key]
+
+
+def _of_network(network: StyleNetwork, own: Sequence[tuple[int, float]]) -> Tensor:
+    """Return the code (1, K) of a network's own styles with weights."""
+    codes = [network.style(index) for index, _ in own]
+    return network.blend(codes, [w for _, w in own]) if len(codes) > 1 else codes[0]
 
 
 def own_styles(

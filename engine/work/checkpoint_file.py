@@ -118,7 +118,7 @@ def digest_of_job(job: Job, by_pixels: Any = None) -> str:
         [
             technique.command, chosen, recipe["network"], recipe["size"], recipe["seed"],
             job.preprocessing, digests, [weight for _, weight in job.inputs.styles],
-            *([region.weight, region.kept] for region in job.inputs.regions),
+            *([each.weight, each.kept, each.network_style] for each in job.inputs.regions),
         ],
         sort_keys=True,
     )  # fmt: skip

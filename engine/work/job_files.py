@@ -342,18 +342,22 @@ def _inputs(found: Any, folder: Path, described: DescribedJob) -> dict[str, Any]
 
 def _region(found: Any, folder: Path, described: DescribedJob) -> dict[str, Any]:
     """Return what a recipe says about a region that an entry describes."""
-    fits = isinstance(found, dict) and not set(found) - {"mask", "style", "weight", "kept"}
-    if not fits or found.get("mask") is None or not isinstance(found.get("kept", False), bool):
+    known = {"mask": None, "style": None, "weight": 1.0, "kept": False, "network_style": ""}
+    fits = isinstance(found, dict) and not set(found) - set(known)
+    values = {**known, **found} if fits else known
+    texts = isinstance(values["network_style"], str) and isinstance(values["kept"], bool)
+    if values["mask"] is None or not texts:
         raise BadInput(
             f"a region is {_short(found)}; it must be an object with a mask, and perhaps style, "
-            "weight and kept"
+            "weight, kept and network_style"
         )
-    style = found.get("style")
+    style, own = values["style"], values["network_style"]
     return {
+        **({"network_style": own} if own else {}),
         "mask": _reference(found["mask"], folder, described, "mask"),
         "style": None if style is None else _reference(style, folder, described, "style"),
         "weight": _weight(found, "region"),
-        "kept": found.get("kept", False),
+        "kept": values["kept"],
     }
 
 

@@ -72,7 +72,7 @@ def difference(run: Job, now: Job) -> str:
 
 def _pictures(inputs: Inputs) -> list[Any]:
     styles = [(path_of(picture), weight) for picture, weight in inputs.styles]
-    regions = [(path_of(r.mask), path_of(r.style), r.weight, r.kept) for r in inputs.regions]
+    regions = inputs.changed(path_of).regions
     return [path_of(inputs.content), styles, path_of(inputs.guide), path_of(inputs.start), regions]
 
 

@@ -64,7 +64,7 @@ def same_pictures(one: Inputs, other: Inputs) -> bool:
     """Whether two jobs take the same pictures and regions, whatever the weights of the styles."""
 
     def pictures(i: Inputs) -> list[Any]:
-        own = [(path_of(r.mask), path_of(r.style), r.weight, r.kept) for r in i.regions]
+        own = i.changed(path_of).regions
         styles = (style for style, _ in i.styles)
         return [*map(path_of, (i.content, i.guide, i.start, *styles)), *own]
 

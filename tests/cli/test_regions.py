@@ -81,6 +81,17 @@ def test_both_options_count_in_order() -> None:
     assert job("deep-dream", "--region", "a.png").inputs.regions == (Region("a.png"),)
 
 
+def test_a_style_may_be_one_of_the_networks_own() -> None:
+    made = job("stylize", "--region", "a.png=udnie:0.5", "--region", "b.png=3")
+    assert made.inputs.regions == (
+        Region("a.png", None, 0.5, network_style="udnie"), Region("b.png", network_style="3"),
+    )  # fmt: skip
+    for text in ("sea.jpg", "folder/sea"):
+        made = job("stylize", "--region", f"a.png={text}")
+        assert made.inputs.regions == (Region("a.png", text),)
+    assert job("style-transfer", "--region", "a.png=sea").inputs.regions[0].style == "sea"
+
+
 def test_a_style_may_be_that_of_a_region() -> None:
     assert job("style-transfer", "--region", "b.png=sea.jpg").inputs.styles == ()
     for arguments in ((), ("--region", "b.png"), ("--keep", "b.png")):

@@ -48,7 +48,7 @@ def paths(tmp_path: Path) -> dict[str, str]:
 def job(paths: dict[str, str]) -> Job:
     regions = (
         Region(paths["left"], paths["fire"], 2.5),
-        Region(paths["sky"]),
+        Region(paths["sky"], network_style="udnie:2"),
         Region(paths["left"], kept=True),
     )
     inputs = Inputs(paths["photo"], ((paths["sea"], 1.0),), regions=regions)
@@ -156,6 +156,8 @@ def test_a_recipe_gives_the_same_regions(job: Job, paths: dict[str, str]) -> Non
     assert isinstance(first.mask, Picture) and isinstance(first.style, Picture)
     assert (str(first.mask.path), str(first.style.path)) == (paths["left"], paths["fire"])
     assert (first.weight, second.style, second.kept, third.kept) == (2.5, None, False, True)
+    assert (first.network_style, second.network_style) == ("", "udnie:2")
+    assert "network_style" not in recipe["inputs"]["regions"][0]
     assert with_regions(job).recipe()["format"] == 1
     assert "regions" not in with_regions(job).recipe()["inputs"]
 
@@ -225,15 +227,16 @@ def test_a_list_of_jobs_takes_regions(job: Job, paths: dict[str, str], tmp_path:
             "regions": [
                 {"mask": "sky.png", "style": "sea.png"},
                 {"mask": "left.png", "kept": True},
+                {"mask": "sky.png", "network_style": "fog"},
             ],
         },
     }
     (tmp_path / "jobs.json").write_text(json.dumps([entry]))
     (wanted,) = wanted_of_file(tmp_path / "jobs.json")
     assert wanted.recipe["format"] == 4
-    first, second = Job.from_recipe(wanted.recipe).inputs.regions
+    first, second, third = Job.from_recipe(wanted.recipe).inputs.regions
     assert isinstance(first.mask, Picture) and str(first.mask.path) == paths["sky"]
-    assert (first.weight, second.kept) == (1.0, True)
+    assert (first.weight, second.kept, third.network_style) == (1.0, True, "fog")
 
     (each,) = [w for w in wanted_of_photos(job, tmp_path) if w.title == "photo.png"]
     assert each.recipe == {**job.recipe(), "precision": "fp32"}
@@ -241,7 +244,13 @@ def test_a_list_of_jobs_takes_regions(job: Job, paths: dict[str, str], tmp_path:
 
 @pytest.mark.parametrize(
     "region",
-    [{"style": "sea.png"}, {"mask": "sky.png", "weight": 0}, {"mask": "sky.png", "x": 1}, 3],
+    [
+        {"style": "sea.png"},
+        {"mask": "sky.png", "weight": 0},
+        {"mask": "sky.png", "x": 1},
+        3,
+        {"mask": "sky.png", "network_style": 3},
+    ],
 )
 def test_a_list_with_a_wrong_region_is_refused(
     paths: dict[str, str], tmp_path: Path, region: Any
@@ -269,9 +278,10 @@ def test_a_checkpoint_knows_its_regions(job: Job, paths: dict[str, str]) -> None
         with_regions(job, replace(first, weight=1.0), second, third),
         with_regions(job, replace(first, style=paths["sea"]), second, third),
         with_regions(job, first, second, replace(third, kept=False)),
+        with_regions(job, first, replace(second, network_style=""), third),
         with_regions(job, first, replace(second, mask=paths["left"]), third),
     ]
-    assert len({digest_of_job(each) for each in (job, *others)}) == 7
+    assert len({digest_of_job(each) for each in (job, *others)}) == 8
 
 
 def test_what_is_needed_of_a_region_is_opened(job: Job) -> None:

@@ -124,7 +124,8 @@ def _painted(task: Task[Stylize], size: tuple[int, int]) -> Painted:
     )
     photo = resize_picture(_content(task).tensor()[None], size).to(task.device)
     own = own_styles(networks, settings.network_style, mention(settings, "network_style"))
-    painter = Painted(networks, styles, photo, manner, own, task.regions)
+    ground = bool(settings.network_style.strip())
+    painter = Painted(networks, styles, photo, manner, own, task.regions, ground)
     if (task.styles or own_style) and not takes_any:
         painter.note = "The network paints in a style of its own: the style picture is not used."
     return painter

@@ -68,6 +68,17 @@ def single() -> Painter:
     return made(plan, {n: 0.3 * torch.randn(t.shape, generator=chance) for n, t in state.items()})
 
 
+@pytest.fixture(scope="module")
+def many() -> Painter:
+    """A network for three styles: scales and shifts in the middle, random numbers."""
+    lines = (("conv", 3, 8, 3), ("styled", 8, 0), ("relu",), ("conv", 8, 3, 3), ("sigmoid",))
+    plan = Plan(lines, style_names=("calm", "storm", "fog"))
+    chance = torch.Generator().manual_seed(6)
+    state = Painter(plan).state_dict()
+    numbers = {n: 0.3 * torch.randn(t.shape, generator=chance) for n, t in state.items()}
+    return made(plan, {**numbers, "styles": 3 * numbers["styles"]})
+
+
 PHOTO = random(1, 3, 48, 64, seed=9) * 0.5 + 0.25
 
 
@@ -173,6 +184,37 @@ def test_a_network_of_one_style_paints_in_its_regions_only(single: Painter) -> N
     assert torch.equal(found[..., 32:], PHOTO[..., 32:])
 
 
+def test_a_network_of_many_styles_mixes_its_own_place_by_place(many: Painter) -> None:
+    """x → conv → γ(x, y) (x - μ) / σ + β(x, y) → relu → conv → sigmoid, written out in float64."""
+    found = painted(many, Region(WHITE), Region(SOFT, network_style="storm"))
+    state = {name: tensor.double() for name, tensor in many.state_dict().items()}
+    convs = [name.removesuffix(".weight") for name in state if name.endswith(".weight")]
+    share = np.clip((48 - COLUMNS) / 32, 0, 1)
+    shares = torch.from_numpy(np.stack([1 - share, share]))  # calm, storm
+
+    def conv(x: Tensor, name: str) -> Tensor:
+        padded = torch.nn.functional.pad(x, (1, 1, 1, 1), mode="reflect")
+        return torch.conv2d(padded, state[f"{name}.weight"], state[f"{name}.bias"])
+
+    x = conv(PHOTO.double(), convs[0])
+    mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), correction=0, keepdim=True)
+    gamma, beta = (shares.T @ part for part in state["styles"][:2].split(8, 1))  # (columns, C)
+    x = (x - mean) / (variance + 1e-5).sqrt() * gamma.T[:, None] + beta.T[:, None]
+    wanted = conv(x.relu(), convs[1]).sigmoid()
+    assert (found - wanted).abs().max() < 1e-4
+    assert (found - painted(many)).abs().max() > 0.05
+
+
+def test_what_a_network_of_many_styles_paints_around_its_regions(many: Painter) -> None:
+    region = Region(LEFT, network_style="2")
+    alone = painted(many, region)
+    assert torch.equal(alone[..., 32:], PHOTO[..., 32:])
+    around = Painted([(many, 1.0)], [], PHOTO, Manner(), [(1, 1.0)], [region], True).whole()
+    assert (around - PHOTO)[..., 32:].abs().mean() > 0.05
+    with pytest.raises(BadInput, match="a region names rain, which the network does not have; it"):
+        painted(many, Region(LEFT, network_style="rain"))
+
+
 def test_colours_are_matched_to_the_region(network: AnyStyle) -> None:
     """A photo dark on the left, light on the right: so is the painting that each part is shown."""
     photo = torch.cat([PHOTO[..., :32] * 0.3, PHOTO[..., 32:] * 0.3 + 0.6], 3)
@@ -226,7 +268,7 @@ def test_from_a_notebook(network: AnyStyle, tmp_path: Path) -> None:
 
 def test_shares_sum_to_one_where_something_is_painted() -> None:
     regions = [Region(SOFT, RED), Region(LEFT, BLUE), Region(mask(COLUMNS > 56), kept=True)]
-    places = Places.of(regions, PHOTO, True, True)
+    places = Places.of(regions, PHOTO, True, True, lambda text: ())
     assert places.styles == (None, RED, BLUE)
     torch.testing.assert_close(places.shares.sum(1), torch.ones(1, 48, 64))
     assert places.cover is not None
