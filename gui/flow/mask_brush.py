@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QPointF, Slot
+from PySide6.QtCore import QObject, QPointF, Qt, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 
@@ -14,6 +14,7 @@ from gui.flow.regions import RegionsFlow
 from gui.masks.brush import Brush, Discs, Point, Stroke
 from gui.masks.mask import Mask, Rect
 from gui.panels.mask_brush import MaskBrush
+from gui.session import path_of
 
 if TYPE_CHECKING:
     from gui.main_window import MainWindow
@@ -59,12 +60,17 @@ class MaskBrushFlow(QObject):
         bar.changed.connect(self._show_brush)
         bar.closed.connect(self._put_away)
         regions.masks_changed.connect(self._on_masks)
-        regions.canvas_content.changed.connect(self._show_brush)
+        regions.canvas_content.changed.connect(self._on_shown)
         bar.hide()
 
     def bind(self, actions: Actions) -> None:
         """Connect the menus' actions; the bar's menu offers some of them."""
         self._action = actions["mask_brush"]
+        # A letter alone would be in the way of those who type in the tree and in lists.
+        self.window.removeAction(self._action)
+        self._action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        for widget in (self.canvas, self.regions.panel, self.bar):
+            widget.addAction(self._action)
         self._only = [actions[name] for name in ONLY_WITH_BRUSH]
         self._always = [actions[name] for name in ("add_region", "mask_brush", "show_masks")]
         self.regions.panel.paint_toggled.connect(self._action.setChecked)
@@ -91,8 +97,9 @@ class MaskBrushFlow(QObject):
     @Slot(bool)
     def switch(self, on: bool) -> None:
         """Take the brush, with a first region if there is none, or put it away."""
-        if on and not (self.regions.possible and self.regions.size() is not None):
-            self.regions.failed.emit(self._why_not())
+        why = self._why_not() if on else ""
+        if why:
+            self.regions.failed.emit(why)
             self._put_away()
             return
         self.regions.painting = on
@@ -123,10 +130,25 @@ class MaskBrushFlow(QObject):
         self.canvas.setFocus()
 
     def _why_not(self) -> str:
+        """Return why nothing can be painted now; empty: it can."""
         if not self.regions.possible:
             title = self.regions.studio.technique.title
             return self.tr("{0} takes no regions.").format(title)
-        return self.tr("Open a photo first (Ctrl+I).")
+        if self.window.live.active:
+            return self.tr(
+                "Freeze the picture first (Ctrl+Alt+F): a moving one cannot be painted on."
+            )
+        return "" if self.regions.size() is not None else self.tr("Open a photo first (Ctrl+I).")
+
+    @Slot()
+    def _on_shown(self) -> None:
+        """Put the brush away when something is shown that is neither the photo nor made of it."""
+        current = self.regions.canvas_content.current
+        content = path_of(self.regions.studio.job.inputs.content)
+        other = current is not None and current.kind == "input" and current.path != content
+        if self.on and (current is None or current.kind == "live" or other):
+            self._put_away()
+        self._show_brush()
 
     def _show_state(self) -> None:
         for action in self._only:

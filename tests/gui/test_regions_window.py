@@ -304,6 +304,31 @@ def test_there_is_one_tool_at_a_time(window: MainWindow, qtbot: QtBot) -> None:
     assert window.canvas.tool() == BRUSH and not window.occluder_flow.on
 
 
+def test_the_brush_is_put_away_when_another_picture_is_shown(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    brushed(window)
+    window.canvas_content.show_input(STROKES)
+    until(qtbot, lambda: window.canvas.tool() == "")
+    assert not window.canvas.masks.isVisible() and not window.mask_brush.isVisible()
+    window.actions_table["mask_brush"].setChecked(True)
+    current = window.canvas_content.current
+    assert current is not None and current.kind == "content", "there is something to paint on"
+    window.canvas_content.show_live(window.canvas.picture(), "a camera")  # type: ignore[arg-type]
+    assert window.canvas.tool() == ""
+
+
+def test_its_letter_is_only_the_brushs_where_nobody_types(window: MainWindow, qtbot: QtBot) -> None:
+    window.activateWindow()
+    for widget in (window.tree.tree, window.technique_box):
+        widget.setFocus()
+        QTest.keyClick(widget, Qt.Key.Key_B)
+        assert window.canvas.tool() == ""
+    window.canvas.setFocus()
+    QTest.keyClick(window.canvas, Qt.Key.Key_B)
+    assert window.canvas.tool() == BRUSH
+
+
 # -- regions ----------------------------------------------------------------------------------
 
 
