@@ -23,7 +23,7 @@ from engine.recipe_values import (
     reference_to,
     technique_of,
 )
-from engine.reduced import LEAST, open_for, side_needed
+from engine.reduced import mask_side, open_for, side_needed
 from engine.regions import MOST_REGIONS, Region, check_region
 from engine.settings import setting
 from engine.steering import STYLE_WEIGHTS, Changes, Steering
@@ -235,7 +235,7 @@ class Job:
             def region(values: Mapping[str, Any]) -> Region:
                 style = values["style"]
                 return Region(
-                    find(values["mask"], folder, side, False),
+                    find(values["mask"], folder, mask_side(size), False),
                     None if style is None else find(style, folder, side, False),
                     float(values["weight"]),
                     as_flag(values["kept"]),
@@ -320,9 +320,8 @@ def opened(job: Job) -> Job:
     content, regions = open_one(i.content), i.regions if "regions" in job.technique.inputs else ()
     if len(regions) > MOST_REGIONS:
         raise BadInput(f"there are {len(regions)} regions; {MOST_REGIONS} are possible")
-    mask_side = max(size, LEAST)  # it is smooth, and resampled more simply than pictures
     opened_regions = [
-        replace(r, mask=open_for(r.mask, mask_side), style=open_one(r.style)) for r in regions
+        replace(r, mask=open_for(r.mask, mask_side(size)), style=open_one(r.style)) for r in regions
     ]
     for number, region in enumerate(opened_regions, 1):
         check_region(region, number, content)

@@ -33,6 +33,14 @@ def side_needed(technique: Sized, size: int) -> int:
     return round(TIMES * max(size, of_style, technique.sample_side or 0, LEAST))
 
 
+def mask_side(size: int) -> int:
+    """Return the side that a region's mask needs, for a long side of the result.
+
+    It is smooth, and resampled more simply than pictures.
+    """
+    return max(size, LEAST)
+
+
 def open_for(source: str | Path | Picture, side: int, square: bool = False) -> Picture:
     """Open a picture whose long side (with `square`, short side) has about `side` pixels or more.
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from engine.errors import BadInput
-from engine.image import Picture, open_picture
+from engine.image import Picture, open_picture, save_picture
 from engine.job import Inputs, Job, opened
 from engine.outputs import keep_apart
 from engine.project import check_apart, sources
@@ -282,6 +282,24 @@ def test_a_checkpoint_knows_its_regions(job: Job, paths: dict[str, str]) -> None
         with_regions(job, first, replace(second, mask=paths["left"]), third),
     ]
     assert len({digest_of_job(each) for each in (job, *others)}) == 8
+
+
+def test_a_project_opens_its_own_masks_as_it_would_the_files(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((96, 1000, 1), dtype=np.float32).repeat(3, -1)
+    photo, sky = str(tmp_path / "photo.png"), tmp_path / "sky.png"
+    save_picture(Picture(values), Path(photo))
+    save_picture(Picture(values[:, ::-1].copy()), sky)
+    job = Job(DeepDream(), Inputs(photo, regions=(Region(str(sky)),)), size=64)
+    folder = ProjectFolder(tmp_path / "project")
+    folder.path.mkdir()
+    folder.write_job(job)
+    masks = []
+    for _ in range(2):
+        (region,) = opened(folder.opened_job()).inputs.regions
+        assert isinstance(region.mask, Picture)
+        masks.append(region.mask.rgb)
+        sky.unlink(missing_ok=True)
+    np.testing.assert_array_equal(*masks)
 
 
 def test_what_is_needed_of_a_region_is_opened(job: Job) -> None:
