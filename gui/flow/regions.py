@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtWidgets import QInputDialog
 
+from engine import settings
 from engine.image_formats import SUFFIXES
 from engine.job import Job
 from engine.regions import MOST_REGIONS, Region
+from engine.techniques.stylize import Stylize
 from gui.canvas.mask_layer import TintedMask
 from gui.dialogs.file_dialogs import file_to_open
+from gui.flow.help import bind_help
 from gui.flow.region_masks import COLOURS, RegionMasks
 from gui.masks.mask import Mask
-from gui.panels.region_row import KEPT, OWN, RegionShown
+from gui.panels.region_row import KEPT, NETWORK, OWN, RegionShown, Takes
 from gui.session import path_of
+from gui.wording import in_words
 
 if TYPE_CHECKING:
     from gui.main_window import MainWindow
@@ -87,6 +92,10 @@ class RegionsFlow(RegionMasks):
         kinds_differ = type(before.technique) is not type(after.technique)
         if kinds_differ:
             self.show_dock()
+        network = "style_network"
+        kinds_differ |= getattr(before.technique, network, "") != getattr(
+            after.technique, network, ""
+        )
         if kinds_differ or one.regions != other.regions or one.content != other.content:
             self.refresh()
 
@@ -98,15 +107,17 @@ class RegionsFlow(RegionMasks):
         self.masks_changed.emit()
 
     def _show_panel(self) -> None:
-        styles = "styles" in self.studio.technique.inputs
+        technique = self.studio.technique
+        own = isinstance(technique, Stylize) and bool(technique.style_network.strip())
+        takes = Takes("styles" in technique.inputs, own)
         shown = [
             RegionShown(
                 COLOURS[self.look(n).colour], path_of(region.style), region.weight, region.kept,
-                self.look(n).visible, self.problem(n),
+                region.network_style, self.look(n).visible, self.problem(n),
             )
             for n, region in enumerate(self.regions)
         ]  # fmt: skip
-        self.panel.show_regions(shown, self.active, styles)
+        self.panel.show_regions(shown, self.active, takes)
 
     @Slot()
     def show_masks(self) -> None:
@@ -189,10 +200,27 @@ class RegionsFlow(RegionMasks):
     def _on_treated(self, index: int, kind: str) -> None:
         if kind == KEPT:
             self._replace(index, self.tr("Keep the photo"), kept=True)
+        elif kind == NETWORK:
+            self._ask_network_style(index)
         elif kind == OWN:
             self._replace(index, self.tr("Its own style"), kept=False)
         else:
-            self._replace(index, self.tr("Usual styles"), kept=False, style=None)
+            self._replace(index, self.tr("Usual styles"), kept=False, style=None, network_style="")
+
+    def _ask_network_style(self, index: int) -> None:
+        """Ask which of the style network's own styles a region is to have."""
+        dialog = QInputDialog(self.window)
+        dialog.setWindowTitle(self.tr("Style of region {0}").format(index + 1))
+        described = settings.describe(Stylize)["network_style"]
+        dialog.setLabelText(in_words(described.help))
+        dialog.setTextValue(self.regions[index].network_style)
+        bind_help(dialog, "techniques/regions.md")
+        accepted = dialog.exec() == QInputDialog.DialogCode.Accepted
+        dialog.deleteLater()
+        name = dialog.textValue().strip()
+        if accepted and name:
+            text = self.tr("Style {0}").format(name)
+            self._replace(index, text, kept=False, style=None, network_style=name)
 
     @Slot(int)
     def _on_style_wanted(self, index: int) -> None:
@@ -212,7 +240,7 @@ class RegionsFlow(RegionMasks):
     def _put_style(self, index: int, path: str) -> None:
         self.window.session.remember_file(path)
         text = self.tr("Style {0}").format(Path(path).name)
-        self._replace(index, text, style=path, kept=False)
+        self._replace(index, text, style=path, kept=False, network_style="")
 
     def _when_opened(self, path: str, act: Callable[[], None]) -> None:
         """Do something once a picture has been opened; say so where it cannot be."""

@@ -14,8 +14,9 @@ from gui.panels.combo_width import narrow
 from gui.panels.editors import NumberEditor
 from gui.pictures import Pictures
 
-USUAL, OWN, KEPT = "usual", "own", "kept"
-"""What happens in a region: the same as elsewhere, its own style, or nothing."""
+USUAL, OWN, NETWORK, KEPT = "usual", "own", "network", "kept"
+"""What happens in a region: the same as elsewhere, a painting of its own, another of the style
+network's own styles, or nothing."""
 THUMB, SWATCH = 40, 16
 FIGURES = 4
 """Digits that a weight's box has room for."""
@@ -34,6 +35,8 @@ class RegionShown:
     style: str | None = None
     weight: float = 1.0
     kept: bool = False
+    network_style: str = ""
+    """Which of the style network's own styles it has, if the network has any."""
     visible: bool = True
     problem: str = ""
     """Why its mask cannot be shown, in a sentence."""
@@ -41,7 +44,21 @@ class RegionShown:
     @property
     def treatment(self) -> str:
         """What happens in it."""
-        return KEPT if self.kept else USUAL if self.style is None else OWN
+        if self.kept:
+            return KEPT
+        if self.style is not None:
+            return OWN
+        return NETWORK if self.network_style else USUAL
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What a technique takes for its regions."""
+
+    styles: bool = True
+    """Paintings."""
+    network_styles: bool = False
+    """Names of a style network's own styles."""
 
 
 class RegionRow(QFrame):
@@ -131,9 +148,10 @@ class RegionRow(QFrame):
     # -- what is shown --------------------------------------------------------------------
 
     def show_region(
-        self, region: RegionShown, *, active: bool, styles: bool, first: bool, last: bool
+        self, region: RegionShown, takes: Takes, *, active: bool, first: bool, last: bool
     ) -> None:
-        """Show a region; `styles`: whether the technique has any."""
+        """Show a region, with what the technique takes."""
+        styles = takes.styles
         self._region, self._styles = region, styles
         self.title.setChecked(active)
         self.setFrameShadow(QFrame.Shadow.Sunken if active else QFrame.Shadow.Plain)
@@ -148,6 +166,9 @@ class RegionRow(QFrame):
         if styles:
             name = Path(region.style).name if region.style else self.tr("Its own style…")
             entries.append((OWN, name))
+        if takes.network_styles or region.network_style:
+            network = region.network_style or self.tr("A style of the network…")
+            entries.append((NETWORK, network))
         entries.append((KEPT, self.tr("Keep the photo")))
         self.treatment.clear()
         for kind, text in entries:
@@ -227,7 +248,10 @@ class RegionRow(QFrame):
     @Slot(int)
     def _on_treatment(self, at: int) -> None:
         kind = str(self.treatment.itemData(at))
-        if kind == OWN and self._region.kept and self._region.style is not None:
+        if kind == NETWORK:  # also to choose another one
+            self.treatment.setCurrentIndex(self.treatment.findData(self._region.treatment))
+            self.treated.emit(self.index, NETWORK)
+        elif kind == OWN and self._region.kept and self._region.style is not None:
             self.treated.emit(self.index, OWN)
         elif kind == OWN:  # also to choose another one
             self.treatment.setCurrentIndex(self.treatment.findData(self._region.treatment))

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 
 from engine.regions import MOST_REGIONS
 from gui.icons import icon
-from gui.panels.region_row import RegionRow, RegionShown
+from gui.panels.region_row import RegionRow, RegionShown, Takes
 from gui.pictures import Pictures
 
 
@@ -69,8 +69,8 @@ class RegionsPanel(QScrollArea):
         self.rows: list[RegionRow] = []
         self.refresh_icons()
 
-    def show_regions(self, regions: Sequence[RegionShown], active: int, styles: bool) -> None:
-        """Show a job's regions; `styles`: whether the technique has any."""
+    def show_regions(self, regions: Sequence[RegionShown], active: int, takes: Takes) -> None:
+        """Show a job's regions, with what the technique takes for them."""
         while len(self.rows) > len(regions):
             row = self.rows.pop()
             self._column.removeWidget(row)
@@ -80,8 +80,8 @@ class RegionsPanel(QScrollArea):
             self.rows.append(self._made(len(self.rows)))
         for index, (row, region) in enumerate(zip(self.rows, regions, strict=True)):
             row.show_region(
-                region, active=index == active, styles=styles,
-                first=index == len(regions) - 1, last=index == 0,
+                region, takes, active=index == active, first=index == len(regions) - 1,
+                last=index == 0,
             )  # fmt: skip
         before: QWidget = self.paint
         for row in reversed(self.rows):  # as they are seen
@@ -95,7 +95,7 @@ class RegionsPanel(QScrollArea):
                 "Add a region, paint it on the photo, and give it a style of its own, or keep it as"
                 " it is in the photo."
             )
-            if styles
+            if takes.styles
             else self.tr("Add a region and paint it on the photo: the network dreams only there.")
         )
 

@@ -19,7 +19,7 @@ from PySide6.QtGui import (
     QWheelEvent,
 )
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog
 from pytestqt.qtbot import QtBot
 
 from engine.image import open_picture
@@ -34,7 +34,7 @@ from gui.dialogs.cut_out import CutOutDialog
 from gui.dialogs.grad_cam_mask import GradCamMaskDialog
 from gui.main_window import MainWindow
 from gui.masks.mask import LONGEST, Mask
-from gui.panels.region_row import KEPT, OWN, USUAL
+from gui.panels.region_row import KEPT, NETWORK, OWN, USUAL
 from gui.session import Session, path_of
 from tests.gui.stories import (
     CAT,
@@ -508,6 +508,23 @@ def test_a_kept_region_gets_its_style_back(window: MainWindow, qtbot: QtBot) -> 
         row.treatment.activated.emit(row.treatment.findData(kind))
         assert window.regions_flow.regions[0].kept == (kind == KEPT)
     assert path_of(window.regions_flow.regions[0].style) == MOSAIC
+
+
+def test_a_region_may_have_another_of_the_networks_own_styles(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brushed(window)
+    window.studio.set_technique(Stylize.command)
+    row = window.regions.rows[0]
+    assert row.treatment.findData(NETWORK) < 0
+    window.studio.set_setting("style_network", "many.safetensors")
+    at = row.treatment.findData(NETWORK)
+    monkeypatch.setattr(QInputDialog, "exec", lambda self: self.setTextValue(" udnie:2,3 ") or 1)
+    row.treatment.activated.emit(at)
+    (region,) = window.regions_flow.regions
+    assert region.network_style == "udnie:2,3" and row.treatment.currentData() == NETWORK
+    row.treatment.activated.emit(row.treatment.findData(USUAL))
+    assert window.regions_flow.regions[0].network_style == ""
 
 
 def test_the_queue_keeps_the_masks_of_its_jobs(window: MainWindow, qtbot: QtBot) -> None:
