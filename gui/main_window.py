@@ -306,7 +306,7 @@ class MainWindow(QMainWindow):
         self.tree.layer_selected.connect(self.live_maps_flow.on_layer)
         self.tree.layer_selected.connect(self.inspection.on_layer)
         self.inputs.show_requested.connect(self.canvas_content.show_input)
-        self.canvas.dropped.connect(self.input_pictures.drop)
+        self.canvas.dropped.connect(self.regions_flow.drop)
         self.input_pictures.project_dropped.connect(self.project.open_path)
         self.input_pictures.lesson_dropped.connect(self.lessons.document.open_path)
         self.input_pictures.preset_dropped.connect(self.presets.read)

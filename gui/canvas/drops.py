@@ -1,6 +1,6 @@
 """The usable part of what is dragged here: local files, or an image without a file."""
 
-from PySide6.QtCore import QMimeData, Qt, Signal
+from PySide6.QtCore import QMimeData, QPointF, Qt, Signal
 from PySide6.QtGui import (
     QDragEnterEvent,
     QDragLeaveEvent,
@@ -46,12 +46,18 @@ class DropView(ZoomView):
 
     dropped = Signal(list)
     image_dropped = Signal(QImage)
+    drag_moved = Signal(QPointF)
+    """Something usable is held over a place, in pixels of the picture."""
+    drag_ended = Signal()
+    """It was dropped, or is held elsewhere."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAcceptDrops(True)
         self.viewport().setAcceptDrops(True)
         self._drag_over = False
+        self.drop_place = QPointF()
+        """Where something was dropped last, in pixels of the picture."""
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept and highlight what can be used."""
@@ -59,7 +65,8 @@ class DropView(ZoomView):
 
     def dragMoveEvent(self, event: QDragMoveEvent) -> None:
         """Accept again: Qt asks at each step."""
-        accept(event)
+        if accept(event):
+            self.drag_moved.emit(self._scene_point(event.position()))
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         """Remove the highlight."""
@@ -70,6 +77,7 @@ class DropView(ZoomView):
         self._set_drag_over(False)
         if not accept(event):
             return
+        self.drop_place = self._scene_point(event.position())
         paths = local_paths(event.mimeData())
         image = bare_image(event.mimeData())
         if paths:
@@ -79,4 +87,6 @@ class DropView(ZoomView):
 
     def _set_drag_over(self, on: bool) -> None:
         self._drag_over = on
+        if not on:
+            self.drag_ended.emit()
         self.viewport().update()

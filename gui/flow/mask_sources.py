@@ -12,8 +12,8 @@ from engine.attribution.unit_name import UnitName
 from engine.errors import BadInput, PareidoliaError
 from engine.image import open_picture
 from gui.dialogs.file_dialogs import file_to_open
-from gui.flow.regions import FILTER, RegionsFlow
-from gui.masks.files import region_of
+from gui.flow.region_styles import FILTER
+from gui.flow.regions import RegionsFlow
 from gui.masks.mask import LONGEST, Mask, of_alpha, of_picture
 from gui.run.looking import PictureQuery
 from gui.wording import worded
@@ -107,8 +107,7 @@ class MaskSourcesFlow(QObject):
 
     def _key(self) -> str:
         """Return what tells the chosen region from the others, until the mask has been made."""
-        path = self.regions.path(self.regions.active) if self.regions.regions else ""
-        return region_of(path) or path
+        return self.regions.key(self.regions.active) if self.regions.regions else ""
 
     def _make(self, text: str, work: Callable[[], Mask]) -> None:
         self.said.emit(self.tr("Making the mask…"))
@@ -126,13 +125,10 @@ class MaskSourcesFlow(QObject):
     def _put(self, text: str, key: str, mask: Mask) -> None:
         """Give the mask to the region that it was made for, if there still is one."""
         self.said.emit("")
-        size = self.regions.size()
-        for index in range(len(self.regions.regions)):
-            path = self.regions.path(index)
-            if size is not None and (region_of(path) or path) == key:
-                self.window.canvas.end_stroke()
-                self.regions.keep(text, index, mask.resized(*size))
-                return
+        size, index = self.regions.size(), self.regions.index_of(key)
+        if size is not None and index is not None:
+            self.window.canvas.end_stroke()
+            self.regions.keep(text, index, mask.resized(*size))
 
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, PareidoliaError):

@@ -75,6 +75,14 @@ class RegionMasks(QObject):
         """Return the path of a region's mask."""
         return path_of(self.regions[index].mask) or ""
 
+    def key(self, index: int) -> str:
+        """Return what tells a region from the others as long as the window is open."""
+        return region_of(self.path(index)) or self.path(index)
+
+    def index_of(self, key: str) -> int | None:
+        """Return where the region with this key is now; None: it is gone."""
+        return next((n for n in range(len(self.regions)) if self.key(n) == key), None)
+
     def mask(self, index: int) -> Mask | None:
         """Return a region's mask; None: it is not there yet."""
         return self._masks.get(self.path(index)) if index < len(self.regions) else None
@@ -86,13 +94,10 @@ class RegionMasks(QObject):
 
     def look(self, index: int) -> Look:
         """Return how a region is shown; a new one gets a colour that no other has."""
-        key = region_of(self.path(index)) or self.path(index)
+        key = self.key(index)
         if key not in self._looks:
-            others = {
-                self._looks[k].colour
-                for k in (region_of(self.path(n)) or self.path(n) for n in range(len(self.regions)))
-                if k in self._looks
-            }
+            keys = map(self.key, range(len(self.regions)))
+            others = {self._looks[k].colour for k in keys if k in self._looks}
             free = [n for n in range(len(COLOURS)) if n not in others]
             self._looks[key] = Look(free[0] if free else index % len(COLOURS))
         return self._looks[key]

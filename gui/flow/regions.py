@@ -1,35 +1,26 @@
 """Regions: the panel, the masks on the canvas, and the job that they belong to."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal, Slot
-from PySide6.QtWidgets import QInputDialog
+from PySide6.QtCore import QPointF, Signal, Slot
 
-from engine import settings
 from engine.image_formats import SUFFIXES
 from engine.job import Job
 from engine.regions import MOST_REGIONS, Region
 from engine.techniques.stylize import Stylize
-from gui.canvas.mask_layer import TintedMask
-from gui.dialogs.file_dialogs import file_to_open
-from gui.flow.help import bind_help
-from gui.flow.region_masks import COLOURS, RegionMasks
+from gui.canvas.mask_layer import HALF, TintedMask
+from gui.flow.region_masks import COLOURS
+from gui.flow.region_styles import RegionStyles
 from gui.masks.mask import Mask
 from gui.panels.region_row import KEPT, NETWORK, OWN, RegionShown, Takes
 from gui.session import path_of
-from gui.wording import in_words
 
 if TYPE_CHECKING:
     from gui.main_window import MainWindow
 
-FILTER = f"({' '.join(f'*{suffix}' for suffix in sorted(SUFFIXES))})"
 
-
-class RegionsFlow(RegionMasks):
+class RegionsFlow(RegionStyles):
     """Connects panel, canvas and job."""
 
     masks_changed = Signal()
@@ -58,6 +49,8 @@ class RegionsFlow(RegionMasks):
         panel.removed.connect(self.remove)
         self.studio.changed.connect(self._on_job)
         self.canvas_content.changed.connect(self.show_masks)
+        self.canvas.drag_moved.connect(self._on_drag)
+        self.canvas.drag_ended.connect(self._on_drag_ended)
         self.refresh()
 
     def chosen_mask(self) -> Mask | None:
@@ -148,15 +141,6 @@ class RegionsFlow(RegionMasks):
 
     # -- editing --------------------------------------------------------------------------
 
-    def _edit(self, text: str, regions: tuple[Region, ...], merge: str = "") -> None:
-        self.studio.set_inputs(text, merge=merge, regions=regions)
-
-    def _replace(self, index: int, text: str, merge: str = "", **changes: Any) -> None:
-        if index < len(self.regions):
-            regions = list(self.regions)
-            regions[index] = replace(regions[index], **changes)
-            self._edit(text, tuple(regions), merge)
-
     @Slot()
     def add(self) -> None:
         """Add a region on top of the others, empty, and choose it."""
@@ -207,50 +191,43 @@ class RegionsFlow(RegionMasks):
         else:
             self._replace(index, self.tr("Usual styles"), kept=False, style=None, network_style="")
 
-    def _ask_network_style(self, index: int) -> None:
-        """Ask which of the style network's own styles a region is to have."""
-        dialog = QInputDialog(self.window)
-        dialog.setWindowTitle(self.tr("Style of region {0}").format(index + 1))
-        described = settings.describe(Stylize)["network_style"]
-        dialog.setLabelText(in_words(described.help))
-        dialog.setTextValue(self.regions[index].network_style)
-        bind_help(dialog, "techniques/regions.md")
-        accepted = dialog.exec() == QInputDialog.DialogCode.Accepted
-        dialog.deleteLater()
-        name = dialog.textValue().strip()
-        if accepted and name:
-            text = self.tr("Style {0}").format(name)
-            self._replace(index, text, kept=False, style=None, network_style=name)
+    def region_at(self, place: QPointF) -> int | None:
+        """Return the topmost region seen at a place of the canvas that takes a style; None: none."""
+        size, shown = self.canvas.logical_size(), self.canvas.masks.isVisible()
+        if size.isEmpty() or not shown or "styles" not in self.studio.technique.inputs:
+            return None
+        for index in reversed(range(len(self.regions))):
+            mask = self.mask(index)
+            if mask is not None and self.look(index).visible:
+                height, width = mask.pixels.shape
+                column = int(place.x() * width / size.width())
+                row = int(place.y() * height / size.height())
+                inside = 0 <= column < width and 0 <= row < height
+                if inside and mask.pixels[row, column] >= HALF:
+                    return index
+        return None
 
-    @Slot(int)
-    def _on_style_wanted(self, index: int) -> None:
-        title, kinds = self.tr("Choose a style"), self.tr("Pictures {0}").format(FILTER)
-        path = file_to_open(self.window, "style", title, kinds)
-        if path is not None:
-            self.set_style(index, str(path))
-
-    @Slot(int, list)
-    def _on_dropped(self, index: int, paths: list[str]) -> None:
-        self.set_style(index, paths[0])
-
-    def set_style(self, index: int, path: str) -> None:
-        """Give a region a style of its own, once that has been opened."""
-        self._when_opened(path, partial(self._put_style, index, path))
-
-    def _put_style(self, index: int, path: str) -> None:
-        self.window.session.remember_file(path)
-        text = self.tr("Style {0}").format(Path(path).name)
-        self._replace(index, text, style=path, kept=False, network_style="")
-
-    def _when_opened(self, path: str, act: Callable[[], None]) -> None:
-        """Do something once a picture has been opened; say so where it cannot be."""
-        opened = self.window.pictures.get(path)
-        if opened is None:
-            _WhenOpened(self, path, act)
-        elif opened.problem:
-            self.failed.emit(opened.problem)
+    @Slot(list)
+    def drop(self, paths: list[str]) -> None:
+        """Take what was dropped on the canvas: a single picture on a region is its style."""
+        index = self.region_at(self.canvas.drop_place)
+        if index is not None and len(paths) == 1 and Path(paths[0]).suffix.lower() in SUFFIXES:
+            self.set_style(index, paths[0])
         else:
-            act()
+            self.window.input_pictures.drop(paths)
+
+    @Slot(QPointF)
+    def _on_drag(self, place: QPointF) -> None:
+        """Say what would become of a picture dropped here, where there are regions."""
+        index = self.region_at(place)
+        if index is not None:
+            self.canvas.set_note(self.tr("Style of region {0}").format(index + 1))
+        else:
+            self.canvas.set_note(self.tr("The photo") if self.canvas.masks.isVisible() else "")
+
+    @Slot()
+    def _on_drag_ended(self) -> None:
+        self.canvas.set_note("")
 
     @Slot(int, float)
     def _on_weighed(self, index: int, weight: float) -> None:
@@ -274,24 +251,3 @@ class RegionsFlow(RegionMasks):
             elif self.active == to:
                 self.active = index
             self._edit(self.tr("Order of regions"), tuple(regions))
-
-
-class _WhenOpened(QObject):
-    """Waits for a picture to be opened."""
-
-    def __init__(self, flow: RegionsFlow, path: str, act: Callable[[], None]) -> None:
-        super().__init__(flow)
-        self._flow, self._path, self._act = flow, path, act
-        flow.window.pictures.arrived.connect(self._on_arrived)
-
-    @Slot(str)
-    def _on_arrived(self, path: str) -> None:
-        opened = self._flow.window.pictures.get(path) if path == self._path else None
-        if opened is None:
-            return
-        self._flow.window.pictures.arrived.disconnect(self._on_arrived)
-        self.deleteLater()
-        if opened.problem:
-            self._flow.failed.emit(opened.problem)
-        else:
-            self._act()

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import QEvent, QMimeData, QObject, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import (
+    QDragMoveEvent,
     QDropEvent,
     QInputDevice,
     QPaintEvent,
@@ -361,6 +362,31 @@ def test_a_region_has_its_own_style_or_none_and_its_weight(
     window.actions_table["undo"].trigger()
     assert not window.regions_flow.regions[0].kept
     assert path_of(window.regions_flow.regions[0].style) == MOSAIC
+
+
+def test_a_painting_dropped_on_a_region_of_the_canvas_is_its_style(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    brushed(window)
+    stroke(window, (0.3, 0.5))
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(MOSAIC)])
+
+    def drop(place: Place) -> None:
+        where = QPointF(on_canvas(window, place))
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        copy = Qt.DropAction.CopyAction
+        window.canvas.dragMoveEvent(QDragMoveEvent(where.toPoint(), copy, data, left, none))
+        told.append(window.canvas.note())
+        window.canvas.dropEvent(QDropEvent(where, copy, data, left, none))
+
+    told: list[str] = []
+    drop((0.3, 0.5))
+    until(qtbot, lambda: path_of(window.regions_flow.regions[0].style) == MOSAIC)
+    assert path_of(window.studio.job.inputs.content) == CAT
+    drop((0.9, 0.9))
+    until(qtbot, lambda: path_of(window.studio.job.inputs.content) == MOSAIC)
+    assert told == ["Style of region 1", "The photo"] and window.canvas.note() == ""
 
 
 def test_a_style_that_cannot_be_opened_is_said(
