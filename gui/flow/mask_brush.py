@@ -26,10 +26,13 @@ SHARE = 12
 """The brush is at first as large as the photo's long side divided by this."""
 ONLY_WITH_BRUSH = (
     "brush_smaller", "brush_larger", "brush_softer", "brush_harder", "brush_erase", "mask_fill",
-    "mask_clear", "mask_invert", "mask_feather", "mask_from_picture", "mask_from_alpha",
-    "mask_from_cut_out", "mask_from_grad_cam",
+    "mask_clear", "mask_invert", "mask_feather",
 )  # fmt: skip
 """Actions that are possible while the brush is in use; their keys are others' otherwise."""
+WITH_REGION = (
+    "mask_from_picture", "mask_from_alpha", "mask_from_cut_out", "mask_from_grad_cam",
+)  # fmt: skip
+"""Actions that are possible while there is a region."""
 
 
 class MaskBrushFlow(QObject):
@@ -47,6 +50,7 @@ class MaskBrushFlow(QObject):
         self._sized = False
         self._action: QAction | None = None
         self._only: list[QAction] = []
+        self._with_region: list[QAction] = []
         self._always: list[QAction] = []
         canvas = window.canvas
         canvas.stroke_begun.connect(self._on_begun)
@@ -72,6 +76,7 @@ class MaskBrushFlow(QObject):
         for widget in (self.canvas, self.regions.panel, self.bar):
             widget.addAction(self._action)
         self._only = [actions[name] for name in ONLY_WITH_BRUSH]
+        self._with_region = [actions[name] for name in WITH_REGION]
         self._always = [actions[name] for name in ("add_region", "mask_brush", "show_masks")]
         self.regions.panel.paint_toggled.connect(self._action.setChecked)
         self.regions.panel.added.connect(actions["add_region"].trigger)
@@ -153,6 +158,8 @@ class MaskBrushFlow(QObject):
     def _show_state(self) -> None:
         for action in self._only:
             action.setEnabled(self.on)
+        for action in self._with_region:
+            action.setEnabled(self.regions.possible and bool(self.regions.regions))
         for action in self._always:
             action.setEnabled(self.regions.possible)
 

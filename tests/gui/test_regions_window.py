@@ -574,7 +574,10 @@ def test_the_queue_keeps_the_masks_of_its_jobs(window: MainWindow, qtbot: QtBot)
 def test_a_picture_becomes_a_mask(
     window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert not window.actions_table["mask_from_picture"].isEnabled()
     brushed(window)
+    QTest.keyClick(window.canvas, Qt.Key.Key_Escape)
+    assert not window.actions_table["mask_fill"].isEnabled(), "its key is others' now"
     shape = pixels(window).shape
     ramp = np.tile(np.linspace(0, 255, 200).astype(np.uint8), (100, 1))
     Image.fromarray(ramp).save(tmp_path / "ramp.png")
