@@ -51,6 +51,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add_device(add, "auto")
     add("--precision", default="auto", metavar="PRECISION",
         help="auto (bf16 where it is faster), fp32 or bf16 (default: auto)")  # fmt: skip
+    add("--memory", default="auto", metavar="MIB",
+        help="how many MiB of memory the program may take, or auto: 60 %% of what is free; a larger "
+        "picture is computed in tiles (default: auto)")  # fmt: skip
     add("--preset", metavar="NAME",
         help="start from these settings: a preset's name, or a file saved as one (.preset)")  # fmt: skip
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting by its name")
@@ -353,6 +356,7 @@ def read_job(kind: "type[Technique]", options: argparse.Namespace) -> "Job":
     return Job(
         settings.make(kind, chosen), inputs, options.network, options.weights, options.size,
         options.seed, options.device, options.precision, finish=Finish(**finish),
+        memory=settings.describe(Job)["memory"].parse(options.memory),
     )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from engine.free_memory import free_memory
 MIB = 1024 * 1024
 PROBES = 8
 """How often a convolution is measured in each precision; the first time is to warm up."""
+SHARE = 0.6
+"""How much of the free memory a run takes by itself."""
 LARGE_BLOCK = 4 * MIB
 """Blocks of memory of at least this many bytes return to the system once they are free."""
 
@@ -100,6 +102,19 @@ def available_memory(device: torch.device) -> int:
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + cached)
     return free_memory()
+
+
+def allowed_memory(limit: int | None, device: torch.device) -> int:
+    """Return the bytes that a run may take on `device` beyond what this process has taken there.
+
+    `limit`: bytes that the process may take in all; None: 60 % of what is free, which leaves room
+    for other programs.
+    """
+    if limit is None:
+        return int(SHARE * available_memory(device))
+    if device.type == "cuda":
+        return max(limit - int(torch.cuda.memory_allocated(device)), 0)
+    return max(limit - int(psutil.Process().memory_info().rss), 0)
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from engine.device import available_memory, peak_memory, reset_peak_memory
 from engine.errors import BadInput, Cancelled, is_out_of_memory
 from engine.job import Job, prepare
-from engine.memory import bytes_at, check_fits, explained, remembered
+from engine.memory import check_fits, expected_bytes_at, explained, remembered
 from engine.networks.network import Network
 from engine.task import Lighter, Stage, Task, Technique
 
@@ -130,7 +130,7 @@ def _extrapolated(
     if low.share == high.share:  # nothing smaller is possible: all is taken to grow
         few = (0.0, _Measured(0.0, 0.0, 0))
     many = (pixels * high.share**2, high.measured)
-    memory = bytes_at(task, task.size) * one.lighter.together
+    memory = expected_bytes_at(task, task.size) * one.lighter.together
     return _added_up(plan, few, many, one.lighter.times), _in_use(task) + int(memory)
 
 

@@ -150,6 +150,13 @@ class Job:
     preprocessing: str | None = None
     """How pictures are prepared for the network, as `known_preprocessing` takes it; None: as the
     weights require."""
+    memory: int | None = setting(
+        None, "Memory", "How much memory a run may take. Style transfer, texture synthesis and "
+        "DeepDream look at a picture that needs more in tiles; it comes out the same. auto: 60 % of "
+        "what is free.",
+        low=256, high=16_777_216, step=256, unit="MiB", log=True, group="Output",
+        by_itself="auto",
+    )  # fmt: skip
     style_weights: tuple[StyleWeights, ...] = field(default=(), compare=False)
     """What painted, or will paint; known for a job that was opened or read from a recipe."""
 
@@ -167,6 +174,8 @@ class Job:
         if self.preprocessing is not None:
             steered["preprocessing"] = self.preprocessing
             version = max(version, 2)
+        if self.memory is not None:
+            steered["memory"] = self.memory
         if painted := digests.to_recipe(self.technique, self.style_weights):
             steered["style_networks"] = painted
         recipe = {
@@ -261,12 +270,20 @@ class Job:
                 None if stop is None else as_whole(stop),
                 read_finish(recipe.get("finish", {})),
                 None if recipe.get("preprocessing") is None else as_text(recipe["preprocessing"]),
-                digests.of_recipe(technique, painted),
+                memory=_memory_of(recipe),
+                style_weights=digests.of_recipe(technique, painted),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadInput(
                 f"the recipe is damaged ({_short(error)}): the job cannot be read"
             ) from error
+
+
+def _memory_of(recipe: Mapping[str, Any]) -> int | None:
+    memory = recipe.get("memory")
+    if memory is None:
+        return None
+    return int(settings.describe(Job)["memory"].check(as_whole(memory)))
 
 
 def _short(value: Any) -> str:
@@ -362,7 +379,13 @@ def prepare(job: Job, network: "Network | None" = None) -> Task[Technique]:
     """
     import torch
 
-    from engine.device import choose_device, choose_precision, return_large_blocks
+    from engine.device import (
+        MIB,
+        allowed_memory,
+        choose_device,
+        choose_precision,
+        return_large_blocks,
+    )
     from engine.networks.loading import load_network
 
     job = opened(job)
@@ -388,6 +411,7 @@ def prepare(job: Job, network: "Network | None" = None) -> Task[Technique]:
         i.guide,
         i.start,
         regions=list(i.regions),
+        memory=allowed_memory(None if job.memory is None else job.memory * MIB, device),
     )
 
 

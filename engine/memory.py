@@ -7,7 +7,9 @@ from traceback import clear_frames
 from typing import TYPE_CHECKING
 
 from engine.device import MIB, available_memory
-from engine.errors import Mention, OutOfMemory, is_out_of_memory
+from engine.errors import BadInput, Mention, OutOfMemory, is_out_of_memory
+from engine.networks.tile_plan import PER_PIXEL, NoPlan, plan_tiles
+from engine.parameterization.scales import fit
 from engine.settings import chosen_layers
 from engine.task import Task, Technique
 
@@ -85,7 +87,7 @@ def explained(task: Task[Technique]) -> Iterator[None]:
 def size_that_fits(task: Task[Technique]) -> int:
     """Return the largest long side, at most the task's, whose run fits into free memory."""
     free = 0.9 * available_memory(task.device) - UPFRONT
-    at_this_size = bytes_at(task, task.size)
+    at_this_size = least_bytes_at(task, task.size)
     if at_this_size <= free:
         return task.size
     fitting, needed = task.size, at_this_size
@@ -93,8 +95,44 @@ def size_that_fits(task: Task[Technique]) -> int:
         # Memory grows with the area, or less where some of it does not depend on the size.
         smaller = int(fitting * (max(free, 0) / needed) ** 0.5) // 16 * 16
         fitting = max(min(smaller, (fitting - 1) // 16 * 16), 16)
-        needed = bytes_at(task, fitting)
+        needed = least_bytes_at(task, fitting)
     return min(task.size, fitting)
+
+
+def least_bytes_at(task: Task[Technique], size: int) -> int:
+    """Return roughly how many bytes a run at `size` pixels takes at least: in tiles, if it can."""
+    whole = bytes_at(task, size)
+    tiled = _bytes_in_tiles(task, size, 0)
+    return whole if tiled is None else min(whole, tiled)
+
+
+def expected_bytes_at(task: Task[Technique], size: int) -> int:
+    """Return roughly how many bytes a run at `size` pixels takes, in tiles if it is to take fewer."""
+    whole = bytes_at(task, size)
+    if task.memory is None or whole <= task.memory:
+        return whole
+    tiled = _bytes_in_tiles(task, size, task.memory)
+    return whole if tiled is None else min(whole, tiled)
+
+
+def _bytes_in_tiles(task: Task[Technique], size: int, allowed: int) -> int | None:
+    """Return the bytes of a run in tiles: at most `allowed`, or the fewest; None: it cannot.
+
+    `allowed` includes what the pictures take.
+    """
+    if not task.technique.in_tiles:
+        return None
+    shape = (size, size)
+    if task.content is not None and task.technique.sample_side is None:
+        shape = fit((task.content.height, task.content.width), size)
+    pictures = prod(shape) * PER_PIXEL + remembered(task, float(prod(shape)))
+    try:
+        plan = plan_tiles(task.network, layers_needed(task), shape, max(allowed - pictures, 0))
+    except NoPlan as small:
+        return pictures + small.needed
+    except (ValueError, BadInput):  # what refuses the picture as a whole will say so itself
+        return None
+    return pictures + plan.memory
 
 
 def bytes_at(task: Task[Technique], size: int) -> int:

@@ -90,7 +90,8 @@ class RunState(Generic[T]):
         """Let checkpoints hold `parts`, in place of the ones before.
 
         Each is `Continuable`, or a dataclass of such and of states, or a list of them. In a run
-        that goes on, they become what they were.
+        that goes on, they become what they were; those that are `newer` than the checkpoint's
+        version of the program stay as they are.
         """
         self._parts = parts
         if self._past is None:
@@ -100,7 +101,8 @@ class RunState(Generic[T]):
         try:
             kept = unpacked(past.numbers["kept"], past.tensors, self.task.device)
             for name, part in parts.items():
-                _take_up(part, kept[name])
+                if name in kept or not getattr(part, "newer", False):
+                    _take_up(part, kept[name])
             self.task.generator.set_state(past.tensors["generator"])
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise BadInput(DAMAGED) from error

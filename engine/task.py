@@ -125,6 +125,8 @@ class Technique(ABC):
     """Whether a figure explains its result: see `figure`."""
     has_verdict: ClassVar[bool] = False
     """Whether what a written file holds is examined: see `verdict`."""
+    in_tiles: ClassVar[bool] = False
+    """Whether it looks at pictures in tiles where memory is short."""
     film: ClassVar[str] = ""
     """The setting that says how many pictures a film has; "": it makes no films."""
 
@@ -278,6 +280,10 @@ class Task(Generic[AnyTechnique]):
     """Their masks and styles opened and checked; later ones lie on top of earlier ones."""
     changes: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """Live settings changed so far: after which iteration, which values from then on."""
+    memory: int | None = None
+    """How many bytes the run may take beyond what is taken already; None: as many as there are."""
+    between_tiles: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Called between two tiles of a large picture; may raise `Cancelled` to end the run there."""
     checkpoint: "Checkpoint | None" = None
     """Where the run is continued from; None: it starts from the beginning."""
     on_taken_up: Callable[[int], None] = field(default=lambda iteration: None)

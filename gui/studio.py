@@ -26,7 +26,7 @@ UNDO_LIMIT = 500
 MERGE_SECONDS = 1.5
 """Changes of one setting that follow each other this quickly count as one drag of a slider."""
 
-PINNED = ("device", "precision")
+PINNED = ("device", "precision", "memory")
 """What a recipe says of the machine; it is not carried over to other jobs."""
 
 Left = tuple[Technique, int | None]

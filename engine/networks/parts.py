@@ -45,6 +45,29 @@ class Box:
         """Return a view of these positions of (N, C, H, W)."""
         return maps[..., self.top : self.bottom, self.left : self.right]
 
+    def inside(self, size: tuple[int, int]) -> "Box":
+        """Return those of the positions that are within maps of `size`."""
+        return Box(
+            max(self.top, 0), min(self.bottom, size[0]), max(self.left, 0), min(self.right, size[1])
+        )
+
+    def taken(self, maps: Tensor) -> Tensor:
+        """Return these positions of (N, C, H, W), or of a torus where they lie beyond it: a copy."""
+        height, width = maps.shape[-2:]
+        if self == self.inside((height, width)):
+            return self.of(maps)
+        rows = torch.arange(self.top, self.bottom, device=maps.device) % height
+        columns = torch.arange(self.left, self.right, device=maps.device) % width
+        return maps.index_select(-2, rows).index_select(-1, columns)
+
+    def add_to(self, maps: Tensor, own: Tensor) -> None:
+        """Add `own` to these positions of (N, C, H, W), or of a torus, in place."""
+        height, width = maps.shape[-2:]
+        for top, bottom, row in _pieces(self.top, self.bottom, height):
+            for left, right, column in _pieces(self.left, self.right, width):
+                piece = own[..., row : row + bottom - top, column : column + right - left]
+                maps[..., top:bottom, left:right] += piece
+
     def within(self, other: "Box") -> "Box":
         """Return the same positions as counted from the corner of `other`."""
         return Box(
@@ -60,6 +83,16 @@ class Box:
         bottom = size[0] if self.bottom == ends[0] else self.bottom // jump
         right = size[1] if self.right == ends[1] else self.right // jump
         return Box(self.top // jump, bottom, self.left // jump, right)
+
+
+def _pieces(begin: int, end: int, length: int) -> Iterator[tuple[int, int, int]]:
+    """Yield where a stretch lies on a circle of `length`: begin, end, and how far along the stretch."""
+    at = begin
+    while at < end:
+        here = at % length
+        step = min(length - here, end - at)
+        yield here, here + step, at - begin
+        at += step
 
 
 @dataclass(frozen=True)
@@ -185,6 +218,10 @@ def _is_chain(network: Network, links: Sequence[Link]) -> bool:
     return bool(torch.equal(x, whole))
 
 
+Stretch = tuple[tuple[int, int], tuple[int, int]]
+"""Where a tile begins and ends along one axis, without and with its margin."""
+
+
 @dataclass(frozen=True)
 class Part:
     """What runs between two cuts."""
@@ -213,31 +250,43 @@ class Part:
         """Channels, height and width of what it gives."""
         return self.links[-1].shape
 
-    def tiles(self, area: float) -> list[tuple[Box, Box]]:
+    def tiles(self, area: float, torus: bool = False) -> list[tuple[Box, Box]]:
         """Return tiles of about `area` positions with their margins, each also without.
 
-        Strips across the whole width where they are much higher than their margins: their rows lie
-        in memory one after the other.
+        On a torus, margins go on at the opposite border: beyond the maps. Strips across the whole
+        width where they are much higher than their margins: their rows lie in memory one after the
+        other.
         """
+        rows, columns = self._stretches(area, torus)
+        return [
+            (Box(top, bottom, left, right), Box(first, last, begin, end))
+            for (top, bottom), (first, last) in rows
+            for (left, right), (begin, end) in columns
+        ]
+
+    def overhead(self, area: float) -> float:
+        """Return how many times as many positions there are with margins, in tiles of about `area`."""
+        rows, columns = self._stretches(area, False)
+        seen = [sum(end - begin for _, (begin, end) in each) for each in (rows, columns)]
+        return prod(seen) / prod(self.size)
+
+    def _stretches(self, area: float, torus: bool) -> tuple[list[Stretch], list[Stretch]]:
+        """Return how rows and columns are divided: without and with margins."""
         height, width = self.size
         if area >= height * width:
-            whole = Box(0, height, 0, width)
-            return [(whole, whole)]
+            return [((0, height),) * 2], [((0, width),) * 2]
         rows = area / width - 2 * self.margin
-        if rows >= 12 * self.margin:
-            return self._grid(rows, width)
+        if rows >= 12 * self.margin and not torus:
+            return self._margins(height, rows, torus), [((0, width),) * 2]
         side = max(area**0.5 - 2 * self.margin, self.stride)
-        return self._grid(side, side)
+        return self._margins(height, side, torus), self._margins(width, side, torus)
 
-    def _grid(self, rows: float, columns: float) -> list[tuple[Box, Box]]:
+    def _margins(self, length: int, step: float, torus: bool) -> list[Stretch]:
         found = []
-        for top, bottom in self._steps(self.size[0], rows):
-            for left, right in self._steps(self.size[1], columns):
-                seen = Box(
-                    max(top - self.margin, 0), min(bottom + self.margin, self.size[0]),
-                    max(left - self.margin, 0), min(right + self.margin, self.size[1]),
-                )  # fmt: skip
-                found.append((Box(top, bottom, left, right), seen))
+        for begin, end in self._steps(length, step):
+            first, last = begin - self.margin, end + self.margin
+            seen = (first, last) if torus else (max(first, 0), min(last, length))
+            found.append(((begin, end), seen))
         return found
 
     def _steps(self, length: int, step: float) -> list[tuple[int, int]]:
@@ -252,7 +301,7 @@ class Part:
         """Return where a tile's own positions lie on the maps of the call `name`."""
         jump, size = self.jumps[name], self.sizes[name]
         box = core.divided(jump, self.size, size)
-        corner = Box(seen.top // jump, 0, seen.left // jump, 0)
+        corner = Box(seen.top // jump, 0, seen.left // jump, 0)  # of a torus: perhaps below 0
         return Place(box, box.within(corner), size)
 
 
@@ -320,6 +369,7 @@ def run_part(
     *,
     first: bool,
     rewiring: Rewiring,
+    aside: list[Tensor],
 ) -> Tensor:
     """Run a part on a tile `x` with its margin; return what it gives there.
 
@@ -333,6 +383,7 @@ def run_part(
         visit: see `TileVisit`.
         first: whether the part begins with the picture.
         rewiring: how pools and convolutions behave.
+        aside: gets what `visit` returns that cannot be passed on.
     """
     if not part.links:
         names = [key for keys in wanted.values() for key in keys]
@@ -354,8 +405,8 @@ def run_part(
         for link, overwritten in zip(part.links, changed, strict=True):
             x = link.module(x)
             for key in wanted.get(link.name, ()):
-                if overwritten:
-                    visit(key, x.clone(), part.place(link.name, core, seen))
+                if overwritten:  # in place, by what comes next
+                    aside.append(visit(key, x.clone(), part.place(link.name, core, seen)))
                 else:
                     x = visit(key, x, part.place(link.name, core, seen))
     return x

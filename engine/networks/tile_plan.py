@@ -14,6 +14,9 @@ MIB = 1 << 20
 KEPT = {2: 4.5, 4: 5.5, 8: 11.0}
 """Bytes in all for each number that layers give, by the bytes of one, with what their gradients
 need (measured; see `engine.networks.low_memory`)."""
+PER_PIXEL = 96
+"""Bytes for each pixel of a picture that is optimized: itself, gradient, Adam's moments, mean of
+iterates and photo, three float32 numbers each, and what drawing it takes."""
 LARGEST_TILE = 384 * MIB
 """Larger tiles save hardly any time."""
 MOST_CUTS = 2
@@ -61,6 +64,14 @@ class TilePlan:
 
 def _bytes_per_position(part: Part, kept: float) -> float:
     return part.numbers / prod(part.size) * kept
+
+
+def untiled_bytes(network: Network, names: Sequence[str], size: tuple[int, int]) -> int:
+    """Return roughly what a gradient takes beyond pictures and weights if nothing is in tiles."""
+    calls = network.calls()
+    side = network.card.input_size
+    numbers = max(calls[network.resolve(name)].numbers for name in names)
+    return int(prod(size) / side**2 * numbers * KEPT[network.dtype.itemsize])
 
 
 def plan_tiles(
@@ -125,7 +136,7 @@ def _fitted(
     plan = TilePlan(parts, keeps_last, room, kept, int(boundaries + max(last, room)), 0.0)
     work = 2 * parts[-1].multiplications if keeps_last else 0.0
     for part in tiled:
-        work += 3 * part.multiplications * _overhead(part, plan.area_of(part))
+        work += 3 * part.multiplications * part.overhead(plan.area_of(part))
     return TilePlan(parts, keeps_last, room, kept, plan.memory, work)
 
 
@@ -133,9 +144,3 @@ def _smallest_tile(part: Part, kept: float) -> float:
     side = max(NARROWEST * part.margin, part.stride) + 2 * part.margin
     height, width = part.size
     return min(side, height) * min(side, width) * _bytes_per_position(part, kept)
-
-
-def _overhead(part: Part, area: float) -> float:
-    """Return how many times as many positions there are with margins."""
-    with_margins = sum(prod(seen.size) for _, seen in part.tiles(area))
-    return with_margins / prod(part.size)

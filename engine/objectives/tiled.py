@@ -46,12 +46,25 @@ class Tiled:
         for name in dict.fromkeys(names):
             self._wanted.setdefault(network.resolve(name), []).append(name)
 
-    def _run(self, part: Part, x: Tensor, core: Box, seen: Box, visit: TileVisit) -> Tensor:
+    def _run(
+        self,
+        part: Part,
+        x: Tensor,
+        core: Box,
+        seen: Box,
+        visit: TileVisit,
+        aside: list[Tensor] | None = None,
+    ) -> Tensor:
         own = {name: keys for name, keys in self._wanted.items() if name in part.jumps}
         first = part is self.plan.parts[0]
         return run_part(
-            self.network, part, x, core, seen, own, visit, first=first, rewiring=self._rewiring
-        )
+            self.network, part, x, core, seen, own, visit, first=first, rewiring=self._rewiring,
+            aside=[] if aside is None else aside,
+        )  # fmt: skip
+
+    def _tiles(self, part: Part) -> list[tuple[Box, Box]]:
+        torus = self._rewiring.padding == "circular" and self._rewiring.everywhere
+        return part.tiles(self.plan.area_of(part), torus)
 
     # -- without gradients ----------------------------------------------------------------
 
@@ -65,9 +78,9 @@ class Tiled:
     def _forward(self, part: Part, x: Tensor, visit: TileVisit, onward: bool) -> Tensor:
         """Return what a part gives for all of its input (1, C, H, W); `x` itself if not `onward`."""
         made: Tensor | None = None
-        for core, seen in part.tiles(self.plan.area_of(part)):
+        for core, seen in self._tiles(part):
             self._pause()
-            given = self._run(part, seen.of(x), core, seen, visit)
+            given = self._run(part, seen.taken(x), core, seen, visit)
             if not onward:
                 continue
             place = part.place(part.links[-1].name, core, seen)
@@ -202,7 +215,7 @@ class Tiled:
         """
         gradient = torch.zeros_like(x)
         smooth = x.new_zeros(())
-        for core, seen in part.tiles(self.plan.area_of(part)):
+        for core, seen in self._tiles(part):
             self._pause()
             terms: list[Tensor] = []
             ends: list[Tensor] = []
@@ -230,8 +243,9 @@ class Tiled:
                 return features
 
             with torch.enable_grad():
-                leaf = seen.of(x).detach().requires_grad_(True)
-                given = self._run(part, leaf, core, seen, visit)
+                leaf = seen.taken(x).detach().requires_grad_(True)
+                aside: list[Tensor] = []
+                given = self._run(part, leaf, core, seen, visit, aside)
                 outputs: list[Tensor] = []
                 grads: list[Tensor | None] = []
                 if smoothness:
@@ -247,10 +261,11 @@ class Tiled:
                     outputs.append(place.local.of(given))
                     grads.append(place.box.of(ahead))
                 else:  # gradients of moments join on the way back, if somebody sets out
-                    outputs += ends
-                    grads += [torch.zeros_like(end) for end in ends]
+                    aside += ends
+                outputs += aside
+                grads += [torch.zeros_like(end) for end in aside]
                 (own,) = torch.autograd.grad(outputs, leaf, grads)
-            seen.of(gradient).add_(own)
+            seen.add_to(gradient, own)
         return gradient, smooth
 
 

@@ -1,6 +1,6 @@
 """Adam (Kingma & Ba 2015) on one picture, whose moments can be carried to another size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -9,6 +9,9 @@ from engine.checkpoint import State
 
 Closure = Callable[[Tensor], Tensor]
 """Maps the variable to its gradient."""
+
+BLOCK = 1 << 22
+"""How many numbers are moved at a time."""
 
 
 class Adam:
@@ -38,9 +41,15 @@ class Adam:
         first, second = self.betas
         self.mean.lerp_(gradient, 1 - first)
         self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        root = (self.square / (1 - second**self.steps)).sqrt_().add_(self.epsilon)
         rate = -self.learning_rate / (1 - first**self.steps)
-        self.variable.addcdiv_(self.mean, root, value=rate)
+        # By rows of a large picture: its root needs no memory for the whole of it.
+        parts: Iterable[tuple[Tensor, ...]] = [(self.square, self.mean, self.variable)]
+        if (numbers := self.variable.numel()) > BLOCK and self.variable.dim() > 1:
+            rows = max(BLOCK * self.variable.shape[-2] // numbers, 1)
+            parts = zip(*(p.split(rows, -2) for p in next(iter(parts))), strict=True)
+        for square, mean, variable in parts:
+            root = (square / (1 - second**self.steps)).sqrt_().add_(self.epsilon)
+            variable.addcdiv_(mean, root, value=rate)
 
     def carry(self, variable: Tensor, resize: Callable[[Tensor], Tensor]) -> "Adam":
         """Return an optimizer for `variable` that goes on with this one's resized moments."""

@@ -96,9 +96,17 @@ def gradient_of_total(
         x = picture.detach().requires_grad_(True)
         terms = losses(x)
         (gradient,) = torch.autograd.grad(terms["total"], x)
+    note_terms(terms, gradient, iteration, noted)
+    return gradient
+
+
+def note_terms(
+    terms: dict[str, Tensor], gradient: Tensor, iteration: int, noted: dict[str, float]
+) -> None:
+    """Put all terms of a loss into `noted`. Raises `Diverged` when a number is not finite."""
     # All at once: on a GPU every fetch waits for the card.
-    values = [t.detach().float() for t in terms.values()] + [gradient.abs().sum()]
+    size = torch.linalg.vector_norm(gradient, ord=1).float()
+    values = [t.detach().float() for t in terms.values()] + [size]
     numbers = dict(zip([*terms, "gradient"], torch.stack(values).tolist(), strict=True))
     finite(numbers, iteration)
     noted.update({name: numbers[name] for name in terms})
-    return gradient

@@ -26,7 +26,7 @@ MOST_JOBS = 100_000
 KEYS = frozenset(
     ("format", "technique", "settings", "inputs", "network", "weights", "size", "seed", "device",
      "precision", "changes", "stop_after", "finish", "preprocessing", "style_networks", "preset",
-     "output", "bits")
+     "output", "bits", "memory")
 )  # fmt: skip
 """What an entry of a list may hold."""
 PROJECTS = (".json", ENDING)
@@ -261,6 +261,7 @@ def _wanted(entry: Any, folder: Path, described: DescribedJob, name: str) -> Wan
         "seed": entry.get("seed", 0),
         "device": entry.get("device", "auto"),
         "precision": entry.get("precision", "auto"),
+        "memory": entry.get("memory"),
         "finish": entry.get("finish", {}),
         "preprocessing": entry.get("preprocessing"),
         "style_networks": entry.get("style_networks", ()),

@@ -19,6 +19,7 @@ class DeepDream(Technique):
     command: ClassVar[str] = "deep-dream"
     title: ClassVar[str] = "DeepDream"
     steps: ClassVar[str] = "engine.techniques.deep_dream.steps:DeepDreamSteps"
+    in_tiles: ClassVar[bool] = True
     repaints: ClassVar[bool] = True
     film: ClassVar[str] = "frame_count"
     inputs: ClassVar[tuple[str, ...]] = ("content", "guide", "regions")

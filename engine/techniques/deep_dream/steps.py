@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from engine.errors import BadInput
 from engine.finite import finite
 from engine.image import Picture
+from engine.networks.parts import Place, Rewiring
 from engine.objectives.coverage import Coverage
 from engine.objectives.dream import (
     guided_objective,
@@ -19,6 +20,7 @@ from engine.objectives.dream import (
     squares_objective,
 )
 from engine.objectives.regions import Work
+from engine.objectives.summed import Summed
 from engine.parameterization.scales import fit, resize, resize_picture
 from engine.parameterization.smoothing import gaussian_blur
 from engine.run_state import RunState
@@ -27,6 +29,7 @@ from engine.task import Frame, Stage, Steps, Task
 from engine.techniques.dead_units import DeadUnits, silence
 from engine.techniques.deep_dream.settings import DeepDream
 from engine.techniques.layer_weights import each_once
+from engine.techniques.tiling import Room
 
 REMEDY = (
     "What shows nothing of it cannot be led towards it: another photo, a larger size, a layer "
@@ -76,6 +79,7 @@ class _Dream:
         settings = task.technique
         self.task = task
         self.network = task.network
+        self.room = Room.of(task, size)
         own = self.network.card.dream_layers
         chosen = own if settings.layers is None else settings.layers
         self.layers = each_once(self.network, chosen, mention(settings, "layers"))
@@ -128,25 +132,22 @@ class _Dream:
 
         `coverage` is the picture's; what is not visible does not count.
         """
+        terms = {name: _Term(self, name, settings, coverage) for name in self.layers}
+        return self.room.used(partial(self._gradient, picture, terms))
+
+    def _gradient(self, picture: Tensor, terms: dict[str, "_Term"]) -> tuple[Tensor, Tensor]:
+        size = (picture.shape[-2], picture.shape[-1])
+        tiled = self.room.tiled(self.network, list(terms), size, Rewiring())
+        if tiled is not None:
+            weighed = {name: [(self.layers[name], term)] for name, term in terms.items()}
+            values, _, gradient = tiled.gradient(picture, weighed)
+            each = [self.layers[name] * value for name, (value,) in values.items()]
+            return torch.stack(each).sum(), gradient
         with torch.enable_grad():
             x = picture.detach().requires_grad_(True)
-            taps = self.network.taps(x, self.layers)
-            terms = []
-            for name, weight in self.layers.items():
-                maps = taps[name]
-                squared = not self.guide and settings.objective == "squares"
-                if coverage is not None:
-                    weights = coverage.weights(maps)
-                    maps = maps * (weights.sqrt() if squared else weights).to(maps.dtype)
-                if self.guide:
-                    value = guided_objective(maps, self.guide[name], self.channels)
-                elif squared:
-                    value = squares_objective(maps, self.channels)
-                else:
-                    value = mean_activation_objective(maps, self.channels)
-                terms.append(weight * value)
-                self._watch(name, maps.detach())
-            total = torch.stack(terms).sum()
+            taps = self.network.taps(x, terms)
+            each = [self.layers[name] * term.whole(taps[name])[1] for name, term in terms.items()]
+            total = torch.stack(each).sum()
             (gradient,) = torch.autograd.grad(total, x)
         return total.detach(), gradient
 
@@ -164,7 +165,8 @@ class _Dream:
         """Return what a smaller octave has added without what resizing has spread beyond regions."""
         return detail if self.strength is None else detail * (self.strength > 0)
 
-    def _watch(self, name: str, maps: Tensor) -> None:
+    def watch(self, name: str, maps: Tensor) -> None:
+        """Note which channels of a layer are active."""
         watch = self.watches.get(name)
         if watch is not None and not watch.done:
             chosen = maps[0, self.channels] if self.channels else maps
@@ -179,6 +181,46 @@ class _Dream:
             if places
         }
         return silence(channels, REMEDY)
+
+
+class _Term(Summed):
+    """How strongly a layer responds: a mean over its positions."""
+
+    linear = True
+
+    def __init__(
+        self, dream: _Dream, name: str, settings: DeepDream, coverage: Coverage | None
+    ) -> None:
+        """`coverage` is the picture's, as it is looked at."""
+        self._dream, self._name, self._coverage = dream, name, coverage
+        self._squared = not dream.guide and settings.objective == "squares"
+
+    def sums(self, own: Tensor, place: Place) -> tuple[Tensor, ...]:
+        """Return what a tile adds to the mean."""
+        weights = None
+        if self._coverage is not None:
+            weights = place.box.of(self._coverage.weights_on(place.whole, own))
+        return (self._mean(own, weights) * place.share,)
+
+    def value(self, *sums: Tensor) -> Tensor:
+        """Return the mean."""
+        return sums[0]
+
+    def whole(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the activations and the mean over all their positions."""
+        weights = None if self._coverage is None else self._coverage.weights(features)
+        return features, self._mean(features, weights)
+
+    def _mean(self, maps: Tensor, weights: Tensor | None) -> Tensor:
+        dream = self._dream
+        dream.watch(self._name, maps.detach())
+        if weights is not None:
+            maps = maps * (weights.sqrt() if self._squared else weights).to(maps.dtype)
+        if dream.guide:
+            return guided_objective(maps, dream.guide[self._name], dream.channels)
+        if self._squared:
+            return squares_objective(maps, dream.channels)
+        return mean_activation_objective(maps, dream.channels)
 
 
 @dataclass
@@ -203,7 +245,7 @@ def _frames(task: Task[DeepDream]) -> Iterator[Frame]:
     for index, stage in run.stages(plan * first.frame_count):
         number, octave = divmod(index, len(plan))
         dream = _Dream(task, stage.size, watches)
-        run.keep(picture=picture, watches=list(watches.values()))
+        run.keep(picture=picture, watches=list(watches.values()), room=dream.room)
         whole = photo if picture.whole is None else picture.whole.cpu()
         base = resize_picture(whole, stage.size).to(task.device)
         if picture.x is None:

@@ -39,6 +39,7 @@ class StyleTransfer(Technique):
     steps: ClassVar[str] = "engine.techniques.style_transfer.steps:StyleTransferSteps"
     repaints: ClassVar[bool] = True
     goes_on: ClassVar[bool] = True
+    in_tiles: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("content", "styles", "start", "regions")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Best": {},

@@ -12,12 +12,14 @@ from engine.errors import BadInput
 from engine.finite import finite
 from engine.image import Picture
 from engine.networks.network import Network
+from engine.networks.parts import Rewiring
 from engine.networks.tapping import Visit
 from engine.objectives.content import ContentLoss
 from engine.objectives.coverage import Coverage
 from engine.objectives.priors import smoothness
 from engine.objectives.style import Statistics
 from engine.objectives.summed import SummedDifference
+from engine.objectives.tiled import Tiled
 from engine.optimization.adam import Adam
 from engine.optimization.lbfgs import LBFGS
 from engine.parameterization.scales import Average, fit, pyramid, resize, resize_picture, usable
@@ -28,6 +30,7 @@ from engine.techniques.layer_weights import each_once
 from engine.techniques.style_matching import (
     Loss,
     gradient_of_total,
+    note_terms,
     shared_out,
     style_loss,
     summed,
@@ -36,6 +39,7 @@ from engine.techniques.style_matching import (
 from engine.techniques.style_settings import usual_weights
 from engine.techniques.style_transfer.regions import Part, Parts, check_styles
 from engine.techniques.style_transfer.settings import StyleTransfer
+from engine.techniques.tiling import Room
 
 Painting = tuple[Tensor, Coverage | None]
 """A style (1, 3, h, w), and how visible its places are if it is not opaque."""
@@ -76,13 +80,16 @@ class Objective:
         content: Tensor,
         parts: Sequence[tuple[Part, list[Painting]]],
         coverage: Coverage | None = None,
+        room: Room | None = None,
     ) -> None:
         """Remember the content's activations and the styles' statistics at this scale.
 
         `parts` come with their styles; `coverage` is the content's and the result's, if it is not
-        opaque everywhere.
+        opaque everywhere; `room` is for what the network makes of pictures.
         """
         self.network, self.coverage = network, coverage
+        self._room = room or Room(None)
+        self._size = content.shape[-2], content.shape[-1]
         self._parts = [part for part, _ in parts]
         self.pooling, self.padding = settings.pooling, settings.padding
         self.content_layers = content_layers(settings, network)
@@ -117,8 +124,19 @@ class Objective:
             for name in self.style_layers
         }
 
+    def _tiled(self, names: Iterable[str], size: tuple[int, int]) -> Tiled | None:
+        """Return the network in tiles, if pictures of `size` (height, width) need them."""
+        rewiring = Rewiring(self.pooling, self.padding)
+        return self._room.tiled(self.network, list(names), size, rewiring)
+
     def _content_losses(self, content: Tensor, scaling: str) -> dict[str, Loss]:
         losses: dict[str, Loss] = {}
+        tiled = self._tiled(self._counted(), self._size)
+        if tiled is not None and self.content_layers:
+            found = tiled.maps(content, list(self.content_layers))
+            return {
+                name: _content_loss(maps, scaling, self.coverage) for name, maps in found.items()
+            }
 
         def visit(name: str, features: Tensor) -> Tensor:
             losses[name] = _content_loss(features, scaling, self.coverage)
@@ -136,6 +154,11 @@ class Objective:
             return features
 
         for picture, coverage in styles:
+            tiled = self._tiled(self.style_layers, (picture.shape[-2], picture.shape[-1]))
+            if tiled is not None:
+                for name, (mean, second) in tiled.moments(picture, coverage).items():
+                    parts[name].append(Statistics(mean, second))
+                continue
             self._visit(picture, self.style_layers, partial(visit, coverage))
         return parts
 
@@ -144,7 +167,7 @@ class Objective:
 
     def losses(self, picture: Tensor, settings: StyleTransfer) -> dict[str, Tensor]:
         """Return the weighted terms and their sum, `total`, for a picture (1, 3, H, W)."""
-        weights = {"content": self.content_layers, "style": self.style_layers}
+        weights = self._weights()
         values: dict[str, dict[str, Tensor]] = {kind: {} for kind in weights}
 
         def visit(name: str, features: Tensor) -> Tensor:
@@ -153,14 +176,25 @@ class Objective:
                     features, noted[name] = self.losses_by_kind[kind][name](features)
             return features
 
-        counted = [name for layers in weights.values() for name, weight in layers.items() if weight]
-        self._visit(picture, counted, visit)
-        none = picture.new_zeros(())
+        self._visit(picture, self._counted(), visit)
+        return self._terms(values, smoothness(picture), settings)
+
+    def _weights(self) -> dict[str, dict[str, float]]:
+        return {"content": self.content_layers, "style": self.style_layers}
+
+    def _counted(self) -> list[str]:
+        return [n for layers in self._weights().values() for n, weight in layers.items() if weight]
+
+    def _terms(
+        self, values: dict[str, dict[str, Tensor]], variation: Tensor, settings: StyleTransfer
+    ) -> dict[str, Tensor]:
+        """Return the weighted terms and their sum, of each layer's losses and the smoothness."""
+        weights, none = self._weights(), torch.zeros_like(variation)
         content, style = (weighted(values[kind], weights[kind], none) for kind in weights)
         terms = {
             "content": settings.content_weight * content,
             "style": settings.style_weight * style,
-            "variation": settings.tv_weight * smoothness(picture),
+            "variation": settings.tv_weight * variation,
         }
         terms["total"] = torch.stack(list(terms.values())).sum()
         return terms
@@ -169,8 +203,32 @@ class Objective:
         self, settings: StyleTransfer, iteration: int, noted: dict[str, float], picture: Tensor
     ) -> Tensor:
         """Return the gradient of the total; the terms go into `noted`. Raises `Diverged`."""
-        losses = partial(self.losses, settings=settings)
-        return gradient_of_total(losses, picture, iteration, noted)
+        return self._room.used(partial(self._gradient, settings, iteration, noted, picture))
+
+    def _gradient(
+        self, settings: StyleTransfer, iteration: int, noted: dict[str, float], picture: Tensor
+    ) -> Tensor:
+        tiled = self._tiled(self._counted(), self._size)
+        if tiled is None:
+            losses = partial(self.losses, settings=settings)
+            return gradient_of_total(losses, picture, iteration, noted)
+        factors = {"content": settings.content_weight, "style": settings.style_weight}
+        losses_of: dict[str, list[tuple[str, float, Loss]]] = {}
+        for kind, layers in self._weights().items():
+            total = sum(map(abs, layers.values())) or 1.0
+            for name, weight in layers.items():
+                if weight:
+                    loss = self.losses_by_kind[kind][name]
+                    each = losses_of.setdefault(name, [])
+                    each.append((kind, factors[kind] * weight / total, loss))
+        plain = {name: [(f, loss) for _, f, loss in each] for name, each in losses_of.items()}
+        found, variation, gradient = tiled.gradient(picture, plain, settings.tv_weight)
+        values: dict[str, dict[str, Tensor]] = {kind: {} for kind in factors}
+        for name, numbers in found.items():
+            for (kind, _, _), number in zip(losses_of[name], numbers, strict=True):
+                values[kind][name] = number
+        note_terms(self._terms(values, variation, settings), gradient, iteration, noted)
+        return gradient
 
 
 def _content_loss(target: Tensor, scaling: str, coverage: Coverage | None = None) -> Loss:
@@ -251,11 +309,12 @@ class StyleTransferRun:
             previous = average.value() if average else None
             start = self._variable(previous, content, styles, stage.size)
             shown = colour.gray(content) if self.settings.colour == "luminance" else content
-            objective = self._objective(shown, styles)
+            room = Room.of(self.task, stage.size)
+            objective = self._objective(shown, styles, room)
             del styles
             optimizer = self._optimizer(optimizer, start)
             average = Average(self.settings.averaging)
-            run.keep(optimizer=optimizer, average=average, seen=seen)
+            run.keep(optimizer=optimizer, average=average, seen=seen, room=room)
             variable = optimizer.variable
             note = colour.GRAY_NOTE if seen.gray else ""
             label = f"{stage.size[1]} x {stage.size[0]}"
@@ -292,9 +351,9 @@ class StyleTransferRun:
         pictures = [content, *(picture for each in styles for picture, _ in each)]
         return self.settings.colour == "style" and all(map(colour.is_gray, pictures))
 
-    def _objective(self, content: Tensor, styles: list[list[Painting]]) -> Objective:
+    def _objective(self, content: Tensor, styles: list[list[Painting]], room: Room) -> Objective:
         parts = list(zip(self.parts.parts, styles, strict=True))
-        return Objective(self.settings, self.task.network, content, parts, self.coverage)
+        return Objective(self.settings, self.task.network, content, parts, self.coverage, room)
 
     def _scaled(self, picture: Picture, size: tuple[int, int]) -> Tensor:
         whole = picture.tensor()[None]
@@ -372,7 +431,7 @@ class StyleTransferRun:
 
     def _render(self, average: Average, content: Tensor, parts: Parts) -> Tensor:
         settings = self.task.technique
-        picture = average.value().clamp(0, 1)
+        picture = average.value().clamp_(0, 1)
         if settings.colour in ("luminance", "luminance-after"):
             picture = colour.with_luminance_of(picture, content, settings.colour_strength)
         elif settings.colour == "match" and settings.colour_strength == 1:

@@ -25,6 +25,7 @@ class TextureSynthesis(Technique):
     title: ClassVar[str] = "Texture synthesis"
     steps: ClassVar[str] = "engine.techniques.texture_synthesis.steps:TextureSynthesisSteps"
     has_figure: ClassVar[bool] = True
+    in_tiles: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("content",)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Best": {},

@@ -11,10 +11,12 @@ from engine import colour
 from engine.errors import BadInput
 from engine.figure import contact_sheet, strip
 from engine.image import Picture
+from engine.networks.parts import Rewiring
 from engine.networks.tapping import Visit
 from engine.objectives.coverage import Coverage
 from engine.objectives.priors import smoothness
 from engine.objectives.style import Statistics
+from engine.objectives.tiled import Tiled
 from engine.optimization.adam import Adam
 from engine.parameterization.scales import (
     Average,
@@ -29,6 +31,7 @@ from engine.task import Frame, Stage, Steps, Task
 from engine.techniques.style_matching import (
     Loss,
     gradient_of_total,
+    note_terms,
     style_loss,
     weighted,
 )
@@ -42,6 +45,7 @@ from engine.techniques.texture_synthesis.plan import (
     style_layers,
 )
 from engine.techniques.texture_synthesis.settings import TextureSynthesis
+from engine.techniques.tiling import Room
 
 BETAS = (0.9, 0.99)
 START_CONTRAST = 0.27
@@ -57,11 +61,19 @@ class TextureLoss:
         settings: TextureSynthesis,
         sample: Tensor,
         coverage: Coverage | None,
+        room: Room | None = None,
     ) -> None:
-        self.task, self.pooling = task, settings.pooling
+        self.task, self.pooling, self._room = task, settings.pooling, room or Room(None)
         self.seamless = settings.seamless
         self.layers = style_layers(settings, task.network)
         self.losses: dict[str, Loss] = {}
+        tiled = self._tiled(sample, "replicate")
+        if tiled is not None:
+            with torch.no_grad():
+                for name, (mean, second) in tiled.moments(sample, coverage).items():
+                    target = Statistics(mean, second)
+                    self.losses[name] = style_loss(target, settings.method, "relative")
+            return
 
         def visit(name: str, features: Tensor) -> Tensor:
             target = Statistics.of(features, coverage)
@@ -78,6 +90,12 @@ class TextureLoss:
             picture, self.layers, visit, pooling=self.pooling, padding=padding, everywhere=True
         )
 
+    def _tiled(self, picture: Tensor, padding: str) -> Tiled | None:
+        """Return the network in tiles, if pictures of this size need them."""
+        size = (picture.shape[-2], picture.shape[-1])
+        rewiring = Rewiring(self.pooling, padding, everywhere=True)
+        return self._room.tiled(self.task.network, list(self.layers), size, rewiring)
+
     def gradient(
         self,
         settings: TextureSynthesis,
@@ -86,8 +104,29 @@ class TextureLoss:
         picture: Tensor,
     ) -> Tensor:
         """Return the gradient of the total; the terms go into `noted`. Raises `Diverged`."""
-        terms = partial(self.terms, settings=settings)
-        return gradient_of_total(terms, picture, iteration, noted)
+        return self._room.used(partial(self._gradient, settings, iteration, noted, picture))
+
+    def _gradient(
+        self,
+        settings: TextureSynthesis,
+        iteration: int,
+        noted: dict[str, float],
+        picture: Tensor,
+    ) -> Tensor:
+        tiled = self._tiled(picture, "circular" if self.seamless else "replicate")
+        if tiled is None:
+            terms = partial(self.terms, settings=settings)
+            return gradient_of_total(terms, picture, iteration, noted)
+        total = sum(map(abs, self.layers.values())) or 1.0
+        weighed = {
+            name: [(weight / total, self.losses[name])] for name, weight in self.layers.items()
+        }
+        # Statistics do not change with the place where the torus is cut open, nor does smoothness
+        # much: the picture need not be turned, as margins reach across the seam.
+        found, variation, gradient = tiled.gradient(picture, weighed, settings.tv_weight)
+        values = {name: value for name, (value,) in found.items()}
+        note_terms(self._terms(values, variation, settings), gradient, iteration, noted)
+        return gradient
 
     def terms(self, picture: Tensor, settings: TextureSynthesis) -> dict[str, Tensor]:
         """Return the terms of the loss of a picture (1, 3, H, W), and their total."""
@@ -100,9 +139,14 @@ class TextureLoss:
             return features
 
         self._visit(picture, "circular" if self.seamless else "replicate", visit)
+        return self._terms(values, smoothness(picture), settings)
+
+    def _terms(
+        self, values: dict[str, Tensor], variation: Tensor, settings: TextureSynthesis
+    ) -> dict[str, Tensor]:
         terms = {
-            "style": weighted(values, self.layers, picture.new_zeros(())),
-            "variation": settings.tv_weight * smoothness(picture),
+            "style": weighted(values, self.layers, torch.zeros_like(variation)),
+            "variation": settings.tv_weight * variation,
         }
         terms["total"] = terms["style"] + terms["variation"]
         return terms
@@ -129,7 +173,8 @@ def _by_network(task: Task[TextureSynthesis], plan: list[Stage]) -> Iterator[Fra
     for index, _ in run.stages(plan):
         side = sides[index]
         sample = resize_picture(whole, sample_size(task, side)).to(task.device)
-        textures = [TextureLoss(task, one, sample, coverage) for one in each]
+        room = Room.of(task, (side, side * len(each)))
+        textures = [TextureLoss(task, one, sample, coverage, room) for one in each]
         if average is None:
             noise = 0.5 + START_CONTRAST * task.noise(1, 3, side, side)
             seen = None if coverage is None else coverage.weights(sample)
@@ -143,7 +188,7 @@ def _by_network(task: Task[TextureSynthesis], plan: list[Stage]) -> Iterator[Fra
             carry = partial(resized, side=side, seamless=first.seamless)
             optimizer = optimizer.carry(variable, carry)
         average = Average(first.averaging)
-        run.keep(optimizer=optimizer, average=average)
+        run.keep(optimizer=optimizer, average=average, room=room)
         variable = optimizer.variable
         label = f"{side} x {side}" if len(each) == 1 else f"{len(each)} depths, {side} x {side}"
         for done in run.steps():
