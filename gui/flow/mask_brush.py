@@ -130,6 +130,9 @@ class MaskBrushFlow(QObject):
         current = self.regions.canvas_content.current
         if current is None or current.kind == "input":
             self.regions.canvas_content.show_content()
+        dock = self.window.docks["regions"]
+        if not dock.isHidden():  # else a person has closed it, or the picture fills the screen
+            dock.raise_()
         self.canvas.set_tool(BRUSH)
         self._show_brush()
         self.canvas.setFocus()

@@ -475,7 +475,13 @@ class RunFlow(ShownRun):
             if same_pictures(running.inputs, after.inputs):
                 self.controller.weigh([weight for _, weight in after.inputs.styles])
             else:
-                self.said.emit(self.tr("The next run will use the new pictures."))
+                new = replace(running.inputs, regions=after.inputs.regions)
+                regions = same_pictures(new, after.inputs)
+                self.said.emit(
+                    self.tr("The next run will use the new regions.")
+                    if regions
+                    else self.tr("The next run will use the new pictures.")
+                )
         self.notes_changed.emit(waiting(running, after))
 
     @Slot()

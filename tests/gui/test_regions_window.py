@@ -514,6 +514,25 @@ def test_a_mask_of_another_program_is_shown_as_a_run_takes_it(
     assert (mask[:, : half - 4] == 255).all() and not mask[:, half + 4 :].any()
 
 
+def test_a_stroke_that_cannot_be_kept_is_said_and_costs_nothing_else(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    brushed(window)
+    stroke(window, (0.3, 0.3))
+    before, regions = pixels(window), window.regions_flow.regions
+    folder = session.data_folder() / "masks"
+    folder.rename(folder.with_name("moved"))
+    folder.write_text("in the way")
+    with qtbot.waitSignal(window.regions_flow.failed) as told:
+        stroke(window, (0.7, 0.7))
+    assert "masks" in told.args[0]
+    assert np.array_equal(pixels(window), before) and window.regions_flow.regions == regions
+    folder.unlink()
+    folder.with_name("moved").rename(folder)
+    stroke(window, (0.7, 0.7))
+    assert not np.array_equal(pixels(window), before)
+
+
 def test_two_regions_with_one_file_are_painted_apart(window: MainWindow, qtbot: QtBot) -> None:
     brushed(window)
     stroke(window, (0.3, 0.3))
@@ -778,6 +797,23 @@ def test_a_run_takes_the_regions_and_its_variant_remembers_them(
     entry = window.variants.entries[-1]
     assert [path_of(r.mask) for r in entry.job.inputs.regions] == [path_of(r.mask) for r in regions]
     assert Path(str(path_of(regions[0].mask))).exists()
+
+
+def test_regions_that_are_changed_during_a_run_are_the_next_runs(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    brushed(window)
+    assert not window.docks["regions"].visibleRegion().isEmpty(), "its tab is in front"
+    stroke(window, (0.5, 0.5))
+    window.studio.set_setting("iterations", 100_000)
+    window.running.start()
+    until(qtbot, lambda: window.controller.pace.iteration > 1)
+    with qtbot.waitSignal(window.running.said) as told:
+        stroke(window, (0.2, 0.2))
+    assert told.args == ["The next run will use the new regions."]
+    assert window.canvas.masks.isVisible(), "it is painted over the run's pictures"
+    window.controller.stop()
+    until_idle(qtbot, window)
 
 
 def test_a_preset_says_nothing_of_regions(window: MainWindow, qtbot: QtBot) -> None:
