@@ -30,6 +30,7 @@ from engine.techniques.feature_inversion import FeatureInversion
 from engine.techniques.stylize import Stylize
 from engine.work.project_folder import ProjectFolder
 from gui import session
+from gui.actions import REGIONS, TABLE
 from gui.canvas.painting import BRUSH
 from gui.dialogs.cut_out import CutOutDialog
 from gui.dialogs.grad_cam_mask import GradCamMaskDialog
@@ -840,3 +841,9 @@ def test_stylization_in_one_pass_answers_to_a_finished_stroke(
     until(qtbot, lambda: asked and not window.follow.busy)
     job = asked[-1].args[1]
     assert [path_of(r.mask) for r in job.inputs.regions] == [window.regions_flow.path(0)]
+
+
+def test_every_action_of_the_menu_has_a_letter_of_its_own(window: MainWindow) -> None:
+    texts = [spec.text for spec in TABLE if spec.menu == REGIONS and spec.name]
+    letters = [text[text.index("&") + 1].lower() for text in texts]
+    assert len(letters) == 16 == len(set(letters))
