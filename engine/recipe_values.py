@@ -28,7 +28,7 @@ def check_count(entries: Any, most: int, what: str) -> None:
 
 def technique_of(kind: type[Technique], values: Any, folder: Path | None) -> Technique:
     """Return a recipe's technique; folders and files that its settings name are found near `folder`."""
-    technique = settings.make(kind, values)
+    technique = settings.make(kind, settings.completed(kind, values))
     named = settings.placed(technique, lambda text: find_path(text, folder))
     return replace(technique, **named)
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from engine.checkpoint import DAMAGED, Checkpoint, State, packed, unpacked
-from engine.errors import BadInput, Message
+from engine.errors import BadInput, Cancelled, Message
 from engine.steering import put
 from engine.task import Frame, Stage, Task, Technique
 
@@ -55,6 +55,17 @@ class RunState(Generic[T]):
             seconds = self._past.seconds
             self._steer_as(self._past)
         self._began = time.perf_counter() - seconds
+        self._framed = self.done
+        self._between_tiles, task.between_tiles = task.between_tiles, self._pause
+
+    def _pause(self) -> None:
+        try:
+            self._between_tiles()
+        except Cancelled:
+            if self._framed != self.done:  # the step under way has changed nothing yet
+                self.done -= 1
+                self.task.generator.set_state(self._before)
+            raise
 
     def _steer_as(self, past: Checkpoint) -> None:
         """Apply the changes of live settings that had been made."""
@@ -109,9 +120,14 @@ class RunState(Generic[T]):
         self.task.on_taken_up(self.done)
 
     def steps(self) -> Iterator[int]:
-        """Yield the number, from 1, of each step that is left in the current stage."""
+        """Yield the number, from 1, of each step that is left in the current stage.
+
+        A step that is cancelled between two tiles, before it has changed anything, is not taken: the
+        checkpoint of the frame before is still that of the run.
+        """
         while self.done < self._end:
             self.done += 1
+            self._before = self.task.generator.get_state()
             yield self.done
 
     def frame(
@@ -126,6 +142,7 @@ class RunState(Generic[T]):
     ) -> Frame:
         """Return the frame of the step that has just been taken; `total` if it ends early."""
         seconds = time.perf_counter() - self._began
+        self._framed = self.done
         return Frame(
             self.done, total or self.total, losses, seconds, stage, render, film, note,
             partial(self.checkpoint, self.done, seconds),

@@ -64,6 +64,8 @@ class Setting:
     """Whether nothing can run while the text is empty."""
     formerly: tuple[str, ...] = ()
     """The names that it had in earlier versions: recipes and presets may still have them."""
+    before: Any = None
+    """Its value in the recipes of versions that did not have it, if that is not the default."""
 
     @property
     def option(self) -> str:
@@ -309,6 +311,20 @@ def make(kind: type[T], values: Mapping[str, Any]) -> T:
             raise BadInput(f"there is no setting {_short(name)}{hint}")
         checked[key] = known[key].check(value)
     return kind(**checked)
+
+
+def completed(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's settings with what stood for those that its version did not have yet.
+
+    A recipe names all settings that its version had; a person's list, only some.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"settings are {_short(values)}, not names with values")
+    known = describe(kind)
+    if 2 * len(values) < len(known):
+        return dict(values)
+    added = {n: d.before for n, d in known.items() if d.before is not None and n not in values}
+    return {**values, **added}
 
 
 def folders(technique: Any) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import log2
 
 import torch
 from torch import Tensor
@@ -15,12 +16,20 @@ Loss = Summed
 """Takes a layer's activations; returns them, for what comes after, and their scalar loss."""
 
 
-def shared_out(iterations: int, scales: int, first_share: float) -> list[int]:
-    """Return the iterations of each of `scales` (at most `iterations`), each at least one.
+LARGE = 512
+"""Long side in pixels up to which all scales get their full share of iterations."""
 
-    The first gets `first_share` times as many as each later one.
+
+def shared_out(
+    iterations: int, sides: Sequence[int], first_share: float, large_share: float = 1.0
+) -> list[int]:
+    """Return the iterations of scales with these long sides (at most `iterations`), each at least one.
+
+    The first gets `first_share` times as many as each later one up to `LARGE` pixels; with every
+    doubling above that, the share becomes `large_share` of it.
     """
-    shares = [first_share] + [1.0] * (scales - 1)
+    shares = [large_share ** max(log2(side / LARGE), 0.0) for side in sides]
+    shares[0] *= first_share
     counts = [max(1, round(iterations * s / sum(shares))) for s in shares]
     while sum(counts) > iterations:
         counts[counts.index(max(counts))] -= 1

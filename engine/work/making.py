@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import BadInput, Mention, PareidoliaError
+from engine.errors import BadInput, Cancelled, Mention, PareidoliaError
 from engine.export import Export
 from engine.export_files import export_picture
 from engine.files import check_writable
@@ -169,6 +169,7 @@ class _Drawing:
 
     def _frames(self) -> Frames:
         task = self.task = prepare(self.job)
+        task.between_tiles = self._end_if_asked
         self.network = task.network
         past = self._past(task)
         if past is None:
@@ -184,11 +185,16 @@ class _Drawing:
                 first = None
             if first is None:
                 self.resumed_at, self.task = 0, prepare(self.job, self.network)
+                self.task.between_tiles = self._end_if_asked
                 frames = frames_of(self.job, self.task)
             else:
                 yield first
                 del first
         yield from frames
+
+    def _end_if_asked(self) -> None:
+        if self.asked():
+            raise Cancelled
 
     def _past(self, task: Task[Technique]) -> "Checkpoint | None":
         """Return where the run goes on; None if it begins. Raises `BadInput`, unless `exactly`."""
@@ -225,6 +231,9 @@ class _Drawing:
                     self.order.keep(self.job, self.task, frame, last)
                 if ends:
                     break
+        except Cancelled:  # in the middle of a step, between two tiles
+            if self.order.keep is not None and self.task is not None and self.frame is not None:
+                self.order.keep(self.job, self.task, self.frame, True)
         except Exception as error:  # raised when what there is has been saved
             self.failure = error
 

@@ -32,8 +32,13 @@ from gui.run.turn import Turn
 from gui.wording import worded
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engine.checkpoint import Checkpoint
 
+MOST_SHOWN = 4096
+"""Long side in pixels of a picture under way on the canvas: no screen shows more, and the timeline
+keeps many."""
 NICENESS = 5
 """The window goes first when both want the same core."""
 
@@ -66,6 +71,11 @@ class RunControl:
         with self._condition:
             self.stopped = True
             self._condition.notify_all()
+
+    def leave_if_stopped(self) -> None:
+        """Raise `Cancelled` if the run is to end (called by the worker within an iteration)."""
+        if self.stopped:
+            raise Cancelled
 
     @property
     def paused(self) -> bool:
@@ -196,6 +206,7 @@ class EngineWorker(QObject):
         dtype = choose_precision(job.precision, device)
         network = self.networks.get(job.network, job.weights, job.preprocessing).at(device, dtype)
         task = prepare(job, network)
+        task.between_tiles = request.control.leave_if_stopped
         plan = task.technique.stages(task)
         request.labels = task.technique.labels(task)
         checkpoint = _checkpoint_of(request, job, task)
@@ -209,7 +220,7 @@ class EngineWorker(QObject):
             keep = partial(self._keep, request, drawn)
             frames = frames_of(plain, task, request.steering, checkpoint)
             del checkpoint
-            with contextlib.closing(frames):
+            with contextlib.closing(frames), self._left_between_tiles(request, drawn):
                 applied = 0
                 for frame in _watched(frames, request, partial(keep, held=True)):
                     drawn.frame = frame
@@ -235,6 +246,18 @@ class EngineWorker(QObject):
             drawn.task = None
             del network, task
             release_memory(device)
+
+    @contextlib.contextmanager
+    def _left_between_tiles(self, request: RunRequest, drawn: "LastFrame") -> Iterator[None]:
+        """Let a run end in the middle of a step, with the frame before it as its last."""
+        try:
+            yield
+        except Cancelled:
+            frame = drawn.frame
+            if frame is not None:
+                moment = Moment(frame.iteration, frame.total, frame.stage, drawn.image())
+                self.history.add(moment)
+                self.news.emit()
 
     def _keep(self, request: RunRequest, drawn: "LastFrame", held: bool = False) -> None:
         """Hand out what the run has made so far, if it is due; called between two frames."""
@@ -309,6 +332,16 @@ def become_nice(threads: int) -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
+def _at_most(picture: "Tensor", side: int) -> "Tensor":
+    """Return a picture (3, H, W), averaged down by a whole number if its long side is above `side`."""
+    times = -(-max(picture.shape[1:]) // side)
+    if times < 2:
+        return picture
+    from torch.nn import functional as F
+
+    return F.avg_pool2d(picture[None], times, ceil_mode=True, count_include_pad=False)[0]
+
+
 @dataclass
 class LastFrame:
     """The newest frame of a run, for whichever way it ends."""
@@ -327,7 +360,7 @@ class LastFrame:
         """Return the frame for the screen, with the transparency of the result."""
         assert self.job is not None
         assert self.frame is not None
-        pixels = to_bytes8(self.frame.picture)
+        pixels = to_bytes8(_at_most(self.frame.picture, MOST_SHOWN))
         like = carried(self.job)
         if like is None or like.alpha is None:
             return to_image(pixels)

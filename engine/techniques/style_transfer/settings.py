@@ -119,6 +119,12 @@ class StyleTransfer(Technique):
         low=16, high=65536, step=16, unit="px", log=True, group="Scale",
     )  # fmt: skip
     first_share: float = style_settings.first_share()
+    large_share: float = setting(
+        0.5, "Large-scale iterations", "What share of the iterations is left with each doubling of the "
+        "scale above 512 px: coarse scales decide the composition, large ones only add detail. 1: "
+        "as many at every scale.",
+        low=0.1, high=1.0, step=0.05, group="Scale", before=1.0,
+    )  # fmt: skip
     region_edges: str = setting(
         "simple", "Region edges", "Which places of a layer count for a region. simple: those in it; "
         "inside: those that see nothing but the region, as far as enough of them are left, which "

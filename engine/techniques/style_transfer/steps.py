@@ -55,7 +55,7 @@ def scales(
     sides = pyramid(size, settings.smallest_scale)[-settings.iterations :]
     if taken is not None:
         sides = usable(sides, taken)
-    counts = shared_out(settings.iterations, len(sides), settings.first_share)
+    counts = shared_out(settings.iterations, sides, settings.first_share, settings.large_share)
     return list(zip(sides, counts, strict=True))
 
 

@@ -37,7 +37,7 @@ def scales(task: Task[TextureSynthesis]) -> list[tuple[int, int]]:
         return all(task.network.reaches(layers, size) for size in sizes)
 
     sides = usable(sides, taken)
-    counts = shared_out(settings.iterations, len(sides), settings.first_share)
+    counts = shared_out(settings.iterations, sides, settings.first_share)
     return list(zip(sides, counts, strict=True))
 
 

@@ -12,16 +12,19 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from torch.nn import functional as F
 
+from engine import settings as settings_of
 from engine.errors import BadInput, Diverged
 from engine.image import Picture
 from engine.networks.loading import load_network
 from engine.objectives.style import gram_matrix
+from engine.recipe_values import technique_of
 from engine.settings import make
 from engine.task import Task
 from engine.techniques.style_transfer import StyleTransfer
 from engine.techniques.style_transfer.steps import (
     content_layers,
     deeper_counterpart,
+    scales,
     style_layers,
 )
 from tests.engine.hooks import hooks_of
@@ -706,3 +709,23 @@ def test_fine_texture_leaves_coarse_shapes_alone(task, pictures_of, noise_pictur
     blocks = [x.mean(1).unfold(1, 32, 32).unfold(2, 32, 32).mean((3, 4)).flatten() for x in
               (coarse.tensor()[None], picture)]  # fmt: skip
     assert float(torch.corrcoef(torch.stack(blocks))[0, 1]) > 0.9
+
+
+def test_large_scales_get_fewer_iterations():
+    """Above 512 px each doubling halves them; up to there nothing changes."""
+    counts = dict(scales(StyleTransfer(iterations=2000), 4096))
+    assert counts[1024] / counts[512] == pytest.approx(0.5, abs=0.01)
+    assert counts[4096] / counts[1024] == pytest.approx(0.25, abs=0.02)
+    assert counts[256] == counts[512]
+    alike = dict(scales(StyleTransfer(iterations=2000, large_share=1.0), 4096))
+    assert alike[4096] == pytest.approx(alike[256], abs=10)
+    for large in (True, False):
+        plan = scales(StyleTransfer(iterations=100, large_share=0.5 if large else 1.0), 512)
+        assert plan == scales(StyleTransfer(iterations=100), 512)
+
+
+def test_a_recipe_from_before_gives_its_picture_again():
+    whole = settings_of.values(StyleTransfer())
+    del whole["large_share"]
+    assert technique_of(StyleTransfer, whole, None).large_share == 1.0
+    assert technique_of(StyleTransfer, {"iterations": 5}, None).large_share == 0.5

@@ -274,27 +274,42 @@ def test_memory_that_runs_out_halves_the_room(precise, monkeypatch):
         gradient_of(precise, settings, 3_000_000)
 
 
-def test_a_run_stops_between_two_tiles(task, noise_picture):
-    """What there is stays as it was after the last whole step."""
-    styles = [(noise_picture(40, 36, seed=5), 1.0)]
-    stopped = task(StyleTransfer(iterations=5, smallest_scale=64), styles=styles)
-    stopped.memory, seen, last = 1, [], False
+@pytest.mark.parametrize("technique", [
+    StyleTransfer(iterations=5, smallest_scale=64), DeepDream(iterations=5, octaves=1),
+    TextureSynthesis(iterations=5, smallest_scale=64),
+])  # fmt: skip
+def test_a_run_stops_between_two_tiles(task, noise_picture, technique):
+    """What there is stays as it was after the last whole step, from which the run can go on."""
+    styles = [(noise_picture(40, 36, seed=5), 1.0)] if technique.needs_styles else []
+
+    def new():
+        made = task(technique, styles=styles)
+        made.memory = 1
+        return made
+
+    whole = [(frame.losses, frame.picture.clone()) for frame in technique.frames(new())]
+    stopped, seen, last = new(), [], False
 
     def pause():
         seen.append(1)
-        if last:
+        if last and len(seen) > tiles + 1:
             raise Cancelled
 
     stopped.between_tiles = pause
-    frames = stopped.technique.frames(stopped)
+    frames = technique.frames(stopped)
+    next(frames)
     frame = next(frames)
-    before, tiles = frame.picture.clone(), len(seen)
-    last = True
+    before, tiles, last = frame.picture.clone(), len(seen), True
     with pytest.raises(Cancelled):
         next(frames)
-    assert tiles > 3
-    assert len(seen) == tiles + 1
+    assert tiles > 6
+    assert len(seen) == tiles + 2
     assert torch.equal(frame.render(), before)
+    resumed = new()
+    resumed.checkpoint = frame.checkpoint()
+    rest = [(frame.losses, frame.picture.clone()) for frame in technique.frames(resumed)]
+    assert [losses for losses, _ in rest] == [losses for losses, _ in whole[2:]]
+    assert torch.equal(rest[-1][1], whole[-1][1])
 
 
 def test_what_a_run_takes_is_forecast(task):
