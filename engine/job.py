@@ -151,9 +151,9 @@ class Job:
     """How pictures are prepared for the network, as `known_preprocessing` takes it; None: as the
     weights require."""
     memory: int | None = setting(
-        None, "Memory", "How much memory a run may take. Style transfer, texture synthesis and "
-        "DeepDream look at a picture that needs more in tiles; it comes out the same. auto: 60 % of "
-        "what is free.",
+        None, "Memory", "How much memory the program may take for a run. Style transfer, texture "
+        "synthesis, DeepDream and feature inversion look at a picture that needs more in tiles; it "
+        "comes out the same. auto: 60 % of what is free.",
         low=256, high=16_777_216, step=256, unit="MiB", log=True, group="Output",
         by_itself="auto",
     )  # fmt: skip

@@ -24,6 +24,7 @@ class FeatureInversion(Technique):
     steps: ClassVar[str] = "engine.techniques.feature_inversion.steps:FeatureInversionSteps"
     exact: ClassVar[bool] = True
     has_figure: ClassVar[bool] = True
+    in_tiles: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("content",)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "One layer": {},

@@ -14,9 +14,12 @@ from engine.figure import rows as composed
 from engine.finite import finite
 from engine.image import Picture
 from engine.networks.network import Network
+from engine.networks.parts import Rewiring
 from engine.objectives.content import ContentLoss
 from engine.objectives.coverage import Coverage
 from engine.objectives.priors import alpha_norm, total_variation
+from engine.objectives.summed import SummedDifference
+from engine.objectives.tiled import Tiled
 from engine.optimization.adam import Adam
 from engine.parameterization.scales import fit, resize_picture
 from engine.parameterization.sheet import sheet, sheet_size, tiles_of
@@ -24,6 +27,7 @@ from engine.run_state import RunState
 from engine.settings import mention
 from engine.task import Frame, Labels, Stage, Steps, Task, square_labels
 from engine.techniques.feature_inversion.settings import FeatureInversion
+from engine.techniques.tiling import Room
 
 GRAY = 0.5
 CONTRAST = 0.27
@@ -110,28 +114,42 @@ class _Inversion:
     """The objective of one layer."""
 
     def __init__(
-        self, network: Network, layer: str, photo: Tensor, coverage: Coverage | None
+        self,
+        network: Network,
+        layer: str,
+        photo: Tensor,
+        coverage: Coverage | None,
+        room: Room | None = None,
     ) -> None:
         self.network, self.layer = network, layer
         self.depth = depth_weight(network, layer)
+        self._room, self._shape = room or Room(None), (photo.shape[-2], photo.shape[-1])
+        tiled = self._tiled()
         with torch.no_grad():
-            target = network.taps(photo, [layer])[layer]
+            looked = network.taps(photo, [layer]) if tiled is None else tiled.maps(photo, [layer])
+            target = looked.pop(layer)
         # the mean square: divided by it, a mean squared error is the paper's relative error
         self.loss = ContentLoss(target, coverage=coverage)
         self.size = float(self.loss.target.float().square().mean())
         if not self.size > 0:
             raise BadInput(f"all features of {layer} are zero on this photo; take another layer")
 
+    def _tiled(self) -> Tiled | None:
+        """Return the network in tiles, if the pictures need them."""
+        return self._room.tiled(self.network, [self.layer], self._shape, Rewiring())
+
     def terms(self, picture: Tensor, settings: FeatureInversion) -> dict[str, Tensor]:
         """Return the weighted terms for a picture (1, 3, H, W)."""
         features = self.network.taps(picture, [self.layer])[self.layer]
+        return {"features": self.loss(features) / self.size, **self._priors(picture, settings)}
+
+    def _priors(self, picture: Tensor, settings: FeatureInversion) -> dict[str, Tensor]:
         deviation = (picture - GRAY) / CONTRAST
         smooth, narrow = settings.smoothness, settings.range_weight
         smooth = self.depth if smooth is None else smooth
         narrow = RANGE * min(self.depth, 1.0) if narrow is None else narrow
         half = 0.5 / picture.numel()
         return {
-            "features": self.loss(features) / self.size,
             "range": narrow * half * alpha_norm(deviation, settings.alpha),
             "variation": smooth * half * total_variation(deviation, settings.beta),
         }
@@ -140,11 +158,23 @@ class _Inversion:
         self, picture: Tensor, settings: FeatureInversion
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the terms and the gradient of their sum."""
+        return self._room.used(partial(self._gradient, picture, settings))
+
+    def _gradient(
+        self, picture: Tensor, settings: FeatureInversion
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        tiled = self._tiled()
         with torch.enable_grad():
             x = picture.detach().requires_grad_(True)
-            terms = self.terms(x, settings)
+            terms = self.terms(x, settings) if tiled is None else self._priors(x, settings)
             (gradient,) = torch.autograd.grad(torch.stack(list(terms.values())).sum(), x)
-        return {name: term.detach() for name, term in terms.items()}, gradient
+        found = {name: term.detach() for name, term in terms.items()}
+        if tiled is not None:
+            loss = SummedDifference(self.loss, self.size)
+            values, _, of_features = tiled.gradient(picture, {self.layer: [(1.0, loss)]})
+            found = {"features": values[self.layer][0].detach(), **found}
+            gradient += of_features
+        return found, gradient
 
 
 def _frames(task: Task[FeatureInversion]) -> Iterator[Frame]:
@@ -154,11 +184,12 @@ def _frames(task: Task[FeatureInversion]) -> Iterator[Frame]:
     plan = _plan(task)
     photo = _photo(task, plan).to(task.device)
     coverage = Coverage.of(_content(task))
-    inversions = [_Inversion(task.network, layer, photo, coverage) for layer in plan.layers]
+    room = Room.of(task, plan.size)
+    inversions = [_Inversion(task.network, layer, photo, coverage, room) for layer in plan.layers]
     tiles = [inversion for inversion in inversions for _ in range(plan.repeats)]
     starts = [_start(task, first.noise, plan.tile) for _ in tiles]
     optimizers = [Adam(picture, first.learning_rate, BETAS) for picture in starts]
-    run.keep(optimizers=optimizers)
+    run.keep(optimizers=optimizers, room=room)
     pictures = [optimizer.variable for optimizer in optimizers]
     label = f"{plan.tile[1]} x {plan.tile[0]}"
     for done in run.steps():

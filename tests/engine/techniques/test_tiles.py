@@ -21,6 +21,8 @@ from engine.objectives.style import Statistics
 from engine.objectives.tiled import Tiled
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.deep_dream.steps import _Dream
+from engine.techniques.feature_inversion import FeatureInversion
+from engine.techniques.feature_inversion.steps import _Inversion
 from engine.techniques.style_transfer import StyleTransfer
 from engine.techniques.style_transfer.regions import Part
 from engine.techniques.style_transfer.steps import Objective
@@ -223,6 +225,23 @@ def test_a_torus_has_no_border(task, precise):
     here = loss.gradient(settings, 1, {}, picture)
     there = loss.gradient(settings, 1, {}, picture.roll((16, 40), (2, 3)))
     agrees(there.roll((-16, -40), (2, 3)), here)
+
+
+@pytest.mark.parametrize("layer", ["relu1_2", "conv2_1", "relu3_1", "classifier"])
+@pytest.mark.parametrize("room", ROOMS)
+def test_features_inverted_in_tiles(precise, layer, room):
+    settings = FeatureInversion()
+    covered = Coverage(torch.linspace(0.0, 1.0, SIZE[1]).repeat(1, 1, SIZE[0], 1))
+    for coverage in (None, covered):
+        whole, tiled = (
+            _Inversion(precise, layer, noise(1), coverage, Room(r)) for r in (None, room)
+        )
+        wanted, gradient = whole.gradient(noise(2), settings)
+        found, same = tiled.gradient(noise(2), settings)
+        assert found.keys() == wanted.keys()
+        for name, value in wanted.items():
+            assert float(found[name]) == pytest.approx(float(value), rel=1e-6)
+        agrees(same, gradient, 1e-6)
 
 
 def test_plans_keep_within_their_memory(tiny):
