@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.device import MIB, available_memory
 from engine.errors import BadInput, Mention, OutOfMemory, is_out_of_memory
-from engine.networks.tile_plan import PER_PIXEL, NoPlan, plan_tiles
+from engine.networks.tile_plan import PER_PIXEL, NoPlan, for_regions, plan_tiles
 from engine.parameterization.scales import fit
 from engine.settings import chosen_layers
 from engine.task import Task, Technique
@@ -138,7 +138,7 @@ def _bytes_in_tiles(task: Task[Technique], size: int, allowed: int) -> int | Non
 def bytes_at(task: Task[Technique], size: int) -> int:
     """Return roughly how many bytes a run takes whose result has a long side of `size` pixels."""
     side = task.network.card.input_size
-    per_pixel = numbers_needed(task) * bytes_each(task) / side**2
+    per_pixel = numbers_needed(task) * bytes_each(task) / side**2 * for_regions(len(task.regions))
     pixels = float(size**2)
     if task.content is not None:
         pixels *= _shape_factor(task.content.height, task.content.width)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from engine.errors import BadInput, is_out_of_memory
 from engine.networks.network import Network
 from engine.networks.parts import Rewiring
-from engine.networks.tile_plan import MIB, PER_PIXEL, NoPlan, plan_tiles, untiled_bytes
+from engine.networks.tile_plan import MIB, PER_PIXEL, NoPlan, for_regions, plan_tiles, untiled_bytes
 from engine.objectives.tiled import Tiled
 from engine.task import Task, Technique
 
@@ -39,7 +39,8 @@ class Room:
             return cls(None, task.between_tiles)
         remembered = task.technique.pairs_remembered * 2 * 12
         pictures = prod(size) * (PER_PIXEL + remembered)
-        return cls(max(task.memory - pictures - UPFRONT, 0), task.between_tiles)
+        left = max(task.memory - pictures - UPFRONT, 0) / for_regions(len(task.regions))
+        return cls(int(left), task.between_tiles)
 
     def state(self) -> int | None:
         """Return the bytes, for a checkpoint."""
