@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 from gui.masks.mask import Mask, Rect, bounds, divided
 
 Bytes = npt.NDArray[np.uint8]
-OPACITY = 128
-"""Of the inside of a mask, out of 255."""
+OPACITY, FAINT = 128, 32
+"""Of the inside of a mask, out of 255: over the photo, and over a result, whose colours matter."""
 HALF = 128
 """From this value on, a pixel lies within the outline."""
 AROUND = np.ones((3, 3), np.uint8)
@@ -29,6 +29,8 @@ class TintedMask:
 
     mask: Mask
     colour: QColor
+    opacity: int = OPACITY
+    """Of its inside, out of 255."""
 
 
 class MaskLayer(QGraphicsItem):
@@ -51,7 +53,7 @@ class MaskLayer(QGraphicsItem):
     def set_masks(self, masks: Sequence[TintedMask]) -> None:
         """Show masks, all of the same size; the same ones again, if they have not changed since."""
         same = len(masks) == len(self._masks) and all(
-            one.mask is other.mask and one.colour == other.colour
+            one.mask is other.mask and one.colour == other.colour and one.opacity == other.opacity
             for one, other in zip(masks, self._masks, strict=True)
         )
         if not same:
@@ -149,7 +151,7 @@ class MaskLayer(QGraphicsItem):
                 pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
             red, green, blue = each.colour.red(), each.colour.green(), each.colour.blue()
             cover = pixels.astype(np.uint16)[..., None]
-            colour = np.array((red, green, blue, 255), np.uint16) * OPACITY // 255
+            colour = np.array((red, green, blue, 255), np.uint16) * each.opacity // 255
             mixed = divided(cover * colour + (255 - cover) * mixed)
             inside = (pixels >= HALF).astype(np.uint8)
             rim = cv2.dilate(inside, AROUND) - inside

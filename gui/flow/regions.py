@@ -9,7 +9,7 @@ from engine.image_formats import SUFFIXES
 from engine.job import Job
 from engine.regions import MOST_REGIONS, Region
 from engine.techniques.stylize import Stylize
-from gui.canvas.mask_layer import HALF, TintedMask
+from gui.canvas.mask_layer import FAINT, HALF, OPACITY, TintedMask
 from gui.flow.region_masks import COLOURS
 from gui.flow.region_styles import RegionStyles
 from gui.masks.mask import Mask
@@ -129,7 +129,8 @@ class RegionsFlow(RegionStyles):
                 if mask is not None and (
                     self.look(n).visible or (self.painting and n == self.active)
                 ):
-                    shown.append(TintedMask(mask, COLOURS[self.look(n).colour]))
+                    opacity = OPACITY if of_photo else FAINT
+                    shown.append(TintedMask(mask, COLOURS[self.look(n).colour], opacity))
         self.canvas.masks.set_masks(shown)
         self.canvas.viewport().update()
 

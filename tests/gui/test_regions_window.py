@@ -847,3 +847,17 @@ def test_every_action_of_the_menu_has_a_letter_of_its_own(window: MainWindow) ->
     texts = [spec.text for spec in TABLE if spec.menu == REGIONS and spec.name]
     letters = [text[text.index("&") + 1].lower() for text in texts]
     assert len(letters) == 16 == len(set(letters))
+
+
+def test_over_a_result_masks_are_faint(window: MainWindow, qtbot: QtBot) -> None:
+    """The colours of a result matter; the soft edge is still to be seen."""
+    brushed(window)
+    stroke(window, (0.3, 0.5), (0.6, 0.5))
+    over_photo = [each.opacity for each in window.canvas.masks._masks]
+    window.running.start()
+    until_idle(qtbot, window)
+    assert window.canvas_content.current is not None
+    assert window.canvas_content.current.kind != "content"
+    over_result = [each.opacity for each in window.canvas.masks._masks]
+    assert len(over_photo) == len(over_result) == 1
+    assert over_result[0] < over_photo[0] / 2
