@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.networks.parts import Box, Place
+from engine.networks.boxes import Box, Place
 from engine.objectives.content import SMALL, ContentLoss
 from engine.objectives.coverage import Coverage
 from engine.objectives.moments import moments, steered

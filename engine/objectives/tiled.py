@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from engine.networks.boxes import Box, Place
 from engine.networks.network import Network
-from engine.networks.parts import Box, Part, Place, Rewiring, TileVisit, run_part
+from engine.networks.parts import Part, Rewiring, TileVisit, run_part
 from engine.networks.tile_plan import TilePlan
 from engine.objectives.coverage import Coverage
 from engine.objectives.summed import Summed, moments_share, smoothness_share

@@ -16,7 +16,8 @@ from engine.image import Picture, from_tensor
 from engine.settings import make
 from engine.task import Task
 from engine.techniques.deep_dream import DeepDream
-from engine.techniques.deep_dream.steps import parse_channels, zoomed
+from engine.techniques.deep_dream.objective import parse_channels
+from engine.techniques.deep_dream.steps import zoomed
 from tests.engine.hooks import hooks_of
 
 PLAIN = DeepDream(

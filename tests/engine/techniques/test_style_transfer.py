@@ -21,12 +21,12 @@ from engine.recipe_values import technique_of
 from engine.settings import make
 from engine.task import Task
 from engine.techniques.style_transfer import StyleTransfer
-from engine.techniques.style_transfer.steps import (
+from engine.techniques.style_transfer.objective import (
     content_layers,
     deeper_counterpart,
-    scales,
     style_layers,
 )
+from engine.techniques.style_transfer.steps import scales
 from tests.engine.hooks import hooks_of
 
 ONE_SCALE = StyleTransfer(

@@ -20,12 +20,12 @@ from engine.objectives.regions import Guide
 from engine.objectives.style import Statistics
 from engine.objectives.tiled import Tiled
 from engine.techniques.deep_dream import DeepDream
-from engine.techniques.deep_dream.steps import _Dream
+from engine.techniques.deep_dream.objective import DreamObjective
 from engine.techniques.feature_inversion import FeatureInversion
 from engine.techniques.feature_inversion.steps import _Inversion
 from engine.techniques.style_transfer import StyleTransfer
+from engine.techniques.style_transfer.objective import Objective
 from engine.techniques.style_transfer.regions import Part
-from engine.techniques.style_transfer.steps import Objective
 from engine.techniques.texture_synthesis import TextureSynthesis
 from engine.techniques.texture_synthesis.steps import TextureLoss
 from engine.techniques.tiling import Room
@@ -188,7 +188,7 @@ def test_dreams_in_tiles(request, task, noise_picture, kind, objective, room):
     for guide in (None, noise_picture(30, 40, seed=8)):
         job = task(settings, guide=guide)
         job.network = network
-        dream = _Dream(job, SIZE, {})
+        dream = DreamObjective(job, SIZE, {})
         value, whole = dream.gradient(noise(2), settings)
         dream.room = Room(room)
         found, tiled = dream.gradient(noise(2), settings)
