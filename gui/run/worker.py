@@ -237,11 +237,11 @@ class EngineWorker(QObject):
                     if last:
                         break
                     keep()
-                if drawn.frame is None:
-                    return None
-                complete = drawn.frame.iteration == drawn.frame.total
-                left = None if complete else drawn.checkpoint()
-                return replace(drawn.result(request, complete), checkpoint=left)
+            if drawn.frame is None:
+                return None
+            complete = drawn.frame.iteration == drawn.frame.total
+            left = None if complete else drawn.checkpoint()
+            return replace(drawn.result(request, complete), checkpoint=left)
         finally:
             drawn.task = None
             del network, task

@@ -28,6 +28,19 @@ def dream(*arguments: str) -> Job:
     return job("deep-dream", "photo.jpg", "-o", "out.png", *arguments)
 
 
+def test_how_much_memory_a_run_may_take() -> None:
+    assert style().memory is None
+    assert style("--memory", "auto").memory is None
+    assert style("--memory", "3000").memory == 3000
+    for wrong in ("10", "much", "1e12", "-3", "nan"):
+        with pytest.raises(BadInput) as raised:
+            style(f"--memory={wrong}")
+        words = worded(raised.value)
+        assert words.startswith("--memory is ")
+        assert "256 to" in words
+        assert words.endswith("MiB, or auto")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

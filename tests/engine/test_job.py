@@ -508,3 +508,15 @@ def test_a_damaged_recipe_of_any_length_is_refused_in_a_short_sentence(place: st
     with pytest.raises(BadInput) as caught:
         Job.from_recipe(recipe)
     assert len(str(caught.value)) < 600
+
+
+def test_a_recipe_says_how_much_memory_the_run_was_given(style_job: Job) -> None:
+    assert "memory" not in style_job.recipe()
+    recipe = replace(style_job, memory=3000).recipe()
+    assert recipe["memory"] == 3000
+    assert recipe["format"] == style_job.recipe()["format"]
+    assert Job.from_recipe(recipe).memory == 3000
+    with pytest.raises(BadInput, match="memory"):
+        Job.from_recipe({**recipe, "memory": 3})
+    with pytest.raises(BadInput, match="the recipe is damaged"):
+        Job.from_recipe({**recipe, "memory": "3000"})

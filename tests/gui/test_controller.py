@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Slot
 from pytestqt.qtbot import QtBot
 
 from engine.job import Inputs, Job, prepare
+from engine.task import Task, Technique
 from engine.techniques.style_transfer import StyleTransfer
 from gui.run.controller import RunController, State
 from gui.run.mailbox import Mailbox, PreviewImage
@@ -140,6 +141,36 @@ def test_stop_ends_after_the_iteration_and_keeps_the_picture(
     assert result.job.stop_after == result.iteration
     assert heard.points[-1][0] == result.iteration
     assert result.picture.rgb.mean() == pytest.approx(result.iteration / 100, abs=1e-4)
+
+
+@pytest.mark.parametrize("first", [1, 4])
+def test_stop_ends_between_two_tiles(qtbot: QtBot, controller: RunController, first: int) -> None:
+    """A step of a large picture takes minutes: what was made before it is kept, and can go on."""
+    slow = threading.Event()
+
+    def step(task: Task[Technique], _size: tuple[int, int], iteration: int) -> dict[str, float]:
+        for _ in range(4000 if iteration == first else 0):
+            slow.set()
+            task.between_tiles()
+            time.sleep(0.01)
+        return {"total": 1.0}
+
+    heard = Heard(controller)
+    controller.start(job(step, iterations=1000))
+    qtbot.waitUntil(slow.is_set, timeout=20_000)
+    controller.stop()
+    until_idle(qtbot, controller)
+    assert not heard.failures
+    (result,) = heard.results
+    if first == 1:
+        assert result is None
+        return
+    assert result is not None
+    assert not result.complete
+    assert result.iteration == result.job.stop_after == 3
+    assert result.checkpoint is not None
+    assert result.picture.rgb.mean() == pytest.approx(0.03, abs=1e-4)
+    assert controller.history.moments()[-1].iteration == 3
 
 
 def test_pause_holds_step_does_one_and_resume_goes_on(
