@@ -26,6 +26,8 @@ COVARIANCE_FLOOR = 1e-3
 """Added to the diagonal of covariances, relative to the style's mean second moment: keeps square
 roots differentiable in directions that a picture or a style does not use (with fewer positions than
 channels, there always are some)."""
+PUBLISHED_FLOOR = 1e-4
+"""The same in the published formula (Crowson's style transfer), whatever the size of features."""
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -108,16 +110,20 @@ class WassersteinLoss:
     float32, the loss of VGG-19's relu5_1 at 128 px climbs), so the decomposition is in float64.
     """
 
-    def __init__(self, target: Statistics, coverage: Coverage | None = None) -> None:
+    def __init__(
+        self, target: Statistics, coverage: Coverage | None = None, floor: float | None = None
+    ) -> None:
         """Precompute the target's covariance and its square root.
 
-        `coverage` is that of the picture whose activations are compared.
+        `coverage` is that of the picture whose activations are compared; `floor` is added to the
+        diagonal of covariances (None: `COVARIANCE_FLOOR`, relative to the target).
         """
         self.coverage = coverage
         self.mean = target.mean
-        self.floor = COVARIANCE_FLOOR * target.second.diagonal(dim1=-2, dim2=-1).mean().clamp_min(
-            1e-12
-        )
+        if floor is None:
+            size = float(target.second.diagonal(dim1=-2, dim2=-1).mean())
+            floor = COVARIANCE_FLOOR * max(size, 1e-12)
+        self.floor = floor
         covariance = self._covariance(target.mean, target.second)
         self.trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
         self.root = symmetric_power(double(covariance), 0.5).to(covariance)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.finite import finite
 from engine.objectives.coverage import Coverage
-from engine.objectives.style import GramLoss, Statistics, WassersteinLoss
+from engine.objectives.style import PUBLISHED_FLOOR, GramLoss, Statistics, WassersteinLoss
 from engine.objectives.summed import Mixed, Summed, SummedMoments
 
 Loss = Summed
@@ -50,7 +50,8 @@ def style_loss(
         loss = GramLoss(target, normalised=scaling == "gradient", coverage=coverage)
         size = float(target.second.square().mean())
     else:
-        loss = WassersteinLoss(target, coverage)
+        floor = PUBLISHED_FLOOR if scaling == "raw" else None
+        loss = WassersteinLoss(target, coverage, floor)
         # tr E[f fᵀ] / C: the Wasserstein distance to features that are all zero
         size = float(target.second.diagonal(dim1=-2, dim2=-1).mean())
         if scaling == "gradient":

@@ -13,7 +13,18 @@ from pathlib import Path
 import torch
 
 from engine.device import choose_device, choose_precision, name_of
-from tests.benchmarks import ascent, attribution, floor, one_pass, program, quality, speed, style
+from tests.benchmarks import (
+    ascent,
+    attribution,
+    floor,
+    large,
+    one_pass,
+    program,
+    quality,
+    race,
+    speed,
+    style,
+)
 from tests.benchmarks.inputs import ROOT
 from tests.benchmarks.table import Row, gather, processor, render, write_json
 
@@ -34,15 +45,19 @@ def arguments() -> argparse.Namespace:
     add("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     add("--only", default="", metavar="WORD", help="only the parts whose name has this word")
     add("--race-size", type=int, default=0, metavar="PX",
-        help="picture size of the race with the plain way (default: 256, quick: 128)")  # fmt: skip
+        help="picture size of both races (default: 256, quick: 128)")  # fmt: skip
+    add("--race-share", type=float, default=0.0, metavar="SHARE",
+        help="shorten the race with Crowson's style transfer, which takes half an hour, to this "
+        "share of its iterations (default: 1, quick: 0.05)")  # fmt: skip
     return parser.parse_args()
 
 
-def parts(device: torch.device, quick: bool, race_size: int) -> list[Part]:
+def parts(device: torch.device, quick: bool, race_size: int, race_share: float) -> list[Part]:
     """Return the report's parts by name."""
     times = 3 if quick else 9
     side, iterations = (128, 20) if quick else (256, 60)
-    race = race_size or (128 if quick else 256)
+    race_side = race_size or (128 if quick else 256)
+    share = race_share or (0.05 if quick else 1.0)
     found: list[Part] = []
 
     def add(what: str, part: Callable[[], Iterable[Row]]) -> None:
@@ -61,13 +76,17 @@ def parts(device: torch.device, quick: bool, race_size: int) -> list[Part]:
         )
     for name in ("vgg19", "slim_vgg"):
         add(f"memory {name}", partial(program.memory_rows, name, device, 512))
+    for name in ("slim_vgg", "vgg19"):
+        sides = large.SIDES[: 2 if quick else None]
+        add(f"large pictures {name}", partial(large.rows, name, device, sides))
     add("ascent", partial(ascent.rows, device))
     add("attribution", partial(attribution.rows, device))
     if not quick:
         add("style", partial(style.rows, device))
     add("one pass", partial(one_pass.rows, device))
     add("precision", partial(quality.precision_rows, device, side, iterations))
-    add("race", partial(quality.race_rows, device, race, 40 if quick else 300))
+    add("race", partial(quality.race_rows, device, race_side, 40 if quick else 300))
+    add("race with Crowson's", partial(race.rows, device, race_side, share))
     add("forecast", partial(program.forecast_rows, device, 30 if quick else 150))
     return found
 
@@ -76,7 +95,8 @@ def main() -> None:
     options = arguments()
     device = choose_device(options.device)
     began = time.time()
-    wanted = [p for p in parts(device, options.quick, options.race_size) if options.only in p[0]]
+    every = parts(device, options.quick, options.race_size, options.race_share)
+    wanted = [part for part in every if options.only in part[0]]
     rows = gather(wanted)
     about = {
         "processor": processor(),

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from engine.networks.network import Network
+from tests.benchmarks.plain import PlainNetwork
 
 CONTENT_LAYERS = {"relu4_2": 1.0}
 STYLE_LAYERS = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), 1.0)
@@ -26,57 +27,24 @@ class Baseline:
         self, network: Network, content: Tensor, style: Tensor, content_weight: float
     ) -> None:
         """Take pictures (3, H, W) in [0, 1]."""
-        card = network.card
         self.content_weight = content_weight
-        self.content_layers = {network.resolve(n): w for n, w in CONTENT_LAYERS.items()}
-        self.style_layers = {network.resolve(n): w for n, w in STYLE_LAYERS.items()}
-        self.layers = list(self._copied(network))
-        p = card.preprocessing
-        device = network.device
-        self.flipped = p.order == "BGR"
-        self.scale = p.scale
-        self.mean = torch.tensor(p.mean, device=device).view(1, 3, 1, 1)
-        self.std = torch.tensor(p.std, device=device).view(1, 3, 1, 1)
-        self.content = content.to(device)[None]
+        self.network = PlainNetwork(network, [*CONTENT_LAYERS, *STYLE_LAYERS])
+        self.content = content.to(network.device)[None]
         with torch.no_grad():
-            self.kept = {n: self.taps(self.content)[n] for n in self.content_layers}
-            taps = self.taps(style.to(device)[None])
-            self.grams = {n: gram(taps[n]) for n in self.style_layers}
-
-    def _copied(self, network: Network) -> Iterator[tuple[str, nn.Module]]:
-        """Yield the layers down to the deepest one used, with parameters of their own."""
-        wanted = {*self.content_layers, *self.style_layers}
-        for name, module in network.module.named_modules():
-            if isinstance(module, nn.Conv2d):
-                weight = module.weight.detach().float().contiguous().clone()
-                bias = None if module.bias is None else module.bias.detach().float().clone()
-                yield name, _Convolution(weight, bias)
-            elif isinstance(module, nn.ReLU):
-                yield name, nn.ReLU()
-            elif isinstance(module, nn.MaxPool2d):
-                yield name, nn.MaxPool2d(2)
-            wanted.discard(name)
-            if not wanted:
-                return
-
-    def taps(self, x: Tensor) -> dict[str, Tensor]:
-        x = x.flip(1) if self.flipped else x
-        x = (x * self.scale - self.mean) / self.std
-        found = {}
-        for name, layer in self.layers:
-            x = layer(x)
-            found[name] = x
-        return found
+            taps = self.network.taps(self.content)
+            self.kept = {name: taps[name] for name in CONTENT_LAYERS}
+            taps = self.network.taps(style.to(network.device)[None])
+            self.grams = {name: gram(taps[name]) for name in STYLE_LAYERS}
 
     def loss(self, x: Tensor) -> Tensor:
         """Return the loss of a picture (1, 3, H, W)."""
-        taps = self.taps(x)
+        taps = self.network.taps(x)
         content = style = x.new_zeros(())
         for name, target in self.kept.items():
-            weight = self.content_layers[name] / sum(self.content_layers.values())
+            weight = CONTENT_LAYERS[name] / sum(CONTENT_LAYERS.values())
             content = content + weight * F.mse_loss(taps[name], target) / target.square().mean()
         for name, target in self.grams.items():
-            weight = self.style_layers[name] / sum(self.style_layers.values())
+            weight = STYLE_LAYERS[name] / sum(STYLE_LAYERS.values())
             error = F.mse_loss(gram(taps[name]), target)
             style = style + weight * error / target.square().mean()
         return self.content_weight * content + style
@@ -117,16 +85,6 @@ class Baseline:
             optimizer.step(closure)
         picture = x.detach()[0].clamp(0, 1).cpu()
         return picture, time.perf_counter() - began
-
-
-class _Convolution(nn.Module):
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight, self.bias, padding=1)
 
 
 def gram(features: Tensor) -> Tensor:

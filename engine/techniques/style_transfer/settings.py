@@ -29,6 +29,23 @@ GATYS = {
     "padding": "zeros",
 }
 
+CROWSON = {
+    "style_statistic": "wasserstein",
+    "loss_scaling": "raw",
+    "style_layers": {
+        "relu1_1": 256.0,
+        "relu2_1": 64.0,
+        "relu3_1": 16.0,
+        "relu4_1": 4.0,
+        "relu5_1": 1.0,
+    },
+    "content_weight": 0.015,
+    "tv_weight": 2.0,
+    "pooling": "max",
+    "padding": "replicate",
+}
+"""The objective of Crowson's style-transfer-pytorch, which is made for VGG-19."""
+
 
 @dataclass(frozen=True)
 class StyleTransfer(Technique):
@@ -55,6 +72,16 @@ class StyleTransfer(Technique):
             "iterations": 150,
             "style_layers": {"relu1_1": 2.0, "relu2_1": 1.0},
             "smallest_scale": 65536,
+            "start": "content",
+        },
+        "Fine strokes": {
+            "iterations": 400,
+            "first_share": 1.0,
+            **CROWSON,
+            "optimizer": "lbfgs",
+            "learning_rate": 1.0,
+            "history": 15,
+            "averaging": 0.0,
             "start": "content",
         },
         "Gatys 2015": {**GATYS, "iterations": 500},

@@ -9,6 +9,7 @@ from engine import objectives
 from engine.objectives.content import scaled_difference
 from engine.objectives.style import (
     COVARIANCE_FLOOR,
+    PUBLISHED_FLOOR,
     GramLoss,
     Statistics,
     WassersteinLoss,
@@ -40,8 +41,11 @@ def gaussian(mean, covariance, side=12, seed=0):
     return torch.from_numpy(x).reshape(1, len(mean), side, side)
 
 
-def wasserstein_by_scipy(f, target, floor=COVARIANCE_FLOOR):
-    """W2² per channel of two Gaussians, the floor added to both covariances."""
+def wasserstein_by_scipy(f, target, floor=COVARIANCE_FLOOR, absolute=False):
+    """W2² per channel of two Gaussians, the floor added to both covariances.
+
+    The floor is relative to the target's mean second moment, or absolute.
+    """
 
     def moments(features):
         rows = features[0].reshape(features.shape[1], -1).numpy()
@@ -49,7 +53,7 @@ def wasserstein_by_scipy(f, target, floor=COVARIANCE_FLOOR):
 
     (mean, second), (target_mean, target_second) = moments(f), moments(target)
     channels = len(mean)
-    eps = floor * np.diag(target_second).mean() * np.eye(channels)
+    eps = floor * (1 if absolute else np.diag(target_second).mean()) * np.eye(channels)
     covariance = second - np.outer(mean, mean) + eps
     target_covariance = target_second - np.outer(target_mean, target_mean) + eps
     root = sqrtm(target_covariance)
@@ -167,6 +171,18 @@ def test_wasserstein_distance_against_scipy(features):
         f, target = features(1, channels, 9, 8, seed=seed), features(1, channels, 7, 7, seed=9)
         loss = WassersteinLoss(Statistics.of(target))
         assert loss(f).item() == pytest.approx(wasserstein_by_scipy(f, target), rel=1e-8)
+
+
+def test_wasserstein_loss_of_the_published_formula(features):
+    # Fewer positions than channels: what is added to the diagonal counts in many directions.
+    f, target = 0.1 * features(1, 12, 3, 2, seed=1), 0.1 * features(1, 12, 2, 4, seed=2)
+    for floor in (PUBLISHED_FLOOR, 0.02):
+        loss = WassersteinLoss(Statistics.of(target), floor=floor)
+        expected = wasserstein_by_scipy(f, target, floor, absolute=True)
+        assert loss(f).item() == pytest.approx(expected, rel=1e-6)
+    relative = WassersteinLoss(Statistics.of(target))
+    published = WassersteinLoss(Statistics.of(target), floor=PUBLISHED_FLOOR)
+    assert relative(f).item() != pytest.approx(published(f).item(), rel=1e-4)
 
 
 def test_wasserstein_distance_of_known_gaussians():

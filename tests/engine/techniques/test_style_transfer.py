@@ -75,7 +75,7 @@ def style_loss(f, target, statistic, scaling):
             "gradient": (d**2).sum() / np.abs(d).sum(),
         }[scaling]
     mean, wanted_mean = f.mean(1), target.mean(1)
-    floor = 1e-3 * np.diag(wanted).mean() * np.eye(channels)
+    floor = (1e-4 if scaling == "raw" else 1e-3 * np.diag(wanted).mean()) * np.eye(channels)
     covariance = second - np.outer(mean, mean) + floor
     wanted_covariance = wanted - np.outer(wanted_mean, wanted_mean) + floor
     root = np.real(sqrtm(wanted_covariance))
