@@ -185,6 +185,9 @@ class Tiled:
 
         def visit(name: str, features: Tensor, place: Place) -> Tensor:
             del place
+            self._pause()
+            if features.requires_grad:
+                features.register_hook(self._pause_on_the_way_back)
             values[name] = []
             for factor, loss in losses.get(name, ()):
                 features, value = loss.whole(features)
@@ -198,6 +201,10 @@ class Tiled:
             self._run(part, leaf, whole, whole, visit)
             (gradient,) = torch.autograd.grad(torch.stack(terms).sum(), leaf)
         return gradient
+
+    def _pause_on_the_way_back(self, gradient: Tensor) -> None:
+        del gradient
+        self._pause()
 
     def _backward(
         self,

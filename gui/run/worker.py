@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from engine.checkpoint import Checkpoint
 
-MOST_SHOWN = 4096
-"""Long side in pixels of a picture under way on the canvas: no screen shows more, and the timeline
-keeps many."""
+MOST_SHOWN = 2560
+"""Long side in pixels of a picture under way on the canvas: few screens show more, larger ones hold
+the window up, and the timeline keeps many."""
 NICENESS = 5
 """The window goes first when both want the same core."""
 

@@ -331,6 +331,39 @@ def test_a_run_stops_between_two_tiles(task, noise_picture, technique):
     assert torch.equal(rest[-1][1], whole[-1][1])
 
 
+def test_a_part_that_runs_as_a_whole_stops_too(precise):
+    """On the way there and on the way back, at each layer that is looked at."""
+    settings = StyleTransfer()
+    part = (Part(1.0, None, None, None), [(noise(5, (60, 90)), None)])
+    counted, most = [], [1 << 30]
+
+    def pause():
+        counted.append(1)
+        if len(counted) > most[0]:
+            raise Cancelled
+
+    class Kept(Room):
+        def tiled(self, network, names, size, rewiring):
+            parts = tuple(cut(network, chain(network, names, size), ["pool1"], size))
+            plan = replace(plan_tiles(network, names, size, 1 << 40), parts=parts, keeps_last=True)
+            return Tiled(network, plan, names, rewiring, pause)
+
+    objective = Objective(settings, precise, noise(1), [part], None, Kept(1))
+    objective.weigh([1.0])
+    counted.clear()
+    wanted = objective.gradient(settings, 1, {}, noise(2))
+    total = len(counted)
+    assert total >= 6
+    for allowed in range(total):
+        counted.clear()
+        most[0] = allowed
+        with pytest.raises(Cancelled):
+            objective.gradient(settings, 1, {}, noise(2))
+    most[0] = total
+    counted.clear()
+    assert torch.equal(objective.gradient(settings, 1, {}, noise(2)), wanted)
+
+
 def test_what_a_run_takes_is_forecast(task):
     large = partial(replace, task(StyleTransfer()), size=4096)
     whole, limited = large(memory=None), large(memory=2 << 30)
