@@ -60,7 +60,7 @@ class Objective:
 
     @torch.no_grad()
     def approximately(self, picture: Tensor) -> float:
-        """Return the loss as the program itself computes and prints it: a tenth to a fifth higher."""
+        """Return the loss as the program computes it: 4 % higher for the photo, 20 % at the end."""
         return float(self.loss(picture))
 
     @torch.no_grad()

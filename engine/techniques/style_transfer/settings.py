@@ -75,8 +75,9 @@ class StyleTransfer(Technique):
             "start": "content",
         },
         "Fine strokes": {
-            "iterations": 400,
-            "first_share": 1.0,
+            "iterations": 300,
+            "smallest_scale": 181,
+            "first_share": 0.25,
             **CROWSON,
             "optimizer": "lbfgs",
             "learning_rate": 1.0,
