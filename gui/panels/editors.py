@@ -185,7 +185,7 @@ class _Scale:
         if setting.log:
             # A slider over the whole range of 0 to 1e6 would leave usual values a hair's breadth: it
             # covers two or three decades around the default, and the number box takes the rest.
-            middle = default or 1.0
+            middle = default or (10 * low if low > 1 else 1.0)
             floor = max(low, middle * SMALLEST_SHARE) if low <= 0 else low
             self.low, self.high = max(floor, middle / 1000), min(high, max(middle, 1e-12) * 100)
         else:
