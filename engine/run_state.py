@@ -56,6 +56,10 @@ class RunState(Generic[T]):
             self._steer_as(self._past)
         self._began = time.perf_counter() - seconds
         self._framed = self.done
+        self._kept_stage = -1
+        """Steps done when the stage began that `keep` was called in."""
+        self._next_begun = self._past is not None and bool(self._past.numbers.get("begun"))
+        """Whether the checkpoint was made in the first step of a stage, which was cancelled."""
         self._between_tiles, task.between_tiles = task.between_tiles, self._pause
 
     def _pause(self) -> None:
@@ -93,7 +97,7 @@ class RunState(Generic[T]):
         end = 0
         for index, stage in enumerate(plan):
             begin, end = end, end + stage.iterations
-            if self.done <= end:
+            if self.done < end or (self.done == end and not self._next_begun):
                 self.began_stage, self._end = begin, end
                 yield index, stage
 
@@ -104,7 +108,7 @@ class RunState(Generic[T]):
         that goes on, they become what they were; those that are `newer` than the checkpoint's
         version of the program stay as they are.
         """
-        self._parts = parts
+        self._parts, self._kept_stage = parts, self.began_stage
         if self._past is None:
             return
         past, self._past = self._past, None
@@ -156,7 +160,10 @@ class RunState(Generic[T]):
         plain, tensors = packed(kept)
         tensors["generator"] = self.task.generator.get_state()
         changes = [[n, dict(values)] for n, values in self.task.changes]
-        return Checkpoint(iteration, seconds, {"kept": plain, "changes": changes}, tensors)
+        numbers = {"kept": plain, "changes": changes}
+        if self.done == self._kept_stage > 0:  # what is kept is the next stage's, at its beginning
+            numbers["begun"] = True
+        return Checkpoint(iteration, seconds, numbers, tensors)
 
 
 def _state_of(part: Any) -> State:

@@ -331,6 +331,46 @@ def test_a_run_stops_between_two_tiles(task, noise_picture, technique):
     assert torch.equal(rest[-1][1], whole[-1][1])
 
 
+@pytest.mark.parametrize("technique", [
+    StyleTransfer(iterations=6, smallest_scale=32), DeepDream(iterations=6, octaves=2),
+    TextureSynthesis(iterations=6, smallest_scale=16),
+])  # fmt: skip
+def test_a_run_stopped_in_the_first_step_of_a_scale_goes_on(task, noise_picture, technique):
+    """Wherever between two scales it is stopped: while targets are made, or in the step itself."""
+    styles = [(noise_picture(40, 36, seed=5), 1.0)] if technique.needs_styles else []
+
+    def new():
+        made = task(technique, styles=styles, size=96)
+        made.memory = 1
+        return made
+
+    whole = [
+        (frame.stage, frame.losses, frame.picture.clone()) for frame in technique.frames(new())
+    ]
+    last = next(i for i, (a, b) in enumerate(pairwise(whole), 1) if a[0] != b[0])
+    stopped, left = new(), [1 << 30]
+
+    def pause():
+        left[0] -= 1
+        if left[0] < 0:
+            raise Cancelled
+
+    for allowed in (0, 1, 5, 20):
+        stopped = new()
+        stopped.between_tiles, left[0] = pause, 1 << 30
+        frames = technique.frames(stopped)
+        for _ in range(last):
+            frame = next(frames)
+        left[0] = allowed
+        with pytest.raises(Cancelled):
+            next(frames)
+        resumed = new()
+        resumed.checkpoint = frame.checkpoint()
+        rest = [(one.losses, one.picture.clone()) for one in technique.frames(resumed)]
+        assert [losses for losses, _ in rest] == [losses for _, losses, _ in whole[last:]]
+        assert torch.equal(rest[-1][1], whole[-1][2])
+
+
 def test_a_part_that_runs_as_a_whole_stops_too(precise):
     """On the way there and on the way back, at each layer that is looked at."""
     settings = StyleTransfer()
