@@ -8,7 +8,7 @@ positions, however much of the picture that is.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from engine.networks.boxes import Box, Place
-from engine.networks.low_memory import frugally
+from engine.networks.low_memory import frugally, layout_of
 from engine.networks.network import Network
 from engine.networks.reach import pair
+from engine.networks.replay import REPLAYED, Record
 
 POINTWISE = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Dropout, nn.Identity, nn.BatchNorm2d,
              nn.LocalResponseNorm)  # fmt: skip
@@ -161,6 +162,17 @@ class Part:
         """Channels, height and width of what it gives."""
         return self.links[-1].shape
 
+    def run_again(self, wanted: Collection[str]) -> int:
+        """Return how many links have to run again on the way back, if those behind were recorded.
+
+        `wanted`: names of calls whose activations are compared.
+        """
+        return max(
+            (i + 1 for i, link in enumerate(self.links)
+             if link.name in wanted or not isinstance(link.module, REPLAYED)),
+            default=0,
+        )  # fmt: skip
+
     def tiles(self, area: float, torus: bool = False) -> list[tuple[Box, Box]]:
         """Return tiles of about `area` positions with their margins, each also without.
 
@@ -281,6 +293,7 @@ def run_part(
     first: bool,
     rewiring: Rewiring,
     aside: list[Tensor],
+    record: Record | None = None,
 ) -> Tensor:
     """Run a part on a tile `x` with its margin; return what it gives there.
 
@@ -295,6 +308,8 @@ def run_part(
         first: whether the part begins with the picture.
         rewiring: how pools and convolutions behave.
         aside: gets what `visit` returns that cannot be passed on.
+        record: if new, gets what the gradient of the links behind the last one shown needs; else
+            they are replayed, and what the part gives is blank.
     """
     if not part.links:
         names = [key for keys in wanted.values() for key in keys]
@@ -312,12 +327,20 @@ def run_part(
         x = network.prepare(x)
     changed = [isinstance(k.module, POINTWISE) and getattr(k.module, "inplace", False)
                for k in part.links[1:]] + [False]  # fmt: skip
-    with frugally(), network.rewired(rewiring.pooling, rewiring.padding, rewiring.everywhere):
-        for link, overwritten in zip(part.links, changed, strict=True):
+    begin = len(part.links) if record is None else part.run_again(wanted)
+    rewired = network.rewired(rewiring.pooling, rewiring.padding, rewiring.everywhere)
+    with frugally(), rewired:
+        for link, overwritten in zip(part.links[:begin], changed, strict=False):
             x = link.module(x)
             for key in wanted.get(link.name, ()):
                 if overwritten:  # in place, by what comes next
                     aside.append(visit(key, x.clone(), part.place(link.name, core, seen)))
                 else:
                     x = visit(key, x, part.place(link.name, core, seen))
+    if record is None or begin == len(part.links):
+        return x
+    rewired = network.rewired(rewiring.pooling, rewiring.padding, rewiring.everywhere)
+    with record.running(layout_of(x)), rewired:
+        for link in part.links[begin:]:
+            x = link.module(x)
     return x

@@ -1,6 +1,6 @@
 """In which parts and tiles a network looks at a large picture, so that it fits into some memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from math import prod
@@ -9,6 +9,7 @@ from torch import nn
 
 from engine.networks.network import Network
 from engine.networks.parts import Link, Part, chain, cut, uncut
+from engine.networks.replay import bytes_recorded
 
 MIB = 1 << 20
 KEPT = {2: 4.5, 4: 5.5, 8: 11.0}
@@ -19,7 +20,7 @@ PER_PIXEL = 96
 iterates and photo, three float32 numbers each, and what drawing it takes."""
 LARGEST_TILE = 384 * MIB
 """Larger tiles save hardly any time."""
-MOST_CUTS = 2
+MOST_CUTS = 3
 """More would save memory that what is kept between them takes."""
 NARROWEST = 2
 """A tile is no narrower than so many margins, unless the picture is."""
@@ -93,9 +94,13 @@ def plan_tiles(
     kept = KEPT[network.dtype.itemsize]
     found: TilePlan | None = None
     least = 1 << 62
+    each = network.dtype.itemsize
+    wanted = {network.resolve(name) for name in names}
+    packed = network.device.type == "cpu"
     for parts in _choices(network, names, size):
+        costs = [_Costs.of(part, wanted, packed) for part in parts]
         for keeps_last in (True, False) if len(parts) > 1 else (False,):
-            plan = _fitted(parts, keeps_last, kept, network.dtype.itemsize, memory)
+            plan = _fitted(parts, costs, keeps_last, kept, each, memory)
             if plan.memory > memory:
                 least = min(least, plan.memory)
             elif found is None or plan.work < found.work:
@@ -128,23 +133,45 @@ def _cuts(links: Sequence[Link]) -> list[str]:
     ]  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Costs:
+    """What a part in tiles takes, if margins were nothing."""
+
+    work: float
+    """Multiplications of a gradient."""
+    recorded: float
+    """Bytes that the first run leaves for the second one."""
+
+    @classmethod
+    def of(cls, part: Part, wanted: Collection[str], packed: bool) -> "_Costs":
+        again = part.run_again(wanted) if part.links else 0
+        if again == len(part.links):
+            return cls(3 * part.multiplications, 0.0)
+        work = 2 * part.multiplications + sum(k.multiplications for k in part.links[:again])
+        behind = part.links[again:]
+        return cls(work, sum(bytes_recorded(k.module, prod(k.shape), packed) for k in behind))
+
+
 def _fitted(
-    parts: tuple[Part, ...], keeps_last: bool, kept: float, each: int, memory: float
-) -> TilePlan:
+    parts: tuple[Part, ...], costs: Sequence[_Costs], keeps_last: bool, kept: float, each: int,
+    memory: float,
+) -> TilePlan:  # fmt: skip
     """Return the plan with these parts whose tiles are as large as `memory` allows, or too large."""
-    tiled = parts[:-1] if keeps_last else parts
+    count = len(parts) - keeps_last
+    tiled = parts[:count]
     last = parts[-1].numbers * kept if keeps_last else 0.0
     between = [prod(part.out) * each for part in parts[:-1]]
     # Each is kept until its part's turn on the way back, where two gradients are there at a time.
-    boundaries = sum(between) + max(
+    boundaries: float = sum(between) + max(
         (a + b for a, b in zip([*between, 0], [0, *between], strict=True)), default=0
     )
+    boundaries += sum(cost.recorded for cost in costs[:count])
     smallest = max(_smallest_tile(part, kept) for part in tiled)
     room = min(max(memory - boundaries, smallest), LARGEST_TILE)
     plan = TilePlan(parts, keeps_last, room, kept, int(boundaries + max(last, room)), 0.0)
     work = 2 * parts[-1].multiplications if keeps_last else 0.0
-    for part in tiled:
-        work += 3 * part.multiplications * part.overhead(plan.area_of(part))
+    for part, cost in zip(tiled, costs, strict=False):
+        work += cost.work * part.overhead(plan.area_of(part))
     return TilePlan(parts, keeps_last, room, kept, plan.memory, work)
 
 

@@ -2,7 +2,8 @@
 
 The network's parts run in tiles (see `engine.networks.parts`); losses are those of the whole picture
 (see `engine.objectives.summed`). What the last part needs for its gradient may be kept, if there is
-memory; the parts before it run twice.
+memory; the parts before it run twice, the second time only as far as layers are compared (see
+`engine.networks.replay`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +12,10 @@ import torch
 from torch import Tensor
 
 from engine.networks.boxes import Box, Place
+from engine.networks.low_memory import layout_of
 from engine.networks.network import Network
 from engine.networks.parts import Part, Rewiring, TileVisit, run_part
+from engine.networks.replay import Record
 from engine.networks.tile_plan import TilePlan
 from engine.objectives.coverage import Coverage
 from engine.objectives.summed import Summed, moments_share, smoothness_share
@@ -55,12 +58,13 @@ class Tiled:
         seen: Box,
         visit: TileVisit,
         aside: list[Tensor] | None = None,
+        record: Record | None = None,
     ) -> Tensor:
         own = {name: keys for name, keys in self._wanted.items() if name in part.jumps}
         first = part is self.plan.parts[0]
         return run_part(
             self.network, part, x, core, seen, own, visit, first=first, rewiring=self._rewiring,
-            aside=[] if aside is None else aside,
+            aside=[] if aside is None else aside, record=record,
         )  # fmt: skip
 
     def _tiles(self, part: Part) -> list[tuple[Box, Box]]:
@@ -76,12 +80,25 @@ class Tiled:
         for part in self.plan.parts:
             x = self._forward(part, x, visit, part is not self.plan.parts[-1])
 
-    def _forward(self, part: Part, x: Tensor, visit: TileVisit, onward: bool) -> Tensor:
-        """Return what a part gives for all of its input (1, C, H, W); `x` itself if not `onward`."""
+    def _forward(
+        self,
+        part: Part,
+        x: Tensor,
+        visit: TileVisit,
+        onward: bool,
+        records: list[Record] | None = None,
+    ) -> Tensor:
+        """Return what a part gives for all of its input (1, C, H, W); `x` itself if not `onward`.
+
+        `records` gets one of each tile.
+        """
         made: Tensor | None = None
         for core, seen in self._tiles(part):
             self._pause()
-            given = self._run(part, seen.taken(x), core, seen, visit)
+            record = None if records is None else Record()
+            given = self._run(part, seen.taken(x), core, seen, visit, record=record)
+            if records is not None and record is not None:
+                records.append(record)
             if not onward:
                 continue
             place = part.place(part.links[-1].name, core, seen)
@@ -137,6 +154,7 @@ class Tiled:
         """
         parts = self.plan.parts
         sums: dict[str, list[list[Tensor]]] = {}
+        records: dict[int, list[Record]] = {}
         given = [picture.detach()]
         tiled = parts[:-1] if self.plan.keeps_last else parts
         values: dict[str, list[Tensor]] = {}
@@ -144,7 +162,8 @@ class Tiled:
             with torch.no_grad():
                 for part in tiled:
                     onward = part is not parts[-1]
-                    out = self._forward(part, given[-1], _collect(losses, sums), onward)
+                    kept = records.setdefault(id(part), [])
+                    out = self._forward(part, given[-1], _collect(losses, sums), onward, kept)
                     if onward:
                         given.append(out)
         ahead: Tensor | None = None
@@ -164,8 +183,9 @@ class Tiled:
         for part in reversed(tiled):
             first = part is parts[0]
             ahead, more = self._backward(
-                part, given.pop(), ahead, losses, slopes, sums, smoothness if first else 0.0
-            )
+                part, given.pop(), ahead, losses, slopes, sums, smoothness if first else 0.0,
+                records.pop(id(part), None),
+            )  # fmt: skip
             smooth = smooth + more
         if ahead is None:
             raise ValueError("there is no part to take a gradient of")
@@ -215,16 +235,20 @@ class Tiled:
         slopes: Mapping[str, Sequence[tuple[Tensor, ...]]],
         sums: dict[str, list[list[Tensor]]],
         smoothness: float,
+        records: list[Record] | None,
     ) -> tuple[Tensor, Tensor]:
         """Return the gradient with respect to what a part takes, and its smoothness.
 
         `ahead` is the gradient with respect to what it gives. The sums of losses that have no slopes
-        yet, being linear, go into `sums`.
+        yet, being linear, go into `sums`. `records` are used up.
         """
         gradient = torch.zeros_like(x)
         smooth = x.new_zeros(())
-        for core, seen in self._tiles(part):
+        for i, (core, seen) in enumerate(self._tiles(part)):
             self._pause()
+            record = None
+            if records is not None:
+                record, records[i] = records[i], Record()
             terms: list[Tensor] = []
             ends: list[Tensor] = []
 
@@ -253,7 +277,7 @@ class Tiled:
             with torch.enable_grad():
                 leaf = seen.taken(x).detach().requires_grad_(True)
                 aside: list[Tensor] = []
-                given = self._run(part, leaf, core, seen, visit, aside)
+                given = self._run(part, leaf, core, seen, visit, aside, record)
                 outputs: list[Tensor] = []
                 grads: list[Tensor | None] = []
                 if smoothness:
@@ -266,8 +290,8 @@ class Tiled:
                     grads.append(None)
                 if ahead is not None:
                     place = part.place(part.links[-1].name, core, seen)
-                    outputs.append(place.local.of(given))
-                    grads.append(place.box.of(ahead))
+                    outputs.append(given)
+                    grads.append(_placed(place, ahead, given))
                 else:  # gradients of moments join on the way back, if somebody sets out
                     aside += ends
                 outputs += aside
@@ -275,6 +299,18 @@ class Tiled:
                 (own,) = torch.autograd.grad(outputs, leaf, grads)
             seen.add_to(gradient, own)
         return gradient, smooth
+
+
+def _placed(place: Place, gradient: Tensor, given: Tensor) -> Tensor:
+    """Return the gradient of what a tile gives: zero in its margin, which other tiles answer for."""
+    own = place.box.of(gradient)
+    if given.shape == own.shape:
+        return own
+    found = torch.empty(
+        given.shape, dtype=own.dtype, device=own.device, memory_format=layout_of(gradient)
+    ).zero_()  # fmt: skip
+    place.local.of(found).copy_(own)
+    return found
 
 
 def _linear(losses: Weighed) -> bool:

@@ -156,6 +156,26 @@ def test_statistics_in_tiles(precise):
             agrees(maps, whole[name], 1e-12)
 
 
+def test_what_is_behind_the_last_layer_compared_is_not_computed_again(precise, monkeypatch):
+    """On the way back through a part in tiles, its convolutions run only as far as that layer."""
+    ran = []
+    plain = torch.conv2d
+
+    class Counting(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if func is plain:
+                ran.append(tuple(args[1].shape[:2]))
+            return func(*args, **(kwargs or {}))
+
+    monkeypatch.setattr("engine.networks.parts.frugally", Counting)
+    gradient_of(precise, StyleTransfer(style_layers={"relu1_1": 1.0, "relu3_1": 1.0}), 600_000)
+    names = dict(precise.module.named_modules())
+    first, second = (
+        tuple(names[precise.resolve(n)].weight.shape[:2]) for n in ("conv1_1", "conv1_2")
+    )
+    assert ran.count(first) > ran.count(second) > 0
+
+
 @pytest.mark.parametrize("after", [[], ["pool1"], ["pool2"], ["pool1", "pool2"]])
 @pytest.mark.parametrize("keeps_last", [True, False])
 def test_wherever_the_network_is_cut(precise, after, keeps_last):
