@@ -170,6 +170,11 @@ class Technique(ABC):
         return False
 
     @property
+    def needs_content(self) -> bool:
+        """Whether it cannot run without a photo, as it is set."""
+        return "content" in self.inputs
+
+    @property
     def needs_styles(self) -> bool:
         """Whether it cannot run without a style picture, as it is set."""
         return "styles" in self.inputs

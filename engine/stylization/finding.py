@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import BadInput, Mention, WeightsMissing
-from engine.networks.style_cards import style_cards
+from engine.networks.style_cards import read_style_card, style_cards
 from engine.networks.weights import folders
 from engine.settings import WEIGHT_FILES, Setting, names_file, parse_weighted
 
@@ -41,6 +41,22 @@ def find_style_network(name: str) -> Path:
         if candidate.is_file():
             return candidate
     raise WeightsMissing(*_missing(name))
+
+
+def draws_texture(text: str) -> bool:
+    """Return whether `text`, as `parse_networks` takes it, names a network for a texture."""
+    try:
+        path = find_style_network(parse_networks(text)[0][0])
+        facts = path.stat()
+    except (BadInput, WeightsMissing, OSError):  # said when it is run
+        return False
+    return _is_texture(path, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=64)
+def _is_texture(path: Path, _changed: int, _size: int) -> bool:
+    card = read_style_card(path)
+    return card is not None and card.kind == "texture"
 
 
 def _missing(name: str) -> Iterator[str | Mention]:

@@ -108,7 +108,7 @@ class CanvasContent(QObject):
 
     def _show_hint(self) -> None:
         """Say on the empty canvas what to do next."""
-        if "content" in self._studio.technique.inputs:
+        if self._studio.technique.needs_content:
             self._canvas.set_hint(self.tr("Drop a photo here, or press Ctrl+I"))
         else:
             lacks = missing(self._studio.job)

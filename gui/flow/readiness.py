@@ -14,7 +14,7 @@ from gui.session import path_of
 def missing(job: Job) -> str:
     """Return in a sentence what keeps the job from running; empty: nothing."""
     technique, inputs, takes = job.technique, job.inputs, job.technique.inputs
-    if "content" in takes and not inputs.content:
+    if not inputs.content and technique.needs_content:
         return QCoreApplication.translate("RunFlow", "Open a photo first (Ctrl+I).")
     if technique.needs_styles and not inputs.has_style:
         return QCoreApplication.translate("RunFlow", "Add a style picture first (Ctrl+Shift+O).")

@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from engine.image import Picture
 from engine.job import Inputs, Job, run
+from engine.stylization.texture_network import TextureNetwork, write_texture
 from engine.techniques.deep_dream import DeepDream
 from engine.techniques.style_transfer import StyleTransfer
 from engine.techniques.stylize import Stylize
@@ -337,3 +338,28 @@ def test_a_preview_is_small_and_has_the_settings_that_it_can_show() -> None:
     assert found.technique == Stylize(colour="match", colour_strength=0.5, stroke_size=2.0)
     assert (found.size, found.inputs.start, found.changes) == (512, None, ())
     assert preview_of(replace(job, technique=DeepDream())) is None
+
+
+def test_a_texture_follows_without_a_photo(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    """A network for a texture draws it from noise; one that paints still asks for a photo."""
+    network = TextureNetwork(3).eval()
+    write_texture(network, tmp_path / "bark.safetensors", {})
+    painting = replace(stylize_job(), inputs=Inputs())
+    set_up(window, painting)
+    window.running.start()
+    assert window.running.missing() == "Open a photo first (Ctrl+I)."
+    texture = replace(painting, technique=Stylize(style_network=str(tmp_path / "bark.safetensors")))
+    set_up(window, texture)
+    assert window.running.missing() == ""
+    until_followed(qtbot, window)
+    made = window.running.result
+    assert made is not None
+    assert (made.picture.width, made.picture.height) == (SIZE, SIZE)
+    *_, frame = run(made.job)
+    assert np.allclose(made.picture.rgb, frame.picture.permute(1, 2, 0).numpy(), atol=1e-5)
+    assert kind(window) == "frame"
+    window.running.start()
+    until_idle(qtbot, window)
+    assert window.running.result is not None

@@ -79,6 +79,13 @@ class Stylize(Technique):
         return replace(self, iterations=iterations)
 
     @property
+    def needs_content(self) -> bool:
+        """Whether a photo is needed: a network for a texture draws it from noise."""
+        from engine.stylization.finding import draws_texture
+
+        return not draws_texture(self.style_network)
+
+    @property
     def needs_styles(self) -> bool:
         """Whether a painting is needed, as far as the settings tell: a named network may need none."""
         return not self.style_network.strip()

@@ -132,6 +132,14 @@ def test_with_a_photo_it_has_the_photos_shape(file: Path) -> None:
     assert "it takes only the photo's shape" in str(frame.note)
 
 
+def test_only_a_network_for_a_texture_needs_no_photo(file: Path, tmp_path: Path) -> None:
+    for named, needed in (
+        (str(file), False), ("", True), ("any_style", True), ("nothing of that name", True),
+        (str(tmp_path / "gone.safetensors"), True), (f"{file}:0", True),
+    ):  # fmt: skip
+        assert Stylize(style_network=named).needs_content is needed
+
+
 def test_what_a_texture_does_not_go_with(file: Path) -> None:
     for technique, said in (
         (Stylize(style_network=f"{file}, any_style"), "cannot be mixed with others"),
