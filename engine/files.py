@@ -4,6 +4,7 @@ What a killed program left unfinished is deleted by the next one that writes the
 written are locked; the system releases the lock when the program ends, however that happens.
 """
 
+import itertools
 import json
 import os
 import re
@@ -108,6 +109,56 @@ def unfinished(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
                 beside.unlink(missing_ok=True)
             with suppress(OSError):  # a full disk, once more
                 file.close()
+
+
+@contextmanager
+def growing(
+    path: Path, target: Callable[[], Path], worth_keeping: Callable[[], bool]
+) -> Iterator[IO[bytes]]:
+    """Open a new file that is of use before it is whole, as `NAME.partial.SUFFIX` beside a path.
+
+    Args:
+        path: where it shall be in the end.
+        target: asked at the end where it is to be, in the same folder.
+        worth_keeping: asked, when an error ends the writing, whether the file stays as it is.
+
+    Raises `BadInput` if it cannot be written; an existing file at `path` then stays unchanged.
+    """
+    place = check_place(path)
+    beside, file = _partial_file(place, path)
+    done = False
+    try:
+        with file:
+            yield file
+            os.fsync(file.fileno())
+        last = check_place(target())
+        if last.exists():
+            shutil.copymode(last, beside)
+        beside.replace(last)
+        done = True
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise BadInput(f"{path} cannot be written ({reason}): choose another path.") from error
+    finally:
+        if not (done or worth_keeping()):
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+
+
+def _partial_file(place: Path, path: Path) -> tuple[Path, IO[bytes]]:
+    """Make a file with a name that says it is not whole; not one that is there already."""
+    for number in itertools.count(1):
+        end = "" if number == 1 else f"-{number}"
+        beside = place.with_name(f"{place.stem}.partial{end}{place.suffix}")
+        try:
+            return beside, beside.open("xb", buffering=0)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise BadInput(
+                f"{path} cannot be written ({error.strerror}): choose another path."
+            ) from error
+    raise AssertionError
 
 
 @contextmanager

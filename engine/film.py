@@ -1,13 +1,13 @@
 """Films: the finished frames of a run as numbered pictures in a folder, or as a video."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput, Cancelled
-from engine.files import check_writable, replacing, unfinished_folder
+from engine.files import check_writable, growing, unfinished_folder
 from engine.film_sound import Sound
 from engine.image import from_tensor, open_picture, save_picture, to_bytes8
 
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 CODECS = {".mp4": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9"}
 CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm"}
+# A file that ends anywhere can be played up to there: MP4 in fragments, which a finished film no longer
+# needs, Matroska in short clusters. Without delay_moov, pictures come two frames later than the sound.
+_IN_PIECES = {
+    ".mp4": {"movflags": "hybrid_fragmented+delay_moov", "frag_duration": "1000000"},  # µs
+    ".mkv": {"cluster_time_limit": "1000"},  # ms
+    ".webm": {"cluster_time_limit": "1000"},
+}
 HD_LINES = 720
 """From here on the matrix is BT.709's, below it BT.601's, as assumed by players that read no tags."""
 # Code points of ITU-T H.273, which all three containers carry. sRGB has the primaries of BT.709 in
@@ -118,7 +125,8 @@ def film(
 ) -> Iterator[Take]:
     """Open a film: a video by its suffix (.mp4, .mkv, .webm), else a folder of PNG files.
 
-    A video is written next to its destination and renamed at the end.
+    A video grows in `partial_film(path)`, or beside it if that exists, and is renamed at the end. What
+    there is of it can be played at any time, also if the program is killed or an error ends it.
 
     Args:
         path: where to; None: all frames are dropped.
@@ -143,20 +151,31 @@ def film(
 
 @contextmanager
 def _video(
-    path: Path, rate: float, stopped: Callable[[], bool], note: str, sound: Sound | None = None
-) -> "Iterator[_Video]":
+    path: Path, rate: float, stopped: Callable[[], bool], note: str, sound: Sound | None = None,
+    kept: bool = True,
+) -> "Iterator[_Video]":  # fmt: skip
+    """Open a video; `kept`: what there is of it stays if an error ends it."""
     import av
 
     check_film(path)
     suffix = path.suffix.lower()
+    video: _Video | None = None
     try:
-        with replacing(lambda: partial_film(path) if stopped() else path) as file:
-            with av.open(file, "w", format=CONTAINERS[suffix]) as container:
-                if note:
-                    container.metadata["comment"] = note
-                video = _Video(container, CODECS[suffix], rate, sound)
+        with (
+            growing(path, lambda: partial_film(path) if stopped() else path,
+                    lambda: kept and video is not None and bool(video.stream)) as file,
+            av.open(file, "w", format=CONTAINERS[suffix], options=_IN_PIECES[suffix]) as container,
+        ):  # fmt: skip
+            if note:
+                container.metadata["comment"] = note
+            video = _Video(container, CODECS[suffix], rate, sound)
+            try:
                 yield video
-                video.finish(whole=not stopped())
+            except BaseException:
+                with suppress(av.FFmpegError, OSError, ValueError):
+                    video.finish(whole=False)
+                raise
+            video.finish(whole=not stopped())
             if not video.stream:
                 raise BadInput(f"{path} was not written: not a single frame was finished")
     except av.FFmpegError as error:
@@ -201,11 +220,22 @@ def assemble(
     return path
 
 
+@contextmanager
+def _assembled(path: Path, rate: float) -> Iterator[Take]:
+    """Open a film of which nothing stays if it is not finished: its pictures are still there."""
+    if path.suffix.lower() not in CODECS:
+        with film(path, rate) as take:
+            yield take
+        return
+    with _video(path, rate, bool, "", kept=False) as video:
+        yield video.add
+
+
 def _fill(
     path: Path, pictures: Sequence[Path], rate: float, moved: Callable[[int], None] | None,
     cancelled: Callable[[], bool], change: Change | None,
 ) -> None:  # fmt: skip
-    with film(path, rate) as take:
+    with _assembled(path, rate) as take:
         for done, picture in enumerate(pictures, 1):
             if cancelled():
                 raise Cancelled(f"{path} was not written")

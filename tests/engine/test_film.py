@@ -1,5 +1,9 @@
 """Films: numbered pictures, or a video whose frames are what went in."""
 
+import signal
+import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import BadInput
-from engine.film import film
+from engine.errors import BadInput, Cancelled
+from engine.film import assemble, film
 from engine.image import open_picture
 
 
@@ -88,7 +92,88 @@ def test_a_film_that_broke_off_leaves_the_old_one(tmp_path: Path) -> None:
         take(gray(0.5))
         raise ZeroDivisionError
     assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert {p.name for p in tmp_path.iterdir()} == {path.name, "film.partial.mp4"}
+    assert len(times_of(tmp_path / "film.partial.mp4")) == 1
+
+
+def times_of(path: Path) -> list[float]:
+    """When each picture of a video is shown."""
+    av = pytest.importorskip("av")
+    with av.open(str(path)) as container:
+        return [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from engine.film import film
+with film(Path(sys.argv[1]), rate=25) as take:
+    for i in range(200):
+        take(torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(i)))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+def test_a_killed_program_leaves_what_can_be_played(tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("av")
+    path = tmp_path / f"film{suffix}"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [p.name for p in tmp_path.iterdir()] == [f"film.partial{suffix}"]
+    times = times_of(tmp_path / f"film.partial{suffix}")
+    assert 100 <= len(times) < 200  # an encoder holds some back, and so does a fragment
+    assert times == pytest.approx([i / 25 for i in range(len(times))], abs=0.002)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+def test_a_finished_video_begins_at_once(tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("av")
+    path = tmp_path / f"film{suffix}"
+    with film(path, rate=25) as take:
+        for i in range(60):
+            take(torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(i)))
+    assert times_of(path) == pytest.approx([i / 25 for i in range(60)], abs=0.002)
+    if suffix == ".mp4":  # as other programs write them
+        assert boxes(path.read_bytes()) == [b"ftyp", b"free", b"mdat", b"moov"]
+
+
+def boxes(data: bytes) -> list[bytes]:
+    """The kinds of the boxes that an MP4 consists of (ISO/IEC 14496-12, 4.2)."""
+    kinds, at = [], 0
+    while at < len(data):
+        size, kind = struct.unpack(">I4s", data[at : at + 8])
+        if size == 1:
+            (size,) = struct.unpack(">Q", data[at + 8 : at + 16])
+        kinds.append(kind)
+        at += size or len(data)
+    return kinds
+
+
+def test_what_was_left_earlier_stays_until_there_is_more(tmp_path: Path) -> None:
+    """The video of a run that was killed is not overwritten by the next one's first frame."""
+    pytest.importorskip("av")
+    path, left = tmp_path / "film.mp4", tmp_path / "film.partial.mp4"
+    left.write_bytes(b"an evening's work")
+    with film(path) as take:
+        take(gray(0.5))
+        growing = {p.name for p in tmp_path.iterdir()}
+        assert growing == {left.name, "film.partial-2.mp4"}
+    assert {p.name for p in tmp_path.iterdir()} == {path.name, left.name}
+    assert left.read_bytes() == b"an evening's work"
+
+
+def test_of_a_film_made_of_pictures_nothing_is_left(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    with film(tmp_path / "frames") as take:
+        for level in (0.2, 0.4, 0.6):
+            take(gray(level))
+    pictures, asked = sorted((tmp_path / "frames").iterdir()), iter([False, False, True])
+    with pytest.raises(Cancelled):
+        assemble(pictures, tmp_path / "film.mp4", cancelled=lambda: next(asked))
+    assert [p.name for p in tmp_path.iterdir()] == ["frames"]
 
 
 def test_what_cannot_be_a_film_is_said(tmp_path: Path) -> None:
