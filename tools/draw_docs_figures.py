@@ -176,6 +176,15 @@ def hierarchy(work: Path) -> Path:
     return make(work, "hierarchy", *options)
 
 
+def adversaries(work: Path) -> Path:
+    """A generator that has collapsed, and one that has not."""
+    tiles = []
+    for preset in ("Mode collapse", "Cured by minibatch deviation"):
+        made = make(work, "adversaries", "--preset", preset, "--size", 400, "--seed", 1)
+        tiles.append((made.rename(made.with_stem(preset.replace(" ", "-"))), preset.lower()))
+    return beside(work, 400, (), *tiles)
+
+
 def multifaceted(work: Path) -> Path:
     """Facets begun from parts of the cat."""
     folder = cuttings(work)
@@ -261,6 +270,7 @@ DRAWN: dict[str, Callable[[Path], Path]] = {
     "adversarial": adversarial,
     "hierarchy": hierarchy,
     "multifaceted": multifaceted,
+    "adversaries": adversaries,
     **{command: method(command) for command in METHODS},
     "comparison": comparison,
     "sanity": sanity,

@@ -24,7 +24,7 @@ ROWS = (
     ("engine.stylization",),
     (
         "engine.objectives", "engine.parameterization", "engine.optimization",
-        "engine.attribution", "engine.inspection",
+        "engine.attribution", "engine.inspection", "engine.workshop",
     ),
     ("engine.networks",),
     ("engine",),

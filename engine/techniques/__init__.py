@@ -15,6 +15,10 @@ class Row(NamedTuple):
     """The class of its settings, which its folder exports; the folder is named like the command."""
     summary: str
     """What it makes of what, in one line."""
+    folder: str = ""
+    """Its folder, if that is not named like the command."""
+    group: str = ""
+    """What it is listed under; "": among the techniques that make pictures."""
 
 
 ROWS: dict[str, Row] = {
@@ -43,6 +47,12 @@ ROWS: dict[str, Row] = {
         "Multifaceted",
         "the different facets of a class, started from averages of its photos",
     ),
+    "adversaries": Row(
+        "Adversaries",
+        "a generator and a discriminator that learn from each other, on toy data",
+        folder="workshop_adversaries",
+        group="Workshop",
+    ),
 }
 """The techniques by their command, in the order in which they are listed."""
 
@@ -51,9 +61,9 @@ class _Techniques(Mapping[str, "type[Technique]"]):
     """Imports the settings of a technique when they are asked for: a command needs only its own."""
 
     def __getitem__(self, command: str) -> "type[Technique]":
-        name = ROWS[command].kind
-        folder = import_module(f"{__name__}.{command.replace('-', '_')}")
-        kind: type[Technique] = getattr(folder, name)
+        row = ROWS[command]
+        folder = import_module(f"{__name__}.{row.folder or command.replace('-', '_')}")
+        kind: type[Technique] = getattr(folder, row.kind)
         return kind
 
     def __contains__(self, command: object) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import QObject, QSignalBlocker, Signal, Slot
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QComboBox
 
 from engine import settings
@@ -13,10 +14,11 @@ from engine.job import Job
 from engine.preset_file import Preset
 from engine.settings import Setting
 from engine.task import Technique
-from engine.techniques import TECHNIQUES
+from engine.techniques import ROWS, TECHNIQUES
 from gui.panels.settings_form import SettingsForm
 from gui.session import Session
 from gui.studio import Studio
+from gui.wording import in_words
 
 
 class OptionsFlow(QObject):
@@ -33,8 +35,7 @@ class OptionsFlow(QObject):
         super().__init__(parent)
         self.studio, self.session = studio, session
         self.form, self.techniques, self.presets = form, techniques, presets
-        for command, kind in TECHNIQUES.items():
-            techniques.addItem(kind.title, command)
+        _list_techniques(techniques)
         techniques.activated.connect(self._on_technique)
         presets.activated.connect(self._on_preset)
         form.edited.connect(self._on_edited)
@@ -166,7 +167,11 @@ class OptionsFlow(QObject):
 
     @Slot(int)
     def _on_technique(self, _index: int) -> None:
-        self.studio.set_technique(self.techniques.currentData())
+        command = self.techniques.currentData()
+        if command is None:  # a heading
+            self._show()
+        else:
+            self.studio.set_technique(command)
 
     @Slot(int)
     def _on_preset(self, index: int) -> None:
@@ -186,6 +191,20 @@ class OptionsFlow(QObject):
         self._show_values()
         if before.technique != after.technique:
             self.show_presets()
+
+
+def _list_techniques(box: QComboBox) -> None:
+    """Offer the techniques; a group begins with a line and its name, which cannot be chosen."""
+    group = ""
+    for command, kind in TECHNIQUES.items():
+        if ROWS[command].group != group:
+            group = ROWS[command].group
+            box.insertSeparator(box.count())
+            box.addItem(in_words(group))
+            model = box.model()
+            assert isinstance(model, QStandardItemModel)
+            model.item(box.count() - 1).setEnabled(False)
+        box.addItem(kind.title, command)
 
 
 def _described(technique: Technique | type[Technique]) -> dict[str, Setting]:

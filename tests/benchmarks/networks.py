@@ -59,8 +59,9 @@ METHODS = (
     "gradient", "guided-backprop", "deconvnet", "occlusion", "cam", "grad-cam", "guided-grad-cam",
 )  # fmt: skip
 """Those with a mechanism of their own: the others are the gradient's."""
-ASKED = tuple(command for command in TECHNIQUES if command != "stylize")
-"""Techniques that the classifier is turned around by: stylization in one pass has networks of its own."""
+ASKED = tuple(command for command in TECHNIQUES if command not in ("stylize", "adversaries"))
+"""Techniques that the classifier is turned around by: stylization in one pass has networks of its own,
+and so have adversaries."""
 COLUMNS = (*ASKED, *METHODS)
 SMALL = 64
 """Side in pixels where the network takes it, else what it was made for."""

@@ -27,6 +27,7 @@ NEEDS = {
     "langevin": CLASS,
     "adversarial": ("photo.png", *CLASS),
     "hierarchy": ("--units", "2", "--size", "80", "--layer", "relu1_1,relu2_1"),
+    "adversaries": (),
     "multifaceted": (*CLASS, "--folder", "small", "--nearest", "1", "--facets", "2"),
 }
 MORE = (

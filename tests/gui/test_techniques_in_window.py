@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import QLockFile
+from PySide6.QtCore import QLockFile, Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -65,6 +65,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "hierarchy": {"layer": "relu1_1,relu2_1", "units": "2", "resume": False},
     "multifaceted": {"target": "pizza", "copies": 2, "nearest": 2},
     "langevin": {"target": "pizza", "iterations": 8},
+    "adversaries": {"iterations": 2, "unrolled_steps": 1},
     "stylize": {"style_network": str(TINY_STYLE)},
 }
 
@@ -471,3 +472,19 @@ def test_the_reel_goes_when_the_window_does(qtbot: QtBot) -> None:
     assert len(frames_here()) == 2
     closed(qtbot, window)
     assert not frames_here()
+
+
+def test_the_workshop_is_listed_last_under_a_heading_that_cannot_be_chosen(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    box = window.technique_box
+    texts = [box.itemText(i) for i in range(box.count())]
+    heading = texts.index("Workshop")
+    assert texts[heading - 1] == ""
+    assert texts[heading + 1 :] == ["Adversaries"]
+    box.setCurrentIndex(heading - 2)
+    qtbot.keyClick(box, Qt.Key.Key_Down)
+    assert box.currentText() == "Adversaries", "arrow keys pass over the heading"
+    box.setCurrentIndex(heading)
+    box.activated.emit(heading)
+    assert box.currentText() == window.studio.technique.title
