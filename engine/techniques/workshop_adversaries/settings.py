@@ -37,11 +37,6 @@ class Adversaries(Technique):
         "Digits": {"data": "digits", "generator_steps": 1, "iterations": 3000},
     }  # fmt: skip
 
-    iterations: int = setting(
-        1000, "Iterations", "Rounds of the game: in each, first the discriminator takes its steps, "
-        "then the generator.",
-        low=1, high=100_000, step=50, log=True, group="Run",
-    )  # fmt: skip
     data: str = setting(
         "ratio", "Data", "ratio: two bumps on a line, and a generator that shifts and stretches a "
         "bell curve. gaussians: eight small Gaussians on a circle. digits: handwritten digits of "
@@ -83,6 +78,11 @@ class Adversaries(Technique):
     penalty: float = setting(
         0.5, "Penalty (γ)", "Weight of half the squared slope, if the cure is the gradient penalty.",
         low=0.0, high=100.0, step=0.1, group="Cure", live=True,
+    )  # fmt: skip
+    iterations: int = setting(
+        1000, "Iterations", "Rounds of the game: in each, first the discriminator takes its steps, "
+        "then the generator.",
+        low=1, high=100_000, step=50, log=True, group="Run",
     )  # fmt: skip
     learning_rate: float | None = setting(
         None, "Learning rate", "Of both, with Adam. auto: 0.002 for ratio, 0.001 for gaussians, "
