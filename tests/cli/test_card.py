@@ -9,6 +9,7 @@ from PIL import Image
 
 from cli.commands import run
 from engine.device import has_avx512
+from engine.stylization.finding import _loaded
 from engine.techniques import TECHNIQUES
 from tests.card import PretendCard, pretended
 from tests.cli.conftest import draw_pictures
@@ -91,7 +92,9 @@ def card(request: pytest.FixtureRequest, folder: Path) -> Iterator[PretendCard]:
     with pytest.MonkeyPatch.context() as patch, pretended(request.param, patch) as one:
         patch.chdir(folder)
         patch.setenv("PAREIDOLIA_HOME", str(folder / "home"))
+        _loaded.cache_clear()  # networks on the card of another test
         yield one
+        _loaded.cache_clear()
 
 
 @pytest.mark.parametrize("wanted", [*((name,) for name in NEEDS), *MORE], ids=" ".join)
