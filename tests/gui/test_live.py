@@ -196,7 +196,7 @@ def cornered(path: Path) -> Path:
 def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
     """Write a turn into the film's track header (ISO 14496-12, 8.3.2: 16.16 fixed point)."""
     data = bytearray(path.read_bytes())
-    at = data.index(b"tkhd") + 4 + 40
+    at = data.rindex(b"tkhd") + 4 + 40  # of the index at the end; another is inside the film's data
     a, b, c, d = (value << 16 for value in matrix)
     data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(bytes(data))
