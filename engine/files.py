@@ -119,7 +119,8 @@ def growing(
 
     Args:
         path: where it shall be in the end.
-        target: asked at the end where it is to be, in the same folder.
+        target: asked at the end where it is to be, in the same folder. A file that is there is
+            replaced at `path`, and elsewhere gets another number.
         worth_keeping: asked, when an error ends the writing, whether the file stays as it is.
 
     Raises `BadInput` if it cannot be written; an existing file at `path` then stays unchanged.
@@ -132,8 +133,10 @@ def growing(
             yield file
             os.fsync(file.fileno())
         last = check_place(target())
-        if last.exists():
+        if last == place and last.exists():
             shutil.copymode(last, beside)
+        elif last not in (place, beside) and last.exists():  # an earlier run's, not to be replaced
+            last.rename(_free_partial(place))
         beside.replace(last)
         done = True
     except (OSError, ValueError) as error:
@@ -147,18 +150,22 @@ def growing(
 
 def _partial_file(place: Path, path: Path) -> tuple[Path, IO[bytes]]:
     """Make a file with a name that says it is not whole; not one that is there already."""
-    for number in itertools.count(1):
-        end = "" if number == 1 else f"-{number}"
-        beside = place.with_name(f"{place.stem}.partial{end}{place.suffix}")
+    while True:
+        beside = _free_partial(place)
         try:
             return beside, beside.open("xb", buffering=0)
-        except FileExistsError:
+        except FileExistsError:  # made by another program meanwhile
             continue
         except OSError as error:
             raise BadInput(
                 f"{path} cannot be written ({error.strerror}): choose another path."
             ) from error
-    raise AssertionError
+
+
+def _free_partial(place: Path) -> Path:
+    numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    names = (place.with_name(f"{place.stem}.partial{end}{place.suffix}") for end in numbers)
+    return next(name for name in names if not os.path.lexists(name))
 
 
 @contextmanager

@@ -165,6 +165,27 @@ def test_what_was_left_earlier_stays_until_there_is_more(tmp_path: Path) -> None
     assert left.read_bytes() == b"an evening's work"
 
 
+def test_a_run_that_is_stopped_leaves_its_film_under_the_usual_name(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    with film(tmp_path / "film.mp4", stopped=lambda: True) as take:
+        take(gray(0.5))
+    assert [p.name for p in tmp_path.iterdir()] == ["film.partial.mp4"]
+    assert len(times_of(tmp_path / "film.partial.mp4")) == 1
+
+
+def test_nor_is_it_by_a_run_that_is_stopped(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    left = tmp_path / "film.partial.mp4"
+    left.write_bytes(b"an evening's work")
+    with film(tmp_path / "film.mp4", stopped=lambda: True) as take:
+        take(gray(0.5))
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert len(names) == 2
+    assert len(times_of(left)) == 1, "the name that is told is the newest one's"
+    (other,) = set(names) - {left.name}
+    assert (tmp_path / other).read_bytes() == b"an evening's work"
+
+
 def test_of_a_film_made_of_pictures_nothing_is_left(tmp_path: Path) -> None:
     pytest.importorskip("av")
     with film(tmp_path / "frames") as take:
