@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.device import MIB, available_memory
 from engine.errors import BadInput, Mention, OutOfMemory, is_out_of_memory
-from engine.networks.tile_plan import PER_PIXEL, NoPlan, for_regions, plan_tiles
+from engine.networks.tile_plan import PER_PIXEL, NoPlan, for_regions, nearest_plan, plan_tiles
 from engine.parameterization.scales import fit
 from engine.settings import chosen_layers
 from engine.task import Task, Technique
@@ -116,9 +116,9 @@ def expected_bytes_at(task: Task[Technique], size: int) -> int:
 
 
 def _bytes_in_tiles(task: Task[Technique], size: int, allowed: int) -> int | None:
-    """Return the bytes of a run in tiles: at most `allowed`, or the fewest; None: it cannot.
+    """Return the bytes of a run in tiles: as near to `allowed` as can be; None: it cannot.
 
-    `allowed` includes what the pictures take.
+    0: the fewest. `allowed` includes what the pictures take.
     """
     if not task.technique.in_tiles:
         return None
@@ -126,8 +126,9 @@ def _bytes_in_tiles(task: Task[Technique], size: int, allowed: int) -> int | Non
     if task.content is not None and task.technique.sample_side is None:
         shape = fit((task.content.height, task.content.width), size)
     pictures = prod(shape) * PER_PIXEL + remembered(task, float(prod(shape)))
+    wanted = task.network, layers_needed(task), shape
     try:
-        plan = plan_tiles(task.network, layers_needed(task), shape, max(allowed - pictures, 0))
+        plan = nearest_plan(*wanted, allowed - pictures) if allowed else plan_tiles(*wanted, 0)
     except NoPlan as small:
         return pictures + small.needed
     except (ValueError, BadInput):  # what refuses the picture as a whole will say so itself

@@ -26,6 +26,11 @@ NARROWEST = 2
 """A tile is no narrower than so many margins, unless the picture is."""
 
 
+BEYOND = 256 * MIB
+"""By how much the smallest plan may be exceeded where even that is more than there is to be: what
+takes least takes up to five times as long."""
+
+
 def for_regions(count: int) -> float:
     """Return how many times as much memory a run takes whose picture is divided into regions.
 
@@ -108,6 +113,19 @@ def plan_tiles(
     if found is None:
         raise NoPlan(least)
     return found
+
+
+def nearest_plan(
+    network: Network, names: Sequence[str], size: tuple[int, int], memory: float
+) -> TilePlan:
+    """Return `plan_tiles`, or a plan that takes little more than the least if that exceeds `memory`.
+
+    Raises `ValueError` for a network that cannot run in tiles.
+    """
+    try:
+        return plan_tiles(network, names, size, memory)
+    except NoPlan as small:
+        return plan_tiles(network, names, size, small.needed + min(small.needed, BEYOND))
 
 
 def _choices(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from engine.errors import BadInput, is_out_of_memory
 from engine.networks.network import Network
 from engine.networks.parts import Rewiring
-from engine.networks.tile_plan import MIB, PER_PIXEL, NoPlan, for_regions, plan_tiles, untiled_bytes
+from engine.networks.tile_plan import MIB, PER_PIXEL, for_regions, nearest_plan, untiled_bytes
 from engine.objectives.tiled import Tiled
 from engine.task import Task, Technique
 
@@ -68,9 +68,7 @@ class Room:
         if self.bytes is None or not names or untiled_bytes(network, names, size) <= self.bytes:
             return None
         try:
-            plan = plan_tiles(network, names, size, self.bytes)
-        except NoPlan as small:  # the run was let begin: the smallest tiles there are
-            plan = plan_tiles(network, names, size, small.needed)
+            plan = nearest_plan(network, names, size, self.bytes)  # the run was let begin
         except (ValueError, BadInput):
             return None
         return Tiled(network, plan, names, rewiring, self.pause)
