@@ -5,13 +5,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import BadInput, WeightsMissing
+from engine.errors import BadInput
 
 if TYPE_CHECKING:
     from engine.job import Job
-    from engine.networks.network import Network
-
-JUDGES = ("slim_vgg", "vgg19")
 
 
 def check(options: Namespace) -> None:
@@ -38,12 +35,10 @@ def draw(job: "Job", options: Namespace) -> str:
 
     from cli.interrupting import handled
     from cli.running import Interrupt, progress_stream
-    from engine.stylization.finding import load_style_network, parse_networks
-    from engine.work.speed_comparison import compare
+    from engine.work.speed_comparison import compare, training_minutes, usual_judges
     from engine.work.speed_figure import draw as draw_figure
     from engine.work.speed_figure import in_words
 
-    painter = load_style_network(parse_networks(job.technique.style_network)[0][0])  # type: ignore[attr-defined]
     interrupt = Interrupt(options.quiet, "stopping after this step; Ctrl-C again stops at once")
     bar = tqdm(total=round(2 * options.figure_seconds), unit="s", disable=options.quiet,
                file=progress_stream(), desc="Figure")  # fmt: skip
@@ -56,22 +51,9 @@ def draw(job: "Job", options: Namespace) -> str:
             bar.update(round(sum(done.values())) - bar.n)
 
         found = compare(
-            job, _judges(options.judge, job), options.figure_seconds, painter.training_minutes,
+            job, usual_judges(job, options.judge or ()), options.figure_seconds,
+            training_minutes(job.technique.style_network),  # type: ignore[attr-defined]
             lambda: interrupt.asked, shown,
         )  # fmt: skip
     draw_figure(found, options.figure)
     return in_words(found)
-
-
-def _judges(names: list[str] | None, job: "Job") -> "list[Network]":
-    from engine.device import choose_device
-    from engine.networks.loading import load_network
-
-    device, found = choose_device(job.device), []
-    for name in names or JUDGES:
-        try:
-            found.append(load_network(name, device=device))
-        except WeightsMissing:
-            if names or not found:
-                raise
-    return found

@@ -116,6 +116,8 @@ TABLE = (
          _("Make the result on the canvas again, larger")),
     ActionSpec(RUN, "refine", _("Refine by &optimization"), "Ctrl+Shift+R",
          _("Style transfer that starts from this stylization in one pass")),
+    ActionSpec(RUN, "speed_figure", _("Compare &with optimization…"), "",
+         _("How long optimization takes to get as far as this one pass: a figure, in a minute")),
     ActionSpec(VIEW, "fit", _("&Fit"), "Ctrl+0"),
     ActionSpec(VIEW, "actual_size", _("&100 %"), "Ctrl+1", _("One picture pixel per screen pixel")),
     ActionSpec(VIEW, "zoom_in", _("Zoom &in"), "Ctrl++"),

@@ -57,6 +57,7 @@ from gui.flow.regions import RegionsFlow
 from gui.flow.running import RunFlow
 from gui.flow.session_restore import SessionRestore
 from gui.flow.show_original import ShowOriginalFlow
+from gui.flow.speed_figure import SpeedFigureFlow
 from gui.flow.status import StatusFlow
 from gui.flow.variants import VariantsFlow
 from gui.garbage import Garbage
@@ -238,6 +239,7 @@ class MainWindow(QMainWindow):
         self.gray = GrayFlow(self.studio, self.pictures, self.notice, self)
         self.film_flow = FilmFlow(self.running, self.files, self.background, self)
         self.figures = FigureFlow(self.running, self.files, self.networks, self.background, self)
+        self.speed_figure = SpeedFigureFlow(self.running, self.files, self.background, self)
         self.live_maps_flow = LiveMapsFlow(
             self.studio, self.maps, self.controller, self.layers, self.canvas_content, self.live_maps,
             self.canvas, self,
@@ -290,8 +292,8 @@ class MainWindow(QMainWindow):
         self.queue_flow.titled.connect(self.docks["queue"].setWindowTitle)
         for flow in (
             self.film_flow, self.figures, self.overlays, self.project, self.recovery,
-            self.variants_flow, self.presets, self.export_flow, self.refining, self.regions_flow,
-            self.mask_sources,
+            self.variants_flow, self.presets, self.export_flow, self.refining, self.speed_figure,
+            self.regions_flow, self.mask_sources,
         ):  # fmt: skip
             flow.said.connect(self.status.say)
             flow.failed.connect(self.status.warn)
@@ -476,6 +478,7 @@ class MainWindow(QMainWindow):
         self.regions_flow.close()
         self.live.close()
         self.maps.close()
+        self.speed_figure.close()
         self.background.close()
         self.film_flow.close()
         ended = self.queue.close(PATIENCE_MS)

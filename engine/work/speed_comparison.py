@@ -20,13 +20,18 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from engine.errors import BadInput
+from engine.device import choose_device
+from engine.errors import BadInput, WeightsMissing
 from engine.job import Job, opened, prepare
+from engine.networks.loading import load_network
 from engine.networks.network import Network
 from engine.objectives.style import gram_matrix
 from engine.parameterization.scales import fit, resize_picture
 from engine.stylization.adain import mean_and_variance
+from engine.stylization.finding import load_style_network, parse_networks
 
+JUDGES = ("slim_vgg", "vgg19")
+"""The first one trained the networks that ship."""
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_1"
 STYLE_WEIGHT = 5.0
@@ -105,6 +110,26 @@ class Loss:
             ]
         )
         return content + STYLE_WEIGHT * style.sum()
+
+
+def usual_judges(job: Job, names: Sequence[str] = ()) -> list[Network]:
+    """Return the networks called `names` on the job's device; by default those of `JUDGES` there are.
+
+    Raises `WeightsMissing` if a named one, or the first by default, has no weights.
+    """
+    device, found = choose_device(job.device), []
+    for name in names or JUDGES:
+        try:
+            found.append(load_network(name, device=device))
+        except WeightsMissing:
+            if names or not found:
+                raise
+    return found
+
+
+def training_minutes(style_network: str) -> float:
+    """Return how long the first of the named style networks took to train; 0 if unknown."""
+    return load_style_network(parse_networks(style_network)[0][0]).training_minutes
 
 
 def compare(

@@ -84,6 +84,7 @@ class MenusFlow(QObject):
             "larger": w.variants_flow.larger_shown,
             "follow": w.set_follow,
             "refine": w.refining.refine,
+            "speed_figure": w.speed_figure.show,
             "fit": w.canvas.fit,
             "actual_size": w.canvas.actual_size,
             "zoom_in": w.canvas.zoom_in,
@@ -181,6 +182,7 @@ class MenusFlow(QObject):
         self.actions["save_figure"].setEnabled(has_figure)
         self.actions["larger"].setEnabled(made and result is not None)
         self.actions["refine"].setEnabled(made and self.window.refining.possible)
+        self.actions["speed_figure"].setEnabled(made and self.window.speed_figure.possible)
         self.actions["copy"].setEnabled(current is not None)
 
     @Slot(bool)

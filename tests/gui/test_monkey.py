@@ -37,6 +37,7 @@ NEVER = {
     "action_networks",
     "action_camera",
     "action_compare_methods",
+    "action_speed_figure",
 }
 """What would end the story, or opens what has a story of its own."""
 
