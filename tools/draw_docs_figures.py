@@ -185,6 +185,24 @@ def adversaries(work: Path) -> Path:
     return beside(work, 400, (), *tiles)
 
 
+def black_box(work: Path) -> Path:
+    """An attack by a substitute, and one by probabilities."""
+    tiles = []
+    for preset in ("Substitute", "Score"):
+        made = make(work, "black-box", "--preset", preset, "--size", 400, "--seed", 1)
+        tiles.append((made.rename(made.with_stem(preset)), preset.lower()))
+    return beside(work, 400, (), *tiles)
+
+
+def adversarial_training(work: Path) -> Path:
+    """Training on attacked digits, and what training with a single step hides."""
+    tiles = []
+    for preset in ("PGD", "FGSM alone"):
+        made = make(work, "adversarial-training", "--preset", preset, "--size", 400, "--seed", 1)
+        tiles.append((made.rename(made.with_stem(preset.replace(" ", "-"))), preset))
+    return beside(work, 400, (), *tiles)
+
+
 def multifaceted(work: Path) -> Path:
     """Facets begun from parts of the cat."""
     folder = cuttings(work)
@@ -271,6 +289,8 @@ DRAWN: dict[str, Callable[[Path], Path]] = {
     "hierarchy": hierarchy,
     "multifaceted": multifaceted,
     "adversaries": adversaries,
+    "black-box": black_box,
+    "adversarial-training": adversarial_training,
     **{command: method(command) for command in METHODS},
     "comparison": comparison,
     "sanity": sanity,

@@ -53,6 +53,18 @@ ROWS: dict[str, Row] = {
         folder="workshop_adversaries",
         group="Workshop",
     ),
+    "black-box": Row(
+        "BlackBox",
+        "fooling a net that can only be asked, with a count of the questions",
+        folder="workshop_black_box",
+        group="Workshop",
+    ),
+    "adversarial-training": Row(
+        "AdversarialTraining",
+        "a net that learns from attacked digits, beside one that does not",
+        folder="workshop_defence",
+        group="Workshop",
+    ),
 }
 """The techniques by their command, in the order in which they are listed."""
 

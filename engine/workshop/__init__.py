@@ -1,1 +1,1 @@
-"""Generators and discriminators that train in seconds: toy data, nets, losses, measures, plots."""
+"""Nets that train in seconds: toy data, digits, losses, attacks, measures, plots."""

@@ -36,7 +36,7 @@ from engine.job import run
 from engine.networks.fingerprints import torchvision_table
 from engine.networks.fitting import fitted
 from engine.networks.network import Network
-from engine.techniques import TECHNIQUES
+from engine.techniques import ROWS, TECHNIQUES
 from tests.benchmarks.inputs import ROOT
 
 PHOTO = str(ROOT / "resources/pictures/cat.jpg")
@@ -59,9 +59,11 @@ METHODS = (
     "gradient", "guided-backprop", "deconvnet", "occlusion", "cam", "grad-cam", "guided-grad-cam",
 )  # fmt: skip
 """Those with a mechanism of their own: the others are the gradient's."""
-ASKED = tuple(command for command in TECHNIQUES if command not in ("stylize", "adversaries"))
+ASKED = tuple(
+    command for command in TECHNIQUES if command != "stylize" and ROWS[command].group != "Workshop"
+)
 """Techniques that the classifier is turned around by: stylization in one pass has networks of its own,
-and so have adversaries."""
+and so has the workshop."""
 COLUMNS = (*ASKED, *METHODS)
 SMALL = 64
 """Side in pixels where the network takes it, else what it was made for."""

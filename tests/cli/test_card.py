@@ -29,6 +29,8 @@ NEEDS = {
     "adversarial": ("photo.png", *CLASS),
     "hierarchy": ("--units", "2", "--size", "80", "--layer", "relu1_1,relu2_1"),
     "adversaries": (),
+    "black-box": ("--victim-steps", "10"),
+    "adversarial-training": ("--restarts", "1", "--test-steps", "2"),
     "multifaceted": (*CLASS, "--folder", "small", "--nearest", "1", "--facets", "2"),
 }
 MORE = (

@@ -66,6 +66,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "multifaceted": {"target": "pizza", "copies": 2, "nearest": 2},
     "langevin": {"target": "pizza", "iterations": 8},
     "adversaries": {"iterations": 2, "unrolled_steps": 1},
+    "black-box": {"iterations": 2, "victim_steps": 2, "query_rounds": 1},
+    "adversarial-training": {"iterations": 2, "test_steps": 1, "restarts": 1},
     "stylize": {"style_network": str(TINY_STYLE)},
 }
 
@@ -481,7 +483,7 @@ def test_the_workshop_is_listed_last_under_a_heading_that_cannot_be_chosen(
     texts = [box.itemText(i) for i in range(box.count())]
     heading = texts.index("Workshop")
     assert texts[heading - 1] == ""
-    assert texts[heading + 1 :] == ["Adversaries"]
+    assert texts[heading + 1 :] == ["Adversaries", "Black-box attack", "Adversarial training"]
     box.setCurrentIndex(heading - 2)
     qtbot.keyClick(box, Qt.Key.Key_Down)
     assert box.currentText() == "Adversaries", "arrow keys pass over the heading"
