@@ -203,6 +203,21 @@ def adversarial_training(work: Path) -> Path:
     return beside(work, 400, (), *tiles)
 
 
+def domain_adaptation(work: Path) -> Path:
+    """The moons without and with reversal."""
+    tiles = []
+    for strength, caption in ((0, "without reversal"), (1, "with reversal")):
+        options = ("--reversal", strength, "--size", 480, "--seed", 4)
+        made = make(work, "domain-adaptation", *options)
+        tiles.append((made.rename(made.with_stem(f"moons-{strength}")), caption))
+    return beside(work, 480, (), *tiles)
+
+
+def semi_supervised(work: Path) -> Path:
+    """Fifty labels."""
+    return make(work, "semi-supervised", "--size", 480, "--seed", 1)
+
+
 def multifaceted(work: Path) -> Path:
     """Facets begun from parts of the cat."""
     folder = cuttings(work)
@@ -291,6 +306,8 @@ DRAWN: dict[str, Callable[[Path], Path]] = {
     "adversaries": adversaries,
     "black-box": black_box,
     "adversarial-training": adversarial_training,
+    "domain-adaptation": domain_adaptation,
+    "semi-supervised": semi_supervised,
     **{command: method(command) for command in METHODS},
     "comparison": comparison,
     "sanity": sanity,

@@ -65,6 +65,18 @@ ROWS: dict[str, Row] = {
         folder="workshop_defence",
         group="Workshop",
     ),
+    "domain-adaptation": Row(
+        "DomainAdaptation",
+        "a classifier for data of another domain, whose labels it never sees",
+        folder="workshop_domain_adaptation",
+        group="Workshop",
+    ),
+    "semi-supervised": Row(
+        "SemiSupervised",
+        "a classifier of digits that knows few labels, and learns from generated digits",
+        folder="workshop_semi_supervised",
+        group="Workshop",
+    ),
 }
 """The techniques by their command, in the order in which they are listed."""
 

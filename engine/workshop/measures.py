@@ -63,3 +63,16 @@ def modes_found(points: Tensor, centres: Tensor, deviation: float) -> tuple[int,
     counts = nearest[within].bincount(minlength=len(centres))
     enough = ENOUGH * len(points) / 4000
     return int((counts >= enough).sum()), float(within.float().mean())
+
+
+def principal_components(points: Tensor, count: int = 2) -> Tensor:
+    """Return where points (N, dimensions) lie along their `count` principal axes (N, count).
+
+    An axis points to where its largest share in a dimension is positive, so that it does not turn
+    round between two steps of a training.
+    """
+    centred = points - points.mean(0)
+    _, _, axes = torch.linalg.svd(centred, full_matrices=False)
+    axes = axes[:count]
+    largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
+    return centred @ (axes * largest.sign()).T

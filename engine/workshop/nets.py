@@ -5,6 +5,7 @@ Since the parameters are an argument, a training step of a net can be differenti
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +19,22 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "none": lambda x: x,
 }
+
+Between = Callable[[Tensor], Tensor]
+"""What is done to the output (N, width) of a hidden layer."""
+
+
+class Trainable(Protocol):
+    """A net as a function of one vector."""
+
+    @property
+    def count(self) -> int:
+        """How many parameters there are."""
+        ...
+
+    def start(self, generator: torch.Generator) -> Tensor:
+        """Draw the parameters (count,)."""
+        ...
 
 
 class Net:
@@ -61,8 +78,13 @@ class Net:
             parts.append(even.flatten() / math.sqrt(inputs))
         return torch.cat([part.flatten() for part in parts])
 
-    def __call__(self, parameters: Tensor, points: Tensor) -> Tensor:
-        """Return the outputs at `points` (N, widths[0]) for `parameters` (count,)."""
+    def __call__(
+        self, parameters: Tensor, points: Tensor, between: Between | None = None
+    ) -> Tensor:
+        """Return the outputs at `points` (N, widths[0]) for `parameters` (count,).
+
+        `between` changes what each hidden layer gives, such as by noise.
+        """
         parts = iter(
             part.view(shape)
             for part, shape in zip(parameters.split(self._sizes), self._shapes, strict=True)
@@ -79,8 +101,30 @@ class Net:
             else:
                 x = F.linear(x, weight, bias)
             x = self._hidden(x)
+            x = x if between is None else between(x)
         return x
 
     def _is_gain(self, position: int) -> bool:
         hidden = 3 * (len(self.widths) - 2)
         return self.normalized and position < hidden and position % 3 == 2
+
+
+class Joined:
+    """Several nets that are trained as one: their parameters are parts of one vector."""
+
+    def __init__(self, *nets: Trainable) -> None:
+        """Join `nets`, in this order."""
+        self.nets = nets
+
+    @property
+    def count(self) -> int:
+        """How many parameters there are."""
+        return sum(net.count for net in self.nets)
+
+    def start(self, generator: torch.Generator) -> Tensor:
+        """Draw the parameters (count,) of each net in turn, float32 on the CPU."""
+        return torch.cat([net.start(generator) for net in self.nets])
+
+    def parts(self, parameters: Tensor) -> tuple[Tensor, ...]:
+        """Return views of `parameters` (count,): those of each net."""
+        return parameters.split([net.count for net in self.nets])

@@ -10,12 +10,13 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from engine.figure import text_of
+from engine.workshop.contour import crossings
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 BLUE, ORANGE, GREEN, PURPLE = (0, 114, 178), (213, 94, 0), (0, 140, 105), (170, 80, 140)
 """Told apart by colour-blind people too (Okabe & Ito)."""
-INK, GRID, PAPER = (26, 26, 26), (222, 222, 222), (255, 255, 255)
+INK, GREY, GRID, PAPER = (26, 26, 26), (120, 120, 120), (222, 222, 222), (255, 255, 255)
 SMALLEST_TYPE = 9
 """Type size in pixels below which there are no words: they could not be read."""
 TYPE = 1 / 36
@@ -58,8 +59,13 @@ class Canvas:
         return wide
 
     def tile(self, values: Tensor, left: int, top: int, side: int) -> None:
-        """Draw grey values (h, w) in [0, 1] as a square of `side` pixels, each value as a block."""
-        small = Image.fromarray((values.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())
+        """Draw grey values (h, w) or colours (3, h, w) in [0, 1] as a square of `side` pixels.
+
+        Each value is a block.
+        """
+        pixels = (values.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+        pixels = pixels.permute(1, 2, 0) if pixels.dim() == 3 else pixels
+        small = Image.fromarray(pixels.contiguous().numpy())
         large = small.resize((side * self.times,) * 2, Image.Resampling.NEAREST)
         self.image.paste(large.convert("RGB"), (left * self.times, top * self.times))
 
@@ -145,6 +151,39 @@ class Axes:
         size = max(right - left, 1), max(bottom - top, 1)
         self.canvas.image.paste(small.resize(size, Image.Resampling.BILINEAR), (left, top))
 
+    def contour(self, values: Tensor, colour: Colour, thickness: float = 2) -> None:
+        """Draw the line where values (rows from the bottom, columns), spread over the box, are 0."""
+        pieces = crossings(values)
+        rows, columns = values.shape
+        x = self.across[0] + pieces[..., 0] / (columns - 1) * (self.across[1] - self.across[0])
+        y = self.up[0] + pieces[..., 1] / (rows - 1) * (self.up[1] - self.up[0])
+        ends = iter(self.places(x.flatten(), y.flatten()))
+        for piece in zip(ends, ends, strict=True):
+            self.canvas.draw.line(piece, colour, self.canvas.stroke(thickness))
+
+    def bars(self, entries: Sequence[tuple[str, float, str, Colour]]) -> None:
+        """Draw a bar for each (name, height, what is written above it, colour), evenly spaced.
+
+        Names stand below the bars, in as many lines as they have.
+        """
+        canvas, size = self.canvas, self.canvas.type_size
+        left, top, right, bottom = self.box
+        if bottom <= top or right <= left:
+            return  # in a tiny picture there is no room
+        wide = (right - left) / max(len(entries), 1)
+        for index, (name, height, words, colour) in enumerate(entries):
+            middle = left + (index + 0.5) * wide
+            share = (height - self.up[0]) / (self.up[1] - self.up[0])
+            y = bottom - min(max(share, 0), 1) * (bottom - top)
+            box = [
+                side * canvas.times
+                for side in (middle - 0.3 * wide, y, middle + 0.3 * wide, bottom)
+            ]
+            canvas.draw.rectangle(box, colour)
+            canvas.text(words, middle, y - 0.2 * size, (0.5, 1))
+            for line, part in enumerate(name.split("\n")):
+                canvas.text(part, middle, bottom + (0.4 + 1.2 * line) * size, (0.5, 0))
+
     def frame(self) -> None:
         """Draw the edge of the box."""
         left, top, right, bottom = (side * self.canvas.times for side in self.box)
@@ -152,7 +191,7 @@ class Axes:
         self.canvas.draw.rectangle(box, outline=INK, width=self.canvas.stroke(1))
 
     def legend(self, entries: Sequence[tuple[str, Colour]]) -> None:
-        """Name the colours in a line above the box."""
+        """Name the colours in a line above the box; one without words shares those of the next."""
         canvas, size = self.canvas, self.canvas.type_size
         x, y = self.box[0], self.box[1] - 0.9 * size
         for words, colour in entries:
@@ -160,4 +199,4 @@ class Axes:
                 swatch = (x, y - 0.3 * size, x + 0.9 * size, y + 0.3 * size)
                 canvas.draw.rectangle([side * canvas.times for side in swatch], colour)
             x += 1.3 * size
-            x += canvas.text(words, x, y, (0, 0.5)) + 1.2 * size
+            x += canvas.text(words, x, y, (0, 0.5)) + 1.2 * size if words else 0

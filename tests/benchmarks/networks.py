@@ -60,7 +60,7 @@ METHODS = (
 )  # fmt: skip
 """Those with a mechanism of their own: the others are the gradient's."""
 ASKED = tuple(
-    command for command in TECHNIQUES if command != "stylize" and ROWS[command].group != "Workshop"
+    command for command, row in ROWS.items() if command != "stylize" and row.group != "Workshop"
 )
 """Techniques that the classifier is turned around by: stylization in one pass has networks of its own,
 and so has the workshop."""

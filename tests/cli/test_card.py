@@ -31,6 +31,8 @@ NEEDS = {
     "adversaries": (),
     "black-box": ("--victim-steps", "10"),
     "adversarial-training": ("--restarts", "1", "--test-steps", "2"),
+    "domain-adaptation": ("--data", "digits"),
+    "semi-supervised": (),
     "multifaceted": (*CLASS, "--folder", "small", "--nearest", "1", "--facets", "2"),
 }
 MORE = (

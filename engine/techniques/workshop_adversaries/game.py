@@ -1,6 +1,5 @@
 """The two nets of a game, their steps, and how each kind of data is set up."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +19,7 @@ from engine.workshop.adversarial_losses import (
 from engine.workshop.densities import EIGHT, TWO_BUMPS
 from engine.workshop.digits import load_digits
 from engine.workshop.nets import Net
+from engine.workshop.training import noted_gradient
 
 BETAS = (0.5, 0.999)
 """Of Adam: less momentum than usual, as the other net changes what each one descends."""
@@ -116,7 +116,7 @@ class Game:
                 losses[which] = float(loss(player.variable).detach())
             for _ in range(steps):
                 noted: list[float] = []
-                player.step(partial(_gradient, loss, noted))
+                player.step(partial(noted_gradient, loss, noted))
                 losses[which] = noted[0]
         return losses[0], losses[1]
 
@@ -150,12 +150,3 @@ class Game:
         return (
             points + self.kind.blur * self.task.noise(*points.shape) if self.kind.blur else points
         )
-
-
-def _gradient(loss: Callable[[Tensor], Tensor], noted: list[float], parameters: Tensor) -> Tensor:
-    """Return the gradient of a loss; its value is noted."""
-    at = parameters.detach().requires_grad_()
-    with torch.enable_grad():
-        value = loss(at)
-    noted.append(float(value.detach()))
-    return torch.autograd.grad(value, at)[0]

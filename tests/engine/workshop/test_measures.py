@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
 from engine.workshop.densities import EIGHT, TWO_BUMPS, gaussian
 from engine.workshop.measures import (
@@ -13,6 +15,7 @@ from engine.workshop.measures import (
     least_loss,
     modes_found,
     optimal_discriminator,
+    principal_components,
 )
 
 STEP = 0.01
@@ -94,3 +97,17 @@ def test_a_mode_needs_twenty_of_four_thousand() -> None:
     assert modes_found(torch.zeros(4000, 2), CENTRES, 0.1) == (0, 0.0)
     beside = CENTRES + torch.tensor([0.31, 0.0])
     assert modes_found(beside.repeat(500, 1), CENTRES, 0.1) == (0, 0.0)
+
+
+def test_principal_components_are_scikit_learns_up_to_the_sign() -> None:
+    points = torch.randn(50, 6, generator=torch.Generator().manual_seed(1)) * torch.arange(1, 7)
+    found = principal_components(points)
+    wanted = PCA(2).fit_transform(points.numpy())
+    for mine, theirs in zip(found.T, wanted.T, strict=True):
+        sign = 1 if float(mine[0]) * theirs[0] > 0 else -1
+        assert np.allclose(mine, sign * theirs, atol=1e-3)
+
+
+def test_a_principal_axis_points_the_same_way_for_mirrored_points() -> None:
+    points = torch.randn(50, 6, generator=torch.Generator().manual_seed(1)) * torch.arange(1, 7)
+    assert torch.allclose(principal_components(-points), -principal_components(points), atol=1e-4)

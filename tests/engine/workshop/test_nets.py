@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.workshop.nets import Net
+from engine.workshop.nets import Joined, Net
 
 
 def loaded(module: nn.Sequential, parameters: torch.Tensor) -> nn.Sequential:
@@ -56,3 +56,25 @@ def test_parameters_start_as_those_of_linear_layers() -> None:
     last = parameters[100 * 400 + 400 :]
     assert float(last.abs().max()) <= 0.05
     assert torch.equal(parameters, net.start(torch.Generator().manual_seed(1)))
+
+
+def test_what_is_between_layers_sees_hidden_outputs_only() -> None:
+    net = Net((3, 7, 5, 2), "tanh")
+    parameters = net.start(torch.Generator().manual_seed(1))
+    points = torch.randn(6, 3, generator=torch.Generator().manual_seed(2))
+    seen: list[torch.Tensor] = []
+    found = net(parameters, points, lambda x: (seen.append(x), x)[1])
+    assert [each.shape for each in seen] == [(6, 7), (6, 5)]
+    assert torch.equal(found, net(parameters, points))
+    gone = net(parameters, points, torch.zeros_like)
+    assert torch.allclose(gone, parameters[-2:].expand(6, 2)), "only the last bias is left"
+
+
+def test_joined_nets_have_the_parameters_of_each() -> None:
+    nets = Net((2, 3), "none"), Net((3, 5, 1), "tanh")
+    joined = Joined(*nets)
+    parameters = joined.start(torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    for part, net in zip(joined.parts(parameters), nets, strict=True):
+        assert torch.equal(part, net.start(generator))
+    assert joined.count == 9 + 26

@@ -76,3 +76,28 @@ def test_words_are_left_out_where_they_could_not_be_read(side: int) -> None:
     wide = canvas.text("D = 1", side / 2, side / 2, (0.5, 0.5))
     assert bool(wide) == (side == 400)
     assert bool((canvas.picture() < 1).any()) == (side == 400)
+
+
+def test_a_contour_lies_where_the_values_are_0(axes: Axes) -> None:
+    """Rows from the bottom: 0 at a quarter of the height."""
+    values = torch.linspace(-0.25, 0.75, 21)[:, None].expand(21, 5)
+    axes.contour(values, INK, 10)
+    picture = axes.canvas.picture()
+    assert colour(picture, 60, 140) == colour(picture, 150, 140) == INK
+    assert colour(picture, 60, 60) == PAPER
+
+
+def test_bars_are_as_high_as_their_numbers(axes: Axes) -> None:
+    axes.bars([("a", 0.25, "", BLUE), ("b", 7.0, "", ORANGE), ("c", 0.0, "", INK)])
+    picture = axes.canvas.picture()
+    assert colour(picture, 46, 145) == BLUE
+    assert colour(picture, 46, 135) == PAPER
+    assert colour(picture, 100, 25) == ORANGE, "what is too high ends at the edge"
+    assert colour(picture, 100, 15) == PAPER
+    assert colour(picture, 153, 170) == PAPER
+
+
+def test_a_tile_may_have_colours() -> None:
+    canvas = Canvas(20, 20)
+    canvas.tile(torch.tensor([1.0, 0.0, 0.5])[:, None, None].expand(3, 2, 2), 4, 6, 8)
+    assert colour(canvas.picture(), 8, 10) == (255, 0, 128)
