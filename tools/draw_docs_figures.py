@@ -218,6 +218,17 @@ def semi_supervised(work: Path) -> Path:
     return make(work, "semi-supervised", "--size", 480, "--seed", 1)
 
 
+
+
+def chairs(work: Path) -> Path:
+    """Views that a network never saw, and a morph, after learning for some minutes."""
+    tiles = []
+    for preset in ("Views between views", "Morph"):
+        made = make(work, "chairs", "--preset", preset, "--size", 400)
+        tiles.append((made.rename(made.with_stem(preset.replace(" ", "-"))), ""))
+    return beside(work, 400, (), *tiles)
+
+
 def multifaceted(work: Path) -> Path:
     """Facets begun from parts of the cat."""
     folder = cuttings(work)
@@ -308,6 +319,7 @@ DRAWN: dict[str, Callable[[Path], Path]] = {
     "adversarial-training": adversarial_training,
     "domain-adaptation": domain_adaptation,
     "semi-supervised": semi_supervised,
+    "chairs": chairs,
     **{command: method(command) for command in METHODS},
     "comparison": comparison,
     "sanity": sanity,

@@ -77,6 +77,12 @@ ROWS: dict[str, Row] = {
         folder="workshop_semi_supervised",
         group="Workshop",
     ),
+    "chairs": Row(
+        "Chairs",
+        "a network that learns to draw chairs: views between views, and morphs",
+        folder="workshop_chairs",
+        group="Workshop",
+    ),
 }
 """The techniques by their command, in the order in which they are listed."""
 

@@ -1,1 +1,1 @@
-"""Nets that train in seconds: toy data, digits, losses, attacks, measures, plots."""
+"""Generators that train in seconds to minutes: toy data and chairs, nets, losses, measures, plots."""

@@ -58,15 +58,19 @@ class Canvas:
         self._texts.append((drawn, x - anchor[0] * wide, y - anchor[1] * high, colour))
         return wide
 
-    def tile(self, values: Tensor, left: int, top: int, side: int) -> None:
-        """Draw grey values (h, w) or colours (3, h, w) in [0, 1] as a square of `side` pixels.
+    def tile(
+        self, values: Tensor, left: int, top: int, side: int, height: int | None = None, *,
+        smooth: bool = False,
+    ) -> None:  # fmt: skip
+        """Draw a picture in [0, 1], grey (h, w) or coloured (3, h, w), each value as a block or `smooth`.
 
-        Each value is a block.
+        It becomes a square of `side` pixels, or as high as `height` says.
         """
         pixels = (values.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
         pixels = pixels.permute(1, 2, 0) if pixels.dim() == 3 else pixels
         small = Image.fromarray(pixels.contiguous().numpy())
-        large = small.resize((side * self.times,) * 2, Image.Resampling.NEAREST)
+        how = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+        large = small.resize((side * self.times, (height or side) * self.times), how)
         self.image.paste(large.convert("RGB"), (left * self.times, top * self.times))
 
     def picture(self) -> Tensor:

@@ -33,6 +33,7 @@ NEEDS = {
     "adversarial-training": ("--restarts", "1", "--test-steps", "2"),
     "domain-adaptation": ("--data", "digits"),
     "semi-supervised": (),
+    "chairs": ("--chairs", "3", "--side", "32", "--width", "8"),
     "multifaceted": (*CLASS, "--folder", "small", "--nearest", "1", "--facets", "2"),
 }
 MORE = (

@@ -70,6 +70,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "adversarial-training": {"iterations": 2, "test_steps": 1, "restarts": 1},
     "domain-adaptation": {"iterations": 2},
     "semi-supervised": {"iterations": 2},
+    "chairs": {"iterations": 2, "chairs": 3, "views": 8, "width": 8, "batch": 2},
     "stylize": {"style_network": str(TINY_STYLE)},
 }
 
