@@ -218,8 +218,6 @@ def semi_supervised(work: Path) -> Path:
     return make(work, "semi-supervised", "--size", 480, "--seed", 1)
 
 
-
-
 def chairs(work: Path) -> Path:
     """Views that a network never saw, and a morph, after learning for some minutes."""
     tiles = []
@@ -227,6 +225,17 @@ def chairs(work: Path) -> Path:
         made = make(work, "chairs", "--preset", preset, "--size", 400)
         tiles.append((made.rename(made.with_stem(preset.replace(" ", "-"))), ""))
     return beside(work, 400, (), *tiles)
+
+
+def captions(work: Path) -> Path:
+    """What is written of scenes, and where each word comes from."""
+    return make(work, "captions", "--iterations", 1300, "--size", 640, "--seed", 0)
+
+
+def sequences(work: Path) -> Path:
+    """A strip that is written out."""
+    options = ("--preset", "Unaligned", "--iterations", 4000, "--size", 560, "--seed", 0)
+    return make(work, "sequences", *options)
 
 
 def multifaceted(work: Path) -> Path:
@@ -320,6 +329,8 @@ DRAWN: dict[str, Callable[[Path], Path]] = {
     "domain-adaptation": domain_adaptation,
     "semi-supervised": semi_supervised,
     "chairs": chairs,
+    "captions": captions,
+    "sequences": sequences,
     **{command: method(command) for command in METHODS},
     "comparison": comparison,
     "sanity": sanity,

@@ -53,18 +53,6 @@ ROWS: dict[str, Row] = {
         folder="workshop_adversaries",
         group="Workshop",
     ),
-    "black-box": Row(
-        "BlackBox",
-        "fooling a net that can only be asked, with a count of the questions",
-        folder="workshop_black_box",
-        group="Workshop",
-    ),
-    "adversarial-training": Row(
-        "AdversarialTraining",
-        "a net that learns from attacked digits, beside one that does not",
-        folder="workshop_defence",
-        group="Workshop",
-    ),
     "domain-adaptation": Row(
         "DomainAdaptation",
         "a classifier for data of another domain, whose labels it never sees",
@@ -77,10 +65,34 @@ ROWS: dict[str, Row] = {
         folder="workshop_semi_supervised",
         group="Workshop",
     ),
+    "captions": Row(
+        "Captions",
+        "a network that learns to say what is in a picture, and where it sees it",
+        folder="workshop_captions",
+        group="Workshop",
+    ),
+    "sequences": Row(
+        "Sequences",
+        "recurrent networks that read a digit, label a strip of digits, or write out what it says",
+        folder="workshop_sequences",
+        group="Workshop",
+    ),
     "chairs": Row(
         "Chairs",
         "a network that learns to draw chairs: views between views, and morphs",
         folder="workshop_chairs",
+        group="Workshop",
+    ),
+    "black-box": Row(
+        "BlackBox",
+        "fooling a net that can only be asked, with a count of the questions",
+        folder="workshop_black_box",
+        group="Workshop",
+    ),
+    "adversarial-training": Row(
+        "AdversarialTraining",
+        "a net that learns from attacked digits, beside one that does not",
+        folder="workshop_defence",
         group="Workshop",
     ),
 }

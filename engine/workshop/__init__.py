@@ -1,1 +1,1 @@
-"""Generators that train in seconds to minutes: toy data and chairs, nets, losses, measures, plots."""
+"""Nets that train in seconds to minutes: toy data, nets, losses, attacks, measures, plots."""

@@ -34,6 +34,8 @@ NEEDS = {
     "domain-adaptation": ("--data", "digits"),
     "semi-supervised": (),
     "chairs": ("--chairs", "3", "--side", "32", "--width", "8"),
+    "captions": (),
+    "sequences": (),
     "multifaceted": (*CLASS, "--folder", "small", "--nearest", "1", "--facets", "2"),
 }
 MORE = (
