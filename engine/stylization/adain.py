@@ -22,8 +22,9 @@ def mean_and_variance(features: Tensor) -> tuple[Tensor, Tensor]:
     float64 in, float64 out; anything else gives float32.
     """
     precise = features if features.dtype == torch.float64 else features.float()
-    variance, mean = torch.var_mean(precise, (2, 3), correction=0, keepdim=True)
-    return mean, variance
+    # In two passes, each as fast as memory: `var_mean` takes ten times as long for channels_last.
+    mean = precise.mean((2, 3), keepdim=True)
+    return mean, (precise - mean).square().mean((2, 3), keepdim=True)
 
 
 def adain(features: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ def framed(picture: Tensor, border: int, multiple: int) -> Tensor:
     height, width = picture.shape[2:]
     for dim, length in ((2, height), (3, width)):
         rest = -(length + 2 * border) % multiple
+        if not border and not rest:
+            continue
         index = mirrored(length, border, border + rest).to(picture.device)
         picture = picture.index_select(dim, index)
     return picture

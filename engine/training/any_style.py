@@ -12,6 +12,7 @@ paints, by a network that it was not trained with.
 import argparse
 import copy
 import logging
+import math
 import shutil
 import time
 from collections import deque
@@ -123,7 +124,7 @@ class Trainer:
             options.minutes * 60, peak=options.rate, pictures=options.batch
         )
         self.generator = torch.Generator().manual_seed(options.seed)
-        self.step = 0
+        self.step = self.skipped = 0
         state = None
         if options.resume:
             state = torch.load(options.resume, weights_only=True, map_location=self.device)
@@ -175,7 +176,10 @@ class Trainer:
         loss = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.learned, 5.0)
+        length = nn.utils.clip_grad_norm_(self.learned, 5.0)
+        if not bool(torch.isfinite(length)):  # one such step would undo all before it
+            self.optimizer.zero_grad(set_to_none=True)
+            self.skipped += 1
         self.optimizer.step()
         decay = min(AVERAGE, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -257,6 +261,8 @@ def train(options: argparse.Namespace) -> None:
     at, figures = trainer.step, {}  # type: ignore[var-annotated]
     while not schedule.done:
         for name, value in trainer.advance().items():
+            if not math.isfinite(value):
+                continue
             figures[name] = figures.get(name, value) + 0.05 * (value - figures.get(name, value))
         now = time.time()
         if now - logged > 30:
@@ -265,6 +271,8 @@ def train(options: argparse.Namespace) -> None:
                 schedule.spent / 60, options.minutes, (trainer.step - at) / (now - logged),
                 schedule.learning_rate, ", ".join(f"{n} {v:.3f}" for n, v in figures.items()),
             )  # fmt: skip
+            if trainer.skipped:
+                log.info("%d steps not taken: no finite gradient", trainer.skipped)
             at, logged = trainer.step, now
         if now - saved > options.every * 60 or schedule.done:
             trainer.save()

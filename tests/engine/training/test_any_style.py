@@ -189,6 +189,26 @@ def test_a_training_goes_on_and_its_network_paints(
     train(options(pictures, resume=pictures / "out" / "any_style.pt", minutes=0.01))
 
 
+def test_a_step_without_a_finite_gradient_is_not_taken(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.training.any_style.START_STYLES", 8)
+    monkeypatch.setattr("engine.training.any_style.START_PHOTOS", 32)
+    monkeypatch.setattr("engine.training.start.ROWS_PER_LAYER", 2000)
+    trainer = Trainer(options(pictures))
+    trainer.schedule.spent = 20.0
+    trainer.advance()
+    before = [p.detach().clone() for p in trainer.learned]
+    with monkeypatch.context() as broken:
+        broken.setattr(losses, "range_loss", lambda made: made.sum() * math.nan)
+        assert math.isnan(trainer.advance()["range"])
+    assert trainer.skipped == 1
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.learned, strict=True))
+    trainer.advance()
+    assert trainer.skipped == 1
+    assert not all(torch.equal(a, b) for a, b in zip(before, trainer.learned, strict=True))
+
+
 def test_a_judge_finds_no_error_in_the_painting_itself() -> None:
     from engine.networks.loading import load_network
 
