@@ -322,10 +322,13 @@ def test_the_brush_is_put_away_when_another_picture_is_shown(
 
 def test_its_letter_is_only_the_brushs_where_nobody_types(window: MainWindow, qtbot: QtBot) -> None:
     window.activateWindow()
+    technique = window.technique_box.currentIndex()
     for widget in (window.tree.tree, window.technique_box):
         widget.setFocus()
         QTest.keyClick(widget, Qt.Key.Key_B)
         assert window.canvas.tool() == ""
+    window.technique_box.setCurrentIndex(technique)  # a letter chooses what begins with it there
+    window.technique_box.activated.emit(technique)
     window.canvas.setFocus()
     QTest.keyClick(window.canvas, Qt.Key.Key_B)
     assert window.canvas.tool() == BRUSH
