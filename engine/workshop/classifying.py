@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.workshop.digits import load_digits
+from engine.workshop.training import noted_gradient
 
 TRAINING = 1000
-"""How many of the 1,797 digits are learned from; the others, mostly by other writers, are for tests."""
+"""How many of the 1,797 digits are learned from; the others are for tests."""
 
 Classifier = Callable[[Tensor], Tensor]
 """Maps points (N, dimensions) to logits (N, classes)."""
@@ -46,11 +47,9 @@ def learning_slope(
         points: (N, dimensions).
         labels: the right classes (N,).
     """
-    with torch.enable_grad():
-        at = parameters.detach().requires_grad_()
-        loss = F.cross_entropy(net(at, points), labels)
-        (slope,) = torch.autograd.grad(loss, at)
-    return slope, float(loss.detach())
+    noted: list[float] = []
+    slope = noted_gradient(lambda at: F.cross_entropy(net(at, points), labels), noted, parameters)
+    return slope, noted[0]
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """How the captioning network learns, and what is measured of it on scenes it has not learned from."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from engine.workshop.parameters import Parts
 from engine.workshop.pointing import pointed
 from engine.workshop.scenes import Scenes, draw_scenes, pairs_of
 from engine.workshop.sentences import COLOUR, COLOURS, SHAPE, SHAPES
+from engine.workshop.training import noted_gradient
 
 BATCH = 64
 """Scenes in a step."""
@@ -63,16 +65,11 @@ class Learner:
         sentences = scenes.sentences.to(self.task.device)
         losses: list[float] = []
 
-        def gradient(parameters: Tensor) -> Tensor:
-            at = parameters.detach().requires_grad_()
-            with torch.enable_grad():
-                loss = caption_loss(LAYOUT.parts(at), pictures, sentences)
-            losses.append(float(loss.detach()))
-            (found,) = torch.autograd.grad(loss, at)
-            return found
+        def loss(parameters: Tensor) -> Tensor:
+            return caption_loss(LAYOUT.parts(parameters), pictures, sentences)
 
         self.network.learning_rate = self.task.technique.learning_rate
-        self.network.step(gradient)
+        self.network.step(partial(noted_gradient, loss, losses))
         return losses[0]
 
     @torch.no_grad()

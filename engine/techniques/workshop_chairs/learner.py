@@ -1,6 +1,7 @@
 """The network under training, its steps, and what is measured at views that it never saw."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from engine.workshop.chair_net import ChairNet, Inputs, view_numbers
 from engine.workshop.chair_views import Looks, Views, plain, random_looks, shown, targets
 from engine.workshop.chairs import draw_chairs
 from engine.workshop.picture_measures import intersection_over_union, psnr, sharpness
+from engine.workshop.training import noted_gradient
 
 HALVED = (0.5, 0.7, 0.85)
 """Parts of the run after which the learning rate is halved."""
@@ -105,18 +107,15 @@ class Learner:
         inputs = self.inputs(numbers, looks)
         noted: list[float] = []
 
-        def gradient(parameters: Tensor) -> Tensor:
-            at = parameters.detach().requires_grad_()
-            with torch.enable_grad():
-                colours, masks = self.net(at, inputs)
-                # Sums over colours, means over pixels: the rate of Adam does not depend on it.
-                of_colours = (colours - wanted).square().sum(1).mean()
-                of_masks = (masks - covered).square().mean()
-                loss = settings.colour_weight * of_colours + of_masks
+        def loss(parameters: Tensor) -> Tensor:
+            colours, masks = self.net(parameters, inputs)
+            # Sums over colours, means over pixels: the rate of Adam does not depend on it.
+            of_colours = (colours - wanted).square().sum(1).mean()
+            of_masks = (masks - covered).square().mean()
             noted.extend((float(of_colours.detach()), float(of_masks.detach())))
-            return torch.autograd.grad(loss, at)[0]
+            return settings.colour_weight * of_colours + of_masks
 
-        self.adam.step(gradient)
+        self.adam.step(partial(noted_gradient, loss, noted))
         return noted[0], noted[1]
 
     def losses(self, learned: tuple[float, float], again: bool) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ from engine.techniques.workshop_sequences.settings import Sequences
 from engine.workshop.digits import SIDE, load_digits
 from engine.workshop.parameters import Layout, Parts
 from engine.workshop.strips import Strips, draw_strips
+from engine.workshop.training import noted_gradient
 
 LEARNED = 1000
 """How many of the 1,797 digits are learned from; the others are for measuring."""
@@ -77,18 +79,14 @@ class Lesson(ABC):
         """Learn from a batch; return the loss."""
         x, wanted = self._batch()
         x = (x + BLUR * torch.randn(x.shape, generator=self.task.generator)).to(self.task.device)
-        wanted, losses = wanted.to(self.task.device), []
+        wanted = wanted.to(self.task.device)
+        losses: list[float] = []
 
-        def gradient(parameters: Tensor) -> Tensor:
-            at = parameters.detach().requires_grad_()
-            with torch.enable_grad():
-                loss = self._loss(self.layout.parts(at), x, wanted)
-            losses.append(float(loss.detach()))
-            (found,) = torch.autograd.grad(loss, at)
-            return found
+        def loss(parameters: Tensor) -> Tensor:
+            return self._loss(self.layout.parts(parameters), x, wanted)
 
         self.network.learning_rate = self.task.technique.learning_rate
-        self.network.step(gradient)
+        self.network.step(partial(noted_gradient, loss, losses))
         return losses[0]
 
     def strips(self, count: int, length: int) -> Strips:
