@@ -162,9 +162,9 @@ def compare(
     seen = resize_picture(painting.tensor()[None], side).to(task.device)
     losses = {judge.card.name: Loss(judge, photo, seen) for judge in judges}
     first = next(iter(losses.values()))
-    at_size = replace(
-        job, inputs=replace(job.inputs, content=task.content.resized(size=size[::-1]))
-    )
+    # Without its path: what knows its file is opened again, as large as a result might need.
+    content = replace(task.content.resized(size=size[::-1]), path=None)
+    at_size = replace(job, inputs=replace(job.inputs, content=content))
     passes, made = [], photo
     for _ in range(PASSES):
         began = time.perf_counter()

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from engine.errors import BadInput
-from engine.image import from_tensor
+from engine.image import from_tensor, save_picture
 from engine.job import Inputs, Job
 from engine.networks.loading import load_network
 from engine.techniques.stylize import Stylize
@@ -101,3 +101,15 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
     job = Job(Stylize(style_network=TINY), inputs, size=48, device="cpu", precision="fp32")
     with pytest.raises(BadInput, match="needs one painting, and there are 0"):
         compare(job, [load_network("slim_vgg")], 0.1)
+
+
+def test_photos_from_files_larger_than_the_comparison(tmp_path: Path) -> None:
+    paths = []
+    for seed in (0, 1):
+        paths.append(tmp_path / f"{seed}.png")
+        save_picture(from_tensor(noise(seed, 480, 640)[0]), paths[-1])
+    inputs = Inputs(str(paths[0]), ((str(paths[1]), 1.0),))
+    job = Job(Stylize(style_network=TINY), inputs, size=48, device="cpu", precision="fp32")
+    found = compare(job, [load_network("slim_vgg")], 0.2)
+    assert found.size == (36, 48)
+    assert 0 < found.pass_losses["slim_vgg"] < 1e6
