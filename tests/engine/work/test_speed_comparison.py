@@ -107,7 +107,7 @@ def test_photos_from_files_larger_than_the_comparison(tmp_path: Path) -> None:
     paths = []
     for seed in (0, 1):
         paths.append(tmp_path / f"{seed}.png")
-        save_picture(from_tensor(noise(seed, 480, 640)[0]), paths[-1])
+        save_picture(from_tensor(noise(seed, 1200, 1600)[0]), paths[-1])
     inputs = Inputs(str(paths[0]), ((str(paths[1]), 1.0),))
     job = Job(Stylize(style_network=TINY), inputs, size=48, device="cpu", precision="fp32")
     found = compare(job, [load_network("slim_vgg")], 0.2)
